@@ -1,0 +1,78 @@
+"""
+Every way this project says no, each built from a problem, a place and a remedy.
+
+FinetuneError
+├── EvalSetError        an eval set or its settings cannot be used as written
+├── EvalSetErrors       all faults of all eval sets, told together
+├── ScorerError         a scorer cannot be built, or a user's scoring function broke
+├── TargetError         a target cannot be made from its spec
+├── RunError            a run record cannot be read, continued or compared
+└── PriceError          a price was needed and is not known
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class FinetuneError(Exception):
+    """
+    Something cannot go on as asked.
+
+    Args:
+        problem: What is wrong, in one clause.
+        where: The place: `file:line`, an option, a JSON path. Empty when there is none.
+        hint: What to do about it. Empty when the problem says it all.
+    """
+
+    def __init__(self, problem: str, where: str = "", hint: str = "") -> None:
+        # All parts go to args, because xdist pickles exceptions.
+        super().__init__(problem, where, hint)
+        self.problem, self.where, self.hint = problem, where, hint
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f"\n  hint: {self.hint}" if self.hint else ""
+        return f"{place}{self.problem}{remedy}"
+
+
+class EvalSetError(FinetuneError):
+    """An eval set, or the settings beside it, cannot be used as written."""
+
+
+class EvalSetErrors(FinetuneError):
+    """All faults of all eval sets, so that one look mends them all."""
+
+    def __init__(self, faults: Iterable[EvalSetError]) -> None:
+        self.faults = tuple(faults)
+        FinetuneError.__init__(self, "\n".join(str(fault) for fault in self.faults))
+
+    def __reduce__(self) -> tuple[type[EvalSetErrors], tuple[tuple[EvalSetError, ...]]]:
+        return type(self), (self.faults,)
+
+
+class ScorerError(FinetuneError):
+    """A scorer cannot be built from its settings, or a user's scoring function broke."""
+
+
+class TargetError(FinetuneError):
+    """A target cannot be made from its spec: unknown name, missing package, missing key."""
+
+
+class RunError(FinetuneError):
+    """A run record cannot be read, continued or compared."""
+
+
+class PriceError(FinetuneError):
+    """A price was needed to keep a promise and is not known."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A remedy for a misspelt name: the closest known one, or the list of all."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
