@@ -44,7 +44,7 @@ class EvalSetError(FinetuneError):
     """An eval set, or the settings beside it, cannot be used as written."""
 
 
-class EvalSetErrors(FinetuneError):
+class EvalSetErrors(FinetuneError):  # noqa: N818 - it is the plural of the error above
     """All faults of all eval sets, so that one look mends them all."""
 
     def __init__(self, faults: Iterable[EvalSetError]) -> None:

@@ -1,8 +1,9 @@
-"""JSON exactly as RFC 8259 has it: one value, no NaN, no duplicate keys, no number beyond a double, nothing around it."""
+"""JSON as RFC 8259 has it: one value, no NaN, no duplicate keys, no number beyond a double, nothing around it."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -51,8 +52,7 @@ def parse_json(text: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        seen: set[str] = set()
-        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))
+        repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise JsonFault(FormatFailure.DUPLICATE_KEY, f"key {repeated!r} stands twice in one object")
     return value
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from pytest_finetune.errors import did_you_mean
+
 Normalizer = Literal["strip", "casefold", "nfkc", "collapse_whitespace", "strip_punctuation"]
 
 METRICS = (
@@ -99,8 +101,6 @@ class GateSettings(Settings):
     @field_validator("metric")
     @classmethod
     def _known(cls, value: str) -> str:
-        from pytest_finetune.errors import did_you_mean
-
         if value not in METRICS:
             raise ValueError(f"unknown metric {value!r}; {did_you_mean(value, METRICS)}")
         return value
@@ -116,11 +116,9 @@ class GateSettings(Settings):
 
     @model_validator(mode="after")
     def _one_rule(self) -> GateSettings:
-        rules = [
-            name
-            for name in ("min", "max", "max_drop", "max_flips")
-            if getattr(self, name) is not None
-        ] + (["must_pass"] if self.must_pass else [])
+        rules = [name for name in ("min", "max", "max_drop", "max_flips") if getattr(self, name) is not None] + (
+            ["must_pass"] if self.must_pass else []
+        )
         if len(rules) != 1:
             found = " and ".join(rules) or "none"
             raise ValueError(f"a gate has exactly one of min, max, max_drop, max_flips, must_pass; found {found}")
@@ -153,7 +151,8 @@ class EvalSettings(Settings):
     How the cases of one set are asked, scored and gated.
 
     Args:
-        scorer: `exact`, `label`, `json`, `schema`, `tool_call`, `sql`, `regex`, `contains`, or `package.module:function`.
+        scorer: `exact`, `label`, `json`, `schema`, `tool_call`, `sql`, `regex`, `contains`, or
+            `package.module:function`.
         normalize: Applied in order to both sides before text is compared.
         labels: The allowed answers of the `label` scorer.
         json_schema: `schema = "FILE"`: a JSON Schema file beside the set.
@@ -162,7 +161,7 @@ class EvalSettings(Settings):
     """
 
     scorer: str = "exact"
-    normalize: list[Normalizer] = Field(default_factory=lambda: ["strip"])
+    normalize: list[Normalizer] = ["strip"]
     labels: list[str] = Field(default_factory=list)
     json_schema: str | None = Field(default=None, alias="schema")
     dialect: str | None = None
