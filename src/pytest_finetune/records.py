@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal  # noqa: TC003 - pydantic reads the annotations when a run record is loaded
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+def _nothing() -> Mapping[str, Any]:
+    # Python 3.11 takes a mapping proxy for a mutable default.
+    return NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,7 @@ class Message:
 
     role: str
     content: Any
-    extra: Mapping[str, Any] = NOTHING
+    extra: Mapping[str, Any] = field(default_factory=_nothing)
 
     def to_wire(self) -> dict[str, Any]:
         """The message as the JSON object that a server expects."""
@@ -65,7 +70,7 @@ class Case:
     tool_calls: tuple[ToolCall, ...] = ()
     tools: tuple[Mapping[str, Any], ...] = ()
     tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = NOTHING
+    metadata: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +83,15 @@ class Request:
         messages: The prompt.
         params: Everything else of the chat-completions body: temperature, limits, tools, response format.
         attempt: 0-based repeat of the same question; part of the cache key, not of the body.
+        eval_set, case_id: Where the question comes from, for targets that answer from a record; never sent.
     """
 
     model: str
     messages: tuple[Message, ...]
-    params: Mapping[str, Any] = NOTHING
+    params: Mapping[str, Any] = field(default_factory=_nothing)
     attempt: int = 0
+    eval_set: str = ""
+    case_id: str = ""
 
     def body(self) -> dict[str, Any]:
         """The JSON body of `POST /chat/completions`."""
@@ -212,7 +220,8 @@ class Sample:
 
     `completion` and `score` are there when the target answered (`passed`, `missed`), `failure` when it did not
     (`error`); an `unrun` sample has neither, and a scorer that broke leaves a completion and a failure.
-    `cost` is in US dollars, None when the price is unknown.
+    `cost` is in US dollars, None when the price is unknown. `prompt_sha256` is a short hash of what was asked, so
+    that a replayed answer is never scored against another question.
     """
 
     eval_set: str
@@ -223,6 +232,7 @@ class Sample:
     score: Score | None = None
     failure: Failure | None = None
     cost: Decimal | None = None
+    prompt_sha256: str = ""
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -1,0 +1,189 @@
+"""An evaluation on an event loop of its own thread, so that all questions are in flight while one answer is read."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING
+
+from pytest_finetune.records import Sample, State
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from pytest_finetune.engine import Question
+    from pytest_finetune.evaluation import Evaluation, Key, Planned
+
+WINDOW = 1024
+"""Samples that may be asked ahead of the one being read: bounds memory, whatever the size of the set."""
+
+
+class LoopThread:
+    """One event loop in one daemon thread, for all evaluations of a process."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="finetune-loop", daemon=True)
+        self._thread.start()
+
+    def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Begin `work` on the loop; the task is to be touched on the loop only."""
+
+        async def begin() -> asyncio.Task[None]:
+            return asyncio.create_task(work)
+
+        return asyncio.run_coroutine_threadsafe(begin(), self.loop).result()
+
+    def stop(self) -> None:
+        """Cancel what runs, let it clean up, and end the thread."""
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop).result()
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class Backlog:
+    """Planned samples waiting to be asked, never more than `WINDOW` ahead of the reader. Lives on the loop."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._planned: list[Planned] = []
+        self._asked = 0
+        self._read = 0
+        self._ended = False
+        self._more = asyncio.Event()
+
+    async def next(self) -> Question[Planned] | None:
+        """The next question; waits while the reader is too far behind or more may come."""
+        while not self._ended:
+            if self._asked < min(len(self._planned), self._read + WINDOW):
+                planned = self._planned[self._asked]
+                self._asked += 1
+                return planned.question(self._model)
+            self._more.clear()
+            await self._more.wait()
+        return None
+
+    def extend(self, planned: Iterable[Planned]) -> None:
+        """Append samples to be asked, in this order."""
+        self._planned.extend(planned)
+        self._more.set()
+
+    def read_up_to(self, position: int) -> None:
+        """Tell that the reader has come to this position."""
+        self._read = position
+        self._more.set()
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._ended = True
+        self._more.set()
+
+
+class BackgroundEvaluation:
+    """
+    Asks ahead in the background; `take` hands each sample to the thread that reads.
+
+    After a fatal answer, the end of the money, or `stop`, a sample that has no answer is handed out as `unrun`.
+    """
+
+    def __init__(self, evaluation: Evaluation, thread: LoopThread) -> None:
+        self.evaluation = evaluation
+        self._thread = thread
+        self._backlog = Backlog(evaluation.target.model)
+        self._ready: dict[Key, Sample] = {}
+        self._takers: dict[Key, int] = {}
+        self._position: dict[Key, int] = {}
+        self._furthest = 0
+        self._released = 0
+        self._changed = threading.Condition()
+        self._ended = False
+        self._crash: BaseException | None = None
+        self._task = thread.start(self._run())
+
+    def ask(self, planned: Iterable[Planned]) -> None:
+        """Queue samples in the order they will be read; one queued already is asked once and handed out twice."""
+        new: list[Planned] = []
+        for sample in planned:
+            if sample.key in self._position:
+                self._takers[sample.key] = self._takers.get(sample.key, 1) + 1
+            else:
+                self._position[sample.key] = len(self._position)
+                new.append(sample)
+        self._thread.loop.call_soon_threadsafe(self._backlog.extend, new)
+
+    def give(self, samples: Iterable[Sample]) -> None:
+        """Hand in samples that a resumed run has already; they are not asked."""
+        with self._changed:
+            self._ready.update((sample.key, sample) for sample in samples)
+
+    def has(self, key: Key) -> bool:
+        """The sample is there already."""
+        return key in self._ready
+
+    def take(self, key: Key) -> Sample:
+        """
+        Wait for a sample.
+
+        Raises:
+            BaseException: Whatever broke the evaluation, in the reader's thread.
+        """
+        self._advance(key)
+        with self._changed:
+            # A wait without time-out cannot be interrupted by Ctrl-C on every platform.
+            while key not in self._ready and not self._ended:
+                self._changed.wait(1.0)
+            if key in self._ready:
+                return self._hand_out(key)
+        if self._crash is not None:
+            raise self._crash
+        return Sample(*key, State.UNRUN)
+
+    def stop(self) -> None:
+        """Ask nothing more and cancel what is in flight."""
+        if not self._ended:
+            self._thread.loop.call_soon_threadsafe(self._task.cancel)
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended)
+
+    @property
+    def stopped(self) -> str:
+        """Why the evaluation gave up by itself; empty while it has not."""
+        failure = self.evaluation.stopped
+        return failure.message if self._ended and failure else ""
+
+    def _hand_out(self, key: Key) -> Sample:
+        left = self._takers.get(key, 1) - 1
+        if left:
+            self._takers[key] = left
+            return self._ready[key]
+        return self._ready.pop(key)
+
+    def _advance(self, key: Key) -> None:
+        self._furthest = max(self._furthest, self._position.get(key, 0) + 1)
+        # Waking the loop for every sample would cost more than the window is worth.
+        if self._furthest - self._released >= WINDOW // 4:
+            self._released = self._furthest
+            self._thread.loop.call_soon_threadsafe(self._backlog.read_up_to, self._furthest)
+
+    async def _run(self) -> None:
+        try:
+            async for sample in self.evaluation.samples(self._backlog):
+                with self._changed:
+                    self._ready[sample.key] = sample
+                    self._changed.notify()
+        except BaseException as error:  # noqa: BLE001 - told to the reader, see below
+            # A cancelled loop is how `stop` ends it; everything else belongs to the reader, not to this thread.
+            if not isinstance(error, asyncio.CancelledError):
+                self._crash = error
+        finally:
+            with self._changed:
+                self._ended = True
+                self._changed.notify_all()
+
+
+async def _cancel_all() -> None:
+    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

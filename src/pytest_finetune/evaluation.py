@@ -1,0 +1,239 @@
+"""One evaluation from plan to verdicts: ask, score, record, judge. What every shell calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pytest_finetune.engine import Engine, Limits, Question
+from pytest_finetune.errors import EvalSetError, ScorerError
+from pytest_finetune.evalset.settings import GateSettings
+from pytest_finetune.gates import Verdict, judge
+from pytest_finetune.metrics import Summary, summarize
+from pytest_finetune.pricing import price
+from pytest_finetune.records import Completion, Failure, Sample, State, Usage
+from pytest_finetune.runs import EvalSetPlan, TargetInfo, Totals, VerdictRecord, prompt_sha256, sample_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+
+    from pytest_finetune.engine import Answer, Questions
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.records import Case
+    from pytest_finetune.runs import Run
+    from pytest_finetune.targets import Target
+
+Key = tuple[str, str, int]
+
+EVERY_CASE = GateSettings(min=1.0)
+"""What a set without gates asks of a model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One sample to be asked for: a case, and which repeat of it."""
+
+    eval_set: EvalSet
+    case: Case
+    attempt: int
+
+    @property
+    def key(self) -> Key:
+        """What names the sample in its run."""
+        return self.eval_set.name, self.case.id, self.attempt
+
+    def question(self, model: str) -> Question[Planned]:
+        """The planned sample as a question to a model."""
+        return Question(self, self.eval_set.request(self.case, model, self.attempt))
+
+
+@dataclass(frozen=True, slots=True)
+class SetResult:
+    """What came of one eval set: its summary, and a verdict for each gate (or the one implied, when it has none)."""
+
+    eval_set: EvalSet
+    model: str
+    summary: Summary
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Every planned sample ended, with no more errors than allowed."""
+        counts = self.summary.counts
+        return not counts[State.UNRUN] and counts[State.ERROR] <= self.eval_set.settings.max_errors
+
+
+class Evaluation:
+    """
+    One target over some eval sets.
+
+    Args:
+        target: The model under test.
+        eval_sets: The plan: all their cases, each `repeats` times.
+        limits: What asking may use.
+        run: Where samples are recorded; None records nothing.
+    """
+
+    def __init__(self, target: Target, eval_sets: Iterable[EvalSet], limits: Limits, run: Run | None = None) -> None:
+        self.target, self.limits, self.run = target, limits, run
+        self.eval_sets = tuple(eval_sets)
+        self._planned_names = {eval_set.name for eval_set in self.eval_sets}
+        self.stopped: Failure | None = None
+
+    def plan(self) -> Iterator[Planned]:
+        """Every sample of the plan, case by case."""
+        for eval_set in self.eval_sets:
+            for case in eval_set.cases:
+                for attempt in range(eval_set.repeats):
+                    yield Planned(eval_set, case, attempt)
+
+    async def samples(self, questions: Questions[Planned]) -> AsyncIterator[Sample]:
+        """Open the target, ask, score and record; samples in the order they are ready."""
+        await self.target.open()
+        engine: Engine[Planned, Sample] = Engine(self.target, self.limits, price=self._price, then=self._settle)
+        try:
+            async for sample in engine.stream(questions):
+                yield sample
+        finally:
+            self.stopped = engine.stopped
+            await self.target.close()
+
+    def judge(self, samples: Mapping[Key, Sample]) -> list[SetResult]:
+        """Verdicts over the plan: a sample that is not there is unrun."""
+        return [self._judge_set(eval_set, samples) for eval_set in self.eval_sets]
+
+    def close(self, results: Iterable[SetResult], samples: Mapping[Key, Sample]) -> None:
+        """Write the outcome into the record; it closes for good only when nothing is missing."""
+        if self.run is None:
+            return
+        results = list(results)
+        closed = all(result.complete for result in results)
+        self.run.update(
+            closed=closed,
+            closed_at=datetime.now(UTC) if closed else None,
+            stopped=self.stopped.message if self.stopped else "",
+            answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
+            verdicts=tuple(_verdict_record(verdict) for result in results for verdict in result.verdicts),
+            totals=self._totals(results, samples),
+        )
+        self.run.release()
+
+    def _judge_set(self, eval_set: EvalSet, samples: Mapping[Key, Sample]) -> SetResult:
+        mine = [sample for sample in samples.values() if sample.eval_set == eval_set.name]
+        settings = eval_set.settings
+        if not settings.gates:
+            settings = settings.model_copy(update={"gates": [EVERY_CASE]})
+        expected_label = getattr(eval_set.scorer, "expected_label", None)
+        summary = summarize(mine, eval_set.cases, repeats=eval_set.repeats, expected_label=expected_label)
+        verdicts = judge(
+            settings,
+            eval_set.name,
+            eval_set.cases,
+            eval_set.repeats,
+            mine,
+            cases_sha256=eval_set.cases_sha256,
+            expected_label=expected_label,
+        )
+        return SetResult(eval_set, self.target.spec, summary, tuple(verdicts))
+
+    async def _settle(self, answer: Answer[Planned]) -> Sample:
+        sample = await self._score(answer)
+        if self.run is not None and answer.key.eval_set.name in self._planned_names:
+            self.run.append(sample_to_dict(sample))
+        return sample
+
+    async def _score(self, answer: Answer[Planned]) -> Sample:
+        planned, outcome = answer.key, answer.outcome
+        asked = prompt_sha256(planned.question(self.target.model).request)
+        sample = Sample(*planned.key, State.ERROR, cost=answer.cost, prompt_sha256=asked)
+        if isinstance(outcome, Failure):
+            return replace(sample, failure=outcome)
+        scorer = planned.eval_set.scorer
+        try:
+            if scorer.blocking:
+                score = await asyncio.to_thread(scorer.score, planned.case, outcome)
+            else:
+                score = scorer.score(planned.case, outcome)
+        except ScorerError as error:
+            return replace(sample, completion=outcome, failure=Failure("scorer", str(error)))
+        return replace(sample, state=State.PASSED if score.passed else State.MISSED, completion=outcome, score=score)
+
+    @property
+    def has_price(self) -> bool:
+        """What a call costs can be told."""
+        return self._price(Completion("", usage=Usage(prompt=1, completion=1))) is not None
+
+    def _price(self, completion: Completion) -> Decimal | None:
+        if getattr(self.target, "free", False):
+            return Decimal(0)
+        if completion.usage is None:
+            return None
+        return price(self.target.model, completion.usage, base_url=self.target.base_url)
+
+    def _totals(self, results: list[SetResult], samples: Mapping[Key, Sample]) -> Totals:
+        counts: Counter[State] = Counter()
+        for result in results:
+            counts.update(result.summary.counts)
+        costs = [sample.cost for sample in samples.values()]
+        known = [cost for cost in costs if cost is not None]
+        return Totals(
+            planned=counts.total(),
+            **{state.value: counts[state] for state in State},
+            from_cache=sum(1 for s in samples.values() if s.completion and s.completion.from_cache),
+            cost=sum(known, Decimal(0)) if len(known) == len(costs) else None,
+        )
+
+
+def target_info(target: Target) -> TargetInfo:
+    """What a run's manifest says of its target."""
+    identity = getattr(target, "identity", "")
+    return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=identity)
+
+
+def set_plan(eval_set: EvalSet) -> EvalSetPlan:
+    """What a run's manifest says of an eval set."""
+    return EvalSetPlan(
+        name=eval_set.name,
+        cases=len(eval_set.cases),
+        repeats=eval_set.repeats,
+        max_errors=eval_set.settings.max_errors,
+        cases_sha256=eval_set.cases_sha256,
+        settings_sha256=eval_set.settings_sha256,
+        schema_sha256=eval_set.schema_sha256,
+    )
+
+
+def with_repeats(eval_set: EvalSet, repeats: int) -> EvalSet:
+    """
+    The set with every case asked `repeats` times, whatever its settings say.
+
+    Raises:
+        EvalSetError: A gate counts on another number of attempts.
+    """
+    for gate in eval_set.settings.gates:
+        if gate.per_case and int(gate.per_case.split(" of ")[1]) != repeats:
+            raise EvalSetError(
+                f"gate {gate.label} counts on another number of attempts than --repeats {repeats}",
+                eval_set.name,
+                "leave --repeats out, or change per_case",
+            )
+    stability = eval_set.settings.stability.model_copy(update={"repeats": repeats})
+    return replace(eval_set, settings=eval_set.settings.model_copy(update={"stability": stability}))
+
+
+def _verdict_record(verdict: Verdict) -> VerdictRecord:
+    interval = verdict.interval
+    return VerdictRecord(
+        eval_set=verdict.eval_set,
+        gate=verdict.gate,
+        status=verdict.status.value,
+        value=verdict.value,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        planned=verdict.n,
+        message=verdict.message,
+    )

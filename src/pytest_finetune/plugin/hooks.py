@@ -1,0 +1,119 @@
+"""The hooks of a session with a model: they hand plain values to the core and hand its answers back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finetune.errors import FinetuneError
+from pytest_finetune.plugin import asking, conclusion, marks
+from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
+from pytest_finetune.plugin.session import SESSION, FinetuneSession
+from pytest_finetune.reports import terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+
+def begin(config: pytest.Config) -> None:
+    """
+    Load everything, and register the hooks.
+
+    Raises:
+        pytest.UsageError: An eval set, a setting or a model spec cannot be used; one message tells all faults.
+    """
+    try:
+        session = FinetuneSession(config)
+    except FinetuneError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.stash[SESSION] = session
+    config.pluginmanager.register(SessionHooks(session), "finetune-session")
+
+
+class SessionHooks:
+    """Everything that pytest calls while eval sets run."""
+
+    def __init__(self, session: FinetuneSession) -> None:
+        self.session = session
+
+    def pytest_report_header(self) -> list[str]:
+        """Name the models, and whatever in the eval sets is odd but usable."""
+        return terminal.header_lines([model.evaluation for model in self.session.models])
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> EvalSetFile | None:
+        """Collect the session's eval sets; leave every other file alone."""
+        return EvalSetFile.from_parent(parent, path=file_path) if self.session.covers(file_path) else None
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrise the user's marked functions."""
+        marks.parametrize(metafunc, self.session)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """A model with nothing to ask it is a mistake, never a pass."""
+        if not items or self.session.eval_sets or self.session.marked:
+            return
+        raise pytest.UsageError(asking.NOTHING_TO_ASK)
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
+        """Tell how many calls the session will make, and what they may cost."""
+        return asking.forecast(self.session, items)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Put the questions in flight, run the items, then judge, and report the gates as tests."""
+        if session.config.option.collectonly:
+            return (yield)
+        asking.start(self.session, session)
+        try:
+            result = yield
+        except KeyboardInterrupt:
+            conclusion.interrupt(self.session)
+            raise
+        except BaseException:
+            conclusion.conclude(self.session)
+            raise
+        conclusion.conclude(self.session)
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        """On one of xdist's workers, ask ahead for the batch it holds."""
+        if self.session.is_worker:
+            asking.ask_batch(self.session, item, nextitem)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put the samples on the report of their case."""
+        report = yield
+        if isinstance(item, EvalItem):
+            annotate(item, report)
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Missed, errored and unrun have names of their own."""
+        state = getattr(report, "finetune_state", None)
+        return terminal.STATE_NAMES.get(state) if state is not None and report.skipped else None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the samples that the report carries."""
+        conclusion.collect(self.session, report)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker where the records are."""
+        node.workerinput["finetune_runs"] = self.session.run_paths()
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Close with a line a set, a line a gate, and what to do next."""
+        conclusion.write_summary(self.session, terminalreporter)
+
+    def pytest_unconfigure(self) -> None:
+        """End what asks, however the session ended."""
+        self.session.stop_asking()

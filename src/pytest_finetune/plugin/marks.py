@@ -1,0 +1,75 @@
+"""`@pytest.mark.eval_set("tickets.jsonl")`: the user's own test functions over the same cases and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_finetune.errors import FinetuneError
+from pytest_finetune.plugin.session import SESSION
+from pytest_finetune.records import Completion, State
+
+if TYPE_CHECKING:
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
+    from pytest_finetune.records import Case
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedCase:
+    """What a marked test function is parametrised with."""
+
+    model: ModelUnderTest
+    eval_set: EvalSet
+    case: Case
+
+
+def parametrize(metafunc: pytest.Metafunc, session: FinetuneSession) -> None:
+    """Parametrise a marked function over the cases of its set, for every model."""
+    mark = metafunc.definition.get_closest_marker("eval_set")
+    if mark is None or "eval_case" not in metafunc.fixturenames:
+        return
+    session.marked += 1
+    try:
+        eval_set = session.marked_set(_locate(mark, metafunc.definition.path, session.root))
+    except FinetuneError as error:
+        raise pytest.Collector.CollectError(str(error)) from error
+    cases = [MarkedCase(model, eval_set, case) for case in eval_set.cases for model in session.models]
+    names = [f"{c.case.id}-{c.model.spec}" if session.columns else c.case.id for c in cases]
+    metafunc.parametrize("eval_case", cases, ids=names, indirect=True)
+
+
+def marked_case(item: pytest.Item) -> MarkedCase | None:
+    """The case of an item that will want an answer."""
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("eval_case") if callspec else None
+    wants = "eval_completion" in getattr(item, "fixturenames", ())
+    return case if wants and isinstance(case, MarkedCase) else None
+
+
+def case_of(request: pytest.FixtureRequest) -> Case:
+    """The case itself."""
+    marked: MarkedCase = request.param
+    return marked.case
+
+
+def completion_of(request: pytest.FixtureRequest) -> Completion:
+    """The answer to the item's case; an error ends the test in its setup."""
+    marked: MarkedCase = request.node.callspec.params["eval_case"]
+    sample = request.config.stash[SESSION].answers(marked.model, marked.eval_set, marked.case)[0]
+    if sample.state is State.UNRUN:
+        pytest.skip(f"unrun: {request.config.stash[SESSION].stopped}")
+    if sample.completion is None:
+        pytest.fail(sample.failure.message if sample.failure else "no answer", pytrace=False)
+    return sample.completion
+
+
+def _locate(mark: pytest.Mark, test_file: Path, root: Path) -> Path:
+    if len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], (str, Path)):
+        raise FinetuneError("takes one path", "@pytest.mark.eval_set", 'write @pytest.mark.eval_set("tickets.jsonl")')
+    name = mark.args[0]
+    tried = [folder / name for folder in (test_file.parent, root, root / "eval_sets")]
+    return next((path.resolve() for path in tried if path.is_file()), tried[0])

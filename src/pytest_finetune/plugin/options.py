@@ -1,0 +1,114 @@
+"""The command line: every option has a long form with our prefix, and the common ones a short form too."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+EVAL_SET_PATTERNS = ["eval_sets/*.jsonl", "*/eval_sets/*.jsonl"]
+"""Paths relative to the root; `*` crosses folders, as in fnmatch."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare options and ini values."""
+    group = parser.getgroup("finetune", "fine-tuned models against eval sets")
+
+    def add(short: str | None, long: str, **how: Any) -> None:
+        how["dest"] = "finetune_" + long.removeprefix("--finetune-").replace("-", "_")
+        try:
+            group.addoption(*([short] if short else []), long, **how)
+        except ValueError:
+            # Another plugin has the short name; ours goes on under the long one.
+            group.addoption(long, **how)
+
+    add(
+        "--model",
+        "--finetune-model",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="evaluate this model: a model id (ft:…), local:NAME, local:PATH.gguf or replay:RUN; repeat to compare",
+    )
+    add(
+        "--model-base-url",
+        "--finetune-model-base-url",
+        metavar="URL",
+        help="an OpenAI-compatible server (default: $OPENAI_BASE_URL, else OpenAI)",
+    )
+    add(
+        "--concurrency",
+        "--finetune-concurrency",
+        type=_at_least(int, 1),
+        default=32,
+        metavar="N",
+        help="requests in flight over the whole session (default: %(default)s)",
+    )
+    add(
+        "--max-cost",
+        "--finetune-max-cost",
+        type=_dollars,
+        metavar="USD",
+        help="ask nothing more once this much is spent",
+    )
+    add(
+        "--repeats",
+        "--finetune-repeats",
+        type=_at_least(int, 1),
+        metavar="K",
+        help="ask every case K times, whatever [stability] says",
+    )
+    add(
+        "--resume",
+        "--finetune-resume",
+        action="store_true",
+        help="go on with the newest open run of this model over these eval sets, asking only what is missing",
+    )
+    add(
+        None,
+        "--finetune-deadline",
+        type=_at_least(float, 0.001),
+        default=120.0,
+        metavar="SECONDS",
+        help="time for one answer, all tries together (default: %(default)g)",
+    )
+    add(
+        None,
+        "--finetune-no-cache",
+        action="store_true",
+        help="ask the server even where a model with an immutable id has answered before",
+    )
+    parser.addini(
+        "finetune_eval_sets",
+        "which files below a folder are eval sets; a .jsonl file named on the command line always is",
+        type="args",
+        default=EVAL_SET_PATTERNS,
+    )
+
+
+def _at_least(number: Callable[[str], Any], least: float) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = number(text)
+        if not value >= least:
+            raise ValueError(text)
+        return value
+
+    parse.__name__ = f"number of at least {least:g}"
+    return parse
+
+
+def _dollars(text: str) -> Decimal:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(text) from None
+    if not (value.is_finite() and value > 0):
+        raise ValueError(text)
+    return value
+
+
+_dollars.__name__ = "positive amount of US dollars"

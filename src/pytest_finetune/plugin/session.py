@@ -1,0 +1,238 @@
+"""One session over eval sets: what was loaded, who is asked, what came back. Made only where a model is named."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_finetune.background import BackgroundEvaluation, LoopThread
+from pytest_finetune.engine import Limits
+from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info, with_repeats
+from pytest_finetune.evalset import EvalSet, load_eval_sets
+from pytest_finetune.errors import PriceError
+from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.runs import Run, RunStore, sample_from_dict
+from pytest_finetune.targets.spec import make_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from pytest_finetune.evaluation import Key, SetResult
+    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.targets import Target
+
+SESSION = pytest.StashKey["FinetuneSession"]()
+
+
+@dataclass
+class ModelUnderTest:
+    """One `--model`: its evaluation, the samples that reports brought, and its asking, once begun."""
+
+    spec: str
+    evaluation: Evaluation
+    samples: dict[Key, Sample]
+    asking: BackgroundEvaluation | None = None
+
+
+class FinetuneSession:
+    """Eval sets and models of a session; the hooks' one door to the core."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.option
+        self.config = config
+        self.root: Path = config.rootpath
+        self.eval_sets = {eval_set.path: eval_set for eval_set in self._load(option.finetune_repeats)}
+        self.store = RunStore(self.root / ".finetune" / "runs")
+        self.resumes: bool = option.finetune_resume
+        self.results: list[SetResult] = []
+        self.misses: list[tuple[str, str]] = []
+        self.asked_items: set[pytest.Item] = set()
+        self.marked = 0
+        specs: list[str] = list(dict.fromkeys(option.finetune_model))
+        limits = self._limits(len(specs))
+        self.models = [
+            ModelUnderTest(spec, Evaluation(self._target(spec, limits), self.eval_sets.values(), limits), {})
+            for spec in specs
+        ]
+        self._marked_sets: dict[Path, EvalSet] = {}
+
+    @property
+    def is_worker(self) -> bool:
+        """This process is one of xdist's workers: it asks, but judges nothing."""
+        return hasattr(self.config, "workerinput")
+
+    @property
+    def columns(self) -> bool:
+        """Several models stand side by side, so names carry the model."""
+        return len(self.models) > 1
+
+    @cached_property
+    def loop(self) -> LoopThread:
+        """The one event loop of this process, begun when something is asked."""
+        return LoopThread()
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """The evaluation of each model."""
+        return [model.evaluation for model in self.models]
+
+    @property
+    def gate_count(self) -> int:
+        """How many tests the gates will be."""
+        return sum(len(eval_set.settings.gates) for eval_set in self.eval_sets.values()) * len(self.models)
+
+    def covers(self, path: Path) -> bool:
+        """The file is an eval set of this session."""
+        return path in self.eval_sets
+
+    def marked_set(self, path: Path) -> EvalSet:
+        """
+        The eval set that a mark names, loaded once.
+
+        Raises:
+            EvalSetErrors: It cannot be used as written.
+        """
+        known = self.eval_sets.get(path) or self._marked_sets.get(path)
+        if known is None:
+            known = self._marked_sets[path] = load_eval_sets([path], root=self.root)[0]
+        return known
+
+    def open_runs(self) -> None:
+        """Make or resume the record of every model; a worker appends to the record that the controller made."""
+        if not self.eval_sets:
+            return
+        plans = [set_plan(eval_set) for eval_set in self.eval_sets.values()]
+        for model in self.models:
+            if model.evaluation.run is not None:
+                continue
+            info = target_info(model.evaluation.target)
+            if self.is_worker:
+                model.evaluation.run = Run.load(Path(self.config.workerinput["finetune_runs"][model.spec]))  # type: ignore[attr-defined]
+            elif self.resumes:
+                model.evaluation.run = self.store.resume(info, plans)
+            else:
+                model.evaluation.run = self.store.create(info, plans, folder=self.root)
+
+    def refuse_unknown_prices(self) -> None:
+        """
+        A bound on the cost needs a price.
+
+        Raises:
+            PriceError: A model's price is unknown while --max-cost is set.
+        """
+        for evaluation in self.evaluations:
+            if evaluation.limits.max_cost is not None and not evaluation.has_price:
+                raise PriceError(
+                    f"the price of {evaluation.target.model} is not known, so a bound cannot be kept",
+                    "--max-cost",
+                    "run without --max-cost, or with fewer cases first",
+                )
+
+    def run_paths(self) -> dict[str, str]:
+        """Where each model's record lies, for workers."""
+        self.open_runs()
+        return {model.spec: str(model.evaluation.run.path) for model in self.models if model.evaluation.run}
+
+    def ask_ahead(self, planned: Iterable[tuple[ModelUnderTest, EvalSet, Case]]) -> None:
+        """Put questions in flight in the order they will be read."""
+        wanted: dict[str, list[Planned]] = {model.spec: [] for model in self.models}
+        for model, eval_set, case in planned:
+            wanted[model.spec].extend(Planned(eval_set, case, attempt) for attempt in range(eval_set.repeats))
+        for model in self.models:
+            if wanted[model.spec]:
+                asking = self._asking(model)
+                asking.ask(sample for sample in wanted[model.spec] if not asking.has(sample.key))
+
+    def answers(self, model: ModelUnderTest, eval_set: EvalSet, case: Case) -> list[Sample]:
+        """All samples of one case, waited for."""
+        asking = self._asking(model)
+        return [asking.take((eval_set.name, case.id, attempt)) for attempt in range(eval_set.repeats)]
+
+    def collect(self, spec: str, samples: Iterable[dict[str, Any]]) -> None:
+        """Take the samples that a report carries; the first word on a sample counts, so a rerun changes nothing."""
+        for model in self.models:
+            if model.spec == spec:
+                for value in samples:
+                    sample = sample_from_dict(value)
+                    model.samples.setdefault(sample.key, sample)
+
+    @property
+    def stopped(self) -> str:
+        """Why no model can be asked any more; empty while one can."""
+        reasons = [model.asking.stopped if model.asking else "" for model in self.models]
+        return reasons[0] if all(reasons) else ""
+
+    def stop_asking(self) -> None:
+        """Ask nothing more, and end the loop's thread."""
+        for model in self.models:
+            if model.asking is not None:
+                model.asking.stop()
+        if "loop" in self.__dict__:
+            self.loop.stop()
+            del self.loop
+
+    def judge(self) -> list[SetResult]:
+        """The verdicts of all models over all sets, made once; the records get them too."""
+        for model in self.models:
+            results = model.evaluation.judge(model.samples)
+            model.evaluation.close(results, model.samples)
+            self.results.extend(results)
+        return self.results
+
+    def _asking(self, model: ModelUnderTest) -> BackgroundEvaluation:
+        if model.asking is None:
+            model.asking = BackgroundEvaluation(model.evaluation, self.loop)
+            if self.resumes and model.evaluation.run is not None:
+                model.asking.give(model.evaluation.run.answered().values())
+        return model.asking
+
+    def _load(self, repeats: int | None) -> Sequence[EvalSet]:
+        config = self.config
+        if config.args_source is not pytest.Config.ArgsSource.ARGS and not self.is_worker:
+            _add_eval_sets_beside_testpaths(config)
+        named = [_path_of(config, arg) for arg in config.args]
+        paths = find_eval_sets(named, root=self.root, patterns=config.getini("finetune_eval_sets"))
+        eval_sets = load_eval_sets(paths, root=self.root)
+        return [with_repeats(eval_set, repeats) for eval_set in eval_sets] if repeats else eval_sets
+
+    def _limits(self, models: int) -> Limits:
+        option = self.config.option
+        sharers = models * int(getattr(self.config, "workerinput", {}).get("workercount", 1))
+        return Limits(
+            concurrency=-(-option.finetune_concurrency // sharers),
+            deadline=option.finetune_deadline,
+            max_cost=option.finetune_max_cost and option.finetune_max_cost / sharers,
+        )
+
+    def _target(self, spec: str, limits: Limits) -> Target:
+        option = self.config.option
+        cache = getattr(self.config, "cache", None)
+        return make_target(
+            spec,
+            made_by_user=self.config.hook.pytest_finetune_target(spec=spec, config=self.config),
+            base_url=option.finetune_model_base_url,
+            concurrency=limits.concurrency,
+            store=RunStore(self.root / ".finetune" / "runs"),
+            models=self.root / ".finetune" / "models",
+            cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
+        )
+
+
+def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
+    """Without paths on the command line, `--model` means the project's eval sets too, whatever `testpaths` says."""
+    named = [_path_of(config, arg) for arg in config.args]
+    patterns = config.getini("finetune_eval_sets")
+    known = set(find_eval_sets(named, root=config.rootpath, patterns=patterns))
+    everywhere = find_eval_sets([config.rootpath], root=config.rootpath, patterns=patterns)
+    config.args.extend(str(path) for path in everywhere if path not in known)
+
+
+def _path_of(config: pytest.Config, argument: str) -> Path:
+    # Not resolved: pytest collects under the name it was given, symbolic links and all.
+    return Path(os.path.normpath(config.invocation_params.dir / argument.split("::")[0]))

@@ -1,0 +1,125 @@
+"""`manifest.json`: which target was asked which plan, under which versions, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
+from decimal import Decimal  # noqa: TC003 - as above
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FORMAT: Literal[1] = 1
+
+
+class Record(BaseModel):
+    """Base of everything in a manifest: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TargetInfo(Record):
+    """The model that was asked: its spec, the id on the wire, and the server, never with credentials."""
+
+    spec: str
+    model: str
+    base_url: str = ""
+    identity: str = ""
+
+
+class EvalSetPlan(Record):
+    """One eval set of the plan, with the hashes that make its evidence comparable."""
+
+    name: str
+    cases: int
+    repeats: int
+    max_errors: int = 0
+    cases_sha256: str
+    settings_sha256: str
+    schema_sha256: str = ""
+
+
+class VerdictRecord(Record):
+    """One gate's verdict as it stood when the run ended."""
+
+    eval_set: str
+    gate: str
+    status: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    planned: int = 0
+    message: str = ""
+
+
+class Totals(Record):
+    """Counts over the whole plan; cost in US dollars, None when a price is unknown."""
+
+    planned: int = 0
+    passed: int = 0
+    missed: int = 0
+    error: int = 0
+    unrun: int = 0
+    from_cache: int = 0
+    cost: Decimal | None = None
+
+
+class Versions(Record):
+    """What the run was made with."""
+
+    pytest_finetune: str
+    python: str
+    git_commit: str = ""
+    git_dirty: bool = False
+
+
+class Manifest(Record):
+    """The whole of `manifest.json`. `answered_by` holds every model name that the server answered under."""
+
+    format: Literal[1] = FORMAT
+    id: str
+    target: TargetInfo
+    eval_sets: tuple[EvalSetPlan, ...]
+    plan_sha256: str
+    created_at: datetime
+    versions: Versions
+    closed: bool = False
+    closed_at: datetime | None = None
+    stopped: str = ""
+    answered_by: tuple[str, ...] = ()
+    verdicts: tuple[VerdictRecord, ...] = ()
+    totals: Totals = Field(default_factory=Totals)
+
+
+def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:
+    """Hash of the plan: the target and, per eval set, its cases, repeats and settings. Order does not matter."""
+    sets = sorted((plan.model_dump(mode="json") for plan in eval_sets), key=lambda plan: str(plan["name"]))
+    return hashlib.sha256(json.dumps([target.model_dump(), sets], sort_keys=True).encode()).hexdigest()
+
+
+def current_versions(folder: Path) -> Versions:
+    """The versions in force now, with the git commit of `folder` where it is in a repository."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    return Versions(
+        pytest_finetune=version("pytest-finetune"),
+        python=platform.python_version(),
+        git_commit=commit,
+        git_dirty=bool(commit and _git(folder, "status", "--porcelain", "--untracked-files=no")),
+    )
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

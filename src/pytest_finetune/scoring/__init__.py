@@ -1,0 +1,102 @@
+"""Scorers: one judges (Case, Completion) into a Score; each is pure, and none can be hung or crashed by an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_finetune.errors import ScorerError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_finetune.evalset.settings import EvalSettings
+    from pytest_finetune.records import Case, Completion, Score
+
+__all__ = ["SCORERS", "Scorer", "make_scorer", "scorer_warnings"]
+
+SCORERS = ("exact", "label", "json", "schema", "tool_call", "sql", "regex", "contains")
+"""The built-in scorers; anything with a colon is a `package.module:function`."""
+
+_USES = {
+    "exact": {"normalize"},
+    "label": {"normalize", "labels"},
+    "json": {"normalize", "json_schema"},
+    "schema": {"json_schema"},
+    "tool_call": {"normalize", "json_schema"},
+    "sql": {"dialect"},
+    "regex": {"normalize"},
+    "contains": {"normalize"},
+}
+
+
+class Scorer(Protocol):
+    """What judges the answers of one eval set. Two optional attributes: see `scorer_warnings` and `LabelScorer`."""
+
+    @property
+    def name(self) -> str:
+        """The scorer as the settings name it."""
+
+    @property
+    def blocking(self) -> bool:
+        """Scoring may take long or wait, so an event loop runs it in a thread."""
+
+    def check(self, case: Case) -> str | None:
+        """The problem that makes the case unscorable, told when the eval set is loaded; None when there is none."""
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """
+        Judge one answer to a case that `check` found no fault with.
+
+        Raises:
+            ScorerError: The user's own scoring function broke; no answer makes a built-in scorer raise.
+        """
+
+
+def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
+    """
+    The scorer that the settings ask for.
+
+    Args:
+        settings: The settings of the eval set.
+        folder: Where the eval set lies: schema files are named from here, and modules found.
+
+    Raises:
+        ScorerError: The scorer is unknown, or the settings do not suit it.
+    """
+    name = settings.scorer
+    if ":" in name:
+        from pytest_finetune.scoring.function import make
+
+        _refuse_idle_settings(settings, set())
+        return make(settings, folder)
+    if name not in SCORERS:
+        known = (*SCORERS, "package.module:function")
+        raise ScorerError(f"unknown scorer {name!r}", hint=did_you_mean(name, known))
+    _refuse_idle_settings(settings, _USES[name])
+    return _builder(name)(settings, folder)
+
+
+def scorer_warnings(scorer: Scorer) -> tuple[str, ...]:
+    """What looked doubtful while the scorer was made, such as unknown words in its JSON Schema."""
+    warnings: tuple[str, ...] = getattr(scorer, "warnings", ())
+    return warnings
+
+
+def _builder(name: str) -> Callable[[EvalSettings, Path], Scorer]:
+    from importlib import import_module
+
+    module = {"json": "json_value", "regex": "pattern"}.get(name, name)
+    make: Callable[[EvalSettings, Path], Scorer] = import_module(f"{__name__}.{module}").make
+    return make
+
+
+def _refuse_idle_settings(settings: EvalSettings, used: set[str]) -> None:
+    for field in ("normalize", "labels", "json_schema", "dialect"):
+        if field in settings.model_fields_set and field not in used:
+            key = "schema" if field == "json_schema" else field
+            takers = ", ".join(name for name in SCORERS if field in _USES[name])
+            raise ScorerError(
+                f"{key!r} has no effect on scorer {settings.scorer!r}",
+                hint=f"remove it, or use a scorer that reads it: {takers}",
+            )

@@ -1,0 +1,20 @@
+"""Intervals and paired tests that gates decide by, each with its source; pure functions of counts."""
+
+from pytest_finetune.stats.interval import Interval
+from pytest_finetune.stats.paired import mcnemar, paired_interval
+from pytest_finetune.stats.rates import can_ever_pass, cases_to_ever_pass, rate_interval, wilson_interval
+from pytest_finetune.stats.samples import mean_interval, quantile_interval
+from pytest_finetune.stats.sizes import more_cases_needed
+
+__all__ = [
+    "Interval",
+    "can_ever_pass",
+    "cases_to_ever_pass",
+    "mcnemar",
+    "mean_interval",
+    "more_cases_needed",
+    "paired_interval",
+    "quantile_interval",
+    "rate_interval",
+    "wilson_interval",
+]

@@ -1,0 +1,59 @@
+"""The outside world that answers. A target never raises for what a server does: it returns Completion or Failure."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pytest_finetune.records import Completion, Failure, Request
+    from pytest_finetune.targets.client import ClientTarget
+    from pytest_finetune.targets.openai import OpenAITarget
+
+__all__ = ["ClientTarget", "OpenAITarget", "Target", "names_fixed_weights"]
+
+_LATE = {"OpenAITarget": "pytest_finetune.targets.openai", "ClientTarget": "pytest_finetune.targets.client"}
+_FIXED = re.compile(r"ft:.+|.+-\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", re.ASCII | re.DOTALL)
+
+
+class Target(Protocol):
+    """
+    A model under test.
+
+    Attributes:
+        spec: As the user wrote it: `ft:…`, `local:NAME`, `replay:RUN`.
+        model: The id that goes over the wire.
+        base_url: Where it answers; empty where there is no address. Never holds credentials.
+        immutable: The id names the same weights for ever; only then may answers be cached.
+    """
+
+    spec: str
+    model: str
+    base_url: str
+    immutable: bool
+
+    async def open(self) -> None:
+        """Get ready to be asked, on the running event loop."""
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
+        """
+        One answer, within `deadline` seconds over all tries.
+
+        Raises nothing but `asyncio.CancelledError`, whatever the server does.
+        """
+
+    async def close(self) -> None:
+        """Let go of everything that `open` took; safe to call twice."""
+
+
+def names_fixed_weights(model: str) -> bool:
+    """Whether an id can only ever mean the same weights: a fine-tune `ft:…`, or a dated snapshot `…-2024-07-18`."""
+    return _FIXED.fullmatch(model) is not None
+
+
+def __getattr__(name: str) -> Any:
+    # aiohttp and openai are heavy; a session that names no model must not pay for them.
+    if name in _LATE:
+        return getattr(import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

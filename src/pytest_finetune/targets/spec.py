@@ -1,0 +1,77 @@
+"""From `--model=SPEC` to a target: by its prefix, else a model id on an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from pytest_finetune.errors import TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from pytest_finetune.runs import RunStore
+    from pytest_finetune.targets import Target
+
+
+def make_target(
+    spec: str,
+    *,
+    made_by_user: Any = None,
+    base_url: str | None = None,
+    concurrency: int = 32,
+    store: RunStore,
+    models: Path,
+    cache: Path | None = None,
+) -> Target:
+    """
+    Make the target that a spec names; nothing is opened or asked yet.
+
+    Args:
+        spec: `ft:…` or any model id, `local:NAME`, `local:PATH.gguf`, `replay:RUN`.
+        made_by_user: What the user's hook returned for this spec: a target, an `openai` client, or None.
+        base_url: Server address; None takes `OPENAI_BASE_URL` from the environment.
+        concurrency: Requests in flight that the target should be ready for.
+        store: Where `replay:` finds runs.
+        models: Where `local:NAME` finds adapters.
+        cache: Folder of the response cache; None caches nothing.
+
+    Raises:
+        TargetError: The spec names nothing usable.
+    """
+    kind, _, name = spec.partition(":")
+    if made_by_user is not None:
+        target = _from_user(spec, made_by_user)
+    elif kind == "local":
+        from pytest_finetune.targets.local import LocalTarget
+
+        target = LocalTarget(spec, models=models, concurrency=concurrency)
+    elif kind == "replay":
+        from pytest_finetune.targets.replay import ReplayTarget
+
+        return ReplayTarget(spec, store.find(name))
+    elif not spec.strip() or spec != spec.strip() or kind == "registry":
+        raise TargetError(f"{spec!r} names no model", "--model", "name a model id (ft:…), local:NAME or replay:RUN")
+    else:
+        from pytest_finetune.targets.openai import OpenAITarget
+
+        target = OpenAITarget(spec, base_url=base_url, concurrency=concurrency)
+    if cache is None or not target.immutable:
+        return target
+    from pytest_finetune.targets.cache import CachedTarget
+
+    return CachedTarget(target, cache)
+
+
+def _from_user(spec: str, made: Any) -> Target:
+    if hasattr(made, "ask"):
+        return cast("Target", made)
+    if hasattr(made, "chat"):
+        from pytest_finetune.targets.client import ClientTarget
+
+        return ClientTarget(spec, made)
+    raise TargetError(
+        f"the hook returned a {type(made).__name__} for {spec!r}",
+        "pytest_finetune_target",
+        "return a Target, an openai client, or None",
+    )

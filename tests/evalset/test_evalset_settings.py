@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finetune.evalset.reading import Faults
+from pytest_finetune.evalset.settings_file import line_of, read_settings
+
+if TYPE_CHECKING:
+    from pytest_finetune.evalset.settings import EvalSettings
+
+    Fault = tuple[str, str, str]
+
+
+def read(text: str | bytes) -> tuple[EvalSettings | None, list[Fault]]:
+    faults = Faults("set.toml")
+    data = text if isinstance(text, bytes) else text.encode()
+    settings, _ = read_settings(data, faults)
+    return settings, [(fault.where, fault.problem, fault.hint) for fault in faults.found]
+
+
+def fault_of(text: str | bytes) -> Fault:
+    settings, faults = read(text)
+    assert settings is None
+    (fault,) = faults
+    return fault
+
+
+FULL = """\
+scorer = "label"
+normalize = ["strip", "casefold"]
+labels = ["bug", "feature"]
+
+[request]
+max_completion_tokens = 16
+stop = ["\\n"]
+extra_body = { top_k = 1 }
+
+[stability]
+repeats = 5
+temperature = 0.7
+
+[[gates]]
+metric = "accuracy"
+min = 0.95
+confidence = 0.95
+
+[[gates]]
+metric = "accuracy"
+where = { tag = "critical" }
+min = 1.0
+"""
+
+
+@pytest.mark.parametrize("text", [FULL, FULL.replace("\n", "\r\n"), "\ufeff" + FULL, ""])
+def test_good_settings_are_read(text: str) -> None:
+    settings, faults = read(text)
+    assert settings is not None
+    assert faults == []
+    assert settings.stability.repeats == (5 if text else 1)
+    assert len(settings.gates) == (2 if text else 0)
+
+
+def test_a_whole_number_will_do_for_a_temperature() -> None:
+    settings, _ = read("[request]\ntemperature = 1")
+    assert settings is not None
+    assert settings.request.temperature == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [
+        ("a = 1\nb = \n", "set.toml:2", "not TOML: Invalid value"),
+        ("a = 1\na = 2\n", "set.toml:2", "not TOML: Cannot overwrite a value"),
+        ("a = 1\n\nlabels = [\n", "set.toml:3", "not TOML: "),
+        ("a = " + "9" * 5000, "set.toml:1", "not TOML: "),
+        ("a = " + "[" * 50_000, "set.toml:1", "nested too deeply"),
+    ],
+)
+def test_text_that_is_no_toml_is_told_at_its_line(text: str, where: str, problem: str) -> None:
+    found = fault_of(text)
+    assert found[0] == where
+    assert found[1].startswith(problem)
+    assert found[2]
+
+
+def test_settings_that_are_not_utf8_are_told_at_their_line() -> None:
+    assert fault_of(b'scorer = "exact"\nlabels = ["\xff"]\n') == (
+        "set.toml:2",
+        "byte 0xff is not UTF-8",
+        "save the file as UTF-8",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem", "hint"),
+    [
+        ('scorr = "label"', 1, "scorr: unknown key", "did you mean 'scorer'?"),
+        ("[request]\n\nmax_token = 3", 3, "request.max_token: unknown key", "did you mean 'max_tokens'?"),
+        ("[stability]\nrepeat = 3", 2, "stability.repeat: unknown key", "did you mean 'repeats'?"),
+        ("[[gates]]\nmin = 1\n[[gates]]\nmin = 1\nwher = {}", 5, "gates[1].wher: unknown key", "did you mean 'where'?"),
+        ("[stabilty]\nrepeats = 3", 1, "stabilty: unknown key", "did you mean 'stability'?"),
+        ('[request]\nlabels = ["a"]', 2, "request.labels: unknown key", "labels belongs to the top of the file"),
+        ("repeats = 5", 1, "repeats: unknown key", "repeats belongs to [stability]"),
+        ("\nmin = 0.5", 2, "min: unknown key", "min belongs to [[gates]]"),
+        ("gates = [{ min = 1, wher = {} }]", 1, "gates[0].wher: unknown key", "did you mean 'where'?"),
+        ("request.max_token = 3", 1, "request.max_token: unknown key", "did you mean 'max_tokens'?"),
+    ],
+)
+def test_an_unknown_key_is_told_at_its_line_with_the_likely_one(text: str, where: str, problem: str, hint: str) -> None:
+    found = fault_of(text)
+    assert found[:2] == (f"set.toml:{where}", problem)
+    assert found[2].startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem", "hint"),
+    [
+        ("scorer = 3", 1, "scorer: Input should be a valid string", ""),
+        ('normalize = ["strip", "casefld"]', 1, "normalize[1]: unknown value 'casefld'", "did you mean 'casefold'?"),
+        ("[stability]\nrepeats = 0", 2, "stability.repeats: Input should be greater than or equal to 1", ""),
+        ("[stability]\nrepeats = true", 2, "stability.repeats: Input should be a valid integer", ""),
+        (
+            '[[gates]]\nmin = 1\nmetric = "acuracy"',
+            3,
+            "gates[0].metric: unknown metric 'acuracy'",
+            "did you mean 'accuracy'?",
+        ),
+        ("[[gates]]\nmin = 1\nmax = 1", 1, "gates[0]: a gate has exactly one of", ""),
+        ("[[gates]]\nmin = 95", 1, "gates[0]: accuracy lies in [0, 1]; the bar 95 cannot be met or missed", ""),
+        ('[[gates]]\nmin = 1\nper_case = "6 of 5"', 3, "gates[0].per_case: '6 of 5' is not of the form '3 of 5'", ""),
+        ("[request.extra_body]\nstream = true", 1, "request.extra_body: stream cannot be set here", ""),
+        ("[request]\nstop = 3", 2, "request.stop: Input should be a valid string; or Input should be a valid list", ""),
+        ("[request]\ntools = { a = 1 }", 2, "request.tools: Input should be a valid list", ""),
+        ("gates = 3", 1, "gates: Input should be a valid list", ""),
+        ("request = 3", 1, "request: Input should be", ""),
+    ],
+)
+def test_a_wrong_value_is_told_at_the_line_of_its_key(text: str, where: str, problem: str, hint: str) -> None:
+    found = fault_of(text)
+    assert found[0] == f"set.toml:{where}"
+    assert found[1].startswith(problem)
+    assert found[2].startswith(hint)
+
+
+def test_every_wrong_key_is_told() -> None:
+    _, faults = read('scorr = "x"\n[request]\ntop_p = "a"\nfoo = 1\n[[gates]]\nmin = "a"\n')
+    assert [(where, problem.split(":")[0]) for where, problem, _ in sorted(faults)] == [
+        ("set.toml:1", "scorr"),
+        ("set.toml:3", "request.top_p"),
+        ("set.toml:4", "request.foo"),
+        ("set.toml:6", "gates[0].min"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "problem"),
+    [
+        ('[[gates]]\nmetric = "latency_p95"\nmax = inf', 3, "gates[0].max: inf is no number"),
+        ('[[gates]]\nmetric = "latency_p95"\nmax = nan', 3, "gates[0].max: nan is no number"),
+        ("[request]\ntemperature = nan", 2, "request.temperature: nan is no number"),
+        ("[request]\nextra_body = { since = 2026-01-01 }", 2, "request.extra_body.since: a date is no JSON value"),
+        ("[request.extra_body]\na = [[1, 12:00:00]]", 2, "request.extra_body.a[0][1]: a date is no JSON value"),
+    ],
+)
+def test_values_that_json_has_not_are_faults(text: str, where: str, problem: str) -> None:
+    found = fault_of(text)
+    assert found[0] == f"set.toml:{where}"
+    assert found[1].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("scorer",), 1),
+        (("labels", 1), 3),
+        (("request",), 5),
+        (("request", "max_completion_tokens"), 6),
+        (("request", "extra_body", "top_k"), 8),
+        (("request", "not_there"), 5),
+        (("stability", "temperature"), 12),
+        (("gates", 0), 14),
+        (("gates", 0, "min"), 16),
+        (("gates", 1, "min"), 22),
+        (("gates", 1, "where", "tag"), 21),
+        (("gates", 1, "per_case"), 19),
+        (("not_there",), 1),
+    ],
+)
+def test_a_key_is_found_at_its_line(path: Any, line: int) -> None:
+    assert line_of(FULL, path) == line

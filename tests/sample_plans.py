@@ -1,0 +1,60 @@
+"""Plans and samples made up for tests of what is computed from them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pytest_finetune.records import Case, Completion, Failure, FormatFailure, Sample, Score, State, Usage
+
+SET = "eval_sets/s.jsonl"
+
+
+def case(number: int, expected: str = "bug", tags: tuple[str, ...] = (), **metadata: object) -> Case:
+    return Case(f"c{number}", number + 1, (), (expected,), tags=tags, metadata=metadata)
+
+
+def cases(count: int) -> list[Case]:
+    return [case(number) for number in range(count)]
+
+
+def sample(
+    number: int,
+    state: State | str = State.PASSED,
+    attempt: int = 0,
+    *,
+    score: Score | None = None,
+    text: str = "bug",
+    latency: float = 1.0,
+    usage: Usage | None = None,
+    cost: str | None = None,
+    model: str = "m",
+    from_cache: bool = False,
+) -> Sample:
+    state = State(state)
+    if state is State.ERROR:
+        return Sample(SET, f"c{number}", attempt, state, failure=Failure("timeout", "too slow"))
+    if state is State.UNRUN:
+        return Sample(SET, f"c{number}", attempt, state)
+    completion = Completion(text, latency=latency, usage=usage, model=model, from_cache=from_cache)
+    judged = score or Score(state is State.PASSED)
+    price = None if cost is None else Decimal(cost)
+    return Sample(SET, f"c{number}", attempt, state, completion, judged, cost=price, prompt_sha256=f"q{number}")
+
+
+def run_of(passed: int, missed: int = 0, errors: int = 0) -> list[Sample]:
+    """One attempt a case: first the passed ones, then the missed, then the errors."""
+    states = [State.PASSED] * passed + [State.MISSED] * missed + [State.ERROR] * errors
+    return [sample(number, state) for number, state in enumerate(states)]
+
+
+def labelled(number: int, expected: str, answered: str, attempt: int = 0) -> Sample:
+    """A scored label; an empty one is an answer outside the labels."""
+    passed = expected == answered
+    failure = None if answered else FormatFailure.NOT_IN_ENUM
+    state = State.PASSED if passed else State.MISSED
+    return sample(number, state, attempt, score=Score(passed, failure, label=answered), text=answered)
+
+
+def shaped(number: int, shape: str, attempt: int = 0, text: str = "") -> Sample:
+    """A valid JSON answer of a shape."""
+    return sample(number, attempt=attempt, score=Score(passed=True, shape=shape), text=text)

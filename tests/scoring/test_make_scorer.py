@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_finetune.errors import ScorerError
+from pytest_finetune.scoring import SCORERS, scorer_warnings
+
+SETTINGS = {"label": {"labels": ["a", "b"]}, "schema": {"schema": {"type": "object"}}}
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], name: str) -> None:
+    made = scorer(name, **SETTINGS.get(name, {}))
+    assert made.name == name
+    assert made.blocking is False
+    assert scorer_warnings(made) == ()
+
+
+def test_a_misspelt_scorer_is_told_the_right_one(scorer: Callable[..., Any]) -> None:
+    with pytest.raises(ScorerError, match="unknown scorer 'exakt'") as caught:
+        scorer("exakt")
+    assert caught.value.hint == "did you mean 'exact'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "key"),
+    [
+        ("exact", {"labels": ["a"]}, "labels"),
+        ("label", {"labels": ["a"], "schema": "x.json"}, "schema"),
+        ("schema", {"schema": "x.json", "normalize": ["strip"]}, "normalize"),
+        ("json", {"dialect": "mysql"}, "dialect"),
+        ("package:function", {"labels": ["a"]}, "labels"),
+    ],
+)
+def test_a_setting_without_effect_is_refused(scorer: Callable[..., Any], name: str, settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(ScorerError, match=f"'{key}' has no effect on scorer '{name}'"):
+        scorer(name, **settings)
+
+
+def test_a_light_scorer_imports_no_heavy_library() -> None:
+    code = (
+        "import sys; from pathlib import Path; from pytest_finetune.evalset.settings import EvalSettings\n"
+        "from pytest_finetune.scoring import make_scorer\n"
+        "make_scorer(EvalSettings(scorer='json'), Path())\n"
+        "print([m for m in ('jsonschema', 'regex', 'sqlglot', 'scipy', 'referencing') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert out.stdout.strip() == "[]"

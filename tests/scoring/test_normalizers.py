@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import unicodedata
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_finetune.evalset.settings import Normalizer
+from pytest_finetune.scoring.normalizers import NORMALIZERS, PIECE, make_normalizer, nfkc
+
+
+def test_every_normalizer_of_the_settings_exists() -> None:
+    assert set(NORMALIZERS) == set(get_args(Normalizer))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "normal"),
+    [
+        ("strip", " a b\n", "a b"),
+        ("casefold", "STRASSE ß", "strasse ss"),
+        ("nfkc", "Ｂｕｇ ﬁ", "Bug fi"),
+        ("collapse_whitespace", " a \n\t b　c ", "a b c"),
+        ("strip_punctuation", "“**Bug.**”", "Bug"),
+        ("strip_punctuation", "`bug` 。", "bug"),
+        ("strip_punctuation", "don't!", "don't"),
+        ("strip_punctuation", "…", ""),
+    ],
+)
+def test_what_each_normalizer_does(name: str, text: str, normal: str) -> None:
+    assert make_normalizer([name])(text) == normal
+
+
+def test_normalizers_apply_in_their_order() -> None:
+    assert make_normalizer(["strip_punctuation", "casefold"])("'BUG'") == "bug"
+    assert make_normalizer([])(" as it is ") == " as it is "
+
+
+@given(st.text(max_size=8).map(lambda text: text * 400))
+def test_long_texts_are_composed_as_a_whole_would_be(text: str) -> None:
+    assert nfkc(text) == unicodedata.normalize("NFKC", text)
+
+
+def test_a_run_of_marks_is_cut_and_not_lost() -> None:
+    text = "a" + "\u0301\u0323" * PIECE
+    assert len(nfkc(text)) >= len(text) - 2
+
+
+@given(st.text(), st.sampled_from(sorted(NORMALIZERS)))
+def test_a_normal_text_stays_as_it_is(text: str, name: str) -> None:
+    """Casefold alone is not idempotent for every letter, so it is asked of the others."""
+    once = NORMALIZERS[name](text)
+    assert name == "casefold" or NORMALIZERS[name](once) == once

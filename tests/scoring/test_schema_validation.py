@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from pytest_finetune.errors import ScorerError
+from pytest_finetune.records import Completion, FormatFailure
+from pytest_finetune.scoring import ecma_pattern, scorer_warnings
+from pytest_finetune.scoring.schema_validation import compile_schema, load_schema
+
+DRAFT_7 = "http://json-schema.org/draft-07/schema#"
+VARIANTS = {
+    "anyOf": [
+        {"required": ["kind", "size"], "properties": {"kind": {"const": "box"}, "size": {"type": "integer"}}},
+        {"required": ["kind", "side"], "properties": {"kind": {"const": "cube"}, "side": {"type": "integer"}}},
+    ]
+}
+
+
+def fault(schema: Any, value: Any) -> None:
+    found = compile_schema(schema, "x.json").fault(value)
+    return found and (found.kind, found.path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "kind", "path"),
+    [
+        ({"required": ["a"]}, {}, FormatFailure.MISSING_KEY, "$.a"),
+        ({"properties": {"s": {"required": ["c"]}}}, {"s": {}}, FormatFailure.MISSING_KEY, "$.s.c"),
+        ({"dependentRequired": {"a": ["b"]}}, {"a": 1}, FormatFailure.MISSING_KEY, "$"),
+        ({"additionalProperties": False}, {"z": 1}, FormatFailure.EXTRA_KEY, "$.z"),
+        ({"unevaluatedProperties": False}, {"z": 1}, FormatFailure.EXTRA_KEY, "$"),
+        ({"propertyNames": {"pattern": "^a"}}, {"z": 1}, FormatFailure.EXTRA_KEY, "$.z"),
+        ({"properties": {"z": False}}, {"z": 1}, FormatFailure.EXTRA_KEY, "$.z"),
+        ({"additionalProperties": {"type": "null"}}, {"z": 1}, FormatFailure.WRONG_TYPE, "$.z"),
+        ({"patternProperties": {"^z": {"type": "null"}}}, {"z": 1}, FormatFailure.WRONG_TYPE, "$.z"),
+        ({"items": {"type": "string"}}, ["a", 1], FormatFailure.WRONG_TYPE, "$[1]"),
+        ({"type": "integer"}, True, FormatFailure.WRONG_TYPE, "$"),
+        ({"type": "integer"}, 1.5, FormatFailure.WRONG_TYPE, "$"),
+        ({"enum": ["a", 1]}, True, FormatFailure.NOT_IN_ENUM, "$"),
+        ({"const": 1}, True, FormatFailure.NOT_IN_ENUM, "$"),
+        ({"minimum": 1}, 0, FormatFailure.OUT_OF_RANGE, "$"),
+        ({"exclusiveMaximum": 1}, 1, FormatFailure.OUT_OF_RANGE, "$"),
+        ({"maxLength": 1}, "ab", FormatFailure.OUT_OF_RANGE, "$"),
+        ({"minItems": 1}, [], FormatFailure.OUT_OF_RANGE, "$"),
+        ({"multipleOf": 0.01}, 0.071, FormatFailure.OUT_OF_RANGE, "$"),
+        ({"pattern": "^[a-z]+$"}, "a1", FormatFailure.PATTERN, "$"),
+        ({"format": "date"}, "2026-02-30", FormatFailure.PATTERN, "$"),
+        ({"format": "email"}, "x", FormatFailure.PATTERN, "$"),
+        ({"uniqueItems": True}, [1, True, 1.0], FormatFailure.OTHER, "$[2]"),
+        ({"not": {}}, 1, FormatFailure.OTHER, "$"),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1, FormatFailure.WRONG_TYPE, "$"),
+        (VARIANTS, {"kind": "cube", "side": "1"}, FormatFailure.WRONG_TYPE, "$.side"),
+        (VARIANTS, {"kind": "cube"}, FormatFailure.MISSING_KEY, "$.side"),
+        (VARIANTS, {"kind": "ball"}, FormatFailure.NOT_IN_ENUM, "$"),
+        ({"oneOf": [{"type": "number"}, {"type": "integer"}]}, 1, FormatFailure.OTHER, "$"),
+    ],
+)
+def test_a_fault_is_named_and_located(schema: Any, value: Any, kind: Any, path: str) -> None:
+    assert fault(schema, value) == (kind, path)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "integer"}, 1.0),
+        ({"multipleOf": 0.01}, 0.07),
+        ({"multipleOf": 0.1}, 10**400),
+        ({"uniqueItems": True}, [1, True, [1], {"a": 1}, {"a": True}, "1", None]),
+        ({"pattern": "b"}, "abc"),
+        ({"pattern": r"^\p{L}+$"}, "Straße"),
+        ({"format": "iri"}, "https://例え.jp/ä?q=é"),
+        ({"$defs": {"a": {"type": "integer"}}, "$ref": "#/$defs/a"}, 1),
+        ({"$schema": DRAFT_7, "definitions": {"a": {"type": "integer"}}, "$ref": "#/definitions/a"}, 1),
+        ({"$id": "https://example.com/a", "$defs": {"x": {}}, "$ref": "https://example.com/a#/$defs/x"}, 1),
+        ({"$ref": "https://json-schema.org/draft/2020-12/schema"}, {"type": "object"}),
+        (True, {"any": "thing"}),
+    ],
+)
+def test_a_valid_value_has_no_fault(schema: Any, value: Any) -> None:
+    assert fault(schema, value) is None
+
+
+def test_the_told_fault_does_not_depend_on_the_order_of_keys() -> None:
+    schema = {"additionalProperties": {"type": "string"}}
+    assert fault(schema, {"b": 1, "a": 2, "c": 3}) == fault(schema, {"c": 3, "a": 2, "b": 1})
+
+
+def test_the_end_of_a_pattern_is_the_end_of_the_text() -> None:
+    assert fault({"pattern": "^[A-Z]{3}$"}, "ABC\n")
+    assert fault({"pattern": r"^\d+$"}, "２０２６")
+    assert fault({"pattern": r"^[\d]+$"}, "２０２６")
+    assert fault({"pattern": r"^\$[$]$"}, "$$") is None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "(x+x+)+y"},
+        {"not": {"pattern": "(x+x+)+y"}},
+        {"anyOf": [{"pattern": "(x+x+)+y"}, True]},
+    ],
+)
+def test_a_pattern_that_never_ends_is_a_format_failure(schema: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecma_pattern, "SECONDS", 0.05)
+    assert fault(schema, "x" * 5000) == (FormatFailure.PATTERN, "$")
+
+
+def test_a_pattern_of_keys_that_never_ends_admits_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ecma_pattern, "SECONDS", 0.05)
+    schema = {"patternProperties": {"(x+x+)+y": True}, "additionalProperties": False}
+    assert fault(schema, {"x" * 5000: 1}) == (FormatFailure.PATTERN, "$")
+
+
+@pytest.mark.parametrize("kind", ["iri", "iri-reference", "uri", "regex", "uri-template", "idn-hostname", "duration"])
+@pytest.mark.parametrize("unit", ["a", "a@", "[", "(a{99}){99}", "é", "\ud800", "1", "%"])
+def test_no_text_hangs_a_format_check(kind: Any, unit: Any) -> None:
+    """The library's own check of an IRI took half a minute on the first of these."""
+    compile_schema({"format": kind}, "x.json").fault(unit * 20_000)
+
+
+def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", lambda *_: pytest.fail("a socket was opened"))
+    for reference in (
+        "http://127.0.0.1:9/x.json",
+        "https://example.com/x",
+        "file:///etc/passwd",
+        "other.json",
+        "urn:x",
+    ):
+        with pytest.raises(ScorerError, match="nothing is ever fetched") as caught:
+            compile_schema({"properties": {"a": {"$ref": reference}}}, "x.json")
+        assert caught.value.where == "x.json: $.properties.a.$ref"
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem", "place"),
+    [
+        ({"$ref": "#"}, "without end", "x.json"),
+        ({"$ref": "#/$defs/no"}, "leads nowhere", "$.$ref"),
+        ({"$comment": "hi", "$ref": "#/$comment"}, "is no schema", "$.$ref"),
+        ({"x-parts": {"a": {"type": "nope"}}, "$ref": "#/x-parts/a"}, "'nope' is not valid", "$.type"),
+        ({"properties": {"a": {"type": "objct"}}}, "not a JSON Schema", "$.properties.a.type"),
+        ({"items": {"pattern": "("}}, "is not a pattern", "$.items"),
+        ({"$schema": "http://example.com/mine"}, "unknown dialect", "x.json"),
+        ({"$schema": "http://json-schema.org/draft-03/schema#"}, "unknown dialect", "x.json"),
+        ({"patternProperties": {"a": True}, "unevaluatedProperties": False}, "stands beside", "$"),
+        ([], "an object, true or false", "x.json"),
+    ],
+)
+def test_a_schema_that_cannot_judge_is_refused(schema: Any, problem: str, place: str) -> None:
+    with pytest.raises(ScorerError) as caught:
+        compile_schema(schema, "x.json")
+    assert problem in caught.value.problem
+    assert place in caught.value.where
+
+
+@pytest.mark.parametrize(
+    "schema", [{"$schema": f"http://json-schema.org/draft-0{n}/schema#", "type": "null"} for n in (4, 6, 7)]
+)
+def test_the_named_dialect_is_honoured(schema: Any) -> None:
+    assert fault(schema, 1) == (FormatFailure.WRONG_TYPE, "$")
+
+
+def test_unknown_words_are_warned_of(scorer: Callable[..., Any]) -> None:
+    made = scorer("json", schema={"properties": {"a": {"requird": [], "format": "emial", "x-note": 1, "nullable": 1}}})
+    typo, nullable, form = scorer_warnings(made)
+    assert "$.properties.a: unknown keyword 'requird' is ignored; did you mean 'required'?" in typo
+    assert nullable.endswith("unknown keyword 'nullable' is ignored")
+    assert form.endswith("unknown format 'emial' is not checked; did you mean 'email'?")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(b"{", "not JSON"), (b"\xff", "not UTF-8"), (b'{"a": 1, "a": 2}', "stands twice"), (None, "cannot be read")],
+)
+def test_a_schema_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ScorerError, match=problem) as caught:
+        load_schema(path)
+    assert caught.value.where == str(path)
+
+
+def test_the_schema_scorer_asks_only_for_validity(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+    made = scorer("schema", schema={"type": "object", "required": ["a"]})
+    assert made.check(case()) is None
+    score = made.score(case(), Completion('{"a": [1, "x", 2]}'))
+    assert score.passed
+    assert json.loads(score.shape) == {"a": ["number", "string"]}
+    assert made.score(case(), Completion("{}")).path == "$.a"
+    assert made.score(case(), Completion("x")).format_failure is FormatFailure.NOT_JSON
+
+
+def test_the_schema_scorer_needs_a_schema(scorer: Callable[..., Any]) -> None:
+    with pytest.raises(ScorerError, match="needs a schema"):
+        scorer("schema")

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from pytest_finetune.engine import Answer, Engine, Limits, Question
+from pytest_finetune.records import Completion, Failure, Message, Request, Usage
+
+FATAL = Failure("auth", "401", 401, fatal=True)
+DOLLAR = Decimal(1)
+
+
+class Listed:
+    """Questions 0..n-1, each under its number."""
+
+    def __init__(self, number):
+        self.left = iter(range(number))
+        self.asked = 0
+
+    async def next(self):
+        number = next(self.left, None)
+        if number is None:
+            return None
+        self.asked += 1
+        return Question(number, Request("m", (Message("user", str(number)),)))
+
+    def close(self):
+        self.left = iter(())
+
+
+class Endless(Listed):
+    """As a backlog that may still grow: after the last question it waits until it is closed."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.closed = asyncio.Event()
+
+    async def next(self):
+        question = await super().next()
+        if question is None:
+            await self.closed.wait()
+        return question
+
+    def close(self):
+        super().close()
+        self.closed.set()
+
+
+class FakeTarget:
+    """A target by a function of the question's number; a stand-in where time and order have to be exact."""
+
+    def __init__(self, answer):
+        self.answer = answer
+        self.in_flight = self.most = 0
+
+    async def ask(self, request, deadline):
+        self.in_flight += 1
+        self.most = max(self.most, self.in_flight)
+        try:
+            return await self.answer(int(request.messages[0].content))
+        finally:
+            self.in_flight -= 1
+
+
+async def at_once(number):
+    return Completion(str(number), usage=Usage(1, 1))
+
+
+async def keep(answer):
+    return answer
+
+
+def engine(answer, price=lambda _: Decimal(0), then=keep, **limits):
+    return Engine(FakeTarget(answer), Limits(**limits), price=price, then=then)
+
+
+def drain(engine, questions):
+    async def collect():
+        return [answer async for answer in engine.stream(questions)]
+
+    return asyncio.run(collect())
+
+
+def test_every_question_is_answered_once():
+    answers = drain(engine(at_once, concurrency=3), Listed(20))
+    assert sorted(answer.key for answer in answers) == list(range(20))
+    assert all(answer == Answer(answer.key, Completion(str(answer.key), usage=Usage(1, 1)), 0) for answer in answers)
+
+
+def test_no_more_are_in_flight_than_allowed_and_no_fewer():
+    async def yielding(number):
+        await asyncio.sleep(0)
+        return Completion("")
+
+    asked = engine(yielding, concurrency=7)
+    drain(asked, Listed(50))
+    assert asked.target.most == 7
+
+
+def test_a_slow_reader_slows_the_asking():
+    questions = Listed(1000)
+    asked = engine(at_once, concurrency=4)
+
+    async def read_one():
+        stream = asked.stream(questions)
+        await anext(stream)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        seen = questions.asked
+        await stream.aclose()
+        return seen
+
+    assert asyncio.run(read_one()) <= 4 * 2 + 1
+
+
+def test_leaving_early_cancels_what_is_in_flight():
+    cancelled = []
+
+    async def hang(number):
+        if number == 0:
+            return Completion("")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+
+    async def leave():
+        stream = engine(hang, concurrency=5).stream(Listed(5))
+        await anext(stream)
+        await stream.aclose()
+
+    asyncio.run(leave())
+    assert sorted(cancelled) == [1, 2, 3, 4]
+
+
+def test_a_fatal_answer_stops_new_questions_and_says_why():
+    async def answer(number):
+        return FATAL if number == 5 else Completion("")
+
+    asked, questions = engine(answer, concurrency=1), Endless(100)
+    answers = drain(asked, questions)
+    assert [answer.key for answer in answers] == [0, 1, 2, 3, 4, 5]
+    assert asked.stopped is FATAL
+    assert questions.asked == 6
+
+
+def test_a_fatal_answer_does_not_wait_for_calls_that_hang():
+    async def answer(number):
+        if number == 0:
+            return FATAL
+        await asyncio.Event().wait()
+
+    assert [a.key for a in drain(engine(answer, concurrency=8), Endless(8))] == [0]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, 32])
+def test_max_cost_is_never_exceeded_by_calls_that_cost_alike(concurrency):
+    asked = engine(at_once, price=lambda _: DOLLAR, concurrency=concurrency, max_cost=Decimal(10))
+    answers = drain(asked, Endless(1000))
+    assert len(answers) == 10
+    assert asked.budget.spent == 10
+    assert asked.stopped.kind == "budget"
+
+
+def test_calls_that_are_paid_for_are_waited_for_when_the_money_is_gone():
+    async def slow(number):
+        for _ in range(number):
+            await asyncio.sleep(0)
+        return Completion("")
+
+    assert len(drain(engine(slow, price=lambda _: DOLLAR, concurrency=4, max_cost=Decimal(5)), Endless(50))) == 5
+
+
+def test_an_uncounted_answer_ends_a_run_whose_cost_is_bounded():
+    asked = engine(at_once, price=lambda _: None, concurrency=1, max_cost=DOLLAR)
+    drain(asked, Endless(10))
+    assert "--max-cost cannot be kept" in asked.stopped.message
+
+
+def test_a_cached_answer_costs_nothing():
+    async def cached(number):
+        return Completion("", from_cache=True)
+
+    asked = engine(cached, price=lambda _: DOLLAR, concurrency=2, max_cost=DOLLAR)
+    assert [answer.cost for answer in drain(asked, Listed(9))] == [0] * 9
+
+
+def test_a_crash_in_the_house_reaches_the_reader():
+    async def broken(answer):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drain(engine(at_once, then=broken, concurrency=3), Endless(9))

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_plans import SET, case, cases, labelled, run_of, sample
+
+from pytest_finetune.comparison import compare, differing_cases
+from pytest_finetune.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.gates import Baseline, Status, judge
+from pytest_finetune.metrics import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.gates import Verdict
+    from pytest_finetune.records import Case, Sample
+
+NON_INFERIOR: dict[str, Any] = {"against": "production", "max_drop": 0.05, "confidence": 0.95}
+
+
+def ends(text: str) -> list[Sample]:
+    """A run from letters: p passed, m missed, e error, u unrun."""
+    names = {"p": "passed", "m": "missed", "e": "error", "u": "unrun"}
+    return [sample(number, names[letter]) for number, letter in enumerate(text)]
+
+
+def verdict(
+    before: Sequence[Sample] | None,
+    after: Sequence[Sample],
+    planned: list[Case],
+    *,
+    sha: str = "today",
+    repeats: int = 1,
+    name: str = "production",
+    aliases: tuple[str, ...] = (),
+    max_errors: int = 0,
+    **rule: Any,
+) -> Verdict:
+    baseline = Baseline(name, sha, repeats, before, aliases) if before is not None else None
+    settings = EvalSettings(gates=[GateSettings(**rule)], max_errors=max_errors)
+    found = judge(
+        settings,
+        SET,
+        planned,
+        1,
+        after,
+        baseline=baseline,
+        cases_sha256="today",
+        expected_label=lambda case: str(case.expected[0]),
+    )
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [("p" * 20, Status.PASS), ("m" + "p" * 19, Status.PASS), ("mm" + "p" * 18, Status.FAIL)],
+)
+def test_without_a_confidence_the_drop_itself_decides(after: str, expected: Status) -> None:
+    found = verdict(ends("p" * 20), ends(after), cases(20), against="production", max_drop=0.05)
+    assert found.status is expected
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "expected"),
+    [(0, 0, Status.PASS), (8, 0, Status.INCONCLUSIVE), (40, 0, Status.FAIL), (6, 6, Status.PASS)],
+)
+def test_non_inferiority_needs_the_whole_interval_of_the_paired_difference(
+    lost: int, won: int, expected: Status
+) -> None:
+    before = ends("p" * lost + "m" * won + "p" * (200 - lost - won))
+    after = ends("m" * lost + "p" * won + "p" * (200 - lost - won))
+    found = verdict(before, after, cases(200), **NON_INFERIOR)
+    assert found.status is expected
+    assert found.value == (lost - won) / 200
+    assert len(found.flips) == lost + won
+
+
+def test_a_rise_is_told_as_a_rise_and_the_interval_is_that_of_the_drop() -> None:
+    found = verdict(ends("mm" + "p" * 98), ends("p" * 100), cases(100), **NON_INFERIOR)
+    assert found.message == (
+        "accuracy rises by 0.020 against production, at most 0.05 down, 95 % interval of the drop -0.070 to 0.018"
+    )
+
+
+@pytest.mark.parametrize(("after", "expected"), [("mppp", Status.PASS), ("mmpp", Status.FAIL), ("pppp", Status.PASS)])
+def test_flips_from_pass_to_miss_are_counted_and_those_back_are_not(after: str, expected: Status) -> None:
+    found = verdict(ends("pppm"), ends(after), cases(4), against="production", max_flips=1)
+    assert found.status is expected
+    assert [(flip.case_id, flip.lost) for flip in found.flips][-1] == ("c3", False)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"before": None}, "needs --baseline production"),
+        ({"sha": "yesterday"}, "production was asked other cases"),
+        ({"sha": ""}, "production was asked other cases"),
+        ({"name": "ft:other"}, "the baseline is ft:other"),
+        ({"repeats": 3}, "production was asked 3 times a case, this run 1 times"),
+        ({"before": ends("ppu")}, "1 of 3 baseline samples were not run"),
+        ({"before": ends("pp")}, "1 of 3 baseline samples were not run"),
+        ({"before": ends("ppe")}, "1 of 3 baseline samples ended in an error"),
+        ({"before": ends("ppe"), "max_errors": 1}, "1 of 3 baseline samples ended in an error"),
+        ({"after": ends("ppu")}, "1 of 3 samples were not run"),
+        ({"after": ends("ppe")}, "1 of 3 samples ended in an error"),
+        ({"metric": "latency_p50"}, "cannot be judged by pairs"),
+        ({"metric": "macro_f1", "confidence": 0.9}, "no paired interval"),
+        ({"after": [replace(one, eval_set="other") for one in ends("ppp")]}, "3 of 3 samples were not run"),
+    ],
+)
+def test_a_comparison_that_does_not_hold_is_no_pass(change: dict[str, Any], reason: str) -> None:
+    call: dict[str, Any] = {
+        "before": ends("ppp"),
+        "after": ends("ppp"),
+        "against": "production",
+        "max_drop": 0.9,
+        **change,
+    }
+    found = verdict(planned=cases(3), **call)
+    assert found.status is Status.INCOMPLETE
+    assert reason in found.message
+
+
+def test_a_stale_baseline_names_the_cases_that_differ() -> None:
+    asked_otherwise = replace(ends("ppp")[1], prompt_sha256="other")
+    before = [ends("ppp")[0], asked_otherwise]
+    found = verdict(before, ends("ppp"), cases(3), sha="yesterday", against="production", max_flips=9)
+    assert "(c1, c2)" in found.message
+
+
+def test_a_baseline_answers_to_its_other_names() -> None:
+    same = ends("ppp")
+    found = verdict(same, same, cases(3), name="ft:acme:7", aliases=("production",), against="production", max_flips=0)
+    assert found.status is Status.PASS
+
+
+def test_a_slice_is_compared_over_its_own_cases() -> None:
+    planned = [case(0, tags=("critical",)), case(1)]
+    rule: dict[str, Any] = {"against": "production", "max_flips": 0, "where": {"tag": "critical"}}
+    assert verdict(ends("pp"), ends("pm"), planned, **rule).status is Status.PASS
+    assert verdict(ends("pp"), ends("mp"), planned, **rule).status is Status.FAIL
+
+
+def test_macro_f1_may_drop_by_its_point_estimate() -> None:
+    planned = [case(0, "bug"), case(1, "other")]
+    right = [labelled(0, "bug", "bug"), labelled(1, "other", "other")]
+    wrong = [labelled(0, "bug", "bug"), labelled(1, "other", "bug")]
+    rule: dict[str, Any] = {"metric": "macro_f1", "against": "production", "max_drop": 0.1}
+    assert verdict(right, right, planned, **rule).status is Status.PASS
+    assert verdict(right, wrong, planned, **rule).status is Status.FAIL
+
+
+@given(st.text("pm", min_size=1, max_size=40), st.data())
+def test_a_comparison_with_itself_has_no_flips_and_mirrors_with_another(before: str, data: st.DataObject) -> None:
+    after = data.draw(st.text("pm", min_size=len(before), max_size=len(before)))
+    planned = cases(len(before))
+    old, new = (summarize(ends(run), planned) for run in (before, after))
+    there, back = compare(old, new), compare(new, old)
+    assert compare(old, old).flips == ()
+    assert there.difference.drop == -back.difference.drop
+    assert there.interval.low == pytest.approx(-back.interval.high, abs=1e-12)
+    assert [flip.case_id for flip in there.lost] == [flip.case_id for flip in back.won]
+    assert there.p_value == back.p_value
+
+
+def test_flips_carry_the_answers_of_both_runs() -> None:
+    comparison = compare(summarize(ends("pm"), cases(2)), summarize(ends("mp"), cases(2)))
+    lost, won = comparison.flips
+    assert (lost.before, lost.after) == ((sample(0),), (sample(0, "missed"),))
+    assert (won.case_id, won.lost) == ("c1", False)
+    assert comparison.p_value == 1
+
+
+def test_runs_of_different_cases_are_not_compared() -> None:
+    with pytest.raises(ValueError, match="case 'c0' is paired with 'c1'"):
+        compare(summarize(ends("p"), cases(1)), summarize(run_of(2), cases(2)[1:]))
+    with pytest.raises(ValueError, match="no case to compare"):
+        compare(summarize([], []), summarize([], []))
+
+
+def test_repeats_are_compared_by_their_shares() -> None:
+    before = [sample(0, "passed", attempt) for attempt in range(4)]
+    after = [sample(0, "passed" if attempt else "missed", attempt) for attempt in range(4)]
+    comparison = compare(summarize(before, cases(1), repeats=4), summarize(after, cases(1), repeats=4))
+    assert float(comparison.difference.drop) == 0.25
+    assert [flip.lost for flip in comparison.flips] == [True]
+
+
+def test_cases_differ_by_id_or_by_what_was_asked() -> None:
+    before, after = ends("ppp"), [*ends("pp"), replace(sample(3), prompt_sha256="new")]
+    assert differing_cases(before, before) == ()
+    assert differing_cases(before, after) == ("c2", "c3")

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_plans import SET, case, cases, run_of, sample
+
+from pytest_finetune.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.gates import Decider, Status, decided, judge
+from pytest_finetune.records import State
+
+if TYPE_CHECKING:
+    from pytest_finetune.gates import Verdict
+
+
+def gates(*rules: dict[str, Any], max_errors: int = 0) -> EvalSettings:
+    return EvalSettings(gates=[GateSettings(**rule) for rule in rules], max_errors=max_errors)
+
+
+def first(verdicts: list[Verdict] | None) -> Status:
+    assert verdicts
+    return verdicts[0].status
+
+
+def test_a_gate_that_the_rest_cannot_save_is_decided_as_failed() -> None:
+    found = decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(0, 3)) or []
+    assert [verdict.status for verdict in found] == [Status.FAIL]
+    assert found[0].message == (
+        "decided after 3 of 20 samples: 0 to 17 of 20 samples pass, whatever the rest would answer"
+    )
+    assert decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(0, 2)) is None
+
+
+def test_a_gate_that_the_rest_cannot_break_is_decided_as_passed() -> None:
+    assert first(decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(18))) is Status.PASS
+    assert decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(17)) is None
+
+
+def test_too_many_errors_are_decided_at_once() -> None:
+    assert first(decided(gates({"min": 0.1}), SET, cases(20), 1, run_of(0, errors=1))) is Status.INCOMPLETE
+
+
+def test_a_run_stops_only_when_all_its_gates_are_decided() -> None:
+    rules = gates({"min": 0.5}, {"min": 0.9})
+    assert decided(rules, SET, cases(20), 1, run_of(12)) is None
+    assert decided(rules, SET, cases(20), 1, run_of(18)) is not None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [{"metric": "macro_f1", "min": 0.0}, {"metric": "valid_rate", "min": 0.0}, {"against": "p", "max_flips": 99}],
+)
+def test_a_gate_that_cannot_be_counted_is_never_decided(rule: dict[str, Any]) -> None:
+    assert decided(gates(rule, {"min": 0.0}), SET, cases(2), 1, run_of(2)) is None
+
+
+def test_a_set_without_gates_is_never_decided() -> None:
+    assert decided(EvalSettings(), SET, cases(2), 1, run_of(2)) is None
+
+
+def test_a_sample_counts_once_and_only_in_its_own_plan() -> None:
+    decider = Decider(gates({"min": 0.5}), SET, cases(4), 1)
+    for _ in range(4):
+        decider.add(sample(0))
+    decider.add(sample(9))
+    decider.add(sample(1, attempt=3))
+    decider.add(sample(1, "unrun"))
+    assert decider.verdicts() is None
+    decider.add(sample(1))
+    assert first(decider.verdicts()) is Status.PASS
+
+
+RULES: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"min": 0.5},
+        {"min": 0.8},
+        {"min": 1.0},
+        {"max": 0.3},
+        {"min": 0.6, "confidence": 0.8},
+        {"max": 0.6, "confidence": 0.8},
+        {"min": 0.7, "where": {"tag": "even"}},
+        {"min": 0.5, "where": {"tag": "none"}},
+        {"min": 0.5, "max_errors": 2},
+        {"must_pass": ["even"]},
+        {"must_pass": ["even", "odd"]},
+        {"must_pass": ["none"]},
+    ]
+)
+REPEATED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{"min": 0.6, "per_case": "2 of 3"}, {"must_pass": ["even"], "per_case": "1 of 3"}]
+)
+
+
+@settings(max_examples=300)
+@given(st.data(), st.integers(1, 14), st.sampled_from([1, 3]))
+def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
+    data: st.DataObject, count: int, repeats: int
+) -> None:
+    """The rest ends in any mixture of passes, misses and as many errors as the gates tolerate."""
+    rules: list[dict[str, Any]] = data.draw(st.lists(RULES | REPEATED, min_size=1, max_size=2))
+    toml = gates(*rules, max_errors=1)
+    planned = [case(number, tags=("odd" if number % 2 else "even",)) for number in range(count)]
+    plan = data.draw(st.permutations([(number, attempt) for number in range(count) for attempt in range(repeats)]))
+    likely = data.draw(st.sampled_from([["passed"], ["missed"], ["passed", "missed"], ["passed", "missed", "error"]]))
+    asked = [sample(number, data.draw(st.sampled_from(likely)), attempt) for number, attempt in plan]
+
+    decider, found, before_stop = Decider(toml, SET, planned, repeats), None, []
+    for one in asked:
+        decider.add(one)
+        before_stop.append(one)
+        if found := decider.verdicts():
+            break
+    if found is None:
+        return
+    errors = sum(one.state is State.ERROR for one in before_stop)
+    rest = []
+    for number, attempt in plan[len(before_stop) :]:
+        end = data.draw(st.sampled_from(["passed", "missed", "error"]))
+        end = "missed" if end == "error" and errors >= 1 else end
+        errors += end == "error"
+        rest.append(sample(number, end, attempt))
+    full = judge(toml, SET, planned, repeats, [*before_stop, *rest])
+    assert [verdict.status for verdict in found] == [verdict.status for verdict in full]
+
+
+@settings(max_examples=100)
+@given(st.data(), st.integers(1, 12), RULES)
+def test_a_gate_is_decided_as_soon_as_both_extremes_agree(
+    data: st.DataObject, count: int, rule: dict[str, Any]
+) -> None:
+    toml = gates(rule, max_errors=1)
+    planned = [case(number, tags=("odd" if number % 2 else "even",)) for number in range(count)]
+    done = data.draw(st.integers(0, count))
+    asked = [sample(number, data.draw(st.sampled_from(["passed", "missed"]))) for number in range(done)]
+    extremes = [
+        judge(toml, SET, planned, 1, [*asked, *(sample(number, end) for number in range(done, count))])[0].status
+        for end in ("passed", "missed")
+    ]
+    found = decided(toml, SET, planned, 1, asked)
+    assert (found is not None) == (extremes[0] is extremes[1])

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
+
+from pytest_finetune.evalset.settings import METRICS, RATES
+from pytest_finetune.metrics import summarize
+from pytest_finetune.metrics.drift import DriftKind
+from pytest_finetune.metrics.labels import INVALID, NO_ANSWER, LabelTable
+from pytest_finetune.records import Completion, FormatFailure, Score, State, ToolCall, Usage
+from pytest_finetune.stats import rate_interval
+
+if TYPE_CHECKING:
+    from pytest_finetune.metrics import Measure, Summary
+    from pytest_finetune.records import Case
+    from pytest_finetune.stats import Interval
+
+
+def first_expected(case: Case) -> str:
+    return str(case.expected[0])
+
+
+def table_of(summary: Summary) -> LabelTable:
+    assert summary.labels
+    return summary.labels
+
+
+def interval_of(measure: Measure) -> Interval:
+    assert measure.interval
+    return measure.interval
+
+
+def test_an_error_never_leaves_the_denominator() -> None:
+    summary = summarize(run_of(3, errors=1), cases(4))
+    assert summary.value("accuracy").exact == Fraction(3, 4)
+    assert summary.value("error_rate").exact == Fraction(1, 4)
+
+
+def test_what_was_never_run_counts_as_unrun_and_not_as_passed() -> None:
+    summary = summarize(run_of(2), cases(5))
+    assert summary.counts == {State.PASSED: 2, State.MISSED: 0, State.ERROR: 0, State.UNRUN: 3}
+    assert summary.planned == 5
+    assert summary.value("accuracy").exact == Fraction(2, 5)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_mean_of_nothing_is_none(metric: str) -> None:
+    measure = summarize([], [], expected_label=first_expected).value(metric)
+    assert (measure.value, measure.interval, measure.n) == (None, None, 0)
+
+
+@pytest.mark.parametrize("metric", [metric for metric in METRICS if metric not in RATES])
+def test_latency_tokens_and_cost_of_a_run_without_answers_are_none(metric: str) -> None:
+    assert summarize(run_of(0, errors=3), cases(3)).value(metric).value is None
+
+
+def test_an_unknown_metric_is_no_metric() -> None:
+    with pytest.raises(KeyError):
+        summarize([], []).value("acuracy")
+
+
+def test_samples_of_other_sets_cases_and_attempts_are_left_out() -> None:
+    other = replace(sample(0, "missed"), eval_set="other.jsonl")
+    extra = [sample(7, "missed"), sample(0, "missed", attempt=1)]
+    summary = summarize([other, *extra, *run_of(2)], cases(2), eval_set=SET)
+    assert summary.value("accuracy").exact == 1
+
+
+def test_two_different_samples_for_one_place_are_refused() -> None:
+    with pytest.raises(ValueError, match="two samples for attempt 0 of case 'c0'"):
+        summarize([sample(0), sample(0, "missed")], cases(1))
+
+
+def test_the_order_of_samples_plays_no_part() -> None:
+    samples = [*run_of(5, 3, 2)]
+    shuffled = random.Random(3).sample(samples, len(samples))
+    assert summarize(shuffled, cases(10)).rows == summarize(samples, cases(10)).rows
+
+
+@pytest.mark.parametrize(
+    ("where", "chosen"),
+    [
+        ({"tag": "en"}, [0, 1]),
+        ({"tag": "en", "level": 1}, [0]),
+        ({"level": True}, [2]),
+        ({"level": "1"}, []),
+        ({"nowhere": 1}, []),
+    ],
+)
+def test_a_slice_holds_the_cases_that_have_every_fact(where: dict[str, Any], chosen: list[int]) -> None:
+    planned = [case(0, tags=("en",), level=1), case(1, tags=("en", "long")), case(2, level=True)]
+    rows = summarize([], planned, where=where).rows
+    assert [row.case.id for row in rows] == [f"c{number}" for number in chosen]
+
+
+def test_repeats_count_as_shares_of_their_case_and_the_interval_counts_cases() -> None:
+    samples = [
+        sample(number, "passed" if attempt <= number else "missed", attempt)
+        for number in range(2)
+        for attempt in range(4)
+    ]
+    measure = summarize(samples, cases(2), repeats=4).value("accuracy")
+    assert measure.exact == Fraction(3, 8)
+    assert measure.n == 2
+    assert measure.interval == rate_interval(0.75, 2)
+
+
+def test_a_case_passes_when_enough_of_its_attempts_do() -> None:
+    samples = [
+        sample(number, "passed" if attempt <= number else "missed", attempt)
+        for number in range(5)
+        for attempt in range(5)
+    ]
+    assert summarize(samples, cases(5), repeats=5, needed=3).value("accuracy").exact == Fraction(3, 5)
+
+
+def test_valid_rate_and_the_taxonomy_count_answers_in_the_wrong_form() -> None:
+    fenced, missing = (
+        Score(passed=False, format_failure=kind) for kind in (FormatFailure.FENCED, FormatFailure.MISSING_KEY)
+    )
+    samples = [sample(0), sample(1, "missed"), sample(2, "missed", score=fenced), sample(3, "missed", score=missing)]
+    summary = summarize([*samples, sample(4, "missed", score=missing), sample(5, "error")], cases(6))
+    assert summary.value("valid_rate").exact == Fraction(2, 6)
+    assert summary.format_failures == {FormatFailure.MISSING_KEY: 2, FormatFailure.FENCED: 1}
+
+
+SHAPES = {
+    "stable": ['{"a":"string","b":"null"}'] * 2,
+    "stable in another key order": ['{"a":"string","b":"null"}', '{"b":"null","a":"string"}'],
+    "unstable by key": ['{"a":"string"}', '{"a":"string","b":"null"}'],
+    "unstable by type": ['{"a":"string"}', '{"a":"number"}'],
+    "unstable by element": ['{"a":["number"]}', '{"a":["number","string"]}'],
+    "stable inside lists": ['[{"a":"number","b":"null"}]', '[{"b":"null","a":"number"}]'],
+}
+
+
+@pytest.mark.parametrize(("name", "shapes"), SHAPES.items())
+def test_a_case_is_stable_when_all_its_answers_are_valid_and_of_one_shape(name: str, shapes: list[str]) -> None:
+    samples = [shaped(0, shape, attempt) for attempt, shape in enumerate(shapes)]
+    stable = summarize(samples, cases(1), repeats=2).value("format_stability").exact
+    assert stable == int(name.startswith("stable"))
+
+
+@pytest.mark.parametrize("worst", ["error", "unrun", None])
+def test_a_case_with_an_attempt_that_is_no_answer_is_not_stable(worst: str | None) -> None:
+    samples = [sample(0), *([sample(0, worst, 1)] if worst else [])]
+    assert summarize(samples, cases(1), repeats=2).value("format_stability").exact == 0
+
+
+def test_a_shape_nested_beyond_all_reason_breaks_nothing() -> None:
+    deep = "[" * 100_000 + "]" * 100_000
+    samples = [shaped(0, shape, attempt) for attempt, shape in enumerate([deep, deep, '["null"]'])]
+    summary = summarize(samples, cases(1), repeats=3)
+    assert summary.value("format_stability").exact == 0
+    assert summary.drift == ()
+
+
+def test_drift_names_each_path_with_what_was_seen_there() -> None:
+    first = '{"name":"string","slots":{"city":"string","to day":"null"}}'
+    second = '{"slots":{"city":"null"},"name":"string"}'
+    other = '{"name":"string"}'
+    samples = [shaped(0, first), shaped(0, second, 1), shaped(1, other), shaped(1, other, 1)]
+    drift = {(entry.path, entry.kind): entry for entry in summarize(samples, cases(2), repeats=2).drift}
+    assert set(drift) == {
+        ("$", DriftKind.ORDER),
+        ("$.slots.city", DriftKind.TYPE),
+        ('$.slots["to day"]', DriftKind.KEY),
+    }
+    assert drift["$.slots.city", DriftKind.TYPE].seen == {"string": 1, "null": 1}
+    assert drift['$.slots["to day"]', DriftKind.KEY].seen == {"null": 1, "absent": 1}
+    assert drift["$", DriftKind.ORDER].cases == ("c0",)
+
+
+def test_keys_below_a_changed_type_are_not_told_twice() -> None:
+    samples = [shaped(0, '{"a":{"b":"null"}}'), shaped(0, '{"a":"string"}', 1)]
+    assert [entry.path for entry in summarize(samples, cases(1), repeats=2).drift] == ["$.a"]
+
+
+def test_answers_to_different_cases_are_not_compared_for_drift() -> None:
+    samples = [shaped(0, '{"a":"null"}'), shaped(1, '{"b":"null"}')]
+    assert summarize(samples, cases(2)).drift == ()
+
+
+@pytest.mark.parametrize(
+    ("texts", "share"),
+    [
+        (['{"a": 1, "b": 2}', '{"b":2,"a":1}', '{"a": 1}'], Fraction(2, 3)),
+        (['{"a": 1}', '{"a": true}', '{"a": "1"}'], Fraction(1, 3)),
+    ],
+)
+def test_json_answers_agree_by_value(texts: list[str], share: Fraction) -> None:
+    samples = [shaped(0, '{"a":"number"}', attempt, text) for attempt, text in enumerate(texts)]
+    assert summarize(samples, cases(1), repeats=3).value("agreement").exact == share
+
+
+def test_agreement_counts_planned_attempts() -> None:
+    samples = [labelled(0, "bug", "bug"), labelled(0, "bug", "bug", 1), sample(0, "error", 2)]
+    assert summarize(samples, cases(1), repeats=4).value("agreement").exact == Fraction(2, 4)
+
+
+def test_answers_that_call_different_functions_disagree() -> None:
+    one, other = sample(0), sample(0, attempt=1)
+    called = replace(other, completion=Completion("bug", tool_calls=(ToolCall("f", "{}"),)))
+    assert summarize([one, called], cases(1), repeats=2).value("agreement").exact == Fraction(1, 2)
+
+
+def test_field_accuracy_is_the_mean_share_of_right_fields_and_an_error_has_none_right() -> None:
+    scores = [Score(passed=False, fields=(1, 2)), Score(passed=True, fields=(0, 0)), Score(passed=False)]
+    samples = [sample(number, "missed", score=score) for number, score in enumerate(scores)]
+    measure = summarize([*samples, sample(3, "error")], cases(4)).value("field_accuracy")
+    assert measure.exact == Fraction(3, 8)
+
+
+CONFUSION = [("bug", "bug")] * 8 + [("bug", "other")] * 2 + [("other", "other")] * 5 + [("other", "bug"), ("other", "")]
+
+
+def label_summary(pairs: list[tuple[str, str]], errors: int = 0) -> Summary:
+    planned = [case(number, expected) for number, (expected, _) in enumerate(pairs)]
+    samples = [labelled(number, *pair) for number, pair in enumerate(pairs)]
+    wrong = [case(len(pairs) + number, "bug") for number in range(errors)]
+    failed = [sample(len(pairs) + number, "error") for number in range(errors)]
+    return summarize([*samples, *failed], [*planned, *wrong], expected_label=first_expected)
+
+
+def test_f1_precision_and_recall_are_the_textbooks() -> None:
+    bug, other = table_of(label_summary(CONFUSION)).figures
+    assert (bug.support, bug.precision, bug.recall, bug.f1) == (10, Fraction(8, 9), Fraction(8, 10), Fraction(16, 19))
+    assert (other.support, other.precision, other.recall, other.f1) == (
+        7,
+        Fraction(5, 7),
+        Fraction(5, 7),
+        Fraction(5, 7),
+    )
+    assert label_summary(CONFUSION).value("macro_f1").exact == (Fraction(16, 19) + Fraction(5, 7)) / 2
+
+
+def test_invalid_answers_and_errors_have_columns_of_their_own() -> None:
+    table = table_of(label_summary(CONFUSION, errors=2))
+    assert table.columns == ("bug", "other", INVALID, NO_ANSWER)
+    assert table.counts["other", INVALID] == 1
+    assert table.counts["bug", NO_ANSWER] == 2
+
+
+def test_an_error_lowers_recall_and_no_labels_precision() -> None:
+    before, after = (table_of(label_summary(CONFUSION, errors)).figures[0] for errors in (0, 2))
+    assert after.precision == before.precision
+    assert after.recall == Fraction(8, 12)
+
+
+def test_a_label_that_is_never_answered_has_no_precision_and_one_never_expected_no_f1() -> None:
+    never_answered, never_expected = table_of(label_summary([("bug", "other")])).figures
+    assert (never_answered.precision, never_answered.f1) == (None, Fraction(0))
+    assert (never_expected.recall, never_expected.f1) == (None, None)
+
+
+def test_a_right_answer_among_several_counts_as_its_own_label() -> None:
+    planned = replace(case(0), expected=("bug", "other"))
+    summary = summarize([labelled(0, "other", "other")], [planned], expected_label=first_expected)
+    assert table_of(summary).counts == {("other", "other"): 1}
+
+
+def test_a_perfect_macro_f1_is_not_certain() -> None:
+    interval = interval_of(label_summary([("bug", "bug")] * 10 + [("other", "other")] * 10).value("macro_f1"))
+    assert interval.low < 0.85
+    assert interval.high == 1
+
+
+@pytest.mark.parametrize(("planned", "right"), [(20, 0.9), (100, 0.6), (100, 0.97), (500, 0.995)])
+def test_macro_f1_intervals_hold_the_truth_as_often_as_they_say(planned: int, right: float) -> None:
+    """Four labels, mistakes spread over the others and the invalid answers: 200 seeded runs, 95 % intervals."""
+    rng, labels = random.Random(planned), ["a", "b", "c", "d"]
+    wrong = (1 - right) / 4
+    truth = 2 * right / (1 + right + 3 * wrong)
+    outside = 0
+    for _ in range(200):
+        counts: dict[tuple[str, str], int] = {}
+        for _ in range(planned):
+            expected = rng.choice(labels)
+            others = [label for label in labels if label != expected]
+            answered = expected if rng.random() < right else rng.choice([*others, INVALID])
+            counts[expected, answered] = counts.get((expected, answered), 0) + 1
+        interval = LabelTable(counts).macro_f1_interval(0.95)
+        assert interval
+        outside += not interval.low <= truth <= interval.high
+    assert outside <= 10
+
+
+def test_repeats_do_not_narrow_the_interval_of_macro_f1() -> None:
+    once = {("a", "a"): 8, ("a", "b"): 2, ("b", "b"): 10}
+    thrice = {pair: 3 * count for pair, count in once.items()}
+    assert LabelTable(thrice, 3).macro_f1_interval(0.95) == LabelTable(once).macro_f1_interval(0.95)
+
+
+def test_latency_is_that_of_answers_over_the_wire() -> None:
+    samples = [sample(number, latency=number + 1.0) for number in range(20)]
+    samples += [sample(20, latency=900.0, from_cache=True), sample(21, "error")]
+    summary = summarize(samples, cases(22))
+    assert summary.value("latency_p50").value == 10.0
+    assert summary.value("latency_p95").value == 19.0
+    assert interval_of(summary.value("latency_p95")).high == inf
+    assert summary.value("latency_p95").n == 20
+    assert summary.from_cache == 1
+
+
+def test_tokens_and_cost_are_means_over_answers_with_errors_left_out() -> None:
+    samples = [
+        sample(0, usage=Usage(10, 2), cost="0.25"),
+        sample(1, usage=Usage(20, 4), cost="0.5"),
+        sample(2, "error"),
+    ]
+    summary = summarize(samples, cases(3))
+    assert (summary.tokens, summary.cost) == (36, Decimal("0.75"))
+    assert summary.value("tokens_per_case").exact == 18
+    assert summary.value("cost_per_case").value == 0.375
+
+
+def test_one_unknown_price_or_count_makes_the_total_unknown() -> None:
+    summary = summarize([sample(0, usage=Usage(1, 1), cost="0.25"), sample(1)], cases(2))
+    assert (summary.tokens, summary.cost) == (None, None)
+    assert summary.value("cost_per_case").value is None
+
+
+def test_all_models_that_answered_are_named() -> None:
+    assert summarize([sample(0, model="b"), sample(1, model="a"), sample(2, model="")], cases(3)).models == ("a", "b")
+
+
+STATES = st.lists(st.sampled_from(State), min_size=1, max_size=24)
+
+
+@given(STATES)
+def test_counts_add_up_and_rates_stay_between_zero_and_one(states: list[State]) -> None:
+    samples = [sample(number // 2, state, number % 2) for number, state in enumerate(states)]
+    summary = summarize(samples, cases(12), repeats=2, expected_label=first_expected)
+    assert sum(summary.counts.values()) == summary.planned == 24
+    for metric in RATES:
+        measure = summary.value(metric)
+        value, interval = measure.value or 0.0, interval_of(measure)
+        assert 0 <= interval.low <= value + 1e-12
+        assert value - 1e-12 <= interval.high <= 1
