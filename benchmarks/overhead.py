@@ -5,6 +5,7 @@ What an evaluation costs beyond the model's own time, beside the floor and the p
 
 A scripted server on loopback answers every request after a fixed latency. The floor is cases / in flight x latency.
 Every row is a process of its own, start-up included; CPU and peak memory are the operating system's account of it.
+pytest loads this plugin and pytest-html, and no other plugin that happens to be installed.
 """
 
 from __future__ import annotations
@@ -141,8 +142,11 @@ def write_eval_set(folder: Path, cases: int) -> tuple[Path, Path]:
     return suite, bodies
 
 
+PLUGINS = ("pytest_metadata.plugin", "pytest_html.plugin", "pytest_finetune.plugin")
+
+
 def pytest(*options: str) -> list[str]:
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", *options]
+    return [sys.executable, "-m", "pytest", "-q", *(f"-p{name}" for name in PLUGINS), *options]
 
 
 def plugin(suite: Path, url: str, *options: str) -> list[str]:
@@ -152,7 +156,8 @@ def plugin(suite: Path, url: str, *options: str) -> list[str]:
 def run(command: Sequence[str], folder: Path) -> Cost:
     started = time.perf_counter()
     with Path(folder, "output.txt").open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT)
+        environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)

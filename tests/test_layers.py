@@ -20,8 +20,8 @@ FLOORS = (
     {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing"},
     {"targets", "runs"},
     {"engine"},
-    {"evaluation", "background", "reports"},
-    {"plugin"},
+    {"evaluation", "background", "reports", "selftest"},
+    {"plugin", "cli"},
 )
 
 

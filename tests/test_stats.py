@@ -163,7 +163,7 @@ def test_a_drop_at_the_margin_passes_at_most_five_in_a_hundred(planned: int, mar
 @given(st.integers(0, 3000), st.integers(0, 3000))
 def test_mcnemar_equals_the_binomial_test(first: int, second: int) -> None:
     known = reference.binomtest(first, first + second).pvalue if first + second else 1.0
-    assert mcnemar(first, second) == pytest.approx(known, rel=1e-7, abs=1e-300)
+    assert mcnemar(first, second) == pytest.approx(known, rel=1e-6, abs=1e-12)
 
 
 def test_mcnemar_of_the_published_example() -> None:

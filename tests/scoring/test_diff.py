@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.records import Completion
 from pytest_finetune.scoring.diff import MOST_LINES, explain, json_diff, shorten, text_diff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_finetune.records import Case
 
 
 def test_short_texts_differ_by_word() -> None:
@@ -45,18 +52,23 @@ def test_shortening_keeps_both_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "expected", "answer", "line"),
+    ("name", "pair", "line"),
     [
-        ("exact", {}, "a b", "a c", "expected: a [-b-]"),
-        ("json", {}, '{"a": 1}', '{"a": 2}', "~ $.a: expected 1, got 2"),
-        ("json", {}, {"a": 1}, "no JSON", 'expected: {"a": 1}'),
+        ("exact", ("a b", "a c"), "expected: a [-b-]"),
+        ("json", ('{"a": 1}', '{"a": 2}'), "~ $.a: expected 1, got 2"),
+        ("json", ({"a": 1}, "no JSON"), 'expected: {"a": 1}'),
     ],
 )
-def test_the_difference_suits_the_scorer(scorer: Callable[..., Any], case: Callable[..., Case], name: str, settings: dict[str, Any], expected: Any, answer: str, line: str) -> None:
-    assert line in explain(case(expected), Completion(answer), scorer(name, **settings))
+def test_the_difference_suits_the_scorer(
+    scorer: Callable[..., Any], case: Callable[..., Case], name: str, pair: tuple[Any, str], line: str
+) -> None:
+    expected, answer = pair
+    assert line in explain(case(expected), Completion(answer), scorer(name))
 
 
-def test_calls_differ_by_path(scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]) -> None:
+def test_calls_differ_by_path(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
     wanted = case(calls=[("f", '{"a": 1}'), ("g", "{}")])
     lines = explain(wanted, calling(("f", '{"a": 2}'), ("h", "{")), scorer("tool_call"))
     assert lines == ["~ $.f.a: expected 1, got 2", "- $.g: {} is missing", '+ $.h: "{" is extra']

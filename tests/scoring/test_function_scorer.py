@@ -1,25 +1,32 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.errors import ScorerError
 from pytest_finetune.records import Completion, FormatFailure, Score
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_finetune.records import Case
+
 SOURCE = """
 from pytest_finetune.records import Score
 
-def same(case: Callable[..., Case], completion: Completion) -> None:
+def same(case, completion):
     return completion.text == case.expected[0]
 
-def detailed(case: Callable[..., Case], completion: Completion) -> None:
+def detailed(case, completion):
     return Score(passed=False, detail="by a hair")
 
-def breaks(case: Callable[..., Case], completion: Completion) -> None:
+def breaks(case, completion):
     return 1 / 0
 
-def returns_text(case: Callable[..., Case], completion: Completion) -> None:
+def returns_text(case, completion):
     return "yes"
 
 async def waits(case, completion):
@@ -30,16 +37,18 @@ NUMBER = 3
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A module beside the eval set, with a name of its own, forgotten afterwards."""
-    name = f"scorers_{abs(hash(request.node.nodeid))}"
+    name = f"scorers_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(SOURCE, encoding="utf-8")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield name
     sys.modules.pop(name, None)
 
 
-def test_a_function_beside_the_eval_set_scores(scorer: Callable[..., Any], case: Callable[..., Case], module: str) -> None:
+def test_a_function_beside_the_eval_set_scores(
+    scorer: Callable[..., Any], case: Callable[..., Case], module: str
+) -> None:
     before = list(sys.path)
     made = scorer(f"{module}:same")
     assert sys.path == before
@@ -54,11 +63,15 @@ def test_a_score_is_taken_as_it_is(scorer: Callable[..., Any], case: Callable[..
     assert scorer(f"{module}:detailed").score(case(), Completion("b")).detail == "by a hair"
 
 
-def test_a_missed_answer_that_is_none_is_named_by_its_cause(scorer: Callable[..., Any], case: Callable[..., Case], module: str) -> None:
+def test_a_missed_answer_that_is_none_is_named_by_its_cause(
+    scorer: Callable[..., Any], case: Callable[..., Case], module: str
+) -> None:
     assert scorer(f"{module}:same").score(case("a"), Completion("")).format_failure is FormatFailure.EMPTY
 
 
-def test_a_function_that_breaks_is_told_with_its_place(scorer: Callable[..., Any], case: Callable[..., Case], module: str) -> None:
+def test_a_function_that_breaks_is_told_with_its_place(
+    scorer: Callable[..., Any], case: Callable[..., Case], module: str
+) -> None:
     with pytest.raises(ScorerError, match="ZeroDivisionError") as caught:
         scorer(f"{module}:breaks").score(case(), Completion("a"))
     assert caught.value.where.endswith(f"{module}.py:11")
@@ -78,7 +91,9 @@ def test_a_function_must_return_a_verdict(scorer: Callable[..., Any], case: Call
         ("NUMBER", "is not a plain function", "returns a bool or a Score"),
     ],
 )
-def test_what_is_no_function_is_refused(scorer: Callable[..., Any], module: str, name: str, problem: str, hint: str) -> None:
+def test_what_is_no_function_is_refused(
+    scorer: Callable[..., Any], module: str, name: str, problem: str, hint: str
+) -> None:
     with pytest.raises(ScorerError, match=problem) as caught:
         scorer(f"{module}:{name}")
     assert hint in caught.value.hint

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.records import Completion, FormatFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_finetune.records import Case
 
 SCHEMA = {
     "type": "object",
@@ -27,7 +33,9 @@ SCHEMA = {
         ("100000000000000000000", "1e20"),
     ],
 )
-def test_equal_values_pass_however_they_are_written(scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str) -> None:
+def test_equal_values_pass_however_they_are_written(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str
+) -> None:
     assert scorer("json").score(case(expected), Completion(answer)).passed
     assert scorer("json").score(case(answer), Completion(expected)).passed
 
@@ -48,11 +56,13 @@ def test_equal_values_pass_however_they_are_written(scorer: Callable[..., Any], 
         (9007199254740993, "9007199254740992.0", "$: expected 9007199254740993, got 9007199254740992.0"),
     ],
 )
-def test_the_first_difference_is_told_with_its_path(scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str, detail: str) -> None:
+def test_the_first_difference_is_told_with_its_path(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str, detail: str
+) -> None:
     score = scorer("json").score(case(expected), Completion(answer))
     assert (score.passed, score.format_failure) == (False, None)
     assert score.detail == detail
-    assert score.path == detail.split(":")[0]
+    assert score.path == detail.split(":", maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +77,9 @@ def test_the_first_difference_is_told_with_its_path(scorer: Callable[..., Any], 
         ({"a": 1, "b": 2}, "", (0, 2)),
     ],
 )
-def test_right_leaves_are_counted_and_extra_ones_are_wrong(scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str, fields: Any) -> None:
+def test_right_leaves_are_counted_and_extra_ones_are_wrong(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str, fields: Any
+) -> None:
     assert scorer("json").score(case(expected), Completion(answer)).fields == fields
 
 
@@ -99,7 +111,9 @@ def test_the_nearest_expected_value_is_told(scorer: Callable[..., Any], case: Ca
         ('{"a":' * 100_000, FormatFailure.NOT_JSON),
     ],
 )
-def test_why_strict_reading_failed_is_named(scorer: Callable[..., Any], case: Callable[..., Case], answer: str, failure: FormatFailure) -> None:
+def test_why_strict_reading_failed_is_named(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str, failure: FormatFailure
+) -> None:
     score = scorer("json").score(case({"a": 1}), Completion(answer))
     assert (score.passed, score.format_failure, score.shape) == (False, failure, "")
 
@@ -110,7 +124,9 @@ def test_broken_json_at_the_token_limit_is_truncated(scorer: Callable[..., Any],
     assert scorer("json").score(case({"a": 1}), Completion('{"a": 1}', finish_reason="length")).passed
 
 
-def test_a_cut_value_that_is_still_json_is_truncated_under_a_schema(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_a_cut_value_that_is_still_json_is_truncated_under_a_schema(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
     made = scorer("json", schema={"type": "integer", "minimum": 100})
     score = made.score(case(120), Completion("12", finish_reason="length"))
     assert score.format_failure is FormatFailure.TRUNCATED
@@ -128,7 +144,9 @@ def test_the_shape_keeps_the_order_of_the_answer(scorer: Callable[..., Any], cas
     assert score.shape == '{"age":"number","name":"string"}'
 
 
-def test_strings_compare_exactly_unless_normalizing_is_asked_for(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_strings_compare_exactly_unless_normalizing_is_asked_for(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
     answer = Completion('{"a": "paris "}')
     assert not scorer("json").score(case({"a": "Paris"}), answer).passed
     asked = scorer("json", normalize=["strip", "casefold"])
@@ -147,11 +165,15 @@ def test_strings_compare_exactly_unless_normalizing_is_asked_for(scorer: Callabl
         (({"name": "Li", "age": "3"},), "does not satisfy the schema: $.age: expected integer or null"),
     ],
 )
-def test_an_unusable_expected_answer_is_found_when_the_set_is_loaded(scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, problem: str) -> None:
+def test_an_unusable_expected_answer_is_found_when_the_set_is_loaded(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, problem: str
+) -> None:
     assert problem in scorer("json", schema=SCHEMA).check(case(*expected))
 
 
-def test_expected_text_is_json_text_and_any_other_value_itself(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_expected_text_is_json_text_and_any_other_value_itself(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
     made = scorer("json")
     for expected in ('"Paris"', {"a": 1}, None, 3, [1]):
         assert made.check(case(expected)) is None

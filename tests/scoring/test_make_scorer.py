@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.errors import ScorerError
 from pytest_finetune.scoring import SCORERS, scorer_warnings
 
-SETTINGS = {"label": {"labels": ["a", "b"]}, "schema": {"schema": {"type": "object"}}}
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SETTINGS: dict[str, dict[str, Any]] = {"label": {"labels": ["a", "b"]}, "schema": {"schema": {"type": "object"}}}
 
 
 @pytest.mark.parametrize("name", SCORERS)
@@ -35,7 +39,9 @@ def test_a_misspelt_scorer_is_told_the_right_one(scorer: Callable[..., Any]) -> 
         ("package:function", {"labels": ["a"]}, "labels"),
     ],
 )
-def test_a_setting_without_effect_is_refused(scorer: Callable[..., Any], name: str, settings: dict[str, Any], key: str) -> None:
+def test_a_setting_without_effect_is_refused(
+    scorer: Callable[..., Any], name: str, settings: dict[str, Any], key: str
+) -> None:
     with pytest.raises(ScorerError, match=f"'{key}' has no effect on scorer '{name}'"):
         scorer(name, **settings)
 

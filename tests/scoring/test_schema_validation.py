@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -9,6 +10,12 @@ from pytest_finetune.errors import ScorerError
 from pytest_finetune.records import Completion, FormatFailure
 from pytest_finetune.scoring import ecma_pattern, scorer_warnings
 from pytest_finetune.scoring.schema_validation import compile_schema, load_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_finetune.records import Case
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 VARIANTS = {
@@ -19,9 +26,9 @@ VARIANTS = {
 }
 
 
-def fault(schema: Any, value: Any) -> None:
+def fault(schema: Any, value: Any) -> tuple[FormatFailure, str] | None:
     found = compile_schema(schema, "x.json").fault(value)
-    return found and (found.kind, found.path)
+    return (found.kind, found.path) if found else None
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from pytest_finetune.evalset.settings import EvalSettings
 from pytest_finetune.records import Case, Completion, Score, ToolCall
-from pytest_finetune.scoring import make_scorer
+from pytest_finetune.scoring import Scorer, make_scorer
 from pytest_finetune.scoring.diff import explain
 from pytest_finetune.scoring.json_compare import differences, field_counts, leaves
 from pytest_finetune.scoring.schema_validation import compile_schema
@@ -41,7 +42,7 @@ SCHEMA = {
 }
 
 
-def built(**fields: Any) -> None:
+def built(**fields: Any) -> Scorer:
     return make_scorer(EvalSettings.model_validate(fields), Path())
 
 

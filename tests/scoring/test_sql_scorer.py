@@ -2,11 +2,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.errors import ScorerError
 from pytest_finetune.records import Completion, FormatFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_finetune.records import Case
 
 
 @pytest.mark.parametrize(
@@ -19,7 +25,9 @@ from pytest_finetune.records import Completion, FormatFailure
         ("SELECT 1; SELECT 2", "select 1;\nselect 2;"),
     ],
 )
-def test_layout_letter_case_and_comments_do_not_matter(scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str) -> None:
+def test_layout_letter_case_and_comments_do_not_matter(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str
+) -> None:
     assert scorer("sql").score(case(expected), Completion(answer)).passed
 
 
@@ -35,7 +43,9 @@ def test_layout_letter_case_and_comments_do_not_matter(scorer: Callable[..., Any
         ("SELECT 1", "SELECT 1; DROP TABLE t"),
     ],
 )
-def test_other_statements_are_missed_and_valid(scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str) -> None:
+def test_other_statements_are_missed_and_valid(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str
+) -> None:
     score = scorer("sql").score(case(expected), Completion(answer))
     assert (score.passed, score.format_failure) == (False, None)
     assert score.detail == f"expected {expected!r}, got {answer!r}"
@@ -55,7 +65,9 @@ def test_other_statements_are_missed_and_valid(scorer: Callable[..., Any], case:
         ("", FormatFailure.EMPTY),
     ],
 )
-def test_an_answer_that_is_no_sql_is_a_format_failure(scorer: Callable[..., Any], case: Callable[..., Case], answer: str, failure: FormatFailure) -> None:
+def test_an_answer_that_is_no_sql_is_a_format_failure(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str, failure: FormatFailure
+) -> None:
     score = scorer("sql").score(case("SELECT a FROM t"), Completion(answer))
     assert (score.passed, score.format_failure) == (False, failure)
 
@@ -65,7 +77,9 @@ def test_an_answer_that_is_no_sql_is_a_format_failure(scorer: Callable[..., Any]
     ["SELECT " + "INT(" * 40 + "1" + ")" * 40, "(" * 50_000, "SELECT 1" + " + 1" * 20_000, "SELECT " + "x" * 200_000],
     ids=["exponential", "deep", "long", "too long"],
 )
-def test_no_answer_hangs_or_crashes_the_parser(scorer: Callable[..., Any], case: Callable[..., Case], answer: str) -> None:
+def test_no_answer_hangs_or_crashes_the_parser(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str
+) -> None:
     score = scorer("sql").score(case("SELECT 1"), Completion(answer))
     assert not score.passed
 
@@ -92,7 +106,9 @@ def test_expected_sql_must_parse(scorer: Callable[..., Any], case: Callable[...,
     assert "is not SQL" in scorer("sql").check(case("bug"))
 
 
-def test_the_parser_keeps_silent(scorer: Callable[..., Any], case: Callable[..., Case], caplog: pytest.LogCaptureFixture) -> None:
+def test_the_parser_keeps_silent(
+    scorer: Callable[..., Any], case: Callable[..., Case], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG):
         scorer("sql").score(case("SELECT 1"), Completion("show me the money"))
     assert not caplog.records

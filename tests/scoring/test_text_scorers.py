@@ -1,16 +1,30 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from pytest_finetune.errors import ScorerError
 from pytest_finetune.records import Completion, FormatFailure
 from pytest_finetune.scoring import pattern
 
-TEXT_SCORERS = [("exact", {}), ("contains", {}), ("regex", {}), ("label", {"labels": ["bug", "other"]})]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_finetune.records import Case
+
+TEXT_SCORERS: dict[str, dict[str, Any]] = {
+    "exact": {},
+    "contains": {},
+    "regex": {},
+    "label": {"labels": ["bug", "other"]},
+}
 
 
 @pytest.mark.parametrize("answer", ["bugs", "bug report", "a bug", "Bug", "bug."])
-def test_exact_takes_neither_a_prefix_nor_another_spelling(scorer: Callable[..., Any], case: Callable[..., Case], answer: str) -> None:
+def test_exact_takes_neither_a_prefix_nor_another_spelling(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str
+) -> None:
     score = scorer().score(case("bug"), Completion(answer))
     assert not score.passed
     assert score.format_failure is None
@@ -26,7 +40,7 @@ def test_any_expected_answer_will_do(scorer: Callable[..., Any], case: Callable[
     assert scorer().score(case("yes", "yeah"), Completion("yeah")).passed
 
 
-@pytest.mark.parametrize(("name", "settings"), TEXT_SCORERS)
+@pytest.mark.parametrize("name", TEXT_SCORERS)
 @pytest.mark.parametrize(
     ("completion", "failure"),
     [
@@ -39,31 +53,45 @@ def test_any_expected_answer_will_do(scorer: Callable[..., Any], case: Callable[
         (Completion("a very long", finish_reason="length"), FormatFailure.TRUNCATED),
     ],
 )
-def test_an_answer_that_is_none_is_named_by_its_cause(scorer: Callable[..., Any], case: Callable[..., Case], name: str, settings: dict[str, Any], completion: Completion, failure: FormatFailure) -> None:
-    score = scorer(name, **settings).score(case("bug"), completion)
+def test_an_answer_that_is_none_is_named_by_its_cause(
+    scorer: Callable[..., Any],
+    case: Callable[..., Case],
+    name: str,
+    completion: Completion,
+    failure: FormatFailure,
+) -> None:
+    score = scorer(name, **TEXT_SCORERS[name]).score(case("bug"), completion)
     assert not score.passed
     assert score.format_failure is failure
     assert score.detail
 
 
-@pytest.mark.parametrize(("name", "settings"), TEXT_SCORERS)
-def test_a_right_answer_at_the_token_limit_is_right(scorer: Callable[..., Any], case: Callable[..., Case], name: str, settings: dict[str, Any]) -> None:
-    assert scorer(name, **settings).score(case("bug"), Completion("bug", finish_reason="length")).passed
+@pytest.mark.parametrize("name", TEXT_SCORERS)
+def test_a_right_answer_at_the_token_limit_is_right(
+    scorer: Callable[..., Any], case: Callable[..., Case], name: str
+) -> None:
+    assert scorer(name, **TEXT_SCORERS[name]).score(case("bug"), Completion("bug", finish_reason="length")).passed
 
 
-def test_an_answer_that_only_calls_tools_is_no_text(scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]) -> None:
+def test_an_answer_that_only_calls_tools_is_no_text(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
     score = scorer().score(case("bug"), calling(("f", "{}")))
     assert score.format_failure is FormatFailure.EMPTY
     assert "called tools" in score.detail
 
 
-@pytest.mark.parametrize(("name", "settings"), TEXT_SCORERS)
+@pytest.mark.parametrize("name", TEXT_SCORERS)
 @pytest.mark.parametrize("expected", [(), (1,), ({"a": 1},), ("",), ("  ",), ("bug", None)])
-def test_what_is_no_text_cannot_be_expected_as_one(scorer: Callable[..., Any], case: Callable[..., Case], name: str, settings: dict[str, Any], expected: Any) -> None:
-    assert scorer(name, **settings).check(case(*expected))
+def test_what_is_no_text_cannot_be_expected_as_one(
+    scorer: Callable[..., Any], case: Callable[..., Case], name: str, expected: Any
+) -> None:
+    assert scorer(name, **TEXT_SCORERS[name]).check(case(*expected))
 
 
-def test_an_expected_text_that_normalizing_empties_is_refused(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_an_expected_text_that_normalizing_empties_is_refused(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
     assert "leaves nothing" in scorer(normalize=["strip_punctuation"]).check(case("?!"))
 
 
@@ -81,11 +109,15 @@ def test_a_pattern_must_match_the_whole_answer(scorer: Callable[..., Any], case:
 
 
 @pytest.mark.parametrize("bad", ["(", "a{2,1}", "[z-a]", "*"])
-def test_a_bad_pattern_is_found_when_the_set_is_loaded(scorer: Callable[..., Any], case: Callable[..., Case], bad: str) -> None:
+def test_a_bad_pattern_is_found_when_the_set_is_loaded(
+    scorer: Callable[..., Any], case: Callable[..., Case], bad: str
+) -> None:
     assert "is not a pattern" in scorer("regex").check(case("fine", bad))
 
 
-def test_a_pattern_that_never_ends_is_a_miss(scorer: Callable[..., Any], case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pattern_that_never_ends_is_a_miss(
+    scorer: Callable[..., Any], case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pattern, "SECONDS", 0.05)
     score = scorer("regex").score(case("(x+x+)+y"), Completion("x" * 5000))
     assert not score.passed
@@ -106,13 +138,17 @@ def test_a_wrong_label_is_valid_and_missed(scorer: Callable[..., Any], case: Cal
 
 
 @pytest.mark.parametrize("answer", ["bu", "bug!", "It is a bug.", "bug, other"])
-def test_an_answer_outside_the_labels_is_a_format_failure(scorer: Callable[..., Any], case: Callable[..., Case], answer: str) -> None:
+def test_an_answer_outside_the_labels_is_a_format_failure(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str
+) -> None:
     score = scorer("label", labels=["bug", "other"]).score(case("bug"), Completion(answer))
     assert (score.passed, score.format_failure, score.label) == (False, FormatFailure.NOT_IN_ENUM, "")
 
 
 @pytest.mark.parametrize("answer", ["I'm sorry, but I can't help with that.", "抱歉，我无法回答。", "As an AI, I"])
-def test_a_refusal_in_prose_is_named_a_refusal(scorer: Callable[..., Any], case: Callable[..., Case], answer: str) -> None:
+def test_a_refusal_in_prose_is_named_a_refusal(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str
+) -> None:
     score = scorer("label", labels=["bug", "other"]).score(case("bug"), Completion(answer))
     assert score.format_failure is FormatFailure.REFUSAL
 
@@ -126,7 +162,9 @@ def test_a_label_may_look_like_a_refusal(scorer: Callable[..., Any], case: Calla
     ("labels", "problem"),
     [([], "needs labels"), (["Bug", "bug"], "are the same after normalizing"), (["bug", " "], "is empty")],
 )
-def test_labels_that_cannot_tell_answers_apart_are_refused(scorer: Callable[..., Any], labels: list[str], problem: str) -> None:
+def test_labels_that_cannot_tell_answers_apart_are_refused(
+    scorer: Callable[..., Any], labels: list[str], problem: str
+) -> None:
     with pytest.raises(ScorerError, match=problem):
         scorer("label", labels=labels, normalize=["strip", "casefold"])
 

@@ -10,7 +10,6 @@ import pytest
 from pytest_finetune.errors import FinetuneError
 from pytest_finetune.plugin.items import EvalItem
 from pytest_finetune.plugin.marks import marked_case
-from pytest_finetune.pricing import estimate_cost
 from pytest_finetune.reports import terminal
 
 if TYPE_CHECKING:
@@ -54,6 +53,8 @@ def ask_batch(session: FinetuneSession, item: pytest.Item, nextitem: pytest.Item
 
 def forecast(session: FinetuneSession, items: Iterable[pytest.Item]) -> list[str]:
     """One line a model: calls and the estimated cost."""
+    from pytest_finetune.pricing import estimate_cost
+
     calls: dict[str, int] = {model.spec: 0 for model in session.models}
     costs: dict[str, Decimal | None] = {model.spec: Decimal(0) for model in session.models}
     for model, eval_set, case in _wanted(items):

@@ -58,8 +58,8 @@ class SessionHooks:
         raise pytest.UsageError(asking.NOTHING_TO_ASK)
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
-        """Tell how many calls the session will make, and what they may cost."""
-        return asking.forecast(self.session, items)
+        """Where nothing will be asked, tell how many calls there would be, and what they may cost."""
+        return asking.forecast(self.session, items) if self.session.config.option.collectonly else []
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:

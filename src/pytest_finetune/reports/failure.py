@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PROMPT_LIMIT = 800
 ANSWER_LIMIT = 2000
+GLANCE = 40
+"""Answers up to this length are compared at a glance; a difference would only say them twice."""
 
 
 def failure_text(eval_set: EvalSet, case: Case, samples: Sequence[Sample]) -> str:
@@ -59,9 +61,11 @@ def _outcome(eval_set: EvalSet, case: Case, sample: Sample) -> Iterator[str]:
     if sample.score.format_failure:
         place = f" at {sample.score.path}" if sample.score.path else ""
         yield from _field("format", f"{sample.score.format_failure}{place}", ANSWER_LIMIT)
-    if sample.score.detail:
+    if sample.score.detail and (sample.score.path or sample.score.format_failure):
         yield from _field("because", sample.score.detail, ANSWER_LIMIT)
-    yield from (f"  {line}" for line in explain(case, sample.completion, eval_set.scorer))
+    if max(len(_expected(case)), len(_got(sample.completion))) > GLANCE:
+        yield "  difference:"
+        yield from (f"    {line}" for line in explain(case, sample.completion, eval_set.scorer))
 
 
 def _field(name: str, text: str, limit: int) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_finetune.gates import Status
 from pytest_finetune.records import State
-from pytest_finetune.reports.text import dollars, printable, seconds
+from pytest_finetune.reports.text import dollars, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -50,13 +51,12 @@ def forecast_line(model: str, calls: int, cost: Decimal | None) -> str:
 
 def closing_lines(evaluations: Sequence[Evaluation], results: Sequence[SetResult]) -> Iterator[Line]:
     """The sets with their figures, the gates with their verdicts, the records and what to do about them."""
-    for result in results:
-        yield from _set_lines(result, columns=len(evaluations) > 1)
-    gates = [(result, verdict) for result in results for verdict in result.verdicts if result.eval_set.settings.gates]
-    if gates:
-        yield "gates", {"bold": True}
-    for result, verdict in gates:
-        yield from _gate_lines(result, verdict, columns=len(evaluations) > 1)
+    if len(evaluations) == 1:
+        yield from _set_table(results)
+        yield from _gate_table(results)
+    else:
+        for eval_set in evaluations[0].eval_sets:
+            yield from _model_table([result for result in results if result.eval_set is eval_set])
     for evaluation in evaluations:
         yield from _run_lines(evaluation)
 
@@ -68,25 +68,88 @@ def miss_lines(misses: Iterable[tuple[str, str]]) -> Iterator[Line]:
         yield text, {}
 
 
-def _set_lines(result: SetResult, *, columns: bool) -> Iterator[Line]:
+def _set_table(results: Sequence[SetResult]) -> Iterator[Line]:
+    names = _short_names([result.eval_set.name for result in results])
+    wide = max(8, *map(len, names))
+    head = f"{'eval set':<{wide}}  {'accuracy':<20}  {'valid':>5}  {'err':>3}  {'p50/p95':>11}  {'tokens':>7}  cost"
+    yield head, {"bold": True}
+    for name, result in zip(names, results, strict=True):
+        f = _figures(result)
+        yield (
+            (
+                f"{name:<{wide}}  {f['accuracy']:<20}  {f['valid']:>5}  {f['errors']:>3}  {f['p50/p95']:>11}"
+                f"  {f['tokens']:>7}  {f['cost']}"
+            ),
+            {},
+        )
+        yield from _failure_lines(result.summary)
+
+
+def _gate_table(results: Sequence[SetResult]) -> Iterator[Line]:
+    for result in results:
+        if not result.eval_set.settings.gates:
+            continue
+        yield f"gates of {result.eval_set.name}", {"bold": True}
+        wide = max(len(verdict.gate) for verdict in result.verdicts)
+        for verdict in result.verdicts:
+            markup = _STATUS_MARKUP[verdict.status]
+            yield f"  {verdict.status:<12}  {verdict.gate:<{wide}}  {_measured(verdict)}, n={verdict.n:,}", markup
+            if verdict.status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
+                yield from ((f"{_INDENT}{line}", {}) for line in _fold(verdict.message, 64))
+
+
+def _model_table(results: Sequence[SetResult]) -> Iterator[Line]:
+    """One set, a column for each model."""
+    rows = {name: [_figures(result)[name] for result in results] for name in _figures(results[0])}
+    if results[0].eval_set.settings.gates:
+        for number, verdict in enumerate(results[0].verdicts):
+            rows[verdict.gate] = [str(result.verdicts[number].status) for result in results]
+    heads = [printable(result.model) for result in results]
+    widths = [max(map(len, (head, *(row[n] for row in rows.values())))) for n, head in enumerate(heads)]
+    first = max(map(len, rows)) + 2
+
+    def line(name: str, cells: Sequence[str]) -> str:
+        return f"{name:<{first}}" + "".join(f"  {cell:<{w}}" for cell, w in zip(cells, widths, strict=True)).rstrip()
+
+    yield results[0].eval_set.name, {"bold": True}
+    yield line("", heads), {"bold": True}
+    yield from ((line(f"  {name}", cells), {}) for name, cells in rows.items())
+
+
+def _figures(result: SetResult) -> dict[str, str]:
+    """The figures of a set as short texts, by name."""
     summary = result.summary
-    yield f"{result.eval_set.name}{f'  {printable(result.model)}' if columns else ''}", {"bold": True}
-    yield f"  accuracy    {_rate(summary, 'accuracy')}", {}
-    counts = [f"{count:,} {state.value}" for state, count in summary.counts.items() if count]
-    yield f"  samples     {', '.join(counts)}", {}
+    has_format = result.eval_set.scorer.name in _FORMATS
+    tokens = "-" if summary.tokens is None else f"{summary.tokens:,}"
+    cached = f", {summary.from_cache:,} cached" if summary.from_cache else ""
+    unrun = f"+{summary.counts[State.UNRUN]:,}u" if summary.counts[State.UNRUN] else ""
+    return {
+        "accuracy": _rate(summary, "accuracy"),
+        "valid": _rate(summary, "valid_rate")[:5] if has_format else "-",
+        "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
+        "p50/p95": _latency(summary),
+        "tokens": tokens,
+        "cost": f"{dollars(summary.cost)}{cached}",
+    }
+
+
+def _failure_lines(summary: Summary) -> Iterator[Line]:
     if failures := summary.format_failures:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in failures.items())
-        yield from _wrapped("format", f"{_rate(summary, 'valid_rate')} valid: {kinds}")
-    elif result.eval_set.scorer.name in _FORMATS:
-        yield f"  format      {_rate(summary, 'valid_rate')} valid", {}
-    yield f"  latency     {_latency(summary)}", {}
-    yield f"  tokens      {_tokens(summary)}, cost {dollars(summary.cost)}{_cached(summary)}", {}
+        yield from ((f"  {line}", {}) for line in _fold(f"format failures: {kinds}", 76))
 
 
-def _gate_lines(result: SetResult, verdict: Verdict, *, columns: bool) -> Iterator[Line]:
-    model = f" [{printable(result.model)}]" if columns else ""
-    yield f"  {verdict.status.value:<13}{result.eval_set.name}{model}", _STATUS_MARKUP[verdict.status]
-    yield from ((f"{' ' * 15}{line}", {}) for line in _fold(verdict.message, 64))
+def _measured(verdict: Verdict) -> str:
+    if verdict.value is None:
+        return "-"
+    between = f" [{verdict.interval.low:.3f}, {verdict.interval.high:.3f}]" if verdict.interval else ""
+    return f"{verdict.value:.3f}{between}"
+
+
+def _short_names(names: Sequence[str]) -> list[str]:
+    """File names without their folder, as long as that tells them apart."""
+    short = [name.rpartition("/")[2] for name in names]
+    return short if len(set(short)) == len(names) else list(names)
 
 
 def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
@@ -117,15 +180,11 @@ def _rate(summary: Summary, metric: str) -> str:
 
 def _latency(summary: Summary) -> str:
     p50, p95 = summary.value("latency_p50").value, summary.value("latency_p95").value
-    return f"p50 {seconds(p50)}, p95 {seconds(p95)}" if p50 is not None else "none measured"
-
-
-def _tokens(summary: Summary) -> str:
-    return "not counted by the server" if summary.tokens is None else f"{summary.tokens:,}"
-
-
-def _cached(summary: Summary) -> str:
-    return f", {summary.from_cache:,} from cache" if summary.from_cache else ""
+    if p50 is None or p95 is None:
+        return "-"
+    if p95 < 1:
+        return f"{p50 * 1000:.0f}/{p95 * 1000:.0f} ms"
+    return f"{p50:.1f}/{p95:.1f} s"
 
 
 def _at(base_url: str) -> str:
@@ -136,13 +195,5 @@ def _times(repeats: int) -> str:
     return f" x {repeats}" if repeats > 1 else ""
 
 
-def _wrapped(name: str, text: str) -> Iterator[Line]:
-    first, *rest = _fold(text, 66)
-    yield f"  {name:<12}{first}", {}
-    yield from ((f"{_INDENT}{line}", {}) for line in rest)
-
-
 def _fold(text: str, width: int) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(printable(text), width, break_on_hyphens=False) or [""]

@@ -29,12 +29,5 @@ def dollars(amount: Decimal | None) -> str:
     return f"${amount:,.2f}"
 
 
-def seconds(duration: float | None) -> str:
-    """A latency: milliseconds below a second, seconds above."""
-    if duration is None:
-        return "-"
-    return f"{duration * 1000:.0f} ms" if duration < 1 else f"{duration:.1f} s"
-
-
 def _escape(character: str) -> str:
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

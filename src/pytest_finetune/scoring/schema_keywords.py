@@ -35,9 +35,8 @@ def formats(dialect: Any) -> FormatChecker:
     checker = FormatChecker(formats=())
     checker.checkers = dict(dialect.FORMAT_CHECKER.checkers)
     for name in ("uri", "uri-reference"):
-        iri = name.replace("uri", "iri")
-        if name in checker.checkers and iri in checker.checkers:
-            checker.checkers[iri] = (_as_uri(checker.checkers[name][0]), ValueError)
+        if name in checker.checkers:
+            checker.checkers[name.replace("uri", "iri")] = (_as_uri(checker.checkers[name][0]), ValueError)
     checker.checkers["regex"] = (_is_pattern, ())
     return checker
 

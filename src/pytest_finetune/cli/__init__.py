@@ -1,0 +1,46 @@
+"""The `pytest-finetune` command: thin shells on the core, each saying in its help what it does and how it ends."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from pytest_finetune import __version__
+from pytest_finetune.errors import FinetuneError
+
+COMMANDS = {"gates": "Try the gates of eval sets.", "runs": "Look at recorded runs."}
+
+
+class FinetuneGroup(click.Group):
+    """Loads a subcommand's module only when it is called, and turns this project's errors into one message, exit 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """The names, without loading anything."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Load one subcommand."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"pytest_finetune.cli.{cmd_name}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run, and tell what cannot be done in the words of the error."""
+        try:
+            return super().invoke(ctx)
+        except FinetuneError as error:
+            message = click.ClickException(str(error))
+            message.exit_code = 2
+            raise message from error
+
+
+@click.group(cls=FinetuneGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Eval sets, runs and gates of fine-tuned models, beside `pytest --model=…`.
+
+    Exit codes: 0 done and good, 1 done and not good, 2 could not be done.
+    """

@@ -1,0 +1,60 @@
+"""What all tests share: pytest inside pytest, a scripted server, and eval sets written in a line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from scripted_server import ScriptedServer
+
+pytest_plugins = ["pytester"]
+
+LABELS = ("bug", "feature", "question", "other")
+
+
+@pytest.fixture(autouse=True)
+def _no_key_from_outside(monkeypatch):
+    """No test asks anyone but a server it has started."""
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server():
+    """Answers every question with its own last message."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def suite(pytester):
+    """Write an eval set: `suite(6)`, `suite(["bug", "bug"], toml="…", name="tickets")`. The server echoes the input."""
+
+    def write(expected=3, *, toml=None, name="tickets", inputs=None, **common):
+        if isinstance(expected, int):
+            expected = [f"word-{number}" for number in range(expected)]
+        inputs = inputs or expected
+        rows = [
+            {"id": f"case-{number}", "input": asked, "expected": answer, **common}
+            for number, (asked, answer) in enumerate(zip(inputs, expected, strict=True))
+        ]
+        folder = pytester.path / "eval_sets"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        if toml is not None:
+            path.with_suffix(".toml").write_text(toml, "utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def evaluate(pytester, server):
+    """Run pytest on the suite with the scripted server as the model `ft:test`."""
+
+    def run(*options, model="ft:test", subprocess=False):
+        options = (f"--model={model}", f"--model-base-url={server.url}", "-p", "no:randomly", *options)
+        return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*options)
+
+    return run

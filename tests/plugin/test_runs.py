@@ -1,0 +1,173 @@
+"""What stays on disk: the record, its resumption, its replay, the response cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from scripted_server import error
+
+from pytest_finetune.records import State
+from pytest_finetune.runs import RunStore
+
+GATE = '[[gates]]\nmetric = "accuracy"\nmin = 0.5\n'
+
+
+@pytest.fixture
+def store(pytester):
+    return RunStore(pytester.path / ".finetune" / "runs")
+
+
+def last_words(server):
+    return [body["messages"][-1]["content"] for body in server.questions]
+
+
+def test_a_session_leaves_a_closed_record_with_plan_samples_and_verdicts(suite, evaluate, store, server):
+    suite(3, inputs=["word-0", "wrong", "word-2"], toml=GATE)
+    evaluate()
+    run = store.find("last")
+    manifest = run.manifest
+    assert manifest.closed
+    assert (manifest.target.spec, manifest.target.base_url) == ("ft:test", server.url)
+    assert [(plan.name, plan.cases, plan.repeats) for plan in manifest.eval_sets] == [("eval_sets/tickets.jsonl", 3, 1)]
+    assert [(v.gate, v.status) for v in manifest.verdicts] == [("accuracy>=0.5", "pass")]
+    assert (manifest.totals.passed, manifest.totals.missed, manifest.totals.planned) == (2, 1, 3)
+    assert manifest.answered_by == ("ft:test",)
+    texts = {key[1]: sample.completion.text for key, sample in run.samples().items()}
+    assert texts == {"case-0": "word-0", "case-1": "wrong", "case-2": "word-2"}
+
+
+def test_a_set_without_gates_is_recorded_with_the_rule_it_implies(suite, evaluate, store):
+    suite(3, inputs=["word-0", "wrong", "word-2"])
+    evaluate()
+    assert [(v.gate, v.status) for v in store.find("last").manifest.verdicts] == [("accuracy>=1", "fail")]
+
+
+def test_a_subset_leaves_the_record_open_and_resume_asks_only_the_rest(suite, evaluate, store, server):
+    suite(5, toml=GATE)
+    evaluate("-k", "case-1 or case-3", "--finetune-no-cache")
+    assert not store.find("last").manifest.closed
+    server.requests.clear()
+    assert evaluate("--resume", "--finetune-no-cache").ret == 0
+    assert sorted(last_words(server)) == ["word-0", "word-2", "word-4"]
+    assert store.find("last").manifest.closed
+    assert len(list(store.root.iterdir())) == 1
+
+
+def test_resume_without_an_open_run_says_so(suite, evaluate):
+    suite(2)
+    evaluate()
+    result = evaluate("--resume")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no open run of ft:test*", "*run without --resume*"])
+
+
+def test_a_changed_eval_set_does_not_resume_an_old_run(suite, evaluate):
+    suite(3, toml=GATE)
+    evaluate("-k", "case-1")
+    suite(4, toml=GATE)
+    assert evaluate("--resume").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_x_stops_new_calls_and_leaves_a_resumable_run(suite, evaluate, store, server):
+    suite(200, inputs=["wrong"] * 200)
+    result = evaluate("-x", "--concurrency=2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert len(server.requests) < 200
+    assert not store.find("last").manifest.closed
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_session_that_is_cut_off_loses_at_most_what_was_in_flight(pytester, suite, server, store, how):
+    suite(400, toml=GATE)
+    server.latency = 0.02
+    command = [sys.executable, "-m", "pytest", "--model=ft:test", f"--model-base-url={server.url}", "--concurrency=4"]
+    process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while len(server.requests) < 60:
+        time.sleep(0.01)
+    os.kill(process.pid, how)
+    output = process.communicate(timeout=20)[0].decode()
+    assert "Traceback" not in output
+    if how is signal.SIGINT:
+        assert process.returncode == pytest.ExitCode.INTERRUPTED
+        assert "--resume" in output
+    run = store.find("last")
+    assert not run.manifest.closed
+    answered = len(run.samples())
+    assert len(server.requests) - 4 <= answered
+    server.latency = 0
+    asked = len(server.requests)
+    assert subprocess.run([*command, "--resume"], cwd=pytester.path, capture_output=True, check=False).returncode == 0
+    assert len(server.requests) - asked == 400 - answered
+    assert store.find("last").manifest.closed
+
+
+def test_replay_scores_a_run_again_under_todays_settings_without_a_call(suite, evaluate, pytester, server):
+    path = suite(3, inputs=["WORD-0", "word-1", "word-2"], toml=GATE)
+    evaluate("--finetune-no-cache").assert_outcomes(passed=3)
+    path.with_suffix(".toml").write_text('normalize = ["casefold"]\n[[gates]]\nmin = 1.0\n')
+    server.requests.clear()
+    result = pytester.runpytest_inprocess("--model=replay:last")
+    assert result.ret == 0
+    assert server.requests == []
+
+
+def test_replay_never_scores_an_answer_to_another_prompt(suite, evaluate, pytester):
+    suite(2, toml=GATE)
+    evaluate()
+    suite(2, inputs=["word-0", "quite another question"], toml=GATE)
+    result = pytester.runpytest_inprocess("--model=replay:last", "-vv")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*incomplete*", "*asked this case with another prompt*"])
+
+
+def test_an_immutable_model_is_asked_once_and_hits_are_marked(suite, evaluate, store, server):
+    suite(3)
+    evaluate()
+    server.requests.clear()
+    evaluate().assert_outcomes(passed=3)
+    assert server.requests == []
+    assert all(sample.completion.from_cache for sample in store.find("last").samples().values())
+    evaluate("--finetune-no-cache")
+    assert len(server.requests) == 3
+
+
+def test_cache_clear_clears_the_answers_too(suite, evaluate, server):
+    suite(3)
+    evaluate()
+    evaluate("--cache-clear")
+    assert len(server.requests) == 6
+
+
+def test_a_model_whose_id_may_change_its_weights_is_always_asked(suite, evaluate, server):
+    suite(3)
+    evaluate(model="gpt-4o-mini")
+    evaluate(model="gpt-4o-mini")
+    assert len(server.requests) == 6
+
+
+def test_without_a_cache_provider_it_works_all_the_same(suite, evaluate, server):
+    suite(3)
+    evaluate("-p", "no:cacheprovider").assert_outcomes(passed=3)
+
+
+def test_an_error_is_recorded_with_its_kind(suite, evaluate, store, server):
+    suite(1)
+    server.answer = lambda body: error(400, "no such parameter")
+    evaluate()
+    (sample,) = store.find("last").samples().values()
+    assert (sample.state, sample.failure.kind, sample.failure.status) == (State.ERROR, "bad_request", 400)
+
+
+def test_the_record_is_plain_json_a_line(suite, evaluate, store):
+    suite(2)
+    evaluate()
+    lines = (store.find("last").path / "samples.jsonl").read_text("utf-8").splitlines()
+    assert [sorted(json.loads(line)) for line in lines] == [
+        ["attempt", "case_id", "completion", "crc32", "eval_set", "prompt_sha256", "score", "state"]
+    ] * 2
