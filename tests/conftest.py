@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import json
 
+import hypothesis.internal.observability
+import hypothesis.strategies
 import pytest
+
+# pytester forgets what an inner session imports. Imported twice, C extensions misbehave, and it is slow.
+import pytest_finetune.plugin.hooks
+import pytest_finetune.pricing
+import pytest_finetune.scoring.json_value
+import pytest_finetune.targets.cache
+import pytest_finetune.targets.client
+import pytest_finetune.targets.local
+import pytest_finetune.targets.openai  # noqa: F401
 from scripted_server import ScriptedServer
 
 pytest_plugins = ["pytester"]
@@ -51,9 +62,11 @@ def suite(pytester):
 
 @pytest.fixture
 def evaluate(pytester, server):
-    """Run pytest on the suite with the scripted server as the model `ft:test`."""
+    """Run pytest on the suite with the scripted server as the model `ft:test`; without the response cache unless asked."""
 
-    def run(*options, model="ft:test", subprocess=False):
+    def run(*options, model="ft:test", subprocess=False, cache=False):
+        if not cache:
+            options = ("--finetune-no-cache", *options)
         options = (f"--model={model}", f"--model-base-url={server.url}", "-p", "no:randomly", *options)
         return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*options)
 

@@ -150,7 +150,7 @@ class BackgroundEvaluation:
     def stopped(self) -> str:
         """Why the evaluation gave up by itself; empty while it has not."""
         failure = self.evaluation.stopped
-        return failure.message if self._ended and failure else ""
+        return f"{failure.kind}: {failure.message}" if self._ended and failure else ""
 
     def _hand_out(self, key: Key) -> Sample:
         left = self._takers.get(key, 1) - 1

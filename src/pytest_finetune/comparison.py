@@ -58,13 +58,18 @@ class Comparison:
     What changed between two runs.
 
     Args:
+        before, after: The accuracy of each.
         difference: The fall of the accuracy.
-        interval: Of that fall, at the asked confidence.
+        confidence: Two-sided level of the interval, and 1 minus that of the test.
+        interval: Of that fall.
         flips: Every case that passed in one run alone, in plan order.
         p_value: Exact McNemar: how often chance alone would set the two apart so far, were they equally good.
     """
 
+    before: Fraction
+    after: Fraction
     difference: Difference
+    confidence: float
     interval: Interval
     flips: tuple[Flip, ...]
     p_value: float
@@ -79,6 +84,11 @@ class Comparison:
         """Cases that pass now and did not before."""
         return tuple(flip for flip in self.flips if not flip.lost)
 
+    @property
+    def worse(self) -> bool:
+        """More cases were lost than won, and chance alone would hardly have it so: p below 1 - confidence."""
+        return len(self.lost) > len(self.won) and self.p_value < 1 - self.confidence
+
 
 def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Comparison:
     """
@@ -87,15 +97,24 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
     Args:
         before: The run that stands, summarized over the plan's cases.
         after: The run that would replace it, over the same cases.
-        confidence: Two-sided level of the interval.
+        confidence: Two-sided level of the interval, and 1 minus that of `Comparison.worse`.
 
     Raises:
         ValueError: The two hold different cases, or none.
     """
-    difference = difference_of(before.shares("accuracy"), after.shares("accuracy"))
+    old, new = before.shares("accuracy"), after.shares("accuracy")
+    difference = difference_of(old, new)
     flips = find_flips(before, after)
     lost = sum(flip.lost for flip in flips)
-    return Comparison(difference, difference.interval(confidence), flips, mcnemar(lost, len(flips) - lost))
+    return Comparison(
+        before=exact_sum(old) / len(old),
+        after=exact_sum(new) / len(new),
+        difference=difference,
+        confidence=confidence,
+        interval=difference.interval(confidence),
+        flips=flips,
+        p_value=mcnemar(lost, len(flips) - lost),
+    )
 
 
 def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Difference:

@@ -50,20 +50,24 @@ def test_a_fatal_answer_stops_xdist_too(suite, evaluate, server):
     result.stdout.fnmatch_lines(["*incomplete*"])
 
 
-def test_random_order_changes_no_verdict(pytester, suite, server):
-    suite(30, inputs=inputs(30, 7), toml=GATE.format(bar=29 / 30))
-    for seed in (1, 2):
-        options = ("--model=ft:test", f"--model-base-url={server.url}", f"-prandom_order_{seed}")
-        pytester.makepyfile(
-            **{
-                f"random_order_{seed}": f"""
-                import random
-                def pytest_collection_modifyitems(items):
-                    random.Random({seed}).shuffle(items)
-                """
-            }
-        )
-        assert pytester.runpytest_inprocess(*options, "--finetune-no-cache").ret == 0
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_order_of_the_items_changes_no_verdict(pytester, suite, evaluate, seed):
+    suite(30, inputs=inputs(30, 7), toml=GATE.format(bar=0.96))
+    pytester.makeconftest(
+        f"""
+        import random
+        def pytest_collection_modifyitems(items):
+            random.Random({seed}).shuffle(items)
+        """
+    )
+    assert evaluate().ret == 0
+
+
+def test_pytest_randomly_changes_no_verdict(suite, pytester, server):
+    suite(30, inputs=inputs(30, 7), toml=GATE.format(bar=0.96))
+    result = pytester.runpytest_subprocess("--model=m", f"--model-base-url={server.url}")
+    result.stdout.fnmatch_lines(["Using --randomly-seed=*"])
+    assert result.ret == 0
 
 
 def test_a_rerun_asks_nothing_and_changes_nothing(suite, evaluate, server):
@@ -75,9 +79,9 @@ def test_a_rerun_asks_nothing_and_changes_nothing(suite, evaluate, server):
 
 def test_lf_runs_what_was_missed(suite, evaluate, server):
     suite(6, inputs=inputs(6, 2, 4), toml=GATE.format(bar=0.9))
-    evaluate("--finetune-no-cache")
+    evaluate()
     server.requests.clear()
-    result = evaluate("--lf", "--finetune-no-cache", "-v")
+    result = evaluate("--lf", "-v")
     result.stdout.fnmatch_lines(["*case-2 MISSED*", "*case-4 MISSED*", "*2 missed*"])
     assert len(server.requests) == 2
 
@@ -211,7 +215,7 @@ def test_a_hook_may_return_a_client_of_the_official_package(pytester, suite, ser
             return openai.AsyncOpenAI(base_url={server.url!r}, api_key="none")
         """
     )
-    pytester.runpytest_inprocess("--model=ft:mine").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("--model=ft:mine", "--finetune-no-cache").assert_outcomes(passed=2)
     assert {body["model"] for body in server.questions} == {"ft:mine"}
 
 
@@ -232,5 +236,7 @@ def test_a_clash_over_a_short_option_leaves_the_long_form(pytester, suite, serve
         """
     )
     options = ("-p", "clash", "--finetune-model=ft:x", f"--finetune-model-base-url={server.url}")
-    result = pytester.runpytest_subprocess(*options, "--finetune-concurrency=2", "--concurrency=mine")
+    result = pytester.runpytest_subprocess(
+        *options, "--finetune-concurrency=2", "--concurrency=mine", "--finetune-no-cache"
+    )
     result.assert_outcomes(passed=2)

@@ -50,10 +50,10 @@ def test_a_set_without_gates_is_recorded_with_the_rule_it_implies(suite, evaluat
 
 def test_a_subset_leaves_the_record_open_and_resume_asks_only_the_rest(suite, evaluate, store, server):
     suite(5, toml=GATE)
-    evaluate("-k", "case-1 or case-3", "--finetune-no-cache")
+    evaluate("-k", "case-1 or case-3")
     assert not store.find("last").manifest.closed
     server.requests.clear()
-    assert evaluate("--resume", "--finetune-no-cache").ret == 0
+    assert evaluate("--resume").ret == 0
     assert sorted(last_words(server)) == ["word-0", "word-2", "word-4"]
     assert store.find("last").manifest.closed
     assert len(list(store.root.iterdir())) == 1
@@ -87,6 +87,7 @@ def test_a_session_that_is_cut_off_loses_at_most_what_was_in_flight(pytester, su
     suite(400, toml=GATE)
     server.latency = 0.02
     command = [sys.executable, "-m", "pytest", "--model=ft:test", f"--model-base-url={server.url}", "--concurrency=4"]
+    command.append("--finetune-no-cache")
     process = subprocess.Popen(command, cwd=pytester.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while len(server.requests) < 60:
         time.sleep(0.01)
@@ -109,7 +110,7 @@ def test_a_session_that_is_cut_off_loses_at_most_what_was_in_flight(pytester, su
 
 def test_replay_scores_a_run_again_under_todays_settings_without_a_call(suite, evaluate, pytester, server):
     path = suite(3, inputs=["WORD-0", "word-1", "word-2"], toml=GATE)
-    evaluate("--finetune-no-cache").assert_outcomes(passed=3)
+    evaluate().assert_outcomes(passed=3)
     path.with_suffix(".toml").write_text('normalize = ["casefold"]\n[[gates]]\nmin = 1.0\n')
     server.requests.clear()
     result = pytester.runpytest_inprocess("--model=replay:last")
@@ -128,32 +129,32 @@ def test_replay_never_scores_an_answer_to_another_prompt(suite, evaluate, pytest
 
 def test_an_immutable_model_is_asked_once_and_hits_are_marked(suite, evaluate, store, server):
     suite(3)
-    evaluate()
+    evaluate(cache=True)
     server.requests.clear()
-    evaluate().assert_outcomes(passed=3)
+    evaluate(cache=True).assert_outcomes(passed=3)
     assert server.requests == []
     assert all(sample.completion.from_cache for sample in store.find("last").samples().values())
-    evaluate("--finetune-no-cache")
+    evaluate()
     assert len(server.requests) == 3
 
 
 def test_cache_clear_clears_the_answers_too(suite, evaluate, server):
     suite(3)
-    evaluate()
-    evaluate("--cache-clear")
+    evaluate(cache=True)
+    evaluate("--cache-clear", cache=True)
     assert len(server.requests) == 6
 
 
 def test_a_model_whose_id_may_change_its_weights_is_always_asked(suite, evaluate, server):
     suite(3)
-    evaluate(model="gpt-4o-mini")
-    evaluate(model="gpt-4o-mini")
+    evaluate(model="gpt-4o-mini", cache=True)
+    evaluate(model="gpt-4o-mini", cache=True)
     assert len(server.requests) == 6
 
 
 def test_without_a_cache_provider_it_works_all_the_same(suite, evaluate, server):
     suite(3)
-    evaluate("-p", "no:cacheprovider").assert_outcomes(passed=3)
+    evaluate("-p", "no:cacheprovider", cache=True).assert_outcomes(passed=3)
 
 
 def test_an_error_is_recorded_with_its_kind(suite, evaluate, store, server):

@@ -13,6 +13,12 @@ from pytest_finetune.errors import FinetuneError
 COMMANDS = {"gates": "Try the gates of eval sets.", "runs": "Look at recorded runs."}
 
 
+class CannotBeDone(click.ClickException):  # noqa: N818 - click's own exceptions end the same way
+    """What click prints as one message before it exits with 2."""
+
+    exit_code = 2
+
+
 class FinetuneGroup(click.Group):
     """Loads a subcommand's module only when it is called, and turns this project's errors into one message, exit 2."""
 
@@ -32,9 +38,7 @@ class FinetuneGroup(click.Group):
         try:
             return super().invoke(ctx)
         except FinetuneError as error:
-            message = click.ClickException(str(error))
-            message.exit_code = 2
-            raise message from error
+            raise CannotBeDone(str(error)) from error
 
 
 @click.group(cls=FinetuneGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -83,11 +83,7 @@ def _upcoming(config: pytest.Config, item: pytest.Item, nextitem: pytest.Item | 
     """
     known = [item, *([nextitem] if nextitem is not None else [])]
     queue: Any = next((p.torun for p in config.pluginmanager.get_plugins() if hasattr(p, "torun")), None)
-    if queue is None or config.workerinput["mainargv"] is None or _may_be_stolen(config):  # type: ignore[attr-defined]
+    if queue is None or config.workerinput["finetune_dist"] == "worksteal":  # type: ignore[attr-defined]
         return known
     with queue.lock() as waiting:
         return known + [item.session.items[index] for index in waiting if isinstance(index, int)]
-
-
-def _may_be_stolen(config: pytest.Config) -> bool:
-    return bool(config.getoption("dist", "no") == "worksteal")

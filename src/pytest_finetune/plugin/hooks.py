@@ -107,8 +107,9 @@ class SessionHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell an xdist worker where the records are."""
+        """Tell an xdist worker where the records are, and how its work is dealt."""
         node.workerinput["finetune_runs"] = self.session.run_paths()
+        node.workerinput["finetune_dist"] = self.session.config.getoption("dist", "no")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Close with a line a set, a line a gate, and what to do next."""

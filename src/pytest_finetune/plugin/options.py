@@ -20,11 +20,9 @@ def add_options(parser: pytest.Parser) -> None:
 
     def add(short: str | None, long: str, **how: Any) -> None:
         how["dest"] = "finetune_" + long.removeprefix("--finetune-").replace("-", "_")
-        try:
-            group.addoption(*([short] if short else []), long, **how)
-        except ValueError:
-            # Another plugin has the short name; ours goes on under the long one.
-            group.addoption(long, **how)
+        # Where another plugin has the short name, ours goes on under the long one.
+        names = [long] if short is None or short in _taken(parser) else [short, long]
+        group.addoption(*names, **how)
 
     add(
         "--model",
@@ -88,6 +86,12 @@ def add_options(parser: pytest.Parser) -> None:
         type="args",
         default=EVAL_SET_PATTERNS,
     )
+
+
+def _taken(parser: pytest.Parser) -> set[str]:
+    # pytest tells of a clash only when it is too late to give way, so that its groups have to be looked through.
+    groups = {id(group): group for group in [parser._anonymous, *parser._groups]}.values()  # noqa: SLF001
+    return {name for group in groups for option in group.options for name in option.names()}
 
 
 def _at_least(number: Callable[[str], Any], least: float) -> Callable[[str], Any]:

@@ -157,7 +157,7 @@ def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
         return
     totals = evaluation.run.manifest.totals
     if evaluation.stopped is not None:
-        yield f"stopped: {printable(evaluation.stopped.message)}", {"red": True}
+        yield printable(f"stopped: {evaluation.stopped.kind}: {evaluation.stopped.message}"), {"red": True}
     if evaluation.run.manifest.closed:
         yield f"run {evaluation.run.id}: closed", {}
     else:

@@ -137,7 +137,7 @@ class RunStore:
             RunError: There is none.
         """
         wanted = plan_sha256(target, eval_sets)
-        for path in self._newest_first():
+        for path in self.newest_first():
             run = Run.load(path)
             if run.manifest.plan_sha256 == wanted and not run.manifest.closed:
                 _cut_torn_tail(path / "samples.jsonl")
@@ -150,24 +150,32 @@ class RunStore:
 
     def find(self, name: str) -> Run:
         """
-        The run of that name, of a path, or the newest one for `last`.
+        The run of that name or of the only name that starts so, of a path, or the newest one for `last`.
 
         Raises:
-            RunError: There is no such run.
+            RunError: There is no such run, or more than one.
         """
         if name == "last":
-            newest = next(iter(self._newest_first()), None)
+            newest = next(iter(self.newest_first()), None)
             if newest is None:
                 raise RunError("there is no run yet", str(self.root), "evaluate a model first: pytest --model=…")
             return Run.load(newest)
         for path in (self.root / name, self.root.parent.parent / name):
             if (path / "manifest.json").exists():
                 return Run.load(path)
-        names = [path.name for path in self._newest_first()]
+        names = [path.name for path in self.newest_first()]
+        matching = [other for other in names if name and other.startswith(name)]
+        if len(matching) == 1:
+            return Run.load(self.root / matching[0])
+        if matching:
+            raise RunError(
+                f"{name!r} begins the names of {len(matching)} runs", str(self.root), f"such as {matching[0]}"
+            )
         hint = did_you_mean(name, names[:20]) if names else "there is no run yet"
         raise RunError(f"no run {name!r}", str(self.root), hint)
 
-    def _newest_first(self) -> list[Path]:
+    def newest_first(self) -> list[Path]:
+        """The folders of all runs, the newest first; nothing is read."""
         if not self.root.is_dir():
             return []
         return sorted((path for path in self.root.iterdir() if (path / "manifest.json").exists()), reverse=True)

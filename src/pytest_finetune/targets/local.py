@@ -111,17 +111,20 @@ class LocalTarget:
 
     async def close(self) -> None:
         """Stop the servers and free the memory; a question still in flight ends as a failure."""
-        askers, self._askers = self._askers, []
+        await self._hang_up()
         servers, self._servers = self._servers, []
-        for asker in askers:
-            await asker.close()
         await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers))
         atexit.unregister(self._close_at_exit)
+
+    async def _hang_up(self) -> None:
+        askers, self._askers = self._askers, []
+        for asker in askers:
+            await asker.close()
 
     def _close_at_exit(self) -> None:
         """Somebody left without closing: an interpreter that ends while a server computes would crash."""
         if self._loop is not None and self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(self.close(), self._loop).result(2 * SETTLING)
+            asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(SETTLING)
         for server in self._servers:
             server.stop()
 

@@ -135,8 +135,10 @@ def _skip(file: BinaryIO, kind: int) -> None:
         if of in _SIZES:
             file.seek(_SIZES[of] * count, 1)
             return
+        if of != _STRING:
+            raise ValueError(f"unknown value type {of} in an array")
         for _ in range(count):
-            _skip(file, of)
+            _string(file)
     elif kind in _SIZES:
         file.seek(_SIZES[kind], 1)
     else:

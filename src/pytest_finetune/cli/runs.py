@@ -1,0 +1,186 @@
+"""`pytest-finetune runs`: recorded runs listed, shown and compared, from the records alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytest_finetune.errors import RunError
+from pytest_finetune.reports.comparison import comparison_lines, pair_notes, refusal_lines
+from pytest_finetune.reports.comparison_json import pairing_to_json
+from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_totals, verdict_counts
+from pytest_finetune.reports.text import printable
+from pytest_finetune.runs import Run, RunStore
+from pytest_finetune.runs.pairing import pair_runs
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.runs.pairing import Pairing
+
+RUNS = Path(".finetune", "runs")
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def _store(context: click.Context, parameter: click.Parameter, value: Path | None) -> RunStore:  # noqa: ARG001
+    here = Path.cwd()
+    nearest = next((folder / RUNS for folder in (here, *here.parents) if (folder / RUNS).is_dir()), here / RUNS)
+    return RunStore(value.resolve() if value else nearest)
+
+
+_runs_dir = click.option(
+    "--runs-dir",
+    "store",
+    type=click.Path(file_okay=False, path_type=Path),
+    callback=_store,
+    help=f"Folder of the records.  [default: {RUNS.as_posix()} here or in the nearest parent that has it]",
+)
+
+
+@click.group()
+def command() -> None:
+    """Look at recorded runs.
+
+    RUN, A and B are a run's id, the beginning of it that no other run has, a path to its folder, or `last`.
+    """
+
+
+@command.command("list")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@_as_json
+@_runs_dir
+def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
+    """List runs, the newest first."""
+    folders = store.newest_first()
+    if as_json:
+        _print_json([_listed(path) for path in folders[:count]])
+        return
+    if not folders:
+        click.echo(f"no run yet in {store.root}: evaluate a model first: pytest --model=…")
+    for path in folders[:count]:
+        _print(_list_lines(path))
+    if len(folders) > count:
+        click.echo(f"{len(folders) - count:,} older: -n {len(folders)} lists all")
+
+
+@command.command()
+@click.argument("run")
+@_as_json
+@_runs_dir
+def show(store: RunStore, run: str, as_json: bool) -> None:  # noqa: FBT001 - as above
+    """Show one run: its target, eval sets, verdicts, totals and versions."""
+    found = _find(store, run)
+    if as_json:
+        _print_json({**found.manifest.model_dump(mode="json"), "path": str(found.path)})
+    else:
+        _print(run_lines(found))
+
+
+@command.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--show", type=click.IntRange(min=0), default=10, show_default=True, help="Flipped cases to show.")
+@click.option("--all", "show_all", is_flag=True, help="Show all flipped cases.")
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="Level of the interval; 1 minus it is the p below which B is worse.",
+)
+@click.option("--open", "allow_open", is_flag=True, help="Take open runs too; what they miss counts as not passed.")
+@_as_json
+@_runs_dir
+def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_json: bool, **how: Any) -> None:
+    """Compare run B with run A, paired by case, over every eval set that both asked.
+
+    Lost cases passed in A and not in B, won ones the other way round; with repeats a case passes when every attempt
+    does. B is worse in an eval set when more cases are lost than won and the exact McNemar test gives a p below 0.05
+    (1 minus --confidence).
+
+    \b
+    Exit codes:
+      0  B is not worse
+      1  B is worse in some eval set
+      2  B is not worse in any that could be compared, but not all could
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    before, after = _find(store, a), _find(store, b)
+    pairing = pair_runs(before, after, **how)
+    if as_json:
+        _print_json(pairing_to_json(before, after, pairing))
+    else:
+        _print(_compared_lines(before, after, pairing, None if show_all else show))
+    sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
+
+
+def _find(store: RunStore, name: str) -> Run:
+    path = Path(name)
+    if name != "last" and (path / "manifest.json").is_file():
+        return Run.load(path.resolve())
+    return store.find(name)
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    """One run of `list --json`; a record that cannot be read is told as such, and hides no other."""
+    try:
+        run = Run.load(path)
+        totals = run_totals(run)
+    except RunError as error:
+        return {"id": path.name, "error": error.problem}
+    manifest = run.manifest
+    return {
+        "id": run.id,
+        "spec": manifest.target.spec,
+        "model": manifest.target.model,
+        "created_at": manifest.created_at.isoformat(),
+        "closed": manifest.closed,
+        "eval_sets": [plan.name for plan in manifest.eval_sets],
+        "totals": totals.model_dump(mode="json"),
+        "verdicts": verdict_counts(manifest),
+    }
+
+
+def _list_lines(path: Path) -> list[Line]:
+    try:
+        return list(run_summary_lines(Run.load(path)))
+    except RunError as error:
+        return [
+            (shorten(path.name), {"bold": True}),
+            (f"  cannot be read: {shorten(error.problem, 60)}", {"red": True}),
+        ]
+
+
+def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None) -> Iterable[Line]:
+    for name, run in (("A", before), ("B", after)):
+        yield f"{name}  {printable(run.id)}" + ("" if run.manifest.closed else "  (open)"), {}
+    for pair in pairing.pairs:
+        yield "", {}
+        yield from comparison_lines("A", "B", pair.comparison, eval_set=pair.eval_set, show=show)
+        yield from pair_notes("A", "B", pair)
+    for refusal in pairing.refusals:
+        yield "", {}
+        yield from refusal_lines("A", "B", refusal)
+    for name, sets in (("A", pairing.only_before), ("B", pairing.only_after)):
+        if sets:
+            yield "", {}
+            yield from (
+                (f"only in {name}, not compared: {shorten(eval_set, 50)}", {"yellow": True}) for eval_set in sets
+            )
+
+
+def _print(lines: Iterable[Line]) -> None:
+    for text, markup in lines:
+        colour = next((name for name in markup if name != "bold"), None)
+        click.secho(text, fg=colour, bold=markup.get("bold"))
+
+
+def _print_json(value: Any) -> None:
+    # All but ASCII is escaped, so that no control code of an answer reaches a terminal.
+    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,152 @@
+"""Two runs side by side as lines that fit 80 columns: the difference, then who was lost and who was won."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from pytest_finetune.gates.wording import figure
+from pytest_finetune.metrics.plan import state_of
+from pytest_finetune.records import State
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_finetune.comparison import Comparison, Flip
+    from pytest_finetune.records import Completion, Sample
+    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.runs.pairing import Refusal, SetPair
+
+WIDTH = 80
+NAME_LIMIT = 24
+"""Characters of a run's or model's name beside each answer."""
+
+ID_LIMIT = 60
+TINY = 0.001
+"""A p below this is not worth its digits."""
+
+REFUSED_CASES = 20
+"""Cases of a refusal that are named; the rest are counted."""
+
+
+def answer_line(samples: Sequence[Sample | None]) -> str:
+    """What came of one case in one run: how it ended, and the first answer that tells, in full length."""
+    failed = [sample for sample in samples if state_of(sample) is not State.PASSED]
+    passed = len(samples) - len(failed)
+    told = _told(failed[0] if failed else samples[0])
+    if len(samples) == 1:
+        return told
+    return f"{passed} of {len(samples)} {'passed, ' if failed else ''}{told}"
+
+
+def comparison_lines(
+    name_before: str,
+    name_after: str,
+    comparison: Comparison,
+    *,
+    eval_set: str,
+    show: int | None,
+    answers: Callable[[Sequence[Sample | None]], str] = answer_line,
+) -> Iterator[Line]:
+    """
+    One eval set's comparison: the head in at most two lines, then the flips, lost ones first.
+
+    Args:
+        name_before: What stands before the answers of the run that stands.
+        name_after: What stands before those of the run that would replace it.
+        comparison: Of the two.
+        eval_set: Name of the set.
+        show: How many flips at most; None shows all. The rest are counted.
+        answers: One side of a flip as text; it is shortened here to one line free of control codes.
+    """
+    yield from (
+        (line, {"bold": True, "red": True} if comparison.worse else {"bold": True})
+        for line in _head(comparison, eval_set)
+    )
+    flips = comparison.lost + comparison.won
+    shown = flips if show is None else flips[: max(0, show)]
+    names = [shorten(name, NAME_LIMIT) for name in (name_before, name_after)]
+    for flip in shown:
+        yield from _flip_lines(flip, names, answers)
+    if hidden := flips[len(shown) :]:
+        lost = sum(flip.lost for flip in hidden)
+        yield f"  not shown: {lost:,} more lost, {len(hidden) - lost:,} more won", {}
+
+
+def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Line]:
+    """What a reader of one set's comparison should know besides."""
+    names = name_before, name_after
+    for counts, what in ((pair.missing, "missing"), (pair.errors, "in error")):
+        parts = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
+        if parts:
+            yield f"  samples {what}, counted as not passed: {', '.join(parts)}", {"yellow": True}
+    if not pair.same_settings:
+        yield "  the settings differ: answers may have been asked for or scored otherwise", {"yellow": True}
+
+
+def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:
+    """Why an eval set was not compared, the cases that differ, and what to do."""
+    yield from _folded(f"{refusal.eval_set}: not compared: {refusal.problem}", "  ", {"red": True})
+    left = REFUSED_CASES
+    for what, ids in (
+        (f"only in {name_before}", refusal.only_before),
+        (f"only in {name_after}", refusal.only_after),
+        ("asked otherwise", refusal.asked_otherwise),
+    ):
+        if ids:
+            named = [shorten(case, ID_LIMIT) for case in ids[:left]]
+            left -= len(named)
+            rest = f"{len(ids) - len(named):,} more" if len(ids) > len(named) else ""
+            text = ", ".join([*named, rest] if rest else named)
+            yield from _folded(f"  {what} ({len(ids):,}): {text}", "    ", {})
+    yield from _folded(f"  hint: {refusal.hint}", "    ", {})
+
+
+def _head(comparison: Comparison, eval_set: str) -> list[str]:
+    accuracy = f"{shorten(eval_set, 54)}: accuracy {figure(comparison.before, 1)} -> {figure(comparison.after, 1)}"
+    # A reader looks for a gain above zero; the core counts the drop.
+    rise = -comparison.difference.drop
+    sign = "+" if rise > 0 else "-" if rise < 0 else ""
+    between = f"[{-comparison.interval.high:+z.3f}, {-comparison.interval.low:+z.3f}]"
+    counts = f"lost {len(comparison.lost):,}, won {len(comparison.won):,}"
+    change = f"difference {sign}{figure(abs(rise), 0)} {between}, {counts}, McNemar p {_p_value(comparison)}"
+    whole = f"{accuracy}, {change}"
+    return [whole] if len(whole) <= WIDTH else [accuracy, f"  {change}"]
+
+
+def _p_value(comparison: Comparison) -> str:
+    """Never rounded onto the level it is held against."""
+    level = round(1 - comparison.confidence, 12)
+    return f"< {TINY}" if comparison.p_value < TINY <= level else f"= {figure(comparison.p_value, level)}"
+
+
+def _flip_lines(flip: Flip, names: list[str], answers: Callable[[Sequence[Sample | None]], str]) -> Iterator[Line]:
+    what, markup = ("lost", {"red": True}) if flip.lost else ("won", {"green": True})
+    yield f"  {what} {shorten(flip.case_id, ID_LIMIT)}", markup
+    wide = max(map(len, names))
+    for name, samples in zip(names, (flip.before, flip.after), strict=True):
+        yield f"    {name:<{wide}}  {shorten(answers(samples), WIDTH - wide - 6)}", {}
+
+
+def _told(sample: Sample | None) -> str:
+    state = state_of(sample)
+    if sample is None or state is State.UNRUN:
+        return "unrun"
+    if sample.failure is not None:
+        return f"error: {sample.failure.kind}: {sample.failure.message}"
+    kind = f" ({sample.score.format_failure})" if sample.score and sample.score.format_failure else ""
+    return f"{state}{kind}: {_said(sample.completion)}"
+
+
+def _said(completion: Completion | None) -> str:
+    if completion is None:
+        return "(no answer recorded)"
+    if completion.tool_calls:
+        return "; ".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
+    return completion.text or completion.refusal or "(nothing)"
+
+
+def _folded(text: str, indent: str, markup: dict[str, bool]) -> Iterator[Line]:
+    lines = textwrap.wrap(shorten(text, 4000), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return ((line, markup) for line in lines)

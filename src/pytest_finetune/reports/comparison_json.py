@@ -1,0 +1,68 @@
+"""Two runs side by side as plain JSON values, for programs: all that the text says and more, `a` before, `b` after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.runs import sample_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.records import Sample
+    from pytest_finetune.runs import Run
+    from pytest_finetune.runs.pairing import Pairing, Refusal, SetPair
+
+
+def pairing_to_json(before: Run, after: Run, pairing: Pairing) -> dict[str, Any]:
+    """All of a pairing, with the whole samples of every flipped case; differences above 0 are gains of the second."""
+    runs = {name: {"id": run.id, "spec": run.manifest.target.spec} for name, run in (("a", before), ("b", after))}
+    return {
+        **runs,
+        "worse": pairing.worse,
+        "eval_sets": [_pair(pair) for pair in pairing.pairs],
+        "refused": [_refusal(refusal) for refusal in pairing.refusals],
+        "only_in_a": pairing.only_before,
+        "only_in_b": pairing.only_after,
+    }
+
+
+def _pair(pair: SetPair) -> dict[str, Any]:
+    found = pair.comparison
+    return {
+        "eval_set": pair.eval_set,
+        "cases": found.difference.n,
+        "accuracy": _sides((float(found.before), float(found.after))),
+        "difference": -float(found.difference.drop),
+        "interval": {"low": -found.interval.high, "high": -found.interval.low, "confidence": found.confidence},
+        "lost": len(found.lost),
+        "won": len(found.won),
+        "p_value": found.p_value,
+        "worse": found.worse,
+        "missing": _sides(pair.missing),
+        "errors": _sides(pair.errors),
+        "same_settings": pair.same_settings,
+        "flips": [
+            {"case": flip.case_id, "lost": flip.lost, **_sides((_samples(flip.before), _samples(flip.after)))}
+            for flip in found.lost + found.won
+        ],
+    }
+
+
+def _refusal(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "eval_set": refusal.eval_set,
+        "problem": refusal.problem,
+        "hint": refusal.hint,
+        "only_in_a": refusal.only_before,
+        "only_in_b": refusal.only_after,
+        "asked_otherwise": refusal.asked_otherwise,
+    }
+
+
+def _sides(pair: tuple[Any, Any]) -> dict[str, Any]:
+    return dict(zip("ab", pair, strict=True))
+
+
+def _samples(samples: Sequence[Sample | None]) -> list[dict[str, Any] | None]:
+    return [None if sample is None else sample_to_dict(sample) for sample in samples]

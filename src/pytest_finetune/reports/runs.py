@@ -1,0 +1,147 @@
+"""Run records as people read them: a few lines for each in the list, and the whole of one."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_finetune.gates import Status
+from pytest_finetune.records import State
+from pytest_finetune.reports.text import dollars, printable
+from pytest_finetune.runs import Totals
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.runs import EvalSetPlan, Manifest, Run, VerdictRecord
+    from pytest_finetune.runs.manifest import Versions
+
+WIDTH = 80
+_LONG = 400
+
+
+def run_totals(run: Run) -> Totals:
+    """
+    The counts over the whole plan; counted from the record where the run was cut off before it told them.
+
+    Raises:
+        RunError: They have to be counted, and the record is damaged.
+    """
+    if run.manifest.closed or run.manifest.totals.planned:
+        return run.manifest.totals
+    planned = sum(plan.cases * plan.repeats for plan in run.manifest.eval_sets)
+    found = Counter(sample.state for sample in run.samples().values())
+    passed, missed, error = (found[state] for state in (State.PASSED, State.MISSED, State.ERROR))
+    unrun = max(0, planned - passed - missed - error)
+    return Totals(planned=planned, passed=passed, missed=missed, error=error, unrun=unrun)
+
+
+def verdict_counts(manifest: Manifest) -> dict[str, int]:
+    """How many verdicts of each status the run ended with, the commonest first."""
+    return dict(Counter(verdict.status for verdict in manifest.verdicts).most_common())
+
+
+def run_summary_lines(run: Run) -> Iterator[Line]:
+    """A run in the list: its id, then what it was and what came of it."""
+    manifest = run.manifest
+    yield printable(run.id), {"bold": True}
+    sets = ", ".join(plan.name for plan in manifest.eval_sets)
+    yield from _folded(f"  {_state(manifest)}, {_one_line(manifest.target.spec)}, {_one_line(sets)}", {})
+    verdicts = ", ".join(f"{count} {status}" for status, count in verdict_counts(manifest).items()) or "none"
+    yield from _folded(f"  {_counts(run_totals(run))}; verdicts: {_one_line(verdicts)}", _outcome_markup(manifest))
+
+
+def run_lines(run: Run) -> Iterator[Line]:
+    """The whole manifest: target, totals, versions, eval sets and verdicts."""
+    manifest, target = run.manifest, run.manifest.target
+    yield f"run {printable(run.id)}", {"bold": True}
+    state = _state(manifest) + (f" {_moment(manifest.closed_at)}" if manifest.closed_at else "")
+    totals = run_totals(run)
+    yield from _field("model", target.spec + (f" at {target.base_url}" if target.base_url else ""))
+    if target.model != target.spec:
+        yield from _field("asked as", target.model)
+    if manifest.answered_by:
+        yield from _field("answered as", ", ".join(manifest.answered_by))
+    yield from _field("weights", target.identity)
+    yield from _field("begun", _moment(manifest.created_at))
+    yield from _field("state", state, {} if manifest.closed else {"yellow": True})
+    yield from _field("stopped", manifest.stopped, {"red": True})
+    yield from _field("samples", _counts(totals) + (f", {totals.from_cache:,} cached" if totals.from_cache else ""))
+    yield from _field("cost", dollars(totals.cost))
+    yield from _field("versions", _versions(manifest.versions))
+    yield "eval sets", {"bold": True}
+    for plan in manifest.eval_sets:
+        yield from _plan_lines(plan)
+    yield "verdicts", {"bold": True}
+    for verdict in manifest.verdicts:
+        yield from _verdict_lines(verdict)
+    if not manifest.verdicts:
+        yield "  none: the run was cut off before they were made", {"yellow": True}
+
+
+def _plan_lines(plan: EvalSetPlan) -> Iterator[Line]:
+    times = f" x {plan.repeats}" if plan.repeats != 1 else ""
+    yield from _folded(f"  {_one_line(plan.name)}, {plan.cases:,} cases{times}", {})
+    hashes = {"cases": plan.cases_sha256, "settings": plan.settings_sha256, "schema": plan.schema_sha256}
+    shown = "  ".join(f"{name} {value[:12]}" for name, value in hashes.items() if value)
+    yield from _folded(f"    sha256: {_one_line(shown)}", {})
+
+
+def _verdict_lines(verdict: VerdictRecord) -> Iterator[Line]:
+    yield from _folded(
+        f"  {verdict.status:<12}  {_one_line(verdict.eval_set)}  {verdict.gate}", _markup(verdict.status)
+    )
+    yield from _folded(f"{'':<16}{_one_line(verdict.message)}", {}, indent=16)
+
+
+def _field(name: str, text: str, markup: dict[str, bool] | None = None) -> Iterator[Line]:
+    """Nothing where there is nothing to tell."""
+    if text:
+        yield from _folded(f"  {name:<12}  {_one_line(text)}", markup or {}, indent=16)
+
+
+def _state(manifest: Manifest) -> str:
+    return "closed" if manifest.closed else "open"
+
+
+def _counts(totals: Totals) -> str:
+    others = ((totals.missed, "missed"), (totals.error, "in error"), (totals.unrun, "unrun"))
+    rest = "".join(f", {count:,} {what}" for count, what in others if count)
+    return f"{totals.passed:,} of {totals.planned:,} passed{rest}"
+
+
+def _versions(versions: Versions) -> str:
+    changed = " with changes" if versions.git_dirty else ""
+    commit = f", git {versions.git_commit[:12]}{changed}" if versions.git_commit else ""
+    return f"pytest-finetune {versions.pytest_finetune}, Python {versions.python}{commit}"
+
+
+def _moment(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _markup(status: str) -> dict[str, bool]:
+    colours = {Status.PASS: "green", Status.FAIL: "red"}
+    return {next((colour for known, colour in colours.items() if status == known), "yellow"): True}
+
+
+def _outcome_markup(manifest: Manifest) -> dict[str, bool]:
+    statuses = {verdict.status for verdict in manifest.verdicts}
+    if manifest.closed and Status.FAIL in statuses:
+        return _markup(Status.FAIL)
+    return _markup(Status.PASS if manifest.closed and statuses == {Status.PASS} else Status.INCOMPLETE)
+
+
+def _one_line(text: str) -> str:
+    return shorten(text, _LONG)
+
+
+def _folded(text: str, markup: dict[str, bool], *, indent: int = 4) -> Iterator[Line]:
+    lines = textwrap.wrap(
+        printable(text), WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True
+    )
+    return ((line, markup) for line in lines)

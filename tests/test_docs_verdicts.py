@@ -1,0 +1,211 @@
+"""What docs/verdicts.md promises and quotes, worked out again by exact sums instead of simulation."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from itertools import product
+from math import sqrt
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from sample_plans import SET, cases, run_of
+from scipy import stats as reference  # type: ignore[import-untyped]
+
+from pytest_finetune.evalset.settings import METRICS, EvalSettings, GateSettings
+from pytest_finetune.gates import Baseline, Status, impossible, judge
+from pytest_finetune.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_finetune.gates import Verdict
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "verdicts.md").read_text("utf-8")
+SIDE = 0.025
+
+
+def table(title: str) -> list[list[str]]:
+    """The rows of the measured table under a heading."""
+    lines = PAGE.split(f"### {title}\n\n")[1].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def verdict(passed: int, n: int, **rule: Any) -> Verdict:
+    settings = EvalSettings(gates=[GateSettings(**rule)])
+    return judge(settings, SET, cases(n), 1, run_of(passed, n - passed))[0]
+
+
+@pytest.mark.parametrize("word", [*METRICS, *GateSettings.model_fields, *Status])
+def test_every_metric_gate_key_and_verdict_is_explained(word: str) -> None:
+    assert f"`{word}`" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("passed", "n", "rule", "status"),
+    [
+        (19, 20, {"min": 0.95}, Status.PASS),
+        (96, 100, {"min": 0.9, "confidence": 0.95}, Status.PASS),
+        (96, 100, {"min": 0.95, "confidence": 0.95}, Status.INCONCLUSIVE),
+        (83, 100, {"min": 0.9, "confidence": 0.95}, Status.FAIL),
+    ],
+)
+def test_the_page_quotes_what_gates_say(passed: int, n: int, rule: dict[str, Any], status: Status) -> None:
+    found = verdict(passed, n, **rule)
+    assert found.status is status
+    assert f"\n{found.message}\n" in PAGE
+
+
+def test_the_page_quotes_the_impossible_gate_and_the_sizes() -> None:
+    assert f"\n{impossible(GateSettings(min=0.999, confidence=0.95), 200)}\n" in PAGE
+    sizes = [f"{cases_to_ever_pass(bar, 0.95):,}" for bar in (0.8, 0.9, 0.95, 0.99, 0.995, 0.999)]
+    assert f"| cases | {' | '.join(sizes)} |" in PAGE
+
+
+@pytest.mark.parametrize(("drop", "needed"), [(0.02, 189), (0.05, 73)])
+def test_how_many_cases_without_a_flip_show_a_drop(drop: float, needed: int) -> None:
+    assert paired_interval(0, 0, needed).high <= drop < paired_interval(0, 0, needed - 1).high
+
+
+def test_figures_named_in_passing_are_true() -> None:
+    assert reference.binom.sf(18, 20, 0.85) == pytest.approx(0.176, abs=5e-4)
+    assert wilson_interval(19, 20).high < 0.9912
+    assert reference.binom.cdf(19, 20, 0.9912) == pytest.approx(0.16, abs=5e-3)
+    assert wilson_interval(5, 5).low > 0.565
+    assert reference.binom.sf(4, 5, 0.565) == pytest.approx(0.058, abs=5e-4)
+    assert rate_interval(200, 200).low == pytest.approx(0.982, abs=5e-4)
+    assert reference.binom.sf(4, 5, 0.98) == pytest.approx(0.9, abs=5e-3)
+    assert paired_interval(5, 5, 500).high == pytest.approx(0.0145, abs=5e-5)
+    assert mcnemar(3, 1) == 0.625
+
+
+@pytest.mark.parametrize("bar", [0.8, 0.9, 0.95, 0.99])
+def test_a_rate_just_under_the_bar_passes_at_most_as_promised(bar: float) -> None:
+    """Through the whole judge, every count weighed by its chance: the exact column of the page."""
+    measured = {(row[0], row[1]): (row[2], row[4]) for row in table("A true rate just under the bar")}
+    for n in (20, 100):
+        statuses = [verdict(passed, n, min=bar, confidence=0.95).status for passed in range(n + 1)]
+        passing = [passed for passed, status in enumerate(statuses) if status is Status.PASS]
+        chance = sum(reference.binom.pmf(passed, n, bar - 1e-9) for passed in passing)
+        assert chance <= SIDE
+        assert measured[f"{bar}", f"{n}"] == (str(min(passing, default="none")), percent(chance))
+
+
+@pytest.mark.parametrize("n", [20, 100, 500])
+@pytest.mark.parametrize("rate", [0.5, 0.8, 0.9, 0.95, 0.99])
+def test_neither_bound_of_a_rate_is_wrong_more_often_than_promised(rate: float, n: int) -> None:
+    chances = reference.binom.pmf(range(n + 1), n, rate)
+    likely = [(passed, float(chance)) for passed, chance in enumerate(chances) if chance > 1e-9]
+    intervals = {passed: rate_interval(passed, n) for passed, _ in likely}
+    assert sum(chance for passed, chance in likely if intervals[passed].low > rate) <= SIDE
+    assert sum(chance for passed, chance in likely if intervals[passed].high < rate) <= SIDE
+
+
+def pairs(n: int, lost: float, won: float) -> Iterator[tuple[int, int, float]]:
+    """Cases lost and won with their chance, but for the least likely millionth of each."""
+    for worse in range(n + 1):
+        chance = reference.binom.pmf(worse, n, lost)
+        if chance > 1e-6:
+            also = reference.binom.pmf(range(n - worse + 1), n - worse, won / (1 - lost))
+            yield from ((worse, int(better), chance * also[better]) for better in np.flatnonzero(also > 1e-6))
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.05, 0.1])
+def test_a_drop_at_the_margin_passes_at_most_as_promised(margin: float) -> None:
+    measured = {tuple(row[:3]): row[5] for row in table("A true drop at the margin, from a baseline of 0.9")}
+    after = 0.9 - margin
+    for n, correlation in product((20, 100), (0.0, 0.5)):
+        won = after * 0.1 - correlation * sqrt(0.09 * after * (1 - after))
+        chance = sum(
+            share
+            for lost, gained, share in pairs(n, won + margin, won)
+            if paired_interval(lost, gained, n).high <= margin
+        )
+        assert chance <= 0.05
+        assert measured[f"{margin}", f"{n}", f"{correlation}"] == percent(chance)
+
+
+def test_a_gate_on_a_drop_decides_by_the_paired_interval() -> None:
+    gate = GateSettings(against="production", max_drop=0.1, confidence=0.95)
+    for lost in range(21):
+        baseline = Baseline("production", "today", 1, run_of(20))
+        found = judge(
+            EvalSettings(gates=[gate]),
+            SET,
+            cases(20),
+            1,
+            run_of(20 - lost, lost),
+            baseline=baseline,
+            cases_sha256="today",
+        )[0]
+        assert (found.status is Status.PASS) is (paired_interval(lost, 0, 20).high <= 0.1)
+        assert (found.status is Status.FAIL) is (paired_interval(lost, 0, 20).low > 0.1)
+
+
+def test_mcnemar_sets_equal_models_apart_at_most_as_promised() -> None:
+    measured = {(row[0], row[1]): row[3] for row in table("Exact McNemar between two equally good models")}
+    for differing, n in product((0.05, 0.2, 0.5), (20, 100)):
+        half = differing / 2
+        alarms = sum(share for lost, won, share in pairs(n, half, half) if mcnemar(lost, won) < 0.05)
+        assert alarms <= 0.05
+        assert measured[percent(differing), f"{n}"] == percent(alarms)
+
+
+def miss_chances(by_case: np.ndarray[Any, Any], n: int, independent: int) -> tuple[float, float]:
+    """How often the interval of n cases asked 5 times lies above and below the truth, by convolution."""
+    chances = np.array([1.0])
+    for _ in range(n):
+        chances = np.convolve(chances, by_case)
+    truth = float(by_case @ np.arange(6)) / 5
+    likely = [int(right) for right in np.flatnonzero(chances > 1e-9)]
+    intervals = {right: rate_interval(right * independent / (5 * n), independent) for right in likely}
+    above = sum(chances[right] for right in likely if intervals[right].low > truth + 1e-9)
+    below = sum(chances[right] for right in likely if intervals[right].high < truth - 1e-9)
+    return float(above), float(below)
+
+
+@pytest.mark.parametrize(
+    "by_case",
+    [
+        reference.binom.pmf(range(6), 5, 0.9),
+        reference.betabinom.pmf(range(6), 5, 1.8, 0.2),
+        np.array([0.1, 0, 0, 0, 0, 0.9]),
+    ],
+    ids=["all cases alike", "of varying difficulty", "always or never right"],
+)
+@pytest.mark.parametrize("n", [20, 100])
+def test_with_repeats_an_interval_over_cases_keeps_the_promise(by_case: np.ndarray[Any, Any], n: int) -> None:
+    assert max(miss_chances(by_case, n, n)) <= SIDE
+
+
+def test_an_interval_over_answers_would_break_it() -> None:
+    assert min(miss_chances(reference.betabinom.pmf(range(6), 5, 1.8, 0.2), 100, 500)) > 0.08
+
+
+@pytest.fixture
+def simulation(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("verdicts")
+
+
+def test_the_simulation_prints_the_tables_of_the_page(simulation: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    report = simulation.Report(200, np.random.default_rng(1))
+    simulation.bars(report)
+    simulation.mcnemars(report)
+    printed = capsys.readouterr().out
+    assert report.broken == []
+    assert all(f"### {title}\n" in PAGE for title in re.findall("### (.*)\n", printed))
+
+
+def test_the_simulation_notices_a_broken_promise(simulation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "rate_interval", lambda passed, n, **_: rate_interval(passed, n, confidence=0.8))
+    report = simulation.Report(200, np.random.default_rng(1))
+    simulation.bars(report)
+    assert report.broken
