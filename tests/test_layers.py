@@ -20,7 +20,7 @@ FLOORS = (
     {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing"},
     {"targets", "runs"},
     {"engine"},
-    {"evaluation", "background", "reports", "selftest"},
+    {"evaluation", "background", "reports", "selftest", "baseline"},
     {"plugin", "cli"},
 )
 

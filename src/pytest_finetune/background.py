@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.records import Sample, State
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from pytest_finetune.engine import Question
     from pytest_finetune.evaluation import Evaluation, Key, Planned
@@ -43,10 +43,16 @@ class LoopThread:
 
 
 class Backlog:
-    """Planned samples waiting to be asked, never more than `WINDOW` ahead of the reader. Lives on the loop."""
+    """
+    Planned samples waiting to be asked, never more than `WINDOW` ahead of the reader. Lives on the loop.
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    Args:
+        model: The id on the wire.
+        unneeded: Told of a sample whose turn has come; True leaves it unasked, being answered for otherwise.
+    """
+
+    def __init__(self, model: str, unneeded: Callable[[Planned], bool]) -> None:
+        self._model, self._unneeded = model, unneeded
         self._planned: list[Planned] = []
         self._asked = 0
         self._read = 0
@@ -59,6 +65,8 @@ class Backlog:
             if self._asked < min(len(self._planned), self._read + WINDOW):
                 planned = self._planned[self._asked]
                 self._asked += 1
+                if self._unneeded(planned):
+                    continue
                 return planned.question(self._model)
             self._more.clear()
             await self._more.wait()
@@ -90,7 +98,7 @@ class BackgroundEvaluation:
     def __init__(self, evaluation: Evaluation, thread: LoopThread) -> None:
         self.evaluation = evaluation
         self._thread = thread
-        self._backlog = Backlog(evaluation.target.model)
+        self._backlog = Backlog(evaluation.target.model, self._is_unneeded)
         self._ready: dict[Key, Sample] = {}
         self._takers: dict[Key, int] = {}
         self._position: dict[Key, int] = {}
@@ -115,7 +123,9 @@ class BackgroundEvaluation:
     def give(self, samples: Iterable[Sample]) -> None:
         """Hand in samples that a resumed run has already; they are not asked."""
         with self._changed:
-            self._ready.update((sample.key, sample) for sample in samples)
+            for sample in samples:
+                self._ready[sample.key] = sample
+                self.evaluation.count(sample)
 
     def has(self, key: Key) -> bool:
         """The sample is there already."""
@@ -166,12 +176,21 @@ class BackgroundEvaluation:
             self._released = self._furthest
             self._thread.loop.call_soon_threadsafe(self._backlog.read_up_to, self._furthest)
 
+    def _is_unneeded(self, planned: Planned) -> bool:
+        unneeded = self.evaluation.is_decided(planned.eval_set.name)
+        if unneeded:
+            self._put(Sample(*planned.key, State.UNNEEDED))
+        return unneeded
+
+    def _put(self, sample: Sample) -> None:
+        with self._changed:
+            self._ready[sample.key] = sample
+            self._changed.notify()
+
     async def _run(self) -> None:
         try:
             async for sample in self.evaluation.samples(self._backlog):
-                with self._changed:
-                    self._ready[sample.key] = sample
-                    self._changed.notify()
+                self._put(sample)
         except BaseException as error:  # noqa: BLE001 - told to the reader, see below
             # A cancelled loop is how `stop` ends it; everything else belongs to the reader, not to this thread.
             if not isinstance(error, asyncio.CancelledError):

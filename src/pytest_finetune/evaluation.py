@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pytest_finetune.comparison import Comparison, compare
 from pytest_finetune.engine import Engine, Limits, Question
 from pytest_finetune.errors import EvalSetError, ScorerError
 from pytest_finetune.evalset.settings import GateSettings
-from pytest_finetune.gates import Verdict, judge
+from pytest_finetune.gates import Decider, Verdict, judge
 from pytest_finetune.metrics import Summary, summarize
 from pytest_finetune.pricing import price
 from pytest_finetune.records import Completion, Failure, Sample, State, Usage
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from pytest_finetune.engine import Answer, Questions
     from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.evalset.settings import EvalSettings
+    from pytest_finetune.gates import Baseline
     from pytest_finetune.records import Case
     from pytest_finetune.runs import Run
     from pytest_finetune.targets import Target
@@ -53,18 +56,36 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class SetResult:
-    """What came of one eval set: its summary, and a verdict for each gate (or the one implied, when it has none)."""
+    """
+    What came of one eval set.
+
+    Args:
+        eval_set: The set.
+        model: The target's spec.
+        summary: Figures over the whole plan.
+        verdicts: One for each gate, or for the rule that is implied when there is none.
+        unneeded: Planned samples that were left unasked because the verdicts were bound without them.
+        baseline: Name of the run or model it was compared with; empty when there was none.
+        comparison: With the baseline; None where the two cannot be compared.
+    """
 
     eval_set: EvalSet
     model: str
     summary: Summary
     verdicts: tuple[Verdict, ...]
+    unneeded: int = 0
+    baseline: str = ""
+    comparison: Comparison | None = None
+
+    @property
+    def unrun(self) -> int:
+        """Planned samples that are missing and needed."""
+        return self.summary.counts[State.UNRUN] - self.unneeded
 
     @property
     def complete(self) -> bool:
-        """Every planned sample ended, with no more errors than allowed."""
-        counts = self.summary.counts
-        return not counts[State.UNRUN] and counts[State.ERROR] <= self.eval_set.settings.max_errors
+        """Every planned sample ended or was not needed, with no more errors than allowed."""
+        return not self.unrun and self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
 
 
 class Evaluation:
@@ -76,11 +97,25 @@ class Evaluation:
         eval_sets: The plan: all their cases, each `repeats` times.
         limits: What asking may use.
         run: Where samples are recorded; None records nothing.
+        stop_when_decided: Leave samples unasked once no answer can change any verdict of their set.
     """
 
-    def __init__(self, target: Target, eval_sets: Iterable[EvalSet], limits: Limits, run: Run | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        eval_sets: Iterable[EvalSet],
+        limits: Limits,
+        *,
+        run: Run | None = None,
+        stop_when_decided: bool = False,
+    ) -> None:
         self.target, self.limits, self.run = target, limits, run
         self.eval_sets = tuple(eval_sets)
+        self._deciders = (
+            {e.name: Decider(e.settings, e.name, e.cases, e.repeats) for e in self.eval_sets}
+            if stop_when_decided
+            else {}
+        )
         self._planned_names = {eval_set.name for eval_set in self.eval_sets}
         self.stopped: Failure | None = None
 
@@ -102,9 +137,19 @@ class Evaluation:
             self.stopped = engine.stopped
             await self.target.close()
 
-    def judge(self, samples: Mapping[Key, Sample]) -> list[SetResult]:
-        """Verdicts over the plan: a sample that is not there is unrun."""
-        return [self._judge_set(eval_set, samples) for eval_set in self.eval_sets]
+    def count(self, sample: Sample) -> None:
+        """Let a sample that a resumed run has already count towards what is decided."""
+        if sample.eval_set in self._deciders:
+            self._deciders[sample.eval_set].add(sample)
+
+    def is_decided(self, eval_set: str) -> bool:
+        """No answer still to come can change a verdict of this set."""
+        return eval_set in self._deciders and self._deciders[eval_set].verdicts() is not None
+
+    def judge(self, samples: Mapping[Key, Sample], baselines: Mapping[str, Baseline] | None = None) -> list[SetResult]:
+        """Verdicts over the plan: a sample that is not there is unrun. Baselines go by the name of the set."""
+        baselines = baselines or {}
+        return [self._judge_set(eval_set, samples, baselines.get(eval_set.name)) for eval_set in self.eval_sets]
 
     def close(self, results: Iterable[SetResult], samples: Mapping[Key, Sample]) -> None:
         """Write the outcome into the record; it closes for good only when nothing is missing."""
@@ -122,28 +167,32 @@ class Evaluation:
         )
         self.run.release()
 
-    def _judge_set(self, eval_set: EvalSet, samples: Mapping[Key, Sample]) -> SetResult:
+    def _judge_set(self, eval_set: EvalSet, samples: Mapping[Key, Sample], baseline: Baseline | None) -> SetResult:
         mine = [sample for sample in samples.values() if sample.eval_set == eval_set.name]
-        settings = eval_set.settings
-        if not settings.gates:
-            settings = settings.model_copy(update={"gates": [EVERY_CASE]})
+        asked = [sample for sample in mine if sample.state is not State.UNNEEDED]
         expected_label = getattr(eval_set.scorer, "expected_label", None)
-        summary = summarize(mine, eval_set.cases, repeats=eval_set.repeats, expected_label=expected_label)
-        verdicts = judge(
-            settings,
-            eval_set.name,
-            eval_set.cases,
-            eval_set.repeats,
-            mine,
-            cases_sha256=eval_set.cases_sha256,
-            expected_label=expected_label,
-        )
-        return SetResult(eval_set, self.target.spec, summary, tuple(verdicts))
+        summary = summarize(asked, eval_set.cases, repeats=eval_set.repeats, expected_label=expected_label)
+        result = SetResult(eval_set, self.target.spec, summary, (), unneeded=len(mine) - len(asked))
+        verdicts = self._deciders[eval_set.name].verdicts() if result.unneeded and not result.unrun else None
+        if verdicts is None:
+            verdicts = judge(
+                _with_a_gate(eval_set.settings),
+                eval_set.name,
+                eval_set.cases,
+                eval_set.repeats,
+                asked,
+                baseline=baseline,
+                cases_sha256=eval_set.cases_sha256,
+                expected_label=expected_label,
+            )
+        result = replace(result, verdicts=tuple(verdicts))
+        return _compared(result, baseline) if baseline else result
 
     async def _settle(self, answer: Answer[Planned]) -> Sample:
         sample = await self._score(answer)
         if self.run is not None and answer.key.eval_set.name in self._planned_names:
             self.run.append(sample_to_dict(sample))
+        self.count(sample)
         return sample
 
     async def _score(self, answer: Answer[Planned]) -> Sample:
@@ -182,7 +231,9 @@ class Evaluation:
         known = [cost for cost in costs if cost is not None]
         return Totals(
             planned=counts.total(),
-            **{state.value: counts[state] for state in State},
+            **{state.value: counts[state] for state in (State.PASSED, State.MISSED, State.ERROR)},
+            unrun=sum(result.unrun for result in results),
+            unneeded=sum(result.unneeded for result in results),
             from_cache=sum(1 for s in samples.values() if s.completion and s.completion.from_cache),
             cost=sum(known, Decimal(0)) if len(known) == len(costs) else None,
         )
@@ -223,6 +274,19 @@ def with_repeats(eval_set: EvalSet, repeats: int) -> EvalSet:
             )
     stability = eval_set.settings.stability.model_copy(update={"repeats": repeats})
     return replace(eval_set, settings=eval_set.settings.model_copy(update={"stability": stability}))
+
+
+def _with_a_gate(settings: EvalSettings) -> EvalSettings:
+    return settings if settings.gates else settings.model_copy(update={"gates": [EVERY_CASE]})
+
+
+def _compared(result: SetResult, baseline: Baseline) -> SetResult:
+    """Side by side with the baseline, where both were asked the same."""
+    eval_set, comparison = result.eval_set, None
+    if (baseline.cases_sha256, baseline.repeats) == (eval_set.cases_sha256, eval_set.repeats) and not result.unneeded:
+        before = summarize(baseline.samples, eval_set.cases, eval_set=eval_set.name, repeats=eval_set.repeats)
+        comparison = compare(before, result.summary)
+    return replace(result, baseline=baseline.name, comparison=comparison)
 
 
 def _verdict_record(verdict: Verdict) -> VerdictRecord:

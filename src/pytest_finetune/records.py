@@ -205,12 +205,18 @@ class Score:
 
 
 class State(StrEnum):
-    """How a planned sample ended."""
+    """
+    How a planned sample ended.
+
+    `unneeded` is one that was not asked because no answer to it could have changed a verdict any more; it exists only
+    under `--stop-when-decided`.
+    """
 
     PASSED = "passed"
     MISSED = "missed"
     ERROR = "error"
     UNRUN = "unrun"
+    UNNEEDED = "unneeded"
 
 
 @dataclass(frozen=True, slots=True)

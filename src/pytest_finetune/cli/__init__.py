@@ -13,7 +13,7 @@ from pytest_finetune.errors import FinetuneError
 COMMANDS = {"gates": "Try the gates of eval sets.", "runs": "Look at recorded runs."}
 
 
-class CannotBeDone(click.ClickException):  # noqa: N818 - click's own exceptions end the same way
+class CannotBeDone(click.ClickException):
     """What click prints as one message before it exits with 2."""
 
     exit_code = 2

@@ -50,7 +50,7 @@ class Decider:
 
     def add(self, sample: Sample) -> None:
         """Count one sample, each at most once; one that was not run is still to come."""
-        if sample.eval_set == self._eval_set and sample.state is not State.UNRUN:
+        if sample.eval_set == self._eval_set and sample.state not in (State.UNRUN, State.UNNEEDED):
             for count in self._counts:
                 count.add(sample)
 

@@ -59,6 +59,7 @@ def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -
             reporter.write_line(f"{hidden:,} more: -v shows all")
     reporter.section("finetune", bold=True)
     _write(reporter, terminal.closing_lines(session.evaluations, session.results))
+    _write(reporter, terminal.baseline_lines(session.results, show=None if session.config.option.verbose > 0 else 5))
 
 
 def _write(reporter: pytest.TerminalReporter, lines: Iterable[terminal.Line]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
     """Send the verdicts of all sets that have gates through pytest's own reporting hooks."""
     for result in session.results:
-        if result.eval_set.settings.gates:
+        if result.eval_set.settings.gates and session.is_judged(result):
             for verdict in result.verdicts:
                 _report(config, result, verdict, f"[{result.model}]" if session.columns else "")
 

@@ -24,6 +24,9 @@ def begin(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: An eval set, a setting or a model spec cannot be used; one message tells all faults.
     """
+    if config.option.finetune_stop_when_decided and config.getoption("numprocesses", None):
+        hint = "leave out -n, or --stop-when-decided"
+        raise pytest.UsageError(f"--stop-when-decided counts in one process, and xdist has several\n  hint: {hint}")
     try:
         session = FinetuneSession(config)
     except FinetuneError as error:
@@ -85,11 +88,13 @@ class SessionHooks:
             asking.ask_batch(self.session, item, nextitem)
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put the samples on the report of their case."""
         report = yield
         if isinstance(item, EvalItem):
-            annotate(item, report)
+            annotate(item, call, report)
         return report
 
     @pytest.hookimpl(tryfirst=True)

@@ -48,14 +48,14 @@ class EvalItem(pytest.Item):
 
     @property
     def gated(self) -> bool:
-        """The set has gates, so that a miss is their business."""
-        return bool(self.eval_set.settings.gates)
+        """A miss is the business of the set's gates, or, in the baseline, of nobody."""
+        return bool(self.eval_set.settings.gates) or not self.model.judged
 
     @property
     def state(self) -> State:
         """The worst that came of its samples."""
         states = {sample.state for sample in self.samples}
-        return next(s for s in (State.UNRUN, State.ERROR, State.MISSED, State.PASSED) if s in states)
+        return next(s for s in (State.UNRUN, State.ERROR, State.MISSED, State.UNNEEDED, State.PASSED) if s in states)
 
     def setup(self) -> None:
         """Wait for the answers; where misses are failures, an error is an error in setup."""
@@ -64,6 +64,8 @@ class EvalItem(pytest.Item):
             self.samples = session.answers(self.model, self.eval_set, self.case)
         if self.state is State.UNRUN:
             _give_up(session, self)
+        if self.state is State.UNNEEDED:
+            pytest.skip("unneeded: no answer could change a verdict any more")
         if self.state is State.ERROR and not self.gated:
             raise CaseNotPassedError(self._text())
 
@@ -90,12 +92,12 @@ class EvalItem(pytest.Item):
         return failure_text(self.eval_set, self.case, self.samples)
 
 
-def annotate(item: EvalItem, report: pytest.TestReport) -> None:
+def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """
     Put the samples on the one report that ends the case, as plain data that crosses processes.
 
     In a set with gates a case that did not pass is reported as missed or errored: as an xfail to JUnit, HTML and the
-    exit code, under its own name at the terminal.
+    exit code, under its own name at the terminal. Any other failure, such as a broken hook, stays a failure.
     """
     ends = report.when == "call" or (report.when == "setup" and not report.passed)
     if not ends or not item.samples:
@@ -103,7 +105,8 @@ def annotate(item: EvalItem, report: pytest.TestReport) -> None:
     answered = [sample_to_dict(sample) for sample in item.samples if sample.state is not State.UNRUN]
     report.finetune = {"model": item.model.spec, "samples": answered}  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
-    if item.gated and report.failed:
+    missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)
+    if item.gated and missed:
         report.outcome = "skipped"
         report.wasxfail = short_reason(item.samples)
 

@@ -67,6 +67,18 @@ def add_options(parser: pytest.Parser) -> None:
         help="go on with the newest open run of this model over these eval sets, asking only what is missing",
     )
     add(
+        "--baseline",
+        "--finetune-baseline",
+        metavar="SPEC",
+        help="compare with replay:RUN, or with a model that is asked in this session too",
+    )
+    add(
+        "--stop-when-decided",
+        "--finetune-stop-when-decided",
+        action="store_true",
+        help="ask no more once no answer can change any verdict; such a run is no evidence for a promotion",
+    )
+    add(
         None,
         "--finetune-deadline",
         type=_at_least(float, 0.001),

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_finetune.background import BackgroundEvaluation, LoopThread
+from pytest_finetune.baseline import Baselines, asked_baselines, recorded_baselines
 from pytest_finetune.engine import Limits
-from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info, with_repeats
-from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.errors import PriceError
+from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info, with_repeats
 from pytest_finetune.runs import Run, RunStore, sample_from_dict
 from pytest_finetune.targets.spec import make_target
 
@@ -32,12 +33,17 @@ SESSION = pytest.StashKey["FinetuneSession"]()
 
 @dataclass
 class ModelUnderTest:
-    """One `--model`: its evaluation, the samples that reports brought, and its asking, once begun."""
+    """
+    One `--model`: its evaluation, the samples that reports brought, and its asking, once begun.
+
+    A baseline that is asked in the same session is not judged: its misses are nobody's failure.
+    """
 
     spec: str
     evaluation: Evaluation
     samples: dict[Key, Sample]
     asking: BackgroundEvaluation | None = None
+    judged: bool = True
 
 
 class FinetuneSession:
@@ -54,12 +60,11 @@ class FinetuneSession:
         self.misses: list[tuple[str, str]] = []
         self.asked_items: set[pytest.Item] = set()
         self.marked = 0
-        specs: list[str] = list(dict.fromkeys(option.finetune_model))
+        self.baseline: str = option.finetune_baseline or ""
+        specs: list[str] = list(dict.fromkeys([*self._asked_baseline(), *option.finetune_model]))
         limits = self._limits(len(specs))
-        self.models = [
-            ModelUnderTest(spec, Evaluation(self._target(spec, limits), self.eval_sets.values(), limits), {})
-            for spec in specs
-        ]
+        self.models = [self._model(spec, limits) for spec in specs]
+        self._recorded = self._read_baseline()
         self._marked_sets: dict[Path, EvalSet] = {}
 
     @property
@@ -85,7 +90,8 @@ class FinetuneSession:
     @property
     def gate_count(self) -> int:
         """How many tests the gates will be."""
-        return sum(len(eval_set.settings.gates) for eval_set in self.eval_sets.values()) * len(self.models)
+        gates = sum(len(eval_set.settings.gates) for eval_set in self.eval_sets.values())
+        return gates * sum(model.judged for model in self.models)
 
     def covers(self, path: Path) -> bool:
         """The file is an eval set of this session."""
@@ -179,11 +185,16 @@ class FinetuneSession:
 
     def judge(self) -> list[SetResult]:
         """The verdicts of all models over all sets, made once; the records get them too."""
+        baselines = self._baselines()
         for model in self.models:
-            results = model.evaluation.judge(model.samples)
+            results = model.evaluation.judge(model.samples, baselines if model.judged else None)
             model.evaluation.close(results, model.samples)
             self.results.extend(results)
         return self.results
+
+    def is_judged(self, result: SetResult) -> bool:
+        """The result is of a model under test, and not of the baseline."""
+        return any(model.judged for model in self.models if model.spec == result.model)
 
     def _asking(self, model: ModelUnderTest) -> BackgroundEvaluation:
         if model.asking is None:
@@ -200,6 +211,32 @@ class FinetuneSession:
         paths = find_eval_sets(named, root=self.root, patterns=config.getini("finetune_eval_sets"))
         eval_sets = load_eval_sets(paths, root=self.root)
         return [with_repeats(eval_set, repeats) for eval_set in eval_sets] if repeats else eval_sets
+
+    def _model(self, spec: str, limits: Limits) -> ModelUnderTest:
+        option = self.config.option
+        judged = spec in option.finetune_model
+        evaluation = Evaluation(
+            self._target(spec, limits),
+            self.eval_sets.values(),
+            limits,
+            stop_when_decided=judged and option.finetune_stop_when_decided,
+        )
+        return ModelUnderTest(spec, evaluation, {}, judged=judged)
+
+    def _asked_baseline(self) -> list[str]:
+        return [self.baseline] if self.baseline and not self.baseline.startswith("replay:") else []
+
+    def _read_baseline(self) -> Baselines:
+        if not self.baseline.startswith("replay:") or self.is_worker:
+            return {}
+        run = self.store.find(self.baseline.removeprefix("replay:"))
+        return recorded_baselines(self.baseline, run, list(self.eval_sets.values()))
+
+    def _baselines(self) -> Baselines:
+        for model in self.models:
+            if model.spec == self.baseline:
+                return asked_baselines(self.baseline, model.samples, list(self.eval_sets.values()))
+        return self._recorded
 
     def _limits(self, models: int) -> Limits:
         option = self.config.option
@@ -235,4 +272,4 @@ def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
 
 def _path_of(config: pytest.Config, argument: str) -> Path:
     # Not resolved: pytest collects under the name it was given, symbolic links and all.
-    return Path(os.path.normpath(config.invocation_params.dir / argument.split("::")[0]))
+    return Path(os.path.normpath(config.invocation_params.dir / argument.split("::", maxsplit=1)[0]))

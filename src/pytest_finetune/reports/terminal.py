@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.gates import Status
 from pytest_finetune.records import State
+from pytest_finetune.reports.comparison import comparison_lines
 from pytest_finetune.reports.text import dollars, printable
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ STATE_NAMES = {
     State.MISSED: ("missed", "m", ("MISSED", {"yellow": True})),
     State.ERROR: ("errored", "E", ("ERRORED", {"red": True})),
     State.UNRUN: ("unrun", "u", ("UNRUN", {"yellow": True})),
+    State.UNNEEDED: ("unneeded", "n", ("UNNEEDED", {"green": True})),
 }
 """How pytest names, abbreviates and colours a case that did not pass."""
 
@@ -59,6 +61,17 @@ def closing_lines(evaluations: Sequence[Evaluation], results: Sequence[SetResult
             yield from _model_table([result for result in results if result.eval_set is eval_set])
     for evaluation in evaluations:
         yield from _run_lines(evaluation)
+
+
+def baseline_lines(results: Sequence[SetResult], *, show: int | None) -> Iterator[Line]:
+    """Each set beside the baseline: the difference, and at most `show` of the cases that flipped."""
+    for result in results:
+        if result.comparison is not None:
+            yield from comparison_lines(
+                result.baseline, result.model, result.comparison, eval_set=result.eval_set.name, show=show
+            )
+        elif result.baseline:
+            yield f"{result.eval_set.name}: {printable(result.baseline)} was not asked the same, no comparison", {}
 
 
 def miss_lines(misses: Iterable[tuple[str, str]]) -> Iterator[Line]:
@@ -122,9 +135,9 @@ def _figures(result: SetResult) -> dict[str, str]:
     has_format = result.eval_set.scorer.name in _FORMATS
     tokens = "-" if summary.tokens is None else f"{summary.tokens:,}"
     cached = f", {summary.from_cache:,} cached" if summary.from_cache else ""
-    unrun = f"+{summary.counts[State.UNRUN]:,}u" if summary.counts[State.UNRUN] else ""
+    unrun = f"+{result.unrun:,}u" if result.unrun else ""
     return {
-        "accuracy": _rate(summary, "accuracy"),
+        "accuracy": "decided early" if result.unneeded else _rate(summary, "accuracy"),
         "valid": _rate(summary, "valid_rate")[:5] if has_format else "-",
         "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
         "p50/p95": _latency(summary),
@@ -158,6 +171,9 @@ def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
     totals = evaluation.run.manifest.totals
     if evaluation.stopped is not None:
         yield printable(f"stopped: {evaluation.stopped.kind}: {evaluation.stopped.message}"), {"red": True}
+    if totals.unneeded:
+        asked = totals.planned - totals.unneeded
+        yield f"decided after {asked:,} of {totals.planned:,} samples: {totals.unneeded:,} calls saved", {}
     if evaluation.run.manifest.closed:
         yield f"run {evaluation.run.id}: closed", {}
     else:

@@ -68,6 +68,7 @@ class Totals(Record):
     missed: int = 0
     error: int = 0
     unrun: int = 0
+    unneeded: int = 0
     from_cache: int = 0
     cost: Decimal | None = None
 

@@ -82,7 +82,7 @@ class CachedTarget:
         """None where the request is not JSON, which is for the target to say."""
         try:
             asked = _dump([request.body(), request.attempt])
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             return None
         return hashlib.sha256(f"{self._prefix}{asked}".encode()).digest()
 

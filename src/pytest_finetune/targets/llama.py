@@ -11,6 +11,7 @@ import http.client
 import json
 import time
 from importlib import import_module
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.errors import TargetError
@@ -32,7 +33,7 @@ _RUNNING: set[LlamaServer] = set()
 
 class LlamaServer:
     """
-    A server with one slot and no memory of earlier prompts, so that an answer depends on its request alone.
+    A server with one slot, which forgets a prompt with its answer unless told to save it.
 
     Args:
         weights: What to load; takes about a third of a second for a small model.
@@ -43,10 +44,14 @@ class LlamaServer:
     """
 
     def __init__(self, weights: Weights, threads: int) -> None:
+        self._saved = TemporaryDirectory(prefix="pytest-finetune-", ignore_cleanup_errors=True)
         try:
             xllamacpp = import_module("xllamacpp")
-            self._server: Any = xllamacpp.Server(_params(xllamacpp, weights, threads))
+            params = _params(xllamacpp, weights, threads)
+            params.slot_save_path = f"{self._saved.name}/"
+            self._server: Any = xllamacpp.Server(params)
         except (ImportError, RuntimeError) as error:
+            self._saved.cleanup()
             raise TargetError(
                 f"the model {weights.name!r} cannot be loaded: {error}",
                 str(weights.adapter or weights.model),
@@ -68,6 +73,7 @@ class LlamaServer:
                 return False
             time.sleep(_LOOK_AGAIN)
         self._server = None
+        self._saved.cleanup()
         _RUNNING.discard(self)
         return True
 

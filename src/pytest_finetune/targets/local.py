@@ -2,10 +2,8 @@
 `local:NAME`: a real model inside this process, offline, that gives the same answer to the same question every time.
 
 llama.cpp computes prompts in batches, and the shape of a batch changes the last bits of its sums: at temperature 0 a
-server with several slots, or one that reuses parts of earlier prompts, answered up to 8 of 60 prompts otherwise when
-their order changed. So every core gets a server of its own, with one slot and no memory of earlier prompts. Measured on
-two cores, that takes a quarter longer than eight shared slots; `extra_body = { cache_prompt = true }` under `[request]`
-buys the time back, and pays with answers that depend on their neighbours.
+server with several slots, or one that reuses whatever it has of earlier prompts, answered up to 8 of 60 prompts
+otherwise when their order changed. So every core gets a server of its own, with one slot.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -21,14 +18,11 @@ from typing import TYPE_CHECKING
 from pytest_finetune.errors import TargetError
 from pytest_finetune.records import Failure
 from pytest_finetune.targets.llama import CONTEXT, SETTLING, LlamaServer
-from pytest_finetune.targets.openai import OpenAITarget
-from pytest_finetune.targets.retry import Try
+from pytest_finetune.targets.slot import Slot
 from pytest_finetune.targets.weights import find_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import aiohttp
 
     from pytest_finetune.records import Completion, Request
 
@@ -64,8 +58,8 @@ class LocalTarget:
         self.model = self._weights.name
         self._count, self._threads = share_cores(_cores(), concurrency, self._weights.size())
         self._servers: list[LlamaServer] = []
-        self._askers: list[_Asker] = []
-        self._idle: asyncio.Queue[_Asker] = asyncio.Queue()
+        self._slots: list[Slot] = []
+        self._idle: asyncio.Queue[Slot] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @cached_property
@@ -94,20 +88,20 @@ class LocalTarget:
     async def _start_one(self) -> None:
         server = await asyncio.to_thread(LlamaServer, self._weights, self._threads)
         self._servers.append(server)
-        asker = _Asker(self.spec, model=self.model, base_url=f"{server.address}/v1", environ={}, concurrency=1)
-        await asker.open()
-        self._askers.append(asker)
-        self._idle.put_nowait(asker)
+        slot = Slot(self.spec, self.model, server.address)
+        await slot.open()
+        self._slots.append(slot)
+        self._idle.put_nowait(slot)
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
         """One answer, within `deadline` seconds from when a server is free."""
-        if not self._askers:
+        if not self._slots:
             raise RuntimeError("ask before open")
-        asker = await self._idle.get()
+        slot = await self._idle.get()
         try:
-            return await asker.ask(request, deadline) if self._askers else CLOSED
+            return await slot.ask(request, deadline) if self._slots else CLOSED
         finally:
-            self._idle.put_nowait(asker)
+            self._idle.put_nowait(slot)
 
     async def close(self) -> None:
         """Stop the servers and free the memory; a question still in flight ends as a failure."""
@@ -117,9 +111,9 @@ class LocalTarget:
         atexit.unregister(self._close_at_exit)
 
     async def _hang_up(self) -> None:
-        askers, self._askers = self._askers, []
-        for asker in askers:
-            await asker.close()
+        slots, self._slots = self._slots, []
+        for slot in slots:
+            await slot.close()
 
     def _close_at_exit(self) -> None:
         """Somebody left without closing: an interpreter that ends while a server computes would crash."""
@@ -127,16 +121,6 @@ class LocalTarget:
             asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(SETTLING)
         for server in self._servers:
             server.stop()
-
-
-class _Asker(OpenAITarget):
-    """The way to one server in this process: what it refuses once, it refuses always, so nothing is tried again."""
-
-    async def _call(self, session: aiohttp.ClientSession, body: bytes) -> Try:
-        tried = await super()._call(session, body)
-        if isinstance(tried.outcome, Failure) and tried.outcome.kind in ("connection", "server", "malformed"):
-            return Try(replace(tried.outcome, kind="target"))
-        return tried
 
 
 def share_cores(cores: int, concurrency: int, size: int) -> tuple[int, int]:

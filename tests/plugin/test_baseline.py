@@ -1,0 +1,119 @@
+"""`--baseline` and `--stop-when-decided` at the terminal."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_finetune.runs import RunStore
+
+NON_INFERIOR = '[[gates]]\nmetric = "accuracy"\nagainst = "production"\nmax_drop = 0.1\n'
+FLIPS = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
+BAR = "[[gates]]\nmin = {bar}\n"
+
+
+def missing(*numbers, count=20):
+    return ["wrong" if number in numbers else f"word-{number}" for number in range(count)]
+
+
+def answer_by_model(**wrong):
+    """Every model echoes, except for the inputs that it gets wrong."""
+
+    def answer(body):
+        asked = body["messages"][-1]["content"]
+        return "wrong" if asked in wrong.get(body["model"], ()) else asked
+
+    return answer
+
+
+@pytest.mark.parametrize(("wrong", "status", "code"), [((1, 2), "pass", 0), ((1, 2, 3), "fail", 1)])
+def test_a_drop_against_a_recorded_run_is_judged_pair_by_pair(suite, evaluate, server, wrong, status, code):
+    suite(20, toml=NON_INFERIOR)
+    evaluate(model="old")
+    server.answer = answer_by_model(new={f"word-{number}" for number in wrong})
+    result = evaluate("--baseline=replay:last", model="new")
+    assert result.ret == code
+    result.stdout.fnmatch_lines(
+        [f"*{status}*accuracy_drop<=0.1,vs=production*", f"*lost {len(wrong)}, won 0*", "*case-1*"]
+    )
+
+
+def test_a_baseline_may_be_asked_in_the_same_session(suite, evaluate, server):
+    suite(20, toml=FLIPS)
+    server.answer = answer_by_model(old={"word-3"}, new={"word-4"})
+    result = evaluate("--baseline=old", model="new", subprocess=True)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert len(server.requests) == 40
+    result.stdout.fnmatch_lines(
+        ["* old * new*", "*flips<=0,vs=production*fail*", "*lost 1, won 1*", "*case-4*", "*case-3*"]
+    )
+    assert "[old]::" not in result.stdout.str()
+    result.assert_outcomes(failed=1, passed=38)
+
+
+def test_without_gates_the_misses_of_the_baseline_fail_nothing(suite, evaluate, server):
+    suite(5)
+    server.answer = answer_by_model(old={"word-3"})
+    assert evaluate("--baseline=old", model="new").ret == 0
+
+
+def test_without_a_baseline_a_gate_that_compares_is_incomplete(suite, evaluate):
+    suite(20, toml=NON_INFERIOR)
+    result = evaluate()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*incomplete*", "*needs --baseline*"])
+
+
+def test_a_baseline_over_other_cases_is_refused_by_the_gate(suite, evaluate):
+    suite(20, toml=NON_INFERIOR)
+    evaluate(model="old")
+    suite(21, toml=NON_INFERIOR)
+    result = evaluate("--baseline=replay:last", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*incomplete*", "*was asked other cases*"])
+
+
+def test_a_baseline_that_is_not_there_is_a_usage_error(suite, evaluate):
+    suite(2)
+    result = evaluate("--baseline=replay:nothing")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no run 'nothing'*"])
+
+
+def test_a_decided_session_asks_no_more_and_comes_to_the_same_verdict(pytester, suite, evaluate, server):
+    suite(400, inputs=["wrong"] * 400, toml=BAR.format(bar=0.9))
+    result = evaluate("--stop-when-decided", "--concurrency=4")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    asked = len(server.requests)
+    assert 41 <= asked <= 45
+    result.stdout.fnmatch_lines(
+        ["*fail*accuracy>=0.9*", f"decided after {asked} of 400 samples: {400 - asked} calls saved", "run *: closed"]
+    )
+    manifest = RunStore(pytester.path / ".finetune" / "runs").find("last").manifest
+    assert (manifest.totals.unneeded, manifest.totals.unrun) == (400 - asked, 0)
+
+
+def test_a_pass_is_decided_only_when_enough_have_passed(suite, evaluate, server):
+    suite(100, toml=BAR.format(bar=0.5))
+    result = evaluate("--stop-when-decided", "--concurrency=1")
+    assert result.ret == 0
+    assert 50 <= len(server.requests) <= 51
+
+
+def test_what_is_not_selected_is_never_called_unneeded(suite, evaluate, server):
+    suite(100, toml=BAR.format(bar=0.1))
+    result = evaluate("--stop-when-decided", "-k", "case-1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*incomplete*", "*were not run*"])
+
+
+def test_a_set_whose_gates_cannot_be_counted_is_asked_whole(suite, evaluate, server):
+    suite(30, toml='[[gates]]\nmetric = "error_rate"\nmax = 0.5\n')
+    evaluate("--stop-when-decided")
+    assert len(server.requests) == 30
+
+
+def test_stopping_early_and_xdist_do_not_go_together(suite, evaluate):
+    suite(3)
+    result = evaluate("--stop-when-decided", "-n2")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--stop-when-decided counts in one process*"])
