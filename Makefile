@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --quiet --quiet --disable-pip-version-check
 
 # The stamps carry the version, so that another PYTHON gets an environment of its own and not the last one's.
-VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1 || echo none)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null || echo none)
 INSTALLED := $(VENV)/.installed-$(VERSION)
 LINTERS := $(VENV)/.linters-$(VERSION)
 WEIGHTS := $(VENV)/.weights-$(VERSION)
@@ -20,7 +20,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(INSTALLED) $(WEIGHTS) ## ask a small real model, offline, the eval sets of this repository
-	@code=0; $(RUN) pytest eval_sets --model=$(MODEL) -p no:randomly --html=report.html --self-contained-html || code=$$?; \
+	@code=0; $(RUN) pytest eval_sets --model=$(MODEL) -p no:randomly -rN --tb=no --html=report.html --self-contained-html || code=$$?; \
 	if [ $$code -gt 1 ]; then exit $$code; fi; \
 	echo; \
 	if [ $$code -eq 1 ]; then \

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.comparison import Comparison, compare
 from pytest_finetune.engine import Engine, Limits, Question
-from pytest_finetune.errors import EvalSetError, ScorerError
+from pytest_finetune.errors import EvalSetError, ScorerError, TargetError
 from pytest_finetune.evalset.settings import GateSettings
 from pytest_finetune.gates import Decider, Verdict, judge
 from pytest_finetune.metrics import Summary, summarize
@@ -128,7 +128,11 @@ class Evaluation:
 
     async def samples(self, questions: Questions[Planned]) -> AsyncIterator[Sample]:
         """Open the target, ask, score and record; samples in the order they are ready."""
-        await self.target.open()
+        try:
+            await self.target.open()
+        except TargetError as error:
+            self.stopped = Failure("target", "; ".join(part for part in error.args if part), fatal=True)
+            return
         engine: Engine[Planned, Sample] = Engine(self.target, self.limits, price=self._price, then=self._settle)
         try:
             async for sample in engine.stream(questions):

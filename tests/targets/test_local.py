@@ -87,6 +87,27 @@ def test_an_answer_does_not_depend_on_what_else_is_asked():
 
 
 @needs_weights
+def test_a_system_prompt_is_read_once_and_every_question_starts_from_there():
+    system = Message("system", "You are a patient teacher of geography and answer in one short sentence.")
+    request = replace(REQUEST, messages=(system, *REQUEST.messages))
+
+    async def ask(target):
+        return [await target.ask(request, WAIT) for _ in range(4)]
+
+    answers = with_model(ask)
+    assert len({completion.text for completion in answers}) == 1
+    assert all(10 < completion.usage.cached < completion.usage.prompt for completion in answers)
+
+
+@needs_weights
+def test_a_request_may_decide_about_the_prompt_cache_itself():
+    system = Message("system", "Answer in one word.")
+    params = {**REQUEST.params, "cache_prompt": False}
+    completion = answer(replace(REQUEST, messages=(system, *REQUEST.messages), params=params))
+    assert completion.usage.cached == 0
+
+
+@needs_weights
 def test_what_the_server_refuses_is_a_failure_and_is_not_tried_again():
     too_long = replace(REQUEST, messages=(Message("user", "word " * 6000),))
     image = replace(

@@ -16,21 +16,18 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.errors import TargetError
-from pytest_finetune.records import Failure
 from pytest_finetune.targets.llama import CONTEXT, SETTLING, LlamaServer
-from pytest_finetune.targets.slot import Slot
+from pytest_finetune.targets.slot import CLOSED, Slot
 from pytest_finetune.targets.weights import find_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_finetune.records import Completion, Request
+    from pytest_finetune.records import Completion, Failure, Request
 
 MOST_SERVERS = 8
 LARGE = 1 << 30
 """Weights of more bytes than this are loaded once, with all cores: several working memories might not fit."""
-
-CLOSED = Failure("target", "the model was closed before it answered")
 
 
 class LocalTarget:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MOST_SAVED = 8
 """System prompts whose state is kept on disk, about 23 kB a token for the small model; others are read each time."""
 
+CLOSED = Failure("target", "the model was closed before it answered")
+
 
 class Slot(OpenAITarget):
     """
@@ -52,6 +54,8 @@ class Slot(OpenAITarget):
                 has_read = await self._read_system_prompt(request)
         except TimeoutError:
             return Failure("timeout", f"the system prompt was not read within {deadline:g} s", latency=deadline)
+        if self._session is None:
+            return CLOSED
         if has_read:
             request = replace(request, params={**request.params, "cache_prompt": True})
         return await super().ask(request, deadline - (time.monotonic() - started))

@@ -1,0 +1,101 @@
+"""The way to a llama.cpp server, tried on a scripted one that knows neither slots nor system prompts alone."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from scripted_server import Reply, ScriptedServer
+
+from pytest_finetune.records import Completion, Message, Request
+from pytest_finetune.targets.slot import CLOSED, Slot
+
+SYSTEM, USER = Message("system", "Answer in one word."), Message("user", "It crashes.")
+WAIT = 20.0
+
+
+def ask(server, *requests, deadline=WAIT):
+    async def session():
+        slot = Slot("local:m", "m", server.url.removesuffix("/v1"))
+        await slot.open()
+        try:
+            return [await slot.ask(request, deadline) for request in requests]
+        finally:
+            await slot.close()
+
+    return asyncio.run(session())
+
+
+def is_alone(body):
+    return len(body["messages"]) == 1 and body["messages"][0]["role"] == "system"
+
+
+def bodies(server):
+    return [received.json for received in server.requests if received.path.endswith("/chat/completions")]
+
+
+def test_a_template_that_takes_no_system_prompt_alone_is_asked_the_question_as_it_is():
+    with ScriptedServer(answer=lambda body: Reply(status=500) if is_alone(body) else "bug") as server:
+        first, second = ask(server, Request("m", (SYSTEM, USER)), Request("m", (SYSTEM, USER)))
+    assert (first.text, second.text) == ("bug", "bug")
+    alone, *asked = bodies(server)
+    assert is_alone(alone)
+    assert [body.get("cache_prompt") for body in asked] == [None, None]
+
+
+def test_where_no_state_can_be_saved_the_system_prompt_is_read_before_each_question():
+    with ScriptedServer(answer=lambda _: "bug") as server:
+        ask(server, Request("m", (SYSTEM, USER)), Request("m", (SYSTEM, USER)))
+    assert [is_alone(body) for body in bodies(server)] == [True, False, True, False]
+    assert [body.get("cache_prompt") for body in bodies(server)] == [False, True, False, True]
+
+
+def test_the_system_prompt_is_read_with_the_tools_that_belong_to_it():
+    tools = [{"type": "function", "function": {"name": "find"}}]
+    with ScriptedServer(answer=lambda _: "bug") as server:
+        ask(server, Request("m", (SYSTEM, USER), {"tools": tools, "max_completion_tokens": 8}))
+    alone, _ = bodies(server)
+    assert alone["tools"] == tools
+    assert alone["max_tokens"] == 1
+    assert "max_completion_tokens" not in alone
+
+
+@pytest.mark.parametrize("messages", [(USER,), (SYSTEM,), (USER, SYSTEM)])
+def test_without_a_system_prompt_before_a_question_there_is_one_call(messages):
+    with ScriptedServer(answer=lambda _: "bug") as server:
+        ask(server, Request("m", messages))
+    assert len(server.requests) == 1
+
+
+def test_a_failure_of_the_server_is_the_targets_and_is_not_tried_again():
+    with ScriptedServer(answer=lambda _: Reply(status=500)) as server:
+        [failure] = ask(server, Request("m", (USER,)))
+    assert (failure.kind, failure.retries, len(server.requests)) == ("target", 0, 1)
+
+
+def test_the_deadline_covers_the_reading_of_the_system_prompt():
+    with ScriptedServer(answer=lambda body: Reply(hang=True) if is_alone(body) else "bug") as server:
+        [failure] = ask(server, Request("m", (SYSTEM, USER)), deadline=0.2)
+    assert failure.kind == "timeout"
+    assert "system prompt" in failure.message
+
+
+def test_closing_while_the_system_prompt_is_read_ends_the_question():
+    async def session(server):
+        slot = Slot("local:m", "m", server.url.removesuffix("/v1"))
+        await slot.open()
+        asked = asyncio.create_task(slot.ask(Request("m", (SYSTEM, USER)), WAIT))
+        while not server.requests:  # noqa: ASYNC110 - the server lives in another thread
+            await asyncio.sleep(0.01)
+        await slot.close()
+        return await asked
+
+    with ScriptedServer(answer=lambda _: Reply(hang=True)) as server:
+        assert asyncio.run(session(server)) == CLOSED
+
+
+def test_a_request_that_is_no_json_is_a_failure():
+    with ScriptedServer() as server:
+        [failure, completion] = ask(server, Request("m", (SYSTEM, Message("user", {1}))), Request("m", (USER,)))
+    assert failure.kind == "bad_request"
+    assert isinstance(completion, Completion)
