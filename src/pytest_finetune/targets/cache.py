@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from dataclasses import replace
@@ -57,7 +58,9 @@ class CachedTarget:
         """Open the target and the cache."""
         await self._target.open()
         if self._store is not None:
-            self._prefix = _dump([FORMAT, self.identity, self.model])
+            # Hashing gigabytes of weights must not hold up the loop.
+            identity = await asyncio.to_thread(getattr, self, "identity")
+            self._prefix = _dump([FORMAT, identity, self.model])
             self._store.open()
 
     async def close(self) -> None:
