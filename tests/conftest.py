@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-import hypothesis.internal.observability
-import hypothesis.strategies
 import pytest
+from scripted_server import ScriptedServer
 
 # pytester forgets what an inner session imports. Imported twice, C extensions misbehave, and it is slow.
 import pytest_finetune.plugin.hooks
@@ -16,7 +15,6 @@ import pytest_finetune.targets.cache
 import pytest_finetune.targets.client
 import pytest_finetune.targets.local
 import pytest_finetune.targets.openai  # noqa: F401
-from scripted_server import ScriptedServer
 
 pytest_plugins = ["pytester"]
 
@@ -62,7 +60,7 @@ def suite(pytester):
 
 @pytest.fixture
 def evaluate(pytester, server):
-    """Run pytest on the suite with the scripted server as the model `ft:test`; without the response cache unless asked."""
+    """Run pytest on the suite with the scripted server as the model `ft:test`; with the response cache if asked."""
 
     def run(*options, model="ft:test", subprocess=False, cache=False):
         if not cache:

@@ -223,7 +223,7 @@ class Connection(asyncio.Protocol):
         self.server.connections += 1
         self.server.open.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         self.server.open.discard(self)
         self._finished()
 

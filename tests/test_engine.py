@@ -72,7 +72,7 @@ async def keep(answer):
     return answer
 
 
-def engine(answer, price=lambda _: Decimal(0), then=keep, **limits):
+def engine(answer, price=lambda *_: Decimal(0), then=keep, **limits):
     return Engine(FakeTarget(answer), Limits(**limits), price=price, then=then)
 
 
@@ -149,16 +149,16 @@ def test_a_fatal_answer_stops_new_questions_and_says_why():
 
 def test_a_fatal_answer_does_not_wait_for_calls_that_hang():
     async def answer(number):
-        if number == 0:
-            return FATAL
-        await asyncio.Event().wait()
+        if number:
+            await asyncio.Event().wait()
+        return FATAL
 
     assert [a.key for a in drain(engine(answer, concurrency=8), Endless(8))] == [0]
 
 
 @pytest.mark.parametrize("concurrency", [1, 4, 32])
 def test_max_cost_is_never_exceeded_by_calls_that_cost_alike(concurrency):
-    asked = engine(at_once, price=lambda _: DOLLAR, concurrency=concurrency, max_cost=Decimal(10))
+    asked = engine(at_once, price=lambda *_: DOLLAR, concurrency=concurrency, max_cost=Decimal(10))
     answers = drain(asked, Endless(1000))
     assert len(answers) == 10
     assert asked.budget.spent == 10
@@ -171,11 +171,11 @@ def test_calls_that_are_paid_for_are_waited_for_when_the_money_is_gone():
             await asyncio.sleep(0)
         return Completion("")
 
-    assert len(drain(engine(slow, price=lambda _: DOLLAR, concurrency=4, max_cost=Decimal(5)), Endless(50))) == 5
+    assert len(drain(engine(slow, price=lambda *_: DOLLAR, concurrency=4, max_cost=Decimal(5)), Endless(50))) == 5
 
 
 def test_an_uncounted_answer_ends_a_run_whose_cost_is_bounded():
-    asked = engine(at_once, price=lambda _: None, concurrency=1, max_cost=DOLLAR)
+    asked = engine(at_once, price=lambda *_: None, concurrency=1, max_cost=DOLLAR)
     drain(asked, Endless(10))
     assert "--max-cost cannot be kept" in asked.stopped.message
 
@@ -184,7 +184,7 @@ def test_a_cached_answer_costs_nothing():
     async def cached(number):
         return Completion("", from_cache=True)
 
-    asked = engine(cached, price=lambda _: DOLLAR, concurrency=2, max_cost=DOLLAR)
+    asked = engine(cached, price=lambda *_: DOLLAR, concurrency=2, max_cost=DOLLAR)
     assert [answer.cost for answer in drain(asked, Listed(9))] == [0] * 9
 
 

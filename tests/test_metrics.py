@@ -47,7 +47,7 @@ def test_an_error_never_leaves_the_denominator() -> None:
 
 def test_what_was_never_run_counts_as_unrun_and_not_as_passed() -> None:
     summary = summarize(run_of(2), cases(5))
-    assert summary.counts == {State.PASSED: 2, State.MISSED: 0, State.ERROR: 0, State.UNRUN: 3}
+    assert summary.counts == {State.PASSED: 2, State.MISSED: 0, State.ERROR: 0, State.UNRUN: 3, State.UNNEEDED: 0}
     assert summary.planned == 5
     assert summary.value("accuracy").exact == Fraction(2, 5)
 

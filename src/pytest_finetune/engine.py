@@ -117,7 +117,7 @@ class Engine(Generic[K, R]):
         target: Target,
         limits: Limits,
         *,
-        price: Callable[[Completion], Decimal | None],
+        price: Callable[[Request, Completion], Decimal | None],
         then: Callable[[Answer[K]], Awaitable[R]],
     ) -> None:
         self.target, self.limits = target, limits
@@ -155,7 +155,7 @@ class Engine(Generic[K, R]):
                 questions.close()
                 return
             outcome = await self.target.ask(question.request, self.limits.deadline)
-            cost = self._book(outcome)
+            cost = self._book(question.request, outcome)
             fatal = isinstance(outcome, Failure) and outcome.fatal
             if fatal and isinstance(outcome, Failure):
                 self._stop(outcome)
@@ -164,11 +164,11 @@ class Engine(Generic[K, R]):
             if fatal:
                 await ready.put(None)
 
-    def _book(self, outcome: Completion | Failure) -> Decimal | None:
+    def _book(self, request: Request, outcome: Completion | Failure) -> Decimal | None:
         if isinstance(outcome, Failure) or outcome.from_cache:
             cost: Decimal | None = Decimal(0)
         else:
-            cost = self._price(outcome)
+            cost = self._price(request, outcome)
         self.budget.settle(cost)
         if cost is None and self.limits.max_cost is not None:
             self._stop(Failure("budget", "the server reports no tokens, so --max-cost cannot be kept", fatal=True))

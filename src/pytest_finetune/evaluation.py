@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evalset import EvalSet
     from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.gates import Baseline
-    from pytest_finetune.records import Case
+    from pytest_finetune.records import Case, Request
     from pytest_finetune.runs import Run
     from pytest_finetune.targets import Target
 
@@ -218,14 +218,17 @@ class Evaluation:
     @property
     def has_price(self) -> bool:
         """What a call costs can be told."""
-        return self._price(Completion("", usage=Usage(prompt=1, completion=1))) is not None
+        anything = Completion("", usage=Usage(prompt=1, completion=1))
+        asked = (eval_set.request(eval_set.cases[0], self.target.model) for eval_set in self.eval_sets)
+        return all(self._price(request, anything) is not None for request in asked)
 
-    def _price(self, completion: Completion) -> Decimal | None:
-        if getattr(self.target, "free", False):
+    def _price(self, request: Request, completion: Completion) -> Decimal | None:
+        if self.target.free:
             return Decimal(0)
         if completion.usage is None:
             return None
-        return price(self.target.model, completion.usage, base_url=self.target.base_url)
+        tier = request.params.get("service_tier")
+        return price(self.target.model, completion.usage, base_url=self.target.base_url, service_tier=tier)
 
     def _totals(self, results: list[SetResult], samples: Mapping[Key, Sample]) -> Totals:
         counts: Counter[State] = Counter()
@@ -245,8 +248,7 @@ class Evaluation:
 
 def target_info(target: Target) -> TargetInfo:
     """What a run's manifest says of its target."""
-    identity = getattr(target, "identity", "")
-    return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=identity)
+    return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=target.identity)
 
 
 def set_plan(eval_set: EvalSet) -> EvalSetPlan:

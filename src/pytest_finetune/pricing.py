@@ -26,10 +26,11 @@ _THOUSAND = Decimal(1_000)
 
 
 class Priced(Protocol):
-    """The part of a target that its price depends on; one with a true attribute `free` costs nothing."""
+    """The part of a target that its price depends on."""
 
     model: str
     base_url: str
+    free: bool
 
 
 def price(
@@ -80,7 +81,7 @@ def estimate_cost(target: Priced, request: Request) -> Decimal | None:
         Usage(prompt=prompt, completion=limit),
         base_url=target.base_url,
         service_tier=params.get("service_tier"),
-        free=getattr(target, "free", False),
+        free=target.free,
     )
 
 

@@ -1,4 +1,4 @@
-"""The plugin among others: xdist, reruns, random order, --lf, JUnit, HTML, no terminal; the user's own tests and targets."""
+"""The plugin among others: xdist, reruns, random order, --lf, JUnit, HTML; the user's own tests and targets."""
 
 from __future__ import annotations
 
@@ -225,6 +225,22 @@ def test_a_hook_that_returns_nonsense_is_told_so(pytester, suite):
     result = pytester.runpytest_inprocess("--model=x")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*the hook returned a str*"])
+
+
+def test_a_target_that_lacks_something_is_told_what(pytester, suite):
+    suite(1)
+    pytester.makeconftest(
+        """
+        class Half:
+            spec = model = base_url = ""
+            async def ask(self, request, deadline): ...
+
+        def pytest_finetune_target(spec, config): return Half()
+        """
+    )
+    result = pytester.runpytest_inprocess("--model=x")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*Half has no immutable, free, identity, open, close*"])
 
 
 def test_a_clash_over_a_short_option_leaves_the_long_form(pytester, suite, server):

@@ -134,7 +134,7 @@ def test_resume_cuts_a_torn_tail_so_that_the_next_line_stands_alone(store, run):
 
 
 def test_without_an_open_run_resume_says_what_to_do(store):
-    with pytest.raises(RunError, match="no open run of ft:a.*\n.*run without --resume"):
+    with pytest.raises(RunError, match=r"no open run of ft:a.*\n.*run without --resume"):
         store.resume(TARGET, PLAN)
 
 

@@ -23,6 +23,7 @@ class Scripted:
     spec = model = "ft:m:acme::1"
     base_url = identity = "https://api.example.com/v1"
     immutable = True
+    free = False
 
     def __init__(self, outcome: Completion | Failure = ANSWER) -> None:
         self.outcome, self.asked, self.opened, self.closed = outcome, 0, 0, 0
@@ -33,7 +34,7 @@ class Scripted:
     async def close(self) -> None:
         self.closed += 1
 
-    async def ask(self, request: Request, deadline: float) -> Completion | Failure:  # noqa: ARG002
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
         self.asked += 1
         return self.outcome
 

@@ -42,7 +42,9 @@ def plan_fault(question: Question) -> str:
 
 
 def _samples(summary: Summary, max_errors: int, whose: str = "") -> str:
-    unrun, errors = summary.counts[State.UNRUN], summary.counts[State.ERROR]
+    # Unneeded ones count as unrun here: what was decided without them is the business of `Decider` alone.
+    unrun = summary.counts[State.UNRUN] + summary.counts[State.UNNEEDED]
+    errors = summary.counts[State.ERROR]
     if unrun:
         return f"{unrun} of {summary.planned} {whose}samples were not run"
     if errors > max_errors:

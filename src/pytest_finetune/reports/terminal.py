@@ -166,6 +166,7 @@ def _short_names(names: Sequence[str]) -> list[str]:
 
 
 def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
+    yield from ((printable(f"warning: {text}"), {}) for text in getattr(evaluation.target, "warnings", ()))
     if evaluation.run is None:
         return
     totals = evaluation.run.manifest.totals

@@ -26,12 +26,20 @@ class Target(Protocol):
         model: The id that goes over the wire.
         base_url: Where it answers; empty where there is no address. Never holds credentials.
         immutable: The id names the same weights for ever; only then may answers be cached.
+        free: It is known to cost nothing.
+
+    A target may have `warnings`, a tuple of texts: what was odd but kept nobody from asking.
     """
 
     spec: str
     model: str
     base_url: str
     immutable: bool
+    free: bool
+
+    @property
+    def identity(self) -> str:
+        """What makes its answers what they are: the server, or the bytes of the weights."""
 
     async def open(self) -> None:
         """Get ready to be asked, on the running event loop."""

@@ -40,14 +40,14 @@ class CachedTarget:
         self._target = target
         self.spec, self.model, self.base_url = target.spec, target.model, target.base_url
         self.immutable = target.immutable
-        self.free: bool = getattr(target, "free", False)
+        self.free = target.free
         self._store = AnswerStore(directory / "answers.sqlite3") if target.immutable else None
         self._prefix = ""
 
     @property
     def identity(self) -> str:
         """The identity of the target behind."""
-        return getattr(self._target, "identity", "") or self.base_url
+        return self._target.identity or self.base_url
 
     @property
     def warnings(self) -> tuple[str, ...]:

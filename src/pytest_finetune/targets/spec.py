@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_finetune.targets import Target
 
 
+_TARGET = ("spec", "model", "base_url", "immutable", "free", "identity", "open", "close")
+
+
 def make_target(
     spec: str,
     *,
@@ -65,6 +68,12 @@ def make_target(
 
 def _from_user(spec: str, made: Any) -> Target:
     if hasattr(made, "ask"):
+        if missing := [name for name in _TARGET if not hasattr(made, name)]:
+            raise TargetError(
+                f"the target of type {type(made).__name__} has no {', '.join(missing)}",
+                "pytest_finetune_target",
+                "pytest_finetune.Target tells what a target has",
+            )
         return cast("Target", made)
     if hasattr(made, "chat"):
         from pytest_finetune.targets.client import ClientTarget
