@@ -140,10 +140,12 @@ def test_a_metric_without_a_value_is_no_pass(metric: str) -> None:
     assert status(cached, cases(3), metric=metric, max=1e9) is Status.INCOMPLETE
 
 
-def test_a_mean_of_one_case_has_no_interval_and_is_inconclusive() -> None:
-    found = verdict([sample(0, usage=Usage(1, 1))], cases(1), metric="tokens_per_case", max=5, confidence=0.95)
-    assert found.status is Status.INCONCLUSIVE
-    assert "no interval for so few answers" in found.message
+def test_no_confidence_is_promised_for_the_mean_of_a_long_tail() -> None:
+    samples = [sample(number, usage=Usage(1, 1)) for number in range(9)]
+    found = verdict(samples, cases(9), metric="tokens_per_case", max=5, confidence=0.95)
+    assert found.status is Status.INCOMPLETE
+    assert "leave confidence out" in found.message
+    assert status(samples, cases(9), metric="tokens_per_case", max=5) is Status.PASS
 
 
 def test_a_percentile_of_few_answers_has_no_upper_bound_and_is_inconclusive() -> None:
@@ -284,6 +286,7 @@ def test_samples_of_another_eval_set_are_no_evidence() -> None:
         ({"metric": "error_rate", "max": 0.001, "confidence": 0.95}, 200, "200 cases cannot show error_rate <= 0.001"),
         ({"metric": "latency_p95", "max": 2.0, "confidence": 0.95}, 71, "71 cases are too few to bound latency_p95"),
         ({"metric": "valid_rate", "min": 0.5, "per_case": "1 of 2"}, 9, "per_case"),
+        ({"metric": "cost_per_case", "max": 2.0, "confidence": 0.95}, 900, "has a long tail"),
         ({"metric": "latency_p50", "against": "production", "max_drop": 0.1}, 9, "cannot be judged by pairs"),
         ({"metric": "macro_f1", "against": "production", "max_drop": 0.1, "confidence": 0.9}, 9, "no paired interval"),
         ({"metric": "valid_rate", "against": "production", "max_flips": 1}, 9, "flips are of passes"),
@@ -301,7 +304,7 @@ def test_a_gate_that_cannot_pass_is_told_from_its_settings(rule: dict[str, Any],
         ({"min": 0.999}, 2),
         ({"metric": "error_rate", "max": 0.05, "confidence": 0.95}, 72),
         ({"metric": "latency_p95", "max": 2.0, "confidence": 0.95}, 72),
-        ({"metric": "cost_per_case", "max": 2.0, "confidence": 0.95}, 2),
+        ({"metric": "cost_per_case", "max": 2.0}, 2),
         ({"metric": "macro_f1", "against": "production", "max_drop": 0.1}, 2),
         ({"min": 0.95, "confidence": 0.95}, 0),
     ],

@@ -59,6 +59,15 @@ def test_a_subset_leaves_the_record_open_and_resume_asks_only_the_rest(suite, ev
     assert len(list(store.root.iterdir())) == 1
 
 
+def test_a_run_can_be_completed_piece_by_piece(suite, evaluate, store, server):
+    suite(5, toml=GATE)
+    evaluate("-k", "case-1 or case-3")
+    result = evaluate("--resume", "-k", "not case-1 and not case-3")
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*pass*accuracy>=0.5*1.000*", "run *: closed"])
+    assert len(server.requests) == 5
+
+
 def test_resume_without_an_open_run_says_so(suite, evaluate):
     suite(2)
     evaluate()

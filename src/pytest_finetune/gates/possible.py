@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pytest_finetune.evalset.settings import GateSettings
 
 
+LONG_TAILED = ("tokens_per_case", "cost_per_case")
+"""Metrics whose mean has an interval to look at, but none to decide by: see docs/verdicts.md."""
+
+
 def impossible(gate: GateSettings, n: int) -> str | None:
     """
     Why a gate cannot pass however well the model does, in one clause; None where it can.
@@ -31,6 +35,8 @@ def misfit(gate: GateSettings) -> str | None:
         return f"per_case says when a case passes, which is accuracy's business and not that of {gate.metric}"
     if gate.confidence is not None and (gate.must_pass or gate.max_flips is not None):
         return "a count of cases has no confidence; use max_drop or min"
+    if gate.confidence is not None and gate.metric in LONG_TAILED:
+        return f"{gate.metric} has a long tail, and no interval of its mean keeps its promise; leave confidence out"
     if gate.max_flips is not None and gate.metric != "accuracy":
         return f"flips are of passes and misses, not of {gate.metric}"
     if gate.max_drop is None or gate.metric in CASE_MEANS:

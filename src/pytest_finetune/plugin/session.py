@@ -187,6 +187,7 @@ class FinetuneSession:
         """The verdicts of all models over all sets, made once; the records get them too."""
         baselines = self._baselines()
         for model in self.models:
+            _take_from_record(model)
             results = model.evaluation.judge(model.samples, baselines if model.judged else None)
             model.evaluation.close(results, model.samples)
             self.results.extend(results)
@@ -259,6 +260,14 @@ class FinetuneSession:
             models=self.root / ".finetune" / "models",
             cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
         )
+
+
+def _take_from_record(model: ModelUnderTest) -> None:
+    """Answers that are on record though no item has reported them: of a resumed run, or come as the session ended."""
+    planned = sum(len(eval_set.cases) * eval_set.repeats for eval_set in model.evaluation.eval_sets)
+    if len(model.samples) < planned and model.evaluation.run is not None:
+        for key, sample in model.evaluation.run.samples().items():
+            model.samples.setdefault(key, sample)
 
 
 def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:

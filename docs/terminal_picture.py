@@ -1,0 +1,58 @@
+"""
+The terminal's text, colours and all, as a picture for the README.
+
+    pytest eval_sets --model=local:smollm2-135m --color=yes | python docs/terminal_picture.py > docs/terminal.svg
+
+Only the closing section is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from html import escape
+
+COLOURS = {"31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "36": "#79c0ff"}
+LINE, LEFT, CHARACTER = 19, 16, 8.2
+
+
+def main() -> None:
+    lines = sys.stdin.read().splitlines()
+    starts = [number for number, line in enumerate(lines) if re.search(r"=+ finetune =+", line)]
+    if not starts:
+        sys.exit("no closing section of pytest-finetune in the input")
+    print(svg([line for line in lines[starts[-1] :] if "html report" not in line]))
+
+
+def svg(lines: list[str]) -> str:
+    width = LEFT * 2 + CHARACTER * max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)
+    height = LINE * (len(lines) + 1)
+    texts = "\n".join(
+        f'<text x="{LEFT}" y="{LINE * number}">{spans(line)}</text>' for number, line in enumerate(lines, 1)
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}">\n'
+        f'<rect width="100%" height="100%" rx="8" fill="#0d1117"/>\n'
+        f'<g fill="#e6edf3" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13.5" '
+        f'xml:space="preserve">\n{texts}\n</g>\n</svg>'
+    )
+
+
+def spans(line: str) -> str:
+    """The line's text in `tspan`s, one for each change of colour or weight."""
+    drawn, style = [], ""
+    for part in re.split(r"(\x1b\[[0-9;]*m)", line):
+        if part.startswith("\x1b"):
+            codes = part[2:-1].split(";")
+            style = "" if codes in ([""], ["0"]) else style + "".join(map(_style, codes))
+        elif part:
+            drawn.append(f"<tspan{style}>{escape(part)}</tspan>" if style else escape(part))
+    return "".join(drawn)
+
+
+def _style(code: str) -> str:
+    return ' font-weight="bold"' if code == "1" else f' fill="{COLOURS[code]}"' if code in COLOURS else ""
+
+
+if __name__ == "__main__":
+    main()

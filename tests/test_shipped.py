@@ -1,0 +1,84 @@
+"""What ships is true: the eval sets load without a fault, the documents' examples work, the real data can be read."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pytest_finetune.evalset import load_eval_sets
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / "../shared/data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets lie beside the repository, not in it")
+
+
+def shipped(name):
+    (eval_set,) = load_eval_sets([ROOT / "eval_sets" / f"{name}.jsonl"], root=ROOT)
+    return eval_set
+
+
+def examples(document):
+    """Each block of cases with the settings that stand next below it, where some do."""
+    text = (ROOT / document).read_text("utf-8")
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    for (kind, body), (next_kind, next_body) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        if kind == "json":
+            yield body, next_body if next_kind == "toml" else None
+
+
+@pytest.mark.parametrize(("name", "least"), [("feedback", 120), ("profile", 60)])
+def test_a_shipped_eval_set_loads_without_fault_or_warning(name, least):
+    eval_set = shipped(name)
+    assert len(eval_set.cases) >= least
+    assert eval_set.warnings == ()
+    assert eval_set.settings.gates
+
+
+def test_shipped_sets_ask_nothing_twice():
+    for name in ("feedback", "profile"):
+        prompts = Counter(str(case.messages) for case in shipped(name).cases)
+        assert prompts.most_common(1)[0][1] == 1
+
+
+def test_the_counts_in_the_readme_of_the_eval_sets_are_true():
+    readme = (ROOT / "eval_sets/README.md").read_text("utf-8")
+    feedback, profile = shipped("feedback").cases, shipped("profile").cases
+    assert f"{len(feedback)} cases." in readme
+    assert f"{len(profile)} cases," in readme
+    for label in ("bug", "feature", "question", "other"):
+        mine = [case for case in feedback if case.expected == (label,)]
+        en, zh = (sum(language in case.tags for case in mine) for language in ("en", "zh"))
+        assert f"| `{label}` | {en} | {zh} | {len(mine) - en - zh} | {len(mine)} |" in readme
+    for tag, count in Counter(tag for case in feedback for tag in case.tags).items():
+        assert re.search(rf"`{tag}`.*\b{count}\b", readme), (tag, count)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/eval-sets.md"])
+def test_every_example_of_an_eval_set_loads(document, tmp_path):
+    found = list(examples(document))
+    assert found
+    for number, (cases, settings) in enumerate(found):
+        path = tmp_path / f"example-{number}.jsonl"
+        path.write_text(cases, "utf-8")
+        if settings is not None:
+            path.with_suffix(".toml").write_text(settings, "utf-8")
+        (eval_set,) = load_eval_sets([path], root=tmp_path)
+        assert len(eval_set.cases) == len(cases.strip().splitlines())
+
+
+@needs_data
+@pytest.mark.parametrize(("name", "cases"), [("banking-intents", 300), ("voice-slots", 400)])
+def test_real_data_in_chat_format_loads(name, cases):
+    (eval_set,) = load_eval_sets([DATA / name / "validation.jsonl"], root=ROOT)
+    assert len(eval_set.cases) == cases
+
+
+def test_every_option_is_documented():
+    options = (ROOT / "src/pytest_finetune/plugin/options.py").read_text("utf-8")
+    running = (ROOT / "docs/running.md").read_text("utf-8")
+    named = re.findall(r'^        "(--(?!finetune-)[a-z-]+|--finetune-(?:deadline|no-cache))"', options, re.MULTILINE)
+    assert len(named) > 8
+    assert [option for option in named if option not in running] == []
