@@ -31,19 +31,35 @@ def impossible(gate: GateSettings, n: int) -> str | None:
 
 def misfit(gate: GateSettings) -> str | None:
     """Why a gate asks for what cannot be worked out together, in one clause; None where it does not."""
-    if gate.per_case and gate.metric != "accuracy":
-        return f"per_case says when a case passes, which is accuracy's business and not that of {gate.metric}"
-    if gate.confidence is not None and (gate.must_pass or gate.max_flips is not None):
-        return "a count of cases has no confidence; use max_drop or min"
-    if gate.confidence is not None and gate.metric in LONG_TAILED:
-        return f"{gate.metric} has a long tail, and no interval of its mean keeps its promise; leave confidence out"
-    if gate.max_flips is not None and gate.metric != "accuracy":
-        return f"flips are of passes and misses, not of {gate.metric}"
-    if gate.max_drop is None or gate.metric in CASE_MEANS:
-        return None
-    if gate.metric != "macro_f1":
-        return f"a drop of {gate.metric} cannot be judged by pairs of cases; use max"
-    return "a drop of macro_f1 has no paired interval; leave confidence out" if gate.confidence is not None else None
+    metric, confident = gate.metric, gate.confidence is not None
+    unpaired = gate.max_drop is not None and metric not in CASE_MEANS
+    rules = (
+        (
+            gate.per_case and metric != "accuracy",
+            f"per_case says when a case passes, which is accuracy's business and not that of {metric}",
+        ),
+        (
+            confident and (gate.must_pass or gate.max_flips is not None),
+            "a count of cases has no confidence; use max_drop or min",
+        ),
+        (
+            confident and metric in LONG_TAILED,
+            f"{metric} has a long tail, and no interval of its mean keeps its promise; leave confidence out",
+        ),
+        (
+            gate.max_flips is not None and metric != "accuracy",
+            f"flips are of passes and misses, not of {metric}",
+        ),
+        (
+            unpaired and metric != "macro_f1",
+            f"a drop of {metric} cannot be judged by pairs of cases; use max",
+        ),
+        (
+            unpaired and confident,
+            f"a drop of {metric} has no paired interval; leave confidence out",
+        ),
+    )
+    return next((problem for applies, problem in rules if applies), None)
 
 
 def _too_few(gate: GateSettings, n: int) -> str | None:
