@@ -58,7 +58,8 @@ def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -
         if (hidden := len(session.misses) - show) > 0:
             reporter.write_line(f"{hidden:,} more: -v shows all")
     reporter.section("finetune", bold=True)
-    _write(reporter, terminal.closing_lines(session.evaluations, session.results))
+    detailed = session.config.option.verbose > 0
+    _write(reporter, terminal.closing_lines(session.evaluations, session.results, detailed=detailed))
     _write(reporter, terminal.baseline_lines(session.results, show=None if session.config.option.verbose > 0 else 5))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.gates import Status
 from pytest_finetune.records import State
 from pytest_finetune.reports.comparison import comparison_lines
+from pytest_finetune.reports.details import detail_lines, rate, stability_lines
 from pytest_finetune.reports.text import dollars, printable
 
 if TYPE_CHECKING:
@@ -51,8 +52,13 @@ def forecast_line(model: str, calls: int, cost: Decimal | None) -> str:
     return f"{printable(model)}: {calls:,} call{'' if calls == 1 else 's'}, {about}"
 
 
-def closing_lines(evaluations: Sequence[Evaluation], results: Sequence[SetResult]) -> Iterator[Line]:
+def closing_lines(
+    evaluations: Sequence[Evaluation], results: Sequence[SetResult], *, detailed: bool = False
+) -> Iterator[Line]:
     """The sets with their figures, the gates with their verdicts, the records and what to do about them."""
+    for result in results:
+        if detailed:
+            yield from detail_lines(result)
     if len(evaluations) == 1:
         yield from _set_table(results)
         yield from _gate_table(results)
@@ -96,6 +102,8 @@ def _set_table(results: Sequence[SetResult]) -> Iterator[Line]:
             {},
         )
         yield from _failure_lines(result.summary)
+    for result in results:
+        yield from stability_lines(result)
 
 
 def _gate_table(results: Sequence[SetResult]) -> Iterator[Line]:
@@ -115,8 +123,12 @@ def _model_table(results: Sequence[SetResult]) -> Iterator[Line]:
     """One set, a column for each model."""
     rows = {name: [_figures(result)[name] for result in results] for name in _figures(results[0])}
     if results[0].eval_set.settings.gates:
+        # The baseline is what the others are judged by, and is not judged itself.
+        baselines = {result.baseline for result in results}
         for number, verdict in enumerate(results[0].verdicts):
-            rows[verdict.gate] = [str(result.verdicts[number].status) for result in results]
+            rows[verdict.gate] = [
+                "-" if result.model in baselines else str(result.verdicts[number].status) for result in results
+            ]
     heads = [printable(result.model) for result in results]
     widths = [max(map(len, (head, *(row[n] for row in rows.values())))) for n, head in enumerate(heads)]
     first = max(map(len, rows)) + 2
@@ -137,8 +149,8 @@ def _figures(result: SetResult) -> dict[str, str]:
     cached = f", {summary.from_cache:,} cached" if summary.from_cache else ""
     unrun = f"+{result.unrun:,}u" if result.unrun else ""
     return {
-        "accuracy": "decided early" if result.unneeded else _rate(summary, "accuracy"),
-        "valid": _rate(summary, "valid_rate")[:5] if has_format else "-",
+        "accuracy": "decided early" if result.unneeded else rate(summary, "accuracy"),
+        "valid": rate(summary, "valid_rate")[:5] if has_format else "-",
         "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
         "p50/p95": _latency(summary),
         "tokens": tokens,
@@ -184,15 +196,6 @@ def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
 
 
 _FORMATS = ("label", "json", "schema", "tool_call")
-
-
-def _rate(summary: Summary, metric: str) -> str:
-    measure = summary.value(metric)
-    if measure.value is None:
-        return "-"
-    interval = measure.interval
-    between = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else ""
-    return f"{measure.value:.3f}{between}"
 
 
 def _latency(summary: Summary) -> str:
