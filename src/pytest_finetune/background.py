@@ -131,13 +131,20 @@ class BackgroundEvaluation:
         """The sample is there already."""
         return key in self._ready
 
+    def expects(self, key: Key) -> bool:
+        """The sample has been asked for, or is there."""
+        return key in self._position or key in self._ready
+
     def take(self, key: Key) -> Sample:
         """
         Wait for a sample.
 
         Raises:
+            LookupError: It was never asked for, or handed out before, so that no wait would end.
             BaseException: Whatever broke the evaluation, in the reader's thread.
         """
+        if not self.expects(key) or self._takers.get(key) == 0:
+            raise LookupError(f"no answer will come for {key}")
         self._advance(key)
         with self._changed:
             # A wait without time-out cannot be interrupted by Ctrl-C on every platform.
@@ -163,11 +170,8 @@ class BackgroundEvaluation:
         return f"{failure.kind}: {failure.message}" if self._ended and failure else ""
 
     def _hand_out(self, key: Key) -> Sample:
-        left = self._takers.get(key, 1) - 1
-        if left:
-            self._takers[key] = left
-            return self._ready[key]
-        return self._ready.pop(key)
+        left = self._takers[key] = self._takers.get(key, 1) - 1
+        return self._ready[key] if left else self._ready.pop(key)
 
     def _advance(self, key: Key) -> None:
         self._furthest = max(self._furthest, self._position.get(key, 0) + 1)

@@ -136,6 +136,50 @@ def test_a_marked_function_gets_the_cases_and_their_answers(pytester, suite, eva
     assert len(server.requests) == 3
 
 
+def test_a_marked_function_may_be_rerun_and_gets_the_same_answer(pytester, suite, evaluate, server):
+    suite(2).rename(pytester.path / "own.jsonl")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.eval_set("own.jsonl")
+        def test_fails(eval_case, eval_completion):
+            assert eval_completion.text == "something else"
+        """
+    )
+    evaluate("--reruns=2").assert_outcomes(failed=2)
+    assert len(server.requests) == 2
+
+
+def test_an_answer_may_be_asked_for_in_the_middle_of_a_test(pytester, suite, evaluate):
+    suite(2).rename(pytester.path / "own.jsonl")
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.eval_set("own.jsonl")
+        def test_echo(eval_case, request):
+            assert request.getfixturevalue("eval_completion").text == eval_case.messages[-1].content
+        """
+    )
+    evaluate().assert_outcomes(passed=2)
+
+
+def test_a_marked_set_that_is_collected_too_is_asked_once(pytester, suite, evaluate, server):
+    suite(3)
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.eval_set("tickets.jsonl")
+        def test_echo(eval_case, eval_completion):
+            assert eval_completion.text
+        """
+    )
+    evaluate().assert_outcomes(passed=6)
+    assert len(server.requests) == 3
+
+
 def test_a_marked_function_without_a_model_is_skipped_and_says_why(pytester):
     pytester.makepyfile(
         """

@@ -10,12 +10,15 @@ import pytest
 
 from pytest_finetune.errors import FinetuneError
 from pytest_finetune.plugin.session import SESSION
-from pytest_finetune.records import Completion, State
+from pytest_finetune.records import Completion, Sample, State
 
 if TYPE_CHECKING:
     from pytest_finetune.evalset import EvalSet
     from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
     from pytest_finetune.records import Case
+
+
+SAMPLE = pytest.StashKey[Sample]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,11 @@ def case_of(request: pytest.FixtureRequest) -> Case:
 def completion_of(request: pytest.FixtureRequest) -> Completion:
     """The answer to the item's case; an error ends the test in its setup."""
     marked: MarkedCase = request.node.callspec.params["eval_case"]
-    sample = request.config.stash[SESSION].answers(marked.model, marked.eval_set, marked.case)[0]
+    if SAMPLE not in request.node.stash:
+        # Kept for a rerun, which is of the same answer.
+        answers = request.config.stash[SESSION].answers(marked.model, marked.eval_set, marked.case)
+        request.node.stash[SAMPLE] = answers[0]
+    sample = request.node.stash[SAMPLE]
     if sample.state is State.UNRUN:
         pytest.skip(f"unrun: {request.config.stash[SESSION].stopped}")
     if sample.completion is None:
