@@ -18,8 +18,8 @@ FLOORS = (
     {"errors"},
     {"records", "strict_json"},
     {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing"},
-    {"targets", "runs"},
-    {"engine"},
+    {"targets", "runs", "registry"},
+    {"engine", "rollout"},
     {"evaluation", "background", "reports", "selftest", "baseline"},
     {"plugin", "cli"},
 )

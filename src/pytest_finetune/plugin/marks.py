@@ -66,7 +66,7 @@ def completion_of(request: pytest.FixtureRequest) -> Completion:
         # Kept for a rerun, which is of the same answer.
         answers = request.config.stash[SESSION].answers(marked.model, marked.eval_set, marked.case)
         request.node.stash[SAMPLE] = answers[0]
-    sample = request.node.stash[SAMPLE]
+    sample: Sample = request.node.stash[SAMPLE]
     if sample.state is State.UNRUN:
         pytest.skip(f"unrun: {request.config.stash[SESSION].stopped}")
     if sample.completion is None:

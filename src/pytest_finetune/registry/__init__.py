@@ -1,0 +1,1 @@
+"""The registry: which model versions there are, where they stand, and what earned it."""
