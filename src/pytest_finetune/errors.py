@@ -7,6 +7,7 @@ FinetuneError
 ├── ScorerError         a scorer cannot be built, or a user's scoring function broke
 ├── TargetError         a target cannot be made from its spec
 ├── RunError            a run record cannot be read, continued or compared
+├── RegistryError       a registry cannot be read or changed as asked
 └── PriceError          a price was needed and is not known
 """
 
@@ -65,6 +66,10 @@ class TargetError(FinetuneError):
 
 class RunError(FinetuneError):
     """A run record cannot be read, continued or compared."""
+
+
+class RegistryError(FinetuneError):
+    """A registry cannot be read, or a change of it is refused: the rules forbid it, or another writer was faster."""
 
 
 class PriceError(FinetuneError):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RUNS = Path(".finetune", "runs")
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
 def _store(context: click.Context, parameter: click.Parameter, value: Path | None) -> RunStore:  # noqa: ARG001
@@ -35,7 +35,7 @@ def _store(context: click.Context, parameter: click.Parameter, value: Path | Non
     return RunStore(value.resolve() if value else nearest)
 
 
-_runs_dir = click.option(
+runs_dir = click.option(
     "--runs-dir",
     "store",
     type=click.Path(file_okay=False, path_type=Path),
@@ -54,33 +54,33 @@ def command() -> None:
 
 @command.command("list")
 @click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
-@_as_json
-@_runs_dir
+@json_option
+@runs_dir
 def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
     """List runs, the newest first."""
     folders = store.newest_first()
     if as_json:
-        _print_json([_listed(path) for path in folders[:count]])
+        print_json([_listed(path) for path in folders[:count]])
         return
     if not folders:
         click.echo(f"no run yet in {store.root}: evaluate a model first: pytest --model=…")
     for path in folders[:count]:
-        _print(_list_lines(path))
+        print_lines(_list_lines(path))
     if len(folders) > count:
         click.echo(f"{len(folders) - count:,} older: -n {len(folders)} lists all")
 
 
 @command.command()
 @click.argument("run")
-@_as_json
-@_runs_dir
+@json_option
+@runs_dir
 def show(store: RunStore, run: str, as_json: bool) -> None:  # noqa: FBT001 - as above
     """Show one run: its target, eval sets, verdicts, totals and versions."""
-    found = _find(store, run)
+    found = find_run(store, run)
     if as_json:
-        _print_json({**found.manifest.model_dump(mode="json"), "path": str(found.path)})
+        print_json({**found.manifest.model_dump(mode="json"), "path": str(found.path)})
     else:
-        _print(run_lines(found))
+        print_lines(run_lines(found))
 
 
 @command.command()
@@ -96,8 +96,8 @@ def show(store: RunStore, run: str, as_json: bool) -> None:  # noqa: FBT001 - as
     help="Level of the interval; 1 minus it is the p below which B is worse.",
 )
 @click.option("--open", "allow_open", is_flag=True, help="Take open runs too; what they miss counts as not passed.")
-@_as_json
-@_runs_dir
+@json_option
+@runs_dir
 def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_json: bool, **how: Any) -> None:
     """Compare run B with run A, paired by case, over every eval set that both asked.
 
@@ -111,16 +111,22 @@ def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_js
       1  B is worse in some eval set
       2  B is not worse in any that could be compared, but not all could
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    before, after = _find(store, a), _find(store, b)
+    before, after = find_run(store, a), find_run(store, b)
     pairing = pair_runs(before, after, **how)
     if as_json:
-        _print_json(pairing_to_json(before, after, pairing))
+        print_json(pairing_to_json(before, after, pairing))
     else:
-        _print(_compared_lines(before, after, pairing, None if show_all else show))
+        print_lines(_compared_lines(before, after, pairing, None if show_all else show))
     sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
 
 
-def _find(store: RunStore, name: str) -> Run:
+def find_run(store: RunStore, name: str) -> Run:
+    """
+    The run that RUN names: a path, or what `RunStore.find` takes.
+
+    Raises:
+        RunError: There is no such run, or more than one.
+    """
     path = Path(name)
     if name != "last" and (path / "manifest.json").is_file():
         return Run.load(path.resolve())
@@ -175,12 +181,14 @@ def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None)
             )
 
 
-def _print(lines: Iterable[Line]) -> None:
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines for people, coloured where the terminal has colours."""
     for text, markup in lines:
         colour = next((name for name in markup if name != "bold"), None)
         click.secho(text, fg=colour, bold=markup.get("bold"))
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """One JSON value for programs."""
     # All but ASCII is escaped, so that no control code of an answer reaches a terminal.
     click.echo(json.dumps(value, indent=1))

@@ -1,1 +1,30 @@
 """The registry: which model versions there are, where they stand, and what earned it."""
+
+from __future__ import annotations
+
+from pytest_finetune.errors import RegistryError
+from pytest_finetune.registry.backend import Backend, open_registry
+from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, Rollout, Status, TrainingFile
+from pytest_finetune.registry.file_backend import FileBackend
+from pytest_finetune.registry.states import Change, apply, verify, version_for
+from pytest_finetune.registry.who import current_who
+
+__all__ = [
+    "Backend",
+    "Change",
+    "Entry",
+    "Event",
+    "Evidence",
+    "EvidenceSet",
+    "FileBackend",
+    "Registry",
+    "RegistryError",
+    "Rollout",
+    "Status",
+    "TrainingFile",
+    "apply",
+    "current_who",
+    "open_registry",
+    "verify",
+    "version_for",
+]

@@ -50,29 +50,29 @@ def run_summary_lines(run: Run) -> Iterator[Line]:
     manifest = run.manifest
     yield printable(run.id), {"bold": True}
     sets = ", ".join(plan.name for plan in manifest.eval_sets)
-    yield from _folded(f"  {_state(manifest)}, {_one_line(manifest.target.spec)}, {_one_line(sets)}", {})
+    yield from folded(f"  {_state(manifest)}, {one_line(manifest.target.spec)}, {one_line(sets)}", {})
     verdicts = ", ".join(f"{count} {status}" for status, count in verdict_counts(manifest).items()) or "none"
-    yield from _folded(f"  {_counts(run_totals(run))}; verdicts: {_one_line(verdicts)}", _outcome_markup(manifest))
+    yield from folded(f"  {_counts(run_totals(run))}; verdicts: {one_line(verdicts)}", _outcome_markup(manifest))
 
 
 def run_lines(run: Run) -> Iterator[Line]:
     """The whole manifest: target, totals, versions, eval sets and verdicts."""
     manifest, target = run.manifest, run.manifest.target
     yield f"run {printable(run.id)}", {"bold": True}
-    state = _state(manifest) + (f" {_moment(manifest.closed_at)}" if manifest.closed_at else "")
+    state = _state(manifest) + (f" {moment(manifest.closed_at)}" if manifest.closed_at else "")
     totals = run_totals(run)
-    yield from _field("model", target.spec + (f" at {target.base_url}" if target.base_url else ""))
+    yield from field_lines("model", target.spec + (f" at {target.base_url}" if target.base_url else ""))
     if target.model != target.spec:
-        yield from _field("asked as", target.model)
+        yield from field_lines("asked as", target.model)
     if manifest.answered_by:
-        yield from _field("answered as", ", ".join(manifest.answered_by))
-    yield from _field("weights", target.identity)
-    yield from _field("begun", _moment(manifest.created_at))
-    yield from _field("state", state, {} if manifest.closed else {"yellow": True})
-    yield from _field("stopped", manifest.stopped, {"red": True})
-    yield from _field("samples", _counts(totals) + (f", {totals.from_cache:,} cached" if totals.from_cache else ""))
-    yield from _field("cost", dollars(totals.cost))
-    yield from _field("versions", _versions(manifest.versions))
+        yield from field_lines("answered as", ", ".join(manifest.answered_by))
+    yield from field_lines("weights", target.identity)
+    yield from field_lines("begun", moment(manifest.created_at))
+    yield from field_lines("state", state, {} if manifest.closed else {"yellow": True})
+    yield from field_lines("stopped", manifest.stopped, {"red": True})
+    yield from field_lines("samples", _counts(totals) + (f", {totals.from_cache:,} cached" if totals.from_cache else ""))
+    yield from field_lines("cost", dollars(totals.cost))
+    yield from field_lines("versions", _versions(manifest.versions))
     yield "eval sets", {"bold": True}
     for plan in manifest.eval_sets:
         yield from _plan_lines(plan)
@@ -85,23 +85,23 @@ def run_lines(run: Run) -> Iterator[Line]:
 
 def _plan_lines(plan: EvalSetPlan) -> Iterator[Line]:
     times = f" x {plan.repeats}" if plan.repeats != 1 else ""
-    yield from _folded(f"  {_one_line(plan.name)}, {plan.cases:,} cases{times}", {})
+    yield from folded(f"  {one_line(plan.name)}, {plan.cases:,} cases{times}", {})
     hashes = {"cases": plan.cases_sha256, "settings": plan.settings_sha256, "schema": plan.schema_sha256}
     shown = "  ".join(f"{name} {value[:12]}" for name, value in hashes.items() if value)
-    yield from _folded(f"    sha256: {_one_line(shown)}", {})
+    yield from folded(f"    sha256: {one_line(shown)}", {})
 
 
 def _verdict_lines(verdict: VerdictRecord) -> Iterator[Line]:
-    yield from _folded(
-        f"  {verdict.status:<12}  {_one_line(verdict.eval_set)}  {verdict.gate}", _markup(verdict.status)
+    yield from folded(
+        f"  {verdict.status:<12}  {one_line(verdict.eval_set)}  {verdict.gate}", status_markup(verdict.status)
     )
-    yield from _folded(f"{'':<16}{_one_line(verdict.message)}", {}, indent=16)
+    yield from folded(f"{'':<16}{one_line(verdict.message)}", {}, indent=16)
 
 
-def _field(name: str, text: str, markup: dict[str, bool] | None = None) -> Iterator[Line]:
-    """Nothing where there is nothing to tell."""
+def field_lines(name: str, text: str, markup: dict[str, bool] | None = None) -> Iterator[Line]:
+    """A fact with its name before it; nothing where there is nothing to tell."""
     if text:
-        yield from _folded(f"  {name:<12}  {_one_line(text)}", markup or {}, indent=16)
+        yield from folded(f"  {name:<12}  {one_line(text)}", markup or {}, indent=16)
 
 
 def _state(manifest: Manifest) -> str:
@@ -120,11 +120,13 @@ def _versions(versions: Versions) -> str:
     return f"pytest-finetune {versions.pytest_finetune}, Python {versions.python}{commit}"
 
 
-def _moment(when: datetime) -> str:
+def moment(when: datetime) -> str:
+    """A time as people read it, to the second and with its zone."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _markup(status: str) -> dict[str, bool]:
+def status_markup(status: str) -> dict[str, bool]:
+    """The colour of a verdict."""
     colours = {Status.PASS: "green", Status.FAIL: "red"}
     return {next((colour for known, colour in colours.items() if status == known), "yellow"): True}
 
@@ -132,15 +134,17 @@ def _markup(status: str) -> dict[str, bool]:
 def _outcome_markup(manifest: Manifest) -> dict[str, bool]:
     statuses = {verdict.status for verdict in manifest.verdicts}
     if manifest.closed and Status.FAIL in statuses:
-        return _markup(Status.FAIL)
-    return _markup(Status.PASS if manifest.closed and statuses == {Status.PASS} else Status.INCOMPLETE)
+        return status_markup(Status.FAIL)
+    return status_markup(Status.PASS if manifest.closed and statuses == {Status.PASS} else Status.INCOMPLETE)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Text from outside on one line, at most so long that it does not bury the rest."""
     return shorten(text, _LONG)
 
 
-def _folded(text: str, markup: dict[str, bool], *, indent: int = 4) -> Iterator[Line]:
+def folded(text: str, markup: dict[str, bool], *, indent: int = 4) -> Iterator[Line]:
+    """Text in lines of `WIDTH`, all but the first indented."""
     lines = textwrap.wrap(
         printable(text), WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True
     )

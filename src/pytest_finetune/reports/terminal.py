@@ -35,7 +35,10 @@ _STATUS_MARKUP = {
     Status.INCONCLUSIVE: {"yellow": True},
     Status.INCOMPLETE: {"yellow": True},
 }
-_INDENT = " " * 14
+_INDENT = " " * 16
+WIDTH = 80
+NAME_WIDTH = 15
+"""What is left for the name of a set beside its figures."""
 
 
 def header_lines(evaluations: Sequence[Evaluation]) -> list[str]:
@@ -89,18 +92,15 @@ def miss_lines(misses: Iterable[tuple[str, str]]) -> Iterator[Line]:
 
 def _set_table(results: Sequence[SetResult]) -> Iterator[Line]:
     names = _short_names([result.eval_set.name for result in results])
-    wide = max(8, *map(len, names))
+    wide = min(NAME_WIDTH, max(8, *map(len, names)))
     head = f"{'eval set':<{wide}}  {'accuracy':<20}  {'valid':>5}  {'err':>3}  {'p50/p95':>11}  {'tokens':>7}  cost"
     yield head, {"bold": True}
     for name, result in zip(names, results, strict=True):
+        if len(name) > wide:
+            yield name, {}
         f = _figures(result)
-        yield (
-            (
-                f"{name:<{wide}}  {f['accuracy']:<20}  {f['valid']:>5}  {f['errors']:>3}  {f['p50/p95']:>11}"
-                f"  {f['tokens']:>7}  {f['cost']}"
-            ),
-            {},
-        )
+        figures = f"{f['accuracy']:<20}  {f['valid']:>5}  {f['errors']:>3}  {f['p50/p95']:>11}  {f['tokens']:>7}"
+        yield f"{name if len(name) <= wide else '':<{wide}}  {figures}  {f['cost']}", {}
         yield from _failure_lines(result.summary)
     for result in results:
         yield from stability_lines(result)
@@ -108,15 +108,24 @@ def _set_table(results: Sequence[SetResult]) -> Iterator[Line]:
 
 def _gate_table(results: Sequence[SetResult]) -> Iterator[Line]:
     for result in results:
-        if not result.eval_set.settings.gates:
-            continue
-        yield f"gates of {result.eval_set.name}", {"bold": True}
-        wide = max(len(verdict.gate) for verdict in result.verdicts)
-        for verdict in result.verdicts:
-            markup = _STATUS_MARKUP[verdict.status]
-            yield f"  {verdict.status:<12}  {verdict.gate:<{wide}}  {_measured(verdict)}, n={verdict.n:,}", markup
-            if verdict.status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
-                yield from ((f"{_INDENT}{line}", {}) for line in _fold(verdict.message, 64))
+        if result.eval_set.settings.gates:
+            yield f"gates of {result.eval_set.name}", {"bold": True}
+            wide = max(len(verdict.gate) for verdict in result.verdicts)
+            for verdict in result.verdicts:
+                yield from _gate_lines(verdict, wide)
+
+
+def _gate_lines(verdict: Verdict, wide: int) -> Iterator[Line]:
+    """One line, or two where the gate's name is long; and the reason where there is neither pass nor fail."""
+    markup, measured = _STATUS_MARKUP[verdict.status], f"{_measured(verdict)}, n={verdict.n:,}"
+    line = f"  {verdict.status:<12}  {verdict.gate:<{wide}}  {measured}"
+    if len(line) <= WIDTH:
+        yield line, markup
+    else:
+        yield f"  {verdict.status:<12}  {verdict.gate}", markup
+        yield f"{_INDENT}{measured}", {}
+    if verdict.status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
+        yield from ((f"{_INDENT}{line}", {}) for line in _fold(verdict.message, 64))
 
 
 def _model_table(results: Sequence[SetResult]) -> Iterator[Line]:

@@ -1,0 +1,153 @@
+"""`registry.json` on disk: a reader sees the old file or the new one whole, and of two writers one is told that it lost."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_finetune.errors import RegistryError
+from pytest_finetune.registry.document import read_document, write_document
+from pytest_finetune.registry.entry import Registry
+from pytest_finetune.registry.states import apply
+from pytest_finetune.registry.verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_finetune.registry.states import Change
+
+LOCK_TIMEOUT = 30.0
+"""Seconds that a writer waits for the others; a change takes milliseconds."""
+
+
+class FileBackend:
+    """
+    A registry in a file, which need not be there yet.
+
+    Beside the file lies `registry.json.lock`; it is empty, stays, and need not be kept in the repository.
+
+    Args:
+        path: The file. A link is followed: what it points to is replaced, and the link stays.
+        lock_timeout: Seconds to wait for another writer.
+    """
+
+    def __init__(self, path: str | Path, *, lock_timeout: float = LOCK_TIMEOUT) -> None:
+        self.path, self.lock_timeout = Path(path), lock_timeout
+
+    @property
+    def location(self) -> str:
+        """The path as it was given."""
+        return str(self.path)
+
+    def read(self) -> Registry:
+        """
+        The registry as it stands; an empty one where there is no file. No lock is needed.
+
+        Raises:
+            RegistryError: The file cannot be read: see `read_document`.
+        """
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return Registry()
+        except OSError as error:
+            raise RegistryError(f"cannot be read: {error.strerror}", self.location) from error
+        return read_document(data, self.location)
+
+    def update(self, change: Change, *, now: datetime | None = None, expected_seq: int | None = None) -> Registry:
+        """
+        Make one change and keep it, or change nothing; see `Backend.update`.
+
+        Raises:
+            RegistryError: As there; also where the registry does not agree with its history, unless the change is
+                forced: a further event would cover up what was done outside the history.
+        """
+        with self._locked() as target:
+            registry = self.read()
+            self._check_seq(registry, expected_seq)
+            if not change.forced:
+                self._check_history(registry)
+            changed = apply(registry, change, now=now or datetime.now(UTC))
+            data = write_document(changed)
+            try:
+                replace_file(target, data)
+            except OSError as error:
+                raise RegistryError(f"cannot be written: {error.strerror}", self.location) from error
+        return changed
+
+    @contextmanager
+    def _locked(self) -> Iterator[Path]:
+        """Hold the lock on the file that a link points to, and give that file."""
+        from filelock import FileLock, Timeout
+
+        target = Path(os.path.realpath(self.path))
+        lock = FileLock(f"{target}.lock", timeout=self.lock_timeout)
+        try:
+            lock.acquire(poll_interval=0.01)
+        except Timeout as error:
+            raise RegistryError(
+                f"another process has held {target.name}.lock for {self.lock_timeout:g} s",
+                self.location,
+                "wait for it, or end it",
+            ) from error
+        except OSError as error:
+            raise RegistryError(f"cannot be locked: {error.strerror}", self.location) from error
+        try:
+            yield target
+        finally:
+            lock.release()
+
+    def _check_seq(self, registry: Registry, expected_seq: int | None) -> None:
+        if expected_seq is not None and registry.seq != expected_seq:
+            raise RegistryError(
+                f"changed meanwhile: it is at event {registry.seq}, and the decision was made at {expected_seq}",
+                self.location,
+                "look at it as it stands now, and decide again",
+            )
+
+    def _check_history(self, registry: Registry) -> None:
+        if problems := verify(registry):
+            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+            raise RegistryError(
+                f"does not agree with its history: {problems[0]}{more}",
+                self.location,
+                "restore it from the repository, or force the change with a reason",
+            )
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """
+    Put other content in place of a file's, whole or not at all, whatever happens meanwhile; its mode is kept.
+
+    Only one caller at a time may replace a file: a temporary one that somebody left behind is taken over.
+
+    Raises:
+        OSError: It could not be done, and the file is the old one; or only its survival of a power failure is in doubt.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        with temporary.open("xb") as file:
+            if path.exists():
+                temporary.chmod(path.stat().st_mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in the folder outlast a power failure, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,242 @@
+"""From a run record to a status: every reason at once why the evidence is not enough, and what should be known."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pytest_finetune.evalset.settings import GateSettings
+from pytest_finetune.gates import Status, judge
+from pytest_finetune.registry.entry import Evidence
+from pytest_finetune.registry.evidence import baseline_from, differences, evidence_of
+from pytest_finetune.registry.sunset import shutdown_of
+from pytest_finetune.runs import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.evalset.settings import EvalSettings
+    from pytest_finetune.gates import Verdict
+    from pytest_finetune.records import Sample
+    from pytest_finetune.registry.entry import Entry, EvidenceSet
+    from pytest_finetune.runs import EvalSetPlan, VerdictRecord
+
+__all__ = ["baseline_from", "cautions", "evidence_of", "refusals"]
+
+REFUSED_WITHIN = timedelta(days=7)
+"""A version whose model is switched off so soon, or was, is promoted no more."""
+
+WARNED_WITHIN = timedelta(days=90)
+"""From here on a promotion is warned."""
+
+_DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{4})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a run record or stored evidence says, alike for both."""
+
+    source: str
+    spec: str
+    model: str
+    base_url: str
+    identity: str
+    answered_by: tuple[str, ...]
+    plugin: str
+    git_dirty: bool
+    plans: tuple[EvalSetPlan | EvidenceSet, ...]
+    verdicts: tuple[VerdictRecord, ...]
+
+
+def refusals(
+    entry: Entry, proof: Run | Evidence, eval_sets: Sequence[EvalSet], *, now: datetime, plugin_version: str
+) -> list[str]:
+    """
+    All reasons at once why a version is not promoted on a run, or on the evidence it has; none of them is no.
+
+    The server must have answered under the model id itself, or under it with a date appended, as an alias resolves to
+    its snapshot. Local models are told by the bytes of their weights instead.
+
+    Args:
+        entry: The version.
+        proof: A run record, or stored evidence.
+        eval_sets: Today's, all of them: one that the run was not asked refuses.
+        now: When the promotion would be.
+        plugin_version: The version of this plugin.
+
+    Raises:
+        RunError: A line of the record is damaged.
+    """
+    claim = _claim(proof)
+    found = list(_run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
+    found += _model_faults(entry, claim)
+    found += _plan_faults(claim, eval_sets)
+    found += _verdict_faults(claim, eval_sets)
+    if isinstance(proof, Run):
+        found += _rejudged_faults(proof, eval_sets)
+    found += _version_faults(claim, plugin_version)
+    shutdown = shutdown_of(entry)
+    if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
+        found.append(f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})")
+    return found
+
+
+def cautions(entry: Entry, proof: Run | Evidence, *, now: datetime) -> list[str]:
+    """What people should know and no promotion is refused for."""
+    claim, found = _claim(proof), []
+    if claim.git_dirty:
+        found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
+    if "" in claim.answered_by:
+        found.append("the server did not always say which model answered")
+    shutdown = shutdown_of(entry)
+    if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
+        found.append(f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})")
+    return found
+
+
+def _claim(proof: Run | Evidence) -> _Claim:
+    if isinstance(proof, Evidence):
+        return _Claim(
+            "the evidence",
+            proof.spec,
+            proof.model_id,
+            proof.base_url,
+            proof.identity,
+            proof.answered_by,
+            proof.pytest_finetune,
+            proof.git_dirty,
+            proof.eval_sets,
+            tuple(verdict for one in proof.eval_sets for verdict in one.verdicts),
+        )
+    manifest, target = proof.manifest, proof.manifest.target
+    return _Claim(
+        "the run",
+        target.spec,
+        target.model,
+        target.base_url,
+        target.identity,
+        manifest.answered_by,
+        manifest.versions.pytest_finetune,
+        manifest.versions.git_dirty,
+        manifest.eval_sets,
+        manifest.verdicts,
+    )
+
+
+def _run_faults(run: Run) -> Iterator[str]:
+    manifest, totals = run.manifest, run.manifest.totals
+    if not manifest.closed:
+        stopped = f": {manifest.stopped}" if manifest.stopped else ""
+        yield f"the run is open{stopped}; finish it with --resume"
+    if totals.unneeded:
+        yield f"{totals.unneeded:,} samples were left unasked (--stop-when-decided): ask them all"
+    if manifest.closed and totals.unrun:
+        yield f"{totals.unrun:,} of {totals.planned:,} samples were not run"
+    if manifest.target.spec.startswith("replay:"):
+        yield "replayed answers are no evidence: nothing tells that they were asked as today's settings ask"
+
+
+def _count_faults(evidence: Evidence) -> Iterator[str]:
+    for stored in evidence.eval_sets:
+        for state in ("unrun", "unneeded"):
+            if count := stored.counts.get(state, 0):
+                yield f"{stored.name}: {count:,} samples are {state}"
+
+
+def _model_faults(entry: Entry, claim: _Claim) -> Iterator[str]:
+    if entry.model_id not in (claim.model, claim.spec):
+        yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
+    if entry.base_url and entry.base_url.rstrip("/") != claim.base_url.rstrip("/"):
+        yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version is served at {entry.base_url}"
+    if entry.model_id.startswith("local:"):
+        known = entry.evidence.identity if entry.evidence else ""
+        if known and known != claim.identity:
+            yield f"{claim.source} asked other weights than the evidence so far: give them a version of their own"
+        return
+    for name in claim.answered_by:
+        if name and not _is_same_model(name, claim.model):
+            yield f"the server answered as {name} when {claim.model} was asked"
+
+
+def _is_same_model(answered: str, asked: str) -> bool:
+    return answered == asked or (answered.startswith(asked) and _DATED.fullmatch(answered[len(asked) :]) is not None)
+
+
+def _plan_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    plans = {plan.name: plan for plan in claim.plans}
+    if not eval_sets:
+        yield "there is no eval set today, and nothing asked is no evidence"
+    for eval_set in eval_sets:
+        plan = plans.pop(eval_set.name, None)
+        if plan is None:
+            yield f"{eval_set.name}: not asked in this run"
+        elif changed := differences(plan, eval_set):
+            yield f"{eval_set.name}: {changed} since the run; run it again"
+    for name in plans:
+        yield f"{name}: asked in the run, and not among today's eval sets"
+
+
+def _verdict_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    for verdict in claim.verdicts:
+        if verdict.status != Status.PASS:
+            yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {verdict.message}"
+    told = Counter((verdict.eval_set, verdict.gate) for verdict in claim.verdicts)
+    asked = {plan.name for plan in claim.plans}
+    for eval_set in eval_sets:
+        wanted = Counter((eval_set.name, gate.label) for gate in _gated(eval_set.settings).gates)
+        for _, gate in (wanted - told) if eval_set.name in asked else ():
+            yield f"{eval_set.name}: gate {gate} has no verdict"
+
+
+def _rejudged_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Verdicts that the recorded samples do not bear out; those against a baseline cannot be told from them alone."""
+    plans = {plan.name: plan for plan in run.manifest.eval_sets}
+    passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
+    samples = list(run.samples().values())
+    for eval_set in eval_sets:
+        if eval_set.name not in plans or differences(plans[eval_set.name], eval_set):
+            continue
+        for verdict in _rejudged(eval_set, samples):
+            if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
+                yield f"{eval_set.name}: gate {verdict.gate} is pass by the manifest and {verdict.status} by the samples"
+
+
+def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
+    settings = _gated(eval_set.settings)
+    alone = settings.model_copy(update={"gates": [gate for gate in settings.gates if not gate.against]})
+    return judge(
+        alone,
+        eval_set.name,
+        eval_set.cases,
+        eval_set.repeats,
+        [sample for sample in samples if sample.eval_set == eval_set.name],
+        cases_sha256=eval_set.cases_sha256,
+        expected_label=getattr(eval_set.scorer, "expected_label", None),
+    )
+
+
+def _gated(settings: EvalSettings) -> EvalSettings:
+    """The settings, with the rule that a set without gates implies: every case passes."""
+    return settings if settings.gates else settings.model_copy(update={"gates": [GateSettings(min=1.0)]})
+
+
+def _version_faults(claim: _Claim, plugin_version: str) -> Iterator[str]:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        older = Version(plugin_version) < Version(claim.plugin)
+    except InvalidVersion:
+        older = plugin_version != claim.plugin
+    if older:
+        yield f"{claim.source} was made by pytest-finetune {claim.plugin}, and this is {plugin_version}: upgrade"
+
+
+def _ends(days: int) -> str:
+    if days < 0:
+        return "was switched off"
+    return "is switched off today" if not days else f"is switched off in {days} day{'s' if days > 1 else ''}"

@@ -1,0 +1,30 @@
+"""Who makes a change: the person as git knows them, or the account; never a reason to fail."""
+
+from __future__ import annotations
+
+import getpass
+import subprocess
+
+UNKNOWN = "unknown"
+
+
+def current_who() -> str:
+    """The `user.email` of git, else the operating system's user, else `unknown`."""
+    return _git_email() or _account() or UNKNOWN
+
+
+def _git_email() -> str:
+    command = ["git", "config", "user.email"]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=5, check=False)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        # A container may run under a number that has no name; what is raised then depends on the version of Python.
+        return ""
