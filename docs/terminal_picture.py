@@ -33,25 +33,29 @@ def svg(lines: list[str]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" width="{width:.0f}">\n'
         f'<rect width="100%" height="100%" rx="8" fill="#0d1117"/>\n'
-        f'<g fill="#e6edf3" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13.5" '
-        f'xml:space="preserve">\n{texts}\n</g>\n</svg>'
+        f'<g fill="#e6edf3" font-family="ui-monospace, Menlo, Consolas, monospace" font-size="13.5"'
+        f">\n{texts}\n</g>\n</svg>"
     )
 
 
 def spans(line: str) -> str:
     """The line's text in `tspan`s, one for each change of colour or weight."""
-    drawn, style = [], ""
+    drawn: list[str] = []
+    style: dict[str, str] = {}
     for part in re.split(r"(\x1b\[[0-9;]*m)", line):
         if part.startswith("\x1b"):
-            codes = part[2:-1].split(";")
-            style = "" if codes in ([""], ["0"]) else style + "".join(map(_style, codes))
+            for code in part[2:-1].split(";"):
+                style = {**style, **_style(code)} if code not in ("", "0") else {}
         elif part:
-            drawn.append(f"<tspan{style}>{escape(part)}</tspan>" if style else escape(part))
+            attributes = "".join(f' {name}="{value}"' for name, value in style.items())
+            # Renderers fold ordinary spaces, whatever they are told.
+            part = escape(part).replace(" ", "\u00a0")  # noqa: PLW2901 - the same text, as drawn
+            drawn.append(f"<tspan{attributes}>{part}</tspan>" if style else part)
     return "".join(drawn)
 
 
-def _style(code: str) -> str:
-    return ' font-weight="bold"' if code == "1" else f' fill="{COLOURS[code]}"' if code in COLOURS else ""
+def _style(code: str) -> dict[str, str]:
+    return {"font-weight": "bold"} if code == "1" else {"fill": COLOURS[code]} if code in COLOURS else {}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""`registry.json` as text: strict to read, so that no field goes unread, and stable to write, so that a diff is a change."""
+"""`registry.json` as text: strict to read, so that no field goes unread; stable to write, so that a diff is a change."""
 
 from __future__ import annotations
 
 import json
 import re
+from codecs import BOM_UTF8
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -31,6 +32,7 @@ def read_document(data: bytes, name: str) -> Registry:
         RegistryError: It is not strict JSON (at `file:line`), written by a newer version, or a field is unknown or
             wrong (at `file:path.to.field`).
     """
+    data = data.removeprefix(BOM_UTF8)
     values = _parsed(data, name)
     _check_format(values, name)
     try:
@@ -88,11 +90,13 @@ def _check_format(values: Any, name: str) -> None:
 
 
 def _explained(details: list[ErrorDetails], name: str) -> RegistryError:
-    first = details[0]
+    # A misspelt field is missing under its right name too: the misspelling is what to tell.
+    first = min(details, key=lambda detail: detail["type"] != "extra_forbidden")
     problem, hint = _told(first)
     if len(details) > 1:
-        problem += f", and {len(details) - 1} more"
-    return RegistryError(problem, f"{name}:{_path(first['loc'])}", hint)
+        problem += f" (and {len(details) - 1} more)"
+    path = _path(first["loc"])
+    return RegistryError(problem, f"{name}:{path}" if path else name, hint)
 
 
 def _told(detail: ErrorDetails) -> tuple[str, str]:
@@ -122,5 +126,5 @@ def _is_record(kind: Any) -> bool:
 
 
 def _held(kind: Any) -> Any:
-    """What a container or an optional field holds: `Entry` of `dict[str, Entry]`, of `tuple[Entry, ...]`, of `Entry | None`."""
+    """What a container or an optional field holds: `Entry` of `dict[str, Entry]` and of `Entry | None`."""
     return next(inner for inner in reversed(get_args(kind)) if inner not in {NoneType, Ellipsis})

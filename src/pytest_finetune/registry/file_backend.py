@@ -1,4 +1,4 @@
-"""`registry.json` on disk: a reader sees the old file or the new one whole, and of two writers one is told that it lost."""
+"""`registry.json` on disk: a reader sees the old file or the new one whole, and of two writers one is told it lost."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_IMODE
 from typing import TYPE_CHECKING
 
 from pytest_finetune.errors import RegistryError
@@ -114,7 +115,7 @@ class FileBackend:
             raise RegistryError(
                 f"does not agree with its history: {problems[0]}{more}",
                 self.location,
-                "restore it from the repository, or force the change with a reason",
+                "see `pytest-finetune registry verify`; restore the file from the repository, or force with a reason",
             )
 
 
@@ -132,7 +133,7 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         with temporary.open("xb") as file:
             if path.exists():
-                temporary.chmod(path.stat().st_mode)
+                temporary.chmod(S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -1,7 +1,8 @@
 """
 The chain of events: no step can be changed, taken out or moved without its hash, or its successor's, telling.
 
-The chain has no secret. Who rewrites all of it from some step on is caught by the repository that keeps the file, not here.
+The chain has no secret: whoever rewrites all of it from some step on is caught by the repository that keeps the file,
+not here.
 """
 
 from __future__ import annotations

@@ -114,8 +114,8 @@ def _keep_one_canary(after: Mapping[str, Status], action: str, version: str) -> 
 
 
 def _refusal(action: str, before: Status) -> str:
-    ways = " or ".join(FROM[action])
-    return f"is {before}, and {action} needs {'an' if ways[0] in 'aeiou' else 'a'} {ways}"
+    *others, last = FROM[action]
+    return f"stands at {before}, and {action} starts from {', '.join(others)}{' or ' if others else ''}{last}"
 
 
 def _remedy(action: str, before: Status) -> str:

@@ -55,7 +55,7 @@ def _step_problems(history: Sequence[Event]) -> Iterator[str]:
 
 
 def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Status], str]:
-    """The statuses after an event, and what is wrong with it; a wrong event is believed, so that one fault is told once."""
+    """The statuses after an event, and what is wrong with it; a wrong one is believed, so that it is told once."""
     before = statuses.get(event.version)
     believed = statuses if event.after is None else {**statuses, event.version: event.after}
     if event.action not in ACTIONS:
