@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_tolerated_error_still_counts_as_not_passed() -> None:
 
 
 def test_a_gates_own_max_errors_goes_before_the_sets() -> None:
-    settings = EvalSettings(gates=[GateSettings(min=0.5, max_errors=0), GateSettings(min=0.5)], max_errors=5)
+    settings = EvalSettings(gates=[GateSettings(min=0.5, max_errors=0), GateSettings(min=0.6)], max_errors=5)
     found = judge(settings, SET, cases(4), 1, run_of(3, errors=1))
     assert [verdict.status for verdict in found] == [Status.INCOMPLETE, Status.PASS]
 
@@ -335,3 +336,24 @@ def test_judging_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("metric", ["latency_p95", "tokens_per_case", "cost_per_case", "accuracy", "valid_rate"])
+def test_an_error_never_helps_a_gate_with_an_upper_bar(metric: str) -> None:
+    """The one answer that timed out has no latency, no tokens and no pass: without it the bar would be met."""
+    samples = [sample(number, usage=Usage(1, 1)) for number in range(3)] + [sample(3, State.ERROR)]
+    found = status(samples, cases(4), max_errors=9, metric=metric, max=1.0 if metric != "latency_p95" else 1e9)
+    assert found is Status.INCOMPLETE
+
+
+def test_answers_from_the_cache_do_not_make_a_model_cheap() -> None:
+    paid = [replace(one, cost=Decimal(2)) for one in run_of(1)]
+    free = [replace(one, cost=Decimal(0)) for one in (sample(number, from_cache=True) for number in range(1, 10))]
+    assert status([*paid, *free], cases(10), metric="cost_per_case", max=1.0) is Status.FAIL
+    assert status(free, cases(10)[1:], metric="cost_per_case", max=1.0) is Status.INCOMPLETE
+
+
+def test_two_gates_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"two gates are one test 'accuracy>=0.6'"):
+        EvalSettings(gates=[GateSettings(min=0.6), GateSettings(min=0.6, confidence=0.9)])
+    assert len(EvalSettings(gates=[GateSettings(min=0.6), GateSettings(min=0.60000001)]).gates) == 2

@@ -336,11 +336,5 @@ def test_what_a_toml_names_cannot_reach_the_terminal_raw(load):
     assert "  accuracy>=1,source=x\\u202ey" in list(report_lines([check]))
 
 
-def test_gates_that_differ_in_confidence_alone_are_told_apart(load):
-    toml = LABELS + gate("min = 0.5") + gate("min = 0.5\nconfidence = 0.9")
-    lines = list(report_lines([check_gates(load(WORDS * 4, toml))]))
-    assert [line for line in lines if "accuracy" in line] == ["  accuracy>=0.5", "  accuracy>=0.5, confidence 0.9"]
-
-
 def test_a_small_share_is_not_rounded_to_nothing():
     assert [_percent(part, 10_000) for part in (1, 4, 10, 1234, 10_000)] == ["0.01", "0.04", "0.1", "12.3", "100.0"]

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pytest_finetune.errors import FinetuneError
     from pytest_finetune.evalset import EvalSet, load_eval_sets
     from pytest_finetune.records import Case, Completion, Failure, FormatFailure, Message, Request, Score, Usage
+    from pytest_finetune.rollout import ModelRouter
     from pytest_finetune.runs import Run, RunStore
     from pytest_finetune.targets import Target
 
@@ -22,6 +23,7 @@ __all__ = [
     "FinetuneError",
     "FormatFailure",
     "Message",
+    "ModelRouter",
     "Request",
     "Run",
     "RunStore",
@@ -35,6 +37,7 @@ _HOMES = {
     "FinetuneError": "errors",
     "EvalSet": "evalset",
     "load_eval_sets": "evalset",
+    "ModelRouter": "rollout",
     "Run": "runs",
     "RunStore": "runs",
     "Target": "targets",

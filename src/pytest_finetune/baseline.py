@@ -2,45 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.gates import Baseline
+from pytest_finetune.records import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.records import Sample
-    from pytest_finetune.runs import Run
+    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.runs import EvalSetPlan, Run
 
 Baselines = dict[str, Baseline]
 """By the name of the eval set; a set that the baseline was not asked is not there."""
 
 
-def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet]) -> Baselines:
+def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, stands_for_all: bool = True) -> Baselines:
     """
-    A recorded run as the baseline of each set that it was asked.
+    A recorded run as the baseline of each set that it was asked, scored as today's settings score.
+
+    Args:
+        name: What to call it.
+        run: The record.
+        eval_sets: Today's.
+        stands_for_all: It is what every gate means by `against`; otherwise only a gate that names it.
 
     Raises:
         RunError: The record is damaged.
+        ScorerError: The user's own scoring function broke on a recorded answer.
     """
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
     samples = list(run.samples().values())
-    return {
-        eval_set.name: Baseline(
-            name=name,
-            cases_sha256=plans[eval_set.name].cases_sha256,
-            repeats=plans[eval_set.name].repeats,
-            samples=[sample for sample in samples if sample.eval_set == eval_set.name],
-            aliases=_aliases(eval_set),
-        )
-        for eval_set in eval_sets
-        if eval_set.name in plans
-    }
+    found: Baselines = {}
+    for eval_set in eval_sets:
+        if (plan := plans.get(eval_set.name)) is None:
+            continue
+        mine = [sample for sample in samples if sample.eval_set == eval_set.name]
+        if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
+            mine = _scored_again(mine, eval_set)
+        aliases = _aliases(eval_set) if stands_for_all else ()
+        found[eval_set.name] = Baseline(name, plan.cases_sha256, plan.repeats, mine, aliases)
+    return found
 
 
 def asked_baselines(
-    name: str, samples: Mapping[tuple[str, str, int], Sample], eval_sets: Sequence[EvalSet]
+    name: str,
+    samples: Mapping[tuple[str, str, int], Sample],
+    eval_sets: Sequence[EvalSet],
+    *,
+    stands_for_all: bool = True,
 ) -> Baselines:
     """A model of this session as the baseline of every set."""
     return {
@@ -49,10 +62,27 @@ def asked_baselines(
             cases_sha256=eval_set.cases_sha256,
             repeats=eval_set.repeats,
             samples=[sample for sample in samples.values() if sample.eval_set == eval_set.name],
-            aliases=_aliases(eval_set),
+            aliases=_aliases(eval_set) if stands_for_all else (),
         )
         for eval_set in eval_sets
     }
+
+
+def _is_scored_alike(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> bool:
+    then = (plan.settings_sha256, plan.schema_sha256, run.manifest.versions.pytest_finetune)
+    return then == (eval_set.settings_sha256, eval_set.schema_sha256, version("pytest-finetune"))
+
+
+def _scored_again(samples: Sequence[Sample], eval_set: EvalSet) -> list[Sample]:
+    cases = {case.id: case for case in eval_set.cases}
+    return [_scored(sample, cases[sample.case_id], eval_set) for sample in samples if sample.case_id in cases]
+
+
+def _scored(sample: Sample, case: Case, eval_set: EvalSet) -> Sample:
+    if sample.completion is None:
+        return sample
+    score = eval_set.scorer.score(case, sample.completion)
+    return replace(sample, score=score, failure=None, state=State.PASSED if score.passed else State.MISSED)
 
 
 def _aliases(eval_set: EvalSet) -> tuple[str, ...]:

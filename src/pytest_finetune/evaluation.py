@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.comparison import Comparison, compare
 from pytest_finetune.engine import Engine, Limits, Question
-from pytest_finetune.errors import EvalSetError, ScorerError, TargetError
+from pytest_finetune.errors import ScorerError, TargetError
 from pytest_finetune.evalset.settings import GateSettings
-from pytest_finetune.gates import Decider, Verdict, judge
+from pytest_finetune.gates import Decider, Status, Verdict, judge
 from pytest_finetune.metrics import Summary, summarize
 from pytest_finetune.pricing import price
 from pytest_finetune.records import Completion, Failure, Sample, State, Usage
@@ -67,6 +67,7 @@ class SetResult:
         unneeded: Planned samples that were left unasked because the verdicts were bound without them.
         baseline: Name of the run or model it was compared with; empty when there was none.
         comparison: With the baseline; None where the two cannot be compared.
+        not_compared: Why not, in one clause.
     """
 
     eval_set: EvalSet
@@ -76,6 +77,7 @@ class SetResult:
     unneeded: int = 0
     baseline: str = ""
     comparison: Comparison | None = None
+    not_compared: str = ""
 
     @property
     def unrun(self) -> int:
@@ -84,8 +86,9 @@ class SetResult:
 
     @property
     def complete(self) -> bool:
-        """Every planned sample ended or was not needed, with no more errors than allowed."""
-        return not self.unrun and self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
+        """Every planned sample ended or was not needed, with no more errors than the set or its gates allow."""
+        tolerated = self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
+        return not self.unrun and (tolerated or all(v.status is not Status.INCOMPLETE for v in self.verdicts))
 
 
 class Evaluation:
@@ -157,7 +160,7 @@ class Evaluation:
 
     def close(self, results: Iterable[SetResult], samples: Mapping[Key, Sample]) -> None:
         """Write the outcome into the record; it closes for good only when nothing is missing."""
-        if self.run is None:
+        if self.run is None or self.run.manifest.closed:
             return
         results = list(results)
         closed = all(result.complete for result in results)
@@ -264,35 +267,22 @@ def set_plan(eval_set: EvalSet) -> EvalSetPlan:
     )
 
 
-def with_repeats(eval_set: EvalSet, repeats: int) -> EvalSet:
-    """
-    The set with every case asked `repeats` times, whatever its settings say.
-
-    Raises:
-        EvalSetError: A gate counts on another number of attempts.
-    """
-    for gate in eval_set.settings.gates:
-        if gate.per_case and int(gate.per_case.split(" of ")[1]) != repeats:
-            raise EvalSetError(
-                f"gate {gate.label} counts on another number of attempts than --repeats {repeats}",
-                eval_set.name,
-                "leave --repeats out, or change per_case",
-            )
-    stability = eval_set.settings.stability.model_copy(update={"repeats": repeats})
-    return replace(eval_set, settings=eval_set.settings.model_copy(update={"stability": stability}))
-
-
 def _with_a_gate(settings: EvalSettings) -> EvalSettings:
     return settings if settings.gates else settings.model_copy(update={"gates": [EVERY_CASE]})
 
 
 def _compared(result: SetResult, baseline: Baseline) -> SetResult:
-    """Side by side with the baseline, where both were asked the same."""
-    eval_set, comparison = result.eval_set, None
-    if (baseline.cases_sha256, baseline.repeats) == (eval_set.cases_sha256, eval_set.repeats) and not result.unneeded:
-        before = summarize(baseline.samples, eval_set.cases, eval_set=eval_set.name, repeats=eval_set.repeats)
-        comparison = compare(before, result.summary)
-    return replace(result, baseline=baseline.name, comparison=comparison)
+    """Side by side with the baseline, where both were asked the same and are whole."""
+    eval_set, result = result.eval_set, replace(result, baseline=baseline.name)
+    if (baseline.cases_sha256, baseline.repeats) != (eval_set.cases_sha256, eval_set.repeats):
+        return replace(result, not_compared="the baseline was asked other cases, or another number of times")
+    before = summarize(baseline.samples, eval_set.cases, eval_set=eval_set.name, repeats=eval_set.repeats)
+    missing = before.counts[State.UNRUN] + before.counts[State.ERROR]
+    if missing:
+        return replace(result, not_compared=f"{missing:,} answers of the baseline are missing")
+    if result.unneeded:
+        return replace(result, not_compared="this run stopped when its verdicts were decided")
+    return replace(result, comparison=compare(before, result.summary))
 
 
 def _verdict_record(verdict: Verdict) -> VerdictRecord:

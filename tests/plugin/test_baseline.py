@@ -117,3 +117,43 @@ def test_stopping_early_and_xdist_do_not_go_together(suite, evaluate):
     result = evaluate("--stop-when-decided", "-n2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--stop-when-decided counts in one process*"])
+
+
+def test_a_recorded_baseline_is_scored_as_today_scores(suite, evaluate, server):
+    """Recorded under `exact`, where every case missed; today's regex would have passed them all."""
+    suite(["[a-z0-9-]+"] * 20, inputs=[f"word-{number}" for number in range(20)], toml='scorer = "exact"\n' + FLIPS)
+    evaluate(model="old")
+    suite(["[a-z0-9-]+"] * 20, inputs=[f"word-{number}" for number in range(20)], toml='scorer = "regex"\n' + FLIPS)
+    server.answer = lambda body: "!" if "word-3" in str(body) else "fine"
+    result = evaluate("--baseline=replay:last", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*accuracy 1.000 -> 0.9*", "*lost *, won 0*"])
+
+
+@pytest.mark.parametrize("baseline", ["replay:last", "new"])
+def test_a_model_compared_with_itself_passes_no_gate(suite, evaluate, baseline):
+    suite(20, toml=NON_INFERIOR)
+    evaluate(model="new")
+    result = evaluate(f"--baseline={baseline}", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*incomplete*accuracy_drop*"])
+
+
+def test_the_verdict_names_what_it_was_compared_with(suite, evaluate, server):
+    suite(20, toml=NON_INFERIOR)
+    server.answer = answer_by_model(new={f"word-{number}" for number in range(9)})
+    evaluate("--baseline=old", model="new").stdout.fnmatch_lines(["*against old (for production)*"])
+
+
+def test_a_baseline_with_holes_is_not_shown_side_by_side(suite, evaluate, server):
+    suite(20, toml=NON_INFERIOR)
+    evaluate("-k", "case-1", model="old")
+    result = evaluate("--baseline=replay:last", model="new")
+    result.stdout.fnmatch_lines(["*not compared with replay:last: 9 answers of the baseline are missing*"])
+
+
+def test_a_comparison_without_a_baseline_is_warned_of_before_the_first_call(suite, evaluate):
+    suite(2, toml=NON_INFERIOR)
+    evaluate().stdout.fnmatch_lines(
+        ["warning: eval_sets/tickets.jsonl is compared with production, and no --baseline*"]
+    )

@@ -68,6 +68,27 @@ def test_a_run_can_be_completed_piece_by_piece(suite, evaluate, store, server):
     assert len(server.requests) == 5
 
 
+def test_resume_goes_on_with_the_model_that_is_open_and_leaves_the_other_as_it_is(suite, pytester, server):
+    suite(4, toml=GATE)
+    options = ("--model=a", "--model=b", f"--model-base-url={server.url}", "-p", "no:randomly")
+    server.answer = lambda body: error(400, "no") if body["model"] == "b" else body["messages"][-1]["content"]
+    assert pytester.runpytest_inprocess(*options).ret == 1
+    server.answer = lambda body: body["messages"][-1]["content"]
+    asked = len(server.requests)
+    assert pytester.runpytest_inprocess(*options, "--resume").ret == 0
+    assert len(server.requests) - asked == 4
+    assert pytester.runpytest_inprocess(*options, "--resume").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_changed_scoring_function_does_not_resume_an_old_run(suite, evaluate, pytester):
+    judge = pytester.path / "judge.py"
+    judge.write_text("def passes(case, completion): return True\n")
+    suite(5, toml='scorer = "judge:passes"\n' + GATE)
+    evaluate("-k", "case-1", subprocess=True)
+    judge.write_text("def passes(case, completion): return False\n")
+    assert evaluate("--resume", subprocess=True).ret == pytest.ExitCode.USAGE_ERROR
+
+
 def test_resume_without_an_open_run_says_so(suite, evaluate):
     suite(2)
     evaluate()

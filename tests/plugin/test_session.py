@@ -278,3 +278,35 @@ def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
     assert body["max_completion_tokens"] == 9
     assert body["temperature"] == 0
     assert body["response_format"]["json_schema"]["schema"] == schema
+
+
+@pytest.mark.parametrize(
+    ("returned", "gate", "told"),
+    [
+        ('Score(passed="false")', "accuracy", "passed is no bool"),
+        ("Score(passed=True, fields=(5, 1))", "field_accuracy", "fields are not"),
+        ("Score(passed=True, shape='nojson')", "format_stability", "shape is no JSON"),
+        ("Score(passed=True)", "format_stability", "shape is missing"),
+        ("True", "valid_rate", "a gate asks for valid_rate"),
+    ],
+)
+def test_what_a_scoring_function_does_not_tell_passes_no_gate(pytester, suite, evaluate, returned, gate, told):
+    pytester.path.joinpath("own.py").write_text(
+        f"from pytest_finetune import Score\ndef judge(case, completion): return {returned}\n"
+    )
+    suite(3, toml=f'scorer = "own:judge"\n[[gates]]\nmetric = "{gate}"\nmin = 0.1\n')
+    result = evaluate("-v", subprocess=True)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"*{told}*", "*incomplete*"])
+
+
+def test_repeats_on_the_command_line_may_fit_a_gate_that_the_settings_do_not(suite, evaluate):
+    suite(3, toml='[[gates]]\nmin = 1.0\nper_case = "1 of 3"\n')
+    assert evaluate().ret == pytest.ExitCode.USAGE_ERROR
+    assert evaluate("--repeats=3").ret == 0
+
+
+def test_another_name_than_the_one_asked_for_is_told(suite, evaluate, server):
+    suite(2)
+    server.answer = lambda body: Reply(body["messages"][-1]["content"], model="somebody-else")
+    evaluate().stdout.fnmatch_lines(["warning: asked ft:test, and somebody-else answered"])

@@ -10,7 +10,11 @@ import click
 from pytest_finetune import __version__
 from pytest_finetune.errors import FinetuneError
 
-COMMANDS = {"gates": "Try the gates of eval sets.", "runs": "Look at recorded runs."}
+COMMANDS = {
+    "gates": "Try the gates of eval sets.",
+    "registry": "Keep model versions and promote them by evidence.",
+    "runs": "Look at recorded runs.",
+}
 
 
 class CannotBeDone(click.ClickException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.errors import did_you_mean
@@ -28,6 +29,12 @@ class SettingsFault(NamedTuple):
     path: tuple[str | int, ...]
     problem: str
     hint: str
+
+
+def has_meaning(metric: str, scorer: str) -> bool:
+    """Whether a metric says something of answers that this scorer, by its name in the settings, has judged."""
+    scorers = _SCORERS_OF.get(metric)
+    return scorers is None or scorer in scorers or (":" in scorer and metric != "macro_f1")
 
 
 def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[SettingsFault]:
@@ -61,9 +68,9 @@ def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator
 
 
 def _metric_faults(gate: GateSettings, scorer: str, index: int) -> Iterator[SettingsFault]:
-    scorers = _SCORERS_OF.get(gate.metric)
-    if scorers is None or scorer in scorers or (":" in scorer and gate.metric != "macro_f1"):
+    if has_meaning(gate.metric, scorer):
         return
+    scorers = _SCORERS_OF[gate.metric]
     problem = f"the scorer {scorer} gives {gate.metric} no meaning"
     yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
 
@@ -101,10 +108,23 @@ def _impossible_faults(gate: GateSettings, cases: Sequence[Case], index: int) ->
 
     tags = set(gate.must_pass)
     ruled = [case for case in cases if in_slice(case, gate.where) and (not tags or not tags.isdisjoint(case.tags))]
-    if problem := impossible(gate, len(ruled)):
+    if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
         clause, _, hint = problem.partition("; ")
         path = ("gates", index) if gate.confidence is None else ("gates", index, "confidence")
         yield SettingsFault(path, clause, hint or "add cases, lower the bar, or leave confidence out")
+
+
+def _f1_out_of_reach(gate: GateSettings, cases: Sequence[Case]) -> str | None:
+    """A run without a mistake has the best interval that these cases allow."""
+    from pytest_finetune.metrics.labels import LabelTable
+
+    if gate.metric != "macro_f1" or gate.min is None or gate.confidence is None:
+        return None
+    perfect = Counter((str(case.expected[0]), str(case.expected[0])) for case in cases if case.expected)
+    best = LabelTable(perfect).macro_f1_interval(gate.confidence)
+    if best is None or best.low >= gate.min:
+        return None
+    return f"{len(cases)} cases cannot show macro_f1 >= {gate.min:g} with confidence {gate.confidence:g}"
 
 
 def _tag_hint(tag: str, cases: Sequence[Case]) -> str:

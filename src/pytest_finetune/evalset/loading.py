@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     from pytest_finetune.scoring import Scorer
 
 
-def load_eval_sets(paths: Sequence[Path], *, root: Path) -> list[EvalSet]:
+def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = None) -> list[EvalSet]:
     """
     The eval sets of some JSONL files, in the order of the files.
 
     Args:
         paths: The JSONL files; settings are read from the TOML of the same name beside each.
         root: The folder that the sets' names are relative to.
+        repeats: Ask every case so often, whatever `[stability]` says.
 
     Raises:
         EvalSetErrors: All faults of all files.
     """
-    loads = [_Loading(path, root) for path in paths]
+    loads = [_Loading(path, root, repeats) for path in paths]
     sets = [loading.load() for loading in loads]
     faults = [fault for loading in loads for fault in loading.faults]
     if faults:
@@ -51,20 +52,29 @@ def eval_set_name(path: Path, root: Path) -> str:
         return path.as_posix()
 
 
-def settings_sha256(settings: EvalSettings) -> str:
-    """Hash of what settings mean, whatever their order and layout in the file; a default may be spelt out or not."""
+def settings_sha256(settings: EvalSettings, fingerprint: str = "") -> str:
+    """
+    Hash of what settings mean, whatever their order and layout in the file; a default may be spelt out or not.
+
+    `fingerprint` is that of a scorer whose code is the user's: other code scores otherwise.
+    """
     values = settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if "normalize" in settings.model_fields_set:
         # The default spelt out differs from the default: JSON values are normalized only where the settings say so.
         values["normalize"] = settings.normalize
-    return sha256(canonical_json(values).encode()).hexdigest()
+    return sha256((canonical_json(values) + fingerprint).encode()).hexdigest()
+
+
+def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
+    stability = settings.stability.model_copy(update={"repeats": repeats})
+    return settings.model_copy(update={"stability": stability})
 
 
 class _Loading:
     """One file and the settings beside it on their way to an eval set, and the faults met on it."""
 
-    def __init__(self, path: Path, root: Path) -> None:
-        self.path, self.root = path, root
+    def __init__(self, path: Path, root: Path, repeats: int | None) -> None:
+        self.path, self.root, self.repeats = path, root, repeats
         self.toml = path.with_suffix(".toml")
         self._lines = Faults(eval_set_name(path, root))
         self._keys = Faults(eval_set_name(self.toml, root))
@@ -76,10 +86,11 @@ class _Loading:
         return [*self._keys.found, *self._lines.found]
 
     def load(self) -> EvalSet | None:
-        settings = self._settings()
+        written = self._settings()
+        settings = written if written is None or self.repeats is None else _repeated(written, self.repeats)
         scorer = None if settings is None else self._scorer(settings)
         cases = self._cases(scorer)
-        if settings is None:
+        if settings is None or written is None:
             return None
         params = request_params(settings, self._response_schema(settings))
         if scorer is not None and not self._lines.found:
@@ -94,7 +105,7 @@ class _Loading:
             settings=settings,
             scorer=scorer,
             cases_sha256=self._reader.cases_sha256(),
-            settings_sha256=settings_sha256(settings),
+            settings_sha256=settings_sha256(written, getattr(scorer, "fingerprint", "")),
             schema_sha256=self._schema_sha256(settings),
             warnings=(*getattr(scorer, "warnings", ()), *settings_warnings(settings, self._reader.unsent)),
             params=params,

@@ -135,15 +135,19 @@ class GateSettings(Settings):
         if self.must_pass:
             rule = f"must_pass={'+'.join(self.must_pass)}"
         elif self.min is not None:
-            rule = f"{self.metric}>={self.min:g}"
+            rule = f"{self.metric}>={_as_written(self.min)}"
         elif self.max is not None:
-            rule = f"{self.metric}<={self.max:g}"
+            rule = f"{self.metric}<={_as_written(self.max)}"
         elif self.max_drop is not None:
-            rule = f"{self.metric}_drop<={self.max_drop:g},vs={self.against}"
+            rule = f"{self.metric}_drop<={_as_written(self.max_drop)},vs={self.against}"
         else:
             rule = f"flips<={self.max_flips},vs={self.against}"
         slices = [f"{key}={value}" for key, value in self.where.items()]
         return ",".join([rule, *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])
+
+
+def _as_written(bar: float) -> str:
+    return repr(bar).removesuffix(".0")
 
 
 class EvalSettings(Settings):
@@ -169,3 +173,11 @@ class EvalSettings(Settings):
     request: RequestSettings = Field(default_factory=RequestSettings)
     stability: StabilitySettings = Field(default_factory=StabilitySettings)
     gates: list[GateSettings] = Field(default_factory=list)
+
+    @field_validator("gates")
+    @classmethod
+    def _told_apart(cls, gates: list[GateSettings]) -> list[GateSettings]:
+        labels = [gate.label for gate in gates]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"two gates are one test {min(twice)!r}; keep the stricter, or give them other bars")
+        return gates

@@ -39,6 +39,7 @@ def judge_bar(question: Question) -> Verdict:
         value=measure.value,
         interval=measure.interval,
         bar=bar,
+        n=measure.n,
     )
 
 

@@ -36,7 +36,7 @@ def _judge_flips(question: Question, max_flips: int) -> Verdict:
     lost = sum(flip.lost for flip in flips)
     return question.verdict(
         Status.PASS if lost <= max_flips else Status.FAIL,
-        f"{lost} of {len(question.chosen)} cases passed in {question.gate.against} and do not now"
+        f"{lost} of {len(question.chosen)} cases passed in {_name(question)} and do not now"
         f" ({len(flips) - lost} the other way round), at most {max_flips}",
         value=float(lost),
         bar=float(max_flips),
@@ -73,11 +73,18 @@ def _judge_plain_drop(question: Question, max_drop: float) -> Verdict:
     return question.verdict(status, text, value=float(before - now), bar=max_drop)
 
 
+def _name(question: Question) -> str:
+    """What it was compared with in truth, and what the gate calls that."""
+    against = str(question.gate.against)
+    name = question.baseline.name if question.baseline else against
+    return against if name == against else f"{name} (for {against})"
+
+
 def _drop_text(question: Question, drop: Fraction, max_drop: float) -> str:
     change = "drops" if drop >= 0 else "rises"
     sign = 1 if drop >= 0 else -1
     shown = figure(sign * drop, sign * max_drop)
-    return f"{question.gate.metric} {change} by {shown} against {question.gate.against}, at most {max_drop:g} down"
+    return f"{question.gate.metric} {change} by {shown} against {_name(question)}, at most {max_drop:g} down"
 
 
 def _more_pairs(difference: Difference, max_drop: float, confidence: float) -> int | None:

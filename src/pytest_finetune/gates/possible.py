@@ -47,6 +47,10 @@ def misfit(gate: GateSettings) -> str | None:
             f"{metric} has a long tail, and no interval of its mean keeps its promise; leave confidence out",
         ),
         (
+            gate.max is not None and gate.max <= 0 and metric not in SHARES and metric != "macro_f1",
+            f"nothing stays within {metric} <= {gate.max}; name a bar above 0",
+        ),
+        (
             gate.max_flips is not None and metric != "accuracy",
             f"flips are of passes and misses, not of {metric}",
         ),

@@ -62,17 +62,20 @@ class Question:
         """
         Errors that the verdict tolerates.
 
-        A gate on the error rate tolerates what its own bar does: there, errors are what is measured.
+        A gate on the error rate tolerates what its own bar does: there, errors are what is measured. Any other `max`
+        tolerates none, because a missing answer would count for the model there: the slowest one has no latency, and
+        a missed one keeps accuracy low.
         """
-        if self.gate.max_errors is not None:
+        if self.gate.max_errors is not None and self.gate.max is None:
             return self.gate.max_errors
         if self.gate.metric == "error_rate" and self.gate.against is None and not self.gate.must_pass:
             return self.summary.planned
-        return self.settings.max_errors
+        return 0 if self.gate.max is not None else self.settings.max_errors
 
     def verdict(self, status: Status, message: str, **figures: Any) -> Verdict:
         """A verdict on this gate."""
-        return Verdict(self.eval_set, self.gate.label, self.gate.metric, status, message, n=len(self.chosen), **figures)
+        figures.setdefault("n", len(self.chosen))
+        return Verdict(self.eval_set, self.gate.label, self.gate.metric, status, message, **figures)
 
     def _summarize(self, samples: tuple[Sample, ...]) -> Summary:
         return Summary(lay_out(self.chosen, self.repeats, samples, self.eval_set), self.needed, self.expected_label)

@@ -183,10 +183,12 @@ class Summary:
         return Measure(Fraction(self.tokens, len(self.completions)), mean_interval(means, confidence), len(means))
 
     def _cost_per_case(self, confidence: float) -> Measure:
-        if self.cost is None:
+        # An answer from the cache was not paid for, and tells nothing of what one costs.
+        paid = [[s for s in row.samples if s and s.completion and not s.completion.from_cache] for row in self.rows]
+        costs = [[sample.cost for sample in row] for row in paid if row]
+        if not costs or any(cost is None for row in costs for cost in row):
             return NOTHING_MEASURED
-        costs = [
-            [float(sample.cost) for sample in row.samples if sample and sample.cost is not None] for row in self.rows
-        ]
-        means = [sum(row) / len(row) for row in costs if row]
-        return Measure(Fraction(self.cost) / len(self.completions), mean_interval(means, confidence), len(means))
+        known = [[cost for cost in row if cost is not None] for row in costs]
+        total, answers = sum((sum(row, Decimal(0)) for row in known), Decimal(0)), sum(map(len, known))
+        means = [float(sum(row, Decimal(0))) / len(row) for row in known]
+        return Measure(Fraction(total) / answers, mean_interval(means, confidence), len(means))

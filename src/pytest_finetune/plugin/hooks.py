@@ -43,7 +43,7 @@ class SessionHooks:
 
     def pytest_report_header(self) -> list[str]:
         """Name the models, and whatever in the eval sets is odd but usable."""
-        return terminal.header_lines([model.evaluation for model in self.session.models])
+        return terminal.header_lines(self.session.evaluations, self.session.compared)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> EvalSetFile | None:
         """Collect the session's eval sets; leave every other file alone."""

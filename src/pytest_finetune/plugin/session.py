@@ -13,11 +13,11 @@ import pytest
 from pytest_finetune.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.baseline import Baselines, asked_baselines, recorded_baselines
 from pytest_finetune.engine import Limits
-from pytest_finetune.errors import PriceError
+from pytest_finetune.errors import PriceError, RunError
 from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info, with_repeats
-from pytest_finetune.runs import Run, RunStore, sample_from_dict
+from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info
+from pytest_finetune.runs import Run, RunStore, TargetInfo, sample_from_dict
 from pytest_finetune.targets.spec import make_target
 
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ class FinetuneSession:
         return [model.evaluation for model in self.models]
 
     @property
+    def compared(self) -> set[str]:
+        """Names of the eval sets that there will be a baseline for."""
+        if any(model.spec == self.baseline for model in self.models):
+            return {eval_set.name for eval_set in self.eval_sets.values()}
+        return set(self._recorded)
+
+    @property
     def gate_count(self) -> int:
         """How many tests the gates will be."""
         gates = sum(len(eval_set.settings.gates) for eval_set in self.eval_sets.values())
@@ -120,10 +127,12 @@ class FinetuneSession:
             info = target_info(model.evaluation.target)
             if self.is_worker:
                 model.evaluation.run = Run.load(Path(self.config.workerinput["finetune_runs"][model.spec]))  # type: ignore[attr-defined]
-            elif self.resumes:
-                model.evaluation.run = self.store.resume(info, plans)
+            elif self.resumes and (earlier := self.store.resume(info, plans, closed_too=len(self.models) > 1)):
+                model.evaluation.run = earlier
             else:
                 model.evaluation.run = self.store.create(info, plans, folder=self.root)
+        if self.resumes and not self.is_worker:
+            self._refuse_nothing_to_resume()
 
     def refuse_unknown_prices(self) -> None:
         """
@@ -139,6 +148,14 @@ class FinetuneSession:
                     "--max-cost",
                     "run without --max-cost, or with fewer cases first",
                 )
+
+    def _refuse_nothing_to_resume(self) -> None:
+        if all(evaluation.run is None or evaluation.run.manifest.closed for evaluation in self.evaluations):
+            raise RunError(
+                f"every run of {', '.join(model.spec for model in self.models)} over these eval sets is closed",
+                str(self.store.root),
+                "run without --resume to start one",
+            )
 
     def run_paths(self) -> dict[str, str]:
         """Where each model's record lies, for workers."""
@@ -213,8 +230,7 @@ class FinetuneSession:
             _add_eval_sets_beside_testpaths(config)
         named = [_path_of(config, arg) for arg in config.args]
         paths = find_eval_sets(named, root=self.root, patterns=config.getini("finetune_eval_sets"))
-        eval_sets = load_eval_sets(paths, root=self.root)
-        return [with_repeats(eval_set, repeats) for eval_set in eval_sets] if repeats else eval_sets
+        return load_eval_sets(paths, root=self.root, repeats=repeats)
 
     def _model(self, spec: str, limits: Limits) -> ModelUnderTest:
         option = self.config.option
@@ -234,12 +250,14 @@ class FinetuneSession:
         if not self.baseline.startswith("replay:") or self.is_worker:
             return {}
         run = self.store.find(self.baseline.removeprefix("replay:"))
-        return recorded_baselines(self.baseline, run, list(self.eval_sets.values()))
+        same = any(_is_same_model(run.manifest.target, target_info(e.target)) for e in self.evaluations)
+        return recorded_baselines(self.baseline, run, list(self.eval_sets.values()), stands_for_all=not same)
 
     def _baselines(self) -> Baselines:
         for model in self.models:
             if model.spec == self.baseline:
-                return asked_baselines(self.baseline, model.samples, list(self.eval_sets.values()))
+                sets = list(self.eval_sets.values())
+                return asked_baselines(self.baseline, model.samples, sets, stands_for_all=not model.judged)
         return self._recorded
 
     def _limits(self, models: int) -> Limits:
@@ -263,6 +281,11 @@ class FinetuneSession:
             models=self.root / ".finetune" / "models",
             cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
         )
+
+
+def _is_same_model(one: TargetInfo, other: TargetInfo) -> bool:
+    """A model compared with itself is no evidence that nothing was lost."""
+    return (one.model, one.base_url, one.identity) == (other.model, other.base_url, other.identity)
 
 
 def _take_from_record(model: ModelUnderTest) -> None:

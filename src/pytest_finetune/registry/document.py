@@ -1,4 +1,4 @@
-"""`registry.json` as text: strict to read, so that no field goes unread; stable to write, so that a diff is a change."""
+"""`registry.json` as text: strict to read, so that no field goes unread; stable to write, so that a diff is small."""
 
 from __future__ import annotations
 

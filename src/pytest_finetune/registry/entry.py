@@ -16,7 +16,8 @@ FORMAT: Literal[1] = 1
 class RegistryRecord(BaseModel):
     """Base of everything in a registry: frozen, and a misspelt field is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Not-a-number must reach the writer, who refuses it, and not turn into null on its way.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class Status(StrEnum):

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_finetune.errors import RunError
+from pytest_finetune.evalset.checks import has_meaning
 from pytest_finetune.evalset.settings import METRICS
 from pytest_finetune.gates import Baseline
 from pytest_finetune.metrics import summarize
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.metrics import Summary
     from pytest_finetune.runs import EvalSetPlan, Run, VerdictRecord
+
+_OF_REPEATS = ("agreement", "format_stability")
 
 
 def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
@@ -116,7 +120,9 @@ def _condensed(
     if eval_set is None or plan.cases_sha256 != eval_set.cases_sha256:
         return stored
     summary = _summary(eval_set, samples, plan.repeats)
-    return stored.model_copy(update={"outcomes": _outcomes(summary), "metrics": _metrics(summary)})
+    return stored.model_copy(
+        update={"outcomes": _outcomes(summary), "metrics": _metrics(summary, eval_set.settings, plan.repeats)}
+    )
 
 
 def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summary:
@@ -124,8 +130,10 @@ def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summ
     return summarize(samples, eval_set.cases, eval_set=eval_set.name, repeats=repeats, expected_label=expected_label)
 
 
-def _metrics(summary: Summary) -> dict[str, float]:
-    values = {metric: summary.value(metric).value for metric in METRICS}
+def _metrics(summary: Summary, settings: EvalSettings, repeats: int) -> dict[str, float]:
+    """The figures that mean something under this scorer; what repeats alone can show is left out where there are none."""
+    shown = (metric for metric in METRICS if has_meaning(metric, settings.scorer))
+    values = {metric: summary.value(metric).value for metric in shown if repeats > 1 or metric not in _OF_REPEATS}
     # Six digits are more than any sample supports, and keep the file fit to be reviewed.
     return {metric: float(f"{value:.6g}") for metric, value in values.items() if value is not None}
 

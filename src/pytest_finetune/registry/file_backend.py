@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_IMODE
@@ -85,6 +85,9 @@ class FileBackend:
         from filelock import FileLock, Timeout
 
         target = Path(os.path.realpath(self.path))
+        if not target.parent.is_dir():
+            # The lock would make the folder, and a mistyped path would begin another registry.
+            raise RegistryError(f"there is no folder {target.parent}", self.location, "make it, or mend the path")
         lock = FileLock(f"{target}.lock", timeout=self.lock_timeout)
         try:
             lock.acquire(poll_interval=0.01)
@@ -126,7 +129,7 @@ def replace_file(path: Path, data: bytes) -> None:
     Only one caller at a time may replace a file: a temporary one that somebody left behind is taken over.
 
     Raises:
-        OSError: It could not be done, and the file is the old one; or only its survival of a power failure is in doubt.
+        OSError: It could not be done, and the file is the old one.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.unlink(missing_ok=True)
@@ -144,11 +147,11 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in the folder outlast a power failure, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make a rename in the folder outlast a power failure."""
+    # The change is made by now. Windows opens no folder, and some network file systems sync none.
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

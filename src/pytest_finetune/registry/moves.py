@@ -99,9 +99,8 @@ def reigns(history: Iterable[Event]) -> tuple[str, ...]:
     line: list[str] = []
     for event in history:
         if event.action in {"promote", "rollback"}:
-            line = (
-                [*line[: line.index(event.version)], event.version] if event.version in line else [*line, event.version]
-            )
+            kept = line.index(event.version) if event.version in line else len(line)
+            line = [*line[:kept], event.version]
         elif event.action in {"reject", "retire"} and event.version in line:
             line.remove(event.version)
     return tuple(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -185,12 +184,12 @@ def _verdict_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str
     for verdict in claim.verdicts:
         if verdict.status != Status.PASS:
             yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {verdict.message}"
-    told = Counter((verdict.eval_set, verdict.gate) for verdict in claim.verdicts)
+    told = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
     asked = {plan.name for plan in claim.plans}
     for eval_set in eval_sets:
-        wanted = Counter((eval_set.name, gate.label) for gate in _gated(eval_set.settings).gates)
-        for _, gate in (wanted - told) if eval_set.name in asked else ():
-            yield f"{eval_set.name}: gate {gate} has no verdict"
+        for gate in _gated(eval_set.settings).gates if eval_set.name in asked else ():
+            if (eval_set.name, gate.label) not in told:
+                yield f"{eval_set.name}: gate {gate.label} has no verdict"
 
 
 def _rejudged_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
@@ -203,7 +202,7 @@ def _rejudged_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
             continue
         for verdict in _rejudged(eval_set, samples):
             if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
-                yield f"{eval_set.name}: gate {verdict.gate} is pass by the manifest and {verdict.status} by the samples"
+                yield f"{eval_set.name}: gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
 
 
 def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:

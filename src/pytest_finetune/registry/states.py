@@ -103,7 +103,7 @@ def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
         return spec, registry.entries[spec]
     statuses = statuses_of(registry)
     if spec not in _NAMED_BY_STATUS:
-        names = [*registry.entries, *_NAMED_BY_STATUS]
+        names = [*registry.entries, *map(str, _NAMED_BY_STATUS)]
         hint = did_you_mean(spec, names) if statuses else "the registry is empty: add a version first"
         raise RegistryError(f"there is no version {spec!r}", f"registry:{spec}", hint)
     found = holders(statuses, Status(spec))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pytest_finetune.errors import RegistryError
 from pytest_finetune.registry.entry import Status
+from pytest_finetune.targets.answers import clean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,15 +140,29 @@ def ask_shutdown_dates() -> dict[str, date]:
 
     try:
         with openai.OpenAI(timeout=30, max_retries=2) as client:
-            models = client.models.list().data
+            # The client's own reading takes whatever it is sent for models, and breaks on what is no JSON.
+            text = client.models.with_raw_response.list().text
     except openai.OpenAIError as error:
-        raise RegistryError(
-            f"the models endpoint gave no list: {error}",
-            "GET /models",
-            "check OPENAI_API_KEY and OPENAI_BASE_URL, or leave --ask out",
-        ) from error
-    dates = {model.id: _parsed(model.shutdown_date) for model in models}
-    return {name: day for name, day in dates.items() if day}
+        raise _no_list(clean(str(error))) from error
+    models = _listed(text)
+    if models is None:
+        raise _no_list("what came is no list of models")
+    dates = {str(model.get("id", "")): _parsed(model.get("shutdown_date")) for model in models}
+    return {name: day for name, day in dates.items() if day and name}
+
+
+def _listed(text: str) -> list[dict[str, object]] | None:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    models = body.get("data") if isinstance(body, dict) else None
+    return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else None
+
+
+def _no_list(problem: str) -> RegistryError:
+    hint = "check OPENAI_API_KEY and OPENAI_BASE_URL, or leave --ask out"
+    return RegistryError(f"the server told no models: {problem}", "GET /models", hint)
 
 
 def _parsed(text: object) -> date | None:

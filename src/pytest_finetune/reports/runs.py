@@ -70,7 +70,8 @@ def run_lines(run: Run) -> Iterator[Line]:
     yield from field_lines("begun", moment(manifest.created_at))
     yield from field_lines("state", state, {} if manifest.closed else {"yellow": True})
     yield from field_lines("stopped", manifest.stopped, {"red": True})
-    yield from field_lines("samples", _counts(totals) + (f", {totals.from_cache:,} cached" if totals.from_cache else ""))
+    cached = f", {totals.from_cache:,} cached" if totals.from_cache else ""
+    yield from field_lines("samples", _counts(totals) + cached)
     yield from field_lines("cost", dollars(totals.cost))
     yield from field_lines("versions", _versions(manifest.versions))
     yield "eval sets", {"bold": True}
@@ -109,7 +110,12 @@ def _state(manifest: Manifest) -> str:
 
 
 def _counts(totals: Totals) -> str:
-    others = ((totals.missed, "missed"), (totals.error, "in error"), (totals.unrun, "unrun"))
+    others = (
+        (totals.missed, "missed"),
+        (totals.error, "in error"),
+        (totals.unrun, "unrun"),
+        (totals.unneeded, "unneeded"),
+    )
     rest = "".join(f", {count:,} {what}" for count, what in others if count)
     return f"{totals.passed:,} of {totals.planned:,} passed{rest}"
 

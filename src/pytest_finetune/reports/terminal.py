@@ -10,9 +10,10 @@ from pytest_finetune.records import State
 from pytest_finetune.reports.comparison import comparison_lines
 from pytest_finetune.reports.details import detail_lines, rate, stability_lines
 from pytest_finetune.reports.text import dollars, printable
+from pytest_finetune.targets import answers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from pytest_finetune.evaluation import Evaluation, SetResult
@@ -41,12 +42,23 @@ NAME_WIDTH = 15
 """What is left for the name of a set beside its figures."""
 
 
-def header_lines(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Who is asked what, and whatever in the eval sets is odd but usable."""
+def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) -> list[str]:
+    """
+    Who is asked what, and whatever in the eval sets is odd but usable.
+
+    Args:
+        evaluations: One for each model.
+        compared: Names of the eval sets that there is a baseline for.
+    """
     lines = [f"model: {printable(e.target.spec)}{_at(e.target.base_url)}" for e in evaluations]
     eval_sets = evaluations[0].eval_sets
     lines += [f"eval set: {e.name}, {len(e.cases):,} cases{_times(e.repeats)}" for e in eval_sets]
-    return lines + [f"warning: {warning}" for e in eval_sets for warning in e.warnings]
+    lines += [f"warning: {warning}" for e in eval_sets for warning in e.warnings]
+    for eval_set in eval_sets:
+        against = {gate.against for gate in eval_set.settings.gates if gate.against}
+        if against and eval_set.name not in compared:
+            lines.append(f"warning: {eval_set.name} is compared with {min(against)}, and no --baseline was asked it")
+    return lines
 
 
 def forecast_line(model: str, calls: int, cost: Decimal | None) -> str:
@@ -67,7 +79,13 @@ def closing_lines(
         yield from _gate_table(results)
     else:
         for eval_set in evaluations[0].eval_sets:
-            yield from _model_table([result for result in results if result.eval_set is eval_set])
+            mine = [result for result in results if result.eval_set is eval_set]
+            yield from _model_table(mine)
+            for result in mine:
+                if result.summary.format_failures:
+                    yield f"  {printable(result.model)}", {}
+                    yield from _failure_lines(result.summary)
+                yield from stability_lines(result)
     for evaluation in evaluations:
         yield from _run_lines(evaluation)
 
@@ -79,8 +97,8 @@ def baseline_lines(results: Sequence[SetResult], *, show: int | None) -> Iterato
             yield from comparison_lines(
                 result.baseline, result.model, result.comparison, eval_set=result.eval_set.name, show=show
             )
-        elif result.baseline:
-            yield f"{result.eval_set.name}: {printable(result.baseline)} was not asked the same, no comparison", {}
+        elif result.not_compared:
+            yield printable(f"{result.eval_set.name}: not compared with {result.baseline}: {result.not_compared}"), {}
 
 
 def miss_lines(misses: Iterable[tuple[str, str]]) -> Iterator[Line]:
@@ -159,7 +177,7 @@ def _figures(result: SetResult) -> dict[str, str]:
     unrun = f"+{result.unrun:,}u" if result.unrun else ""
     return {
         "accuracy": "decided early" if result.unneeded else rate(summary, "accuracy"),
-        "valid": rate(summary, "valid_rate")[:5] if has_format else "-",
+        "valid": rate(summary, "valid_rate")[:5] if has_format and not result.unneeded else "-",
         "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
         "p50/p95": _latency(summary),
         "tokens": tokens,
@@ -196,6 +214,9 @@ def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
     if totals.unneeded:
         asked = totals.planned - totals.unneeded
         yield f"decided after {asked:,} of {totals.planned:,} samples: {totals.unneeded:,} calls saved", {}
+    model = evaluation.target.model
+    if strangers := [name for name in evaluation.run.manifest.answered_by if name and not answers_for(name, model)]:
+        yield printable(f"warning: asked {model}, and {', '.join(strangers[:3])} answered"), {"yellow": True}
     if evaluation.run.manifest.closed:
         yield f"run {evaluation.run.id}: closed", {}
     else:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A version is to step down; `to` is None where nobody can step in, `why` one clause for people."""
+    """A version is to step down in favour of another, None where nobody can step in; `why` is a clause for people."""
 
     version: str
     to: str | None
@@ -34,11 +34,11 @@ class Standing:
         version: Its name in the registry.
         model: Its id on the wire.
         role: `production`, `canary` or `fallback`.
-        fallen: It has stepped down: none of its users are routed to it.
+        fallen: It has stepped down, and none of its users are routed to it.
         calls: Calls reported within the window.
         failed: How many of them failed.
         latency: Mean seconds of those that were timed; None when none was.
-        evidence: Of its test; it steps down at 1 / false_alarm_rate. None for a version that is not tested.
+        evidence: Of its test: it steps down when this reaches 1 / false_alarm_rate. None when it is not tested.
     """
 
     version: str
@@ -56,75 +56,73 @@ class Monitor:
     The windows and tests of one plan. Not safe in threads; the router holds a lock around it.
 
     Args:
-        false_alarm_rate: Of each test, over the whole time that it watches one canary against one main version, or
-            one production version.
+        false_alarm_rate: Of each test, over the whole time that it watches the same versions.
     """
+
+    _plan: Plan
+    _rollout: Rollout
+    _main: Route
+    _fallen: frozenset[str]
 
     def __init__(self, false_alarm_rate: float) -> None:
         self._rate = false_alarm_rate
+        self._by_model: dict[str, Route] = {}
         self._windows: dict[Route, ErrorRate] = {}
         self._worse: dict[tuple[Route, Route], WorseThanProduction] = {}
         self._over: dict[tuple[Route, float], OverBudget] = {}
 
     def follow(self, plan: Plan, rollout: Rollout, fallen: Container[str]) -> None:
-        """Watch this plan from now on; what is known of a version that stays is kept."""
+        """Watch this plan from now on; windows and tests of what stays as it was go on."""
         self._plan, self._rollout, self._main = plan, rollout, plan.main(fallen)
-        routes = [plan.production, *(route for route, _ in plan.canaries), *([plan.fallback] if plan.fallback else [])]
-        self._routes = {route.version: route for route in routes}
-        self._fallen = {version for version in self._routes if version in fallen}
-        self._windows = {route: self._window(route) for route in routes}
-        pairs = [(route, self._main) for route, _ in plan.canaries if route.version not in fallen]
+        self._fallen = frozenset(version for version in plan.stands if version in fallen)
+        self._windows = {route: self._window(route) for route in plan.routes}
+        self._by_model = {route.model: route for route in (*reversed(plan.routes), self._main)}
+        trial, production = plan.trial(fallen), plan.production
+        pairs = [(trial, self._main)] if trial else []
         self._worse = {pair: self._worse.get(pair) or WorseThanProduction(self._rate) for pair in pairs}
-        watched = [(plan.production, rollout.error_budget)] if plan.production.version not in fallen else []
-        self._over = {key: self._over.get(key) or OverBudget(key[1], self._rate) for key in watched}
+        held = [(production, rollout.error_budget)] if production.version not in self._fallen else []
+        self._over = {key: self._over.get(key) or OverBudget(key[1], self._rate) for key in held}
 
-    def version_of(self, model: str) -> str | None:
-        """The version that a model id belongs to; where several share it, the one that serves most users."""
-        if model == self._main.model:
-            return self._main.version
-        return next((version for version, route in self._routes.items() if route.model == model), None)
+    def forget(self, versions: Container[str]) -> None:
+        """Drop what is known of these versions; the next `follow` begins anew with them."""
+        self._windows = {route: window for route, window in self._windows.items() if route.version not in versions}
+        self._worse = {pair: test for pair, test in self._worse.items() if pair[0].version not in versions}
+        self._over = {key: test for key, test in self._over.items() if key[0].version not in versions}
 
-    def report(self, version: str, now: float, *, ok: bool, latency: float | None) -> list[Alarm]:
-        """Take in one call; a version that is not in the plan any more is nobody's concern."""
-        route = self._routes.get(version)
-        if route is None:
+    def route_of(self, model: str) -> Route | None:
+        """Whom a model id belongs to; where several share it, the one that serves most users."""
+        return self._by_model.get(model)
+
+    def report(self, route: Route, now: float, *, ok: bool, latency: float | None) -> list[Alarm]:
+        """Take in one call; one of a version that is not in the plan any more concerns nobody."""
+        if route not in self._windows:
             return []
-        main_rate = self._windows[self._main].estimate(now)
+        usual = self._windows[self._main].estimate(now)
         self._windows[route].add(now, ok=ok, latency=latency)
-        alarms = []
-        for (canary, main), test in self._worse.items():
-            if route in {canary, main}:
-                test.add(canary=route == canary, ok=ok, production_rate=main_rate)
-                if test.alarmed:
-                    alarms.append(self._canary_alarm(canary, now))
-        for (production, budget), over in self._over.items():
-            if route == production:
-                over.add(ok=ok)
-                recent = self._windows[route].at(now)
-                if over.alarmed and recent.failed > budget * recent.calls:
-                    alarms.append(self._production_alarm(recent))
-        return alarms
+        return [*self._compare(route, now, ok=ok, usual=usual), *self._charge(route, now, ok=ok)]
 
     def standings(self, now: float) -> tuple[Standing, ...]:
         """How every version of the plan fares."""
-        return tuple(self._standing(route, now) for route in self._routes.values())
+        return tuple(self._standing(route, self._windows[route].at(now)) for route in self._plan.routes)
 
-    def _standing(self, route: Route, now: float) -> Standing:
-        recent = self._windows[route].at(now)
-        canaries = {canary for canary, _ in self._plan.canaries}
-        role = "production" if route == self._plan.production else "canary" if route in canaries else "fallback"
-        tests = [test.evidence for (canary, _), test in self._worse.items() if canary == route]
-        tests += [over.evidence for (production, _), over in self._over.items() if production == route]
-        return Standing(
-            version=route.version,
-            model=route.model,
-            role=role,
-            fallen=route.version in self._fallen,
-            calls=recent.calls,
-            failed=recent.failed,
-            latency=recent.seconds / recent.timed if recent.timed else None,
-            evidence=tests[0] if tests else None,
-        )
+    def _compare(self, route: Route, now: float, *, ok: bool, usual: float) -> list[Alarm]:
+        alarms = []
+        for (canary, main), test in self._worse.items():
+            if route in {canary, main}:
+                test.add(canary=route == canary, ok=ok, production_rate=usual)
+                if test.alarmed:
+                    alarms.append(self._canary_alarm(canary, now))
+        return alarms
+
+    def _charge(self, route: Route, now: float, *, ok: bool) -> list[Alarm]:
+        alarms = []
+        for (production, budget), test in self._over.items():
+            if route == production:
+                test.add(ok=ok)
+                recent = self._windows[route].at(now)
+                if test.alarmed and recent.failed > budget * recent.calls:
+                    alarms.append(self._production_alarm(recent))
+        return alarms
 
     def _window(self, route: Route) -> ErrorRate:
         window = self._windows.get(route)
@@ -133,18 +131,37 @@ class Monitor:
     def _canary_alarm(self, canary: Route, now: float) -> Alarm:
         own, main = self._windows[canary].at(now), self._windows[self._main].at(now)
         why = (
-            f"{_failed(own)} in the last {self._rollout.window:g} s, against {_failed(main)} of {self._main.version} "
-            f"({self._main.model}): significantly worse, at a false-alarm rate of {self._rate:g}"
+            f"{_failed(own)} in the last {self._rollout.window:g} s, against {_failed(main)} of {self._main.version}: "
+            f"significantly worse, at a false-alarm rate of {self._rate:g}"
         )
         return Alarm(canary.version, self._main.version, why)
 
     def _production_alarm(self, recent: Counts) -> Alarm:
         why = (
-            f"{_failed(recent)} in the last {self._rollout.window:g} s: over the error budget of "
+            f"{_failed(recent)} in the last {self._rollout.window:g} s: significantly over the error budget of "
             f"{self._rollout.error_budget:g}, at a false-alarm rate of {self._rate:g}"
         )
         fallback = self._plan.fallback
         return Alarm(self._plan.production.version, fallback.version if fallback else None, why)
+
+    def _standing(self, route: Route, recent: Counts) -> Standing:
+        tests = [test.evidence for (canary, _), test in self._worse.items() if canary == route]
+        tests += [test.evidence for (production, _), test in self._over.items() if production == route]
+        return Standing(
+            version=route.version,
+            model=route.model,
+            role=self._role(route),
+            fallen=route.version in self._fallen,
+            calls=recent.calls,
+            failed=recent.failed,
+            latency=recent.seconds / recent.timed if recent.timed else None,
+            evidence=tests[0] if tests else None,
+        )
+
+    def _role(self, route: Route) -> str:
+        if route == self._plan.production:
+            return "production"
+        return "canary" if route == self._plan.canary else "fallback"
 
 
 def _failed(counts: Counts) -> str:

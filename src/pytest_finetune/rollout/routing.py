@@ -1,8 +1,7 @@
-"""What a registry says about traffic, as plain data: who serves, who steps in, and which share goes where."""
+"""What a registry says about traffic, as plain data: who serves, who steps in, and who goes first."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from pytest_finetune.registry import Status
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from pytest_finetune.registry import Entry, Event, Registry
+    from pytest_finetune.registry import Registry
 
 FALLBACK = "fallback"
 """The action of an event that says a version has fallen back; it changes no status."""
@@ -21,7 +20,7 @@ FALLBACK = "fallback"
 @dataclass(frozen=True, slots=True)
 class Route:
     """
-    Where one user's calls go.
+    Where a user's calls go.
 
     Args:
         version: The name in the registry.
@@ -36,7 +35,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """What a person decided about a version. A fallback holds until it changes, and what routers record is no part."""
+    """What people decided about a version, routers apart; `seq` is the event of the last decision, 0 for none."""
 
     status: Status
     model: str
@@ -50,98 +49,68 @@ class Plan:
     How traffic is to be shared while every version is well.
 
     Args:
-        production: Serves everybody whom no canary serves.
+        production: Serves everybody whom the canary does not.
+        canary: Serves the users whose position lies below its `traffic`; None when there is none.
         fallback: Steps in for production; None when the registry names none that can.
-        canaries: Each with the end of its stretch of the unit interval; the first begins at 0.
         stands: Of each version above.
-        recorded: Versions of which the registry says that they fell back, with the number of the event.
+        recorded: Versions of which the registry says that they fell back, with the number of the event, where nobody
+            decided anything about them since and somebody can step in.
         faults: What is wrong with the rollout and is made do without, one clause each.
     """
 
     production: Route
+    canary: Route | None
     fallback: Route | None
-    canaries: tuple[tuple[Route, float], ...]
+    traffic: float
     stands: Mapping[str, Stand]
     recorded: Mapping[str, int]
     faults: tuple[str, ...] = ()
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Every version that serves or may come to; none twice."""
+        return tuple(dict.fromkeys(route for route in (self.production, self.canary, self.fallback) if route))
 
     def main(self, fallen: Container[str]) -> Route:
         """Who serves the bulk of the users: production, or after its fall the fallback."""
         return self.fallback if self.fallback and self.production.version in fallen else self.production
 
-
-class Table:
-    """
-    Positions to routes, frozen.
-
-    A stretch that a fallen canary leaves goes to the main version in place, so that no other canary's users move.
-    """
-
-    def __init__(self, plan: Plan, fallen: Container[str]) -> None:
-        self.main = plan.main(fallen)
-        self._ends = tuple(end for _, end in plan.canaries)
-        routes = [self.main if route.version in fallen else route for route, _ in plan.canaries]
-        self._routes = (*routes, self.main)
-
-    def at(self, position: float) -> Route:
-        """The route of a position in [0, 1)."""
-        return self._routes[bisect_right(self._ends, position)]
+    def trial(self, fallen: Container[str]) -> Route | None:
+        """The canary, unless it has fallen."""
+        return self.canary if self.canary and self.canary.version not in fallen else None
 
 
 def plan_of(registry: Registry, location: str) -> Plan:
     """
     The plan that a registry describes.
 
-    Canaries lie side by side in the order in which they became canaries, so that a later one moves nobody.
-
     Raises:
         RegistryError: No version is in production.
     """
-    serving = [name for name, entry in registry.entries.items() if entry.status is Status.PRODUCTION]
-    if not serving:
+    production = _holders(registry, Status.PRODUCTION)
+    if not production:
         raise RegistryError(
             "no version is in production, so there is nobody to route to", location, "promote a version first"
         )
-    production = serving[0]
-    fallback, faults = _fallback(registry, production)
-    canaries = _stretches(registry)
-    if canaries and canaries[-1][1] > 1:
-        faults += (f"the canaries' traffic adds up to {canaries[-1][1]:g}, more than there is",)
-    last = {event.version: event for event in registry.history}
-    routed = {production, *(route.version for route, _ in canaries), *([fallback.version] if fallback else [])}
+    canaries = _holders(registry, Status.CANARY)
+    fallback, faults = _fallback(registry, production[0])
+    if len(canaries) > 1:
+        faults += (f"there is more than one canary, and only {canaries[0]} gets traffic",)
+    routed = [production[0], *canaries[:1], *([fallback] if fallback else [])]
+    routes = [_route(registry, version) for version in routed]
     return Plan(
-        production=_route(registry, production),
-        fallback=fallback,
-        canaries=canaries,
-        stands={name: _stand(registry.entries[name], name, registry.history) for name in routed},
-        recorded={name: last[name].seq for name in routed if name in last and last[name].action == FALLBACK},
+        production=routes[0],
+        canary=routes[1] if canaries else None,
+        fallback=routes[-1] if fallback else None,
+        traffic=registry.entries[canaries[0]].traffic if canaries else 0.0,
+        stands={version: _stand(registry, version) for version in routed},
+        recorded=_recorded(registry, [*canaries[:1], *(production[:1] if fallback else [])]),
         faults=faults,
     )
 
 
-def _stretches(registry: Registry) -> tuple[tuple[Route, float], ...]:
-    since = {
-        event.version: event.seq
-        for event in registry.history
-        if event.after is Status.CANARY and event.before is not Status.CANARY
-    }
-    canaries = [name for name, entry in registry.entries.items() if entry.status is Status.CANARY]
-    end, stretches = 0.0, []
-    for name in sorted(canaries, key=lambda name: (since.get(name, 0), name)):
-        end += registry.entries[name].traffic
-        stretches.append((_route(registry, name), end))
-    return tuple(stretches)
-
-
-def _fallback(registry: Registry, production: str) -> tuple[Route | None, tuple[str, ...]]:
-    name = registry.rollout.fallback
-    if not name or name == production:
-        return None, ()
-    if name not in registry.entries:
-        return None, (f"the fallback {name!r} is not in the registry",)
-    if registry.entries[name].status is Status.REJECTED:
-        return None, (f"the fallback {name!r} is rejected",)
-    return _route(registry, name), ()
+def _holders(registry: Registry, status: Status) -> list[str]:
+    return [version for version, entry in registry.entries.items() if entry.status is status]
 
 
 def _route(registry: Registry, version: str) -> Route:
@@ -149,6 +118,33 @@ def _route(registry: Registry, version: str) -> Route:
     return Route(version, entry.model_id, entry.base_url)
 
 
-def _stand(entry: Entry, version: str, history: tuple[Event, ...]) -> Stand:
-    seq = max((event.seq for event in history if event.version == version and event.action != FALLBACK), default=0)
-    return Stand(entry.status, entry.model_id, entry.traffic, seq)
+def _fallback(registry: Registry, production: str) -> tuple[str, tuple[str, ...]]:
+    version = registry.rollout.fallback
+    if not version or version == production:
+        return "", ()
+    if version not in registry.entries:
+        return "", (f"the fallback {version!r} is not in the registry",)
+    if registry.entries[version].status is Status.REJECTED:
+        return "", (f"the fallback {version!r} is rejected",)
+    return version, ()
+
+
+def _stand(registry: Registry, version: str) -> Stand:
+    entry = registry.entries[version]
+    # No step of the registry leads from production to production: setting the rollout is how a person answers its fall.
+    answers = {"set_rollout"} if entry.status is Status.PRODUCTION else set()
+    decisions = (
+        event.seq
+        for event in reversed(registry.history)
+        if event.action in answers or (event.version == version and event.action != FALLBACK)
+    )
+    return Stand(entry.status, entry.model_id, entry.traffic, next(decisions, 0))
+
+
+def _recorded(registry: Registry, versions: list[str]) -> dict[str, int]:
+    falls = {event.version: event.seq for event in registry.history if event.action == FALLBACK}
+    return {
+        version: falls[version]
+        for version in versions
+        if version in falls and falls[version] > _stand(registry, version).seq
+    }

@@ -83,8 +83,8 @@ class WorseThanProduction:
         Args:
             canary: The call was the canary's; else production's.
             ok: It went well.
-            production_rate: Estimate in (0, 1) of production's error rate from calls before this one. A bad estimate costs
-                power and no validity.
+            production_rate: Estimate in (0, 1) of production's error rate from calls before this one. A bad estimate
+                costs power and no validity.
         """
         if not any(self._calls):
             # The bet on a block is made before anything of it is seen.

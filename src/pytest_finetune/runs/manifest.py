@@ -101,9 +101,14 @@ class Manifest(Record):
 
 
 def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:
-    """Hash of the plan: the target and, per eval set, its cases, repeats and settings. Order does not matter."""
+    """
+    Hash of the plan: the target and, per eval set, its cases, repeats and settings. Order does not matter.
+
+    The version of the plugin is part of it: another version may score otherwise, and one run has one way of scoring.
+    """
     sets = sorted((plan.model_dump(mode="json") for plan in eval_sets), key=lambda plan: str(plan["name"]))
-    return hashlib.sha256(json.dumps([target.model_dump(), sets], sort_keys=True).encode()).hexdigest()
+    plan = [target.model_dump(), sets, version("pytest-finetune")]
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
 def current_versions(folder: Path) -> Versions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from pytest_finetune.runs.manifest import Manifest, TargetInfo, current_versions
 from pytest_finetune.runs.samples import read_samples, sealed_line, torn_tail
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -129,19 +130,26 @@ class RunStore:
         run.update()
         return run
 
-    def resume(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> Run:
+    def resume(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, closed_too: bool = False) -> Run | None:
         """
         The newest open run of this very plan, its torn tail cut off.
+
+        Args:
+            target: Of the plan.
+            eval_sets: Of the plan.
+            closed_too: Where there is no open one, take the newest closed one, or None: one of several models may
+                have come to its end while another has not.
 
         Raises:
             RunError: There is none.
         """
         wanted = plan_sha256(target, eval_sets)
-        for path in self.newest_first():
-            run = Run.load(path)
-            if run.manifest.plan_sha256 == wanted and not run.manifest.closed:
-                _cut_torn_tail(path / "samples.jsonl")
-                return run
+        runs = [run for run in self._readable() if run.manifest.plan_sha256 == wanted]
+        if run := next((run for run in runs if not run.manifest.closed), None):
+            _cut_torn_tail(run.path / "samples.jsonl")
+            return run
+        if closed_too:
+            return runs[0] if runs else None
         raise RunError(
             f"no open run of {target.spec} over these eval sets, settings and repeats",
             str(self.root),
@@ -173,6 +181,12 @@ class RunStore:
             )
         hint = did_you_mean(name, names[:20]) if names else "there is no run yet"
         raise RunError(f"no run {name!r}", str(self.root), hint)
+
+    def _readable(self) -> Iterator[Run]:
+        # A damaged record of some other evaluation is no reason to stop this one.
+        for path in self.newest_first():
+            with suppress(RunError):
+                yield Run.load(path)
 
     def newest_first(self) -> list[Path]:
         """The folders of all runs, the newest first; nothing is read."""

@@ -12,14 +12,16 @@ import sys
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.errors import ScorerError, did_you_mean
-from pytest_finetune.records import Score
+from pytest_finetune.records import FormatFailure, Score
 from pytest_finetune.scoring.diff import shorten
 from pytest_finetune.scoring.taxonomy import withheld
+from pytest_finetune.strict_json import JsonFault, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
     from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.records import Case, Completion
+
+FACTS = frozenset({"valid_rate", "format_stability", "field_accuracy"})
+"""Metrics that rest on more than whether an answer passed."""
 
 SIGNATURE = "it takes (case, completion) and returns a bool or a Score"
 
@@ -39,10 +44,14 @@ class FunctionScorer:
     Args:
         name: `package.module:function`.
         function: What to call.
+        fingerprint: Hash of the module's source: another source is another scorer.
+        facts: Facts that the gates of the set rest on, and a bare bool does not give.
     """
 
     name: str
     function: Callable[[Case, Completion], object]
+    fingerprint: str = ""
+    facts: frozenset[str] = frozenset()
     blocking: ClassVar[bool] = True
 
     def check(self, case: Case) -> str | None:  # noqa: ARG002 - only the function knows what it needs
@@ -63,11 +72,23 @@ class FunctionScorer:
             problem = f"{self.name} broke: {type(error).__name__}: {shorten(str(error), 200)}"
             raise ScorerError(problem, _place(error), "mend the scoring function") from error
         if isinstance(verdict, Score):
-            return verdict
+            return self._checked(verdict)
+        if self.facts:
+            problem = (
+                f"{self.name} returned {type(verdict).__name__}, and a gate asks for {', '.join(sorted(self.facts))}"
+            )
+            raise ScorerError(problem, hint="return a Score that tells it, or gate accuracy alone")
         if not isinstance(verdict, bool):
             raise ScorerError(f"{self.name} returned {type(verdict).__name__}", hint=SIGNATURE)
         fault = None if verdict else withheld(completion)
         return fault.score() if fault else Score(passed=verdict)
+
+    def _checked(self, score: Score) -> Score:
+        """The user's Score, if it can be one: what is wrong in it would otherwise count as right."""
+        problem = _unsound(score) or _lacking(score, self.facts)
+        if problem:
+            raise ScorerError(f"{self.name} returned a Score whose {problem}", hint="see pytest_finetune.Score")
+        return score
 
 
 def make(settings: EvalSettings, folder: Path) -> FunctionScorer:
@@ -88,7 +109,51 @@ def make(settings: EvalSettings, folder: Path) -> FunctionScorer:
         raise ScorerError(f"{module_name!r} has no function {function_name!r}", hint=did_you_mean(function_name, names))
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise ScorerError(f"{settings.scorer!r} is not a plain function", hint=SIGNATURE)
-    return FunctionScorer(settings.scorer, function)
+    facts = FACTS & {gate.metric for gate in settings.gates}
+    return FunctionScorer(settings.scorer, function, _fingerprint(module), facts)
+
+
+def _fingerprint(module: ModuleType) -> str:
+    file = inspect.getsourcefile(module)
+    return sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def _unsound(score: Any) -> str:
+    """What no Score can be, in one clause; empty when it is sound."""
+    if not isinstance(score.passed, bool):
+        return "passed is no bool"
+    if score.format_failure is not None and not isinstance(score.format_failure, FormatFailure):
+        return "format_failure is no FormatFailure"
+    if not all(isinstance(text, str) for text in (score.path, score.detail, score.label, score.shape)):
+        return "path, detail, label or shape is no text"
+    if score.fields is not None and not _is_share(score.fields):
+        return "fields are not (right, all) with 0 <= right <= all and all above 0"
+    if score.shape and not _is_json(score.shape):
+        return "shape is no JSON text"
+    return ""
+
+
+def _lacking(score: Score, facts: frozenset[str]) -> str:
+    if "field_accuracy" in facts and score.fields is None:
+        return "fields are missing, and a gate asks for field_accuracy"
+    if "format_stability" in facts and not score.shape and score.format_failure is None:
+        return "shape is missing, and a gate asks for format_stability"
+    return ""
+
+
+def _is_share(fields: object) -> bool:
+    match fields:
+        case (int(right), int(total)):
+            return 0 <= right <= total and total > 0
+    return False
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except JsonFault:
+        return False
+    return True
 
 
 def _imported(name: str, module_name: str, folder: Path) -> ModuleType:

@@ -60,6 +60,11 @@ def names_fixed_weights(model: str) -> bool:
     return _FIXED.fullmatch(model) is not None
 
 
+def answers_for(answered: str, asked: str) -> bool:
+    """Whether the name that a server answers under is the model that was asked, or the dated snapshot of its alias."""
+    return answered == asked or re.fullmatch(re.escape(asked) + r"-\d{4}-\d{2}-\d{2}", answered) is not None
+
+
 def __getattr__(name: str) -> Any:
     # aiohttp and openai are heavy; a session that names no model must not pay for them.
     if name in _LATE:

@@ -16,13 +16,14 @@ class ReplayTarget:
     """Answers from a run record, each only to the very question that it was an answer to."""
 
     immutable = False
-    free = True
     identity = ""
 
     def __init__(self, spec: str, run: Run) -> None:
         self.spec = spec
         self.model = run.manifest.target.model
         self.base_url = run.manifest.target.base_url
+        # Priced by its tokens, as when it was asked: a gate on the cost means the model's, not the replay's.
+        self.free = run.manifest.target.spec.startswith("local:")
         self._run_id = run.id
         self._samples = run.samples()
 

@@ -1,0 +1,203 @@
+"""Commands that read a registry and change nothing: list, show, history, verify, diff, sunset."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytest_finetune.cli.registry.options import optional_version, registry_option, two_versions, version_argument
+from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.registry import open_registry, version_for
+from pytest_finetune.registry import verify as find_problems
+from pytest_finetune.registry.sunset import ask_shutdown_dates, going, shutdown_of
+from pytest_finetune.reports.registry import gates_passed, going_lines, history_lines, in_order, version_lines
+from pytest_finetune.reports.registry import versions_lines as table_lines
+from pytest_finetune.reports.registry_diff import (
+    difference_lines,
+    registry_differences,
+    version_differences,
+)
+from pytest_finetune.reports.runs import folded, one_line
+
+if TYPE_CHECKING:
+    from pytest_finetune.registry import Backend, Entry
+    from pytest_finetune.registry.sunset import Going
+    from pytest_finetune.reports.registry_diff import Difference
+
+_DAYS = {"d": 1, "w": 7}
+
+
+@click.command("list")
+@json_option
+@registry_option
+def list_versions(backend: Backend, *, as_json: bool) -> None:
+    """List the versions.
+
+    Production comes first, then the canary and the candidates.
+    """
+    registry, now = backend.read(), datetime.now(UTC)
+    if as_json:
+        print_json([_listed(version, entry) for version, entry in in_order(registry)])
+    elif registry.entries:
+        print_lines(table_lines(registry, now=now))
+    else:
+        click.echo(f"no version yet in {backend.location}: pytest-finetune registry add VERSION --model-id ID")
+
+
+@click.command()
+@version_argument
+@json_option
+@registry_option
+def show(backend: Backend, version: str, *, as_json: bool) -> None:
+    """Show one version with its evidence.
+
+    VERSION may be `production`, `canary`, or `candidate` for the newest one.
+    """
+    name, entry = version_for(backend.read(), version)
+    if as_json:
+        print_json({"version": name, **entry.model_dump(mode="json")})
+    else:
+        print_lines(version_lines(name, entry, now=datetime.now(UTC)))
+
+
+@click.command()
+@optional_version
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@json_option
+@registry_option
+def history(backend: Backend, version: str | None, count: int, *, as_json: bool) -> None:
+    """List what was done, the newest first.
+
+    With VERSION, only what was done to it.
+    """
+    registry = backend.read()
+    name = version_for(registry, version)[0] if version else None
+    events = [event for event in registry.history if name in (None, event.version)]
+    if as_json:
+        print_json([event.model_dump(mode="json") for event in reversed(events[-count:])])
+        return
+    print_lines(history_lines(events[-count:]))
+    if len(events) > count:
+        click.echo(f"{len(events) - count:,} older: -n {len(events)} lists all")
+
+
+@click.command()
+@json_option
+@registry_option
+@click.pass_context
+def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
+    """Check that the history is whole.
+
+    Its chain of hashes has to hold, and it has to explain every entry.
+
+    Exit codes: 0 it does, 1 something is wrong, 2 the registry cannot be read.
+    """
+    registry = backend.read()
+    problems = find_problems(registry)
+    if as_json:
+        print_json({"sound": not problems, "problems": problems})
+    elif problems:
+        print_lines(line for problem in problems for line in folded(one_line(problem), {"red": True}))
+    else:
+        click.echo(f"{backend.location}: {len(registry.history)} events, every one in its place")
+    ctx.exit(1 if problems else 0)
+
+
+@click.command()
+@two_versions[0]
+@two_versions[1]
+@json_option
+@registry_option
+def diff(backend: Backend, a: str, b: str, *, as_json: bool) -> None:
+    """Show what sets two versions or files apart.
+
+    Fields, metrics and verdicts that are the same on both sides are left out.
+
+    A and B are files where both are there, else versions of the registry.
+    """
+    files = Path(a).is_file() and Path(b).is_file()
+    found = _between_files(a, b) if files else _between_versions(backend, a, b)
+    if as_json:
+        print_json({name: [_differing(one) for one in differences] for name, differences in found.items()})
+    elif not found:
+        click.echo("no difference")
+    for name, differences in found.items() if not as_json else ():
+        print_lines(difference_lines(name, differences))
+
+
+def _within(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,5})([dw]?)", value, re.ASCII)
+    if not match:
+        raise click.BadParameter("give days or weeks, such as 90d or 12w", context, parameter)
+    return timedelta(days=int(match[1]) * _DAYS[match[2] or "d"])
+
+
+@click.command()
+@click.option("--within", default="90d", show_default=True, callback=_within, help="How far to look ahead: 90d, 12w.")
+@click.option("--ask", is_flag=True, help="Ask the models endpoint of the environment's server for its dates first.")
+@json_option
+@registry_option
+@click.pass_context
+def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool, as_json: bool) -> None:
+    """List the versions in use that are going.
+
+    A version goes when its model, or the one it was tuned from, is switched off.
+
+    Exit codes: 0 none is, 1 some are, 2 the registry cannot be read or the server not asked.
+    """
+    now, registry = datetime.now(UTC), backend.read()
+    found = going(registry, within=within, now=now, told=ask_shutdown_dates() if ask else {})
+    if as_json:
+        print_json([_gone(one, now) for one in found])
+    else:
+        print_lines(going_lines(found, now=now, within=within))
+    ctx.exit(1 if found else 0)
+
+
+def _listed(version: str, entry: Entry) -> dict[str, Any]:
+    shutdown = shutdown_of(entry)
+    return {
+        "version": version,
+        "status": entry.status.value,
+        "traffic": entry.traffic,
+        "model_id": entry.model_id,
+        "base_url": entry.base_url,
+        "created_at": entry.created_at.isoformat(),
+        "run_id": entry.evidence.run_id if entry.evidence else None,
+        "gates_passed": gates_passed(entry.evidence) if entry.evidence else None,
+        "shutdown_date": shutdown.date.isoformat() if shutdown else None,
+    }
+
+
+def _gone(one: Going, now: datetime) -> dict[str, Any]:
+    return {
+        "version": one.version,
+        "status": one.entry.status.value,
+        "model_id": one.entry.model_id,
+        "going": one.shutdown.model,
+        "shutdown_date": one.shutdown.date.isoformat(),
+        "days_left": one.shutdown.days_left(now),
+        "source": one.shutdown.source,
+    }
+
+
+def _differing(one: Difference) -> dict[str, Any]:
+    return {"eval_set": one.eval_set, "kind": one.kind, "name": one.name, "a": one.before, "b": one.after}
+
+
+def _between_files(a: str, b: str) -> dict[str, list[Difference]]:
+    return registry_differences(open_registry(a).read(), open_registry(b).read())
+
+
+def _between_versions(backend: Backend, a: str, b: str) -> dict[str, list[Difference]]:
+    registry = backend.read()
+    (old, before), (new, after) = (version_for(registry, name) for name in (a, b))
+    found = version_differences(before, after)
+    return {f"{old} -> {new}": found} if found else {}
+
+
+COMMANDS: tuple[click.Command, ...] = (list_versions, show, history, verify, diff, sunset)

@@ -1,0 +1,119 @@
+"""What sets two versions, or two states of a registry, apart: fields, metrics and verdicts, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.reports.registry import table
+from pytest_finetune.reports.runs import WIDTH
+from pytest_finetune.scoring.diff import shorten, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_finetune.registry.entry import Entry, Registry
+    from pytest_finetune.reports.terminal import Line
+
+Facts = dict[str, Any]
+
+_CELL = 20
+_PLAN = {"cases", "repeats", "cases_sha256", "settings_sha256", "schema_sha256"}
+_TOLD_BY_THE_ENTRY = {"eval_sets", "spec", "model_id", "base_url"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    One fact that is not the same on both sides.
+
+    Args:
+        kind: `field`, `metric` or `verdict`.
+        name: Path of the field, or the metric or the gate.
+        before, after: The values; None where there is none.
+        eval_set: What the evidence was asked; empty for a fact of the version itself.
+    """
+
+    kind: str
+    name: str
+    before: Any
+    after: Any
+    eval_set: str = ""
+
+
+def version_differences(before: Entry, after: Entry) -> list[Difference]:
+    """What sets two versions apart: fields first, then metrics and verdicts by eval set."""
+    old, new = _facts(before), _facts(after)
+    return [one for group in old | new for one in _compared(*group, old.get(group, {}), new.get(group, {}))]
+
+
+def registry_differences(before: Registry, after: Registry) -> dict[str, list[Difference]]:
+    """
+    What has changed between two states of a registry, by version; what has not is left out.
+
+    A version that only one of them has is told by its status alone; the rollout goes by the name `rollout`.
+    """
+    found = {
+        version: _entry_differences(before.entries.get(version), after.entries.get(version))
+        for version in before.entries | after.entries
+    }
+    found["rollout"] = _compared("", "field", *(_flat(one.rollout.model_dump(mode="json")) for one in (before, after)))
+    return {version: differences for version, differences in found.items() if differences}
+
+
+def difference_lines(title: str, differences: Sequence[Difference]) -> Iterator[Line]:
+    """Differences in tables, those of the version first and then eval set by eval set; a metric with its change."""
+    yield shorten(title, WIDTH), {"bold": True}
+    for eval_set in dict.fromkeys(one.eval_set for one in differences):
+        rows = [(one.name, *_cells(one)) for one in differences if one.eval_set == eval_set]
+        yield from table((eval_set, "A", "B", ""), rows, wide=0)
+
+
+def _cells(one: Difference) -> tuple[str, str, str]:
+    before, after = (_cell(value) for value in (one.before, one.after))
+    both = isinstance(one.before, float) and isinstance(one.after, float)
+    return before, after, f"{one.after - one.before:+.4g}" if both and one.kind == "metric" else ""
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return shorten(value, _CELL) if isinstance(value, str) else shown(value, _CELL)
+
+
+def _compared(eval_set: str, kind: str, old: Facts, new: Facts) -> list[Difference]:
+    pairs = ((name, old.get(name), new.get(name)) for name in old | new)
+    return [Difference(kind, name, before, after, eval_set) for name, before, after in pairs if before != after]
+
+
+def _entry_differences(before: Entry | None, after: Entry | None) -> list[Difference]:
+    if before and after:
+        return version_differences(before, after)
+    status = [entry.status.value if entry else None for entry in (before, after)]
+    return [Difference("field", "status", *status)]
+
+
+def _facts(entry: Entry) -> dict[tuple[str, str], Facts]:
+    """Facts by eval set, empty for the version itself, and kind."""
+    fields = _flat(entry.model_dump(mode="json", exclude={"evidence", "metrics"}))
+    found: dict[tuple[str, str], Facts] = {("", "field"): fields, ("", "metric"): dict(entry.metrics)}
+    if entry.evidence:
+        fields |= _flat({"evidence": entry.evidence.model_dump(mode="json", exclude=_TOLD_BY_THE_ENTRY)})
+        for one in entry.evidence.eval_sets:
+            found[one.name, "field"] = _flat(one.model_dump(mode="json", include=_PLAN))
+            found[one.name, "metric"] = dict(one.metrics)
+            found[one.name, "verdict"] = {verdict.gate: verdict.status for verdict in one.verdicts}
+    return found
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> Facts:
+    """Nested objects as one, keys joined by dots; what is empty is left out, so that it equals what is not there."""
+    flat: Facts = {}
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            flat |= _flat(inner, f"{prefix}{key}.")
+        elif inner not in (None, "", []):
+            flat[f"{prefix}{key}"] = inner
+    return flat

@@ -1,0 +1,315 @@
+"""`pytest-finetune registry`: whole outputs against golden files, what evidence lets through, exit codes, completion."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from recorded_runs import TICKETS, Recorder
+from registry_evidence import GATE, MODEL, recorded, rewritten, write_set
+
+from pytest_finetune.cli import main
+
+GOLDEN = Path(__file__).parent / "golden"
+TUNED = "ft:gpt-4o-mini-2024-07-18:acme:tickets:9Kx2"
+START = datetime(2026, 11, 2, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A minute later each time the commands look."""
+    now = SimpleNamespace(at=START)
+
+    def look(zone):
+        now.at += timedelta(minutes=1)
+        return now.at.astimezone(zone)
+
+    for module in ("changing", "looking"):
+        monkeypatch.setattr(f"pytest_finetune.cli.registry.{module}.datetime", SimpleNamespace(now=look))
+    return now
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch, clock):
+    monkeypatch.chdir(tmp_path)
+    return Recorder(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def tickets(record, tmp_path):
+    return write_set(tmp_path)
+
+
+@pytest.fixture
+def registry(record):
+    def run(*words, code=0):
+        changes = words[0] in {"add", "canary", "promote", "rollback", "reject", "retire"}
+        who = ("--who", "ada@acme.example") if changes and "--help" not in words else ()
+        result = CliRunner().invoke(main, ["registry", *words, *who], prog_name="pytest-finetune")
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+@pytest.fixture
+def two_versions(registry, record, tickets):
+    """v1 in production, v2 the canary for a tenth."""
+    registry("add", "v1", "--model-id", MODEL)
+    registry("promote", "v1", "--run", recorded(record, tickets).id, "--reason", "first")
+    registry("add", "v2", "--model-id", TUNED, "--hyperparameter", "n_epochs=3", "--job-id", "ftjob-1")
+    registry("canary", "v2", "--traffic", "0.1", "--run", recorded(record, tickets, "ppppp", spec=TUNED).id)
+
+
+def told(registry, *words, code=0):
+    return json.loads(registry(*words, "--json", code=code))
+
+
+def assert_golden(output, name):
+    assert output == (GOLDEN / f"registry-{name}.txt").read_text("utf-8")
+
+
+def unfolded(output):
+    return " ".join(output.split())
+
+
+def test_an_empty_registry_says_what_to_do(registry):
+    output = registry("list")
+    assert output == "no version yet in registry.json: pytest-finetune registry add VERSION --model-id ID\n"
+    assert told(registry, "list") == []
+
+
+def test_a_version_is_added_with_all_that_is_known_of_it(registry, tmp_path):
+    (tmp_path / "train.jsonl").write_bytes(b"{}\n")
+    more = ("--training-file", "train.jsonl", "--job-id", "ftjob-1", "--shutdown-date", "2027-03-01")
+    tuned = ("--hyperparameter", "n_epochs=3", "--hyperparameter", "batch_size=auto")
+    assert registry("add", "v1", "--model-id", TUNED, *more, *tuned) == "v1: new -> candidate\n"
+    shown = told(registry, "show", "v1")
+    assert shown["training_file"] == {"path": "train.jsonl", "sha256": hashlib.sha256(b"{}\n").hexdigest()}
+    assert (shown["base_model"], shown["job_id"]) == ("gpt-4o-mini-2024-07-18", "ftjob-1")
+    assert (shown["hyperparameters"], shown["status"]) == ({"n_epochs": 3, "batch_size": "auto"}, "candidate")
+    assert shown["shutdown_date"].startswith("2027-03-01")
+
+
+def test_a_hyperparameter_has_a_name_and_a_value(registry):
+    assert "is not of the form n_epochs=3" in registry("add", "v1", "--model-id", "m", "--hyperparameter", "x", code=2)
+
+
+def test_a_version_is_promoted_on_a_run_that_passed(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    run = recorded(record, tickets)
+    output = registry("promote", "v1", "--run", run.id)
+    assert "warning: the run was made from a git tree with changes" in output
+    assert output.endswith("v1: candidate -> production\n")
+    shown = told(registry, "show", "production")
+    assert (shown["version"], shown["evidence"]["run_id"]) == ("v1", run.id)
+    assert told(registry, "history")[0]["why"] == f"run {run.id}"
+
+
+def test_the_version_that_was_there_is_deprecated(registry, two_versions):
+    assert registry("promote", "v2").endswith("v2: canary -> production\nv1: production -> deprecated\n")
+
+
+def test_every_reason_against_a_promotion_is_told_at_once(registry, record, tickets, tmp_path):
+    registry("add", "v1", "--model-id", MODEL, "--shutdown-date", "2026-11-05")
+    run = recorded(record, tickets, spec="ft:other", answered_by=("third",), verdicts=[("accuracy>=0.6", "fail")])
+    write_set(tmp_path, cases=6)
+    write_set(tmp_path, "eval_sets/profile.jsonl")
+    assert_golden(registry("promote", "v1", "--run", run.id, code=1), "refused")
+    assert told(registry, "show", "v1")["status"] == "candidate"
+
+
+def test_a_refusal_for_programs(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    refused = told(registry, "promote", "v1", "--run", recorded(record, tickets, "ppp", closed=False).id, code=1)
+    assert (refused["done"], refused["version"], len(refused["refusals"])) == (False, "v1", 2)
+
+
+def test_without_evidence_nothing_is_promoted(registry, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    for step in (("promote", "v1"), ("canary", "v1", "--traffic", "0.1")):
+        assert "there is no evidence yet" in registry(*step, code=1)
+
+
+def test_force_needs_a_reason_and_stays_in_the_history(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    run = recorded(record, tickets, "ppp", closed=False)
+    assert "--force needs a reason" in registry("promote", "v1", "--run", run.id, "--force", code=2)
+    output = registry("promote", "v1", "--run", run.id, "--force", "--reason", "the old one burns")
+    assert output.endswith("v1: candidate -> production, forced\n")
+    event = told(registry, "history")[0]
+    assert event["forced"]
+    assert event["why"].startswith(f"the old one burns. run {run.id}. against: the run is open")
+    assert told(registry, "show", "v1")["evidence"] is None
+
+
+def test_force_where_nothing_is_against_it_is_not_forced(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    registry("promote", "v1", "--run", recorded(record, tickets).id, "--force", "--reason", "to be safe")
+    assert not told(registry, "history")[0]["forced"]
+
+
+def test_a_canary_is_promoted_on_its_own_evidence_while_it_covers_today(registry, two_versions, tmp_path):
+    write_set(tmp_path, toml=GATE.replace("0.6", "0.7"))
+    refused = told(registry, "promote", "v2", code=1)["refusals"]
+    assert refused[0] == "eval_sets/tickets.jsonl: settings changed since the run; run it again"
+    write_set(tmp_path)
+    assert told(registry, "promote", "v2")["event"]["after"] == "production"
+
+
+def test_a_canary_changes_its_share_without_new_evidence(registry, two_versions, tmp_path):
+    write_set(tmp_path, cases=7)
+    assert registry("canary", "v2", "--traffic", "0.2") == "v2: canary -> canary for 0.2 of users\n"
+    assert told(registry, "show", "canary")["traffic"] == 0.2
+
+
+def test_eval_sets_may_be_named(registry, record, tickets, tmp_path):
+    write_set(tmp_path, "eval_sets/profile.jsonl")
+    registry("add", "v1", "--model-id", MODEL)
+    run = recorded(record, tickets).id
+    assert "profile.jsonl: not asked" in unfolded(registry("promote", "v1", "--run", run, code=1))
+    registry("promote", "v1", "--run", run, "--eval-sets", "eval_sets/tickets.jsonl")
+
+
+def test_a_rollback_goes_back_and_leaves_the_other(registry, two_versions):
+    registry("promote", "v2")
+    output = registry("rollback", "--reason", "users complain")
+    assert output == "v1: deprecated -> production\nv2: production -> deprecated\n"
+
+
+def test_a_version_is_rejected_for_a_reason(registry, two_versions):
+    assert "Missing option '--reason'" in registry("reject", "v2", code=2)
+    assert registry("reject", "v2", "--reason", "too slow") == "v2: canary -> rejected\n"
+    assert "v1" in registry("reject", "v1", "--reason", "no", code=2)
+
+
+def test_production_is_retired_by_force_alone(registry, two_versions):
+    registry("retire", "v1", code=2)
+    assert "--force needs a reason" in registry("retire", "v1", "--force", code=2)
+    output = registry("retire", "v1", "--force", "--reason", "the service ends")
+    assert output == "v1: production -> deprecated, forced\n"
+
+
+def test_an_unknown_version_is_answered_with_the_known_ones(registry, two_versions):
+    for command in (("show", "v3"), ("promote", "v3"), ("history", "v3"), ("diff", "v1", "v3")):
+        assert "hint: known: canary, candidate, production, v1, v2" in registry(*command, code=2)
+
+
+def test_the_list_is_a_table(registry, two_versions):
+    registry("add", "v3-rc.1", "--model-id", "local:mine")
+    output = registry("list")
+    assert_golden(output, "list")
+    assert max(map(len, output.splitlines())) <= 80
+    listed = told(registry, "list")
+    assert [(one["version"], one["status"]) for one in listed] == [
+        ("v1", "production"),
+        ("v2", "canary"),
+        ("v3-rc.1", "candidate"),
+    ]
+    assert (listed[1]["gates_passed"], listed[1]["shutdown_date"]) == ("1 of 1", "2027-01-14")
+
+
+def test_a_version_is_shown_with_its_evidence(registry, two_versions):
+    assert_golden(registry("show", "canary"), "show")
+
+
+def test_the_history_is_told_newest_first(registry, two_versions):
+    registry("promote", "v1", "--force", "--reason", "again", code=2)
+    registry("retire", "v1", "--force", "--reason", "the service ends")
+    assert_golden(registry("history"), "history")
+    assert [event["seq"] for event in told(registry, "history", "-n", "2")] == [5, 4]
+    assert [event["action"] for event in told(registry, "history", "v2")] == ["canary", "add"]
+    assert registry("history", "-n", "2").endswith("3 older: -n 5 lists all\n")
+
+
+def test_a_whole_history_is_sound_and_a_changed_one_is_not(registry, two_versions, tmp_path):
+    assert registry("verify") == "registry.json: 4 events, every one in its place\n"
+    file = tmp_path / "registry.json"
+    file.write_text(file.read_text("utf-8").replace('"why": "first', '"why": "fist'), "utf-8")
+    assert "was changed after it was written" in registry("verify", code=1)
+    checked = told(registry, "verify", code=1)
+    assert (checked["sound"], len(checked["problems"])) == (False, 1)
+
+
+def test_two_versions_are_set_side_by_side(registry, two_versions):
+    assert_golden(registry("diff", "production", "v2"), "diff")
+    differences = told(registry, "diff", "v1", "v2")["v1 -> v2"]
+    (accuracy,) = (one for one in differences if one["name"] == "accuracy")
+    assert accuracy == {"eval_set": TICKETS, "kind": "metric", "name": "accuracy", "a": 0.8, "b": 1.0}
+    assert registry("diff", "v1", "v1") == "no difference\n"
+
+
+def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path):
+    (tmp_path / "before.json").write_bytes((tmp_path / "registry.json").read_bytes())
+    registry("promote", "v2")
+    registry("add", "v3", "--model-id", "m")
+    assert_golden(registry("diff", "before.json", "registry.json"), "diff-files")
+
+
+def test_what_goes_is_listed_and_fails_the_job(registry, two_versions):
+    assert_golden(registry("sunset", code=1), "sunset")
+    assert registry("sunset", "--within", "10w") == "no version in use is known to go within 70 days\n"
+    (gone,) = told(registry, "sunset", "--within", "90", code=1)
+    assert (gone["version"], gone["days_left"], gone["status"]) == ("v2", 73, "canary")
+    assert "give days or weeks" in registry("sunset", "--within", "soon", code=2)
+
+
+def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
+    monkeypatch.setattr("pytest_finetune.cli.registry.looking.ask_shutdown_dates", lambda: {MODEL: START.date()})
+    listed = told(registry, "sunset", "--ask", code=1)
+    assert [(one["version"], one["source"]) for one in listed][0] == ("v1", "the models endpoint")
+
+
+def test_another_registry_is_named_by_its_path(registry, two_versions, tmp_path):
+    assert "no version yet" in registry("list", "--registry", "other.json")
+    registry("add", "v9", "--model-id", "m", "--registry", "other.json")
+    assert (tmp_path / "other.json").exists()
+
+
+def test_a_registry_that_cannot_be_read_is_told(registry, tmp_path):
+    (tmp_path / "registry.json").write_text("{", "utf-8")
+    assert "registry.json" in registry("list", code=2)
+
+
+def test_of_two_judgements_on_one_state_the_second_is_told(registry, two_versions, monkeypatch):
+    real = "pytest_finetune.cli.registry.changing.refusals"
+
+    def slow(*_, **__):
+        monkeypatch.setattr(real, lambda *_, **__: [])
+        registry("reject", "v1", "--reason", "no", code=2)
+        registry("canary", "v2", "--traffic", "0.3")
+        return []
+
+    monkeypatch.setattr(real, slow)
+    assert "changed meanwhile" in registry("promote", "v2", code=2)
+    assert told(registry, "show", "v2")["status"] == "canary"
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("pytest-finetune registry show", ["v1", "v2"]),
+        ("pytest-finetune registry promote", ["v1", "v2"]),
+        ("pytest-finetune registry diff v1", ["v1", "v2"]),
+        ("pytest-finetune registry show --registry nowhere.json", []),
+        ("pytest-finetune registry show --registry broken.json", []),
+    ],
+)
+def test_a_shell_completes_versions(registry, two_versions, tmp_path, monkeypatch, words, names):
+    (tmp_path / "broken.json").write_text("{", "utf-8")
+    monkeypatch.setenv("COMP_WORDS", words + " ")
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    monkeypatch.setenv("_PYTEST_FINETUNE_COMPLETE", "bash_complete")
+    result = CliRunner().invoke(main, [], prog_name="pytest-finetune", complete_var="_PYTEST_FINETUNE_COMPLETE")
+    assert [line.removeprefix("plain,") for line in result.output.split()] == names
+
+
+def test_a_hostile_record_writes_no_control_codes(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    run = rewritten(recorded(record, tickets), answered_by=("\x1b[2Jevil",))
+    assert "\x1b" not in registry("promote", "v1", "--run", run.id, code=1)

@@ -1,0 +1,22 @@
+"""One MLflow server for all tests of a process that ask for one; each test has a registered model of its own."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import mlflow_process
+import pytest
+
+
+@pytest.fixture(scope="session")
+def mlflow_address(tmp_path_factory):
+    if not mlflow_process.installed():
+        pytest.skip("needs MLflow with its server: pip install mlflow")
+    with mlflow_process.mlflow_process(tmp_path_factory.mktemp("mlflow")) as address:
+        yield address
+
+
+@pytest.fixture
+def mlflow_location(mlflow_address):
+    """A place on the server that nobody has used."""
+    return f"mlflow:{mlflow_address}#test-{uuid4().hex[:12]}"

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+
+import pytest
+from registry_samples import NOON, after, change, entry_of, eventful
+
+from pytest_finetune.registry import Entry, Event, Registry, RegistryError, Status, verify
+from pytest_finetune.registry.document import read_document, write_document
+from pytest_finetune.registry.history import canonical_json, event_sha256, record_sha256
+
+STATUSES = ("candidate", "canary", "production", "deprecated", "rejected")
+
+
+def document():
+    return json.loads(write_document(eventful()))
+
+
+def is_found(values):
+    """Whether a document is refused on reading, or shown wrong by its history."""
+    try:
+        return bool(verify(read_document(json.dumps(values).encode(), "registry.json")))
+    except RegistryError:
+        return True
+
+
+def leaves(value, path=()):
+    """The path of everything in a document that holds no other value."""
+    if isinstance(value, dict | list) and value:
+        for key, child in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(child, (*path, key))
+    else:
+        yield path
+
+
+def others(value):
+    """Values of the same kind that differ from one, dates among them; null becomes many things."""
+    if value is None:
+        return ["candidate", "production", "2026-01-01T00:00:00Z", {"path": "t", "sha256": "0"}]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [value + 1, value / 2]
+    if isinstance(value, str):
+        statuses = [status for status in STATUSES if value in STATUSES and status != value]
+        return [f"{value}x", f"x{value}"[:-1], "", value.replace("2026", "2027"), *statuses]
+    return [{"extra": 1.0}, ["extra"]]
+
+
+def test_an_untouched_registry_is_sound():
+    assert not is_found(document())
+
+
+def test_every_single_changed_value_is_found():
+    unfound = []
+    for path in leaves(document()):
+        values = document()
+        *parents, last = path
+        holder = values
+        for key in parents:
+            holder = holder[key]
+        for other in others(holder[last]):
+            if other == holder[last]:
+                continue
+            original, holder[last] = holder[last], other
+            if not is_found(values):
+                unfound.append((path, original, other))
+            holder[last] = original
+    assert unfound == []
+
+
+@pytest.mark.parametrize("index", range(14))
+def test_a_removed_event_is_found(index):
+    values = document()
+    del values["history"][index]
+    assert is_found(values)
+
+
+@pytest.mark.parametrize("index", range(14))
+def test_a_removed_event_is_found_when_the_rest_is_renumbered(index):
+    values = document()
+    del values["history"][index]
+    for number, event in enumerate(values["history"], 1):
+        event["seq"] = number
+    values["seq"] = len(values["history"])
+    # All that is left of a cut at the end is what the event did: v4's entry is not what the event before it left.
+    assert is_found(values)
+
+
+@pytest.mark.parametrize("index", range(13))
+def test_swapped_events_are_found(index):
+    values = document()
+    history = values["history"]
+    history[index], history[index + 1] = history[index + 1], history[index]
+    assert is_found(values)
+    history[index]["seq"], history[index + 1]["seq"] = history[index + 1]["seq"], history[index]["seq"]
+    assert is_found(values)
+
+
+@pytest.mark.parametrize("index", range(14))
+def test_a_repeated_event_is_found(index):
+    values = document()
+    values["history"].insert(index, deepcopy(values["history"][index]))
+    assert is_found(values)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "v3", "v4"])
+def test_a_removed_entry_is_found(version):
+    values = document()
+    del values["entries"][version]
+    assert is_found(values)
+
+
+def test_an_entry_without_a_history_is_found():
+    values = document()
+    values["entries"]["v5"] = {"model_id": "ft:v5", "created_at": "2026-01-01T00:00:00Z"}
+    assert is_found(values)
+
+
+def test_a_renamed_entry_is_found():
+    values = document()
+    values["entries"]["v9"] = values["entries"].pop("v4")
+    assert is_found(values)
+
+
+def test_a_step_that_the_rules_forbid_is_found_though_the_chain_holds():
+    """Somebody writes a sound chain by hand, in which a rejected version is promoted."""
+    registry = after(("add", "v1"), ("reject", "v1"))
+    values = registry.history[-1].model_dump()
+    values |= {"seq": 3, "action": "promote", "before": "rejected", "after": "production"}
+    entry = registry.entries["v1"].model_copy(update={"status": Status.PRODUCTION})
+    event = Event(**(values | {"previous": registry.history[-1].hash, "entry_sha256": record_sha256(entry)}))
+    event = event.model_copy(update={"hash": event_sha256(event)})
+    forged = Registry(seq=3, entries={"v1": entry}, history=(*registry.history, event))
+    assert verify(read_document(write_document(forged), "registry.json")) == [
+        "history[2]: promote v1: stands at rejected, and promote starts from candidate or canary"
+    ]
+
+
+def test_findings_name_the_place_and_tell_each_fault_in_a_line():
+    values = document()
+    values["entries"]["v2"]["status"] = "production"
+    assert verify(read_document(json.dumps(values).encode(), "registry.json")) == [
+        "entries: v1 and v2 are in production at once",
+        "entries.v2.status: is production, and the history says rejected",
+    ]
+
+
+def test_hashes_are_those_that_older_versions_wrote():
+    """Changing them breaks every registry; a field added later leaves them as they are while it is at its default."""
+    entry = Entry(model_id="ft:a", created_at=NOON, hyperparameters={"n_epochs": 3, "text": "é\n"})
+    assert canonical_json(entry) == (
+        '{"created_at":"2026-05-04T12:00:00Z","hyperparameters":{"n_epochs":3,"text":"é\\n"},"model_id":"ft:a"}'
+    )
+    assert record_sha256(entry) == "5e012404a9dbe33b1a9e91b07846a97450d86af1b25f285b9d9e4e33359a96e4"
+    assert after(("add", "v1")).history[0].hash == "b6d22e4bcb664763170e979144eb4fa8a89da2c902743644030717d4ff6093e1"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object()])
+def test_what_has_no_place_in_json_is_refused(value):
+    with pytest.raises(RegistryError, match="cannot be written as JSON"):
+        after(change("add", "v1", entry=entry_of(hyperparameters={"x": [value]})))
+
+
+def test_a_metric_that_is_not_a_number_is_refused():
+    with pytest.raises(RegistryError, match="cannot be written as JSON"):
+        after(change("add", "v1", entry=entry_of(metrics={"loss": float("nan")})))

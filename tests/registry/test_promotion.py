@@ -1,0 +1,315 @@
+"""What a run proves to a registry: condensed evidence, every reason against it, and the baseline it leaves behind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded_runs import TICKETS, Recorder, samples
+from registry_evidence import GATE, MODEL, PASSED, recorded, rewritten, write_set
+from sample_plans import SET, cases, sample
+
+from pytest_finetune.errors import RunError
+from pytest_finetune.evaluation import set_plan
+from pytest_finetune.gates import Status, judge
+from pytest_finetune.metrics import summarize
+from pytest_finetune.registry.entry import Entry
+from pytest_finetune.registry.evidence import _bits, _outcomes
+from pytest_finetune.registry.promotion import baseline_from, cautions, evidence_of, refusals
+from pytest_finetune.runs import TargetInfo
+
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
+PROFILE = "eval_sets/profile.jsonl"
+AGAINST = GATE + '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    return Recorder(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def tickets(tmp_path):
+    return write_set(tmp_path)
+
+
+def entry(**facts):
+    return Entry(**{"model_id": MODEL, "created_at": NOW} | facts)
+
+
+def refused(run, *eval_sets, version=None, now=NOW, plugin="0.1.0"):
+    return refusals(version or entry(), run, eval_sets, now=now, plugin_version=plugin)
+
+
+def test_a_closed_run_whose_gates_passed_is_enough(record, tickets):
+    assert refused(recorded(record, tickets), tickets) == []
+
+
+def test_the_evidence_alone_is_enough_after_the_run_is_gone(record, tickets):
+    assert refused(evidence_of(recorded(record, tickets), [tickets]), tickets) == []
+
+
+def test_evidence_keeps_what_was_measured(record, tickets):
+    evidence = evidence_of(recorded(record, tickets, "ppmep"), [tickets])
+    (stored,) = evidence.eval_sets
+    assert (evidence.model_id, evidence.answered_by, evidence.git_commit) == (MODEL, (MODEL,), "0123456789abcdef")
+    assert (stored.outcomes, stored.counts) == ("c8", {"passed": 3, "missed": 1, "error": 1})
+    assert (stored.metrics["accuracy"], stored.metrics["error_rate"]) == (0.6, 0.2)
+    assert [one.status for one in stored.verdicts] == ["pass"]
+
+
+def test_evidence_over_other_cases_keeps_the_counts_and_no_order(record, tickets, tmp_path):
+    run = recorded(record, tickets)
+    (stored,) = evidence_of(run, [write_set(tmp_path, cases=6)]).eval_sets
+    assert (stored.outcomes, stored.metrics, stored.counts) == ("", {}, {"passed": 4, "missed": 1})
+
+
+def test_an_open_run_is_no_evidence(record, tickets):
+    with pytest.raises(RunError, match="an open run is no evidence"):
+        evidence_of(recorded(record, tickets, "pp", closed=False), [tickets])
+
+
+def test_an_open_run_is_refused(record, tickets):
+    run = rewritten(recorded(record, tickets, "ppp", closed=False), stopped="the key was refused")
+    reasons = refused(run, tickets)
+    assert reasons[0] == "the run is open: the key was refused; finish it with --resume"
+    assert f"{TICKETS}: gate accuracy>=0.6 has no verdict" in reasons
+
+
+def test_samples_left_unasked_are_no_evidence(record, tickets):
+    run = recorded(record, tickets)
+    run = rewritten(run, totals=run.manifest.totals.model_copy(update={"unneeded": 2}))
+    assert refused(run, tickets) == ["2 samples were left unasked (--stop-when-decided): ask them all"]
+
+
+def test_a_replay_is_no_evidence(record, tickets):
+    target = TargetInfo(spec="replay:last", model=MODEL)
+    (reason,) = refused(recorded(record, tickets, target=target, answered_by=(MODEL,)), tickets)
+    assert reason.startswith("replayed answers are no evidence")
+
+
+def test_a_run_of_another_model_is_refused(record, tickets):
+    run = recorded(record, tickets, spec="ft:other")
+    assert refused(run, tickets) == [f"the run asked ft:other, and this version is {MODEL}"]
+
+
+def test_a_run_through_the_registry_counts_by_the_id_on_the_wire(record, tickets):
+    target = TargetInfo(spec="registry:v1.2", model=MODEL)
+    assert refused(recorded(record, tickets, target=target, answered_by=(MODEL,)), tickets) == []
+
+
+def test_a_run_at_another_server_is_refused(record, tickets):
+    version = entry(base_url="https://models.acme.example/v1")
+    (reason,) = refused(recorded(record, tickets), tickets, version=version)
+    assert reason == "the run asked http://127.0.0.1:1/v1, and this version is served at https://models.acme.example/v1"
+
+
+@pytest.mark.parametrize(
+    ("answered", "same"),
+    [
+        ("m", True),
+        ("m-2024-07-18", True),
+        ("m-0613", True),
+        ("", True),
+        ("m-mini", False),
+        ("m-mini-2024-07-18", False),
+        ("m-2024-07-18-preview", False),
+        ("M", False),
+        ("other", False),
+    ],
+)
+def test_an_answer_under_another_name_is_refused_unless_it_is_the_dated_snapshot(record, tickets, answered, same):
+    run = recorded(record, tickets, spec="m", answered_by=("m", answered))
+    reasons = refused(run, tickets, version=entry(model_id="m"))
+    assert reasons == ([] if same else [f"the server answered as {answered} when m was asked"])
+
+
+def test_a_local_model_is_told_by_its_weights(record, tickets):
+    target = TargetInfo(spec="local:mine", model="mine", identity="sha256:new")
+    run = recorded(record, tickets, target=target, answered_by=("mine.gguf",))
+    version = entry(model_id="local:mine")
+    assert refused(run, tickets, version=version) == []
+    before = evidence_of(run, [tickets]).model_copy(update={"identity": "sha256:old"})
+    (reason,) = refused(run, tickets, version=version.model_copy(update={"evidence": before}))
+    assert reason.startswith("the run asked other weights")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"cases": 6}, "cases changed since the run"),
+        ({"toml": GATE + "max_errors = 1\n"}, "settings changed since the run"),
+        ({"toml": "[stability]\nrepeats = 2\n" + GATE}, "settings changed, repeats were 1 and are 2 since the run"),
+    ],
+)
+def test_a_run_over_what_was_an_eval_set_once_is_refused(record, tickets, tmp_path, change, told):
+    run = recorded(record, tickets)
+    reasons = refused(run, write_set(tmp_path, **change))
+    assert f"{TICKETS}: {told}; run it again" in reasons
+
+
+def test_a_changed_schema_is_told(record, tickets):
+    plan = set_plan(tickets).model_copy(update={"schema_sha256": "old"})
+    assert refused(recorded(record, tickets, plans=[plan]), tickets) == [
+        f"{TICKETS}: schema changed since the run; run it again"
+    ]
+
+
+def test_every_eval_set_of_today_has_to_be_in_the_run_and_no_other(record, tickets, tmp_path):
+    profile = write_set(tmp_path, PROFILE)
+    assert refused(recorded(record, tickets), tickets, profile) == [f"{PROFILE}: not asked in this run"]
+    run = recorded(record, tickets, plans=[set_plan(tickets), set_plan(profile)])
+    (reason,) = refused(run, tickets)
+    assert reason == f"{PROFILE}: asked in the run, and not among today's eval sets"
+
+
+def test_with_nothing_to_ask_nothing_is_proved(record, tickets):
+    assert "there is no eval set today, and nothing asked is no evidence" in refused(recorded(record, tickets))
+
+
+@pytest.mark.parametrize("status", ["fail", "inconclusive", "incomplete", "unheard of"])
+def test_only_a_pass_is_a_pass(record, tickets, status):
+    (reason,) = refused(recorded(record, tickets, verdicts=[("accuracy>=0.6", status)]), tickets)
+    assert reason.startswith(f"{TICKETS}: gate accuracy>=0.6 is {status}: ")
+
+
+def test_a_gate_without_a_verdict_is_refused(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=GATE + '[[gates]]\nmetric = "error_rate"\nmax = 0.1\n')
+    assert refused(recorded(record, eval_set), eval_set) == [f"{TICKETS}: gate error_rate<=0.1 has no verdict"]
+
+
+def test_a_set_without_gates_is_held_to_the_rule_it_implies(record, tmp_path):
+    eval_set = write_set(tmp_path, toml="")
+    assert refused(recorded(record, eval_set, "ppppp", verdicts=[("accuracy>=1", "pass")]), eval_set) == []
+    (reason,) = refused(recorded(record, eval_set, "ppppm", verdicts=[("accuracy>=1", "fail")]), eval_set)
+    assert reason.startswith(f"{TICKETS}: gate accuracy>=1 is fail")
+    assert refused(recorded(record, eval_set, "ppppp", verdicts=()), eval_set) == [
+        f"{TICKETS}: gate accuracy>=1 has no verdict"
+    ]
+
+
+def test_a_pass_that_the_samples_do_not_bear_out_is_refused(record, tickets):
+    assert refused(recorded(record, tickets, "pmmmm"), tickets) == [
+        f"{TICKETS}: gate accuracy>=0.6 is pass in the manifest, fail by the samples"
+    ]
+
+
+def test_a_damaged_record_is_an_error_and_no_evidence(record, tickets):
+    run = recorded(record, tickets)
+    lines = run.path / "samples.jsonl"
+    lines.write_bytes(lines.read_bytes().replace(b"question", b"bug"))
+    with pytest.raises(RunError, match="does not match its checksum"):
+        refused(run, tickets)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "older"),
+    [("0.1.0", False), ("0.2.0", False), ("0.10", False), ("0.0.9", True), ("0.1.0rc1", True), ("odd", True)],
+)
+def test_a_plugin_older_than_the_record_refuses(record, tickets, plugin, older):
+    reasons = refused(recorded(record, tickets), tickets, plugin=plugin)
+    assert [reason.endswith(f"this is {plugin}: upgrade") for reason in reasons] == [True] * older
+
+
+@pytest.mark.parametrize(
+    ("day", "says"),
+    [("2026-03-09", "was"), ("2026-03-10", "today"), ("2026-03-11", "in 1 day "), ("2026-03-17", "in 7 days")],
+)
+def test_a_model_that_is_gone_or_about_to_be_is_refused(record, tickets, day, says):
+    version = entry(shutdown_date=datetime.fromisoformat(day))
+    (reason,) = refused(recorded(record, tickets), tickets, version=version)
+    assert says in reason
+    assert reason.endswith(f"({day}, the registry)")
+
+
+@pytest.mark.parametrize(("day", "count"), [("2026-03-17", 0), ("2026-03-18", 1), ("2026-06-08", 1), ("2026-06-09", 0)])
+def test_a_model_that_goes_later_is_a_warning(record, tickets, day, count):
+    version = entry(shutdown_date=datetime.fromisoformat(day))
+    told = cautions(version, recorded(record, tickets), now=NOW)
+    assert [f"({day}, the registry)" in one for one in told[1:]] == [True] * count
+
+
+def test_a_tree_with_changes_and_a_nameless_answer_are_warnings(record, tickets):
+    run = recorded(record, tickets, answered_by=("", MODEL))
+    assert refused(run, tickets) == []
+    assert cautions(entry(), run, now=NOW) == [
+        "the run was made from a git tree with changes, so its commit does not tell all",
+        "the server did not always say which model answered",
+    ]
+
+
+def test_every_reason_is_told_at_once(record, tickets, tmp_path):
+    run = recorded(record, tickets, spec="ft:other", answered_by=("third",), verdicts=[("accuracy>=0.6", "fail")])
+    run = rewritten(run, totals=run.manifest.totals.model_copy(update={"unneeded": 1}))
+    version = entry(shutdown_date=NOW)
+    profile = write_set(tmp_path, PROFILE)
+    assert len(refused(run, write_set(tmp_path, cases=7), profile, version=version, plugin="0.0.1")) == 8
+
+
+def test_stored_evidence_with_holes_is_refused(record, tickets):
+    evidence = evidence_of(recorded(record, tickets, "ppp"), [tickets])
+    assert refused(evidence, tickets) == [f"{TICKETS}: 2 samples are unrun"]
+
+
+def test_a_later_run_is_paired_with_stored_evidence(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=AGAINST)
+    evidence = evidence_of(recorded(record, eval_set, "pppmm"), [eval_set])
+
+    def status(letters):
+        verdicts = judge(
+            eval_set.settings,
+            eval_set.name,
+            eval_set.cases,
+            1,
+            samples(letters),
+            baseline=baseline_from(evidence, eval_set),
+            cases_sha256=eval_set.cases_sha256,
+        )
+        return verdicts[1].status, [flip.case_id for flip in verdicts[1].flips]
+
+    assert status("ppppp") == (Status.PASS, ["case-03", "case-04"])
+    assert status("mpppp") == (Status.FAIL, ["case-00", "case-03", "case-04"])
+
+
+def test_evidence_of_other_cases_settings_or_repeats_is_no_baseline(record, tickets, tmp_path):
+    evidence = evidence_of(recorded(record, tickets), [tickets])
+    assert baseline_from(evidence, tickets) is not None
+    for change in ({"cases": 6}, {"toml": ""}, {"toml": "[stability]\nrepeats = 2\n" + GATE}, {"name": PROFILE}):
+        assert baseline_from(evidence, write_set(tmp_path, **change)) is None
+
+
+@pytest.mark.parametrize("letters", ["pppep", "pppp."])
+def test_evidence_with_an_error_or_a_hole_is_no_baseline(record, tickets, letters):
+    assert baseline_from(evidence_of(recorded(record, tickets, letters), [tickets]), tickets) is None
+
+
+def test_evidence_is_no_baseline_for_more_than_passes_and_misses(record, tmp_path):
+    against = '[[gates]]\nmetric = "valid_rate"\nagainst = "production"\nmax_drop = 0.1\n'
+    eval_set = write_set(tmp_path, toml='scorer = "label"\nlabels = ["bug", "question"]\n' + against)
+    run = recorded(record, eval_set, verdicts=PASSED)
+    assert baseline_from(evidence_of(run, [eval_set]), eval_set) is None
+
+
+@pytest.mark.parametrize("outcomes", ["", "f", "fff", "xy", "F8"])
+def test_outcomes_that_do_not_fit_the_plan_are_no_baseline(record, tickets, outcomes):
+    evidence = evidence_of(recorded(record, tickets, "ppppp"), [tickets])
+    stored = evidence.eval_sets[0].model_copy(update={"outcomes": outcomes})
+    assert baseline_from(evidence.model_copy(update={"eval_sets": (stored,)}), tickets) is None
+
+
+@given(
+    st.lists(st.lists(st.booleans(), min_size=1, max_size=3), max_size=40).filter(
+        lambda rows: len({*map(len, rows)}) < 2
+    )
+)
+def test_outcomes_are_read_as_they_were_written(rows):
+    made = [
+        sample(number, "passed" if passed else "missed", attempt)
+        for number, row in enumerate(rows)
+        for attempt, passed in enumerate(row)
+    ]
+    repeats = len(rows[0]) if rows else 1
+    text = _outcomes(summarize(made, cases(len(rows)), eval_set=SET, repeats=repeats))
+    assert _bits(text, len(made)) == [passed for row in rows for passed in row]

@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from registry_samples import NOON, after, change, entry_of, eventful, evidence_of_run
+
+from pytest_finetune.registry import Registry, RegistryError, Rollout, Status, apply, verify, version_for
+from pytest_finetune.registry.document import read_document, write_document
+
+
+def status_of(registry):
+    return {version: str(entry.status) for version, entry in registry.entries.items()}
+
+
+def test_a_version_goes_from_candidate_over_canary_to_production():
+    registry = after(("add", "v1"), change("canary", "v1", traffic=0.1), ("promote", "v1"))
+    assert status_of(registry) == {"v1": "production"}
+    assert [(event.before, event.after) for event in registry.history] == [
+        (None, "candidate"),
+        ("candidate", "canary"),
+        ("canary", "production"),
+    ]
+
+
+def test_a_promotion_deprecates_who_was_in_production_in_one_event():
+    registry = after(("add", "v1"), ("promote", "v1"), ("add", "v2"), ("promote", "v2"))
+    assert status_of(registry) == {"v1": "deprecated", "v2": "production"}
+    assert registry.seq == 4
+
+
+def test_a_change_leaves_the_registry_it_was_given():
+    before = after(("add", "v1"))
+    after(("promote", "v1"), registry=before)
+    assert status_of(before) == {"v1": "candidate"}
+    assert before.seq == 1
+
+
+def test_an_added_entry_starts_from_nothing_whatever_it_says():
+    registry = after(change("add", "v1", entry=entry_of(status=Status.PRODUCTION, traffic=1.0)))
+    assert (registry.entries["v1"].status, registry.entries["v1"].traffic) == (Status.CANDIDATE, 0)
+
+
+def test_a_canary_needs_a_share_of_users():
+    with pytest.raises(RegistryError, match="v1: a canary cannot have no share of users"):
+        after(("add", "v1"), ("canary", "v1"))
+
+
+def test_evidence_stays_with_the_entry_until_better_comes():
+    first, second = evidence_of_run("run-1"), evidence_of_run("run-2")
+    registry = after(("add", "v1"), change("canary", "v1", traffic=0.1, evidence=first))
+    assert after(("promote", "v1"), registry=registry).entries["v1"].evidence == first
+    assert after(change("promote", "v1", evidence=second), registry=registry).entries["v1"].evidence == second
+
+
+def test_only_a_canary_has_traffic():
+    canary = after(("add", "v1"), change("canary", "v1", traffic=0.1))
+    assert canary.entries["v1"].traffic == 0.1
+    assert after(("canary", "v1"), registry=canary).entries["v1"].traffic == 0.1
+    for action in ("promote", "reject", "retire"):
+        assert after((action, "v1"), registry=canary).entries["v1"].traffic == 0
+
+
+def three_reigns():
+    return after(*[(action, version) for version in ("v1", "v2", "v3") for action in ("add", "promote")])
+
+
+def test_rollbacks_go_back_step_by_step_and_never_forward():
+    once = after(("rollback",), registry=three_reigns())
+    assert status_of(once) == {"v1": "deprecated", "v2": "production", "v3": "deprecated"}
+    twice = after(("rollback",), registry=once)
+    assert status_of(twice) == {"v1": "production", "v2": "deprecated", "v3": "deprecated"}
+    with pytest.raises(RegistryError, match="no earlier production version"):
+        after(("rollback",), registry=twice)
+
+
+def test_a_rollback_can_name_any_version_that_was_in_production():
+    back = after(("rollback", "v1"), registry=three_reigns())
+    assert status_of(back)["v1"] == "production"
+    forward = after(("rollback", "v3"), registry=back)
+    assert status_of(forward)["v3"] == "production"
+    assert status_of(after(("rollback",), registry=forward))["v1"] == "production"
+
+
+def test_a_rollback_passes_over_what_was_rejected_or_retired_since():
+    for action in ("reject", "retire"):
+        registry = after((action, "v2"), ("rollback",), registry=three_reigns())
+        assert status_of(registry)["v1"] == "production"
+
+
+def test_a_rollback_fills_a_production_that_a_forced_retirement_left_empty():
+    registry = after(change("retire", "v3", forced=True, why="switched off"), registry=three_reigns())
+    assert "production" not in status_of(registry).values()
+    assert status_of(after(("rollback",), registry=registry))["v2"] == "production"
+
+
+def test_a_fallback_is_noted_and_moves_nothing():
+    before = after(("add", "v1"), ("promote", "v1"))
+    registry = after(change("fallback", "v1", why="9 of 20 failed"), registry=before)
+    assert registry.entries == before.entries
+    assert registry.history[-1].why == "9 of 20 failed"
+
+
+@pytest.mark.parametrize(
+    ("asked", "problem"),
+    [
+        (change("add", "v1"), "there is such a version already"),
+        (change("add", "a b"), "'a b' cannot name a version"),
+        (change("add", "-v"), "'-v' cannot name a version"),
+        (change("add", ""), "'' cannot name a version"),
+        (change("add", "production"), "'production' is the name of a status"),
+        (change("add", "v9", entry=None), "there is no entry to add"),
+        (change("promot", "v4"), "there is no action 'promot'"),
+        (change("promote", "v44"), "there is no version 'v44'"),
+        (change("promote", "v1"), "stands at production, and promote starts from candidate or canary"),
+        (change("promote", "v2"), "stands at rejected"),
+        (change("promote", "v3"), "stands at deprecated"),
+        (change("promote", "v4", forced=True, why=" "), "a forced change needs a reason"),
+        (change("reject", "v1"), "stands at production"),
+        (change("reject", "v2"), "stands at rejected"),
+        (change("retire", "v1"), "stands at production"),
+        (change("retire", "v2", forced=True, why="-"), "stands at rejected"),
+        (change("canary", "v4", traffic=1.5), "a canary cannot have a share of 1.5"),
+        (change("canary", "v4", traffic=float("nan")), "a canary cannot have a share of nan"),
+        (change("canary", "v5"), "v4 is the canary"),
+        (change("rollback", "v1"), "is in production already"),
+        (change("rollback", "v3"), "was never in production"),
+        (change("rollback", "v2"), "stands at rejected"),
+        (change("rollback", "v44"), "there is no version 'v44'"),
+        (change("rollback"), "there is no earlier production version"),
+        (change("fallback", "v44"), "there is no version 'v44'"),
+        (change("set_rollout"), "there is no rollout to set"),
+        (change("set_rollout", rollout=Rollout(fallback="v44")), "there is no version 'v44'"),
+        (change("set_rollout", rollout=Rollout(fallback="v2")), "v2 is rejected and cannot take over"),
+    ],
+)
+def test_what_the_rules_forbid_is_refused_with_its_reason(asked, problem):
+    registry = after(("add", "v5"), registry=eventful())
+    with pytest.raises(RegistryError) as caught:
+        apply(registry, asked, now=NOON)
+    assert caught.value.problem.startswith(problem)
+
+
+def test_a_misspelt_version_or_action_gets_a_suggestion():
+    for asked, hint in [(change("promote", "v44"), "did you mean 'v4'?"), (change("promot", "v4"), "'promote'?")]:
+        with pytest.raises(RegistryError) as caught:
+            apply(eventful(), asked, now=NOON)
+        assert caught.value.hint.endswith(hint)
+
+
+def test_bytes_from_the_command_line_cannot_spoil_the_history():
+    registry = after(change("add", "v1", who="m\udce9", why="\ud800"))
+    assert (registry.history[0].who, registry.history[0].why) == ("m?", "?")
+
+
+def test_a_spec_names_a_version_or_who_stands_at_a_status():
+    registry = after(("add", "v5"), ("add", "v0"), registry=eventful())
+    found = {spec: version_for(registry, spec)[0] for spec in ("v3", "production", "canary", "candidate")}
+    assert found == {"v3": "v3", "production": "v1", "canary": "v4", "candidate": "v0"}
+    assert version_for(registry, "v3")[1] is registry.entries["v3"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem", "hint"),
+    [
+        ("v11", "there is no version 'v11'", "did you mean 'v1'?"),
+        ("prodution", "there is no version 'prodution'", "did you mean 'production'?"),
+        (
+            "candidate",
+            "no version is candidate",
+            "there is v1 (production), v2 (rejected), v3 (deprecated), v4 (canary)",
+        ),
+    ],
+)
+def test_a_spec_that_names_nothing_says_what_there_is(spec, problem, hint):
+    with pytest.raises(RegistryError) as caught:
+        version_for(eventful(), spec)
+    assert (caught.value.problem, caught.value.where, caught.value.hint) == (problem, f"registry:{spec}", hint)
+
+
+def test_an_empty_registry_says_that_it_is_empty():
+    for spec, hint in [("v1", "the registry is empty: add a version first"), ("canary", "there is no version at all")]:
+        with pytest.raises(RegistryError) as caught:
+            version_for(Registry(), spec)
+        assert caught.value.hint == hint
+
+
+VERSIONS = st.sampled_from(["v1", "v2", "v3", "v4", "v5"])
+WHY = st.sampled_from(["", "because"])
+
+
+class AnyChanges(RuleBasedStateMachine):
+    """
+    Every operation in any order, beside a model of the rules that is written down a second time, as plain sets.
+
+    What the model allows must happen, what it does not allow must be refused and leave all as it was.
+    """
+
+    @initialize()
+    def begin(self):
+        self.registry = Registry()
+        self.at: dict[str, str] = {}
+        self.line: list[str] = []
+        self.reigned: set[str] = set()
+
+    def attempt(self, allowed, asked):
+        """Whether the change was made; it is an error if that is not what the model says."""
+        try:
+            changed = apply(self.registry, asked, now=NOON + timedelta(seconds=self.registry.seq))
+        except RegistryError:
+            assert not allowed, asked
+            return False
+        assert allowed, asked
+        assert changed.seq == self.registry.seq + 1
+        assert changed.history[:-1] == self.registry.history
+        self.registry = changed
+        return True
+
+    def enthrone(self, version):
+        for other, status in self.at.items():
+            if status == "production":
+                self.at[other] = "deprecated"
+        self.at[version] = "production"
+        self.reigned.add(version)
+        self.line = [*self.line[: self.line.index(version)], version] if version in self.line else [*self.line, version]
+
+    def drop(self, version, status):
+        self.at[version] = status
+        self.line = [other for other in self.line if other != version]
+
+    @rule(version=VERSIONS)
+    def add(self, version):
+        if self.attempt(version not in self.at, change("add", version)):
+            self.at[version] = "candidate"
+
+    @rule(version=VERSIONS, traffic=st.sampled_from([None, -0.1, 0.0, 0.3, 1.0, 1.1]))
+    def canary(self, version, traffic):
+        stands = self.at.get(version)
+        share = stands == "canary" if traffic is None else 0 <= traffic <= 1
+        alone = not any(status == "canary" for other, status in self.at.items() if other != version)
+        allowed = stands in {"candidate", "canary"} and share and alone
+        if self.attempt(allowed, change("canary", version, traffic=traffic)):
+            self.at[version] = "canary"
+
+    @rule(version=VERSIONS, forced=st.booleans(), why=WHY, evidence=st.sampled_from([None, evidence_of_run()]))
+    def promote(self, version, forced, why, evidence):
+        allowed = self.at.get(version) in {"candidate", "canary"} and (bool(why) or not forced)
+        if self.attempt(allowed, change("promote", version, forced=forced, why=why, evidence=evidence)):
+            self.enthrone(version)
+
+    @rule(version=VERSIONS)
+    def reject(self, version):
+        allowed = self.at.get(version) in {"candidate", "canary", "deprecated"}
+        if self.attempt(allowed, change("reject", version)):
+            self.drop(version, "rejected")
+
+    @rule(version=VERSIONS, forced=st.booleans())
+    def retire(self, version, forced):
+        allowed = self.at.get(version) in {"candidate", "canary", "deprecated", *(["production"] if forced else [])}
+        if self.attempt(allowed, change("retire", version, forced=forced, why="old")):
+            self.drop(version, "deprecated")
+
+    @rule()
+    def roll_back(self):
+        earlier = [version for version in self.line if self.at[version] != "production"]
+        if self.attempt(bool(earlier), change("rollback")):
+            self.enthrone(earlier[-1])
+
+    @rule(version=VERSIONS)
+    def roll_back_to(self, version):
+        allowed = version in self.reigned and self.at[version] == "deprecated"
+        if self.attempt(allowed, change("rollback", version)):
+            self.enthrone(version)
+
+    @rule(version=VERSIONS | st.just(""), budget=st.floats(0, 1))
+    def set_rollout(self, version, budget):
+        allowed = not version or self.at.get(version, "rejected") != "rejected"
+        self.attempt(allowed, change("set_rollout", rollout=Rollout(fallback=version, error_budget=budget)))
+
+    @rule(version=VERSIONS)
+    def fall_back(self, version):
+        self.attempt(version in self.at, change("fallback", version, who="router"))
+
+    @invariant()
+    def entries_stand_where_the_model_says(self):
+        assert status_of(self.registry) == self.at
+
+    @invariant()
+    def at_most_one_version_is_in_production_and_one_is_the_canary(self):
+        assert list(self.at.values()).count("production") <= 1
+        assert list(self.at.values()).count("canary") <= 1
+
+    @invariant()
+    def the_history_explains_everything(self):
+        assert verify(self.registry) == []
+
+    @invariant()
+    def writing_and_reading_change_nothing(self):
+        again = read_document(write_document(self.registry), "registry.json")
+        assert again == self.registry
+        assert verify(again) == []
+
+
+AnyChanges.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyChanges = AnyChanges.TestCase

@@ -1,0 +1,193 @@
+"""When models end: the announced dates, who goes with them, and what a server says of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from scripted_server import Reply, ScriptedServer
+
+from pytest_finetune.errors import RegistryError
+from pytest_finetune.registry.entry import Entry, Registry, Rollout
+from pytest_finetune.registry.sunset import (
+    ANNOUNCED,
+    SOURCE,
+    announced,
+    ask_shutdown_dates,
+    base_of,
+    going,
+    shutdown_of,
+)
+
+NOW = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
+JANUARY, OCTOBER = date(2027, 1, 14), date(2026, 10, 23)
+
+
+def entry(model_id="ft:gpt-4o-mini-2024-07-18:acme::9Kx2", **facts):
+    return Entry(model_id=model_id, created_at=NOW, **facts)
+
+
+@pytest.mark.parametrize(
+    ("model", "day"),
+    [
+        ("gpt-4o", JANUARY),
+        ("gpt-4o-2024-08-06", JANUARY),
+        ("gpt-4o-2024-11-20", JANUARY),
+        ("gpt-4o-2024-05-13", OCTOBER),
+        ("gpt-4o-mini-2024-07-18", JANUARY),
+        ("gpt-4.1-2025-04-14", JANUARY),
+        ("gpt-4.1-mini", JANUARY),
+        ("gpt-4.1-nano-2025-04-14", OCTOBER),
+        ("gpt-3.5-turbo-0125", OCTOBER),
+        ("gpt-4-1106-preview", OCTOBER),
+        ("ft:gpt-4o-mini-2024-07-18:acme::9Kx2", JANUARY),
+        ("ft:gpt-4.1-nano-2025-04-14:acme:tickets:9Kx2:ckpt-step-80", OCTOBER),
+        ("gpt-5-mini-2025-08-07", date(2026, 12, 11)),
+    ],
+)
+def test_announced_ends_are_found_by_snapshot_family_and_fine_tune(model, day):
+    shutdown = announced(model)
+    assert shutdown is not None
+    assert (shutdown.date, shutdown.source) == (day, SOURCE)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "",
+        "ft:",
+        "gpt-4o-audio-preview-2024-12-17",
+        "gpt-4o-transcribe",
+        "my-gpt-4o",
+        "gpt-4o-mini-tuned",
+        "llama",
+        "gpt-6",
+    ],
+)
+def test_a_model_of_which_nothing_was_announced_has_no_end(model):
+    assert announced(model) is None
+
+
+def test_every_family_of_the_table_finds_itself():
+    assert {model: announced(model).date for model in ANNOUNCED} == dict(ANNOUNCED)
+
+
+def test_a_fine_tune_tells_its_base():
+    assert base_of("ft:gpt-4o-mini-2024-07-18:acme::9Kx2") == "gpt-4o-mini-2024-07-18"
+    assert base_of("local:mine") == "local:mine"
+
+
+def test_what_the_server_says_goes_before_the_entry_and_that_before_the_table():
+    version = entry(shutdown_date=datetime(2027, 3, 1, tzinfo=UTC))
+    told = {version.model_id: date(2027, 5, 1)}
+    found = [shutdown_of(version, told), shutdown_of(version), shutdown_of(entry())]
+    assert [(one.date, one.source) for one in found] == [
+        (date(2027, 5, 1), "the models endpoint"),
+        (date(2027, 3, 1), "the registry"),
+        (JANUARY, SOURCE),
+    ]
+
+
+def test_the_end_of_the_base_model_is_the_end_of_the_version():
+    by_id = shutdown_of(entry(), {"gpt-4o-mini-2024-07-18": date(2027, 2, 1)})
+    by_field = shutdown_of(entry("tickets-v3", base_model="gpt-4.1-mini-2025-04-14"))
+    assert (by_id.date, by_id.model) == (date(2027, 2, 1), "gpt-4o-mini-2024-07-18")
+    assert (by_field.date, by_field.model) == (JANUARY, "gpt-4.1-mini-2025-04-14")
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        entry("local:mine", base_model="gpt-4o"),
+        entry("gpt-4o", base_url="https://acme.openai.azure.com/openai/v1"),
+    ],
+)
+def test_weights_at_hand_and_other_calendars_do_not_follow_the_table(version):
+    assert shutdown_of(version) is None
+
+
+def test_a_gateway_before_the_vendor_follows_the_table():
+    assert shutdown_of(entry(base_url="http://127.0.0.1:4000/v1")).date == JANUARY
+
+
+def registry(**statuses):
+    made = {name: entry(status=status) for name, status in statuses.items()}
+    return Registry(entries=made)
+
+
+def test_what_is_in_use_goes_and_what_is_not_harms_nobody():
+    found = registry(a="candidate", b="canary", c="production", d="deprecated", e="rejected")
+    assert [one.version for one in going(found, within=timedelta(days=90), now=NOW)] == ["a", "b", "c"]
+
+
+def test_what_the_rollout_falls_back_to_is_in_use():
+    found = registry(a="deprecated", b="deprecated").model_copy(update={"rollout": Rollout(fallback="b")})
+    assert [one.version for one in going(found, within=timedelta(days=90), now=NOW)] == ["b"]
+
+
+@pytest.mark.parametrize(("days", "count"), [(54, 0), (55, 1), (0, 0)])
+def test_the_time_ahead_is_counted_in_days(days, count):
+    assert len(going(registry(a="production"), within=timedelta(days=days), now=NOW)) == count
+
+
+def test_what_has_gone_stays_on_the_list_and_the_soonest_is_first():
+    found = Registry(entries={"later": entry(), "gone": entry("gpt-4.1-nano")})
+    listed = going(found, within=timedelta(0), now=NOW) + going(found, within=timedelta(days=99), now=NOW)
+    assert [one.version for one in listed] == ["gone", "gone", "later"]
+    assert listed[0].shutdown.days_left(NOW) == -28
+
+
+def models(*rows):
+    return Reply(
+        body={"object": "list", "data": [{"object": "model", "created": 1, "owned_by": "x"} | r for r in rows]}
+    )
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    """A server whose list of models is the given one."""
+
+    def serve(reply):
+        server = ScriptedServer()
+        monkeypatch.setattr(server, "reply", lambda _: reply)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        return server
+
+    return serve
+
+
+def test_the_models_endpoint_is_asked_for_its_dates(endpoint, monkeypatch):
+    reply = models(
+        {"id": "a", "shutdown_date": "2027-01-14"},
+        {"id": "b", "shutdown_date": None},
+        {"id": "c"},
+        {"id": "d", "shutdown_date": "2027-02-01T00:00:00Z"},
+        {"id": "e", "shutdown_date": "some day"},
+        {"id": "f", "shutdown_date": 1},
+    )
+    with endpoint(reply) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert ask_shutdown_dates() == {"a": JANUARY, "d": date(2027, 2, 1)}
+        assert [(request.method, request.path) for request in server.requests] == [("GET", "/v1/models")]
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        (Reply(status=401, body={"error": {"message": "no such key: sk-secretsecretsecret"}}), "401"),
+        (Reply(body={"models": []}), "no list of models"),
+        (Reply(body={"object": "list", "data": 3}), "no list of models"),
+        (Reply(body="<html>hello</html>"), "no list of models"),
+    ],
+)
+def test_a_models_endpoint_that_tells_nothing_is_an_error_with_a_remedy(endpoint, monkeypatch, reply, problem):
+    with endpoint(reply) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        with pytest.raises(RegistryError, match=rf"(?s)told no models: .*{problem}.*leave --ask out") as raised:
+            ask_shutdown_dates()
+    assert "secretsecret" not in str(raised.value)
+
+
+def test_without_a_key_nothing_is_asked():
+    with pytest.raises(RegistryError, match="OPENAI_API_KEY"):
+        ask_shutdown_dates()

@@ -1,0 +1,44 @@
+"""An eval set on disk and recorded runs of it, for tests of what a registry makes of evidence."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from recorded_runs import TICKETS, Recorder
+
+from pytest_finetune.evalset import EvalSet, load_eval_sets
+from pytest_finetune.evaluation import set_plan
+from pytest_finetune.runs import Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODEL = "ft:gpt-x-2026-01-01:acme::9Kx2"
+GATE = '[[gates]]\nmetric = "accuracy"\nmin = 0.6\n'
+PASSED = (("accuracy>=0.6", "pass"),)
+
+
+def write_set(folder: Path, name: str = TICKETS, *, cases: int = 5, toml: str = GATE) -> EvalSet:
+    """A set whose cases are those of `Recorder`, each expecting `bug`."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    rows = [{"id": f"case-{n:02}", "input": f"text {n}", "expected": "bug"} for n in range(cases)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    path.with_suffix(".toml").write_text(toml, "utf-8")
+    return load_eval_sets([path], root=folder)[0]
+
+
+def rewritten(run: Run, **changes: Any) -> Run:
+    """The run with another manifest, as somebody with an editor would leave it."""
+    manifest = run.manifest.model_copy(update=changes)
+    (run.path / "manifest.json").write_text(manifest.model_dump_json(), "utf-8")
+    return Run.load(run.path)
+
+
+def recorded(record: Recorder, eval_set: EvalSet, letters: Any = "ppppm", **facts: Any) -> Run:
+    """A closed run of the set that passed its gate, answered under the very model id that was asked."""
+    facts = {"spec": MODEL, "verdicts": PASSED, "plans": [set_plan(eval_set)]} | facts
+    changes = {name: facts.pop(name) for name in ("answered_by", "totals", "versions", "target") if name in facts}
+    run = record(letters, **facts)
+    return rewritten(run, **({"answered_by": (run.manifest.target.model,)} | changes))

@@ -1,0 +1,201 @@
+"""
+Many processes at one registry file: they race for it, they crowd it, they are killed while they write it.
+
+    python tests/registry_processes.py race FOLDER --processes 50 --rounds 100
+
+Each command prints its findings as one JSON object; the tests and `benchmarks/registry.py` judge them. It runs in a
+process of its own, so that it may fork.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.registry import Change, Entry, FileBackend, RegistryError, Status, verify
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.synchronize import Barrier
+
+FORK = multiprocessing.get_context("fork")
+BORN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def add(backend: FileBackend, version: str) -> None:
+    """Add a candidate."""
+    backend.update(Change("add", version, "test", entry=Entry(model_id=f"ft:{version}", created_at=BORN)))
+
+
+def race(path: Path, processes: int, rounds: int) -> dict[str, Any]:
+    """Every round all processes promote a candidate of their own, having read the same registry."""
+    backend, barrier = FileBackend(path, lock_timeout=120), FORK.Barrier(processes)
+    versions = [f"p{number}-r0" for number in range(processes)]
+    for version in versions:
+        add(backend, version)
+    lines, workers = _start_racers(path, processes, barrier)
+    winners: list[int] = []
+    answers: Counter[str] = Counter()
+    disagreements = 0
+    began = time.perf_counter()
+    for number in range(1, rounds + 1):
+        seq = backend.read().seq
+        for line, version in zip(lines, versions, strict=True):
+            line.send((seq, version))
+        told = [line.recv() for line in lines]
+        answers.update(told)
+        won = [index for index, answer in enumerate(told) if answer == "won"]
+        winners.append(len(won))
+        reigning = [v for v, entry in backend.read().entries.items() if entry.status is Status.PRODUCTION]
+        disagreements += reigning != [versions[index] for index in won]
+        for index in won:
+            versions[index] = f"p{index}-r{number}"
+            add(backend, versions[index])
+    seconds = time.perf_counter() - began
+    for line, worker in zip(lines, workers, strict=True):
+        line.send(None)
+        worker.join()
+    registry = backend.read()
+    return {
+        "rounds": rounds,
+        "rounds_with_one_winner": winners.count(1),
+        "rounds_whose_production_is_not_the_winner": disagreements,
+        "answers": dict(answers),
+        "events": registry.seq,
+        "events_due": processes + 2 * rounds,
+        "problems": verify(registry),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _start_racers(path: Path, processes: int, barrier: Barrier) -> tuple[list[Connection], list[Any]]:
+    pairs = [FORK.Pipe() for _ in range(processes)]
+    workers = [FORK.Process(target=_racer, args=(path, theirs, barrier)) for _, theirs in pairs]
+    for worker in workers:
+        worker.start()
+    return [ours for ours, _ in pairs], workers
+
+
+def _racer(path: Path, line: Connection, barrier: Barrier) -> None:
+    backend = FileBackend(path, lock_timeout=120)
+    while (task := line.recv()) is not None:
+        seq, version = task
+        barrier.wait(timeout=60)
+        try:
+            backend.update(Change("promote", version, "racer"), expected_seq=seq)
+        except RegistryError as error:
+            line.send("lost" if error.problem.startswith("changed meanwhile") else str(error))
+        else:
+            line.send("won")
+
+
+def crowd(path: Path, processes: int, rounds: int) -> dict[str, Any]:
+    """All processes add versions at once, without a sequence to check: no addition may be lost."""
+
+    def join_in(number: int) -> None:
+        for turn in range(rounds):
+            add(FileBackend(path, lock_timeout=120), f"p{number}-r{turn}")
+
+    workers = [FORK.Process(target=join_in, args=(number,)) for number in range(processes)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    registry = FileBackend(path).read()
+    return {
+        "failed": sum(worker.exitcode != 0 for worker in workers),
+        "entries": len(registry.entries),
+        "entries_due": processes * rounds,
+        "problems": verify(registry),
+    }
+
+
+def kill(path: Path, kills: int, longest: float, seed: int) -> dict[str, Any]:
+    """A writer is killed at random moments; what it had been told was written must be there, and at most one more."""
+    rng = random.Random(seed)
+    findings: Counter[str] = Counter(dict.fromkeys(("old", "new", "torn", "lost", "unwritten", "stuck"), 0))
+    backend = FileBackend(path, lock_timeout=5)
+    for _ in range(kills):
+        if not path.exists() or backend.read().seq > 50:
+            path.unlink(missing_ok=True)
+            add(backend, "v1")
+        before = backend.read().seq
+        told = max(_killed_after(path, rng.uniform(0, longest)), before)
+        findings["unwritten"] += path.with_name(f"{path.name}.tmp").exists()
+        findings[_state_of(backend, told)] += 1
+        try:
+            backend.update(Change("canary", "v1", "next", traffic=0.5))
+        except RegistryError:
+            findings["stuck"] += 1
+    return dict(findings)
+
+
+def _killed_after(path: Path, seconds: float) -> int:
+    """Kill a writer that long after its first breath; the last sequence number that it was told, or 0."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _write_on(path, writing)
+    os.close(writing)
+    os.read(reading, 8)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as file:
+        told = file.read()
+    return int.from_bytes(told[-8:], "big") if told else 0
+
+
+def _write_on(path: Path, writing: int) -> None:
+    backend = FileBackend(path)
+    os.write(writing, bytes(8))
+    while True:
+        registry = backend.update(Change("canary", "v1", "writer", traffic=0.25))
+        # A pipe takes so few bytes whole or not at all.
+        os.write(writing, registry.seq.to_bytes(8, "big"))
+
+
+def _state_of(backend: FileBackend, told: int) -> str:
+    try:
+        registry = backend.read()
+    except RegistryError:
+        return "torn"
+    if verify(registry) or registry.seq > told + 1:
+        return "torn"
+    if registry.seq < told:
+        return "lost"
+    return "old" if registry.seq == told else "new"
+
+
+def main() -> None:
+    """Run one command and print what it found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("race", "crowd", "kill"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--longest", type=float, default=0.02, help="seconds that a writer lives at most")
+    parser.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    path = asked.folder / "registry.json"
+    if asked.command == "kill":
+        found = kill(path, asked.kills, asked.longest, asked.seed)
+    else:
+        found = {"race": race, "crowd": crowd}[asked.command](path, asked.processes, asked.rounds)
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

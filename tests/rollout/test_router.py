@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from pytest_finetune import ModelRouter
+from pytest_finetune.errors import RegistryError
+from pytest_finetune.registry import Change, FileBackend, verify
+
+USERS = [f"user-{number}" for number in range(2000)]
+
+
+def deal(router):
+    return {user: router.model_for(user) for user in USERS}
+
+
+def look_again(router, clock):
+    """The first request after the time to look starts the reading; the next one sees what it brought."""
+    clock.now += 1.0
+    router.model_for("anybody")
+    assert router.flush()
+
+
+def break_canary(router, calls=60):
+    """One canary call in four, and all of them fail."""
+    for number in range(calls):
+        router.report("ft:v2", ok=True, latency=0.2)
+        if number % 4 == 0:
+            router.report("ft:v3", ok=False, latency=0.2)
+
+
+def break_production(router, calls=60):
+    for _ in range(calls):
+        router.report("ft:v2", ok=False)
+
+
+def messages(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "pytest_finetune.rollout"]
+
+
+def test_a_canary_serves_its_share_and_production_the_rest(router):
+    models = list(deal(router).values())
+    assert set(models) == {"ft:v2", "ft:v3"}
+    assert models.count("ft:v3") / len(models) == pytest.approx(0.1, abs=0.03)
+
+
+def test_two_routers_deal_alike(router, make_router):
+    assert deal(router) == deal(make_router())
+
+
+def test_growing_the_canary_moves_nobody_back(router, registry, clock):
+    before = deal(router)
+    registry.step("canary", "v3", traffic=0.2)
+    look_again(router, clock)
+    after = deal(router)
+    assert list(after.values()).count("ft:v3") > 1.5 * list(before.values()).count("ft:v3")
+    assert all(after[user] == "ft:v3" for user, model in before.items() if model == "ft:v3")
+
+
+def test_without_a_canary_production_serves_everybody(registry, make_router):
+    registry.step("reject", "v3")
+    assert set(deal(make_router()).values()) == {"ft:v2"}
+
+
+def test_a_route_names_version_and_server(empty_registry, clock):
+    empty_registry.add("v1", base_url="http://127.0.0.1:9/v1")
+    empty_registry.step("promote", "v1")
+    route = ModelRouter.from_registry(empty_registry.path).route_for("anybody")
+    assert (route.version, route.model, route.base_url) == ("v1", "ft:v1", "http://127.0.0.1:9/v1")
+
+
+def test_without_production_there_is_no_router(empty_registry):
+    empty_registry.add("v1")
+    with pytest.raises(RegistryError, match="no version is in production"):
+        ModelRouter.from_registry(empty_registry.path)
+
+
+@pytest.mark.parametrize("options", [{"false_alarm_rate": 0}, {"false_alarm_rate": 1.0}, {"poll": -1}])
+def test_an_option_out_of_range_is_refused(make_router, options):
+    with pytest.raises(ValueError, match=r"false-alarm rate|every"):
+        make_router(**options)
+
+
+def test_a_promotion_is_picked_up_without_a_restart(router, registry, clock):
+    registry.step("promote", "v3")
+    assert "ft:v2" in deal(router).values()
+    look_again(router, clock)
+    assert set(deal(router).values()) == {"ft:v3"}
+
+
+def test_the_file_is_looked_at_no_more_often_than_asked(router, registry, clock, monkeypatch):
+    looks = []
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: looks.append(path) or stat(path, **how))
+    for _ in range(100):
+        clock.now += 0.1
+        router.model_for("anybody")
+    assert 8 <= looks.count(registry.path) <= 10
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"format": 1, "sequence": 3}', b'{"format": 99}', b"[]"])
+def test_a_broken_registry_leaves_the_last_good_one_in_use_and_is_told_once(router, registry, clock, caplog, content):
+    before, good = deal(router), registry.path.read_bytes()
+    registry.path.write_bytes(content)
+    for _ in range(3):
+        look_again(router, clock)
+    assert deal(router) == before
+    assert len(messages(caplog)) == 1
+    assert "the last good registry stays in use" in messages(caplog)[0]
+    registry.path.write_bytes(good)
+    registry.step("promote", "v3")
+    look_again(router, clock)
+    assert set(deal(router).values()) == {"ft:v3"}
+
+
+def test_a_registry_that_is_gone_for_a_while_leaves_the_last_good_one_in_use(router, registry, clock, caplog):
+    before, good = deal(router), registry.path.read_bytes()
+    registry.path.unlink()
+    look_again(router, clock)
+    assert deal(router) == before
+    assert "no version is in production" in messages(caplog)[0]
+    registry.path.write_bytes(good)
+    look_again(router, clock)
+    assert deal(router) == before
+
+
+def test_a_bad_canary_gives_all_its_users_to_production(router, caplog):
+    break_canary(router)
+    assert set(deal(router).values()) == {"ft:v2"}
+    (told,) = messages(caplog)
+    assert told.startswith("v3 falls back to v2: ")
+    assert "significantly worse, at a false-alarm rate of 0.01" in told
+    assert caplog.records[0].levelno == logging.ERROR
+
+
+def test_a_canary_that_fails_no_more_than_production_stays(router):
+    """Both fail half the time, as in an outage: nothing to blame on the canary, nor is there on production's budget."""
+    for number in range(400):
+        router.report("ft:v3" if number % 10 == 0 else "ft:v2", ok=number % 20 > 9)
+    assert not next(standing for standing in router.status() if standing.role == "canary").fallen
+
+
+def test_one_failure_of_one_call_moves_nobody(router):
+    before = deal(router)
+    router.report("ft:v3", ok=False)
+    router.report("ft:v2", ok=False)
+    assert deal(router) == before
+
+
+def test_production_over_its_budget_falls_back_to_the_named_version(router, caplog):
+    break_production(router)
+    assert set(deal(router).values()) == {"ft:v1", "ft:v3"}
+    (told,) = messages(caplog)
+    assert told.startswith("v2 falls back to v1: ")
+    assert "over the error budget of 0.1" in told
+
+
+def test_after_the_fall_of_both_the_fallback_serves_everybody(router):
+    break_canary(router)
+    break_production(router)
+    assert set(deal(router).values()) == {"ft:v1"}
+
+
+def test_after_the_fall_of_production_the_canary_is_held_to_the_fallback(router):
+    break_production(router)
+    for number in range(60):
+        router.report("ft:v1" if number % 4 else "ft:v3", ok=bool(number % 4))
+    assert set(deal(router).values()) == {"ft:v1"}
+
+
+def test_without_a_fallback_production_stays_and_says_so_once(registry, make_router, caplog):
+    registry.rollout(fallback="")
+    router = make_router()
+    break_production(router)
+    assert "ft:v2" in deal(router).values()
+    (told,) = messages(caplog)
+    assert told.startswith("v2 stays, for the registry names no fallback: ")
+
+
+def test_an_old_burst_of_errors_does_not_count_any_more(router, clock):
+    for _ in range(2):
+        router.report("ft:v2", ok=False)
+    clock.now += 61
+    for _ in range(40):
+        router.report("ft:v2", ok=True)
+    assert "ft:v2" in deal(router).values()
+    production = router.status()[0]
+    assert (production.calls, production.failed) == (40, 0)
+
+
+def test_a_burst_within_the_budget_of_the_window_moves_nobody(router):
+    """Ten failures in a row are proof of trouble, but a tenth of the window may fail; the next one is too many."""
+    for number in range(109):
+        router.report("ft:v2", ok=number < 99)
+    assert router.status()[0].evidence > 100
+    assert "ft:v2" in deal(router).values()
+    router.report("ft:v2", ok=False)
+    assert "ft:v2" in deal(router).values()
+    router.report("ft:v2", ok=False)
+    assert "ft:v2" not in deal(router).values()
+
+
+def test_a_slow_call_is_a_failed_one_where_there_is_a_limit(make_router):
+    router = make_router(max_latency=2.0)
+    router.report("ft:v2", ok=True, latency=2.0)
+    router.report("ft:v2", ok=True, latency=2.1)
+    assert (router.status()[0].calls, router.status()[0].failed) == (2, 1)
+
+
+def test_a_model_that_the_registry_does_not_route_to_is_mentioned_once(router, caplog):
+    for _ in range(3):
+        router.report("ft:v9", ok=False)
+    assert len(messages(caplog)) == 1
+    assert "ft:v9" in messages(caplog)[0]
+
+
+def test_a_fallback_holds_while_others_write_to_the_registry(router, registry, clock):
+    break_canary(router)
+    registry.add("v4")
+    look_again(router, clock)
+    assert set(deal(router).values()) == {"ft:v2"}
+
+
+def test_a_new_decision_about_the_canary_ends_its_fallback(router, registry, clock):
+    break_canary(router)
+    registry.step("canary", "v3", traffic=0.1)
+    look_again(router, clock)
+    assert "ft:v3" in deal(router).values()
+    router.report("ft:v3", ok=False)
+    router.report("ft:v2", ok=True)
+    assert "ft:v3" in deal(router).values()
+
+
+def test_setting_the_rollout_ends_the_fallback_of_production(router, registry, clock):
+    break_production(router)
+    registry.rollout(fallback="v1", error_budget=0.3, window=60.0)
+    look_again(router, clock)
+    assert "ft:v2" in deal(router).values()
+
+
+def test_reset_begins_anew(router):
+    before = deal(router)
+    break_canary(router)
+    break_production(router)
+    router.reset()
+    assert deal(router) == before
+    assert [standing.calls for standing in router.status()] == [0, 0, 0]
+
+
+def test_status_tells_how_each_version_fares(router):
+    router.report("ft:v2", ok=True, latency=0.2)
+    router.report("ft:v2", ok=False, latency=0.4)
+    production, canary, fallback = router.status()
+    assert (production.version, production.role, production.calls, production.failed) == ("v2", "production", 2, 1)
+    assert production.latency == pytest.approx(0.3)
+    assert (canary.version, canary.role, canary.latency) == ("v3", "canary", None)
+    assert (fallback.version, fallback.role, fallback.evidence) == ("v1", "fallback", None)
+
+
+def test_a_fallback_is_recorded_once_and_holds_in_every_router_that_reads_it(make_router, registry, clock):
+    first, second = make_router(write_events=True, who="web-1"), make_router(write_events=True)
+    break_canary(first)
+    assert first.flush()
+    look_again(second, clock)
+    assert set(deal(second).values()) == {"ft:v2"}
+    assert set(deal(make_router()).values()) == {"ft:v2"}
+    recorded = registry.read()
+    falls = [event for event in recorded.history if event.action == "fallback"]
+    assert [(event.version, event.who) for event in falls] == [("v3", "web-1")]
+    assert falls[0].why.startswith("falls back to v2: ")
+    assert verify(recorded) == []
+
+
+def test_recording_a_fallback_does_not_end_it(make_router, clock):
+    router = make_router(write_events=True)
+    break_production(router)
+    assert router.flush()
+    look_again(router, clock)
+    assert "ft:v2" not in deal(router).values()
+
+
+def test_reset_forgets_a_recorded_fallback_too(make_router, clock):
+    router = make_router(write_events=True)
+    break_canary(router)
+    router.reset()
+    look_again(router, clock)
+    assert "ft:v3" in deal(router).values()
+
+
+def test_nothing_is_written_unless_asked(router, registry):
+    before = registry.path.read_bytes()
+    break_canary(router)
+    assert router.flush()
+    assert registry.path.read_bytes() == before
+
+
+class Refusing(FileBackend):
+    """A registry that cannot be written, as on a read-only disk."""
+
+    def update(self, change: Change, **_):
+        raise RegistryError("cannot be written: Read-only file system", self.location)
+
+
+def test_a_fallback_that_cannot_be_recorded_is_logged_and_holds(registry, clock, caplog):
+    router = ModelRouter(Refusing(registry.path), write_events=True, clock=clock)
+    break_canary(router)
+    assert router.flush()
+    assert set(deal(router).values()) == {"ft:v2"}
+    assert "could not be recorded" in messages(caplog)[1]
+
+
+class Hanging(Refusing):
+    """A registry whose lock somebody else holds until `released`."""
+
+    released: threading.Event
+
+    def update(self, change: Change, **_):
+        self.released.wait(10)
+        raise RegistryError("the lock was held too long", self.location)
+
+
+def test_a_record_that_hangs_holds_up_no_request(registry, clock):
+    backend = Hanging(registry.path)
+    backend.released = threading.Event()
+    router = ModelRouter(backend, write_events=True, clock=clock)
+    break_canary(router)
+    assert set(deal(router).values()) == {"ft:v2"}
+    assert not router.flush(0.0)
+    backend.released.set()
+    assert router.flush()
+
+
+def test_a_fallback_that_cannot_serve_is_told_and_not_used(registry, make_router, caplog):
+    registry.step("reject", "v1")
+    router = make_router()
+    assert messages(caplog) == [f"{registry.path}: the fallback 'v1' is rejected"]
+    break_production(router)
+    assert "ft:v2" in deal(router).values()
+
+
+def test_threads_see_whole_tables_and_lose_no_report(make_router, registry, clock):
+    """Eight threads route and report while the registry flips between two canary shares."""
+    router, done, wrong = make_router(poll=0.0), threading.Event(), []
+    inside = [user for user, model in deal(router).items() if model == "ft:v3"]
+
+    def serve():
+        for number in range(2000):
+            user = inside[number % len(inside)]
+            if router.model_for(user) != "ft:v3":
+                wrong.append(user)
+            router.report("ft:v2", ok=True)
+
+    def flip():
+        while not done.is_set():
+            for share in (0.3, 0.1):
+                registry.step("canary", "v3", traffic=share)
+
+    flipping = threading.Thread(target=flip)
+    serving = [threading.Thread(target=serve) for _ in range(8)]
+    for thread in (flipping, *serving):
+        thread.start()
+    for thread in serving:
+        thread.join()
+    done.set()
+    flipping.join()
+    assert router.flush()
+    assert wrong == []
+    assert router.status()[0].calls == 16_000
+
+
+def test_tasks_of_one_loop_share_a_router(router):
+    async def serve(user):
+        model = router.model_for(user)
+        await asyncio.sleep(0)
+        router.report(model, ok=True)
+        return model
+
+    async def main():
+        return await asyncio.gather(*(serve(user) for user in USERS))
+
+    models = asyncio.run(main())
+    assert models == list(deal(router).values())
+    assert sum(standing.calls for standing in router.status()) == len(USERS)

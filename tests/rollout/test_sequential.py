@@ -1,0 +1,151 @@
+"""The stated false-alarm rates: by exact sums where they can be had, by simulation where not."""
+
+from __future__ import annotations
+
+from itertools import product
+from random import Random
+
+import pytest
+
+from pytest_finetune.rollout.sequential import LIFTS, Evidence, OverBudget, WorseThanProduction
+
+
+def weight(outcomes, rate):
+    """The chance of these outcomes, True for a failure."""
+    failed = sum(outcomes)
+    return rate**failed * (1 - rate) ** (len(outcomes) - failed)
+
+
+def evidence_of_block(production, canary, supposed):
+    """The likelihood ratios of one block, by the lifts."""
+    test = WorseThanProduction(0.01)
+    test._supposed = supposed
+    test._calls, test._failed = [len(production), len(canary)], [sum(production), sum(canary)]
+    return [test._factor(lift) for lift in LIFTS]
+
+
+@pytest.mark.parametrize(("production_calls", "canary_calls"), [(1, 1), (4, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize("supposed", [0.001, 0.05, 0.5, 0.95])
+def test_no_block_is_expected_to_add_evidence_while_the_canary_is_no_worse(production_calls, canary_calls, supposed):
+    """Summed over every outcome, for every pair of true rates on a grid: what Ville's inequality needs."""
+    outcomes = [
+        (production, canary, evidence_of_block(production, canary, supposed))
+        for production in product((False, True), repeat=production_calls)
+        for canary in product((False, True), repeat=canary_calls)
+    ]
+    grid = [0.0, 0.001, 0.05, 0.2, 0.5, 0.9, 1.0]
+    for production_rate, canary_rate in product(grid, grid):
+        if canary_rate <= production_rate:
+            for lift in range(len(LIFTS)):
+                expected = sum(
+                    weight(production, production_rate) * weight(canary, canary_rate) * factors[lift]
+                    for production, canary, factors in outcomes
+                )
+                assert expected <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(("budget", "rate"), [(0.1, 0.1), (0.1, 0.02), (0.5, 0.5), (0.02, 0.0)])
+def test_no_call_is_expected_to_add_evidence_while_production_keeps_its_budget(budget, rate):
+    """Over all 2^10 lives of ten calls, with the mixture over beginnings in it."""
+    expected = 0.0
+    for life in product((False, True), repeat=10):
+        test = OverBudget(budget, 0.01)
+        for failed in life:
+            test.add(ok=not failed)
+        expected += weight(life, rate) * test.evidence
+    assert expected <= 1 + 1e-12
+    if rate == budget:
+        assert expected == pytest.approx(1)
+
+
+def test_evidence_of_nothing_stays_at_1_for_ever():
+    evidence = Evidence()
+    for _ in range(1000):
+        evidence.multiply([1.0] * len(LIFTS))
+        assert evidence.value == pytest.approx(1)
+
+
+def life(rng, *, production, canary, calls, traffic=0.1, false_alarm_rate=0.1):
+    """The canary's calls until the alarm; None when there is none. The rates are functions of the call's number."""
+    test, seen, failures, asked = WorseThanProduction(false_alarm_rate), 0, 0, 0
+    for number in range(calls):
+        is_canary = rng.random() < traffic
+        failed = rng.random() < (canary if is_canary else production)(number)
+        test.add(canary=is_canary, ok=not failed, production_rate=(failures + 1) / (seen + 20))
+        asked += is_canary
+        if not is_canary:
+            seen, failures = seen + 1, failures + failed
+        if test.alarmed:
+            return asked
+    return None
+
+
+def steady(rate):
+    return lambda number: rate
+
+
+def outages(number):
+    """Everything fails for 50 calls of each 500."""
+    return 0.95 if number % 500 >= 450 else 0.02
+
+
+@pytest.mark.parametrize("rate", [steady(0.02), steady(0.3), outages], ids=["2 %", "30 %", "outages of both"])
+def test_a_canary_like_production_is_rarely_called_worse(rate):
+    """10 % are promised for ever; 200 lives would exceed 15 % once in a hundred such promises only just kept."""
+    rng = Random(1)
+    alarms = sum(life(rng, production=rate, canary=rate, calls=1500) is not None for _ in range(200))
+    assert alarms <= 30
+
+
+def test_a_broken_canary_is_found_out_within_a_few_of_its_calls():
+    rng = Random(2)
+    asked = [life(rng, production=steady(0.02), canary=steady(1), calls=1000, false_alarm_rate=0.01) for _ in range(50)]
+    assert max(asked) <= 8
+
+
+def test_a_canary_that_fails_ten_times_as_often_is_found_out():
+    rng = Random(3)
+    asked = [life(rng, production=steady(0.02), canary=steady(0.2), calls=5000) for _ in range(20)]
+    assert None not in asked
+    assert sorted(asked)[10] < 60
+
+
+def test_a_canary_that_turns_bad_after_a_long_good_life_is_found_out():
+    asked = life(Random(4), production=steady(0.02), canary=lambda n: 0.02 if n < 10_000 else 0.7, calls=20_000)
+    assert asked is not None
+    assert asked < 1100 + 60
+
+
+def test_without_calls_of_production_there_is_no_verdict():
+    test = WorseThanProduction(0.01)
+    for _ in range(1000):
+        test.add(canary=True, ok=False, production_rate=0.05)
+    assert test.evidence == 1
+
+
+def test_one_failure_of_one_call_is_not_enough():
+    test = OverBudget(0.1, 0.01)
+    test.add(ok=False)
+    assert not test.alarmed
+
+
+@pytest.mark.parametrize("budget", [0.0, 0.1, 0.5])
+def test_failing_always_exceeds_any_budget_soon(budget):
+    test = OverBudget(budget, 0.01)
+    for _ in range(12):
+        test.add(ok=False)
+    assert test.alarmed
+
+
+def test_a_budget_of_everything_is_never_exceeded():
+    test = OverBudget(1.0, 0.01)
+    for _ in range(1000):
+        test.add(ok=False)
+    assert not test.alarmed
+
+
+def test_evidence_does_not_overflow():
+    test = OverBudget(0.001, 0.01)
+    for _ in range(10_000):
+        test.add(ok=False)
+    assert test.evidence < float("inf")
