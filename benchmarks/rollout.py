@@ -44,6 +44,7 @@ class Clock:
     now = 0.0
 
     def __call__(self) -> float:
+        """The simulated present."""
         return self.now
 
 
@@ -105,7 +106,7 @@ def spread() -> None:
 
 @dataclass(frozen=True)
 class World:
-    """Calls that all versions fail alike; `clustered` gives every hundredth of 1,000 users a prompt that always fails."""
+    """Calls that both versions fail alike; where `clustered`, one user in a hundred has a prompt that always fails."""
 
     name: str
     rate: Rate
@@ -131,7 +132,7 @@ WORLDS = (
 
 
 def false_alarms(lives: int, seed: int, calls: int = 5000) -> list[str]:
-    """Print how often a canary like production, and a production within its budget, are called bad; name what is over."""
+    """Print how often a version that is well is called bad; the names of what is over the promise."""
     rng, rows, broken = Random(seed), [], []
     for world in WORLDS:
         alarms = sum(canary_life(rng, world, calls) for _ in range(lives))

@@ -1,4 +1,4 @@
-"""`pytest-finetune registry`: whole outputs against golden files, what evidence lets through, exit codes, completion."""
+"""`pytest-finetune registry`: outputs against golden files, what evidence lets through, exit codes, completion."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_force_needs_a_reason_and_stays_in_the_history(registry, record, tickets
     assert output.endswith("v1: candidate -> production, forced\n")
     event = told(registry, "history")[0]
     assert event["forced"]
-    assert event["why"].startswith(f"the old one burns. run {run.id}. against: the run is open")
+    assert event["why"].startswith(f"the old one burns; run {run.id}; against: the run is open")
     assert told(registry, "show", "v1")["evidence"] is None
 
 
@@ -261,8 +261,9 @@ def test_what_goes_is_listed_and_fails_the_job(registry, two_versions):
 
 def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
     monkeypatch.setattr("pytest_finetune.cli.registry.looking.ask_shutdown_dates", lambda: {MODEL: START.date()})
-    listed = told(registry, "sunset", "--ask", code=1)
-    assert [(one["version"], one["source"]) for one in listed][0] == ("v1", "the models endpoint")
+    first, second = told(registry, "sunset", "--ask", code=1)
+    assert (first["version"], first["source"]) == ("v1", "the models endpoint")
+    assert (second["version"], second["source"][:6]) == ("v2", "https:")
 
 
 def test_another_registry_is_named_by_its_path(registry, two_versions, tmp_path):

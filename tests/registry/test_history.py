@@ -105,6 +105,17 @@ def test_a_repeated_event_is_found(index):
     assert is_found(values)
 
 
+@pytest.mark.parametrize("index", range(13))
+def test_a_changed_event_with_a_fresh_hash_is_found_by_its_successor(index):
+    registry = eventful()
+    changed = registry.history[index].model_copy(update={"who": "somebody else"})
+    changed = changed.model_copy(update={"hash": event_sha256(changed)})
+    history = (*registry.history[:index], changed, *registry.history[index + 1 :])
+    assert verify(registry.model_copy(update={"history": history})) == [
+        f"history[{index + 1}]: does not follow the event before it: one was changed, taken out or moved"
+    ]
+
+
 @pytest.mark.parametrize("version", ["v1", "v2", "v3", "v4"])
 def test_a_removed_entry_is_found(version):
     values = document()

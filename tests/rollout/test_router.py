@@ -128,6 +128,60 @@ def test_a_registry_that_is_gone_for_a_while_leaves_the_last_good_one_in_use(rou
     assert deal(router) == before
 
 
+class Flaky(FileBackend):
+    """A registry that cannot be read once in a while, though nothing about the file changes."""
+
+    failing = False
+
+    def read(self):
+        if self.failing:
+            raise RegistryError("cannot be read: Input/output error", self.location)
+        return super().read()
+
+
+def test_a_registry_that_could_not_be_read_is_tried_again(registry, clock):
+    backend = Flaky(registry.path)
+    router = ModelRouter(backend, clock=clock, poll=1.0)
+    registry.step("promote", "v3")
+    backend.failing = True
+    look_again(router, clock)
+    assert "ft:v2" in deal(router).values()
+    backend.failing = False
+    look_again(router, clock)
+    assert set(deal(router).values()) == {"ft:v3"}
+
+
+class Remote:
+    """A backend that is no file and breaks in its own way."""
+
+    location = "remote:registry"
+
+    def __init__(self, backend):
+        self.backend, self.reads, self.failing = backend, 0, False
+
+    def read(self):
+        self.reads += 1
+        if self.failing:
+            raise ConnectionResetError("reset by peer")
+        return self.backend.read()
+
+
+def test_a_registry_that_is_no_file_is_read_at_every_look(registry, clock, caplog):
+    remote = Remote(registry)
+    router = ModelRouter(remote, clock=clock, poll=1.0)
+    deal(router)
+    assert remote.reads == 1
+    remote.failing = True
+    look_again(router, clock)
+    assert messages(caplog) == [
+        "remote:registry: the last good registry stays in use: ConnectionResetError: reset by peer"
+    ]
+    remote.failing = False
+    registry.step("promote", "v3")
+    look_again(router, clock)
+    assert set(deal(router).values()) == {"ft:v3"}
+
+
 def test_a_bad_canary_gives_all_its_users_to_production(router, caplog):
     break_canary(router)
     assert set(deal(router).values()) == {"ft:v2"}

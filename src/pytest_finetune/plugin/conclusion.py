@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from pytest_finetune.plugin.gates import report_gates
+from pytest_finetune.plugin.promotion import all_passed, promote
 from pytest_finetune.reports import terminal
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def conclude(session: FinetuneSession) -> None:
     session.stop_asking()
     session.judge()
     report_gates(session.config, session)
+    if session.config.option.finetune_promote and all_passed(session):
+        promote(session)
     _forget_gates(session)
 
 
@@ -77,9 +80,13 @@ def _remember_as_failed(session: FinetuneSession, report: pytest.TestReport) -> 
         last_failed.pytest_runtest_logreport(failed)
 
 
+def _is_no_item(name: str) -> bool:
+    return "::gate[" in name or "::promote[" in name
+
+
 def _forget_gates(session: FinetuneSession) -> None:
     """A gate is no item that could be run again: `--lf` would look for it in vain."""
     last_failed = session.config.pluginmanager.get_plugin("lfplugin")
     if last_failed is not None:
-        for failed in [name for name in last_failed.lastfailed if "::gate[" in str(name)]:
+        for failed in [name for name in last_failed.lastfailed if _is_no_item(str(name))]:
             del last_failed.lastfailed[failed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,23 +22,26 @@ def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
                 _report(config, result, verdict, f"[{result.model}]" if session.columns else "")
 
 
-def _report(config: pytest.Config, result: SetResult, verdict: Verdict, suffix: str) -> None:
-    name = f"gate[{verdict.gate}]{suffix}"
-    nodeid = f"{result.eval_set.name}::{name}"
-    path = os.path.relpath(result.eval_set.path, config.rootpath)
-    location = (path, None, name)
+def report_test(config: pytest.Config, file: str, name: str, *, failure: str, said: dict[str, str]) -> None:
+    """A test that no item stands behind: its three reports, `failure` being its text, empty where it passed."""
+    nodeid, location = f"{file}::{name}", (file, None, name)
     config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    passed = verdict.status is Status.PASS
     for when in ("setup", "call", "teardown"):
-        failed = when == "call" and not passed
+        failed = when == "call" and bool(failure)
         report = pytest.TestReport(
             nodeid=nodeid,
             location=location,
             keywords={name: 1, "gate": 1},
             outcome="failed" if failed else "passed",
-            longrepr=f"{result.eval_set.name}: {verdict.message}" if failed else None,
+            longrepr=failure if failed else None,
             when=when,
         )
-        report.finetune_gate = verdict.status.value  # type: ignore[attr-defined]
+        vars(report).update(said)
         config.hook.pytest_runtest_logreport(report=report)
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+
+def _report(config: pytest.Config, result: SetResult, verdict: Verdict, suffix: str) -> None:
+    failure = "" if verdict.status is Status.PASS else f"{result.eval_set.name}: {verdict.message}"
+    said = {"finetune_gate": verdict.status.value}
+    report_test(config, result.eval_set.name, f"gate[{verdict.gate}]{suffix}", failure=failure, said=said)

@@ -30,7 +30,8 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="SPEC",
-        help="evaluate this model: a model id (ft:…), local:NAME, local:PATH.gguf or replay:RUN; repeat to compare",
+        help="evaluate this model: a model id (ft:…), registry:VERSION, local:NAME, local:PATH.gguf or replay:RUN; "
+        "repeat to compare",
     )
     add(
         "--model-base-url",
@@ -71,6 +72,19 @@ def add_options(parser: pytest.Parser) -> None:
         "--finetune-baseline",
         metavar="SPEC",
         help="compare with replay:RUN, or with a model that is asked in this session too",
+    )
+    add(
+        "--promote",
+        "--finetune-promote",
+        action="store_true",
+        help="promote the model's version in the registry when every gate has passed",
+    )
+    add(
+        None,
+        "--finetune-registry",
+        default="registry.json",
+        metavar="PATH",
+        help="the registry: a file, or mlflow:URI (default: %(default)s)",
     )
     add(
         "--stop-when-decided",

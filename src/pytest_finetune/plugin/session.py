@@ -17,6 +17,13 @@ from pytest_finetune.errors import PriceError, RunError
 from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info
+from pytest_finetune.plugin.promotion import (
+    PRODUCTION,
+    refuse_unclear_promotion,
+    registry_of,
+    stored_baselines,
+    wants_production,
+)
 from pytest_finetune.runs import Run, RunStore, TargetInfo, sample_from_dict
 from pytest_finetune.targets.spec import make_target
 
@@ -60,11 +67,17 @@ class FinetuneSession:
         self.misses: list[tuple[str, str]] = []
         self.asked_items: set[pytest.Item] = set()
         self.marked = 0
+        self.registry: str = option.finetune_registry
         self.baseline: str = option.finetune_baseline or ""
+        self._recorded: Baselines = {}
+        if not self.baseline:
+            self._compare_with_production()
         specs: list[str] = list(dict.fromkeys([*self._asked_baseline(), *option.finetune_model]))
         limits = self._limits(len(specs))
         self.models = [self._model(spec, limits) for spec in specs]
-        self._recorded = self._read_baseline()
+        self._recorded = self._read_baseline() or self._recorded
+        if option.finetune_promote:
+            refuse_unclear_promotion(self)
         self._marked_sets: dict[Path, EvalSet] = {}
 
     @property
@@ -243,6 +256,13 @@ class FinetuneSession:
         )
         return ModelUnderTest(spec, evaluation, {}, judged=judged)
 
+    def _compare_with_production(self) -> None:
+        """Gates against production mean the registry's: its stored evidence, or else the model, asked beside ours."""
+        eval_sets = list(self.eval_sets.values())
+        if wants_production(eval_sets, self.registry, self.root):
+            self._recorded = stored_baselines(eval_sets, registry_of(self.registry, self.root))
+            self.baseline = "" if self._recorded else PRODUCTION
+
     def _asked_baseline(self) -> list[str]:
         return [self.baseline] if self.baseline and not self.baseline.startswith("replay:") else []
 
@@ -276,6 +296,7 @@ class FinetuneSession:
             spec,
             made_by_user=self.config.hook.pytest_finetune_target(spec=spec, config=self.config),
             base_url=option.finetune_model_base_url,
+            registry=registry_of(self.registry, self.root),
             concurrency=limits.concurrency,
             store=RunStore(self.root / ".finetune" / "runs"),
             models=self.root / ".finetune" / "models",

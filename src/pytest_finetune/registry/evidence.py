@@ -131,7 +131,7 @@ def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summ
 
 
 def _metrics(summary: Summary, settings: EvalSettings, repeats: int) -> dict[str, float]:
-    """The figures that mean something under this scorer; what repeats alone can show is left out where there are none."""
+    """The figures that mean something under this scorer; those of repeats only where there are repeats."""
     shown = (metric for metric in METRICS if has_meaning(metric, settings.scorer))
     values = {metric: summary.value(metric).value for metric in shown if repeats > 1 or metric not in _OF_REPEATS}
     # Six digits are more than any sample supports, and keep the file fit to be reviewed.

@@ -183,12 +183,13 @@ def _plan_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
 def _verdict_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     for verdict in claim.verdicts:
         if verdict.status != Status.PASS:
-            yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {verdict.message}"
-    told = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
+            told = verdict.message.removeprefix(f"{verdict.status}: ")
+            yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {told}"
+    judged = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
     asked = {plan.name for plan in claim.plans}
     for eval_set in eval_sets:
         for gate in _gated(eval_set.settings).gates if eval_set.name in asked else ():
-            if (eval_set.name, gate.label) not in told:
+            if (eval_set.name, gate.label) not in judged:
                 yield f"{eval_set.name}: gate {gate.label} has no verdict"
 
 

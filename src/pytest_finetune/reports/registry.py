@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_finetune.gates import Status as VerdictStatus
+from pytest_finetune.records import State
 from pytest_finetune.registry.entry import Status
 from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
 from pytest_finetune.reports.runs import WIDTH, field_lines, folded, moment, one_line, status_markup
@@ -165,7 +166,8 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
     yield from folded(f"  run {one_line(evidence.run_id)}", {})
     yield from field_lines("asked", evidence.spec + (f" at {evidence.base_url}" if evidence.base_url else ""))
     yield from field_lines("answered as", ", ".join(evidence.answered_by))
-    yield from field_lines("weights", evidence.identity)
+    if evidence.identity != evidence.base_url:
+        yield from field_lines("weights", evidence.identity)
     yield from field_lines("closed", moment(evidence.closed_at))
     by = f"pytest-finetune {evidence.pytest_finetune}"
     yield from field_lines("made by", f"{by}, {commit}" if evidence.git_commit else by)
@@ -176,7 +178,8 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
 def _set_lines(one: EvidenceSet) -> Iterator[Line]:
     times = f" x {one.repeats}" if one.repeats != 1 else ""
     yield from folded(f"  {one_line(one.name)}, {one.cases:,} cases{times}", {})
-    yield from folded(f"    {', '.join(f'{count:,} {state}' for state, count in one.counts.items())}", {})
+    counts = (f"{one.counts[state]:,} {state}" for state in State if state in one.counts)
+    yield from folded(f"    {', '.join(counts)}", {})
     yield from folded(f"    {_metrics(one.metrics)}", {}, indent=6)
     for verdict in one.verdicts:
         markup = status_markup(verdict.status)

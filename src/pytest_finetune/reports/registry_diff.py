@@ -91,8 +91,8 @@ def _compared(eval_set: str, kind: str, old: Facts, new: Facts) -> list[Differen
 def _entry_differences(before: Entry | None, after: Entry | None) -> list[Difference]:
     if before and after:
         return version_differences(before, after)
-    status = [entry.status.value if entry else None for entry in (before, after)]
-    return [Difference("field", "status", *status)]
+    old, new = (entry.status.value if entry else None for entry in (before, after))
+    return [Difference("field", "status", old, new)]
 
 
 def _facts(entry: Entry) -> dict[tuple[str, str], Facts]:

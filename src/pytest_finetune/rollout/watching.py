@@ -50,6 +50,7 @@ class Watch:
         self._path = backend.path if isinstance(backend, FileBackend) else None
         self._poll, self._clock = poll, clock
         self._next = -inf
+        # None until a reading succeeds: what could not be read is tried again at the next look.
         self._seen: Signature | None = None
         self._current: Registry | None = None
         self._complaint = ""
@@ -58,7 +59,7 @@ class Watch:
     def look(self) -> None:
         """On the request path: look when it is time to, and leave the reading to another thread."""
         now = self._clock()
-        if now < self._next:
+        if now < self._next or self._reading.locked():
             return
         self._next = now + self._poll
         if self._path is None or _signature(self._path) != self._seen:
@@ -85,14 +86,11 @@ class Watch:
         """
         with self._reading:
             # Taken before reading: what changes meanwhile is read again, never missed.
-            seen = _signature(self._path) if self._path else None
-            try:
-                registry = self._backend.read()
-            finally:
-                self._seen = seen
-                self._next = self._clock() + self._poll
+            seen, self._seen = _signature(self._path) if self._path else None, None
+            self._next = self._clock() + self._poll
+            registry = self._backend.read()
             plan = plan_of(registry, self._backend.location)
-            self._complaint = ""
+            self._seen, self._complaint = seen, ""
             if registry != self._current:
                 self._adopt(registry, plan)
                 self._current = registry

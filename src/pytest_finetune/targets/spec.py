@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from pytest_finetune.registry import Backend
     from pytest_finetune.runs import RunStore
     from pytest_finetune.targets import Target
+    from pytest_finetune.targets.local import LocalTarget
+    from pytest_finetune.targets.openai import OpenAITarget
 
 
 _TARGET = ("spec", "model", "base_url", "immutable", "free", "identity", "open", "close")
@@ -23,6 +26,7 @@ def make_target(
     made_by_user: Any = None,
     base_url: str | None = None,
     concurrency: int = 32,
+    registry: Backend,
     store: RunStore,
     models: Path,
     cache: Path | None = None,
@@ -31,10 +35,11 @@ def make_target(
     Make the target that a spec names; nothing is opened or asked yet.
 
     Args:
-        spec: `ft:…` or any model id, `local:NAME`, `local:PATH.gguf`, `replay:RUN`.
+        spec: `ft:…` or any model id, `registry:VERSION`, `local:NAME`, `local:PATH.gguf`, `replay:RUN`.
         made_by_user: What the user's hook returned for this spec: a target, an `openai` client, or None.
         base_url: Server address; None takes `OPENAI_BASE_URL` from the environment.
         concurrency: Requests in flight that the target should be ready for.
+        registry: Where `registry:` finds versions.
         store: Where `replay:` finds runs.
         models: Where `local:NAME` finds adapters.
         cache: Folder of the response cache; None caches nothing.
@@ -53,7 +58,9 @@ def make_target(
         from pytest_finetune.targets.replay import ReplayTarget
 
         return ReplayTarget(spec, store.find(name))
-    elif not spec.strip() or spec != spec.strip() or kind == "registry":
+    elif kind == "registry":
+        target = _from_registry(spec, registry, base_url, concurrency, models)
+    elif not spec.strip() or spec != spec.strip():
         raise TargetError(f"{spec!r} names no model", "--model", "name a model id (ft:…), local:NAME or replay:RUN")
     else:
         from pytest_finetune.targets.openai import OpenAITarget
@@ -64,6 +71,23 @@ def make_target(
     from pytest_finetune.targets.cache import CachedTarget
 
     return CachedTarget(target, cache)
+
+
+def _from_registry(
+    spec: str, registry: Backend, base_url: str | None, concurrency: int, models: Path
+) -> LocalTarget | OpenAITarget:
+    from pytest_finetune.registry import version_for
+
+    _, entry = version_for(registry.read(), spec.removeprefix("registry:"))
+    if entry.model_id.startswith("local:"):
+        from pytest_finetune.targets.local import LocalTarget
+
+        target = LocalTarget(entry.model_id, models=models, concurrency=concurrency)
+        target.spec = spec
+        return target
+    from pytest_finetune.targets.openai import OpenAITarget
+
+    return OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
 
 
 def _from_user(spec: str, made: Any) -> Target:

@@ -260,7 +260,7 @@ def _why(reason: str, reasons: Sequence[str], run: Run | None, traffic: float | 
         f"run {run.id}" if run else "",
         f"against: {'; '.join(reasons)}" if reasons else "",
     ]
-    return ". ".join(part for part in parts if part)
+    return "; ".join(part for part in parts if part)
 
 
 def _todays(named: Sequence[Path]) -> list[EvalSet]:

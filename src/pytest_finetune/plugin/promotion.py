@@ -1,0 +1,121 @@
+"""The registry in a session: what production stands for, and `--promote` once every gate has passed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING
+
+from pytest_finetune.errors import FinetuneError, RegistryError
+from pytest_finetune.gates import Status
+from pytest_finetune.plugin.gates import report_test
+from pytest_finetune.registry import Backend, Change, current_who, open_registry, version_for
+from pytest_finetune.registry import Status as Standing
+from pytest_finetune.registry.evidence import baseline_from, evidence_of
+from pytest_finetune.registry.promotion import refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_finetune.baseline import Baselines
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
+    from pytest_finetune.registry import Entry, Registry
+
+PRODUCTION = "registry:production"
+
+
+def registry_of(location: str, root: Path) -> Backend:
+    """The registry at a location; a path is relative to the root."""
+    return open_registry(location if location.startswith("mlflow:") else root / location)
+
+
+def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) -> bool:
+    """Some gate compares with production, and there is a registry that may know one."""
+    compared = any(gate.against == "production" for eval_set in eval_sets for gate in eval_set.settings.gates)
+    there = location.startswith("mlflow:") or (root / location).exists()
+    return compared and there and _production(registry_of(location, root).read()) is not None
+
+
+def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baselines:
+    """
+    What the evidence of the production version says of each set that compares with it.
+
+    Empty unless it covers all of them by hash: then the production model has to be asked.
+    """
+    entry = _production(backend.read())
+    found: Baselines = {}
+    for eval_set in eval_sets:
+        if any(gate.against == "production" for gate in eval_set.settings.gates):
+            baseline = baseline_from(entry.evidence, eval_set) if entry and entry.evidence else None
+            if baseline is None:
+                return {}
+            found[eval_set.name] = baseline
+    return found
+
+
+def refuse_unclear_promotion(session: FinetuneSession) -> None:
+    """
+    What `--promote` cannot mean is told before anything is asked.
+
+    Raises:
+        RegistryError: Several models, or one that the registry does not hold.
+    """
+    judged = [model for model in session.models if model.judged]
+    if len(judged) != 1:
+        raise RegistryError("promotes one model", "--promote", "name one --model")
+    _version(session, judged[0])
+
+
+def promote(session: FinetuneSession) -> None:
+    """Promote the version on the run that was just made, or say every reason why not; as a test of its own."""
+    model = next(model for model in session.models if model.judged)
+    try:
+        name, reasons = _promoted(session, model)
+    except FinetuneError as error:
+        name, reasons = model.spec, [str(error)]
+    text = "not promoted:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else ""
+    location = session.config.option.finetune_registry
+    report_test(session.config, location, f"promote[{name}]", failure=text, said={})
+
+
+def _promoted(session: FinetuneSession, model: ModelUnderTest) -> tuple[str, list[str]]:
+    backend = registry_of(session.config.option.finetune_registry, session.root)
+    registry = backend.read()
+    name, entry = _version(session, model, registry)
+    run, eval_sets = model.evaluation.run, list(session.eval_sets.values())
+    if run is None:
+        return name, ["there is no run to promote it on"]
+    now = datetime.now(UTC)
+    reasons = refusals(entry, run, eval_sets, now=now, plugin_version=installed("pytest-finetune"))
+    if not reasons:
+        why = f"every gate of run {run.id} passed"
+        change = Change("promote", name, who=current_who(), why=why, evidence=evidence_of(run, eval_sets))
+        backend.update(change, now=now, expected_seq=registry.seq)
+    return name, reasons
+
+
+def _version(session: FinetuneSession, model: ModelUnderTest, registry: Registry | None = None) -> tuple[str, Entry]:
+    location = session.config.option.finetune_registry
+    registry = registry or registry_of(location, session.root).read()
+    kind, _, named = model.spec.partition(":")
+    if kind == "registry":
+        return version_for(registry, named)
+    target = model.evaluation.target
+    holders = [(v, e) for v, e in registry.entries.items() if e.model_id in (target.model, model.spec)]
+    if len(holders) == 1:
+        return holders[0]
+    problem = f"{len(holders) or 'no'} version{'' if len(holders) == 1 else 's'} of {target.model} in {location}"
+    hint = "name the version, --model=registry:VERSION, or add one, pytest-finetune registry add"
+    raise RegistryError(problem, "--promote", hint)
+
+
+def _production(registry: Registry) -> Entry | None:
+    return next((entry for entry in registry.entries.values() if entry.status is Standing.PRODUCTION), None)
+
+
+def all_passed(session: FinetuneSession) -> bool:
+    """Every gate of every judged set passed, the implied one of a set without gates too."""
+    judged = [result for result in session.results if session.is_judged(result)]
+    return bool(judged) and all(v.status is Status.PASS for result in judged for v in result.verdicts)

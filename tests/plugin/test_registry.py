@@ -1,0 +1,118 @@
+"""The registry in a session: versions as models, production as what to compare with, promotion on the run just made."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from pytest_finetune.registry import Change, Entry, FileBackend
+
+GATE = "[[gates]]\nmin = 0.9\n"
+AGAINST = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(pytester):
+    backend = FileBackend(pytester.path / "registry.json")
+    for version, model in (("v1", "old"), ("v2", "new")):
+        entry = Entry(model_id=model, created_at=NOW)
+        backend.update(Change("add", version, who="test", entry=entry), now=NOW)
+    return backend
+
+
+@pytest.fixture
+def production(registry):
+    registry.update(Change("promote", "v1", who="test", why="first", forced=True), now=NOW)
+    return registry
+
+
+def statuses(backend):
+    return {version: entry.status.value for version, entry in backend.read().entries.items()}
+
+
+@pytest.mark.parametrize(("spec", "model"), [("v1", "old"), ("v2", "new"), ("candidate", "new"), ("production", "old")])
+def test_a_version_is_asked_under_its_own_model_id(suite, evaluate, server, production, spec, model):
+    suite(2)
+    assert evaluate(model=f"registry:{spec}").ret == 0
+    assert {body["model"] for body in server.questions} == {model}
+
+
+def test_a_misspelt_version_is_a_usage_error(suite, evaluate, registry):
+    suite(2)
+    result = evaluate(model="registry:v3")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no version 'v3'*", "*hint: *v1*"])
+
+
+@pytest.mark.parametrize("model", ["registry:v2", "new"])
+def test_promote_promotes_when_every_gate_passed_and_keeps_the_evidence(suite, evaluate, registry, model):
+    suite(12, toml=GATE)
+    result = evaluate("--promote", model=model)
+    assert result.ret == 0
+    result.assert_outcomes(passed=14)
+    assert statuses(registry)["v2"] == "production"
+    evidence = registry.read().entries["v2"].evidence
+    assert (evidence.eval_sets[0].counts["passed"], evidence.model_id) == (12, "new")
+
+
+def test_nothing_is_promoted_when_a_gate_fails(suite, evaluate, registry):
+    suite(4, inputs=["wrong"] * 4, toml=GATE)
+    assert evaluate("--promote", model="new").ret == pytest.ExitCode.TESTS_FAILED
+    assert statuses(registry)["v2"] == "candidate"
+
+
+def test_a_subset_promotes_nothing(suite, evaluate, registry):
+    suite(4, toml=GATE)
+    assert evaluate("--promote", "-k", "case-1", model="new").ret == pytest.ExitCode.TESTS_FAILED
+    assert statuses(registry)["v2"] == "candidate"
+
+
+def test_a_run_that_stopped_early_promotes_nothing_and_says_why(suite, evaluate, registry):
+    suite(40, toml="[[gates]]\nmin = 0.1\n")
+    result = evaluate("--promote", "--stop-when-decided", "--concurrency=1", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*FAILED registry.json::promote[[]v2[]]*"])
+    assert statuses(registry)["v2"] == "candidate"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [(["--model=old"], "promotes one model"), (["--model=stranger"], "no versions of stranger")],
+)
+def test_what_promote_cannot_mean_is_told_before_the_first_call(pytester, suite, server, registry, options, told):
+    suite(2, toml=GATE)
+    first = ["--model=new"] if options == ["--model=old"] else []
+    result = pytester.runpytest_inprocess(*first, *options, "--promote", f"--model-base-url={server.url}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert told in result.stderr.str()
+    assert server.requests == []
+
+
+def test_production_is_asked_in_the_same_session_while_it_has_no_evidence(suite, evaluate, server, production):
+    suite(5, toml=AGAINST)
+    result = evaluate(model="new")
+    assert result.ret == 0
+    assert sorted(body["model"] for body in server.questions) == ["new"] * 5 + ["old"] * 5
+
+
+@pytest.mark.parametrize(("wrong", "code"), [("none", 0), ("word-3", 1)])
+def test_the_stored_evidence_of_production_is_used_where_it_covers_the_sets(
+    suite, evaluate, server, production, wrong, code
+):
+    """v2 takes over by a session that asked v1 too; from then on its evidence stands for it."""
+    suite(5, toml=AGAINST)
+    assert evaluate("--promote", model="new").ret == 0
+    assert statuses(production) == {"v1": "deprecated", "v2": "production"}
+    server.requests.clear()
+    server.answer = lambda body: "wrong" if wrong in str(body) else body["messages"][-1]["content"]
+    result = evaluate(model="next")
+    assert result.ret == code
+    assert {body["model"] for body in server.questions} == {"next"}
+
+
+def test_xdist_promotes_on_the_controller(suite, evaluate, registry):
+    suite(12, toml=GATE)
+    assert evaluate("--promote", "-n2", model="registry:v2", subprocess=True).ret == 0
+    assert statuses(registry)["v2"] == "production"
