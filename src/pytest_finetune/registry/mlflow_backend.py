@@ -195,7 +195,7 @@ class MlflowBackend:
                 self.location,
                 "look at the history before you try again",
             ) from error
-        if True:
+        if now.writers[event.seq - 1] == writer:
             return True
         # Taking it out would let a reader see it without its tags: MLflow fetches the two one after the other.
         with suppress(RegistryError):
