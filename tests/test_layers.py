@@ -16,7 +16,7 @@ SOURCE = Path(pytest_finetune.__file__).parent
 
 FLOORS = (
     {"errors"},
-    {"records", "strict_json"},
+    {"records", "strict_json", "daemon_thread"},
     {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing"},
     {"targets", "runs", "registry"},
     {"engine", "rollout"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.records import Sample, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Container, Coroutine, Iterable
 
     from pytest_finetune.engine import Question
     from pytest_finetune.evaluation import Evaluation, Key, Planned
@@ -25,6 +25,11 @@ class LoopThread:
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="finetune-loop", daemon=True)
         self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """The loop turns."""
+        return self._thread.is_alive()
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Begin `work` on the loop; the task is to be touched on the loop only."""
@@ -93,10 +98,16 @@ class BackgroundEvaluation:
     Asks ahead in the background; `take` hands each sample to the thread that reads.
 
     After a fatal answer, the end of the money, or `stop`, a sample that has no answer is handed out as `unrun`.
+
+    Args:
+        evaluation: What to run.
+        thread: The loop to run it on.
+        kept: Names of eval sets whose samples may be taken again, later than can be foreseen.
     """
 
-    def __init__(self, evaluation: Evaluation, thread: LoopThread) -> None:
+    def __init__(self, evaluation: Evaluation, thread: LoopThread, *, kept: Container[str] = ()) -> None:
         self.evaluation = evaluation
+        self._kept = kept
         self._thread = thread
         self._backlog = Backlog(evaluation.target.model, self._is_unneeded)
         self._ready: dict[Key, Sample] = {}
@@ -148,7 +159,7 @@ class BackgroundEvaluation:
         self._advance(key)
         with self._changed:
             # A wait without time-out cannot be interrupted by Ctrl-C on every platform.
-            while key not in self._ready and not self._ended:
+            while key not in self._ready and not self._ended and self._thread.is_alive:
                 self._changed.wait(1.0)
             if key in self._ready:
                 return self._hand_out(key)
@@ -170,6 +181,8 @@ class BackgroundEvaluation:
         return f"{failure.kind}: {failure.message}" if self._ended and failure else ""
 
     def _hand_out(self, key: Key) -> Sample:
+        if key[0] in self._kept:
+            return self._ready[key]
         left = self._takers[key] = self._takers.get(key, 1) - 1
         return self._ready[key] if left else self._ready.pop(key)
 

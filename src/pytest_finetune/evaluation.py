@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pytest_finetune.comparison import Comparison, compare
+from pytest_finetune.daemon_thread import in_daemon_thread
 from pytest_finetune.engine import Engine, Limits, Question
 from pytest_finetune.errors import ScorerError, TargetError
 from pytest_finetune.evalset.settings import GateSettings
@@ -211,9 +212,13 @@ class Evaluation:
         scorer = planned.eval_set.scorer
         try:
             if scorer.blocking:
-                score = await asyncio.to_thread(scorer.score, planned.case, outcome)
+                async with asyncio.timeout(self.limits.deadline):
+                    score = await in_daemon_thread(lambda: scorer.score(planned.case, outcome))
             else:
                 score = scorer.score(planned.case, outcome)
+        except TimeoutError:
+            late = Failure("scorer", f"{scorer.name} took longer than {self.limits.deadline:g} s")
+            return replace(sample, completion=outcome, failure=late)
         except ScorerError as error:
             return replace(sample, completion=outcome, failure=Failure("scorer", str(error)))
         return replace(sample, state=State.PASSED if score.passed else State.MISSED, completion=outcome, score=score)

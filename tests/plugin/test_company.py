@@ -300,3 +300,57 @@ def test_a_clash_over_a_short_option_leaves_the_long_form(pytester, suite, serve
         *options, "--finetune-concurrency=2", "--concurrency=mine", "--finetune-no-cache"
     )
     result.assert_outcomes(passed=2)
+
+
+def test_a_marked_set_that_is_collected_too_does_not_wait_for_ever_under_xdist(pytester, suite, evaluate):
+    suite(40, toml=GATE.format(bar=0.9))
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.eval_set("tickets.jsonl")
+        def test_echo(eval_case, eval_completion):
+            assert eval_completion.text
+        """
+    )
+    result = evaluate("-n2", subprocess=True)
+    result.assert_outcomes(passed=81)
+
+
+def test_a_hook_that_breaks_is_one_readable_message(pytester, suite):
+    suite(1)
+    pytester.makeconftest("def pytest_finetune_target(spec, config): raise ValueError('no such region')")
+    result = pytester.runpytest_inprocess("--model=x")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the hook broke on 'x': ValueError: no such region*"])
+
+
+def test_a_target_that_breaks_its_promise_ends_in_errors_that_say_so(pytester, suite):
+    suite(2, toml=GATE.format(bar=0.9))
+    pytester.makeconftest(
+        """
+        class Raising:
+            immutable, model, base_url, free, identity = False, "m", "", True, ""
+            def __init__(self, spec): self.spec = spec
+            async def open(self): ...
+            async def close(self): ...
+            async def ask(self, request, deadline): raise KeyError("region")
+
+        def pytest_finetune_target(spec, config): return Raising(spec)
+        """
+    )
+    result = pytester.runpytest_inprocess("--model=m", "-v")
+    result.stdout.fnmatch_lines(["*ask broke: KeyError: 'region'*", "*incomplete*"])
+
+
+def test_resume_with_nothing_to_resume_is_a_usage_error_under_xdist_too(suite, evaluate):
+    suite(2)
+    result = evaluate("--resume", "-n2", subprocess=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no open run of ft:test*"])
+
+
+def test_a_model_with_nothing_to_ask_is_no_pass_under_xdist_either(pytester, server):
+    pytester.makepyfile("def test_own(): pass")
+    result = pytester.runpytest_subprocess("--model=m", f"--model-base-url={server.url}", "-n2")
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)

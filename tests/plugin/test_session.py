@@ -197,7 +197,8 @@ def test_all_faults_of_all_files_are_one_usage_error_before_the_first_call(pytes
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--model=registry:v1"], "names no model"),
+        (["--model=registry:v1"], "there is no version 'v1'"),
+        (["--model= "], "names no model"),
         (["--model=replay:last"], "there is no run yet"),
         (["--model=local:nothing-of-the-kind"], "local:nothing-of-the-kind"),
         (["--model=ft:x", "--model-base-url=not a url"], "base URL"),
@@ -310,3 +311,37 @@ def test_another_name_than_the_one_asked_for_is_told(suite, evaluate, server):
     suite(2)
     server.answer = lambda body: Reply(body["messages"][-1]["content"], model="somebody-else")
     evaluate().stdout.fnmatch_lines(["warning: asked ft:test, and somebody-else answered"])
+
+
+@pytest.mark.parametrize("cases", [1, 6])
+def test_a_spent_quota_interrupts_however_many_cases_there_are(suite, evaluate, server, cases):
+    suite(cases, toml=GATE.format(bar=0.5))
+    server.answer = lambda body: error(429, "spent", code="insufficient_quota")
+    assert evaluate().ret == pytest.ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [("raise SystemExit(3)", "broke: SystemExit"), ("time.sleep(600)", "took longer than 1 s")],
+)
+def test_a_scoring_function_cannot_hang_or_end_the_session(pytester, suite, evaluate, body, told):
+    pytester.path.joinpath("own.py").write_text(f"import time\ndef judge(case, completion): {body}\n")
+    suite(2, toml='scorer = "own:judge"\n')
+    result = evaluate("--finetune-deadline=1", subprocess=True)
+    result.assert_outcomes(errors=2)
+    assert told in result.stdout.str()
+
+
+def test_an_error_is_told_without_a_traceback(suite, evaluate, server):
+    suite(1)
+    server.answer = lambda body: error(400, "no such parameter")
+    result = evaluate()
+    assert "CaseNotPassedError" not in result.stdout.str()
+    assert len(result.stdout.lines) < 40
+
+
+def test_a_selection_leaves_a_gate_over_its_own_slice_incomplete_too(suite, evaluate):
+    suite(3, name="tickets", tags=["critical"], toml='[[gates]]\nmin = 0.5\nwhere = { tag = "critical" }\n')
+    result = evaluate("-k", "case-1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*incomplete*accuracy>=0.5,tag=critical*"])

@@ -249,6 +249,30 @@ def test_a_change_after_which_the_server_is_gone_is_told_to_be_in_doubt(backend,
     assert told.problem == "whether event 4 is kept is not known: no MLflow server answers"
 
 
+def test_a_change_that_the_server_made_and_failed_to_confirm_is_found_in_the_history(backend, monkeypatch):
+    append = backend._server.append
+
+    def unconfirmed(model, *arguments):
+        number = append(model, *arguments)
+        if model.endswith(".history"):
+            raise RegistryError("MLflow says: BAD_REQUEST", backend.location)
+        return number
+
+    monkeypatch.setattr(backend._server, "append", unconfirmed)
+    assert backend.update(change("promote", "v2")).seq == 4
+    assert (open_registry(backend.location).read().seq, backend.verify()) == (4, [])
+
+
+def test_a_change_that_never_arrived_is_told_to_be_in_doubt(backend, monkeypatch):
+    def lost(*arguments):
+        raise RegistryError("timed out", backend.location)
+
+    monkeypatch.setattr(backend._server, "append", lost)
+    told = refusal(backend.update, change("promote", "v2"))
+    assert told.problem == "whether event 4 is kept is not known: timed out"
+    assert backend.read().seq == 3
+
+
 def test_what_was_moved_by_hand_in_mlflow_is_told_and_mended(backend, seen, name):
     seen.set_registered_model_alias(name, "production", "2")
     seen.set_model_version_tag(name, "2", f"{PREFIX}status", "production")
@@ -275,6 +299,17 @@ def test_a_history_out_of_which_an_event_was_taken_is_not_read(backend, seen, na
         told = refusal(call)
         assert "builds on one that is not in the history" in told.problem or "has lost what came after" in told.problem
         assert told.hint.startswith("a version was deleted or changed in MLflow")
+
+
+def test_what_lost_a_race_cannot_take_the_place_of_what_won_and_was_deleted(backend, seen, name):
+    before = backend.read()
+    backend.update(change("promote", "v2"))
+    late = apply(before, change("reject", "v2"), now=NOON)
+    backend._server.append(backend._history, "event/4", step_tags(step_between(before, late), "dead"))
+    backend.update(change("add", "v3"))
+    seen.delete_model_version(f"{name}.history", "4")
+    told = refusal(open_registry(backend.location).read)
+    assert told.problem == "event 5 builds on one that is not in the history, which holds 4 before it"
 
 
 def test_a_history_that_was_taken_away_is_not_an_empty_one(backend, seen, name):

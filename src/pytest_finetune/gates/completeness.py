@@ -18,9 +18,23 @@ def what_is_missing(question: Question) -> str:
     """One clause for people; empty where the evidence is whole."""
     return (
         plan_fault(question)
+        or _unrun(question)
         or _samples(question.summary, question.tolerated)
         or (_baseline(question) if question.gate.against is not None else "")
     )
+
+
+def _unrun(question: Question) -> str:
+    # Of the whole plan: what a selection left out is missing from the evidence, whatever slice the gate looks at.
+    planned = {(case.id, attempt) for case in question.cases for attempt in range(question.repeats)}
+    missing = (State.UNRUN, State.UNNEEDED)
+    found = {
+        (sample.case_id, sample.attempt)
+        for sample in question.samples
+        if sample.eval_set == question.eval_set and sample.state not in missing
+    }
+    unrun = len(planned - found)
+    return f"{unrun} of {len(planned)} samples were not run" if unrun else ""
 
 
 def plan_fault(question: Question) -> str:

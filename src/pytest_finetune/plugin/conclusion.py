@@ -22,7 +22,7 @@ def collect(session: FinetuneSession, report: pytest.TestReport) -> None:
     told = getattr(report, "finetune", None)
     if told is None or session.is_worker:
         return
-    session.collect(told["model"], told["samples"])
+    session.collect(told["model"], told["samples"], stopped=told["stopped"])
     # The terminal keeps every report to the end of the session; the samples are kept once, by us.
     del report.finetune
     if hasattr(report, "wasxfail"):

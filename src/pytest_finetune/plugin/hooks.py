@@ -56,9 +56,13 @@ class SessionHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """A model with nothing to ask it is a mistake, never a pass."""
-        if not items or self.session.eval_sets or self.session.marked:
+        if not items or self.session.eval_sets or self.session.marked_names:
             return
-        raise pytest.UsageError(asking.NOTHING_TO_ASK)
+        if self.session.is_worker:
+            # A worker's usage error would be a crash to xdist; without items the session ends as having run nothing.
+            items.clear()
+        else:
+            raise pytest.UsageError(asking.NOTHING_TO_ASK)
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """Where nothing will be asked, tell how many calls there would be, and what they may cost."""
@@ -79,6 +83,8 @@ class SessionHooks:
             conclusion.conclude(self.session)
             raise
         conclusion.conclude(self.session)
+        if self.session.stopped:
+            raise session.Interrupted(self.session.stopped)
         return result
 
     @pytest.hookimpl(tryfirst=True)
@@ -113,7 +119,10 @@ class SessionHooks:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Tell an xdist worker where the records are, and how its work is dealt."""
-        node.workerinput["finetune_runs"] = self.session.run_paths()
+        try:
+            node.workerinput["finetune_runs"] = self.session.run_paths()
+        except FinetuneError as error:
+            raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_dist"] = self.session.config.getoption("dist", "no")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

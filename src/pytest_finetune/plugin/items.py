@@ -103,9 +103,13 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     if not ends or not item.samples:
         return
     answered = [sample_to_dict(sample) for sample in item.samples if sample.state is not State.UNRUN]
-    report.finetune = {"model": item.model.spec, "samples": answered}  # type: ignore[attr-defined]
+    stopped = item.model.asking.stopped if item.model.asking else ""
+    report.finetune = {"model": item.model.spec, "samples": answered, "stopped": stopped}  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
     missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)
+    if missed and report.when == "setup" and call.excinfo is not None:
+        # pytest asks an item for its failure text in the call alone.
+        report.longrepr = str(call.excinfo.value)
     if item.gated and missed:
         report.outcome = "skipped"
         report.wasxfail = short_reason(item.samples)

@@ -35,7 +35,6 @@ def parametrize(metafunc: pytest.Metafunc, session: FinetuneSession) -> None:
     mark = metafunc.definition.get_closest_marker("eval_set")
     if mark is None or "eval_case" not in metafunc.fixturenames:
         return
-    session.marked += 1
     try:
         eval_set = session.marked_set(_locate(mark, metafunc.definition.path, session.root))
     except FinetuneError as error:

@@ -13,7 +13,7 @@ import pytest
 from pytest_finetune.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.baseline import Baselines, asked_baselines, recorded_baselines
 from pytest_finetune.engine import Limits
-from pytest_finetune.errors import PriceError, RunError
+from pytest_finetune.errors import PriceError, RunError, TargetError
 from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info
@@ -24,6 +24,7 @@ from pytest_finetune.plugin.promotion import (
     stored_baselines,
     wants_production,
 )
+from pytest_finetune.records import Failure
 from pytest_finetune.runs import Run, RunStore, TargetInfo, sample_from_dict
 from pytest_finetune.targets.spec import make_target
 
@@ -66,7 +67,7 @@ class FinetuneSession:
         self.results: list[SetResult] = []
         self.misses: list[tuple[str, str]] = []
         self.asked_items: set[pytest.Item] = set()
-        self.marked = 0
+        self.marked_names: set[str] = set()
         self.registry: str = option.finetune_registry
         self.baseline: str = option.finetune_baseline or ""
         self._recorded: Baselines = {}
@@ -127,6 +128,7 @@ class FinetuneSession:
         known = self.eval_sets.get(path) or self._marked_sets.get(path)
         if known is None:
             known = self._marked_sets[path] = load_eval_sets([path], root=self.root)[0]
+        self.marked_names.add(known.name)
         return known
 
     def open_runs(self) -> None:
@@ -156,8 +158,9 @@ class FinetuneSession:
         """
         for evaluation in self.evaluations:
             if evaluation.limits.max_cost is not None and not evaluation.has_price:
+                model = f"{evaluation.target.model} at {evaluation.target.base_url or 'no server'}"
                 raise PriceError(
-                    f"the price of {evaluation.target.model} is not known, so a bound cannot be kept",
+                    f"the price of {model} is not known, so a bound cannot be kept",
                     "--max-cost",
                     "run without --max-cost, or with fewer cases first",
                 )
@@ -193,10 +196,13 @@ class FinetuneSession:
         asking.ask(sample for sample in planned if not asking.expects(sample.key))
         return [asking.take(sample.key) for sample in planned]
 
-    def collect(self, spec: str, samples: Iterable[dict[str, Any]]) -> None:
+    def collect(self, spec: str, samples: Iterable[dict[str, Any]], *, stopped: str = "") -> None:
         """Take the samples that a report carries; the first word on a sample counts, so a rerun changes nothing."""
         for model in self.models:
             if model.spec == spec:
+                if stopped and model.evaluation.stopped is None:
+                    kind, _, message = stopped.partition(": ")
+                    model.evaluation.stopped = Failure(kind, message, fatal=True)
                 for value in samples:
                     sample = sample_from_dict(value)
                     model.samples.setdefault(sample.key, sample)
@@ -232,7 +238,7 @@ class FinetuneSession:
 
     def _asking(self, model: ModelUnderTest) -> BackgroundEvaluation:
         if model.asking is None:
-            model.asking = BackgroundEvaluation(model.evaluation, self.loop)
+            model.asking = BackgroundEvaluation(model.evaluation, self.loop, kept=self.marked_names)
             if self.resumes and model.evaluation.run is not None:
                 model.asking.give(model.evaluation.run.answered().values())
         return model.asking
@@ -294,7 +300,7 @@ class FinetuneSession:
         cache = getattr(self.config, "cache", None)
         return make_target(
             spec,
-            made_by_user=self.config.hook.pytest_finetune_target(spec=spec, config=self.config),
+            made_by_user=_made_by_user(self.config, spec),
             base_url=option.finetune_model_base_url,
             registry=registry_of(self.registry, self.root),
             concurrency=limits.concurrency,
@@ -302,6 +308,15 @@ class FinetuneSession:
             models=self.root / ".finetune" / "models",
             cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
         )
+
+
+def _made_by_user(config: pytest.Config, spec: str) -> Any:
+    try:
+        return config.hook.pytest_finetune_target(spec=spec, config=config)
+    except Exception as error:
+        # The hook is the user's, and may raise anything.
+        problem = f"the hook broke on {spec!r}: {type(error).__name__}: {error}"
+        raise TargetError(problem, "pytest_finetune_target", "mend the hook in conftest.py") from error
 
 
 def _is_same_model(one: TargetInfo, other: TargetInfo) -> bool:

@@ -182,25 +182,37 @@ class MlflowBackend:
     def _wins(self, log: Log, after: Registry) -> bool:
         """Whether the last event of `after`, sent now, is the one that counts; what has lost is marked, for people."""
         writer, event = uuid4().hex, after.history[-1]
-        tags = step_tags(step_between(log.registry, after), writer)
+        number, failure = self._sent(event, step_tags(step_between(log.registry, after), writer))
+        try:
+            now = self._read()[1]
+        except RegistryError as error:
+            raise self._doubt(event, failure or error) from error
+        if failure and now.registry.seq < event.seq:
+            raise self._doubt(event, failure) from failure  # It may still be on its way.
+        if now.writers[event.seq - 1] == writer:
+            return True
+        if number:
+            # Taking it out would let a reader see it without its tags: MLflow fetches the two one after the other.
+            with suppress(RegistryError):
+                self._server.tag(self._history, LOST, "true", number=number)
+        return False
+
+    def _sent(self, event: Event, tags: dict[str, str]) -> tuple[int, RegistryError | None]:
+        """The number of the record, or why it is not known: the server may have made it and failed to say so."""
         note = f"{event.action} {event.version}, by {event.who}"[:_NOTE]
         try:
-            number = self._server.append(self._history, f"event/{event.seq}", tags, note)
-            _, now = self._read()
+            return self._server.append(self._history, f"event/{event.seq}", tags, note), None
         except RefusedError:
             raise
         except RegistryError as error:
-            raise RegistryError(
-                f"whether event {event.seq} is kept is not known: {error.problem}",
-                self.location,
-                "look at the history before you try again",
-            ) from error
-        if now.writers[event.seq - 1] == writer:
-            return True
-        # Taking it out would let a reader see it without its tags: MLflow fetches the two one after the other.
-        with suppress(RegistryError):
-            self._server.tag(self._history, LOST, "true", number=number)
-        return False
+            return 0, error
+
+    def _doubt(self, event: Event, error: RegistryError) -> RegistryError:
+        return RegistryError(
+            f"whether event {event.seq} is kept is not known: {error.problem}",
+            self.location,
+            "look at the history before you try again",
+        )
 
     def _settle_after(self, event: Event) -> None:
         if self._log.registry.seq > event.seq:

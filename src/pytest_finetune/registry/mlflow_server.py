@@ -44,9 +44,17 @@ class TakenError(RefusedError):
     """What was to be made is there already."""
 
 
-_KINDS = {"RESOURCE_DOES_NOT_EXIST": MissingError, "RESOURCE_ALREADY_EXISTS": TakenError}
-_UNKNOWN = (401, 403)
-_BROKEN = 500
+_KINDS: dict[str, type[RegistryError]] = {
+    "RESOURCE_DOES_NOT_EXIST": MissingError,
+    "RESOURCE_ALREADY_EXISTS": TakenError,
+    "INVALID_PARAMETER_VALUE": RefusedError,
+    "PERMISSION_DENIED": RefusedError,
+    "UNAUTHENTICATED": RefusedError,
+    "CUSTOMER_UNAUTHORIZED": RefusedError,
+}
+"""What is surely refused. An overloaded server says `BAD_REQUEST` even of what it has done."""
+
+_LOCKED_OUT = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +230,9 @@ class MlflowServer:
     def _explained(self, error: Any) -> RegistryError:
         """What MLflow's client says: a server that broke, or a lost connection, may have done what was asked."""
         text = " ".join(str(error).split())[:300]
-        kind = _KINDS.get(error.error_code, RegistryError if error.get_http_status_code() >= _BROKEN else RefusedError)
-        hint = _LOGIN if error.get_http_status_code() in _UNKNOWN else ""
+        locked_out = error.get_http_status_code() in _LOCKED_OUT
+        kind = _KINDS.get(error.error_code, RefusedError if locked_out else RegistryError)
+        hint = _LOGIN if locked_out else ""
         return kind(f"MLflow says: {text}", str(self.place), hint)
 
 

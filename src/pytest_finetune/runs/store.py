@@ -7,11 +7,12 @@ import re
 import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pytest_finetune.errors import RunError, did_you_mean
+from pytest_finetune.errors import RunError
 from pytest_finetune.records import State
 from pytest_finetune.runs.manifest import Manifest, TargetInfo, current_versions, plan_sha256
 from pytest_finetune.runs.samples import read_samples, sealed_line, torn_tail
@@ -179,7 +180,7 @@ class RunStore:
             raise RunError(
                 f"{name!r} begins the names of {len(matching)} runs", str(self.root), f"such as {matching[0]}"
             )
-        hint = did_you_mean(name, names[:20]) if names else "there is no run yet"
+        hint = _run_hint(name, names)
         raise RunError(f"no run {name!r}", str(self.root), hint)
 
     def _readable(self) -> Iterator[Run]:
@@ -193,6 +194,11 @@ class RunStore:
         if not self.root.is_dir():
             return []
         return sorted((path for path in self.root.iterdir() if (path / "manifest.json").exists()), reverse=True)
+
+
+def _run_hint(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else "pytest-finetune runs list shows what there is"
 
 
 def _replace(path: Path, data: bytes) -> None:

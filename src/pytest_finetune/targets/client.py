@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.daemon_thread import in_daemon_thread
 from pytest_finetune.errors import TargetError
 from pytest_finetune.records import Completion, Failure
 from pytest_finetune.targets import names_fixed_weights
@@ -110,39 +109,6 @@ class ClientTarget:
 
         response: httpx2.Response = await (post() if self._asynchronous else in_daemon_thread(post))
         return response
-
-
-async def in_daemon_thread(work: Callable[[], Any]) -> Any:
-    """
-    What `work` returns or raises; a cancelled wait leaves the thread to itself.
-
-    Unlike `asyncio.to_thread`, nothing waits for the thread when the loop or the interpreter ends.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
-
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except Exception as raised:  # noqa: BLE001 - it is raised again where it is waited for
-            error = raised
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            # The loop ended before the answer came; nobody waits for it.
-            return
-
-    threading.Thread(target=run, daemon=True, name="finetune-client").start()
-    return await future
 
 
 def _reason(error: Exception) -> str:

@@ -98,7 +98,9 @@ def _from_user(spec: str, made: Any) -> Target:
                 "pytest_finetune_target",
                 "pytest_finetune.Target tells what a target has",
             )
-        return cast("Target", made)
+        from pytest_finetune.targets.guard import GuardedTarget
+
+        return GuardedTarget(cast("Target", made))
     if hasattr(made, "chat"):
         from pytest_finetune.targets.client import ClientTarget
 

@@ -1,0 +1,57 @@
+"""A target of somebody else's making, held to the promise that a target never raises for what a server does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.errors import TargetError
+from pytest_finetune.records import Completion, Failure
+
+if TYPE_CHECKING:
+    from pytest_finetune.records import Request
+    from pytest_finetune.targets import Target
+
+
+class GuardedTarget:
+    """What the target behind raises, or returns that is no outcome, becomes a failure of one sample."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.spec, self.model, self.base_url = target.spec, target.model, target.base_url
+        self.immutable, self.free = target.immutable, target.free
+
+    @property
+    def identity(self) -> str:
+        """That of the target behind."""
+        return self._target.identity
+
+    async def open(self) -> None:
+        """
+        Open the target behind.
+
+        Raises:
+            TargetError: It broke.
+        """
+        try:
+            await self._target.open()
+        except Exception as error:
+            # The target is the user's, and may raise anything.
+            raise TargetError(_broke("open", error), self.spec, "mend the target that the hook returned") from error
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
+        """Its answer, or what was wrong with it."""
+        try:
+            outcome: Any = await self._target.ask(request, deadline)
+        except Exception as error:  # noqa: BLE001 - as in `open`
+            return Failure("target", _broke("ask", error))
+        if isinstance(outcome, Completion | Failure):
+            return outcome
+        return Failure("target", f"ask returned {type(outcome).__name__}, and no Completion or Failure")
+
+    async def close(self) -> None:
+        """Close the target behind."""
+        await self._target.close()
+
+
+def _broke(what: str, error: Exception) -> str:
+    return f"{what} broke: {type(error).__name__}: {error}"
