@@ -44,12 +44,14 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, sta
         if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
             mine = _scored_again(mine, eval_set)
         aliases = _aliases(eval_set) if stands_for_all else ()
-        found[eval_set.name] = Baseline(name, plan.cases_sha256, plan.repeats, mine, aliases)
+        model = run.manifest.target.model
+        found[eval_set.name] = Baseline(name, plan.cases_sha256, plan.repeats, mine, aliases, model)
     return found
 
 
 def asked_baselines(
     name: str,
+    model: str,
     samples: Mapping[tuple[str, str, int], Sample],
     eval_sets: Sequence[EvalSet],
     *,
@@ -63,6 +65,7 @@ def asked_baselines(
             repeats=eval_set.repeats,
             samples=[sample for sample in samples.values() if sample.eval_set == eval_set.name],
             aliases=_aliases(eval_set) if stands_for_all else (),
+            model=model,
         )
         for eval_set in eval_sets
     }

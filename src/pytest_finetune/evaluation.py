@@ -67,6 +67,7 @@ class SetResult:
         verdicts: One for each gate, or for the rule that is implied when there is none.
         unneeded: Planned samples that were left unasked because the verdicts were bound without them.
         baseline: Name of the run or model it was compared with; empty when there was none.
+        baseline_model: Its model id.
         comparison: With the baseline; None where the two cannot be compared.
         not_compared: Why not, in one clause.
     """
@@ -77,6 +78,7 @@ class SetResult:
     verdicts: tuple[Verdict, ...]
     unneeded: int = 0
     baseline: str = ""
+    baseline_model: str = ""
     comparison: Comparison | None = None
     not_compared: str = ""
 
@@ -170,6 +172,7 @@ class Evaluation:
             closed_at=datetime.now(UTC) if closed else None,
             stopped=self.stopped.message if self.stopped else "",
             answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
+            compared_with=tuple(sorted({result.baseline_model for result in results} - {""})),
             verdicts=tuple(_verdict_record(verdict) for result in results for verdict in result.verdicts),
             totals=self._totals(results, samples),
         )
@@ -278,7 +281,7 @@ def _with_a_gate(settings: EvalSettings) -> EvalSettings:
 
 def _compared(result: SetResult, baseline: Baseline) -> SetResult:
     """Side by side with the baseline, where both were asked the same and are whole."""
-    eval_set, result = result.eval_set, replace(result, baseline=baseline.name)
+    eval_set, result = result.eval_set, replace(result, baseline=baseline.name, baseline_model=baseline.model)
     if (baseline.cases_sha256, baseline.repeats) != (eval_set.cases_sha256, eval_set.repeats):
         return replace(result, not_compared="the baseline was asked other cases, or another number of times")
     before = summarize(baseline.samples, eval_set.cases, eval_set=eval_set.name, repeats=eval_set.repeats)

@@ -314,3 +314,24 @@ def test_a_hostile_record_writes_no_control_codes(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     run = rewritten(recorded(record, tickets), answered_by=("\x1b[2Jevil",))
     assert "\x1b" not in registry("promote", "v1", "--run", run.id, code=1)
+
+
+def test_rollout_sets_what_is_named_and_keeps_the_rest(registry, two_versions):
+    registry("rollout", "--fallback", "v1", "--who", "ada@acme.example")
+    said = registry("rollout", "--error-budget", "0.2", "--who", "ada@acme.example")
+    assert "fallback: v1" in said
+    assert "error_budget: 0.2" in said
+
+
+def test_rollout_refuses_to_do_nothing_and_to_name_a_stranger(registry, two_versions):
+    registry("rollout", code=2)
+    registry("rollout", "--fallback", "v9", code=2)
+
+
+def test_a_comparison_with_another_than_production_promotes_nothing(registry, record, tmp_path, two_versions):
+    eval_set = write_set(tmp_path, toml=GATE + '[[gates]]\nagainst = "production"\nmax_flips = 9\n')
+    verdicts = (("accuracy>=0.6", "pass"), ("flips<=9,vs=production", "pass"))
+    run = recorded(record, eval_set, "ppppp", spec=TUNED, verdicts=verdicts)
+    rewritten(run, compared_with=("some-other-model",))
+    said = registry("promote", "v2", "--run", run.id, code=1)
+    assert "was compared with some-other-model, and production is" in " ".join(said.split())

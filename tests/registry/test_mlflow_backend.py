@@ -286,6 +286,13 @@ def test_what_was_moved_by_hand_in_mlflow_is_told_and_mended(backend, seen, name
     assert (backend.verify(), aliases(seen, name)["production"]) == ([], "v1")
 
 
+def test_who_settles_while_somebody_undoes_it_gives_up(backend, seen, name, monkeypatch):
+    monkeypatch.setattr("pytest_finetune.registry.mlflow_backend.PATIENCE", 0.1)
+    monkeypatch.setattr(backend._server, "alias", lambda *arguments: None)
+    seen.set_registered_model_alias(name, "production", "2")
+    assert refusal(backend.settle).problem == f"{name} keeps changing"
+
+
 def test_a_model_version_that_the_history_does_not_know_is_told_and_left(backend, seen, name):
     seen.create_model_version(name, "pytest-finetune:/v9", tags={f"{PREFIX}version": "v9"})
     backend.settle()

@@ -66,6 +66,7 @@ class Baseline:
         repeats: Its attempts a case.
         samples: All its samples of the eval set.
         aliases: Other words by which `against` may mean it.
+        model: Its model id on the wire, for the record.
     """
 
     name: str
@@ -73,3 +74,4 @@ class Baseline:
     repeats: int
     samples: Sequence[Sample]
     aliases: tuple[str, ...] = ()
+    model: str = ""

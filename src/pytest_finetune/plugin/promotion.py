@@ -88,7 +88,8 @@ def _promoted(session: FinetuneSession, model: ModelUnderTest) -> tuple[str, lis
     if run is None:
         return name, ["there is no run to promote it on"]
     now = datetime.now(UTC)
-    reasons = refusals(entry, run, eval_sets, now=now, plugin_version=installed("pytest-finetune"))
+    plugin, production = installed("pytest-finetune"), _production(registry)
+    reasons = refusals(entry, run, eval_sets, now=now, plugin_version=plugin, production=production)
     if not reasons:
         why = f"every gate of run {run.id} passed"
         change = Change("promote", name, who=current_who(), why=why, evidence=evidence_of(run, eval_sets))

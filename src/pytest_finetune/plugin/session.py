@@ -283,7 +283,8 @@ class FinetuneSession:
         for model in self.models:
             if model.spec == self.baseline:
                 sets = list(self.eval_sets.values())
-                return asked_baselines(self.baseline, model.samples, sets, stands_for_all=not model.judged)
+                asked = model.evaluation.target.model
+                return asked_baselines(self.baseline, asked, model.samples, sets, stands_for_all=not model.judged)
         return self._recorded
 
     def _limits(self, models: int) -> Limits:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_finetune.errors import RegistryError
-from pytest_finetune.registry.backend import Backend, open_registry
+from pytest_finetune.registry.backend import Backend, Verifiable, open_registry
 from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, Rollout, Status, TrainingFile
 from pytest_finetune.registry.file_backend import FileBackend
 from pytest_finetune.registry.states import Change, apply, verify, version_for
@@ -22,6 +22,7 @@ __all__ = [
     "Rollout",
     "Status",
     "TrainingFile",
+    "Verifiable",
     "apply",
     "current_who",
     "open_registry",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_finetune.registry.file_backend import FileBackend
 
@@ -49,6 +49,15 @@ class Backend(Protocol):
             RegistryError: The rules forbid the change, another writer was faster (`changed meanwhile`), or the
                 registry cannot be read or written.
         """
+        ...
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A backend that has more to check than the registry itself."""
+
+    def verify(self) -> list[str]:
+        """All that is wrong, a clause each."""
         ...
 
 

@@ -73,6 +73,7 @@ class Evidence(RegistryRecord):
     pytest_finetune: str
     git_commit: str = ""
     git_dirty: bool = False
+    compared_with: tuple[str, ...] = ()
     eval_sets: tuple[EvidenceSet, ...]
 
 

@@ -13,12 +13,15 @@ halfway has changed all or nothing. What MLflow cannot promise, and what becomes
   between, an alias may name the version before. `read` never looks at it; `verify` tells; `settle` mends it.
 - Anybody with access can change or delete what is there. `verify` finds what was changed; a history with a gap, or one
   whose end was taken off, is not read at all. The chain has no secret: who rewrites all of it stays unseen.
+- MLflow serves 15 requests at a time; writers beyond that number at once may be told that it is too busy.
 - The order of numbers is kept by the databases that MLflow runs on, SQLite, PostgreSQL, MySQL and SQL Server; its old
   store of plain files counts without a lock.
 """
 
 from __future__ import annotations
 
+import random
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -33,6 +36,8 @@ from pytest_finetune.registry.states import apply
 from pytest_finetune.registry.verification import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_finetune.registry.entry import Event
     from pytest_finetune.registry.mlflow_mirror import Difference
     from pytest_finetune.registry.mlflow_server import Card
@@ -41,7 +46,9 @@ if TYPE_CHECKING:
 ATTEMPTS = 100
 """How often a change is tried anew after others were faster; each time somebody gets through."""
 
-_PASSES = 10
+PATIENCE = 30.0
+"""Seconds after which `NAME` is given up to whoever keeps changing it; alone, it takes a tenth of one."""
+
 _NOTE = 500
 _RESTORE = "a version was deleted or changed in MLflow: restore it from a backup of its database"
 
@@ -113,19 +120,20 @@ class MlflowBackend:
         Raises:
             RegistryError: As `read`; or the server refuses, or others keep changing it.
         """
-        for _ in range(_PASSES):
-            card, log = self._read()
-            mends = (
-                [] if card is None else [found.mend for found in self._differences(card, log.registry) if found.mend]
-            )
-            if not mends:
-                return
-            for mend in mends:
-                try:
+        start, pause = time.monotonic(), 0.0
+        while mends := self._mends():
+            if time.monotonic() - start > PATIENCE:
+                raise RegistryError(f"{self._model} keeps changing", self.location, "who else writes there?")
+            with suppress(MissingError):  # Another writer settles too; look again.
+                for mend in mends:
                     mend()
-                except MissingError:
-                    break  # Another writer settles too; look again.
-        raise RegistryError(f"{self._model} keeps changing", self.location, "who else writes there?")
+            # Several that settle at once disturb each other: they part in time, and the last one finds all in step.
+            time.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+            pause = min(pause + 0.1, 1.0)
+
+    def _mends(self) -> list[Callable[[], object]]:
+        card, log = self._read()
+        return [] if card is None else [found.mend for found in self._differences(card, log.registry) if found.mend]
 
     def _read(self) -> tuple[Card | None, Log]:
         self._server.reach()

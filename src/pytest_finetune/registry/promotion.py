@@ -50,10 +50,17 @@ class _Claim:
     git_dirty: bool
     plans: tuple[EvalSetPlan | EvidenceSet, ...]
     verdicts: tuple[VerdictRecord, ...]
+    compared_with: tuple[str, ...]
 
 
 def refusals(
-    entry: Entry, proof: Run | Evidence, eval_sets: Sequence[EvalSet], *, now: datetime, plugin_version: str
+    entry: Entry,
+    proof: Run | Evidence,
+    eval_sets: Sequence[EvalSet],
+    *,
+    now: datetime,
+    plugin_version: str,
+    production: Entry | None = None,
 ) -> list[str]:
     """
     All reasons at once why a version is not promoted on a run, or on the evidence it has; none of them is no.
@@ -67,6 +74,7 @@ def refusals(
         eval_sets: Today's, all of them: one that the run was not asked refuses.
         now: When the promotion would be.
         plugin_version: The version of this plugin.
+        production: The entry that gates against production mean; None while there is none.
 
     Raises:
         RunError: A line of the record is damaged.
@@ -76,6 +84,7 @@ def refusals(
     found += _model_faults(entry, claim)
     found += _plan_faults(claim, eval_sets)
     found += _verdict_faults(claim, eval_sets)
+    found += _baseline_faults(claim, eval_sets, production)
     if isinstance(proof, Run):
         found += _rejudged_faults(proof, eval_sets)
     found += _version_faults(claim, plugin_version)
@@ -111,6 +120,7 @@ def _claim(proof: Run | Evidence) -> _Claim:
             proof.git_dirty,
             proof.eval_sets,
             tuple(verdict for one in proof.eval_sets for verdict in one.verdicts),
+            proof.compared_with,
         )
     manifest, target = proof.manifest, proof.manifest.target
     return _Claim(
@@ -124,6 +134,7 @@ def _claim(proof: Run | Evidence) -> _Claim:
         manifest.versions.git_dirty,
         manifest.eval_sets,
         manifest.verdicts,
+        manifest.compared_with,
     )
 
 
@@ -223,6 +234,20 @@ def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
 def _gated(settings: EvalSettings) -> EvalSettings:
     """The settings, with the rule that a set without gates implies: every case passes."""
     return settings if settings.gates else settings.model_copy(update={"gates": [GateSettings(min=1.0)]})
+
+
+def _baseline_faults(claim: _Claim, eval_sets: Sequence[EvalSet], production: Entry | None) -> Iterator[str]:
+    """A gate against production says nothing of production where something else stood in for it."""
+    means_production = any(gate.against == "production" for one in eval_sets for gate in one.settings.gates)
+    if not means_production or production is None:
+        return
+    others = [model for model in claim.compared_with if model not in (production.model_id, _local(production))]
+    if others:
+        yield f"{claim.source} was compared with {', '.join(others)}, and production is {production.model_id}"
+
+
+def _local(entry: Entry) -> str:
+    return entry.model_id.removeprefix("local:")
 
 
 def _version_faults(claim: _Claim, plugin_version: str) -> Iterator[str]:

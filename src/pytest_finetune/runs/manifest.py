@@ -83,7 +83,12 @@ class Versions(Record):
 
 
 class Manifest(Record):
-    """The whole of `manifest.json`. `answered_by` holds every model name that the server answered under."""
+    """
+    The whole of `manifest.json`.
+
+    `answered_by` holds every model name that the server answered under, `compared_with` the model ids of the baselines
+    that gates compared with.
+    """
 
     format: Literal[1] = FORMAT
     id: str
@@ -96,6 +101,7 @@ class Manifest(Record):
     closed_at: datetime | None = None
     stopped: str = ""
     answered_by: tuple[str, ...] = ()
+    compared_with: tuple[str, ...] = ()
     verdicts: tuple[VerdictRecord, ...] = ()
     totals: Totals = Field(default_factory=Totals)
 

@@ -176,6 +176,30 @@ def retire(backend: Backend, version: str, reason: str, who: str, *, force: bool
     _change(backend, Change("retire", version, who, reason, forced=force), datetime.now(UTC), as_json=as_json)
 
 
+@click.command()
+@click.option("--fallback", metavar="VERSION", help="Takes over when production exceeds its error budget.")
+@click.option("--error-budget", type=click.FloatRange(0, 1), help="Share of failed calls that production may have.")
+@click.option("--window", type=click.FloatRange(0, min_open=True), help="Seconds that the error rate looks back.")
+@click.option("--salt", help="Mixed into the hash of user ids; another one deals everybody anew.")
+@_reason
+@who_option
+@json_option
+@registry_option
+def rollout(backend: Backend, reason: str, who: str, *, as_json: bool, **settings: Any) -> None:
+    """Set how the router shares traffic out; what is not named stays."""
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    if not chosen:
+        raise click.UsageError("name at least one of --fallback, --error-budget, --window, --salt")
+    before = backend.read()
+    change = Change("set_rollout", "", who, reason, rollout=before.rollout.model_copy(update=chosen))
+    now = datetime.now(UTC)
+    if as_json:
+        print_json(backend.update(change, now=now, expected_seq=before.seq).rollout.model_dump(mode="json"))
+    else:
+        after = backend.update(change, now=now, expected_seq=before.seq).rollout
+        print_lines([(f"{name}: {getattr(after, name) or '-'}", {}) for name in type(after).model_fields])
+
+
 def _let_through(
     action: str,
     backend: Backend,
@@ -199,7 +223,8 @@ def _let_through(
     # A canary has been let through already: its share needs no new evidence.
     judged = action != "canary" or run is not None or entry.status is not Status.CANARY
     today = _todays(eval_sets) if judged and proof else []
-    reasons = _reasons(entry, proof, today, now) if judged else []
+    production = next((one for one in registry.entries.values() if one.status is Status.PRODUCTION), None)
+    reasons = _reasons(entry, proof, today, now, production) if judged else []
     known = cautions(entry, proof, now=now) if judged and proof else []
     if not as_json:
         print_lines(caution_lines(known))
@@ -217,10 +242,12 @@ def _let_through(
     _change(backend, change, now, as_json=as_json, judged_at=registry.seq, overruled=reasons, cautions=known)
 
 
-def _reasons(entry: Entry, proof: Run | Evidence | None, today: Sequence[EvalSet], now: datetime) -> list[str]:
+def _reasons(
+    entry: Entry, proof: Run | Evidence | None, today: Sequence[EvalSet], now: datetime, production: Entry | None
+) -> list[str]:
     if proof is None:
         return ["there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run"]
-    return refusals(entry, proof, today, now=now, plugin_version=__version__)
+    return refusals(entry, proof, today, now=now, plugin_version=__version__, production=production)
 
 
 def _refuse(version: str, reasons: list[str], known: list[str], *, as_json: bool) -> None:
@@ -283,4 +310,4 @@ def _hashed(path: Path) -> TrainingFile:
         return TrainingFile(path=path.as_posix(), sha256=hashlib.file_digest(file, "sha256").hexdigest())
 
 
-COMMANDS: tuple[click.Command, ...] = (add, canary, promote, rollback, reject, retire)
+COMMANDS: tuple[click.Command, ...] = (add, canary, promote, rollback, reject, retire, rollout)

@@ -11,7 +11,7 @@ import click
 
 from pytest_finetune.cli.registry.options import optional_version, registry_option, two_versions, version_argument
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
-from pytest_finetune.registry import open_registry, version_for
+from pytest_finetune.registry import Verifiable, open_registry, version_for
 from pytest_finetune.registry import verify as find_problems
 from pytest_finetune.registry.sunset import ask_shutdown_dates, going, shutdown_of
 from pytest_finetune.reports.registry import gates_passed, going_lines, history_lines, in_order, version_lines
@@ -97,7 +97,8 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
     Exit codes: 0 it does, 1 something is wrong, 2 the registry cannot be read.
     """
     registry = backend.read()
-    problems = find_problems(registry)
+    # A backend that shows the registry elsewhere too, as MLflow does, checks that as well.
+    problems = backend.verify() if isinstance(backend, Verifiable) else find_problems(registry)
     if as_json:
         print_json({"sound": not problems, "problems": problems})
     elif problems:
