@@ -116,3 +116,10 @@ def test_xdist_promotes_on_the_controller(suite, evaluate, registry):
     suite(12, toml=GATE)
     assert evaluate("--promote", "-n2", model="registry:v2", subprocess=True).ret == 0
     assert statuses(registry)["v2"] == "production"
+
+
+def test_production_compared_with_itself_passes_no_gate(suite, evaluate, production):
+    suite(5, toml=AGAINST)
+    result = evaluate(model="old")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*flips<=0,vs=production*incomplete*"])

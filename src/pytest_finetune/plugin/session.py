@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +11,8 @@ import pytest
 
 from pytest_finetune.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.baseline import Baselines, asked_baselines, recorded_baselines
-from pytest_finetune.engine import Limits
-from pytest_finetune.errors import PriceError, RunError, TargetError
+from pytest_finetune.errors import PriceError, RunError
 from pytest_finetune.evalset import EvalSet, load_eval_sets
-from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info
 from pytest_finetune.plugin.promotion import (
     PRODUCTION,
@@ -24,17 +21,17 @@ from pytest_finetune.plugin.promotion import (
     stored_baselines,
     wants_production,
 )
+from pytest_finetune.plugin.setup import limits_of, load, target_of
 from pytest_finetune.records import Failure
 from pytest_finetune.runs import Run, RunStore, TargetInfo, sample_from_dict
-from pytest_finetune.targets.spec import make_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from typing import Any
 
+    from pytest_finetune.engine import Limits
     from pytest_finetune.evaluation import Key, SetResult
     from pytest_finetune.records import Case, Sample
-    from pytest_finetune.targets import Target
 
 SESSION = pytest.StashKey["FinetuneSession"]()
 
@@ -61,7 +58,7 @@ class FinetuneSession:
         option = config.option
         self.config = config
         self.root: Path = config.rootpath
-        self.eval_sets = {eval_set.path: eval_set for eval_set in self._load(option.finetune_repeats)}
+        self.eval_sets = {eval_set.path: eval_set for eval_set in load(config)}
         self.store = RunStore(self.root / ".finetune" / "runs")
         self.resumes: bool = option.finetune_resume
         self.results: list[SetResult] = []
@@ -74,7 +71,7 @@ class FinetuneSession:
         if not self.baseline:
             self._compare_with_production()
         specs: list[str] = list(dict.fromkeys([*self._asked_baseline(), *option.finetune_model]))
-        limits = self._limits(len(specs))
+        limits = limits_of(config, len(specs))
         self.models = [self._model(spec, limits) for spec in specs]
         self._recorded = self._read_baseline() or self._recorded
         if option.finetune_promote:
@@ -243,19 +240,11 @@ class FinetuneSession:
                 model.asking.give(model.evaluation.run.answered().values())
         return model.asking
 
-    def _load(self, repeats: int | None) -> Sequence[EvalSet]:
-        config = self.config
-        if config.args_source is not pytest.Config.ArgsSource.ARGS and not self.is_worker:
-            _add_eval_sets_beside_testpaths(config)
-        named = [_path_of(config, arg) for arg in config.args]
-        paths = find_eval_sets(named, root=self.root, patterns=config.getini("finetune_eval_sets"))
-        return load_eval_sets(paths, root=self.root, repeats=repeats)
-
     def _model(self, spec: str, limits: Limits) -> ModelUnderTest:
         option = self.config.option
         judged = spec in option.finetune_model
         evaluation = Evaluation(
-            self._target(spec, limits),
+            target_of(self.config, spec, limits),
             self.eval_sets.values(),
             limits,
             stop_when_decided=judged and option.finetune_stop_when_decided,
@@ -276,53 +265,27 @@ class FinetuneSession:
         if not self.baseline.startswith("replay:") or self.is_worker:
             return {}
         run = self.store.find(self.baseline.removeprefix("replay:"))
-        same = any(_is_same_model(run.manifest.target, target_info(e.target)) for e in self.evaluations)
+        same = self._judges(run.manifest.target)
         return recorded_baselines(self.baseline, run, list(self.eval_sets.values()), stands_for_all=not same)
+
+    def _judges(self, target: TargetInfo) -> bool:
+        """A model compared with itself is no evidence that nothing was lost."""
+        judged = [target_info(model.evaluation.target) for model in self.models if model.judged]
+        return any(
+            (one.model, one.base_url, one.identity) == (target.model, target.base_url, target.identity)
+            for one in judged
+        )
 
     def _baselines(self) -> Baselines:
         for model in self.models:
             if model.spec == self.baseline:
-                sets = list(self.eval_sets.values())
-                asked = model.evaluation.target.model
-                return asked_baselines(self.baseline, asked, model.samples, sets, stands_for_all=not model.judged)
-        return self._recorded
-
-    def _limits(self, models: int) -> Limits:
-        option = self.config.option
-        sharers = models * int(getattr(self.config, "workerinput", {}).get("workercount", 1))
-        return Limits(
-            concurrency=-(-option.finetune_concurrency // sharers),
-            deadline=option.finetune_deadline,
-            max_cost=option.finetune_max_cost and option.finetune_max_cost / sharers,
-        )
-
-    def _target(self, spec: str, limits: Limits) -> Target:
-        option = self.config.option
-        cache = getattr(self.config, "cache", None)
-        return make_target(
-            spec,
-            made_by_user=_made_by_user(self.config, spec),
-            base_url=option.finetune_model_base_url,
-            registry=registry_of(self.registry, self.root),
-            concurrency=limits.concurrency,
-            store=RunStore(self.root / ".finetune" / "runs"),
-            models=self.root / ".finetune" / "models",
-            cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
-        )
-
-
-def _made_by_user(config: pytest.Config, spec: str) -> Any:
-    try:
-        return config.hook.pytest_finetune_target(spec=spec, config=config)
-    except Exception as error:
-        # The hook is the user's, and may raise anything.
-        problem = f"the hook broke on {spec!r}: {type(error).__name__}: {error}"
-        raise TargetError(problem, "pytest_finetune_target", "mend the hook in conftest.py") from error
-
-
-def _is_same_model(one: TargetInfo, other: TargetInfo) -> bool:
-    """A model compared with itself is no evidence that nothing was lost."""
-    return (one.model, one.base_url, one.identity) == (other.model, other.base_url, other.identity)
+                sets, target = list(self.eval_sets.values()), model.evaluation.target
+                same = self._judges(target_info(target))
+                return asked_baselines(self.baseline, target.model, model.samples, sets, stands_for_all=not same)
+        if self.baseline:
+            return self._recorded
+        ours = {model.evaluation.target.model for model in self.models if model.judged}
+        return {name: baseline for name, baseline in self._recorded.items() if baseline.model not in ours}
 
 
 def _take_from_record(model: ModelUnderTest) -> None:
@@ -331,17 +294,3 @@ def _take_from_record(model: ModelUnderTest) -> None:
     if len(model.samples) < planned and model.evaluation.run is not None:
         for key, sample in model.evaluation.run.samples().items():
             model.samples.setdefault(key, sample)
-
-
-def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
-    """Without paths on the command line, `--model` means the project's eval sets too, whatever `testpaths` says."""
-    named = [_path_of(config, arg) for arg in config.args]
-    patterns = config.getini("finetune_eval_sets")
-    known = set(find_eval_sets(named, root=config.rootpath, patterns=patterns))
-    everywhere = find_eval_sets([config.rootpath], root=config.rootpath, patterns=patterns)
-    config.args.extend(str(path) for path in everywhere if path not in known)
-
-
-def _path_of(config: pytest.Config, argument: str) -> Path:
-    # Not resolved: pytest collects under the name it was given, symbolic links and all.
-    return Path(os.path.normpath(config.invocation_params.dir / argument.split("::", maxsplit=1)[0]))

@@ -1,0 +1,90 @@
+"""What the command line asks for, made: eval sets loaded, limits shared out, targets built. Nothing is asked yet."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finetune.engine import Limits
+from pytest_finetune.errors import TargetError
+from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.plugin.promotion import registry_of
+from pytest_finetune.runs import RunStore
+from pytest_finetune.targets.spec import make_target
+
+if TYPE_CHECKING:
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.targets import Target
+
+
+def load(config: pytest.Config) -> list[EvalSet]:
+    """
+    The eval sets among what pytest was told to run.
+
+    Raises:
+        EvalSetErrors: All faults of all of them.
+    """
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and not hasattr(config, "workerinput"):
+        _add_eval_sets_beside_testpaths(config)
+    named = [_path_of(config, argument) for argument in config.args]
+    paths = find_eval_sets(named, root=config.rootpath, patterns=config.getini("finetune_eval_sets"))
+    return load_eval_sets(paths, root=config.rootpath, repeats=config.option.finetune_repeats)
+
+
+def limits_of(config: pytest.Config, models: int) -> Limits:
+    """The share of one model in one process of what the session may use."""
+    option = config.option
+    sharers = models * int(getattr(config, "workerinput", {}).get("workercount", 1))
+    return Limits(
+        concurrency=-(-option.finetune_concurrency // sharers),
+        deadline=option.finetune_deadline,
+        max_cost=option.finetune_max_cost and option.finetune_max_cost / sharers,
+    )
+
+
+def target_of(config: pytest.Config, spec: str, limits: Limits) -> Target:
+    """
+    The target that a spec names.
+
+    Raises:
+        FinetuneError: It names nothing usable.
+    """
+    option, folder = config.option, config.rootpath / ".finetune"
+    cache = getattr(config, "cache", None)
+    return make_target(
+        spec,
+        made_by_user=_made_by_user(config, spec),
+        base_url=option.finetune_model_base_url,
+        registry=registry_of(option.finetune_registry, config.rootpath),
+        concurrency=limits.concurrency,
+        store=RunStore(folder / "runs"),
+        models=folder / "models",
+        cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
+    )
+
+
+def _made_by_user(config: pytest.Config, spec: str) -> Any:
+    try:
+        return config.hook.pytest_finetune_target(spec=spec, config=config)
+    except Exception as error:
+        # The hook is the user's, and may raise anything.
+        problem = f"the hook broke on {spec!r}: {type(error).__name__}: {error}"
+        raise TargetError(problem, "pytest_finetune_target", "mend the hook in conftest.py") from error
+
+
+def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
+    """Without paths on the command line, `--model` means the project's eval sets too, whatever `testpaths` says."""
+    named = [_path_of(config, arg) for arg in config.args]
+    patterns = config.getini("finetune_eval_sets")
+    known = set(find_eval_sets(named, root=config.rootpath, patterns=patterns))
+    everywhere = find_eval_sets([config.rootpath], root=config.rootpath, patterns=patterns)
+    config.args.extend(str(path) for path in everywhere if path not in known)
+
+
+def _path_of(config: pytest.Config, argument: str) -> Path:
+    # Not resolved: pytest collects under the name it was given, symbolic links and all.
+    return Path(os.path.normpath(config.invocation_params.dir / argument.split("::", maxsplit=1)[0]))
