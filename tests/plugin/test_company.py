@@ -259,7 +259,8 @@ def test_a_hook_may_return_a_client_of_the_official_package(pytester, suite, ser
             return openai.AsyncOpenAI(base_url={server.url!r}, api_key="none")
         """
     )
-    pytester.runpytest_inprocess("--model=ft:mine", "--finetune-no-cache").assert_outcomes(passed=2)
+    # In a process of its own: the client's modules, imported by an inner session, would be imported twice.
+    pytester.runpytest_subprocess("--model=ft:mine", "--finetune-no-cache").assert_outcomes(passed=2)
     assert {body["model"] for body in server.questions} == {"ft:mine"}
 
 
