@@ -123,3 +123,36 @@ def test_production_compared_with_itself_passes_no_gate(suite, evaluate, product
     result = evaluate(model="old")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*flips<=0,vs=production*incomplete*"])
+
+
+def test_a_set_that_was_left_out_promotes_nothing(suite, evaluate, registry):
+    suite(4, toml=GATE, name="gated")
+    suite(2, name="other")
+    result = evaluate("--promote", "eval_sets/other.jsonl", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*gated.jsonl*not asked in this run*"])
+    assert statuses(registry)["v2"] == "candidate"
+
+
+def test_fewer_repeats_than_the_set_asks_for_promote_nothing(suite, evaluate, registry):
+    suite(12, toml="[stability]\nrepeats = 3\n" + GATE)
+    assert evaluate("--promote", "--repeats=1", model="new").ret == pytest.ExitCode.TESTS_FAILED
+    assert statuses(registry)["v2"] == "candidate"
+
+
+def test_a_red_session_promotes_nothing(pytester, suite, evaluate, registry):
+    suite(12, toml=GATE)
+    pytester.makepyfile("def test_own(): assert 0")
+    result = evaluate("--promote", ".", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*1 test of this session failed*"])
+    assert statuses(registry)["v2"] == "candidate"
+
+
+def test_a_version_that_the_router_fell_back_from_needs_force(suite, evaluate, registry):
+    suite(12, toml=GATE)
+    later = datetime(2099, 1, 1, tzinfo=UTC)
+    registry.update(Change("fallback", "v2", who="router", why="significantly worse"), now=later)
+    result = evaluate("--promote", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*the router fell back from it*significantly worse*"])

@@ -203,6 +203,7 @@ class AnyChanges(RuleBasedStateMachine):
     def begin(self):
         self.registry = Registry()
         self.at: dict[str, str] = {}
+        self.reigned = set()
         self.line: list[str] = []
         self.reigned: set[str] = set()
 
@@ -220,6 +221,7 @@ class AnyChanges(RuleBasedStateMachine):
         return True
 
     def enthrone(self, version):
+        self.reigned.add(version)
         for other, status in self.at.items():
             if status == "production":
                 self.at[other] = "deprecated"
@@ -277,7 +279,7 @@ class AnyChanges(RuleBasedStateMachine):
 
     @rule(version=VERSIONS | st.just(""), budget=st.floats(0, 1))
     def set_rollout(self, version, budget):
-        allowed = not version or self.at.get(version, "rejected") != "rejected"
+        allowed = not version or (version in self.reigned and self.at[version] != "rejected")
         self.attempt(allowed, change("set_rollout", rollout=Rollout(fallback=version, error_budget=budget)))
 
     @rule(version=VERSIONS)

@@ -6,11 +6,11 @@ import copy
 from typing import TYPE_CHECKING
 
 from pytest_finetune.plugin.gates import report_gates
-from pytest_finetune.plugin.promotion import all_passed, promote
+from pytest_finetune.plugin.promotion import promote
 from pytest_finetune.reports import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pytest
 
@@ -30,15 +30,15 @@ def collect(session: FinetuneSession, report: pytest.TestReport) -> None:
         _remember_as_failed(session, report)
 
 
-def conclude(session: FinetuneSession) -> None:
-    """Judge what there is, write the records, and report the gates as tests."""
+def conclude(session: FinetuneSession, failed: Callable[[], int]) -> None:
+    """Judge what there is, write the records, report the gates as tests, and promote; `failed` counts failed tests."""
     if session.is_worker:
         return
     session.stop_asking()
     session.judge()
     report_gates(session.config, session)
-    if session.config.option.finetune_promote and all_passed(session):
-        promote(session)
+    if session.config.option.finetune_promote:
+        promote(session, failed())
     _forget_gates(session)
 
 

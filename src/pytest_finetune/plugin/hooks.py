@@ -80,9 +80,9 @@ class SessionHooks:
             conclusion.interrupt(self.session)
             raise
         except BaseException:
-            conclusion.conclude(self.session)
+            conclusion.conclude(self.session, lambda: session.testsfailed)
             raise
-        conclusion.conclude(self.session)
+        conclusion.conclude(self.session, lambda: session.testsfailed)
         if self.session.stopped:
             raise session.Interrupted(self.session.stopped)
         return result

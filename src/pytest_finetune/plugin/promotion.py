@@ -7,12 +7,13 @@ from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
 from pytest_finetune.errors import FinetuneError, RegistryError
-from pytest_finetune.gates import Status
+from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.plugin.gates import report_test
 from pytest_finetune.registry import Backend, Change, current_who, open_registry, version_for
 from pytest_finetune.registry import Status as Standing
 from pytest_finetune.registry.evidence import baseline_from, evidence_of
-from pytest_finetune.registry.promotion import refusals
+from pytest_finetune.registry.promotion import history_faults, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,11 +69,18 @@ def refuse_unclear_promotion(session: FinetuneSession) -> None:
     _version(session, judged[0])
 
 
-def promote(session: FinetuneSession) -> None:
-    """Promote the version on the run that was just made, or say every reason why not; as a test of its own."""
+def promote(session: FinetuneSession, failed: int) -> None:
+    """
+    Promote the version on the run that was just made, or say every reason why not; as a test of its own.
+
+    Args:
+        session: After its verdicts.
+        failed: Tests of the whole session that failed, the user's own among them: what ends red changes nothing.
+    """
     model = next(model for model in session.models if model.judged)
+    others = [f"{failed} test{'' if failed == 1 else 's'} of this session failed"] if failed else []
     try:
-        name, reasons = _promoted(session, model)
+        name, reasons = _promoted(session, model, others)
     except FinetuneError as error:
         name, reasons = model.spec, [str(error)]
     text = "not promoted:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else ""
@@ -80,21 +88,30 @@ def promote(session: FinetuneSession) -> None:
     report_test(session.config, location, f"promote[{name}]", failure=text, said={})
 
 
-def _promoted(session: FinetuneSession, model: ModelUnderTest) -> tuple[str, list[str]]:
+def _promoted(session: FinetuneSession, model: ModelUnderTest, others: list[str]) -> tuple[str, list[str]]:
     backend = registry_of(session.config.option.finetune_registry, session.root)
     registry = backend.read()
     name, entry = _version(session, model, registry)
-    run, eval_sets = model.evaluation.run, list(session.eval_sets.values())
+    run, eval_sets = model.evaluation.run, _todays(session)
     if run is None:
         return name, ["there is no run to promote it on"]
     now = datetime.now(UTC)
     plugin, production = installed("pytest-finetune"), _production(registry)
-    reasons = refusals(entry, run, eval_sets, now=now, plugin_version=plugin, production=production)
+    reasons = [*others, *refusals(entry, run, eval_sets, now=now, plugin_version=plugin, production=production)]
+    reasons += history_faults(registry, name, run)
     if not reasons:
         why = f"every gate of run {run.id} passed"
         change = Change("promote", name, who=current_who(), why=why, evidence=evidence_of(run, eval_sets))
         backend.update(change, now=now, expected_seq=registry.seq)
     return name, reasons
+
+
+def _todays(session: FinetuneSession) -> list[EvalSet]:
+    """All eval sets of the project, as they are written: what was left out of this session is missing from its run."""
+    found = find_eval_sets(
+        [session.root, *session.eval_sets], root=session.root, patterns=session.config.getini("finetune_eval_sets")
+    )
+    return load_eval_sets(found, root=session.root)
 
 
 def _version(session: FinetuneSession, model: ModelUnderTest, registry: Registry | None = None) -> tuple[str, Entry]:
@@ -114,9 +131,3 @@ def _version(session: FinetuneSession, model: ModelUnderTest, registry: Registry
 
 def _production(registry: Registry) -> Entry | None:
     return next((entry for entry in registry.entries.values() if entry.status is Standing.PRODUCTION), None)
-
-
-def all_passed(session: FinetuneSession) -> bool:
-    """Every gate of every judged set passed, the implied one of a set without gates too."""
-    judged = [result for result in session.results if session.is_judged(result)]
-    return bool(judged) and all(v.status is Status.PASS for result in judged for v in result.verdicts)

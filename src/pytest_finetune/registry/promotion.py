@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.gates import Verdict
     from pytest_finetune.records import Sample
-    from pytest_finetune.registry.entry import Entry, EvidenceSet
+    from pytest_finetune.registry.entry import Entry, EvidenceSet, Registry
     from pytest_finetune.runs import EvalSetPlan, VerdictRecord
 
 __all__ = ["baseline_from", "cautions", "evidence_of", "refusals"]
@@ -91,6 +91,20 @@ def refusals(
     shutdown = shutdown_of(entry)
     if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
         found.append(f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})")
+    return found
+
+
+def history_faults(registry: Registry, version: str, proof: Run | Evidence | None) -> list[str]:
+    """What the history has against a version: a fall since it was judged, and evidence that only force let through."""
+    closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at if proof else None
+    mine = [event for event in registry.history if event.version == version]
+    found = [
+        f"the router fell back from it on {event.at:%Y-%m-%d %H:%M}: {event.why}"
+        for event in mine
+        if event.action == "fallback" and (closed is None or event.at > closed)
+    ]
+    if isinstance(proof, Evidence) and any(event.forced and event.action in ("canary", "promote") for event in mine):
+        found.append("its evidence was let through by --force: name a run that passes, with --run")
     return found
 
 
@@ -239,8 +253,13 @@ def _gated(settings: EvalSettings) -> EvalSettings:
 def _baseline_faults(claim: _Claim, eval_sets: Sequence[EvalSet], production: Entry | None) -> Iterator[str]:
     """A gate against production says nothing of production where something else stood in for it."""
     means_production = any(gate.against == "production" for one in eval_sets for gate in one.settings.gates)
-    if not means_production or production is None:
+    if not means_production:
         return
+    if production is None:
+        yield "gates compare with production, and there is none yet: the first version takes --force"
+        return
+    if not claim.compared_with:
+        yield f"{claim.source} does not say what its gates against production were compared with"
     others = [model for model in claim.compared_with if model not in (production.model_id, _local(production))]
     if others:
         yield f"{claim.source} was compared with {', '.join(others)}, and production is {production.model_id}"

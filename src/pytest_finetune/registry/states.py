@@ -157,6 +157,10 @@ def _added(change: Change) -> Entry:
         )
     if change.entry is None:
         raise RegistryError("there is no entry to add", change.version, "give at least the model's id")
+    model = change.entry.model_id
+    if not model.strip() or not model.isprintable() or model.startswith(("registry:", "replay:")):
+        hint = "give the id that the server knows, such as ft:…, or local:NAME"
+        raise RegistryError(f"{model!r} is no model id", change.version, hint)
     return change.entry.model_copy(update={"status": Status.CANDIDATE, "traffic": 0.0})
 
 
@@ -180,6 +184,10 @@ def _rollout_after(registry: Registry, change: Change) -> Rollout:
     fallback = change.rollout.fallback
     if fallback and known(statuses_of(registry), fallback) is Status.REJECTED:
         raise RegistryError(f"{fallback} is rejected and cannot take over", "rollout.fallback", "name another version")
+    reigned = any(event.version == fallback and event.after is Status.PRODUCTION for event in registry.history)
+    if fallback and not reigned:
+        problem = f"{fallback} was never in production and cannot take over"
+        raise RegistryError(problem, "rollout.fallback", "name a version that has passed its gates")
     return change.rollout
 
 

@@ -17,7 +17,7 @@ from pytest_finetune.evalset import load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
 from pytest_finetune.registry import Change, Entry, RegistryError, Status, TrainingFile, version_for
-from pytest_finetune.registry.promotion import cautions, evidence_of, refusals
+from pytest_finetune.registry.promotion import cautions, evidence_of, history_faults, refusals
 from pytest_finetune.registry.sunset import base_of
 from pytest_finetune.reports.registry import caution_lines, refusal_lines
 
@@ -225,6 +225,7 @@ def _let_through(
     today = _todays(eval_sets) if judged and proof else []
     production = next((one for one in registry.entries.values() if one.status is Status.PRODUCTION), None)
     reasons = _reasons(entry, proof, today, now, production) if judged else []
+    reasons += history_faults(registry, version, proof) if judged else []
     known = cautions(entry, proof, now=now) if judged and proof else []
     if not as_json:
         print_lines(caution_lines(known))
@@ -234,7 +235,7 @@ def _let_through(
         action,
         version,
         who,
-        _why(reason, reasons, run, traffic),
+        _why(reason, reasons, run, traffic, eval_sets),
         forced=bool(reasons),
         evidence=evidence_of(run, today) if run and run.manifest.closed else None,
         traffic=traffic,
@@ -280,11 +281,12 @@ def _moved(version: str, before: Mapping[str, Entry], after: Mapping[str, Entry]
     return f"{version}: {was} -> {after[version].status}{share}"
 
 
-def _why(reason: str, reasons: Sequence[str], run: Run | None, traffic: float | None) -> str:
+def _why(reason: str, reasons: Sequence[str], run: Run | None, traffic: float | None, eval_sets: Sequence[Path]) -> str:
     parts = [
         reason,
         "" if traffic is None else f"traffic {traffic:.3g}",
         f"run {run.id}" if run else "",
+        f"judged over {', '.join(map(str, eval_sets))} alone" if eval_sets else "",
         f"against: {'; '.join(reasons)}" if reasons else "",
     ]
     return "; ".join(part for part in parts if part)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_finetune.cli.registry.options import optional_version, registry_option, two_versions, version_argument
+from pytest_finetune.cli.registry.options import optional_version, read, registry_option, two_versions, version_argument
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.registry import Verifiable, open_registry, version_for
 from pytest_finetune.registry import verify as find_problems
@@ -96,7 +96,7 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
 
     Exit codes: 0 it does, 1 something is wrong, 2 the registry cannot be read.
     """
-    registry = backend.read()
+    registry = read(backend)
     # A backend that shows the registry elsewhere too, as MLflow does, checks that as well.
     problems = backend.verify() if isinstance(backend, Verifiable) else find_problems(registry)
     if as_json:
@@ -150,7 +150,7 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
 
     Exit codes: 0 none is, 1 some are, 2 the registry cannot be read or the server not asked.
     """
-    now, registry = datetime.now(UTC), backend.read()
+    now, registry = datetime.now(UTC), read(backend)
     found = going(registry, within=within, now=now, told=ask_shutdown_dates() if ask else {})
     if as_json:
         print_json([_gone(one, now) for one in found])
@@ -195,7 +195,7 @@ def _between_files(a: str, b: str) -> dict[str, list[Difference]]:
 
 
 def _between_versions(backend: Backend, a: str, b: str) -> dict[str, list[Difference]]:
-    registry = backend.read()
+    registry = read(backend)
     (old, before), (new, after) = (version_for(registry, name) for name in (a, b))
     found = version_differences(before, after)
     return {f"{old} -> {new}": found} if found else {}

@@ -7,16 +7,29 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.errors import FinetuneError
-from pytest_finetune.registry import current_who, open_registry
+from pytest_finetune.registry import FileBackend, RegistryError, current_who, open_registry
 
 if TYPE_CHECKING:
-    from pytest_finetune.registry import Backend
+    from pytest_finetune.registry import Backend, Registry
 
 DEFAULT = "registry.json"
 
 
 def _open(context: click.Context, parameter: click.Parameter, value: str) -> Backend:  # noqa: ARG001 - click's signature
     return open_registry(value)
+
+
+def read(backend: Backend) -> Registry:
+    """
+    The registry, which has to be there: a mistyped path is no empty registry.
+
+    Raises:
+        RegistryError: It is not, or cannot be read.
+    """
+    if isinstance(backend, FileBackend) and not backend.path.exists():
+        hint = "name it with --registry, or begin one: pytest-finetune registry add"
+        raise RegistryError("there is no registry", backend.location, hint)
+    return backend.read()
 
 
 registry_option = click.option(
