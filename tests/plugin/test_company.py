@@ -206,9 +206,9 @@ def test_a_marked_file_with_faults_is_told_without_a_traceback(pytester, evaluat
         """
     )
     result = evaluate()
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["*own.jsonl:1: *expcted*"])
-    assert "Traceback" not in result.stdout.str()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*own.jsonl:1: *expcted*"])
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
     assert server.requests == []
 
 

@@ -24,9 +24,8 @@ def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], name: str)
 
 
 def test_a_misspelt_scorer_is_told_the_right_one(scorer: Callable[..., Any]) -> None:
-    with pytest.raises(ScorerError, match="unknown scorer 'exakt'") as caught:
+    with pytest.raises(ValueError, match=r"unknown scorer 'exakt'; did you mean 'exact'\?"):
         scorer("exakt")
-    assert caught.value.hint == "did you mean 'exact'?"
 
 
 @pytest.mark.parametrize(

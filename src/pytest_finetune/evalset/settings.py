@@ -174,6 +174,17 @@ class EvalSettings(Settings):
     stability: StabilitySettings = Field(default_factory=StabilitySettings)
     gates: list[GateSettings] = Field(default_factory=list)
 
+    @field_validator("scorer")
+    @classmethod
+    def _known_scorer(cls, name: str) -> str:
+        # The scorers read these settings: imported at the top, either package would wait for the other.
+        from pytest_finetune.scoring import SCORERS
+
+        if ":" not in name and name not in SCORERS:
+            known = (*SCORERS, "package.module:function")
+            raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, known)}")
+        return name
+
     @field_validator("gates")
     @classmethod
     def _told_apart(cls, gates: list[GateSettings]) -> list[GateSettings]:

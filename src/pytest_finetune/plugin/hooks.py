@@ -55,7 +55,9 @@ class SessionHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """A model with nothing to ask it is a mistake, never a pass."""
+        """Tell the faults of marked sets; a model with nothing to ask it is a mistake too, never a pass."""
+        if self.session.mark_faults:
+            raise pytest.UsageError("\n".join(dict.fromkeys(self.session.mark_faults)))
         if not items or self.session.eval_sets or self.session.marked_names:
             return
         if self.session.is_worker:

@@ -38,7 +38,12 @@ def parametrize(metafunc: pytest.Metafunc, session: FinetuneSession) -> None:
     try:
         eval_set = session.marked_set(_locate(mark, metafunc.definition.path, session.root))
     except FinetuneError as error:
-        raise pytest.Collector.CollectError(str(error)) from error
+        if session.is_worker:
+            # A worker's usage error would be a crash to xdist.
+            raise pytest.Collector.CollectError(str(error)) from error
+        session.mark_faults.append(str(error))
+        metafunc.parametrize("eval_case", [], indirect=True)
+        return
     cases = [MarkedCase(model, eval_set, case) for case in eval_set.cases for model in session.models]
     names = [f"{c.case.id}-{c.model.spec}" if session.columns else c.case.id for c in cases]
     metafunc.parametrize("eval_case", cases, ids=names, indirect=True)

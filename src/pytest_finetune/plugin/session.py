@@ -65,6 +65,7 @@ class FinetuneSession:
         self.misses: list[tuple[str, str]] = []
         self.asked_items: set[pytest.Item] = set()
         self.marked_names: set[str] = set()
+        self.mark_faults: list[str] = []
         self.registry: str = option.finetune_registry
         self.baseline: str = option.finetune_baseline or ""
         self._recorded: Baselines = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_finetune.errors import ScorerError, did_you_mean
+from pytest_finetune.errors import ScorerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
         folder: Where the eval set lies: schema files are named from here, and modules found.
 
     Raises:
-        ScorerError: The scorer is unknown, or the settings do not suit it.
+        ScorerError: The settings do not suit the scorer, or the user's function cannot be had.
     """
     name = settings.scorer
     if ":" in name:
@@ -70,9 +70,6 @@ def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
 
         _refuse_idle_settings(settings, set())
         return make(settings, folder)
-    if name not in SCORERS:
-        known = (*SCORERS, "package.module:function")
-        raise ScorerError(f"unknown scorer {name!r}", hint=did_you_mean(name, known))
     _refuse_idle_settings(settings, _USES[name])
     return _builder(name)(settings, folder)
 
