@@ -79,6 +79,13 @@ def test_without_production_there_is_no_router(empty_registry):
         ModelRouter.from_registry(empty_registry.path)
 
 
+def test_a_production_that_is_taken_out_of_use_is_left_for_the_fallback(router, registry, clock, other_user):
+    registry.step("retire", "v2", why="broken", forced=True)
+    registry.step("reject", "v2", why="broken")
+    look_again(router, clock)
+    assert router.model_for(other_user) == "ft:v1"
+
+
 @pytest.mark.parametrize("options", [{"false_alarm_rate": 0}, {"false_alarm_rate": 1.0}, {"poll": -1}])
 def test_an_option_out_of_range_is_refused(make_router, options):
     with pytest.raises(ValueError, match=r"false-alarm rate|every"):

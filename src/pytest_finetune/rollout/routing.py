@@ -84,10 +84,13 @@ def plan_of(registry: Registry, location: str) -> Plan:
     """
     The plan that a registry describes.
 
+    Where production was taken out of use, the fallback serves in its place.
+
     Raises:
-        RegistryError: No version is in production.
+        RegistryError: No version is in production, and no fallback can serve.
     """
-    production = _holders(registry, Status.PRODUCTION)
+    stand_in, _ = _fallback(registry, "")
+    production = _holders(registry, Status.PRODUCTION) or ([stand_in] if stand_in else [])
     if not production:
         raise RegistryError(
             "no version is in production, so there is nobody to route to", location, "promote a version first"
