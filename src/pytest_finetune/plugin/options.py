@@ -24,6 +24,18 @@ def add_options(parser: pytest.Parser) -> None:
         names = [long] if short is None or short in _taken(parser) else [short, long]
         group.addoption(*names, **how)
 
+    _add_whom_to_ask(add)
+    _add_what_to_do(add)
+    _add_bounds(add)
+    parser.addini(
+        "finetune_eval_sets",
+        "which files below a folder are eval sets; a .jsonl file named on the command line always is",
+        type="args",
+        default=EVAL_SET_PATTERNS,
+    )
+
+
+def _add_whom_to_ask(add: Callable[..., None]) -> None:
     add(
         "--model",
         "--finetune-model",
@@ -40,20 +52,14 @@ def add_options(parser: pytest.Parser) -> None:
         help="an OpenAI-compatible server (default: $OPENAI_BASE_URL, else OpenAI)",
     )
     add(
-        "--concurrency",
-        "--finetune-concurrency",
-        type=_at_least(int, 1),
-        default=32,
-        metavar="N",
-        help="requests in flight over the whole session (default: %(default)s)",
+        None,
+        "--finetune-no-cache",
+        action="store_true",
+        help="ask the server even where a model with an immutable id has answered before",
     )
-    add(
-        "--max-cost",
-        "--finetune-max-cost",
-        type=_dollars,
-        metavar="USD",
-        help="ask nothing more once this much is spent",
-    )
+
+
+def _add_what_to_do(add: Callable[..., None]) -> None:
     add(
         "--repeats",
         "--finetune-repeats",
@@ -86,11 +92,23 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="the registry: a file, or mlflow:URI (default: %(default)s)",
     )
+
+
+def _add_bounds(add: Callable[..., None]) -> None:
     add(
-        "--stop-when-decided",
-        "--finetune-stop-when-decided",
-        action="store_true",
-        help="ask no more once no answer can change any verdict; such a run is no evidence for a promotion",
+        "--concurrency",
+        "--finetune-concurrency",
+        type=_at_least(int, 1),
+        default=32,
+        metavar="N",
+        help="requests in flight over the whole session (default: %(default)s)",
+    )
+    add(
+        "--max-cost",
+        "--finetune-max-cost",
+        type=_dollars,
+        metavar="USD",
+        help="ask nothing more once this much is spent",
     )
     add(
         None,
@@ -101,16 +119,10 @@ def add_options(parser: pytest.Parser) -> None:
         help="time for one answer, all tries together (default: %(default)g)",
     )
     add(
-        None,
-        "--finetune-no-cache",
+        "--stop-when-decided",
+        "--finetune-stop-when-decided",
         action="store_true",
-        help="ask the server even where a model with an immutable id has answered before",
-    )
-    parser.addini(
-        "finetune_eval_sets",
-        "which files below a folder are eval sets; a .jsonl file named on the command line always is",
-        type="args",
-        default=EVAL_SET_PATTERNS,
+        help="ask no more once no answer can change any verdict; such a run is no evidence for a promotion",
     )
 
 
