@@ -17,11 +17,11 @@ SOURCE = Path(pytest_finetune.__file__).parent
 FLOORS = (
     {"errors"},
     {"records", "strict_json", "daemon_thread"},
-    {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing"},
-    {"targets", "runs", "registry"},
+    {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing", "data"},
+    {"targets", "runs", "registry", "training"},
     {"engine", "rollout"},
     {"evaluation", "background", "reports", "selftest", "baseline"},
-    {"plugin", "cli"},
+    {"plugin", "cli", "server"},
 )
 
 
