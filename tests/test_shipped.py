@@ -29,7 +29,7 @@ def examples(document):
             yield body, next_body if next_kind == "toml" else None
 
 
-@pytest.mark.parametrize(("name", "least"), [("feedback", 120), ("profile", 60)])
+@pytest.mark.parametrize(("name", "least"), [("feedback", 120), ("profile", 60), ("routing", 150)])
 def test_a_shipped_eval_set_loads_without_fault_or_warning(name, least):
     eval_set = shipped(name)
     assert len(eval_set.cases) >= least
@@ -38,7 +38,7 @@ def test_a_shipped_eval_set_loads_without_fault_or_warning(name, least):
 
 
 def test_shipped_sets_ask_nothing_twice():
-    for name in ("feedback", "profile"):
+    for name in ("feedback", "profile", "routing"):
         prompts = Counter(str(case.messages) for case in shipped(name).cases)
         assert prompts.most_common(1)[0][1] == 1
 
@@ -54,6 +54,35 @@ def test_the_counts_in_the_readme_of_the_eval_sets_are_true():
         assert f"| `{label}` | {en} | {zh} | {len(mine) - en - zh} | {len(mine)} |" in readme
     for tag, count in Counter(tag for case in feedback for tag in case.tags).items():
         assert re.search(rf"`{tag}`.*\b{count}\b", readme), (tag, count)
+
+
+def test_the_figures_of_routing_in_the_readme_are_true():
+    readme = (ROOT / "eval_sets/README.md").read_text("utf-8").partition("## routing")[2]
+    cases = shipped("routing").cases
+    teams = Counter(case.expected[0]["team"] for case in cases)
+    numbered = Counter(case.expected[0]["team"] for case in cases if case.expected[0]["order"])
+    for team, count in teams.items():
+        assert f"| `{team}` | {numbered[team]} | {count - numbered[team]} | {count} |" in readme
+    assert f"{len(cases)} cases, {teams['sales']} for each team, {numbered.total()} with an order number." in readme
+    assert len(set(teams.values())) == 1
+    assert f"| `order`, `no-order` | {numbered.total()}, {len(cases) - numbered.total()} |" in readme
+    for tag, count in Counter(tag for case in cases for tag in case.tags).items():
+        assert re.search(rf"`{tag}`.*\b{count}\b", readme), (tag, count)
+
+
+def test_the_tags_of_routing_say_what_its_messages_are():
+    for case in shipped("routing").cases:
+        message, order = case.messages[-1].content, case.expected[0]["order"]
+        digits = re.findall(r"\d+", message)
+        assert digits.count(order) == (order is not None), case.id
+        facts = {
+            "order": order is not None,
+            "no-order": order is None,
+            "decoy-number": any(number != order for number in digits),
+            "long": len(message.split()) >= 25,
+            "short": len(message.split()) <= 7,
+        }
+        assert set(case.tags) & set(facts) == {tag for tag, holds in facts.items() if holds}, case.id
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/eval-sets.md"])

@@ -1,0 +1,100 @@
+"""The training files teach what the eval set asks, in its very form, and hold none of its cases."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+from rapidfuzz import fuzz, utils
+
+from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.scoring.schema_validation import load_schema
+from pytest_finetune.strict_json import parse_json
+
+ROOT = Path(__file__).parents[1]
+FILES = ("train", "validation")
+TEAMS = ("billing", "delivery", "returns", "account", "technical", "sales")
+
+
+def cases(path):
+    (eval_set,) = load_eval_sets([ROOT / path], root=ROOT)
+    assert eval_set.warnings == ()
+    return eval_set.cases
+
+
+def examples(*names):
+    """Each example as its messages, the answer's text and the answer's value."""
+    for name in names:
+        for case in cases(f"training/routing.{name}.jsonl"):
+            (text,) = case.expected
+            yield case.messages, text, parse_json(text)
+
+
+def asked(messages):
+    """A message as near duplicates are looked for: lower case, letters and digits only."""
+    return utils.default_process(messages[-1].content)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_example_asks_as_the_eval_set_asks(name):
+    system = cases("eval_sets/routing.jsonl")[0].messages[0]
+    assert system.role == "system"
+    assert all(case.messages[0] == system for case in cases("eval_sets/routing.jsonl"))
+    for messages, _, _ in examples(name):
+        assert [message.role for message in messages] == ["system", "user"]
+        assert messages[0] == system
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_answer_is_compact_json_that_the_eval_set_would_take(name):
+    schema = load_schema(ROOT / "eval_sets/routing.schema.json")
+    for _, text, answer in examples(name):
+        assert schema.fault(answer) is None
+        assert text == json.dumps({"team": answer["team"], "order": answer["order"]}, separators=(",", ":"))
+
+
+def test_an_order_number_stands_once_in_its_message_and_in_no_other():
+    numbered = [(messages[-1].content, answer["order"]) for messages, _, answer in examples(*FILES) if answer["order"]]
+    for message, order in numbered:
+        assert re.findall(r"\d+", message).count(order) == 1
+    assert len({order for _, order in numbered}) == len(numbered)
+
+
+def test_a_block_of_six_lines_holds_every_team_once():
+    teams = [answer["team"] for _, _, answer in examples("train")]
+    for start in range(0, len(teams), len(TEAMS)):
+        assert sorted(teams[start : start + len(TEAMS)]) == sorted(TEAMS)
+
+
+def test_no_eval_case_is_among_the_examples_exactly_or_nearly():
+    questions = [asked(case.messages) for case in cases("eval_sets/routing.jsonl")]
+    near = [
+        (example, question)
+        for example in (asked(messages) for messages, _, _ in examples(*FILES))
+        for question in questions
+        if fuzz.token_set_ratio(example, question, score_cutoff=80)
+    ]
+    assert near == []
+
+
+def test_no_two_examples_are_near_duplicates():
+    texts = [asked(messages) for messages, _, _ in examples(*FILES)]
+    assert [pair for pair in combinations(texts, 2) if fuzz.ratio(*pair, score_cutoff=85)] == []
+
+
+def test_the_figures_in_the_readme_are_true():
+    readme = (ROOT / "training/README.md").read_text("utf-8")
+    teams, numbered = {}, {}
+    for name in FILES:
+        answers = [answer for _, _, answer in examples(name)]
+        teams[name] = Counter(answer["team"] for answer in answers)
+        numbered[name] = Counter(answer["team"] for answer in answers if answer["order"])
+    rows = [(f"`{team}`", *(count[name][team] for name in FILES for count in (teams, numbered))) for team in TEAMS]
+    rows.append(("all", *(count[name].total() for name in FILES for count in (teams, numbered))))
+    for row in rows:
+        assert f"| {' | '.join(map(str, row))} |" in readme
+    assert f"{teams['train'].total()} examples, `routing.validation.jsonl` {teams['validation'].total()}," in readme
