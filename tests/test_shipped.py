@@ -14,9 +14,11 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / "../shared/data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets lie beside the repository, not in it")
 
+SHIPPED = {"feedback": "eval_sets", "profile": "eval_sets", "routing": "demo/eval_sets"}
+
 
 def shipped(name):
-    (eval_set,) = load_eval_sets([ROOT / "eval_sets" / f"{name}.jsonl"], root=ROOT)
+    (eval_set,) = load_eval_sets([ROOT / SHIPPED[name] / f"{name}.jsonl"], root=ROOT)
     return eval_set
 
 
@@ -38,7 +40,7 @@ def test_a_shipped_eval_set_loads_without_fault_or_warning(name, least):
 
 
 def test_shipped_sets_ask_nothing_twice():
-    for name in ("feedback", "profile", "routing"):
+    for name in SHIPPED:
         prompts = Counter(str(case.messages) for case in shipped(name).cases)
         assert prompts.most_common(1)[0][1] == 1
 
@@ -57,7 +59,7 @@ def test_the_counts_in_the_readme_of_the_eval_sets_are_true():
 
 
 def test_the_figures_of_routing_in_the_readme_are_true():
-    readme = (ROOT / "eval_sets/README.md").read_text("utf-8").partition("## routing")[2]
+    readme = (ROOT / "demo/README.md").read_text("utf-8")
     cases = shipped("routing").cases
     teams = Counter(case.expected[0]["team"] for case in cases)
     numbered = Counter(case.expected[0]["team"] for case in cases if case.expected[0]["order"])

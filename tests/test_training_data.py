@@ -29,7 +29,7 @@ def cases(path):
 def examples(*names):
     """Each example as its messages, the answer's text and the answer's value."""
     for name in names:
-        for case in cases(f"training/routing.{name}.jsonl"):
+        for case in cases(f"demo/training/routing.{name}.jsonl"):
             (text,) = case.expected
             yield case.messages, text, parse_json(text)
 
@@ -41,9 +41,9 @@ def asked(messages):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_example_asks_as_the_eval_set_asks(name):
-    system = cases("eval_sets/routing.jsonl")[0].messages[0]
+    system = cases("demo/eval_sets/routing.jsonl")[0].messages[0]
     assert system.role == "system"
-    assert all(case.messages[0] == system for case in cases("eval_sets/routing.jsonl"))
+    assert all(case.messages[0] == system for case in cases("demo/eval_sets/routing.jsonl"))
     for messages, _, _ in examples(name):
         assert [message.role for message in messages] == ["system", "user"]
         assert messages[0] == system
@@ -51,7 +51,7 @@ def test_every_example_asks_as_the_eval_set_asks(name):
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_answer_is_compact_json_that_the_eval_set_would_take(name):
-    schema = load_schema(ROOT / "eval_sets/routing.schema.json")
+    schema = load_schema(ROOT / "demo/eval_sets/routing.schema.json")
     for _, text, answer in examples(name):
         assert schema.fault(answer) is None
         assert text == json.dumps({"team": answer["team"], "order": answer["order"]}, separators=(",", ":"))
@@ -71,7 +71,7 @@ def test_a_block_of_six_lines_holds_every_team_once():
 
 
 def test_no_eval_case_is_among_the_examples_exactly_or_nearly():
-    questions = [asked(case.messages) for case in cases("eval_sets/routing.jsonl")]
+    questions = [asked(case.messages) for case in cases("demo/eval_sets/routing.jsonl")]
     near = [
         (example, question)
         for example in (asked(messages) for messages, _, _ in examples(*FILES))
@@ -87,7 +87,7 @@ def test_no_two_examples_are_near_duplicates():
 
 
 def test_the_figures_in_the_readme_are_true():
-    readme = (ROOT / "training/README.md").read_text("utf-8")
+    readme = (ROOT / "demo/training/README.md").read_text("utf-8")
     teams, numbered = {}, {}
     for name in FILES:
         answers = [answer for _, _, answer in examples(name)]
