@@ -3,7 +3,7 @@ The router, measured: what a call costs, how exact a share is, how often alarms 
 
     python benchmarks/rollout.py --lives 1000 --seed 1
 
-takes about two minutes, and ends with exit code 1 if a false-alarm rate is significantly over what is promised.
+takes about three minutes, and ends with exit code 1 if a false-alarm rate is significantly over what is promised.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def main() -> None:
         spread()
         broken = false_alarms(arguments.lives, arguments.seed)
         bad_canaries(path, arguments.runs, arguments.seed)
+        calls_to_leave(arguments.lives, arguments.seed)
         bad_productions(path, arguments.runs, arguments.seed)
     sys.exit(f"false alarms over the promise: {', '.join(broken)}" if broken else 0)
 
@@ -210,25 +211,63 @@ def bad_canary(path: Path, rng: Random, rate: float, healthy: float) -> tuple[fl
     return len(met), len(hurt), calls, clock.now - healthy
 
 
-def bad_productions(path: Path, runs: int, seed: int) -> None:
-    """Print how long a production that turns bad after ten good minutes keeps its users."""
+def calls_to_leave(lives: int, seed: int) -> None:
+    """Print how many calls the tests need, and how long those take; the same ones at every pace."""
     rng, rows = Random(seed), []
-    for rate in (1.0, 0.5, 0.2):
-        lives = [bad_production(path, rng, rate) for _ in range(max(3, runs // 5))]
-        rows.append((f"{rate:.0%}", spread_of([seconds for seconds, _ in lives]), spread_of([s for _, s in lives])))
-    head = ("production fails", "seconds", "share of the window failed")
-    table("A production over its budget of 10 % of 300 s: until it was left, median (95 %)", head, rows)
+    cases: list[tuple[str, Callable[[], int]]] = [
+        ("canary at 10 %, dead from the start", lambda: canary_calls(rng, 0)),
+        ("canary at 10 %, dead after 10,000 calls", lambda: canary_calls(rng, 10_000)),
+        ("production, dead from the start", lambda: production_calls(rng, 0)),
+        ("production, dead after 10,000 calls", lambda: production_calls(rng, 10_000)),
+    ]
+    for name, calls_of in cases:
+        needed = [calls_of() for _ in range(max(3, lives // 20))]
+        paces = (spread_of([calls / pace for calls in needed]) for pace in (20, 100, 1000))
+        rows.append((name, spread_of(needed), *paces))
+    head = ("", "calls of all", "s at 20 a second", "s at 100", "s at 1,000")
+    table("What the tests need, median (95 %)", head, rows)
 
 
-def bad_production(path: Path, rng: Random, rate: float, healthy: float = 600.0) -> tuple[float, float]:
-    clock = Clock()
+def canary_calls(rng: Random, healthy: int) -> int:
+    test, number = WorseThanProduction(FALSE_ALARM_RATE), 0
+    while not test.alarmed:
+        number += 1
+        canary = rng.random() < 0.1
+        rate = 1.0 if canary and number > healthy else 0.02
+        test.add(canary=canary, ok=rng.random() >= rate, production_rate=0.02)
+    return number - healthy
+
+
+def production_calls(rng: Random, healthy: int) -> int:
+    test, number = OverBudget(0.1, FALSE_ALARM_RATE), 0
+    while not test.alarmed:
+        number += 1
+        test.add(ok=number <= healthy and rng.random() >= 0.02)
+    return number - healthy
+
+
+def bad_productions(path: Path, runs: int, seed: int) -> None:
+    """Print how long a production that turns bad after 12,000 good calls keeps its users."""
+    rng, rows = Random(seed), []
+    for pace in (20, 100, 1000):
+        for rate in (1.0, 0.5, 0.2):
+            lives = [bad_production(path, rng, rate, pace) for _ in range(max(3, runs // 5))]
+            seconds, calls = zip(*lives, strict=True)
+            rows.append((f"{pace:,}", f"{rate:.0%}", spread_of(calls), spread_of(seconds)))
+    head = ("calls a second", "production fails", "calls", "seconds")
+    table("A production over its budget of 10 %: until it was left, median (95 %)", head, rows)
+
+
+def bad_production(path: Path, rng: Random, rate: float, pace: int) -> tuple[float, int]:
+    clock, calls, healthy = Clock(), 0, 12_000 / pace
     router = ModelRouter.from_registry(path, clock=clock, poll=1e9, false_alarm_rate=FALSE_ALARM_RATE)
     main = router.main_route()
     while router.main_route() == main:
-        clock.now += rng.expovariate(CALLS_PER_SECOND)
-        router.report_route(main, ok=rng.random() >= (rate if clock.now > healthy else 0.02))
-    production = router.status()[0]
-    return clock.now - healthy, production.failed / production.calls
+        clock.now += rng.expovariate(pace)
+        bad = clock.now > healthy
+        calls += bad
+        router.report_route(main, ok=rng.random() >= (rate if bad else 0.02))
+    return clock.now - healthy, calls
 
 
 def fallen(router: ModelRouter, role: str) -> bool:

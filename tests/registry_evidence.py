@@ -10,13 +10,17 @@ from recorded_runs import TICKETS, Recorder
 from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.evaluation import set_plan
 from pytest_finetune.runs import Run
+from pytest_finetune.runs.seal import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_finetune.runs import Manifest
+
 MODEL = "ft:gpt-x-2026-01-01:acme::9Kx2"
 GATE = '[[gates]]\nmetric = "accuracy"\nmin = 0.6\n'
 PASSED = (("accuracy>=0.6", "pass"),)
+AGAINST = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
 
 
 def write_set(folder: Path, name: str = TICKETS, *, cases: int = 5, toml: str = GATE) -> EvalSet:
@@ -30,8 +34,18 @@ def write_set(folder: Path, name: str = TICKETS, *, cases: int = 5, toml: str = 
 
 
 def rewritten(run: Run, **changes: Any) -> Run:
-    """The run with another manifest, as somebody with an editor would leave it."""
+    """The run as if it had come out otherwise: with another manifest, sealed where it is closed."""
     manifest = run.manifest.model_copy(update=changes)
+    manifest = sealed(manifest, run.path / "samples.jsonl") if manifest.closed else manifest
+    return _written(run, manifest)
+
+
+def edited(run: Run, **changes: Any) -> Run:
+    """The run with another manifest, as somebody with an editor would leave it."""
+    return _written(run, run.manifest.model_copy(update=changes))
+
+
+def _written(run: Run, manifest: Manifest) -> Run:
     (run.path / "manifest.json").write_text(manifest.model_dump_json(), "utf-8")
     return Run.load(run.path)
 
@@ -39,6 +53,8 @@ def rewritten(run: Run, **changes: Any) -> Run:
 def recorded(record: Recorder, eval_set: EvalSet, letters: Any = "ppppm", **facts: Any) -> Run:
     """A closed run of the set that passed its gate, answered under the very model id that was asked."""
     facts = {"spec": MODEL, "verdicts": PASSED, "plans": [set_plan(eval_set)]} | facts
-    changes = {name: facts.pop(name) for name in ("answered_by", "totals", "versions", "target") if name in facts}
-    run = record(letters, **facts)
-    return rewritten(run, **({"answered_by": (run.manifest.target.model,)} | changes))
+    own = ("answered_by", "totals", "versions", "target", "baselines", "compared_with")
+    changes = {name: facts.pop(name) for name in own if name in facts}
+    target = changes.get("target")
+    models = changes.setdefault("answered_by", (target.model if target else facts["spec"],))
+    return rewritten(record(letters, models=models, **facts), **changes)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.evalset import EvalSet
     from pytest_finetune.records import Case, Sample
-    from pytest_finetune.runs import EvalSetPlan, Run
+    from pytest_finetune.runs import EvalSetPlan, Run, TargetInfo
 
 Baselines = dict[str, Baseline]
 """By the name of the eval set; a set that the baseline was not asked is not there."""
@@ -44,20 +44,32 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, sta
         if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
             mine = _scored_again(mine, eval_set)
         aliases = _aliases(eval_set) if stands_for_all else ()
-        model = run.manifest.target.model
-        found[eval_set.name] = Baseline(name, plan.cases_sha256, plan.repeats, mine, aliases, model)
+        target = run.manifest.target
+        found[eval_set.name] = Baseline(
+            name,
+            plan.cases_sha256,
+            plan.repeats,
+            mine,
+            aliases,
+            model=target.model,
+            base_url=target.base_url,
+            identity=target.identity,
+            run=run.id,
+            doubt=_doubt(run, plan, eval_set),
+        )
     return found
 
 
 def asked_baselines(
     name: str,
-    model: str,
+    target: TargetInfo,
     samples: Mapping[tuple[str, str, int], Sample],
     eval_sets: Sequence[EvalSet],
     *,
     stands_for_all: bool = True,
+    run: str = "",
 ) -> Baselines:
-    """A model of this session as the baseline of every set."""
+    """A model of this session, recorded in the run of that id, as the baseline of every set."""
     return {
         eval_set.name: Baseline(
             name=name,
@@ -65,10 +77,26 @@ def asked_baselines(
             repeats=eval_set.repeats,
             samples=[sample for sample in samples.values() if sample.eval_set == eval_set.name],
             aliases=_aliases(eval_set) if stands_for_all else (),
-            model=model,
+            model=target.model,
+            base_url=target.base_url,
+            identity=target.identity,
+            run=run,
         )
         for eval_set in eval_sets
     }
+
+
+def _doubt(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> str:
+    """Why a record does not show what its model answers when it is asked as today's settings ask."""
+    if run.manifest.target.spec.startswith("replay:"):
+        return "its run is itself a replay"
+    if not run.manifest.closed:
+        return "its run is open"
+    if fault := run.seal_fault:
+        return f"its run {fault}"
+    if (plan.settings_sha256, plan.schema_sha256) != (eval_set.settings_sha256, eval_set.schema_sha256):
+        return "its run asked under other settings"
+    return ""
 
 
 def _is_scored_alike(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded_runs import TICKETS, Recorder, samples
-from registry_evidence import GATE, MODEL, PASSED, recorded, rewritten, write_set
+from recorded_runs import sample as recorded_sample
+from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, rewritten, write_set
 from sample_plans import SET, cases, sample
 
 from pytest_finetune.errors import RunError
@@ -17,12 +18,17 @@ from pytest_finetune.gates import Status, judge
 from pytest_finetune.metrics import summarize
 from pytest_finetune.registry.entry import Entry
 from pytest_finetune.registry.evidence import _bits, _outcomes
-from pytest_finetune.registry.promotion import baseline_from, cautions, evidence_of, refusals
-from pytest_finetune.runs import TargetInfo
+from pytest_finetune.registry.promotion import baseline_from, cautions, evidence_of, let_off, refusals
+from pytest_finetune.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 PROFILE = "eval_sets/profile.jsonl"
-AGAINST = GATE + '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
+COMPARED = ("flips<=0,vs=production", "pass")
+HOME = "http://127.0.0.1:1/v1"
+OLD = "ft:gpt-x-2026-01-01:acme::0Old"
+ANSWERED_BY_PRODUCTION = BaselineRecord(
+    name="registry:production", model=OLD, base_url=HOME, identity=HOME, run="run-0"
+)
 
 
 @pytest.fixture
@@ -39,8 +45,8 @@ def entry(**facts):
     return Entry(**{"model_id": MODEL, "created_at": NOW} | facts)
 
 
-def refused(run, *eval_sets, version=None, now=NOW, plugin="0.1.0"):
-    return refusals(version or entry(), run, eval_sets, now=now, plugin_version=plugin)
+def refused(run, *eval_sets, version=None, now=NOW, plugin="0.1.0", **others):
+    return refusals(version or entry(), run, eval_sets, now=now, plugin_version=plugin, **others)
 
 
 def test_a_closed_run_whose_gates_passed_is_enough(record, tickets):
@@ -106,12 +112,154 @@ def test_a_run_at_another_server_is_refused(record, tickets):
     assert reason == "the run asked http://127.0.0.1:1/v1, and this version is served at https://models.acme.example/v1"
 
 
+def test_later_evidence_from_another_server_is_refused(record, tickets):
+    """An entry that names no server is held to the one that it was first judged on."""
+    first = evidence_of(recorded(record, tickets), [tickets])
+    version = entry(evidence=first)
+    assert refused(recorded(record, tickets), tickets, version=version) == []
+    elsewhere = TargetInfo(spec=MODEL, model=MODEL, base_url="https://elsewhere.example/v1")
+    (reason,) = refused(recorded(record, tickets, target=elsewhere), tickets, version=version)
+    assert reason == f"the run asked https://elsewhere.example/v1, and this version was judged before at {HOME}"
+
+
+def test_a_manifest_that_was_edited_is_refused(record, tickets):
+    run = recorded(record, tickets)
+    run = edited(run, verdicts=tuple(one.model_copy(update={"value": 1.0}) for one in run.manifest.verdicts))
+    (reason,) = refused(run, tickets)
+    assert reason == "the run does not fit its seal: manifest.json was changed after the run closed; run it again"
+
+
+def test_a_sample_that_was_added_under_a_right_checksum_is_refused(record, tickets):
+    run = recorded(record, tickets, "ppppm")
+    run.append(sample_to_dict(recorded_sample("case-04", "p", model=MODEL)))
+    run.release()
+    (reason,) = refused(Run.load(run.path), tickets)
+    assert reason == "the run does not fit its seal: samples.jsonl was changed after the run closed; run it again"
+
+
+def test_a_record_of_an_older_plugin_has_no_seal_and_is_refused(record, tickets):
+    run = edited(recorded(record, tickets), seal="", samples_sha256="")
+    assert refused(run, tickets) == ["the run has no seal: an older pytest-finetune closed it; run it again"]
+
+
+def test_samples_under_a_name_that_the_manifest_does_not_tell_are_refused(record, tickets):
+    run = rewritten(recorded(record, tickets, answered_by=(MODEL, "other")), answered_by=(MODEL,))
+    assert refused(run, tickets) == ["samples were answered by other, of which the manifest knows nothing"]
+
+
+@pytest.fixture
+def compared(record, tmp_path):
+    """What is said against a run whose gate was compared with these baselines, and the reasons for production."""
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+
+    def reasons(*baselines, production=None, **facts):
+        run = recorded(record, eval_set, verdicts=(*PASSED, COMPARED), baselines=baselines, **facts)
+        held = production or entry(model_id=OLD, base_url=HOME)
+        found = refused(run, eval_set, production=held)
+        assert refused(evidence_of(run, [eval_set]), eval_set, production=held) == [
+            reason.replace("the run", "the evidence") for reason in found
+        ]
+        return [reason.removeprefix("the run ") for reason in found]
+
+    return reasons
+
+
+@pytest.mark.parametrize("name", ["production", "registry:production", "replay:run-0", OLD])
+def test_production_is_compared_with_by_whatever_name_its_answers_came(compared, name):
+    assert compared(ANSWERED_BY_PRODUCTION.model_copy(update={"name": name})) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model": "other"}, f"was compared with other, and production is {OLD}"),
+        (
+            {"base_url": "http://127.0.0.1:2/v1"},
+            f"was compared with {OLD} at http://127.0.0.1:2/v1, and production is judged at {HOME}",
+        ),
+        ({"base_url": ""}, f"was compared with {OLD} at no server, and production is judged at {HOME}"),
+        ({"name": "replay:x", "doubt": "its run is open"}, "was compared with replay:x, and its run is open"),
+    ],
+)
+def test_what_stood_in_for_production_is_no_evidence(compared, change, told):
+    assert compared(ANSWERED_BY_PRODUCTION.model_copy(update=change)) == [told]
+
+
+def test_production_without_a_server_of_its_own_is_held_to_that_of_its_evidence(compared, record, tickets):
+    evidence = evidence_of(recorded(record, tickets, spec=OLD), [tickets])
+    production = entry(model_id=OLD, evidence=evidence)
+    assert compared(ANSWERED_BY_PRODUCTION, production=production) == []
+    elsewhere = ANSWERED_BY_PRODUCTION.model_copy(update={"base_url": "http://127.0.0.1:2/v1"})
+    assert len(compared(elsewhere, production=production)) == 1
+    assert compared(elsewhere, production=entry(model_id=OLD)) == []
+
+
+def test_a_local_production_is_told_by_its_weights_whatever_the_engine(compared, record, tickets):
+    target = TargetInfo(spec="local:old", model="old", identity="sha256:1 engine 1")
+    evidence = evidence_of(recorded(record, tickets, target=target), [tickets])
+    production = entry(model_id="local:old", evidence=evidence)
+    same = BaselineRecord(name="registry:production", model="old", identity="sha256:1 engine 2")
+    assert compared(same, production=production) == []
+    other = same.model_copy(update={"identity": "sha256:2 engine 1"})
+    assert compared(other, production=production) == ["was compared with other weights of old than those in production"]
+
+
+def test_an_old_record_that_names_no_server_of_the_baseline_is_refused(compared):
+    told = "does not say what its gates against production were compared with"
+    assert compared() == [f"{told}: run it again"]
+    assert compared(compared_with=(OLD,)) == [f"{told} ({OLD}, on an unknown server): run it again"]
+
+
+def test_a_set_that_production_was_judged_by_may_be_renamed_and_not_dropped(record, tickets, tmp_path):
+    profile = write_set(tmp_path, PROFILE, cases=4)
+    plans = [set_plan(tickets), set_plan(profile)]
+    production = entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, plans=plans), [tickets, profile]))
+    assert refused(recorded(record, tickets), tickets, production=production) == [
+        f"{PROFILE}: production was judged by it, and this version is not"
+    ]
+    renamed = write_set(tmp_path, "eval_sets/people.jsonl", cases=4)
+    plans = [set_plan(tickets), set_plan(renamed)]
+    run = recorded(record, tickets, plans=plans, verdicts=PASSED)
+    assert f"{PROFILE}: production was judged by it" not in " ".join(
+        refused(run, tickets, renamed, production=production)
+    )
+
+
+def test_a_first_version_is_not_refused_for_want_of_a_production(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+    run = recorded(record, eval_set, verdicts=(*PASSED, ("flips<=0,vs=production", "incomplete")))
+    assert refused(run, eval_set, first=True) == []
+    assert len(refused(run, eval_set)) == 2
+    assert let_off(run, [eval_set]) == [
+        f"{TICKETS}: gate flips<=0,vs=production is left out: a first version has no production to be compared with"
+    ]
+
+
+def test_a_first_version_is_held_to_every_other_gate(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+    verdicts = (("accuracy>=0.6", "incomplete"), ("flips<=0,vs=production", "fail"))
+    reasons = refused(recorded(record, eval_set, verdicts=verdicts), eval_set, first=True)
+    assert [reason.split(" is ")[0] for reason in reasons] == [
+        f"{TICKETS}: gate accuracy>=0.6",
+        f"{TICKETS}: gate flips<=0,vs=production",
+    ]
+
+
+def test_a_first_version_needs_a_gate_with_a_bar(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=AGAINST)
+    run = recorded(record, eval_set, verdicts=(("flips<=0,vs=production", "incomplete"),))
+    assert refused(run, eval_set, first=True) == [
+        f"{TICKETS}: every gate compares with production, and there was none yet: add one with a bar"
+    ]
+
+
 @pytest.mark.parametrize(
     ("answered", "same"),
     [
         ("m", True),
         ("m-2024-07-18", True),
-        ("m-0613", True),
+        ("m-0613", False),
+        ("m-2024-13-18", False),
         ("", True),
         ("m-mini", False),
         ("m-mini-2024-07-18", False),
@@ -254,7 +402,7 @@ def test_stored_evidence_with_holes_is_refused(record, tickets):
 
 
 def test_a_later_run_is_paired_with_stored_evidence(record, tmp_path):
-    eval_set = write_set(tmp_path, toml=AGAINST)
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
     evidence = evidence_of(recorded(record, eval_set, "pppmm"), [eval_set])
 
     def status(letters):

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from scripted_server import Reply, ScriptedServer
 
+from pytest_finetune.data.fine_tune_prices import base_of
 from pytest_finetune.errors import RegistryError
 from pytest_finetune.registry.entry import Entry, Registry, Rollout
 from pytest_finetune.registry.sunset import (
@@ -14,7 +15,6 @@ from pytest_finetune.registry.sunset import (
     SOURCE,
     announced,
     ask_shutdown_dates,
-    base_of,
     going,
     shutdown_of,
 )

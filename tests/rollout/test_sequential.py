@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from math import log, log2
 from random import Random
 
 import pytest
@@ -127,6 +128,32 @@ def test_one_failure_of_one_call_is_not_enough():
     test = OverBudget(0.1, 0.01)
     test.add(ok=False)
     assert not test.alarmed
+
+
+def test_half_of_the_evidence_begins_at_the_start_and_the_rest_reaches_any_time():
+    """What a change for the worse after a million steps has to bring, in nats more than at the start."""
+    evidence = Evidence()
+    weights = []
+    for _ in range(3):
+        before = evidence._left
+        evidence.multiply([1.0] * len(LIFTS))
+        weights.append(before - evidence._left)
+    assert weights[0] == 0.5
+    assert sorted(weights, reverse=True) == weights
+    late = 1 / (1 + log2(10**6)) - 1 / (1 + log2(10**6 + 1))
+    assert log(weights[0] / late) == pytest.approx(19, abs=0.7)
+
+
+@pytest.mark.parametrize(("good", "failures"), [(0, 3), (12_000, 10), (1_000_000, 12)])
+def test_how_many_failures_in_a_row_leave_production(good, failures):
+    """The figures of docs/rollout.md, at a budget of 10 % and a false-alarm rate of 1 %."""
+    test = OverBudget(0.1, 0.01)
+    test._evidence._steps, test._evidence._left = good, 1 / (1 + log2(good + 1))
+    needed = 0
+    while not test.alarmed:
+        test.add(ok=False)
+        needed += 1
+    assert needed == failures
 
 
 @pytest.mark.parametrize("budget", [0.0, 0.1, 0.5])

@@ -67,6 +67,10 @@ class Baseline:
         samples: All its samples of the eval set.
         aliases: Other words by which `against` may mean it.
         model: Its model id on the wire, for the record.
+        base_url: The server that answered, for the record; empty where there is no address.
+        identity: What makes its answers what they are, for the record: the server, or the bytes of the weights.
+        run: Id of the run that holds its answers, for the record.
+        doubt: Why its answers are no evidence of that model, for the record; empty where nothing is against them.
     """
 
     name: str
@@ -75,3 +79,7 @@ class Baseline:
     samples: Sequence[Sample]
     aliases: tuple[str, ...] = ()
     model: str = ""
+    base_url: str = ""
+    identity: str = ""
+    run: str = ""
+    doubt: str = ""

@@ -10,8 +10,15 @@ from pytest_finetune.errors import FinetuneError, RegistryError
 from pytest_finetune.evalset import load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.plugin.gates import report_test
-from pytest_finetune.registry import Backend, Change, current_who, open_registry, version_for
-from pytest_finetune.registry import Status as Standing
+from pytest_finetune.registry import (
+    Backend,
+    Change,
+    current_who,
+    is_before_first,
+    open_registry,
+    production_of,
+    version_for,
+)
 from pytest_finetune.registry.evidence import baseline_from, evidence_of
 from pytest_finetune.registry.promotion import history_faults, refusals
 
@@ -36,7 +43,7 @@ def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) ->
     """Some gate compares with production, and there is a registry that may know one."""
     compared = any(gate.against == "production" for eval_set in eval_sets for gate in eval_set.settings.gates)
     there = location.startswith("mlflow:") or (root / location).exists()
-    return compared and there and _production(registry_of(location, root).read()) is not None
+    return compared and there and production_of(registry_of(location, root).read()) is not None
 
 
 def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baselines:
@@ -45,7 +52,7 @@ def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baseline
 
     Empty unless it covers all of them by hash: then the production model has to be asked.
     """
-    entry = _production(backend.read())
+    entry = production_of(backend.read())
     found: Baselines = {}
     for eval_set in eval_sets:
         if any(gate.against == "production" for gate in eval_set.settings.gates):
@@ -96,9 +103,19 @@ def _promoted(session: FinetuneSession, model: ModelUnderTest, others: list[str]
     if run is None:
         return name, ["there is no run to promote it on"]
     now = datetime.now(UTC)
-    plugin, production = installed("pytest-finetune"), _production(registry)
-    reasons = [*others, *refusals(entry, run, eval_sets, now=now, plugin_version=plugin, production=production)]
-    reasons += history_faults(registry, name, run)
+    reasons = [
+        *others,
+        *refusals(
+            entry,
+            run,
+            eval_sets,
+            now=now,
+            plugin_version=installed("pytest-finetune"),
+            production=production_of(registry),
+            first=is_before_first(registry),
+        ),
+        *history_faults(registry, name, run),
+    ]
     if not reasons:
         why = f"every gate of run {run.id} passed"
         change = Change("promote", name, who=current_who(), why=why, evidence=evidence_of(run, eval_sets))
@@ -127,7 +144,3 @@ def _version(session: FinetuneSession, model: ModelUnderTest, registry: Registry
     problem = f"{len(holders) or 'no'} version{'' if len(holders) == 1 else 's'} of {target.model} in {location}"
     hint = "name the version, --model=registry:VERSION, or add one, pytest-finetune registry add"
     raise RegistryError(problem, "--promote", hint)
-
-
-def _production(registry: Registry) -> Entry | None:
-    return next((entry for entry in registry.entries.values() if entry.status is Standing.PRODUCTION), None)

@@ -6,6 +6,7 @@ from pytest_finetune.errors import RegistryError
 from pytest_finetune.registry.backend import Backend, Verifiable, open_registry
 from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, Rollout, Status, TrainingFile
 from pytest_finetune.registry.file_backend import FileBackend
+from pytest_finetune.registry.moves import is_before_first, production_of
 from pytest_finetune.registry.states import Change, apply, verify, version_for
 from pytest_finetune.registry.who import current_who
 
@@ -25,7 +26,9 @@ __all__ = [
     "Verifiable",
     "apply",
     "current_who",
+    "is_before_first",
     "open_registry",
+    "production_of",
     "verify",
     "version_for",
 ]

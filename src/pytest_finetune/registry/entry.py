@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
+from decimal import Decimal  # noqa: TC003 - as above
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_finetune.runs.manifest import VerdictRecord  # noqa: TC001 - as above
+from pytest_finetune.runs.manifest import BaselineRecord, VerdictRecord  # noqa: TC001 - as above
 
 FORMAT: Literal[1] = 1
 
@@ -61,7 +62,12 @@ class EvidenceSet(RegistryRecord):
 
 
 class Evidence(RegistryRecord):
-    """A closed run, condensed so that it can be judged after its directory is gone."""
+    """
+    A closed run, condensed so that it can be judged after its directory is gone.
+
+    `seal` is that of its record, which tells the very record again where somebody kept it; `compared_with` is what
+    evidence said that was kept before `baselines` was.
+    """
 
     run_id: str
     spec: str
@@ -73,6 +79,8 @@ class Evidence(RegistryRecord):
     pytest_finetune: str
     git_commit: str = ""
     git_dirty: bool = False
+    seal: str = ""
+    baselines: tuple[BaselineRecord, ...] = ()
     compared_with: tuple[str, ...] = ()
     eval_sets: tuple[EvidenceSet, ...]
 
@@ -86,6 +94,9 @@ class Entry(RegistryRecord):
         base_url: Its server; empty for the one of the environment.
         base_model: What it was tuned from, `gpt-4o-mini-2024-07-18`; its end is the version's end.
         shutdown_date: When it will be, or was, switched off, where the server or a person said so.
+        validation_file: The data that its losses were measured on meanwhile.
+        trained_tokens: Tokens that its job was billed for; None where nobody has told.
+        training_cost: US dollars for them; None where that is unknown.
         traffic: Share of users in [0, 1] that a canary gets.
         evidence: The run that earned the status; None while there is none.
     """
@@ -95,6 +106,9 @@ class Entry(RegistryRecord):
     base_model: str = ""
     job_id: str = ""
     training_file: TrainingFile | None = None
+    validation_file: TrainingFile | None = None
+    trained_tokens: int | None = None
+    training_cost: Decimal | None = None
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     created_at: datetime

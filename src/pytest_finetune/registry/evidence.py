@@ -50,6 +50,8 @@ def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
         pytest_finetune=manifest.versions.pytest_finetune,
         git_commit=manifest.versions.git_commit,
         git_dirty=manifest.versions.git_dirty,
+        seal=manifest.seal,
+        baselines=manifest.baselines,
         compared_with=manifest.compared_with,
         eval_sets=tuple(
             _condensed(
@@ -82,7 +84,16 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
         Sample(eval_set.name, *place, State.PASSED if passed else State.MISSED, score=Score(passed))
         for place, passed in zip(planned, bits, strict=True)
     ]
-    return Baseline(name, stored.cases_sha256, stored.repeats, samples, model=evidence.model_id)
+    return Baseline(
+        name,
+        stored.cases_sha256,
+        stored.repeats,
+        samples,
+        model=evidence.model_id,
+        base_url=evidence.base_url,
+        identity=evidence.identity,
+        run=evidence.run_id,
+    )
 
 
 def differences(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:

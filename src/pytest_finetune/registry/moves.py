@@ -10,7 +10,7 @@ from pytest_finetune.registry.entry import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytest_finetune.registry.entry import Event, Registry
+    from pytest_finetune.registry.entry import Entry, Event, Registry
 
 _OPEN = (Status.CANDIDATE, Status.CANARY)
 
@@ -69,6 +69,16 @@ def moved(statuses: Mapping[str, Status], action: str, version: str, *, forced: 
 def statuses_of(registry: Registry) -> dict[str, Status]:
     """Where every version stands, as the entries say."""
     return {version: entry.status for version, entry in registry.entries.items()}
+
+
+def production_of(registry: Registry) -> Entry | None:
+    """The entry in production; None while there is none."""
+    return next((entry for entry in registry.entries.values() if entry.status is Status.PRODUCTION), None)
+
+
+def is_before_first(registry: Registry) -> bool:
+    """No version was ever in production."""
+    return not any(event.after is Status.PRODUCTION for event in registry.history)
 
 
 def known(statuses: Mapping[str, Status], version: str) -> Status:

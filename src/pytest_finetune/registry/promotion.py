@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from pytest_finetune.evalset.settings import GateSettings
 from pytest_finetune.gates import Status, judge
+from pytest_finetune.registry.against import comparison_faults, coverage_faults, excused, home_of
+from pytest_finetune.registry.claim import claim_of
 from pytest_finetune.registry.entry import Evidence
 from pytest_finetune.registry.evidence import baseline_from, differences, evidence_of
 from pytest_finetune.registry.sunset import shutdown_of
 from pytest_finetune.runs import Run
+from pytest_finetune.targets import answers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from pytest_finetune.evalset import EvalSet
     from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.gates import Verdict
     from pytest_finetune.records import Sample
-    from pytest_finetune.registry.entry import Entry, EvidenceSet, Registry
-    from pytest_finetune.runs import EvalSetPlan, VerdictRecord
+    from pytest_finetune.registry.claim import Claim
+    from pytest_finetune.registry.entry import Entry, Registry
 
-__all__ = ["baseline_from", "cautions", "evidence_of", "refusals"]
+__all__ = ["baseline_from", "cautions", "evidence_of", "let_off", "refusals"]
 
 REFUSED_WITHIN = timedelta(days=7)
 """A version whose model is switched off so soon, or was, is promoted no more."""
 
 WARNED_WITHIN = timedelta(days=90)
 """From here on a promotion is warned."""
-
-_DATED = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{4})", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """What a run record or stored evidence says, alike for both."""
-
-    source: str
-    spec: str
-    model: str
-    base_url: str
-    identity: str
-    answered_by: tuple[str, ...]
-    plugin: str
-    git_dirty: bool
-    plans: tuple[EvalSetPlan | EvidenceSet, ...]
-    verdicts: tuple[VerdictRecord, ...]
-    compared_with: tuple[str, ...]
 
 
 def refusals(
@@ -61,12 +43,14 @@ def refusals(
     now: datetime,
     plugin_version: str,
     production: Entry | None = None,
+    first: bool = False,
 ) -> list[str]:
     """
     All reasons at once why a version is not promoted on a run, or on the evidence it has; none of them is no.
 
     The server must have answered under the model id itself, or under it with a date appended, as an alias resolves to
-    its snapshot. Local models are told by the bytes of their weights instead.
+    its snapshot. Local models are told by the bytes of their weights instead. A first version has nothing to be
+    compared with: gates against production that are incomplete, and those alone, are not held against it.
 
     Args:
         entry: The version.
@@ -75,18 +59,20 @@ def refusals(
         now: When the promotion would be.
         plugin_version: The version of this plugin.
         production: The entry that gates against production mean; None while there is none.
+        first: The registry never had a production version.
 
     Raises:
         RunError: A line of the record is damaged.
     """
-    claim = _claim(proof)
+    claim = claim_of(proof)
     found = list(_run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
     found += _model_faults(entry, claim)
     found += _plan_faults(claim, eval_sets)
-    found += _verdict_faults(claim, eval_sets)
-    found += _baseline_faults(claim, eval_sets, production)
+    found += _verdict_faults(claim, eval_sets, excused(claim, eval_sets) if first else set())
+    found += comparison_faults(claim, eval_sets, production, first=first)
+    found += coverage_faults(claim, eval_sets, production)
     if isinstance(proof, Run):
-        found += _rejudged_faults(proof, eval_sets)
+        found += _sample_faults(proof, eval_sets)
     found += _version_faults(claim, plugin_version)
     shutdown = shutdown_of(entry)
     if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
@@ -108,9 +94,17 @@ def history_faults(registry: Registry, version: str, proof: Run | Evidence | Non
     return found
 
 
+def let_off(proof: Run | Evidence, eval_sets: Sequence[EvalSet]) -> list[str]:
+    """The gates against production that a first version is let off, a clause each."""
+    return [
+        f"{eval_set}: gate {gate} is left out: a first version has no production to be compared with"
+        for eval_set, gate in sorted(excused(claim_of(proof), eval_sets))
+    ]
+
+
 def cautions(entry: Entry, proof: Run | Evidence, *, now: datetime) -> list[str]:
     """What people should know and no promotion is refused for."""
-    claim, found = _claim(proof), []
+    claim, found = claim_of(proof), []
     if claim.git_dirty:
         found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
     if "" in claim.answered_by:
@@ -119,37 +113,6 @@ def cautions(entry: Entry, proof: Run | Evidence, *, now: datetime) -> list[str]
     if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
         found.append(f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})")
     return found
-
-
-def _claim(proof: Run | Evidence) -> _Claim:
-    if isinstance(proof, Evidence):
-        return _Claim(
-            "the evidence",
-            proof.spec,
-            proof.model_id,
-            proof.base_url,
-            proof.identity,
-            proof.answered_by,
-            proof.pytest_finetune,
-            proof.git_dirty,
-            proof.eval_sets,
-            tuple(verdict for one in proof.eval_sets for verdict in one.verdicts),
-            proof.compared_with,
-        )
-    manifest, target = proof.manifest, proof.manifest.target
-    return _Claim(
-        "the run",
-        target.spec,
-        target.model,
-        target.base_url,
-        target.identity,
-        manifest.answered_by,
-        manifest.versions.pytest_finetune,
-        manifest.versions.git_dirty,
-        manifest.eval_sets,
-        manifest.verdicts,
-        manifest.compared_with,
-    )
 
 
 def _run_faults(run: Run) -> Iterator[str]:
@@ -161,6 +124,8 @@ def _run_faults(run: Run) -> Iterator[str]:
         yield f"{totals.unneeded:,} samples were left unasked (--stop-when-decided): ask them all"
     if manifest.closed and totals.unrun:
         yield f"{totals.unrun:,} of {totals.planned:,} samples were not run"
+    if manifest.closed and (fault := run.seal_fault):
+        yield f"the run {fault}; run it again"
     if manifest.target.spec.startswith("replay:"):
         yield "replayed answers are no evidence: nothing tells that they were asked as today's settings ask"
 
@@ -172,26 +137,23 @@ def _count_faults(evidence: Evidence) -> Iterator[str]:
                 yield f"{stored.name}: {count:,} samples are {state}"
 
 
-def _model_faults(entry: Entry, claim: _Claim) -> Iterator[str]:
+def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:
     if entry.model_id not in (claim.model, claim.spec):
         yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
-    if entry.base_url and entry.base_url.rstrip("/") != claim.base_url.rstrip("/"):
-        yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version is served at {entry.base_url}"
+    if (home := home_of(entry)) and home != claim.base_url.rstrip("/"):
+        known = "is served" if entry.base_url else "was judged before"
+        yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version {known} at {home}"
     if entry.model_id.startswith("local:"):
         known = entry.evidence.identity if entry.evidence else ""
         if known and known != claim.identity:
             yield f"{claim.source} asked other weights than the evidence so far: give them a version of their own"
         return
     for name in claim.answered_by:
-        if name and not _is_same_model(name, claim.model):
+        if name and not answers_for(name, claim.model):
             yield f"the server answered as {name} when {claim.model} was asked"
 
 
-def _is_same_model(answered: str, asked: str) -> bool:
-    return answered == asked or (answered.startswith(asked) and _DATED.fullmatch(answered[len(asked) :]) is not None)
-
-
-def _plan_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+def _plan_faults(claim: Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     plans = {plan.name: plan for plan in claim.plans}
     if not eval_sets:
         yield "there is no eval set today, and nothing asked is no evidence"
@@ -205,9 +167,9 @@ def _plan_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
         yield f"{name}: asked in the run, and not among today's eval sets"
 
 
-def _verdict_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], let_off: Container[tuple[str, str]]) -> Iterator[str]:
     for verdict in claim.verdicts:
-        if verdict.status != Status.PASS:
+        if verdict.status != Status.PASS and (verdict.eval_set, verdict.gate) not in let_off:
             told = verdict.message.removeprefix(f"{verdict.status}: ")
             yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {told}"
     judged = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
@@ -218,11 +180,19 @@ def _verdict_faults(claim: _Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str
                 yield f"{eval_set.name}: gate {gate.label} has no verdict"
 
 
-def _rejudged_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
-    """Verdicts that the recorded samples do not bear out; those against a baseline cannot be told from them alone."""
+def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """What the manifest says and the recorded samples do not bear out."""
+    samples = list(run.samples().values())
+    told = set(run.manifest.answered_by)
+    for name in sorted({one.completion.model for one in samples if one.completion} - told):
+        yield f"samples were answered by {name or 'a server that did not say'}, of which the manifest knows nothing"
+    yield from _rejudged_faults(run, samples, eval_sets)
+
+
+def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Verdicts that the samples do not bear out; those against a baseline cannot be told from them alone."""
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
     passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
-    samples = list(run.samples().values())
     for eval_set in eval_sets:
         if eval_set.name not in plans or differences(plans[eval_set.name], eval_set):
             continue
@@ -250,26 +220,7 @@ def _gated(settings: EvalSettings) -> EvalSettings:
     return settings if settings.gates else settings.model_copy(update={"gates": [GateSettings(min=1.0)]})
 
 
-def _baseline_faults(claim: _Claim, eval_sets: Sequence[EvalSet], production: Entry | None) -> Iterator[str]:
-    """A gate against production says nothing of production where something else stood in for it."""
-    means_production = any(gate.against == "production" for one in eval_sets for gate in one.settings.gates)
-    if not means_production:
-        return
-    if production is None:
-        yield "gates compare with production, and there is none yet: the first version takes --force"
-        return
-    if not claim.compared_with:
-        yield f"{claim.source} does not say what its gates against production were compared with"
-    others = [model for model in claim.compared_with if model not in (production.model_id, _local(production))]
-    if others:
-        yield f"{claim.source} was compared with {', '.join(others)}, and production is {production.model_id}"
-
-
-def _local(entry: Entry) -> str:
-    return entry.model_id.removeprefix("local:")
-
-
-def _version_faults(claim: _Claim, plugin_version: str) -> Iterator[str]:
+def _version_faults(claim: Claim, plugin_version: str) -> Iterator[str]:
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Change", "apply", "verify", "version_for"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_NAMED_BY_STATUS = (Status.PRODUCTION, Status.CANDIDATE, Status.CANARY)
+NAMED_BY_STATUS = (Status.PRODUCTION, Status.CANDIDATE, Status.CANARY)
+"""Statuses that name a version: production and the canary the only one there, candidate the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
     if spec in registry.entries:
         return spec, registry.entries[spec]
     statuses = statuses_of(registry)
-    if spec not in _NAMED_BY_STATUS:
-        names = [*registry.entries, *map(str, _NAMED_BY_STATUS)]
+    if spec not in NAMED_BY_STATUS:
+        names = [*registry.entries, *map(str, NAMED_BY_STATUS)]
         hint = did_you_mean(spec, names) if statuses else "the registry is empty: add a version first"
         raise RegistryError(f"there is no version {spec!r}", f"registry:{spec}", hint)
     found = holders(statuses, Status(spec))

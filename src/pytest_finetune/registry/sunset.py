@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pytest_finetune.data.fine_tune_prices import base_of
 from pytest_finetune.errors import RegistryError
 from pytest_finetune.registry.entry import Status
 from pytest_finetune.targets.answers import clean
@@ -78,11 +79,6 @@ class Going:
     version: str
     entry: Entry
     shutdown: Shutdown
-
-
-def base_of(model: str) -> str:
-    """The model that a fine-tune was built on, as its id tells: `ft:gpt-4o-mini-2024-07-18:acme::9Kx2`; else itself."""
-    return model.split(":")[1] if model.startswith("ft:") else model
 
 
 def announced(model: str) -> Shutdown | None:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pytest_finetune.rollout.window import Counts
 
 
+RECENT = 1 / 60
+"""Part of the window in which production must be over its budget at the moment that it falls."""
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """A version is to step down in favour of another, None where nobody can step in; `why` is a clause for people."""
@@ -70,6 +74,7 @@ class Monitor:
         self._windows: dict[Route, ErrorRate] = {}
         self._worse: dict[tuple[Route, Route], WorseThanProduction] = {}
         self._over: dict[tuple[Route, float], OverBudget] = {}
+        self._recent = ErrorRate(1.0)
 
     def follow(self, plan: Plan, rollout: Rollout, fallen: Container[str]) -> None:
         """Watch this plan from now on; windows and tests of what stays as it was go on."""
@@ -82,6 +87,8 @@ class Monitor:
         self._worse = {pair: self._worse.get(pair) or WorseThanProduction(self._rate) for pair in pairs}
         held = [(production, rollout.error_budget)] if production.version not in self._fallen else []
         self._over = {key: self._over.get(key) or OverBudget(key[1], self._rate) for key in held}
+        # What it held is no loss: it fills again within seconds.
+        self._recent = ErrorRate(rollout.window * RECENT)
 
     def forget(self, versions: Container[str]) -> None:
         """Drop what is known of these versions; the next `follow` begins anew with them."""
@@ -115,11 +122,18 @@ class Monitor:
         return alarms
 
     def _charge(self, route: Route, now: float, *, ok: bool) -> list[Alarm]:
+        """
+        Hold one call against the budget.
+
+        The test says that production is over its budget, and the last few seconds say that it is so now: where calls
+        are many, a hiccup of some milliseconds is significant, and no reason to leave.
+        """
         alarms = []
         for (production, budget), test in self._over.items():
             if route == production:
                 test.add(ok=ok)
-                recent = self._windows[route].at(now)
+                self._recent.add(now, ok=ok)
+                recent = self._recent.at(now)
                 if test.alarmed and recent.failed > budget * recent.calls:
                     alarms.append(self._production_alarm(recent))
         return alarms
@@ -138,7 +152,7 @@ class Monitor:
 
     def _production_alarm(self, recent: Counts) -> Alarm:
         why = (
-            f"{_failed(recent)} in the last {self._rollout.window:g} s: significantly over the error budget of "
+            f"{_failed(recent)} in the last {self._recent.seconds:g} s: significantly over the error budget of "
             f"{self._rollout.error_budget:g}, at a false-alarm rate of {self._rate:g}"
         )
         fallback = self._plan.fallback

@@ -11,6 +11,7 @@ from pytest_finetune.registry import Change, open_registry
 from pytest_finetune.rollout.aside import Aside
 from pytest_finetune.rollout.chat import Call
 from pytest_finetune.rollout.monitor import Monitor
+from pytest_finetune.rollout.reported import described, outcome, seconds
 from pytest_finetune.rollout.routing import FALLBACK, plan_of
 from pytest_finetune.rollout.sharing import Positions
 from pytest_finetune.rollout.watching import Watch
@@ -47,7 +48,7 @@ class ModelRouter:
         clock: Seconds that do not go backwards.
 
     Raises:
-        RegistryError: The registry cannot be read, or has no production version.
+        RegistryError: The registry cannot be read, does not agree with its history, or has no production version.
         ValueError: A rate or a time lies outside its range.
     """
 
@@ -107,21 +108,29 @@ class ModelRouter:
 
         Args:
             model: The id that `model_for` gave. One that the registry does not route to is left out of account.
-            ok: The call gave an answer of use; what that is, is the caller's to say.
-            latency: Seconds it took.
+            ok: The call gave an answer of use; what that is, is the caller's to say. A call of which this is neither
+                true nor false is left out of account.
+            latency: Seconds it took; what is no number of seconds is left out of account.
         """
-        route = self._monitor.route_of(model)
+        route = self._monitor.route_of(model) if isinstance(model, str) else None
         if route is None:
-            self._mention_stranger(model)
+            name = described(model)
+            self._mention(f"model {name}", f"calls of {name} are not counted: the registry does not route to it")
         else:
             self.report_route(route, ok=ok, latency=latency)
 
     def report_route(self, route: Route, *, ok: bool, latency: float | None = None) -> None:
         """As `report`, by the route that `route_for` gave, which tells versions of one model id apart."""
-        if latency is not None and self._max_latency is not None:
-            ok = ok and latency <= self._max_latency
+        well, taken = outcome(ok), None if latency is None else seconds(latency)
+        if latency is not None and taken is None:
+            self._mention("latency", f"a latency of {described(latency)} is not counted: it should be seconds")
+        if well is None:
+            self._mention("ok", f"a call whose ok is {described(ok)} is not counted: it should be True or False")
+            return
+        if taken is not None and self._max_latency is not None:
+            well = well and taken <= self._max_latency
         with self._lock:
-            alarms = self._monitor.report(route, self._clock(), ok=ok, latency=latency)
+            alarms = self._monitor.report(route, self._clock(), ok=well, latency=taken)
             acted = [alarm for alarm in alarms if self._fall_back(alarm)]
         for alarm in acted:
             self._tell(alarm)
@@ -233,10 +242,10 @@ class ModelRouter:
 
     def _fall_back(self, alarm: Alarm) -> bool:
         """Act on an alarm; whether it is news. Holds the lock."""
-        if alarm.version in self._fallen or (alarm.to is None and alarm.version in self._mentioned):
+        if alarm.version in self._fallen or (alarm.to is None and f"fall of {alarm.version}" in self._mentioned):
             return False
         if alarm.to is None:
-            self._mentioned.add(alarm.version)
+            self._mentioned.add(f"fall of {alarm.version}")
         else:
             self._fallen[alarm.version] = self._plan.stands[alarm.version]
             self._follow()
@@ -262,7 +271,8 @@ class ModelRouter:
         except Exception as error:  # noqa: BLE001 - whatever a backend raises, requests go on; nobody waits for this thread
             logger.error("the fallback of %s could not be recorded: %s", alarm.version, error)  # noqa: TRY400
 
-    def _mention_stranger(self, model: str) -> None:
-        if model not in self._mentioned:
-            self._mentioned.add(model)
-            logger.warning("calls of %r are not counted: the registry does not route to it", model)
+    def _mention(self, about: str, problem: str) -> None:
+        """Log a problem, once about each thing until the registry changes."""
+        if about not in self._mentioned:
+            self._mentioned.add(about)
+            logger.warning("%s", problem)

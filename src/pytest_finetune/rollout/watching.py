@@ -1,4 +1,4 @@
-"""A registry that is looked at again while the program runs: the newest one that could be used, never a broken one."""
+"""A registry that is looked at again while the program runs: the newest one that is sound, never a broken one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from pytest_finetune.errors import RegistryError
-from pytest_finetune.registry import FileBackend
+from pytest_finetune.registry import FileBackend, verify
 from pytest_finetune.rollout.routing import plan_of
 
 if TYPE_CHECKING:
@@ -82,18 +82,26 @@ class Watch:
         Read now.
 
         Raises:
-            RegistryError: The registry cannot be read, or has no production.
+            RegistryError: The registry cannot be read, does not agree with its history, or has no production.
         """
         with self._reading:
             # Taken before reading: what changes meanwhile is read again, never missed.
             seen, self._seen = _signature(self._path) if self._path else None, None
             self._next = self._clock() + self._poll
             registry = self._backend.read()
-            plan = plan_of(registry, self._backend.location)
-            self._seen, self._complaint = seen, ""
             if registry != self._current:
-                self._adopt(registry, plan)
+                self._check(registry)
+                self._adopt(registry, plan_of(registry, self._backend.location))
                 self._current = registry
+            self._seen, self._complaint = seen, ""
+
+    def _check(self, registry: Registry) -> None:
+        if problems := verify(registry):
+            raise RegistryError(
+                f"does not agree with its history: {problems[0]}",
+                self._backend.location,
+                "see `pytest-finetune registry verify`; restore the file from the repository",
+            )
 
     def _complain(self, problem: str) -> None:
         if problem != self._complaint:

@@ -1,10 +1,19 @@
 """The run record on disk: what was planned, what was answered, what was decided. Immutable once closed."""
 
-from pytest_finetune.runs.manifest import EvalSetPlan, Manifest, TargetInfo, Totals, VerdictRecord, plan_sha256
+from pytest_finetune.runs.manifest import (
+    BaselineRecord,
+    EvalSetPlan,
+    Manifest,
+    TargetInfo,
+    Totals,
+    VerdictRecord,
+    plan_sha256,
+)
 from pytest_finetune.runs.samples import prompt_sha256, sample_from_dict, sample_to_dict
 from pytest_finetune.runs.store import Run, RunStore
 
 __all__ = [
+    "BaselineRecord",
     "EvalSetPlan",
     "Manifest",
     "Run",

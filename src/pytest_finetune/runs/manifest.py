@@ -60,6 +60,26 @@ class VerdictRecord(Record):
     message: str = ""
 
 
+class BaselineRecord(Record):
+    """
+    Whose answers a gate was compared with.
+
+    Args:
+        name: As the session called it: `production`, `registry:production`, `replay:RUN`, a model id.
+        model: Its id on the wire.
+        base_url, identity: As in `TargetInfo`.
+        run: Id of the run that holds its answers; empty where there is none.
+        doubt: Why the answers are no evidence of that model, one clause; empty where nothing is against them.
+    """
+
+    name: str
+    model: str
+    base_url: str = ""
+    identity: str = ""
+    run: str = ""
+    doubt: str = ""
+
+
 class Totals(Record):
     """Counts over the whole plan; cost in US dollars, None when a price is unknown."""
 
@@ -86,8 +106,12 @@ class Manifest(Record):
     """
     The whole of `manifest.json`.
 
-    `answered_by` holds every model name that the server answered under, `compared_with` the model ids of the baselines
-    that gates compared with.
+    Args:
+        answered_by: Every model name that the server answered under.
+        baselines: What gates were compared with.
+        compared_with: Model ids of the baselines, in records made before `baselines` was kept; written no more.
+        samples_sha256: Hash of `samples.jsonl` as it was when the run closed; empty while it is open.
+        seal: Hash of all the rest; see `runs.seal`.
     """
 
     format: Literal[1] = FORMAT
@@ -101,9 +125,12 @@ class Manifest(Record):
     closed_at: datetime | None = None
     stopped: str = ""
     answered_by: tuple[str, ...] = ()
+    baselines: tuple[BaselineRecord, ...] = ()
     compared_with: tuple[str, ...] = ()
     verdicts: tuple[VerdictRecord, ...] = ()
     totals: Totals = Field(default_factory=Totals)
+    samples_sha256: str = ""
+    seal: str = ""
 
 
 def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:

@@ -16,6 +16,7 @@ from pytest_finetune.errors import RunError
 from pytest_finetune.records import State
 from pytest_finetune.runs.manifest import Manifest, TargetInfo, current_versions, plan_sha256
 from pytest_finetune.runs.samples import read_samples, sealed_line, torn_tail
+from pytest_finetune.runs.seal import seal_fault, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,6 +45,10 @@ class Run:
         """The name of the directory."""
         return self.path.name
 
+    @property
+    def _samples(self) -> Path:
+        return self.path / "samples.jsonl"
+
     @classmethod
     def load(cls, path: Path) -> Run:
         """
@@ -71,8 +76,13 @@ class Run:
         Raises:
             RunError: A line is damaged.
         """
-        path = self.path / "samples.jsonl"
+        path = self._samples
         return {sample.key: sample for sample in read_samples(path)} if path.exists() else {}
+
+    @property
+    def seal_fault(self) -> str:
+        """What is against the record of a closed run, one clause; empty where it is as it was when it closed."""
+        return seal_fault(self.manifest, self._samples)
 
     def answered(self) -> dict[tuple[str, str, int], Sample]:
         """The samples that need no asking again: errors are tried anew when a run is resumed."""
@@ -81,19 +91,20 @@ class Run:
     def append(self, sample: dict[str, Any]) -> None:
         """Write one sample, as `sample_to_dict` gives it; it survives the process from here on."""
         if self._file is None:
-            self._file = os.open(self.path / "samples.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.write(self._file, sealed_line(sample))
 
     def update(self, **changes: Any) -> None:
         """
-        Replace the manifest, atomically.
+        Replace the manifest, atomically; one that closes the run is sealed.
 
         Raises:
             RunError: The run is closed.
         """
         if self.manifest.closed:
             raise RunError("a closed run never changes", str(self.path), "start a new run")
-        self.manifest = self.manifest.model_copy(update=changes)
+        manifest = self.manifest.model_copy(update=changes)
+        self.manifest = sealed(manifest, self._samples) if manifest.closed else manifest
         _replace(self.path / "manifest.json", self.manifest.model_dump_json(indent=1).encode() + b"\n")
 
     def release(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pytest_finetune.cli.registry import changing, looking
+from pytest_finetune.cli.registry import changing, looking, promoting
 
 
 @click.group("registry")
@@ -19,5 +19,5 @@ def command() -> None:
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
 
 
-for _subcommand in (*looking.COMMANDS, *changing.COMMANDS):
+for _subcommand in (*looking.COMMANDS, *promoting.COMMANDS, *changing.COMMANDS):
     command.add_command(_subcommand)

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.cli.runs import run_store
 from pytest_finetune.errors import FinetuneError
-from pytest_finetune.registry import FileBackend, RegistryError, current_who, open_registry
+from pytest_finetune.registry import FileBackend, Registry, RegistryError, current_who, open_registry
+from pytest_finetune.registry.states import NAMED_BY_STATUS
 
 if TYPE_CHECKING:
-    from pytest_finetune.registry import Backend, Registry
+    from pytest_finetune.registry import Backend
+    from pytest_finetune.runs import RunStore
 
 DEFAULT = "registry.json"
 
@@ -48,19 +51,46 @@ who_option = click.option(
 )
 
 
-def _versions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+def complete_versions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """The versions that begin so, for a shell that completes."""
+    return [name for name in _registry(context).entries if name.startswith(incomplete)]
+
+
+def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Versions, and the statuses that stand for one."""
+    held = {entry.status for entry in _registry(context).entries.values()}
+    standing = [status.value for status in NAMED_BY_STATUS if status in held and status.startswith(incomplete)]
+    return [*complete_versions(context, parameter, incomplete), *standing]
+
+
+def _registry(context: click.Context) -> Registry:
     try:
         backend: Backend = context.params.get("backend") or open_registry(DEFAULT)
-        names = backend.read().entries
+        return backend.read()
     except FinetuneError:
         # A shell that completes has no place for an error; the command itself will tell it.
-        return []
-    return [name for name in names if name.startswith(incomplete)]
+        return Registry()
 
 
-version_argument = click.argument("version", shell_complete=_versions)
-optional_version = click.argument("version", required=False, shell_complete=_versions)
+def _runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """The newest runs that begin so, and `last`."""
+    store: RunStore = context.params.get("store") or run_store()
+    names = [path.name for path in store.newest_first()]
+    return [name for name in (*names, *(["last"] if names else [])) if name.startswith(incomplete)]
+
+
+version_argument = click.argument("version", shell_complete=_names)
+optional_version = click.argument("version", required=False, shell_complete=_names)
+known_version = click.argument("version", shell_complete=complete_versions)
+earlier_version = click.argument("version", required=False, default="", shell_complete=complete_versions)
 two_versions = (
-    click.argument("a", shell_complete=_versions),
-    click.argument("b", shell_complete=_versions),
+    click.argument("a", shell_complete=_names),
+    click.argument("b", shell_complete=_names),
+)
+run_option = click.option(
+    "--run",
+    "run_name",
+    metavar="RUN",
+    shell_complete=_runs,
+    help="The run that is the evidence: id, prefix, path or `last`.",
 )

@@ -1,0 +1,188 @@
+"""Commands that show a version to users, canary and promote: evidence lets it through, or a person with a reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pytest_finetune import __version__
+from pytest_finetune.cli.registry.options import registry_option, run_option, version_argument, who_option
+from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
+from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
+from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.evalset.loading import eval_set_name
+from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
+from pytest_finetune.registry import Change, Status, is_before_first, production_of, version_for
+from pytest_finetune.registry.promotion import cautions, evidence_of, history_faults, let_off, refusals
+from pytest_finetune.reports.registry import caution_lines, refusal_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.registry import Backend, Evidence, Registry
+    from pytest_finetune.runs import Run, RunStore
+
+_eval_sets = click.option(
+    "--eval-sets",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Judge by these alone: files, or folders that hold them; repeatable. What is left out of the project's sets "
+    "is a reason against it.  [default: all below this folder]",
+)
+
+
+@click.command()
+@version_argument
+@run_option
+@_eval_sets
+@force_option
+@reason_option
+@who_option
+@runs_dir
+@json_option
+@registry_option
+def promote(backend: Backend, version: str, who: str, *, as_json: bool, **how: Any) -> None:
+    """Put VERSION into production, on evidence.
+
+    The version that was there before is deprecated.
+
+    The evidence is the run named by --run, or without it the one that VERSION has been let through on before. It has
+    to be a closed run of this very model, over all of today's eval sets, settings, schemas and repeats, with every
+    gate passed. Every reason against it is told at once. A registry that never had a production version has nothing
+    to compare the first one with: its gates against production are left out.
+
+    Exit codes: 0 promoted, 1 refused by the evidence, 2 could not be done.
+    """
+    _let_through("promote", backend, version, who, as_json=as_json, **how)
+
+
+@click.command()
+@version_argument
+@click.option("--traffic", type=click.FloatRange(0, 1), required=True, help="Share of users, 0 to 1.")
+@run_option
+@_eval_sets
+@force_option
+@reason_option
+@who_option
+@runs_dir
+@json_option
+@registry_option
+def canary(backend: Backend, version: str, who: str, *, as_json: bool, **how: Any) -> None:
+    """Show VERSION to a share of users, on evidence.
+
+    The evidence is what `promote` asks for. For a version that is the canary already this changes its share, and needs
+    no new evidence.
+
+    Exit codes: 0 done, 1 refused by the evidence, 2 could not be done.
+    """
+    _let_through("canary", backend, version, who, as_json=as_json, **how)
+
+
+def _let_through(
+    action: str,
+    backend: Backend,
+    spec: str,
+    who: str,
+    *,
+    store: RunStore,
+    run_name: str | None,
+    eval_sets: Sequence[Path],
+    force: bool,
+    reason: str,
+    as_json: bool,
+    traffic: float | None = None,
+) -> None:
+    """Judge the evidence, and take the step or tell every reason against it."""
+    check_reason(reason, force=force)
+    now, registry = datetime.now(UTC), backend.read()
+    version, entry = version_for(registry, spec)
+    run = find_run(store, run_name) if run_name else None
+    proof = run or entry.evidence
+    # A canary has been let through already: its share needs no new evidence.
+    judged = action != "canary" or run is not None or entry.status is not Status.CANARY
+    today = _todays(eval_sets) if judged and proof else []
+    reasons = _reasons(registry, version, proof, today, now) if judged else []
+    reasons += _left_out(today) if eval_sets and judged else []
+    spared = let_off(proof, today) if judged and proof and is_before_first(registry) else []
+    known = [*spared, *cautions(entry, proof, now=now)] if judged and proof else []
+    if not as_json:
+        print_lines(caution_lines(known))
+    if reasons and not force:
+        _refuse(version, reasons, known, as_json=as_json)
+    change = Change(
+        action,
+        version,
+        who,
+        _why(reason, reasons, spared=spared, run=run, traffic=traffic, eval_sets=eval_sets),
+        forced=bool(reasons),
+        evidence=evidence_of(run, today) if run and run.manifest.closed else None,
+        traffic=traffic,
+    )
+    take_step(backend, change, now, as_json=as_json, judged_at=registry.seq, overruled=reasons, cautions=known)
+
+
+def _reasons(
+    registry: Registry, version: str, proof: Run | Evidence | None, today: Sequence[EvalSet], now: datetime
+) -> list[str]:
+    if proof is None:
+        told = ["there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run"]
+    else:
+        told = refusals(
+            registry.entries[version],
+            proof,
+            today,
+            now=now,
+            plugin_version=__version__,
+            production=production_of(registry),
+            first=is_before_first(registry),
+        )
+    return told + history_faults(registry, version, proof)
+
+
+def _refuse(version: str, reasons: list[str], known: list[str], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"version": version, "done": False, "refusals": reasons, "cautions": known})
+    else:
+        print_lines(refusal_lines(version, reasons))
+    click.get_current_context().exit(1)
+
+
+def _why(
+    reason: str,
+    reasons: Sequence[str],
+    *,
+    spared: Sequence[str],
+    run: Run | None,
+    traffic: float | None,
+    eval_sets: Sequence[Path],
+) -> str:
+    parts = [
+        reason,
+        "" if traffic is None else f"traffic {traffic:.3g}",
+        f"run {run.id}" if run else "",
+        f"judged over {', '.join(map(str, eval_sets))} alone" if eval_sets else "",
+        *spared,
+        f"against: {'; '.join(reasons)}" if reasons else "",
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _todays(named: Sequence[Path]) -> list[EvalSet]:
+    root = Path.cwd()
+    files = find_eval_sets([path.resolve() for path in named] or [root], root=root, patterns=EVAL_SET_PATTERNS)
+    return load_eval_sets(files, root=root)
+
+
+def _left_out(today: Sequence[EvalSet]) -> list[str]:
+    """The eval sets of the project that `--eval-sets` keeps out of the judgement."""
+    root, judged = Path.cwd(), {eval_set.path.resolve() for eval_set in today}
+    files = find_eval_sets([root], root=root, patterns=EVAL_SET_PATTERNS)
+    return [f"{eval_set_name(file, root)}: left out by --eval-sets" for file in files if file.resolve() not in judged]
+
+
+COMMANDS: tuple[click.Command, ...] = (canary, promote)

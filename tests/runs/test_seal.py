@@ -1,0 +1,78 @@
+"""The seal of a closed run: it holds while nothing changes, and no value of the manifest can change unseen."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from recorded_runs import Recorder
+
+from pytest_finetune.runs import Run, VerdictRecord
+
+UNBOUNDED = VerdictRecord(eval_set="s", gate="latency_p95<=2", status="pass", low=0.5, high=float("inf"))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    return Recorder(tmp_path, monkeypatch)("ppm", verdicts=[("accuracy>=0.6", "pass")])
+
+
+def rewrite(run, change):
+    """The run after its manifest's JSON was changed in place."""
+    path = run.path / "manifest.json"
+    values = json.loads(path.read_text("utf-8"))
+    change(values)
+    path.write_text(json.dumps(values), "utf-8")
+    return Run.load(run.path)
+
+
+def leaves(value, path=()):
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*path, key))
+    else:
+        yield path, value
+
+
+def test_a_closed_run_fits_its_seal_however_its_manifest_is_laid_out(run):
+    assert Run.load(run.path).seal_fault == ""
+    assert rewrite(run, lambda values: values).seal_fault == ""
+
+
+def test_an_unbounded_interval_does_not_break_the_seal(tmp_path, monkeypatch):
+    run = Recorder(tmp_path, monkeypatch)("ppm", closed=False)
+    run.update(closed=True, verdicts=(UNBOUNDED,))
+    assert Run.load(run.path).seal_fault == ""
+
+
+def test_no_text_or_number_of_the_manifest_changes_unseen(run):
+    before = json.loads((run.path / "manifest.json").read_text("utf-8"))
+    changed = {str: lambda text: f"{text}x", int: lambda number: number + 1}
+    seen = []
+    for path, value in leaves(before):
+        if type(value) not in changed or path in {("format",), ("created_at",), ("closed_at",)}:
+            continue
+
+        def change(values, path=path, value=value):
+            for key in path[:-1]:
+                values = values[key]
+            values[path[-1]] = changed[type(value)](value)
+
+        assert "manifest.json was changed" in rewrite(run, change).seal_fault, path
+        seen.append(path)
+        (run.path / "manifest.json").write_text(json.dumps(before), "utf-8")
+    assert ("verdicts", 0, "status") in seen
+
+
+def test_samples_that_are_gone_are_seen(run):
+    (run.path / "samples.jsonl").unlink()
+    assert "samples.jsonl was changed" in run.seal_fault
+
+
+def test_a_run_without_a_sample_is_sealed_too(tmp_path, monkeypatch):
+    assert Recorder(tmp_path, monkeypatch)(["."]).seal_fault == ""
+
+
+def test_an_open_run_has_no_seal(tmp_path, monkeypatch):
+    run = Recorder(tmp_path, monkeypatch)("ppm", closed=False)
+    assert (run.manifest.seal, run.manifest.samples_sha256) == ("", "")
