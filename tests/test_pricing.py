@@ -63,6 +63,22 @@ def test_a_fine_tune_is_priced_as_a_fine_tune_and_not_as_its_base_model(base_url
     assert price("gpt-4o-mini-2024-07-18", usage, base_url=base_url) == Decimal("0.75")
 
 
+@pytest.mark.parametrize("base_url", ["", OPENAI])
+def test_a_fine_tune_that_the_list_lacks_has_the_price_of_openai_itself(base_url):
+    usage = Usage(prompt=1_000_000, completion=1_000_000, cached=500_000)
+    assert price("ft:gpt-4.1-mini-2025-04-14:acme::abc", usage, base_url=base_url) == Decimal("3.7")
+    assert price("ft:gpt-4.1-mini-2025-04-14:acme::abc", usage, base_url="https://llm.example.com/v1") is None
+    assert price("ft:gpt-4.1-mini-2025-04-14:acme::abc", usage, base_url=base_url, service_tier="priority") is None
+
+
+def test_a_batch_has_rates_of_its_own_and_is_unknown_without_them():
+    usage = Usage(prompt=1_000_000)
+    assert price("gpt-4.1-mini", usage, when=WHEN, batch=True) == Decimal("0.2")
+    assert price("ft:gpt-4.1-mini:acme::abc", usage, when=WHEN, batch=True) == Decimal("0.4")
+    assert price("a-model-of-nobody", usage, when=WHEN, batch=True) is None
+    assert price("smollm2-135m", usage, batch=True, free=True) == 0
+
+
 @pytest.mark.parametrize(
     ("model", "base_url"),
     [

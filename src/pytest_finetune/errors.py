@@ -7,6 +7,9 @@ FinetuneError
 ├── ScorerError         a scorer cannot be built, or a user's scoring function broke
 ├── TargetError         a target cannot be made from its spec
 ├── RunError            a run record cannot be read, continued or compared
+├── DataError           training data cannot be read, written or counted as asked
+├── TrainingError       a training cannot be started, followed or continued
+├── ServerError         the local server cannot be started
 ├── RegistryError       a registry cannot be read or changed as asked
 └── PriceError          a price was needed and is not known
 """
@@ -66,6 +69,18 @@ class TargetError(FinetuneError):
 
 class RunError(FinetuneError):
     """A run record cannot be read, continued or compared."""
+
+
+class DataError(FinetuneError):
+    """Training data cannot be read, written or counted as asked."""
+
+
+class TrainingError(FinetuneError):
+    """A training cannot be started, followed or continued."""
+
+
+class ServerError(FinetuneError):
+    """The local server cannot be started as asked."""
 
 
 class RegistryError(FinetuneError):

@@ -1,4 +1,8 @@
-"""What answers cost, by the price list that genai-prices ships: no network, and never zero for what is unknown."""
+"""
+What answers cost, by the price list that genai-prices ships: no network, and never zero for what is unknown.
+
+Fine-tunes that the list does not have are priced by OpenAI's own list, `data/fine_tune_prices.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
+from pytest_finetune.data.fine_tune_prices import fine_tune_prices
 from pytest_finetune.records import Usage
 
 if TYPE_CHECKING:
@@ -19,6 +25,8 @@ if TYPE_CHECKING:
 
 ASSUMED_ANSWER = 100
 """Tokens that `estimate_cost` takes an answer for, where the request sets no limit."""
+
+OPENAI_HOST = "api.openai.com"
 
 STANDARD_TIERS = (None, "auto", "default")
 _MILLION = Decimal(1_000_000)
@@ -40,6 +48,7 @@ def price(
     base_url: str = "",
     when: datetime | None = None,
     service_tier: str | None = None,
+    batch: bool = False,
     free: bool = False,
 ) -> Decimal | None:
     """
@@ -51,6 +60,7 @@ def price(
         base_url: The server, because one model costs differently on several; empty finds the vendor by the id.
         when: Time of the call, for prices that change; None is now.
         service_tier: As sent in the request: `flex`, `priority`; None, `auto` and `default` are the standard tier.
+        batch: Asked through the batch interface; it knows no tiers.
         free: It is known to cost nothing: a model inside this process.
 
     Returns:
@@ -62,7 +72,9 @@ def price(
     if min(usage.cached, usage.prompt - usage.cached, usage.completion) < 0:
         return None
     listed = _look_up(model, base_url)
-    rates = None if listed is None else _rates(listed, when or datetime.now(UTC), service_tier)
+    rates = None if listed is None else _rates(listed, when or datetime.now(UTC), service_tier, batch=batch)
+    if rates is None and service_tier in STANDARD_TIERS:
+        rates = _fine_tune_rates(model, base_url, batch=batch)
     return None if rates is None else _apply(rates, usage)
 
 
@@ -131,10 +143,13 @@ def _look_up(model: str, base_url: str) -> PriceCalculation | None:
         return None
 
 
-def _rates(listed: PriceCalculation, when: datetime, service_tier: str | None) -> ModelPrice | None:
-    if service_tier in STANDARD_TIERS:
+def _rates(listed: PriceCalculation, when: datetime, service_tier: str | None, *, batch: bool) -> ModelPrice | None:
+    if batch:
+        context = {"processing": "batch"}
+    elif service_tier in STANDARD_TIERS:
         return listed.model.get_prices(when)
-    context = {"service_tier": str(service_tier)}
+    else:
+        context = {"service_tier": str(service_tier)}
     # A provider that resells another's model does not resell its tiers.
     own = any(listed.model is model for model in listed.provider.models)
     variants = listed.model.price_variants or []
@@ -143,6 +158,17 @@ def _rates(listed: PriceCalculation, when: datetime, service_tier: str | None) -
         for variant in variants
     )
     return listed.model.get_prices(when, context) if own and known else None
+
+
+def _fine_tune_rates(model: str, base_url: str, *, batch: bool) -> ModelPrice | None:
+    """OpenAI's own prices for the answers of a fine-tune; other servers have their own."""
+    from genai_prices.types import ModelPrice
+
+    prices = fine_tune_prices(model) if model.startswith("ft:") else None
+    if prices is None or (base_url and urlsplit(base_url).hostname != OPENAI_HOST):
+        return None
+    rates = prices.batch if batch else prices.standard
+    return ModelPrice(input_mtok=rates.prompt, cache_read_mtok=rates.cached, output_mtok=rates.completion)
 
 
 def _apply(rates: ModelPrice, usage: Usage) -> Decimal | None:

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_finetune.errors import EvalSetError
+from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
 from pytest_finetune.selftest import check_gates
 from pytest_finetune.selftest.report import report_lines, report_values
 
@@ -41,21 +39,13 @@ def check(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -> 
     without a fault, 2 an eval set cannot be used, or no gate could be tried.
     """
     root = Path.cwd()
-    files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in _found(named, root)}
+    files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in eval_set_files(named, root)}
     checks = [check_gates(eval_set) for eval_set in load_eval_sets(list(files), root=root)]
     if as_json:
         click.echo(json.dumps(report_values(checks), ensure_ascii=False, indent=1))
     else:
         click.echo("\n".join(report_lines(checks)))
     ctx.exit(_exit_code(checks))
-
-
-def _found(named: Path, root: Path) -> list[Path]:
-    found = find_eval_sets([named], root=root, patterns=EVAL_SET_PATTERNS)
-    if not found:
-        hint = f"name .jsonl files, or a folder where one matches {' or '.join(EVAL_SET_PATTERNS)}"
-        raise EvalSetError("no eval set there", str(named), hint)
-    return found
 
 
 def _exit_code(checks: Sequence[SetCheck]) -> int:

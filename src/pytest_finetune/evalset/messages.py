@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from pytest_finetune.evalset.reading import Faults
 
 _TEXT = frozenset({"role", "content", "name"})
-_KEYS = {
+ROLE_KEYS = {
     "system": _TEXT,
     "developer": _TEXT,
     "user": _TEXT,
     "assistant": _TEXT | {"tool_calls", "refusal", "weight"},
     "tool": _TEXT | {"tool_call_id"},
 }
+"""The roles of the chat format, each with the keys that its messages may have."""
+
 _SPEAKERS = frozenset({"system", "developer", "user", "assistant"})
 _PLAIN = {"role", "content"}
 _NOT_SENT = {"role", "content", "weight"}
@@ -96,15 +98,15 @@ def _check_tool(tool: Any, where: str, faults: Faults) -> None:
 def _read_unusual_message(value: dict[str, Any], where: str, faults: Faults) -> Message | None:
     before = len(faults.found)
     role = value.get("role")
-    if type(role) is not str or role not in _KEYS:
+    if type(role) is not str or role not in ROLE_KEYS:
         if "role" not in value:
-            faults.add(f"{where} has no role", f"known: {', '.join(_KEYS)}")
+            faults.add(f"{where} has no role", f"known: {', '.join(ROLE_KEYS)}")
         else:
-            faults.add(f"{where} has the unknown role {role!r}", did_you_mean(str(role), _KEYS))
+            faults.add(f"{where} has the unknown role {role!r}", did_you_mean(str(role), ROLE_KEYS))
         return None
-    refuse_unknown(value, _KEYS[role], f" in {where}", faults)
+    refuse_unknown(value, ROLE_KEYS[role], f" in {where}", faults)
     if value.get("tool_calls") is not None and role == "assistant":
-        _check_tool_calls(value["tool_calls"], f"{where}.tool_calls", faults)
+        check_tool_calls(value["tool_calls"], f"{where}.tool_calls", faults)
     _check_content(value, where, faults)
     _check_small_keys(value, where, faults)
     if len(faults.found) > before:
@@ -145,7 +147,8 @@ def _check_small_keys(value: dict[str, Any], where: str, faults: Faults) -> None
         faults.add(f"{where}.weight is {value['weight']!r}", "a weight is 0 or 1")
 
 
-def _check_tool_calls(value: Any, where: str, faults: Faults) -> None:
+def check_tool_calls(value: Any, where: str, faults: Faults) -> None:
+    """Note a fault for everything that makes this no list of function calls."""
     if type(value) is not list or not value:
         faults.add(f"{where} is not a list of calls", "leave it out where nothing is called")
         return

@@ -23,6 +23,21 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 _TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
+class LineFault(ValueError):  # noqa: N818 - a fault in a file, not an error of ours
+    """
+    A line holds no JSON object that could be walked, written and sent.
+
+    Args:
+        kind: `invalid_json`, `data_type` or `lone_surrogate`.
+        problem: What is wrong, in one clause.
+        hint: What to do about it.
+    """
+
+    def __init__(self, kind: str, problem: str, hint: str) -> None:
+        super().__init__(kind, problem, hint)
+        self.kind, self.problem, self.hint = kind, problem, hint
+
+
 class Faults:
     """
     The faults of one file, each at the line that is being read.
@@ -65,15 +80,42 @@ def read_objects(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, A
         if line:
             blank = False
             faults.line = number
-            value = _read_object(raw, line, faults)
-            if value is not None:
-                yield number, value
+            try:
+                yield number, read_object(raw)
+            except LineFault as fault:
+                faults.add(fault.problem, fault.hint)
     if blank:
         faults.add("the file is empty", 'write one JSON object a line: {"input": "…", "expected": "…"}')
 
 
-def _foreign(data: bytes) -> tuple[str, str] | None:
-    """Problem and remedy where the whole file is something else than JSON lines."""
+def read_object(raw: bytes) -> dict[str, Any]:
+    """
+    The JSON object of one line, which is not blank.
+
+    Raises:
+        LineFault: There is none, or it could not be walked, written or sent.
+    """
+    line = raw.strip(_BLANK)
+    try:
+        text = line.decode()
+        value = parse_json(text)
+    except UnicodeDecodeError as error:
+        # Counted from the start of the line as it stands in the file, which `strip` may have moved.
+        offset = raw.index(line) + error.start + 1
+        problem = f"byte {offset} of the line, 0x{line[error.start]:02x}, is not UTF-8"
+        raise LineFault("invalid_json", problem, "save the file as UTF-8") from None
+    except JsonFault as fault:
+        raise LineFault("invalid_json", f"not strict JSON: {fault.problem}", _json_hint(text)) from None
+    if type(value) is not dict:
+        raise LineFault(
+            "data_type", f"the line holds {type_name(value)}, not an object", "write one JSON object a line"
+        )
+    examine(text, value)
+    return value
+
+
+def foreign_bytes(data: bytes) -> tuple[str, str] | None:
+    """Problem and remedy where the beginning of a file shows that it is no UTF-8 text."""
     for magic, name in _BINARY.items():
         if data.startswith(magic):
             return f"the file is {name} data, not text", "unpack it to JSON lines in UTF-8"
@@ -81,6 +123,13 @@ def _foreign(data: bytes) -> tuple[str, str] | None:
         return "the file is UTF-16 or UTF-32 text, not UTF-8", "save it as UTF-8, say: iconv -f UTF-16 -t UTF-8"
     if b"\0" in data:
         return "the file is binary data, not text", "name a file of JSON lines in UTF-8"
+    return None
+
+
+def _foreign(data: bytes) -> tuple[str, str] | None:
+    """Problem and remedy where the whole file is something else than JSON lines."""
+    if foreign := foreign_bytes(data):
+        return foreign
     if _is_one_document(data):
         return "the file is one JSON document over several lines", "write one object a line, say: jq -c '.[]'"
     return None
@@ -99,24 +148,6 @@ def _parses(data: bytes) -> bool:
     return True
 
 
-def _read_object(raw: bytes, line: bytes, faults: Faults) -> dict[str, Any] | None:
-    try:
-        text = line.decode()
-        value = parse_json(text)
-    except UnicodeDecodeError as error:
-        # Counted from the start of the line as it stands in the file, which `strip` may have moved.
-        offset = raw.index(line) + error.start + 1
-        faults.add(f"byte {offset} of the line, 0x{line[error.start]:02x}, is not UTF-8", "save the file as UTF-8")
-        return None
-    except JsonFault as fault:
-        faults.add(f"not strict JSON: {fault.problem}", _json_hint(text))
-        return None
-    if type(value) is not dict:
-        faults.add(f"the line holds {type_name(value)}, not an object", "write one JSON object a line")
-        return None
-    return value if _is_sound(text, value, faults) else None
-
-
 def _json_hint(text: str) -> str:
     if text.startswith("\ufeff"):
         return "a byte order mark stands in the middle of the file: remove it"
@@ -125,18 +156,19 @@ def _json_hint(text: str) -> str:
     return "write one JSON object a line, in double quotes, without NaN, comments, repeated keys or trailing commas"
 
 
-def _is_sound(text: str, value: dict[str, Any], faults: Faults) -> bool:
-    """Whether the value can be walked, written and sent; both faults are rare, so the text is asked first."""
+def examine(text: str, value: Any) -> None:
+    """
+    Refuse a JSON value that could not be walked or sent; both faults are rare, so its text is asked first.
+
+    Raises:
+        LineFault: It is nested more than `MAX_DEPTH` levels deep, or holds half a character.
+    """
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper_than(MAX_DEPTH, value):
-        faults.add(f"nested more than {MAX_DEPTH} levels deep", "flatten the value, or write it as text")
-        return False
+        problem = f"nested more than {MAX_DEPTH} levels deep"
+        raise LineFault("invalid_json", problem, "flatten the value, or write it as text")
     if _SURROGATE_ESCAPE.search(text) and (lone := _lone_surrogate(value)):
-        faults.add(
-            f"the lone surrogate \\u{ord(lone):04x} is half a character",
-            "write the character itself, or both halves of its pair",
-        )
-        return False
-    return True
+        problem = f"the lone surrogate \\u{ord(lone):04x} is half a character"
+        raise LineFault("lone_surrogate", problem, "write the character itself, or both halves of its pair")
 
 
 def _is_deeper_than(limit: int, value: Any) -> bool:

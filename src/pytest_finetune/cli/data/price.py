@@ -1,0 +1,125 @@
+"""`pytest-finetune data price`: training, evaluation and traffic in dollars, before they are paid."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.data.price import (
+    count_training,
+    evaluation_traffic,
+    price_model,
+    total_traffic,
+    training_traffic,
+)
+from pytest_finetune.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.data.tokens import tokenizer_for
+from pytest_finetune.errors import DataError
+from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY, announced
+from pytest_finetune.reports.prepared import left_out_json, left_out_lines
+from pytest_finetune.reports.price import is_known, price_json, price_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from pytest_finetune.data.price import Traffic, TrainingTokens
+    from pytest_finetune.data.tokens import Tokenizer
+    from pytest_finetune.evalset import EvalSet
+
+
+@click.command("price")
+@click.argument("training", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--model", "models", multiple=True, required=True, help="A base model or a fine-tune; repeat to compare.")
+@click.option("--eval", "evals", multiple=True, type=click.Path(path_type=Path), help="Eval sets; repeatable.")
+@click.option("--epochs", type=click.IntRange(min=1), help="[default: 3; more for few examples, fewer for many]")
+@click.option(
+    "--monthly-calls", type=click.IntRange(min=1), help="Calls of a month, as long as those of the eval sets."
+)
+@json_option
+def command(
+    training: Path | None,
+    *,
+    models: tuple[str, ...],
+    evals: tuple[Path, ...],
+    epochs: int | None,
+    monthly_calls: int | None,
+    as_json: bool,
+) -> None:
+    """Tell what training on TRAINING, one evaluation and a month of traffic cost.
+
+    Tokens are counted by the model's own tokenizer, without the network; where it is not known, another stands in and
+    the figures are called estimates. Answers are taken to be the expected ones, and those of a base model that can be
+    fine-tuned are priced as its fine-tune's. Without --eval, a month's calls are those of TRAINING.
+
+    \b
+    Exit codes:
+      0  every cost is known
+      1  some price is unknown, or some lines of TRAINING are no rows
+      2  could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    if training is None and not evals:
+        raise click.UsageError("name a training file, or --eval, or both")
+    if not all(map(str.strip, models)):
+        raise click.UsageError("--model is empty")
+    models = tuple(dict.fromkeys(models))
+    tokenizers = [tokenizer_for(model) for model in models]
+    kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers}.values())
+    left_out = LeftOuts()
+    counted = _count(training, kinds, left_out) if training else {}
+    sets = _eval_sets(evals)
+    now = datetime.now(UTC)
+    prices = []
+    for model, tokenizer in zip(models, tokenizers, strict=True):
+        asked = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
+        month = _month(asked.values(), training, tokenizer, monthly_calls) if monthly_calls else None
+        trained = counted.get(tokenizer.name)
+        prices.append(
+            price_model(model, tokenizer, training=trained, epochs=epochs, evaluations=asked, month=month, when=now)
+        )
+    ends = {model: found.date for model in models if (found := announced(model))}
+    if as_json:
+        told = price_json(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY)
+        print_json({**told, **left_out_json(left_out)})
+    else:
+        if training:
+            print_lines(left_out_lines(training, left_out, what="line"))
+        print_lines(price_lines(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY))
+    sys.exit(0 if all(map(is_known, prices)) and not left_out.count else 1)
+
+
+def _count(path: Path, kinds: Sequence[Tokenizer], left_out: LeftOuts) -> dict[str, TrainingTokens]:
+    counted = count_training(watched(_rows(path, left_out), "counted"), kinds)
+    if not counted[0].examples:
+        raise DataError("there is no row in chat format", str(path), "make it one: pytest-finetune data prepare")
+    return {kind.name: tokens for kind, tokens in zip(kinds, counted, strict=True)}
+
+
+def _rows(path: Path, left_out: LeftOuts) -> Iterator[dict[str, Any]]:
+    for each in read_jsonl(path):
+        if isinstance(each, LeftOut):
+            left_out.add(each)
+        else:
+            yield each.value
+
+
+def _eval_sets(named: Sequence[Path]) -> list[EvalSet]:
+    root = Path.cwd()
+    files = {path: None for each in named for path in eval_set_files(each, root)}
+    return load_eval_sets(list(files), root=root)
+
+
+def _month(asked: Iterable[Traffic], training: Path | None, tokenizer: Tokenizer, calls: int) -> Traffic:
+    """So many calls like those of the eval sets, or where there are none, like the training rows."""
+    usual = total_traffic(asked)
+    if not usual.calls and training:
+        usual = training_traffic(_rows(training, LeftOuts()), tokenizer)
+    return usual.scaled(calls)

@@ -1,0 +1,26 @@
+"""Eval sets as people name them at the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.errors import EvalSetError
+from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def eval_set_files(named: Path, root: Path) -> list[Path]:
+    """
+    The eval sets that a path names: a file, or a folder that holds some.
+
+    Raises:
+        EvalSetError: There is none.
+    """
+    found = find_eval_sets([named], root=root, patterns=EVAL_SET_PATTERNS)
+    if not found:
+        hint = f"name .jsonl files, or a folder where one matches {' or '.join(EVAL_SET_PATTERNS)}"
+        raise EvalSetError("no eval set there", str(named), hint)
+    return found

@@ -1,0 +1,141 @@
+"""`--finetune-check`: the data checked as tests, one a file and group of findings: the core finds, this tells."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finetune.data.check import CheckOptions, CheckResult, check
+from pytest_finetune.data.codes import CODES, codes_wanted
+from pytest_finetune.data.finding import Severity
+from pytest_finetune.errors import FinetuneError
+from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.evalset.loading import eval_set_name
+from pytest_finetune.reports.findings import code_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GROUPS = tuple(dict.fromkeys(code.group for code in CODES.values()))
+"""What a file is checked for, each a test of its own: `data/train.jsonl::check[form]`."""
+
+_CHECK = pytest.StashKey["DataCheck"]()
+
+
+class DataFaultError(Exception):
+    """Findings that fail a test; its text is the whole failure text."""
+
+
+class DataCheck:
+    """
+    The files of one session and what was found in them.
+
+    Args:
+        config: Its options name training and validation files; its eval sets are those of the whole project.
+
+    Raises:
+        pytest.UsageError: No training file is named, or an option is wrong.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.option
+        self._root = config.rootpath
+        self.training = _named(config, option.finetune_train, "finetune_train")
+        self.validation = _named(config, option.finetune_validation, "finetune_validation")
+        if not self.training:
+            hint = "name a training file: --finetune-train=PATH, or ini finetune_train"
+            raise pytest.UsageError(f"--finetune-check has nothing to check\n  hint: {hint}")
+        patterns = config.getini("finetune_eval_sets")
+        self.evals = find_eval_sets([self._root], root=self._root, patterns=patterns)
+        self.fail_on = Severity[option.finetune_check_fail_on.upper()]
+        try:
+            self._codes = codes_wanted(ignore=config.getini("finetune_check_ignore"))
+        except FinetuneError as error:
+            raise pytest.UsageError(f"ini finetune_check_ignore: {error}") from error
+
+    @property
+    def files(self) -> list[Path]:
+        """All files, each once."""
+        return list(dict.fromkeys([*self.training, *self.validation, *self.evals]))
+
+    @cached_property
+    def result(self) -> CheckResult:
+        """What was found, looked for when the first test asks."""
+        options = CheckOptions(codes=self._codes)
+        return check(self.training, validation=self.validation, evals=self.evals, options=options, root=self._root)
+
+    def told(self, file: str, group: str) -> tuple[bool, str]:
+        """Whether a file fails in a group, and all that was found there."""
+        counts = {code: count for (of, code), count in self.result.counts.items() if of == file}
+        codes = [code for code in CODES if code in counts and CODES[code].group == group]
+        kept = [finding for finding in self.result.findings if finding.file == file]
+        lines = [
+            text
+            for code in sorted(codes, key=lambda code: -CODES[code].severity)
+            for text, _ in code_lines(code, counts[code], [finding for finding in kept if finding.code == code])
+        ]
+        return any(CODES[code].severity >= self.fail_on for code in codes), "\n".join(lines)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Add the tests; the files may lie anywhere, and are no arguments of pytest."""
+        for path in self.files:
+            items.extend(CheckedFile.from_parent(session, path=path).collect())
+
+
+class CheckedFile(pytest.File):
+    """A training, validation or eval file."""
+
+    def collect(self) -> Iterator[CheckItem]:
+        """Make the tests; nothing is read here."""
+        for group in GROUPS:
+            yield CheckItem.from_parent(self, name=f"check[{group}]", group=group)
+
+
+class CheckItem(pytest.Item):
+    """One file and one group of findings."""
+
+    def __init__(self, *, group: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.group = group
+
+    def runtest(self) -> None:
+        """Fail on what is bad enough; what is not stands in a section of the report."""
+        file = eval_set_name(self.path, self.config.rootpath)
+        failed, text = self.config.stash[_CHECK].told(file, self.group)
+        if failed:
+            raise DataFaultError(text)
+        if text:
+            self.add_report_section("call", "data check", text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The findings alone: a traceback through this plugin helps nobody."""
+        if isinstance(excinfo.value, DataFaultError | FinetuneError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[os.PathLike[str], int | None, str]:
+        """The file, and a heading that names it too."""
+        return self.path, None, f"{self.path.name} {self.name}"
+
+
+def begin(config: pytest.Config) -> None:
+    """
+    Register the check of a session.
+
+    Raises:
+        pytest.UsageError: See `DataCheck`.
+    """
+    config.stash[_CHECK] = DataCheck(config)
+    config.pluginmanager.register(config.stash[_CHECK], "finetune-check")
+
+
+def _named(config: pytest.Config, option: list[str], ini: str) -> list[Path]:
+    """The files of an option, relative to where pytest was called, or else those of the ini file."""
+    if option:
+        return [Path(os.path.normpath(config.invocation_params.dir / path)) for path in option]
+    return [Path(os.path.normpath(path)) for path in config.getini(ini)]

@@ -1,0 +1,72 @@
+"""What preparing did, as lines for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.reports.text import folded
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_finetune.data.prepare import Prepared
+    from pytest_finetune.data.raw_rows import LeftOuts
+    from pytest_finetune.reports.terminal import Line
+
+SHOWN, WIDTH = 5, 80
+
+
+def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = SHOWN) -> Iterator[Line]:
+    """The first records that were left out, each with its place, and how many more there are."""
+    if not left_out.count:
+        return
+    yield f"{left_out.count:,} {what}{'' if left_out.count == 1 else 's'} left out:", {"yellow": True}
+    for each in left_out.listed[:show]:
+        yield from _folded(f"  {source}:{each.line}: {shorten(each.reason, 200)}")
+    if left_out.count > show:
+        yield f"  … and {left_out.count - show:,} more: --json lists them", {}
+
+
+def left_out_json(left_out: LeftOuts) -> dict[str, Any]:
+    """The same for programs, with every record that was listed."""
+    records = [{"line": each.line, "reason": each.reason} for each in left_out.listed]
+    return {"left_out": left_out.count, "left_out_records": records}
+
+
+def prepared_lines(prepared: Prepared, source: Path, target: Path) -> Iterator[Line]:
+    """Counts, what was left out and where, and what of the records found no place."""
+    written = f"{prepared.written:,} example{'' if prepared.written == 1 else 's'} written"
+    yield from _folded(f"{target}: {written}", bold=True)
+    yield from left_out_lines(source, prepared.left_out, what="record")
+    if prepared.replaced_system:
+        yield from _folded(f"note: --system took the place of {prepared.replaced_system:,} other system prompts")
+    if prepared.not_kept:
+        dropped = _counts(prepared.not_kept)
+        yield from _folded(f"note: not kept, as OpenAI's format has no place for it: {dropped} (--keep)")
+    if prepared.unused:
+        yield from _folded(f"note: in no field: {_counts(prepared.unused)} (--map)")
+
+
+def prepared_json(prepared: Prepared, source: Path, target: Path) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "source": str(source),
+        "target": str(target),
+        "written": prepared.written,
+        **left_out_json(prepared.left_out),
+        "replaced_system": prepared.replaced_system,
+        "not_kept": dict(prepared.not_kept),
+        "unused": dict(prepared.unused),
+    }
+
+
+def _counts(found: Mapping[str, int]) -> str:
+    names = sorted(found, key=lambda name: (-found[name], name))
+    shown = ", ".join(f"{shorten(name, 40)} ({found[name]:,})" for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+
+
+def _folded(text: str, **markup: bool) -> Iterator[Line]:
+    return ((line, markup) for line in folded(text, WIDTH, "    "))

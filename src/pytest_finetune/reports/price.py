@@ -1,0 +1,167 @@
+"""Costs of one model or of several side by side, as lines for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.data import fine_tune_prices
+from pytest_finetune.reports.text import dollars, folded
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+    from decimal import Decimal
+
+    from pytest_finetune.data.price import CallCost, ModelPrice
+    from pytest_finetune.reports.terminal import Line
+
+_FACT, _VALUE, _WIDTH = 26, 24, 80
+
+
+def price_lines(
+    models: Sequence[ModelPrice], ends: Mapping[str, date], *, today: date, last_training_day: date
+) -> Iterator[Line]:
+    """
+    A column for each model, and below them what is estimated, unknown or about to end.
+
+    Args:
+        models: At least one.
+        ends: First day without a model, for those whose end is announced.
+        today: In UTC.
+        last_training_day: The last on which OpenAI begins a fine-tuning job.
+    """
+    at_once = (_WIDTH - _FACT) // (_VALUE + 2)
+    for start in range(0, len(models), at_once):
+        yield from _block(models[start : start + at_once])
+    for warning in price_warnings(models, ends, today=today, last_training_day=last_training_day):
+        yield from ((line, {"yellow": True}) for line in folded(f"warning: {warning}", _WIDTH, "  "))
+    yield f"training and fine-tunes: OpenAI's list as of {fine_tune_prices.AS_OF}", {}
+    yield f"  {fine_tune_prices.SOURCE}", {}
+    yield f"all other answers: genai-prices {metadata.version('genai-prices')}", {}
+
+
+def price_json(
+    models: Sequence[ModelPrice], ends: Mapping[str, date], *, today: date, last_training_day: date
+) -> dict[str, Any]:
+    """The same for programs; dollars are text, and null where they are unknown."""
+    return {
+        "models": [_model_json(each, ends.get(each.model)) for each in models],
+        "warnings": list(price_warnings(models, ends, today=today, last_training_day=last_training_day)),
+        "sources": {
+            "training": {"list": fine_tune_prices.SOURCE, "as_of": fine_tune_prices.AS_OF.isoformat()},
+            "answers": f"genai-prices {metadata.version('genai-prices')}",
+        },
+    }
+
+
+def price_warnings(
+    models: Sequence[ModelPrice], ends: Mapping[str, date], *, today: date, last_training_day: date
+) -> Iterator[str]:
+    """What makes a figure less than certain, or the whole plan idle."""
+    for each in models:
+        name = shorten(each.model, 40)
+        if not each.exact:
+            yield f"{name}: its tokenizer is not known; {each.tokenizer} stands in, so tokens are estimates"
+        if each.training is not None and each.training_cost is None:
+            yield f"{name}: the price of training it is unknown" + (f"; {each.note}" if each.note else "")
+        elif each.training is not None and each.training_rate:
+            yield f"{name}: OpenAI begins no fine-tuning job after {last_training_day}"
+        if any(cost.standard is None for cost in _costs(each)):
+            yield f"{name}: the price of its answers is unknown"
+        elif each.answers_as == each.model and not each.model.startswith(("ft:", "local:")):
+            yield f"{name}: answers are priced as those of the model itself; no fine-tune of it has a price"
+        if each.model in ends:
+            verb = "is" if ends[each.model] > today else "was"
+            yield f"{name}: it {verb} switched off on {ends[each.model]}, and fine-tunes of it with it"
+
+
+def is_known(model: ModelPrice) -> bool:
+    """Whether every cost that was asked for is known."""
+    trained = model.training is None or model.training_cost is not None
+    return trained and all(cost.standard is not None for cost in _costs(model))
+
+
+def _block(models: Sequence[ModelPrice]) -> Iterator[Line]:
+    yield _row("", (shorten(each.model, _VALUE) for each in models)), {"bold": True}
+    yield _row("tokens by", (each.tokenizer + ("" if each.exact else " (estimate)") for each in models)), {}
+    if models[0].training is not None:
+        yield from _training_rows(models)
+    if models[0].evaluations or models[0].month:
+        yield _row("answers priced as", (shorten(each.answers_as, _VALUE) for each in models)), {}
+    for name in models[0].evaluations:
+        yield f"one evaluation of {shorten(name, 50)}", {"bold": True}
+        yield from _call_rows([each.evaluations[name] for each in models])
+    months = [each.month for each in models if each.month]
+    if months:
+        yield f"a month of {months[0].traffic.calls:,} calls", {"bold": True}
+        yield from _call_rows(months)
+
+
+def _training_rows(models: Sequence[ModelPrice]) -> Iterator[Line]:
+    found = [each.training for each in models if each.training is not None]
+    yield f"training on {found[0].examples:,} examples", {"bold": True}
+    yield _row("  tokens", (f"{each.tokens:,}" for each in found)), {}
+    yield _row("  longest example", (f"{each.longest:,}" for each in found)), {}
+    yield _row("  epochs", (f"{each.epochs}" for each in models)), {}
+    rates = (dollars(each.training_rate) for each in models)
+    yield _row("  price of a million", rates), {}
+    yield _row("  cost", (dollars(each.training_cost) for each in models)), {"bold": True}
+
+
+def _call_rows(costs: Sequence[CallCost]) -> Iterator[Line]:
+    yield _row("  calls", (f"{each.traffic.calls:,}" for each in costs)), {}
+    yield _row("  tokens asked", (f"{each.traffic.prompt:,}" for each in costs)), {}
+    yield _row("  tokens answered", (f"{each.traffic.completion:,}" for each in costs)), {}
+    yield _row("  cost", (dollars(each.standard) for each in costs)), {"bold": True}
+    yield _row("  as a batch", (dollars(each.batch) for each in costs)), {}
+    yield _row("  by the base model as is", (dollars(each.untuned) for each in costs)), {}
+
+
+def _row(fact: str, values: Iterable[str]) -> str:
+    return (f"{fact:<{_FACT}}" + "  ".join(f"{value:>{_VALUE}}" for value in values)).rstrip()
+
+
+def _costs(model: ModelPrice) -> list[CallCost]:
+    return [*model.evaluations.values(), *([model.month] if model.month else [])]
+
+
+def _model_json(model: ModelPrice, end: date | None) -> dict[str, Any]:
+    training = model.training
+    return {
+        "model": model.model,
+        "answers_as": model.answers_as,
+        "tokenizer": model.tokenizer,
+        "tokens_are": "exact" if model.exact else "estimated",
+        "training": None
+        if training is None
+        else {
+            "examples": training.examples,
+            "tokens": training.tokens,
+            "longest": training.longest,
+            "epochs": model.epochs,
+            "price_per_million": _text(model.training_rate),
+            "cost": _text(model.training_cost),
+            "note": model.note,
+        },
+        "evaluations": {name: _cost_json(cost) for name, cost in model.evaluations.items()},
+        "month": _cost_json(model.month) if model.month else None,
+        "shutdown_date": end.isoformat() if end else None,
+    }
+
+
+def _cost_json(cost: CallCost) -> dict[str, Any]:
+    traffic = cost.traffic
+    return {
+        "calls": traffic.calls,
+        "prompt_tokens": traffic.prompt,
+        "completion_tokens": traffic.completion,
+        "cost": _text(cost.standard),
+        "batch_cost": _text(cost.batch),
+        "untuned_cost": _text(cost.untuned),
+    }
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount:f}"

@@ -1,0 +1,114 @@
+"""What a split did, as lines for people and as JSON for programs: counts, labels, clusters, and what is odd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.data.split import SIDES
+from pytest_finetune.reports.prepared import left_out_json, left_out_lines
+from pytest_finetune.reports.text import columns, fitted, folded, padded
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_finetune.data.split import Split, SplitOptions
+    from pytest_finetune.data.split_files import FileSplit
+    from pytest_finetune.reports.terminal import Line
+
+_LABELS, _NAMED = 30, 5
+_NAME, _PATH, _WIDTH = 32, 42, 80
+
+
+def split_lines(done: FileSplit, source: Path, options: SplitOptions) -> Iterator[Line]:
+    """Where the rows went, label by label, what was kept together, and how to do it again."""
+    split, total = done.split, len(done.split.sides)
+    for side, path in done.targets.items():
+        share = split.rows[side] / total
+        yield f"{side:<10}  {split.rows[side]:>9,} rows  {share:>6.1%}  {fitted(str(path), _PATH)}", {"bold": True}
+    yield from left_out_lines(source, done.left_out, what="line")
+    yield from _label_lines(done, options)
+    yield from _together_lines(split, options)
+    moved = "added rows can move those at the edge of a share" if options.stratify else "added rows move nobody"
+    yield from _folded(f"seed {shorten(options.seed, 40)}: the same rows go to the same sides; {moved}")
+    for warning in split_warnings(done, options):
+        yield from _folded(f"warning: {warning}", yellow=True)
+
+
+def split_json(done: FileSplit, source: Path, options: SplitOptions) -> dict[str, Any]:
+    """The same for programs."""
+    split = done.split
+    return {
+        "source": str(source),
+        "seed": options.seed,
+        "asked": {"validation": options.validation, "test": options.test},
+        "stratify": options.stratify,
+        "sides": {side: {"file": str(path), "rows": split.rows[side]} for side, path in done.targets.items()},
+        **left_out_json(done.left_out),
+        "labels": {label: {side: counts[side] for side in done.targets} for label, counts in split.labels.items()},
+        "clusters": {"count": split.clusters, "rows": split.clustered, "largest": split.largest},
+        "groups": {"by": options.group_by, "count": split.groups, "without": split.ungrouped},
+        "warnings": list(split_warnings(done, options)),
+    }
+
+
+def split_warnings(done: FileSplit, options: SplitOptions) -> Iterator[str]:
+    """What people should know before they train on it."""
+    split, total = done.split, len(done.split.sides)
+    for side in done.targets:
+        if not split.rows[side]:
+            yield f"no row went to {side}: there are too few clusters; try another --seed, or --stratify"
+    lacking = {
+        side: [label for label, counts in split.labels.items() if not counts[side]]
+        for side in done.targets
+        if split.rows[side]
+    }
+    for side, labels in lacking.items():
+        if labels:
+            names = ", ".join(shorten(label, _NAME) for label in labels[:_NAMED]) + (
+                ", …" if len(labels) > _NAMED else ""
+            )
+            yield f"{side} has no row of {len(labels)} label{'' if len(labels) == 1 else 's'}: {names}; try --stratify"
+    least = min((share for share in (options.validation, options.test) if share), default=1.0)
+    if split.largest > max(1, least * total):
+        yield (
+            f"the largest cluster has {split.largest:,} rows, more than a side should have: they ask nearly the same, "
+            "or are one group; --exact-only keeps only equal questions together"
+        )
+    if options.group_by and split.ungrouped:
+        yield f"{split.ungrouped:,} rows have no {shorten(options.group_by, _NAME)!r}, and go where their content says"
+
+
+def _label_lines(done: FileSplit, options: SplitOptions) -> Iterator[Line]:
+    labels = done.split.labels
+    if not labels:
+        wanted = f"{options.label_by!r} of the answers has" if options.label_by else "the answers have"
+        hint = "" if options.label_by else "; --label-by KEY takes a key of a JSON answer"
+        yield from _folded(f"no labels: {shorten(wanted, 60)} too many different values{hint}")
+        return
+    shown = sorted(labels, key=lambda label: (-sum(labels[label].values()), label))[:_LABELS]
+    names = {label: fitted(label, _NAME) for label in shown}
+    wide = max(5, *map(columns, names.values()))
+    yield f"{'label':<{wide}}  " + "  ".join(f"{side:>10}" for side in done.targets), {"bold": True}
+    for label in shown:
+        yield f"{padded(names[label], wide)}  " + "  ".join(f"{labels[label][s]:>10,}" for s in done.targets), {}
+    if len(labels) > _LABELS:
+        yield f"… and {len(labels) - _LABELS:,} more labels: --json lists them", {}
+
+
+def _together_lines(split: Split, options: SplitOptions) -> Iterator[Line]:
+    alike = "ask the same or nearly the same" if options.near else "ask the same"
+    groups = f", or share one of {split.groups:,} {shorten(options.group_by, _NAME)}" if options.group_by else ""
+    clusters = f"{split.clusters:,} cluster{'' if split.clusters == 1 else 's'}"
+    yield from _folded(f"kept together: {clusters} of {split.clustered:,} rows in all that {alike}{groups}")
+
+
+def sides_asked(options: SplitOptions) -> list[str]:
+    """The sides that have a share."""
+    shares = (1 - options.validation - options.test, options.validation, options.test)
+    return [side for side, share in zip(SIDES, shares, strict=True) if share > 0]
+
+
+def _folded(text: str, **markup: bool) -> Iterator[Line]:
+    return ((line, markup) for line in folded(text, _WIDTH, "  "))

@@ -1,0 +1,205 @@
+"""`pytest-finetune data check` as people and programs meet it: output, exit codes, and what cannot be done."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from planted_faults import KEY, ask, case, clean_rows, lines, nearly, replaced, row, sentence
+
+from pytest_finetune.cli import main
+from pytest_finetune.registry import Entry
+from pytest_finetune.registry.document import write_document
+from pytest_finetune.registry.entry import Evidence, EvidenceSet, Registry, Status
+
+GOLDEN = Path(__file__).parent / "golden"
+CONFLICT = row(clean_rows()[9]["messages"][1]["content"], "other")
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Write files below the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, rows):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(lines(rows))
+        return path
+
+    return write
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["data", "check", *words], prog_name="pytest-finetune")
+
+
+def faulty_rows():
+    asked = clean_rows()[9]["messages"][1]["content"]
+    return replaced(
+        {
+            20: CONFLICT,
+            30: row(nearly(asked), "other"),
+            **{number: row(sentence(900 + number), "other ") for number in range(40, 45)},
+            50: b'{"torn',
+            60: ask(f"the key is {KEY}"),
+            70: {"messages": [{"role": "user", "content": "\x1b[2J\u202ehello"}], "\x1b[31mred": 1},
+        }
+    )
+
+
+def test_findings_are_shown_by_code_the_worst_first(data):
+    data("train.jsonl", faulty_rows())
+    result = run("train.jsonl")
+    assert result.exit_code == 1
+    assert result.output == (GOLDEN / "data-check.txt").read_text("utf-8")
+    assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_all_places_are_shown_where_all_are_asked_for(data):
+    data("train.jsonl", faulty_rows())
+    assert "train.jsonl:44 " not in run("train.jsonl").output
+    assert "train.jsonl:44 " in run("train.jsonl", "-v").output
+
+
+def test_what_stands_in_the_data_reaches_no_terminal_as_it_is(data):
+    data("train.jsonl", faulty_rows())
+    shown = run("train.jsonl", "-v").output + run("train.jsonl", "--json").output
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    assert KEY not in shown
+
+
+def test_clean_data_is_said_to_be_clean(data):
+    data("train.jsonl", clean_rows())
+    result = run("train.jsonl", "--fail-on", "info")
+    assert (result.exit_code, result.output) == (0, "0 errors, 0 warnings, 0 info in 120 rows of 1 file\n")
+
+
+@pytest.mark.parametrize(
+    ("planted", "fail_on", "code"),
+    [
+        (row(sentence(901), "other "), "error", 0),
+        (row(sentence(901), "other "), "warning", 1),
+        (row(sentence(901), "other", id=1), "warning", 0),
+        (row(sentence(901), "other", id=1), "info", 1),
+        (CONFLICT, "error", 1),
+    ],
+)
+def test_the_exit_code_follows_the_severity(data, planted, fail_on, code):
+    data("train.jsonl", replaced({40: planted}))
+    assert run("train.jsonl", "--fail-on", fail_on).exit_code == code
+
+
+def test_json_holds_all_that_people_see_and_exact_counts(data):
+    data("train.jsonl", faulty_rows())
+    told = json.loads(run("train.jsonl", "--json").output)
+    assert told["rows"] == {"train.jsonl": 119}
+    assert told["severities"] == {"error": 4, "warning": 5, "info": 2}
+    assert {"file": "train.jsonl", "code": "surrounding_whitespace", "count": 5} in told["counts"]
+    assert told["findings_left_out"] == 0
+    conflict = next(finding for finding in told["findings"] if finding["code"] == "conflicting_answers")
+    assert (conflict["line"], conflict["severity"], conflict["other"]) == (20, "error", "train.jsonl:10")
+
+
+def test_training_validation_and_a_folder_of_eval_sets_are_checked_together(data):
+    asked = clean_rows()[9]["messages"][1]["content"]
+    data("train.jsonl", clean_rows())
+    data("validation.jsonl", [row(asked, "feature")])
+    data("eval_sets/tickets.jsonl", [case(nearly(asked))])
+    (Path("eval_sets/tickets.toml")).write_text('scorer = "label"\nlabels = ["bug", "feature", "question", "other"]\n')
+    result = run("--train", "train.jsonl", "--validation", "validation.jsonl", "--eval", "eval_sets", "--json")
+    told = [(each["code"], each["file"]) for each in json.loads(result.output)["findings"]]
+    assert told == [
+        ("validation_in_training", "validation.jsonl"),
+        ("eval_in_validation", "eval_sets/tickets.jsonl"),
+        ("near_eval_in_training", "eval_sets/tickets.jsonl"),
+    ]
+
+
+def test_labels_schema_tokens_regions_and_codes_are_taken_from_options(data):
+    data("train.jsonl", replaced({40: ask("ring 030 901820 now")}))
+    Path("schema.json").write_text('{"type": "object"}')
+    assert "rare_label" in run("train.jsonl", "--labels", "bug,feature,question,other,praise").output
+    assert "invalid_json_answer" in run("train.jsonl", "--schema", "schema.json").output
+    assert "too_many_tokens" in run("train.jsonl", "--max-tokens", "100").output
+    assert "phone_number" in run("train.jsonl", "--region", "DE").output
+    assert "phone_number" not in run("train.jsonl", "--region", "DE", "--ignore", "safety").output
+    assert run("train.jsonl", "--region", "DE", "--select", "form,phone_number").output.count("phone_number") == 1
+
+
+def test_a_fixed_file_is_written_and_what_was_done_is_told(data):
+    data("train.jsonl", [*clean_rows(), clean_rows()[5], b"{", row(sentence(901), "other ")])
+    result = run("train.jsonl", "--fix", "fixed.jsonl")
+    assert result.output.splitlines()[-4:] == [
+        "wrote 121 rows to fixed.jsonl",
+        "left out 1 line: duplicate",
+        "left out 1 line: invalid_json",
+        "trimmed the answers of 1 row",
+    ]
+    assert run("fixed.jsonl", "--fail-on", "info").exit_code == 0
+    again = run("train.jsonl", "--fix", "fixed.jsonl")
+    assert (again.exit_code, "fixed.jsonl: is there already" in again.output) == (2, True)
+    told = json.loads(run("train.jsonl", "--fix", "fixed.jsonl", "--force", "--json").output)["fixed"]
+    assert told["dropped"] == {"duplicate": 1, "invalid_json": 1}
+    assert (told["written"], told["trimmed"], told["left"]) == (121, 1, {})
+
+
+def test_what_production_was_promoted_by_is_compared_by_hash(data):
+    data("train.jsonl", clean_rows())
+    data("eval_sets/tickets.jsonl", [case()])
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    stored = EvidenceSet(name="eval_sets/tickets.jsonl", cases=1, repeats=1, cases_sha256="a", settings_sha256="b")
+    evidence = Evidence(
+        run_id="r", spec="ft:a", model_id="ft:a", closed_at=now, pytest_finetune="0", eval_sets=(stored,)
+    )
+    entry = Entry(model_id="ft:a", created_at=now, status=Status.PRODUCTION, evidence=evidence)
+    Path("registry.json").write_bytes(write_document(Registry(entries={"v1": entry})))
+    shown = run("train.jsonl", "--eval", "eval_sets", "--registry", "registry.json").output
+    assert "production_differs" in shown
+    assert "ft:a was promoted by" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name a training file"),
+        (["nowhere.jsonl"], "does not exist"),
+        (["train.jsonl", "--select", "duplicat"], "did you mean 'duplicate'?"),
+        (["train.jsonl", "--region", "XX"], "no region"),
+        (["train.jsonl", "other.jsonl", "--fix", "out.jsonl"], "exactly one training file"),
+        (["train.jsonl", "--eval", "notes.txt"], "no eval set there"),
+        (["train.jsonl", "--fix", "train.jsonl"], "the output is the input"),
+        (["train.jsonl", "--schema", "train.jsonl"], "not JSON"),
+        (["train.jsonl", "--production-request", "train.jsonl"], "not strict JSON"),
+        (["train.jsonl", "--registry", "registry.json"], "no version is in production"),
+        (["--validation", "train.jsonl", "--fix", "out.jsonl"], "exactly one training file"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message_and_exit_2(data, words, said):
+    data("train.jsonl", clean_rows())
+    data("other.jsonl", clean_rows())
+    data("notes.txt", [])
+    result = run(*words)
+    assert result.exit_code == 2
+    assert said in result.output
+    assert "Traceback" not in result.output
+    assert not Path("out.jsonl").exists()
+
+
+def test_a_limit_that_nobody_knows_is_said_to_be_unknown(data):
+    data("train.jsonl", clean_rows())
+    assert "how many llama-3 takes is not known" in run("train.jsonl", "--model", "llama-3").stderr
+    for known in (["--model", "gpt-4o-mini-2024-07-18"], ["--model", "llama-3", "--max-tokens", "8192"], []):
+        assert run("train.jsonl", *known).stderr == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\0", '{"a": 1}'.encode("utf-16"), b"\xff" * 50, b"[" * 100_000])
+def test_a_bad_file_ends_in_a_finding(data, content):
+    data("train.jsonl", clean_rows()).write_bytes(content)
+    result = run("train.jsonl")
+    assert result.exit_code == 1
+    assert "Traceback" not in result.output

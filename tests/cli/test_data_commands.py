@@ -1,0 +1,229 @@
+"""`pytest-finetune data prepare | split | price | profile`: outputs, exit codes, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_finetune.cli import main
+from pytest_finetune.cli.data import SUBCOMMANDS
+from pytest_finetune.cli.data.progress import watched
+
+OPENINGS = ("where is", "I lost", "please change", "who took", "nobody answers about", "refund me for", "how big is")
+THINGS = ("the parcel", "my invoice", "an old password", "this blue lamp", "your newsletter", "a broken kettle")
+LABELS = ("delivery", "billing", "account")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["data", *map(str, words)], prog_name="pytest-finetune")
+
+
+def lines_of(name):
+    return [json.loads(line) for line in Path(name).read_text("utf-8").splitlines()]
+
+
+def write_rows(name="train.jsonl", *, broken=False):
+    asked = [f"{opening} {thing} {number}" for number, opening in enumerate(OPENINGS) for thing in THINGS]
+    rows = [
+        json.dumps({"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": LABELS[at % 3]}]})
+        for at, text in enumerate(asked)
+    ]
+    Path(name).write_text("\n".join([*rows, *(["{nope"] if broken else [])]) + "\n", "utf-8")
+    return len(rows)
+
+
+def test_every_subcommand_tells_what_it_does_and_how_it_ends():
+    listed = run("--help").output
+    for name in SUBCOMMANDS:
+        assert f"  {name} " in listed
+        said = run(name, "--help")
+        assert said.exit_code == 0
+        assert "Exit codes:" in said.output
+
+
+def test_prepare_writes_counts_and_exits_by_what_it_left_out():
+    Path("raw.csv").write_text('question,answer\na,"{""b"": 1}"\nb,\nc,x\n', "utf-8")
+    Path("system.txt").write_text("Be brief.\n", "utf-8")
+    mapped = ("--map", "input=question", "--map", "output=answer", "--system", "@system.txt", "--json-output")
+    done = run("prepare", "raw.csv", "-o", "train.jsonl", *mapped)
+    assert done.exit_code == 1
+    assert done.output == (
+        "train.jsonl: 1 example written\n"
+        "2 records left out:\n"
+        "  raw.csv:3: answer is empty\n"
+        "  raw.csv:4: answer is not strict JSON: Expecting value at character 0\n"
+    )
+    (example,) = lines_of("train.jsonl")
+    assert [message["content"] for message in example["messages"]] == ["Be brief.", "a", '{"b":1}']
+
+
+def test_prepare_tells_programs_every_record():
+    Path("raw.jsonl").write_text('{"input": "a", "output": "b", "id": 1}\n' + '{"x": 1}\n' * 9, "utf-8")
+    done = run("prepare", "raw.jsonl", "-o", "train.jsonl", "--json")
+    told = json.loads(done.stdout)
+    assert (told["written"], told["left_out"], told["not_kept"]) == (1, 9, {"id": 1})
+    assert [each["line"] for each in told["left_out_records"]] == list(range(2, 11))
+    text = run("prepare", "raw.jsonl", "-o", "again.jsonl").output
+    assert "… and 4 more: --json lists them" in text
+    assert "not kept, as OpenAI's format has no place for it: id (1) (--keep)" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("raw.jsonl", "-o", "there.jsonl"), "there.jsonl: is there already"),
+        (("raw.jsonl", "-o", "raw.jsonl", "--force"), "the output is the input"),
+        (("raw.xlsx", "-o", "new.jsonl"), "tells no format"),
+        (("none.csv", "-o", "new.jsonl"), "cannot be read"),
+        (("raw.jsonl", "-o", "new.jsonl", "--map", "outptu=b"), "did you mean 'output'?"),
+        (("raw.jsonl", "-o", "new.jsonl", "--system", "@none.txt"), "none.txt cannot be read"),
+        (("raw.jsonl", "-o", "new.jsonl", "--system", " "), "the system prompt is empty"),
+        (("raw.jsonl", "-o", "new.jsonl", "--schema", "raw.csv"), "not strict JSON"),
+        (("raw.csv", "-o", "new.jsonl", "--encoding", "klingon"), "'klingon' is no encoding"),
+        (("raw.csv", "-o", "new.jsonl"), "no record could be used"),
+    ],
+)
+def test_prepare_refuses_in_one_message_and_writes_nothing(words, said):
+    Path("raw.jsonl").write_text('{"input": "a", "output": "b"}\n', "utf-8")
+    Path("raw.csv").write_text("a,b\n1,2\n", "utf-8")
+    Path("there.jsonl").write_text("mine", "utf-8")
+    done = run("prepare", *words)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "Traceback" not in done.output
+    assert sorted(path.name for path in Path().iterdir()) == ["raw.csv", "raw.jsonl", "there.jsonl"]
+    assert Path("there.jsonl").read_text("utf-8") == "mine"
+
+
+def test_split_deals_out_and_says_what_it_did():
+    rows = write_rows()
+    done = run("split", "train.jsonl", "-o", "set", "--validation", "0.3", "--test", "0.2", "--seed", "x")
+    assert done.exit_code == 0, done.output
+    parts = {side: lines_of(f"set.{side}.jsonl") for side in ("train", "validation", "test")}
+    assert sum(map(len, parts.values())) == rows
+    assert "seed x: the same rows go to the same sides; added rows move nobody" in done.output
+    assert "label" in done.output
+    again = run("split", "train.jsonl", "-o", "set", "--validation", "0.3", "--test", "0.2", "--seed", "x")
+    assert again.exit_code == 2
+    assert "is there already" in again.output
+
+
+def test_split_leaves_broken_lines_out_and_exits_with_one():
+    rows = write_rows(broken=True)
+    done = run("split", "train.jsonl", "--stratify", "--json")
+    assert done.exit_code == 1
+    told = json.loads(done.stdout)
+    assert told["left_out_records"][0]["line"] == rows + 1
+    assert {label: counts["validation"] for label, counts in told["labels"].items()} == dict.fromkeys(LABELS, 1)
+    assert set(told["sides"]) == {"train", "validation"}
+    assert Path("train.train.jsonl").exists()
+
+
+def test_a_side_without_a_row_is_not_good():
+    Path("train.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n', "utf-8")
+    done = run("split", "train.jsonl")
+    assert done.exit_code == 1
+    assert "warning: no row went to" in done.output
+
+
+def test_split_refuses_shares_that_leave_nothing_for_training():
+    write_rows()
+    done = run("split", "train.jsonl", "--validation", "0.6", "--test", "0.4")
+    assert done.exit_code == 2
+    assert "leave nothing for training" in done.output
+
+
+def test_price_compares_models_and_knows_when_a_figure_is_missing():
+    write_rows()
+    done = run("price", "train.jsonl", "--model", "gpt-4.1-mini", "--model", "gpt-4.1-nano", "--monthly-calls", "1000")
+    assert done.exit_code == 0, done.output
+    assert "training on 42 examples" in done.output
+    assert "a month of 1,000 calls" in done.output
+    assert "gpt-4.1-mini: it is switched off on 2027-01-14" in " ".join(done.output.split()) or (
+        "gpt-4.1-mini: it was switched off on 2027-01-14" in " ".join(done.output.split())
+    )
+    unknown = run("price", "train.jsonl", "--model", "a-model-of-nobody", "--json")
+    assert unknown.exit_code == 1
+    (model,) = json.loads(unknown.stdout)["models"]
+    assert (model["training"]["cost"], model["tokens_are"]) == (None, "estimated")
+
+
+def test_price_counts_eval_sets_with_or_without_training(folder):
+    sets = folder / "eval_sets"
+    sets.mkdir()
+    (sets / "tickets.jsonl").write_text('{"input": "where is it", "expected": "delivery"}\n', "utf-8")
+    done = run("price", "--model", "ft:gpt-4o-mini-2024-07-18:a::b", "--eval", "eval_sets", "--json")
+    assert done.exit_code == 0, done.output
+    (model,) = json.loads(done.stdout)["models"]
+    assert model["training"] is None
+    assert model["evaluations"]["eval_sets/tickets.jsonl"]["calls"] == 1
+    assert (
+        "one evaluation of eval_sets/tickets.jsonl" in run("price", "--model", "gpt-4o", "--eval", "eval_sets").output
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--model", "gpt-4o"), "name a training file"),
+        (("train.jsonl",), "Missing option '--model'"),
+        (("train.jsonl", "--model", ""), "--model is empty"),
+        (("none.jsonl", "--model", "gpt-4o"), "cannot be read"),
+        (("empty.jsonl", "--model", "gpt-4o"), "empty"),
+        (("plain.jsonl", "--model", "gpt-4o"), "no row in chat format"),
+        (("train.jsonl", "--model", "gpt-4o", "--eval", "nowhere"), "no eval set there"),
+    ],
+)
+def test_price_refuses_in_one_message(words, said):
+    write_rows()
+    Path("empty.jsonl").write_text("", "utf-8")
+    Path("plain.jsonl").write_text('{"input": "a", "output": "b"}\n', "utf-8")
+    done = run("price", *words)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert "Traceback" not in done.output
+
+
+def test_profile_describes_and_writes_a_page():
+    write_rows()
+    done = run("profile", "train.jsonl", "-o", "profile.html")
+    assert done.exit_code == 0, done.output
+    assert "train.jsonl: 42 rows" in done.output
+    assert "labels: 3" in done.output
+    assert "few_examples" in done.output
+    assert Path("profile.html").read_text("utf-8").startswith("<!doctype html>")
+    assert run("profile", "train.jsonl", "-o", "profile.html").exit_code == 2
+    told = json.loads(run("profile", "train.jsonl", "--json", "--no-check").stdout)
+    assert told["labels"] == dict.fromkeys(LABELS, 14)
+    assert told["findings"] is None
+
+
+def test_profile_of_broken_lines_exits_with_one_and_of_none_with_two():
+    rows = write_rows(broken=True)
+    done = run("profile", "train.jsonl", "--no-check")
+    assert done.exit_code == 1
+    assert f"train.jsonl:{rows + 1}: not strict JSON" in done.output
+    assert "findings: not looked for" in done.output
+    Path("empty.jsonl").write_text("\n", "utf-8")
+    assert run("profile", "empty.jsonl").exit_code == 2
+    assert run("profile", "train.jsonl", "-o", "train.jsonl", "--force").exit_code == 2
+
+
+def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
+    assert list(watched(range(5), "read")) == list(range(5))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("pytest_finetune.cli.data.progress._EVERY", -1.0)
+    assert list(watched(range(1200), "read")) == list(range(1200))
+    shown = capsys.readouterr().err
+    assert "read 1,000 rows" in shown
+    assert shown.endswith("\r\033[K")

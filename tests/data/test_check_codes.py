@@ -1,0 +1,214 @@
+"""A planted fault of every code is found at its place and nothing else is; clean data has none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from planted_faults import (
+    ITEM,
+    KEY,
+    OBJECT_FORMAT,
+    OTHER_TOOL,
+    TOOL,
+    Plant,
+    ask,
+    call,
+    case,
+    clean_rows,
+    json_rows,
+    labelled,
+    lines,
+    message,
+    nearly,
+    replaced,
+    row,
+    sentence,
+    tool_row,
+    weighted,
+    without_answer,
+)
+
+from pytest_finetune.data.check import CheckOptions, check
+from pytest_finetune.data.codes import CODES
+from pytest_finetune.data.honesty import Production
+
+USER, ANSWER = "$.messages[1].content", "$.messages[2].content"
+CALL = "$.messages[2].tool_calls[0]"
+QUESTION = clean_rows()[9]["messages"][1]["content"]
+LABELLED = 'scorer = "label"\nlabels = ["bug", "feature", "question", "other"]\n'
+ANSWERED = {"role": "tool", "tool_call_id": "c1", "content": "shipped"}
+DONE = {"role": "assistant", "content": "other"}
+BENT = "$.messages[1]"
+
+FILE = [
+    Plant("file_type", raw=b"\x1f\x8b\x08 packed", line=0, beside=frozenset({"too_few_examples"})),
+    Plant("file_type", raw=b"", line=0, beside=frozenset({"too_few_examples"})),
+    Plant("file_type", raw=b'[\n{"messages": []}\n]\n', line=0, beside=frozenset({"too_few_examples"})),
+    Plant("invalid_json", at=b'{"messages": [{"role": "user"'),
+    Plant("invalid_json", at=b'{"messages": [], "messages": []}'),
+    Plant("invalid_json", at=b'{"a": ' * 10_000 + b"1" + b"}" * 10_000),
+    Plant("invalid_json", at=json.dumps(row("caf\xe9", "bug"), ensure_ascii=False).encode("latin-1")),
+    Plant("line_too_long", at=row("x" * 9000, "bug"), options=CheckOptions(max_line_bytes=8000)),
+    Plant("eval_set", evals=[case(), {"input": 5, "expected": "bug"}], file="evals.jsonl", line=2),
+    Plant("byte_order_mark", raw=b"\xef\xbb\xbf" + lines(clean_rows()), line=1),
+    Plant("line_ending", at=json.dumps(row(sentence(901), "other")).encode() + b"\r"),
+    Plant("blank_line", at=b""),
+]
+FORM = [
+    Plant("data_type", at=b"[1, 2]"),
+    Plant("data_type", at={"messages": ["hello", *row(sentence(901), "bug")["messages"][1:]]}, path="$.messages[0]"),
+    Plant("missing_messages_list", at={"prompt": "hello", "completion": "bug"}, beside=frozenset({"unrecognized_key"})),
+    Plant("missing_messages_list", at={"messages": []}, path="$.messages"),
+    Plant("unrecognized_key", at=row(sentence(901), "other", id="train-1")),
+    Plant("message_missing_key", at=message(role=...), path=BENT, beside=frozenset({"missing_user_message"})),
+    Plant("message_missing_key", at=message(content=...), path=BENT),
+    Plant(
+        "message_missing_key",
+        at=tool_row(call(), then=({"role": "tool", "content": "shipped"}, DONE)),
+        path="$.messages[3]",
+        beside=frozenset({"tool_call_unanswered"}),
+    ),
+    Plant("message_unrecognized_key", at=message(weight=1), path=BENT),
+    Plant("unrecognized_role", at=message(role="usr"), path=f"{BENT}.role", beside=frozenset({"missing_user_message"})),
+    Plant("missing_content", at=message(content=""), path=USER),
+    Plant("missing_content", at=message(content=None), path=USER),
+    Plant("missing_content", at=message(content={"text": "hello"}), path=USER),
+    Plant("missing_content", at=message(content=[{"text": "hello"}]), path=f"{USER}[0]"),
+    Plant("example_missing_assistant_message", at=without_answer("system", "user"), path="$.messages"),
+    Plant("last_message_not_assistant", at=without_answer("user", "assistant", "user"), path="$.messages[2]"),
+    Plant("missing_user_message", at=without_answer("system") | {"messages": [DONE]}, path="$.messages"),
+    Plant("surrounding_whitespace", at=row(sentence(901), "other "), path=ANSWER),
+    Plant("invalid_weight", at=weighted(0.5), path="$.messages[2].weight"),
+    Plant("invalid_weight", at=weighted(True), path="$.messages[2].weight"),  # noqa: FBT003 - the weight is planted
+    Plant(
+        "nothing_to_learn",
+        at={
+            "messages": [*row(sentence(901), "")["messages"][:2], {"role": "assistant", "content": "bug", "weight": 0}]
+        },
+        path="$.messages",
+    ),
+    Plant("deprecated_functions", at=row(sentence(901), "other", functions=[]), path="$.functions"),
+    Plant("invalid_tools", at=row(sentence(901), "other", tools={}), path="$.tools"),
+    Plant("invalid_tools", at=row(sentence(901), "other", tools=[TOOL, TOOL]), path="$.tools"),
+    Plant(
+        "invalid_tools",
+        at=row(
+            sentence(901), "other", tools=[{"type": "function", "function": {"name": "f", "parameters": {"type": 5}}}]
+        ),
+        path="$.tools",
+    ),
+    Plant("invalid_tool_calls", at=tool_row({"type": "function"}), path="$.messages[2].tool_calls"),
+    Plant("invalid_tool_calls", at=tool_row(call(id="")), path=CALL),
+    Plant("invalid_tool_calls", at=tool_row(call(), call()), path="$.messages[2].tool_calls[1].id"),
+    Plant("unknown_tool", at=tool_row(call(name="find_ordr")), path=f"{CALL}.function.name"),
+    Plant("unknown_tool", at=tool_row(call(), tools=None), path=f"{CALL}.function.name"),
+    Plant("tool_arguments", at=tool_row(call("{number: 7}")), path=f"{CALL}.function.arguments"),
+    Plant("tool_arguments", at=tool_row(call('{"number": "seven"}')), path=f"{CALL}.function.arguments"),
+    Plant("tool_arguments", at=tool_row(call("[7]")), path=f"{CALL}.function.arguments"),
+    Plant("tool_call_unanswered", at=tool_row(call(), then=({"role": "user", "content": "?"}, DONE)), path=CALL),
+    Plant(
+        "tool_answer_unmatched",
+        at=tool_row(call(), then=(ANSWERED, ANSWERED | {"tool_call_id": "c2"}, DONE)),
+        path="$.messages[4].tool_call_id",
+    ),
+    Plant("invalid_json_answer", training=json_rows("I found two items.")),
+    Plant("invalid_json_answer", training=json_rows('{"item": 1,}'), options=CheckOptions(schema=ITEM)),
+    Plant("answer_breaks_schema", training=json_rows('{"itm": 1}'), options=CheckOptions(schema=ITEM)),
+    Plant(
+        "too_many_tokens", at=row(sentence(901, 400), "other"), path="$.messages", options=CheckOptions(max_tokens=900)
+    ),
+]
+MEANING = [
+    Plant("too_few_examples", training=clean_rows(9), line=0),
+    Plant("few_examples", training=labelled({"bug": 20, "other": 20}), line=0),
+    Plant("duplicate", at=clean_rows()[9]),
+    Plant("near_duplicate", at=row(nearly(QUESTION), "other")),
+    Plant("near_duplicate", at=row(QUESTION.upper() + "!", "other")),
+    Plant("conflicting_answers", at=row(QUESTION, "other")),
+    Plant(
+        "unknown_label",
+        at=row(sentence(901), "bgu"),
+        options=CheckOptions(labels=("bug", "feature", "question", "other")),
+    ),
+    Plant("unknown_label", at=row(sentence(901), "bgu"), evals=[case()], toml=LABELLED),
+    Plant("label_variant", training=labelled({"bug": 60, "other": 40, "Bug": 20}), line=101),
+    Plant("rare_label", training=labelled({"bug": 60, "other": 60, "feature": 7}), line=121),
+    Plant("rare_label", line=0, options=CheckOptions(labels=("bug", "feature", "question", "other", "praise"))),
+    Plant("class_imbalance", training=labelled({"bug": 170, "other": 15}), line=0),
+    Plant("no_empty_field", training=replaced({4: row(sentence(904), "other")}), line=0),
+    Plant("no_long_input", training=replaced({8: row(sentence(904), "other")}), line=0),
+    Plant("no_ambiguous_input", training=labelled({"bug": 60, "feature": 60}), line=0),
+]
+HONESTY = [
+    Plant("eval_in_training", evals=[case(QUESTION.title())], toml=LABELLED, file="evals.jsonl", line=1),
+    Plant("near_eval_in_training", evals=[case(nearly(QUESTION))], toml=LABELLED, file="evals.jsonl", line=1),
+    Plant("eval_in_validation", validation=[row(sentence(950), "bug")], evals=[case()], file="evals.jsonl", line=1),
+    Plant("validation_in_training", validation=[row(nearly(QUESTION), "bug")], file="validation.jsonl", line=1),
+    Plant("system_prompt_differs", evals=[case(system="Sort it.")], toml=LABELLED, file="evals.jsonl", line=1),
+    Plant(
+        "system_prompt_differs",
+        validation=[{"messages": row(sentence(2000), "bug")["messages"][1:]}],
+        file="validation.jsonl",
+        line=1,
+    ),
+    Plant("tools_differ", evals=[case(tools=[OTHER_TOOL])], file="evals.jsonl", line=1),
+    Plant("response_format_differs", evals=[case()], toml=OBJECT_FORMAT, file="evals.jsonl", line=0),
+    Plant(
+        "production_differs",
+        evals=[case()],
+        file="evals.jsonl",
+        line=0,
+        options=CheckOptions(production=Production("ft:old", {"evals.jsonl": "another"})),
+    ),
+    Plant("production_differs", line=0, options=CheckOptions(production=Production("ft:old", system="Sort it."))),
+    Plant("production_differs", line=0, options=CheckOptions(production=Production("ft:old", tools="[{}]"))),
+    Plant(
+        "production_differs",
+        evals=[case()],
+        file="evals.jsonl",
+        line=0,
+        options=CheckOptions(production=Production("ft:old", response_format='{"type":"json_object"}')),
+    ),
+]
+SAFETY = [
+    Plant("email_address", at=ask("write to bob.smith@gmail.com,"), path=USER),
+    Plant("phone_number", at=ask("call +44 20 7946 0958 now"), path=USER),
+    Plant("phone_number", at=ask("call (212) 555-0142 now"), path=USER),
+    Plant("phone_number", at=ask("电话：13812345678。"), path=USER),
+    Plant("phone_number", at=ask("ring 030 901820 now"), path=USER, options=CheckOptions(regions=("de",))),
+    Plant("resident_id", at=ask("身份证11010519491231002X。"), path=USER),
+    Plant("payment_card", at=ask("card 4111 1111 1111 1111 till May"), path=USER),
+    Plant("bank_account", at=ask("to DE89 3704 0044 0532 0130 00 please"), path=USER),
+    Plant("api_key", at=ask(f"my key is {KEY} here"), path=USER),
+    Plant("api_key", at=ask("aws AKIAIOSFODNN7EXAMPLX here"), path=USER),
+    Plant("api_key", at=ask("https://bob:hunter22@db.internal/x"), path=USER),
+    Plant("private_key", at=ask("-----BEGIN RSA PRIVATE KEY-----\nMIIE"), path=USER),
+    Plant("mojibake", at=ask("the cafÃ© on the corner"), path=USER),
+    Plant("replacement_character", at=ask("the caf\ufffd on the corner"), path=USER),
+    Plant("lone_surrogate", at=b'{"messages": [{"role": "user", "content": "\\ud83d"}]}'),
+]
+PLANTS = [*FILE, *FORM, *MEANING, *HONESTY, *SAFETY]
+
+
+def test_clean_data_has_no_findings(tmp_path):
+    clean = Plant("", validation=[row(sentence(2000), "bug")], evals=[case()], toml=LABELLED)
+    result = check(**clean.write(tmp_path))
+    assert result.findings == ()
+    assert (result.worst, result.counts) == (None, {})
+    assert result.rows == {"train.jsonl": 120, "validation.jsonl": 1, "evals.jsonl": 1}
+
+
+def test_every_code_has_a_planted_fault():
+    assert {plant.code for plant in PLANTS} == set(CODES)
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=[f"{plant.code}-{number}" for number, plant in enumerate(PLANTS)])
+def test_a_planted_fault_is_found_at_its_place_and_nothing_else_is(plant, tmp_path):
+    result = check(**plant.write(tmp_path))
+    assert set(result.by_code) - plant.beside == {plant.code}
+    (finding,) = [finding for finding in result.findings if finding.code == plant.code]
+    assert (finding.file, finding.line, finding.path) == (plant.file, plant.line, plant.path)
+    assert finding.severity is CODES[plant.code].severity
+    assert finding.problem
+    assert finding.hint

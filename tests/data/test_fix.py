@@ -1,0 +1,76 @@
+"""A fixed file is a new one: mended where that is safe, byte for byte the same elsewhere, and checked clean of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from planted_faults import clean_rows, lines, row, sentence
+
+from pytest_finetune.data.check import check
+from pytest_finetune.data.fix import FIXED, Fixed, write_fixed
+from pytest_finetune.errors import DataError
+
+SPACED = b'{ "messages" : [{"role":"user","content":"hi"},{"role":"assistant","content":"caf\\u00e9"}] }'
+
+
+@pytest.fixture
+def source(tmp_path):
+    return tmp_path / "train.jsonl"
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "fixed.jsonl"
+
+
+def test_everything_safe_is_mended_and_counted(source, target):
+    rows = clean_rows()
+    broken = [b'{"torn', b"[1]", b'{"a": "\\udc00"}', b"", json.dumps(rows[5]).encode() + b"\r"]
+    source.write_bytes(b"\xef\xbb\xbf" + lines([*rows, *broken, row(sentence(901), " other\n")]))
+    fixed = write_fixed(source, target, name="train.jsonl")
+    dropped = {"invalid_json": 1, "data_type": 1, "lone_surrogate": 1, "duplicate": 1}
+    assert fixed == Fixed("train.jsonl", 121, dropped, 1, ("byte_order_mark", "blank_line", "line_ending"))
+    assert json.loads(target.read_bytes().splitlines()[-1]) == row(sentence(901), "other")
+    assert check([target]).by_code == {}
+
+
+def test_rows_that_need_nothing_keep_their_bytes(source, target):
+    source.write_bytes(SPACED + b"\r\n" + lines([row("?", "x")]))
+    write_fixed(source, target)
+    assert target.read_bytes() == SPACED + b"\n" + lines([row("?", "x")])
+
+
+def test_what_is_not_safe_to_mend_is_left(source, target):
+    rows = [{"messages": []}, row("hello", "a"), row("hello", "b"), row("", "c"), row("hi", "  ")]
+    source.write_bytes(lines(rows))
+    write_fixed(source, target)
+    assert target.read_bytes() == lines(rows)
+
+
+def test_no_fixed_code_is_left(source, target):
+    rows = [*clean_rows(), row(sentence(901), "other "), b"{", clean_rows()[5]]
+    source.write_bytes(b"\xef\xbb\xbf" + lines(rows))
+    assert set(check([source]).by_code) & set(FIXED)
+    write_fixed(source, target)
+    assert not set(check([target]).by_code) & set(FIXED)
+
+
+def test_nothing_is_written_in_place_or_over_another_file(source, target):
+    source.write_bytes(lines(clean_rows()))
+    with pytest.raises(DataError, match="the output is the input"):
+        write_fixed(source, source, force=True)
+    target.write_bytes(b"mine")
+    with pytest.raises(DataError, match="there already"):
+        write_fixed(source, target)
+    assert target.read_bytes() == b"mine"
+    write_fixed(source, target, force=True)
+    assert target.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"{\n", b"[1]\n"])
+def test_a_file_without_a_row_leaves_no_file_behind(source, target, data):
+    source.write_bytes(data)
+    with pytest.raises(DataError):
+        write_fixed(source, target)
+    assert [path.name for path in source.parent.iterdir()] == ["train.jsonl"]

@@ -1,0 +1,244 @@
+"""Raw records become training examples that an eval set reads back; what cannot is left out with its reason."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_finetune.data.json_output import CanonicalJson
+from pytest_finetune.data.mapping import read_mapping
+from pytest_finetune.data.prepare import Prepared, PrepareOptions, prepare, write_prepared
+from pytest_finetune.data.raw_rows import LeftOut, read_raw
+from pytest_finetune.data.rows import Row
+from pytest_finetune.errors import DataError
+from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.strict_json import parse_json
+
+TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+
+
+def made(*values, **options):
+    prepared = Prepared()
+    rows = [Row("raw.jsonl", line, value) for line, value in enumerate(values, 1)]
+    return list(prepare(rows, PrepareOptions(**options), prepared)), prepared
+
+
+def only(value, **options):
+    (example,), _ = made(value, **options)
+    return example
+
+
+def reasons(prepared):
+    return {each.line: each.reason for each in prepared.left_out.listed}
+
+
+def messages(example):
+    return [(message["role"], message["content"]) for message in example["messages"]]
+
+
+def test_a_record_becomes_a_chat():
+    value = {"system_prompt": "Route.", "input": "where is it", "output": "delivery"}
+    assert only(value) == {
+        "messages": [
+            {"role": "system", "content": "Route."},
+            {"role": "user", "content": "where is it"},
+            {"role": "assistant", "content": "delivery"},
+        ]
+    }
+    assert [role for role, _ in messages(only({"input": "a", "output": "b"}))] == ["user", "assistant"]
+
+
+@settings(deadline=None)
+@given(
+    rows=st.lists(
+        st.fixed_dictionaries({"input": TEXT, "output": TEXT}, optional={"system_prompt": TEXT}),
+        min_size=1,
+        max_size=5,
+        unique_by=lambda row: json.dumps(row, sort_keys=True),
+    ),
+    form=st.sampled_from(["jsonl", "json"]),
+)
+def test_an_eval_set_reads_back_what_went_in(rows, form):
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "raw"), Path(folder, "cases.jsonl")
+        text = "\n".join(map(json.dumps, rows)) if form == "jsonl" else json.dumps(rows, indent=1)
+        source.write_text(text, "utf-8")
+        write_prepared(read_raw(source, form=form), PrepareOptions(), source=source, target=target)
+        (loaded,) = load_eval_sets([target], root=Path(folder))
+    found = [(tuple(message.content for message in case.messages), case.expected) for case in loaded.cases]
+    assert found == [
+        ((*([row["system_prompt"]] if "system_prompt" in row else []), row["input"]), (row["output"],)) for row in rows
+    ]
+
+
+def test_columns_of_any_name_are_mapped():
+    columns = read_mapping(["input=question", "output=answer", "system_prompt=role"])
+    example = only({"question": "a", "answer": "b", "role": "c", "channel": "web"}, columns=columns)
+    assert messages(example) == [("system", "c"), ("user", "a"), ("assistant", "b")]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "problem"),
+    [
+        (["input"], "no FIELD=COLUMN"),
+        (["input="], "no FIELD=COLUMN"),
+        (["imput=q"], "unknown field 'imput'"),
+        (["input=a", "input=b"], "mapped twice"),
+    ],
+)
+def test_a_mapping_that_says_nothing_clear_is_refused(pairs, problem):
+    with pytest.raises(DataError, match=problem):
+        read_mapping(pairs)
+
+
+def test_one_system_prompt_for_all_takes_the_place_of_others_and_says_so():
+    examples, prepared = made(
+        {"input": "a", "output": "b"},
+        {"system_prompt": "old", "input": "a", "output": "b"},
+        {"system_prompt": "new", "input": "a", "output": "b"},
+        {"system_prompt": "old", "input": "a", "output": ""},
+        system="new",
+    )
+    assert [messages(example)[0] for example in examples] == [("system", "new")] * 3
+    assert prepared.replaced_system == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"input": "a"}, "no column 'output': the record has 'input'"),
+        ({"question": "a", "output": "b"}, "no column 'input'"),
+        ({"input": "", "output": "b"}, "input is empty"),
+        ({"input": " \n", "output": "b"}, "input is empty"),
+        ({"input": 5, "output": "b"}, "input is a number, not text"),
+        ({"input": "a", "output": None}, "output is null"),
+        ({"input": "a", "output": "\t"}, "output is empty"),
+        ({"system_prompt": 5, "input": "a", "output": "b"}, "system_prompt is a number, not text"),
+        ({"messages": []}, "messages is an array, not a list of messages"),
+        ({"messages": "hi"}, "messages is a string, not a list of messages"),
+    ],
+)
+def test_a_record_that_cannot_be_used_is_left_out_with_its_reason(value, reason):
+    examples, prepared = made({"input": "x", "output": "y"}, value)
+    assert len(examples) == prepared.written == 1
+    assert prepared.left_out.count == 1
+    assert reasons(prepared)[2].startswith(reason)
+
+
+def test_records_that_could_not_be_read_are_counted_too():
+    prepared = Prepared()
+    assert list(prepare([LeftOut(3, "broken")], PrepareOptions(), prepared)) == []
+    assert reasons(prepared) == {3: "broken"}
+
+
+def test_answers_that_are_json_are_written_one_way():
+    first, second = made(
+        {"input": "a", "output": {"reason": "ü", "label": [1, {"b": 1, "a": 2}]}},
+        {"input": "b", "output": {"label": [{"a": 1.50, "b": 2}], "new": None, "reason": "x"}},
+    )[0]
+    assert messages(first)[-1][1] == '{"reason":"ü","label":[1,{"b":1,"a":2}]}'
+    assert messages(second)[-1][1] == '{"reason":"x","label":[{"b":2,"a":1.5}],"new":null}'
+
+
+def test_text_that_is_json_is_left_alone_unless_all_answers_are():
+    text = '{ "b": 1, "a": 2 }'
+    assert messages(only({"input": "a", "output": text}))[-1][1] == text
+    assert messages(only({"input": "a", "output": text}, json_output=True))[-1][1] == '{"b":1,"a":2}'
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("{b: 1}", "output is not strict JSON"),
+        ('{"a": 1, "a": 2}', "output is not strict JSON: key 'a' stands twice"),
+        ("[" * 150 + "]" * 150, "output: nested more than 100 levels deep"),
+        ("[" * 50_000, "output is not strict JSON"),
+        ('"\\ud800"', "output: the lone surrogate"),
+    ],
+)
+def test_text_that_is_no_sound_json_is_left_out_where_all_answers_are(output, reason):
+    _, prepared = made({"input": "a", "output": output}, json_output=True)
+    assert reasons(prepared)[1].startswith(reason)
+
+
+def test_a_schema_gives_the_order_of_keys():
+    schema = {
+        "properties": {"order": {}, "slots": {"anyOf": [{"properties": {"city": {}, "date": {}}}, {"type": "null"}]}}
+    }
+    value = {"slots": {"date": 1, "city": 2}, "order": None, "extra": 0}
+    example = only({"input": "a", "output": value}, schema=schema)
+    assert messages(example)[-1][1] == '{"order":null,"slots":{"city":2,"date":1},"extra":0}'
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8")),
+            lambda inner: (
+                st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=4)
+            ),
+            max_leaves=10,
+        ),
+        max_size=4,
+    )
+)
+def test_canonical_json_says_the_same(values):
+    writer = CanonicalJson()
+    assert [parse_json(writer.write(value)) for value in values] == values
+
+
+def test_an_object_with_endless_keys_is_sorted_and_not_remembered():
+    writer = CanonicalJson()
+    keys = [f"k{number:05}" for number in range(3000, 0, -1)]
+    written = parse_json(writer.write(dict.fromkeys(keys, 0)))
+    assert list(written) == [*keys[:1000], *sorted(keys[1000:])]
+
+
+def test_chats_pass_with_their_tools_and_only_their_system_prompt_changes():
+    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    chat = {
+        "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [call], "weight": 1}],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    }
+    assert only(chat) == chat
+    assert only(chat, system="s")["messages"] == [{"role": "system", "content": "s"}, *chat["messages"]]
+
+
+def test_what_openai_has_no_place_for_is_kept_only_when_asked_for():
+    value = {"input": "a", "output": "b", "id": 7, "tags": "x, y", "group": "g", "metadata": {"m": 1}, "other": 2}
+    examples, prepared = made(value)
+    assert set(examples[0]) == {"messages"}
+    assert prepared.not_kept == {"id": 1, "tags": 1, "group": 1, "metadata": 1}
+    assert prepared.unused == {"other": 1}
+    kept = only(value, keep=True)
+    assert {key: kept[key] for key in ("id", "tags", "metadata")} == {
+        "id": 7,
+        "tags": ["x", "y"],
+        "metadata": {"m": 1, "group": "g"},
+    }
+    _, refused = made(value | {"metadata": "text"}, keep=True)
+    assert reasons(refused) == {1: "metadata is a string, not an object"}
+
+
+def test_nothing_is_written_where_no_record_can_be_used(tmp_path):
+    source, target = tmp_path / "raw.jsonl", tmp_path / "train.jsonl"
+    source.write_text('{"q": 1}\n{"q": 2}\n', "utf-8")
+    with pytest.raises(DataError, match=r"no record could be used: no column 'input'.*and 1 more"):
+        write_prepared(read_raw(source, form="jsonl"), PrepareOptions(), source=source, target=target)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_nothing_is_left_behind_where_the_source_breaks_off(tmp_path):
+    source, target = tmp_path / "raw.json", tmp_path / "train.jsonl"
+    source.write_text('[{"input": "a", "output": "b"}, {"in', "utf-8")
+    target.write_text("old", "utf-8")
+    with pytest.raises(DataError, match="not JSON"):
+        write_prepared(read_raw(source, form="json"), PrepareOptions(), source=source, target=target, force=True)
+    assert target.read_text("utf-8") == "old"
+    assert sorted(tmp_path.iterdir()) == [source, target]

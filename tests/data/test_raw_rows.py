@@ -1,0 +1,174 @@
+"""Records of every format come out as rows with their lines, and what is broken is told at its place."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pytest_finetune.data import json_array
+from pytest_finetune.data.json_array import read_items
+from pytest_finetune.data.raw_rows import LeftOut, format_of, read_raw
+from pytest_finetune.errors import DataError
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(content, name):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def records(path, form=None, **how):
+    return [
+        (each.line, each.reason if isinstance(each, LeftOut) else each.value)
+        for each in read_raw(path, form=form or format_of(path), **how)
+    ]
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), chunk=st.sampled_from([1, 3, 17]))
+def test_an_array_is_read_item_by_item_whatever_the_size_of_the_window(values, indent, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(json_array, "_CHUNK", chunk)
+        text = json.dumps(values, indent=indent, ensure_ascii=False)
+        items = list(read_items(io.StringIO(text, newline=""), "raw.json", limit=10_000))
+    assert [json.loads(item) for _, item in items] == values
+
+
+def test_items_of_an_array_know_their_lines(file):
+    path = file('[\n  {"input": 1,\n   "output": 2},\n\n  {"input": 3}\n]', "raw.json")
+    assert records(path) == [(2, {"input": 1, "output": 2}), (5, {"input": 3})]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ('{"a": 1}', ":1", "no JSON array"),
+        ('[{"a": 1}', ":1", "cut off"),
+        ('[{"a": 1},\n{"b"', ":2", "not JSON"),
+        ('[{"a": 1} {"b": 2}]', ":1", "'{' stands between two items"),
+        ('[{"a": 1}]\nmore', ":2", "after the array"),
+        ("[" * 20_000, ":1", "nested too deeply"),
+        ("", ":1", "no JSON array"),
+        ('[{"a": "' + "x" * 5000 + '"}]', ":1", "longer than 1,000"),
+    ],
+)
+def test_a_broken_array_is_told_at_its_line(file, monkeypatch, text, place, problem):
+    monkeypatch.setattr(json_array, "_CHUNK", 100)
+    path = file(text, "raw.json")
+    with pytest.raises(DataError, match=problem) as caught:
+        records(path, limit=1000)
+    assert caught.value.where == f"{path}{place}"
+
+
+def test_items_that_are_no_strict_objects_are_left_out(file):
+    path = file('[{"a": NaN},\n5,\n{"a": 1, "a": 2},\n{"a": "\\ud800"},\n{"a": 1}]', "raw.json")
+    found = records(path)
+    assert [line for line, _ in found] == [1, 2, 3, 4, 5]
+    assert [isinstance(what, str) for _, what in found] == [True, True, True, True, False]
+
+
+def test_cells_keep_quotes_commas_and_line_ends(file):
+    path = file('\ufeffinput,output\r\n"a ""b"", c","d\r\ne"\r\n\r\nf,g\r\n', "raw.csv")
+    assert records(path) == [
+        (2, {"input": 'a "b", c', "output": "d\r\ne"}),
+        (5, {"input": "f", "output": "g"}),
+    ]
+
+
+@settings(deadline=None)
+@given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=2, max_size=2), max_size=5))
+def test_what_a_csv_writer_wrote_is_read_back(rows):
+    import csv
+
+    from pytest_finetune.data.csv_rows import read_csv
+
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["input", "output"], *rows])
+    text.seek(0)
+    found = [value for _, value in read_csv(text, "raw.csv", delimiter=",", limit=10_000)]
+    assert [list(value.values()) for value in found] == rows
+
+
+def test_a_row_of_another_length_is_left_out_at_its_line(file):
+    path = file("input\toutput\na\tb\nc\nd\te\tf\n", "raw.tsv")
+    assert records(path) == [
+        (2, {"input": "a", "output": "b"}),
+        (3, "the row has 1 cell, and the header 2"),
+        (4, "the row has 3 cells, and the header 2"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "empty"),
+        ("a,a\n1,2\n", "two columns are named 'a'"),
+        ('a,b\n1,"2\n3,4\n', "not CSV"),
+        ("a,b\n1," + "x" * 2000 + "\n", "longer than 1,000"),
+        ('a,b\n1,"' + "x\n" * 2000 + '"\n', "not CSV: field larger than field limit"),
+    ],
+)
+def test_a_broken_table_is_an_error_at_its_line(file, text, problem):
+    with pytest.raises(DataError, match=problem):
+        records(file(text, "raw.csv"), limit=1000)
+
+
+def test_the_cell_limit_of_everybody_else_is_left_as_it_was(file):
+    import csv
+
+    before = csv.field_size_limit()
+    records(file("a,b\n1,2\n", "raw.csv"), limit=1000)
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize("form", ["jsonl", "json", "csv", "tsv"])
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b\x08\0junk", b"\0\1\2\3" * 100, "input,output\na,b\n".encode("utf-16"), b"[\xff]\n"]
+)
+def test_foreign_bytes_are_refused_or_left_out_and_never_a_traceback(file, form, content):
+    path = file(content, "raw.bin")
+    if form == "jsonl" and content == b"[\xff]\n":
+        assert records(path, form=form) == [(1, "byte 2 of the line, 0xff, is not UTF-8")]
+        return
+    with pytest.raises(DataError) as caught:
+        records(path, form=form)
+    assert caught.value.where == str(path)
+    assert caught.value.hint
+
+
+def test_other_encodings_are_read_when_they_are_told(file):
+    text = "input,output\ncafé,ja\n"
+    expected = [(2, {"input": "café", "output": "ja"})]
+    assert records(file(text.encode("utf-16"), "wide.csv"), encoding="utf-16") == expected
+    assert records(file(text.encode("cp1252"), "west.csv"), encoding="cp1252") == expected
+    with pytest.raises(DataError, match="is not utf-8"):
+        records(file(text.encode("cp1252"), "west.csv"))
+
+
+def test_a_missing_file_and_an_unknown_ending_are_errors(tmp_path):
+    for name in ("none.jsonl", "none.json", "none.csv"):
+        with pytest.raises(DataError, match="cannot be read"):
+            records(tmp_path / name)
+    with pytest.raises(DataError, match="tells no format"):
+        format_of(tmp_path / "raw.xlsx")
+
+
+def test_an_endless_line_is_left_out_and_the_next_one_read(file):
+    path = file('{"a": 1}\n{"a": "' + "x" * 5000 + '"}\n{"a": 2}\n', "raw.jsonl")
+    found = records(path, limit=1000)
+    assert [line for line, _ in found] == [1, 2, 3]
+    assert "bytes long" in found[1][1]

@@ -1,0 +1,143 @@
+"""`--finetune-check`: one test a file and group, with a model and without, in one process and in several."""
+
+from __future__ import annotations
+
+import pytest
+from planted_faults import clean_rows, lines, replaced, row, sentence
+
+# pytester forgets what an inner session imports; numpy must not be imported twice.
+import pytest_finetune.data.check
+import pytest_finetune.data.tokens
+import pytest_finetune.plugin.check  # noqa: F401
+
+GROUPS = ("file", "form", "meaning", "honesty", "safety")
+
+
+@pytest.fixture
+def write(pytester):
+    def write(rows, name="train.jsonl"):
+        path = pytester.path / "data" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(lines(rows))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def check(pytester):
+    def run(*options, subprocess=False):
+        options = ("--finetune-check", "-p", "no:randomly", "-p", "no:cacheprovider", *options)
+        return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*options)
+
+    return run
+
+
+def test_a_file_is_one_test_a_group(write, check):
+    write(clean_rows())
+    result = check("--finetune-train=data/train.jsonl", "-v")
+    result.assert_outcomes(passed=len(GROUPS))
+    result.stdout.fnmatch_lines([f"data/train.jsonl::check[[]{group}] PASSED*" for group in GROUPS])
+
+
+def test_an_error_fails_its_group_with_the_findings_and_no_traceback(write, check):
+    asked = clean_rows()[9]["messages"][1]["content"]
+    write(replaced({20: row(asked, "other")}))
+    result = check("--finetune-train=data/train.jsonl")
+    result.assert_outcomes(passed=len(GROUPS) - 1, failed=1)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*train.jsonl check[[]meaning]*",
+            "error   conflicting_answers *1",
+            "    data/train.jsonl:20: data/train.jsonl:10 asks the same and answers otherwise",
+            "FAILED data/train.jsonl::check[[]meaning]*",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_warning_is_told_and_fails_only_where_it_is_to(write, check):
+    write(replaced({20: row(sentence(901), "other ")}))
+    result = check("--finetune-train=data/train.jsonl", "-rP")
+    result.assert_outcomes(passed=len(GROUPS))
+    result.stdout.fnmatch_lines(["*data check*", "warning surrounding_whitespace*"])
+    stricter = check("--finetune-train=data/train.jsonl", "--finetune-check-fail-on=warning")
+    stricter.assert_outcomes(passed=len(GROUPS) - 1, failed=1)
+
+
+def test_files_may_stand_in_the_ini_file_and_codes_be_left_out(write, check, pytester):
+    write(replaced({20: row(sentence(901), "other "), 21: {"messages": []}}))
+    write([row(sentence(2000), "bug")], "validation.jsonl")
+    pytester.makeini(
+        "[pytest]\nfinetune_train = data/train.jsonl\nfinetune_validation = data/validation.jsonl\n"
+        "finetune_check_ignore = missing_messages_list\n"
+    )
+    check().assert_outcomes(passed=2 * len(GROUPS))
+
+
+def test_the_eval_sets_of_the_project_are_checked_along(write, check, suite):
+    asked = clean_rows()[9]["messages"][1]["content"]
+    write(clean_rows())
+    suite(["bug"], inputs=[asked], system="Classify the ticket.")
+    result = check("--finetune-train=data/train.jsonl")
+    result.assert_outcomes(passed=2 * len(GROUPS) - 1, failed=1)
+    result.stdout.fnmatch_lines(["FAILED eval_sets/tickets.jsonl::check[[]honesty]*"])
+
+
+def test_data_and_model_are_held_to_one_gate(write, evaluate, suite):
+    write(clean_rows())
+    suite(["bug"], system="Classify the ticket.", toml="[[gates]]\nmin = 1.0\n")
+    result = evaluate("--finetune-check", "--finetune-train=data/train.jsonl", "-v")
+    result.assert_outcomes(passed=1 + 1 + 2 * len(GROUPS))
+    result.stdout.fnmatch_lines_random(
+        ["eval_sets/tickets.jsonl::case-0 PASSED*", "*gate[[]accuracy>=1] PASSED*", "*::check[[]safety] PASSED*"]
+    )
+
+
+def test_the_project_s_own_tests_run_beside(write, check, pytester):
+    write(clean_rows())
+    pytester.makepyfile("def test_mine():\n    pass\n")
+    check("--finetune-train=data/train.jsonl").assert_outcomes(passed=1 + len(GROUPS))
+
+
+def test_a_group_can_be_selected_by_name(write, check):
+    write(clean_rows())
+    check("--finetune-train=data/train.jsonl", "-k", "safety").assert_outcomes(passed=1, deselected=4)
+
+
+def test_collecting_reads_no_data(check):
+    result = check("--finetune-train=nowhere.jsonl", "--collect-only", "-q")
+    result.stdout.fnmatch_lines([f"nowhere.jsonl::check[[]{group}]" for group in GROUPS])
+
+
+def test_a_file_that_is_not_there_fails(check):
+    result = check("--finetune-train=nowhere.jsonl")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["error   file_type*", "    nowhere.jsonl: cannot be read*"])
+
+
+def test_xdist_shares_the_tests_out(write, check):
+    write(replaced({21: {"messages": []}}))
+    result = check("--finetune-train=data/train.jsonl", "-n", "2", subprocess=True)
+    result.assert_outcomes(passed=len(GROUPS) - 1, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("ini", "options", "said"),
+    [
+        ("", (), "*name a training file: --finetune-train=PATH*"),
+        ("finetune_check_ignore = duplicat", ("--finetune-train=x.jsonl",), "*did you mean 'duplicate'*"),
+    ],
+)
+def test_a_check_that_cannot_be_made_is_a_usage_error(pytester, check, ini, options, said):
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    result = check(*options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+def test_without_the_option_no_training_file_is_looked_at(write, pytester):
+    write([b"{"])
+    pytester.makepyfile("def test_mine():\n    pass\n")
+    pytester.runpytest_inprocess("--finetune-train=data/train.jsonl").assert_outcomes(passed=1)

@@ -1,0 +1,93 @@
+"""What docs/data.md shows of prepare, split, price and profile is what they do, and its figures are the code's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from pytest_finetune.cli import main
+from pytest_finetune.cli.data import SUBCOMMANDS
+from pytest_finetune.data.fine_tune_prices import AS_OF, PRICES, SOURCE
+from pytest_finetune.data.languages import CERTAIN
+from pytest_finetune.data.price import EPOCHS_SOURCE, usual_epochs
+from pytest_finetune.data.raw_rows import FORMATS, MAX_LISTED
+from pytest_finetune.data.tokens import FRAME
+from pytest_finetune.data.tokens import SOURCE as TOKENS_SOURCE
+
+TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text("utf-8")
+CHAPTERS = {
+    name.lower(): text for name, text in re.findall(r"^## (\w+)$(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)
+}
+MINE = ("prepare", "split", "price", "profile")
+
+
+def options_of(name):
+    command = import_module(f"pytest_finetune.cli.data.{name}").command
+    return {word for option in command.params if isinstance(option, click.Option) for word in option.opts}
+
+
+def block(kind, number=0):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", CHAPTERS["prepare"], re.MULTILINE | re.DOTALL)[number]
+
+
+def test_every_command_has_its_chapter():
+    assert set(SUBCOMMANDS) <= set(CHAPTERS)
+    for name in SUBCOMMANDS:
+        assert f"[`data {name}`](#{name})" in TEXT
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_every_option_is_told_of_and_every_option_told_of_is_there(name):
+    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", CHAPTERS[name]))
+    long = {word for word in options_of(name) if word.startswith("--")}
+    assert told - long == set()
+    # What all of them have, and what their --help says well enough.
+    assert long - told <= {"--json", "--force", "--output", "--label-by", "--model"}
+
+
+@pytest.mark.parametrize("name", MINE)
+def test_the_commands_that_are_shown_take_their_options(name):
+    shown = re.findall(rf"^\$ pytest-finetune data {name} (.*)$", CHAPTERS[name], re.MULTILINE)
+    assert shown
+    for line in shown:
+        assert {word for word in shlex.split(line) if word.startswith("-")} <= options_of(name)
+
+
+def test_the_example_of_prepare_does_what_is_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("raw.csv").write_text(block("csv"), "utf-8")
+    call, _, said = block("console").partition("\n")
+    done = CliRunner().invoke(main, shlex.split(call.removeprefix("$ pytest-finetune ")))
+    assert done.output == said
+    assert Path("train.jsonl").read_text("utf-8") == block("json")
+
+
+def test_the_table_of_prices_is_the_code_s():
+    rows = re.findall(r"^\| ([\w.-]+-\d{4}[\w-]*) \| (.+?) \| (.+?) \| (.+?) \|$", CHAPTERS["price"], re.MULTILINE)
+    assert {model: cells for model, *cells in rows} == {
+        model: [
+            "by the hour" if prices.training is None else str(prices.training),
+            str(prices.standard.prompt),
+            str(prices.standard.completion),
+        ]
+        for model, prices in PRICES.items()
+    }
+    assert f"[OpenAI's list]({SOURCE}) as of {AS_OF}" in CHAPTERS["price"]
+
+
+def test_figures_and_sources_are_the_code_s():
+    assert TOKENS_SOURCE in TEXT
+    assert EPOCHS_SOURCE in TEXT
+    assert FRAME == 3
+    assert [usual_epochs(examples) for examples in (25, 26, 8333, 8334)] == [4, 3, 3, 2]
+    assert "more for fewer than 26 examples and less\n  for more than 8,333" in CHAPTERS["price"]
+    assert f"{MAX_LISTED:,}" in CHAPTERS["prepare"]
+    assert f"{CERTAIN:.0%}".replace("%", " %") in CHAPTERS["profile"]
+    for ending in FORMATS:
+        assert f"`{ending}`" in CHAPTERS["prepare"] or ending == ".tab"
