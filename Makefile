@@ -9,6 +9,8 @@ PIP := $(RUN) pip --quiet --quiet --disable-pip-version-check
 # The stamps carry the version, so that another PYTHON gets an environment of its own and not the last one's.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null || echo none)
 INSTALLED := $(VENV)/.installed-$(VERSION)
+TESTING := $(VENV)/.testing-$(VERSION)
+TRAINING := $(VENV)/.training-$(VERSION)
 LINTERS := $(VENV)/.linters-$(VERSION)
 WEIGHTS := $(VENV)/.weights-$(VERSION)
 
@@ -28,7 +30,7 @@ demo: $(INSTALLED) $(WEIGHTS) ## ask a small real model, offline, the eval sets 
 	fi; \
 	echo "Look at report.html; then ask your own: $(VENV)/bin/pytest eval_sets --model=ft:... (with OPENAI_API_KEY set)"
 
-test: $(INSTALLED) $(WEIGHTS) ## the whole test suite
+test: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite
 	@$(RUN) pytest -n auto
 
 lint: $(INSTALLED) $(LINTERS) ## ruff and mypy
@@ -50,10 +52,23 @@ $(INSTALLED): pyproject.toml
 	@echo "installing into $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
-	@$(PIP) install --editable '.[local,sql]' --group test
+	@$(PIP) install --editable '.[data,local,sql]'
 	@touch $@
 
-$(LINTERS): $(INSTALLED)
+$(TESTING): $(INSTALLED)
+	@echo "installing what the tests need ..."
+	@$(PIP) install --editable '.[data,local,serve,sql]' --group test
+	@touch $@
+
+# Before what needs it, and at one version: a later one, asked for without a version, may bring gigabytes for graphics
+# cards that the small model has no use for.
+$(TRAINING): $(INSTALLED)
+	@echo "installing what training needs ..."
+	@$(PIP) install 'torch==2.13.0'
+	@$(PIP) install --editable '.[data,local,serve,sql,train]'
+	@touch $@
+
+$(LINTERS): $(TESTING)
 	@$(PIP) install --group lint
 	@touch $@
 

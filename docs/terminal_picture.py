@@ -1,7 +1,7 @@
 """
 The terminal's text, colours and all, as a picture for the README.
 
-    pytest eval_sets --model=local:smollm2-135m --color=yes | python docs/terminal_picture.py > docs/terminal.svg
+    pytest eval_sets --model=local:smollm2-135m --color=yes -rN | python docs/terminal_picture.py > docs/terminal.svg
 
 Only the closing section is drawn.
 """

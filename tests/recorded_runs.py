@@ -43,7 +43,14 @@ def plan(
 
 
 def sample(
-    case_id: str, letter: str, attempt: int = 0, *, eval_set: str = TICKETS, text: str = "", prompt: str = ""
+    case_id: str,
+    letter: str,
+    attempt: int = 0,
+    *,
+    eval_set: str = TICKETS,
+    text: str = "",
+    prompt: str = "",
+    model: str = "",
 ) -> Sample:
     key = eval_set, case_id, attempt
     prompt = prompt or f"asked {case_id}"
@@ -52,13 +59,15 @@ def sample(
         return Sample(*key, State.ERROR, failure=failure, prompt_sha256=prompt)
     state = State.PASSED if letter == "p" else State.MISSED
     answer = text or ("bug" if letter == "p" else "question")
-    return Sample(*key, state, Completion(answer), Score(letter == "p"), prompt_sha256=prompt)
+    return Sample(*key, state, Completion(answer, model=model), Score(letter == "p"), prompt_sha256=prompt)
 
 
-def samples(letters: Sequence[str], *, prefix: str = "case-", **facts: Any) -> list[Sample]:
-    """Cases in order; a word of letters each where they are asked more than once."""
+def samples(
+    letters: Sequence[str], *, prefix: str = "case-", models: Sequence[str] = ("",), **facts: Any
+) -> list[Sample]:
+    """Cases in order, answered under the models by turns; a word of letters each where there are several attempts."""
     return [
-        sample(f"{prefix}{number:02}", letter, attempt, **facts)
+        sample(f"{prefix}{number:02}", letter, attempt, model=models[number % len(models)], **facts)
         for number, word in enumerate(letters)
         for attempt, letter in enumerate(word)
         if letter != "."

@@ -20,7 +20,7 @@ FLOORS = (
     {"evalset", "scoring", "stats", "metrics", "comparison", "gates", "pricing", "data"},
     {"targets", "runs", "registry", "training"},
     {"engine", "rollout"},
-    {"evaluation", "background", "reports", "selftest", "baseline"},
+    {"evaluation", "background", "tally", "reports", "selftest", "baseline", "recorded", "sweep"},
     {"plugin", "cli", "server"},
 )
 

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from pytest_finetune.records import Sample, State
+from pytest_finetune.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Coroutine, Iterable
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 WINDOW = 1024
 """Samples that may be asked ahead of the one being read: bounds memory, whatever the size of the set."""
+
+
+TICK = 0.2
+"""Seconds between two looks of one who wants to see how far it is."""
 
 
 class LoopThread:
@@ -54,10 +59,11 @@ class Backlog:
     Args:
         model: The id on the wire.
         unneeded: Told of a sample whose turn has come; True leaves it unasked, being answered for otherwise.
+        tally: Told of every question that goes out.
     """
 
-    def __init__(self, model: str, unneeded: Callable[[Planned], bool]) -> None:
-        self._model, self._unneeded = model, unneeded
+    def __init__(self, model: str, unneeded: Callable[[Planned], bool], tally: Tally) -> None:
+        self._model, self._unneeded, self._tally = model, unneeded, tally
         self._planned: list[Planned] = []
         self._asked = 0
         self._read = 0
@@ -72,6 +78,7 @@ class Backlog:
                 self._asked += 1
                 if self._unneeded(planned):
                     continue
+                self._tally.ask()
                 return planned.question(self._model)
             self._more.clear()
             await self._more.wait()
@@ -103,13 +110,17 @@ class BackgroundEvaluation:
         evaluation: What to run.
         thread: The loop to run it on.
         kept: Names of eval sets whose samples may be taken again, later than can be foreseen.
+        tally: Where the samples are counted as they come.
     """
 
-    def __init__(self, evaluation: Evaluation, thread: LoopThread, *, kept: Container[str] = ()) -> None:
+    def __init__(
+        self, evaluation: Evaluation, thread: LoopThread, *, kept: Container[str] = (), tally: Tally | None = None
+    ) -> None:
         self.evaluation = evaluation
         self._kept = kept
         self._thread = thread
-        self._backlog = Backlog(evaluation.target.model, self._is_unneeded)
+        self._tally = tally or Tally(())
+        self._backlog = Backlog(evaluation.target.model, self._is_unneeded, self._tally)
         self._ready: dict[Key, Sample] = {}
         self._takers: dict[Key, int] = {}
         self._position: dict[Key, int] = {}
@@ -129,6 +140,7 @@ class BackgroundEvaluation:
             else:
                 self._position[sample.key] = len(self._position)
                 new.append(sample)
+        self._tally.plan(len(new))
         self._thread.loop.call_soon_threadsafe(self._backlog.extend, new)
 
     def give(self, samples: Iterable[Sample]) -> None:
@@ -137,6 +149,8 @@ class BackgroundEvaluation:
             for sample in samples:
                 self._ready[sample.key] = sample
                 self.evaluation.count(sample)
+                self._tally.plan(1)
+                self._tally.come(self.evaluation.target.spec, sample, earlier=True)
 
     def has(self, key: Key) -> bool:
         """The sample is there already."""
@@ -146,9 +160,13 @@ class BackgroundEvaluation:
         """The sample has been asked for, or is there."""
         return key in self._position or key in self._ready
 
-    def take(self, key: Key) -> Sample:
+    def take(self, key: Key, waiting: Callable[[], None] | None = None) -> Sample:
         """
         Wait for a sample.
+
+        Args:
+            key: Which one.
+            waiting: Called at once where there is a wait, and every `TICK` seconds of it.
 
         Raises:
             LookupError: It was never asked for, or handed out before, so that no wait would end.
@@ -157,10 +175,13 @@ class BackgroundEvaluation:
         if not self.expects(key) or self._takers.get(key) == 0:
             raise LookupError(f"no answer will come for {key}")
         self._advance(key)
+        while not self._is_settled(key):
+            if waiting is not None:
+                waiting()
+            with self._changed:
+                # A wait without time-out cannot be interrupted by Ctrl-C on every platform.
+                self._changed.wait_for(lambda: self._is_settled(key), 1.0 if waiting is None else TICK)
         with self._changed:
-            # A wait without time-out cannot be interrupted by Ctrl-C on every platform.
-            while key not in self._ready and not self._ended and self._thread.is_alive:
-                self._changed.wait(1.0)
             if key in self._ready:
                 return self._hand_out(key)
         if self._crash is not None:
@@ -179,6 +200,9 @@ class BackgroundEvaluation:
         """Why the evaluation gave up by itself; empty while it has not."""
         failure = self.evaluation.stopped
         return f"{failure.kind}: {failure.message}" if self._ended and failure else ""
+
+    def _is_settled(self, key: Key) -> bool:
+        return key in self._ready or self._ended or not self._thread.is_alive
 
     def _hand_out(self, key: Key) -> Sample:
         if key[0] in self._kept:
@@ -200,6 +224,7 @@ class BackgroundEvaluation:
         return unneeded
 
     def _put(self, sample: Sample) -> None:
+        self._tally.come(self.evaluation.target.spec, sample)
         with self._changed:
             self._ready[sample.key] = sample
             self._changed.notify()
@@ -207,6 +232,7 @@ class BackgroundEvaluation:
     async def _run(self) -> None:
         try:
             async for sample in self.evaluation.samples(self._backlog):
+                self._tally.land()
                 self._put(sample)
         except BaseException as error:  # noqa: BLE001 - told to the reader, see below
             # A cancelled loop is how `stop` ends it; everything else belongs to the reader, not to this thread.

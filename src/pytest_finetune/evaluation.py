@@ -18,7 +18,15 @@ from pytest_finetune.gates import Decider, Status, Verdict, judge
 from pytest_finetune.metrics import Summary, summarize
 from pytest_finetune.pricing import price
 from pytest_finetune.records import Completion, Failure, Sample, State, Usage
-from pytest_finetune.runs import EvalSetPlan, TargetInfo, Totals, VerdictRecord, prompt_sha256, sample_to_dict
+from pytest_finetune.runs import (
+    BaselineRecord,
+    EvalSetPlan,
+    TargetInfo,
+    Totals,
+    VerdictRecord,
+    prompt_sha256,
+    sample_to_dict,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -67,7 +75,7 @@ class SetResult:
         verdicts: One for each gate, or for the rule that is implied when there is none.
         unneeded: Planned samples that were left unasked because the verdicts were bound without them.
         baseline: Name of the run or model it was compared with; empty when there was none.
-        baseline_model: Its model id.
+        baseline_record: Whose answers those were, for the manifest; None when there was none.
         comparison: With the baseline; None where the two cannot be compared.
         not_compared: Why not, in one clause.
     """
@@ -78,7 +86,7 @@ class SetResult:
     verdicts: tuple[Verdict, ...]
     unneeded: int = 0
     baseline: str = ""
-    baseline_model: str = ""
+    baseline_record: BaselineRecord | None = None
     comparison: Comparison | None = None
     not_compared: str = ""
 
@@ -172,8 +180,8 @@ class Evaluation:
             closed_at=datetime.now(UTC) if closed else None,
             stopped=self.stopped.message if self.stopped else "",
             answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
-            compared_with=tuple(sorted({result.baseline_model for result in results} - {""})),
-            verdicts=tuple(_verdict_record(verdict) for result in results for verdict in result.verdicts),
+            baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
+            verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
             totals=self._totals(results, samples),
         )
         self.run.release()
@@ -281,7 +289,8 @@ def _with_a_gate(settings: EvalSettings) -> EvalSettings:
 
 def _compared(result: SetResult, baseline: Baseline) -> SetResult:
     """Side by side with the baseline, where both were asked the same and are whole."""
-    eval_set, result = result.eval_set, replace(result, baseline=baseline.name, baseline_model=baseline.model)
+    eval_set, record = result.eval_set, _baseline_record(baseline)
+    result = replace(result, baseline=baseline.name, baseline_record=record)
     if (baseline.cases_sha256, baseline.repeats) != (eval_set.cases_sha256, eval_set.repeats):
         return replace(result, not_compared="the baseline was asked other cases, or another number of times")
     before = summarize(baseline.samples, eval_set.cases, eval_set=eval_set.name, repeats=eval_set.repeats)
@@ -293,7 +302,19 @@ def _compared(result: SetResult, baseline: Baseline) -> SetResult:
     return replace(result, comparison=compare(before, result.summary))
 
 
-def _verdict_record(verdict: Verdict) -> VerdictRecord:
+def _baseline_record(baseline: Baseline) -> BaselineRecord:
+    return BaselineRecord(
+        name=baseline.name,
+        model=baseline.model,
+        base_url=baseline.base_url,
+        identity=baseline.identity,
+        run=baseline.run,
+        doubt=baseline.doubt,
+    )
+
+
+def verdict_record(verdict: Verdict) -> VerdictRecord:
+    """What a run's manifest says of a verdict."""
     interval = verdict.interval
     return VerdictRecord(
         eval_set=verdict.eval_set,

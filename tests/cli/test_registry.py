@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 from recorded_runs import TICKETS, Recorder
-from registry_evidence import GATE, MODEL, recorded, rewritten, write_set
+from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, rewritten, write_set
 
 from pytest_finetune.cli import main
+from pytest_finetune.runs import BaselineRecord
 
 GOLDEN = Path(__file__).parent / "golden"
 TUNED = "ft:gpt-4o-mini-2024-07-18:acme:tickets:9Kx2"
@@ -29,7 +30,7 @@ def clock(monkeypatch):
         now.at += timedelta(minutes=1)
         return now.at.astimezone(zone)
 
-    for module in ("changing", "looking"):
+    for module in ("changing", "looking", "promoting"):
         monkeypatch.setattr(f"pytest_finetune.cli.registry.{module}.datetime", SimpleNamespace(now=look))
     return now
 
@@ -168,12 +169,17 @@ def test_a_canary_changes_its_share_without_new_evidence(registry, two_versions,
     assert told(registry, "show", "canary")["traffic"] == 0.2
 
 
-def test_eval_sets_may_be_named(registry, record, tickets, tmp_path):
+def test_eval_sets_are_left_out_by_force_alone(registry, record, tickets, tmp_path):
     write_set(tmp_path, "eval_sets/profile.jsonl")
     registry("add", "v1", "--model-id", MODEL)
     run = recorded(record, tickets).id
     assert "profile.jsonl: not asked" in unfolded(registry("promote", "v1", "--run", run, code=1))
-    registry("promote", "v1", "--run", run, "--eval-sets", "eval_sets/tickets.jsonl")
+    narrowed = ("promote", "v1", "--run", run, "--eval-sets", "eval_sets/tickets.jsonl")
+    assert told(registry, *narrowed, code=1)["refusals"] == ["eval_sets/profile.jsonl: left out by --eval-sets"]
+    registry(*narrowed, "--force", "--reason", "the profile is tried next week")
+    event = told(registry, "history")[0]
+    assert event["forced"]
+    assert "judged over eval_sets/tickets.jsonl alone" in event["why"]
 
 
 def test_a_rollback_goes_back_and_leaves_the_other(registry, two_versions):
@@ -186,6 +192,43 @@ def test_a_version_is_rejected_for_a_reason(registry, two_versions):
     assert "Missing option '--reason'" in registry("reject", "v2", code=2)
     assert registry("reject", "v2", "--reason", "too slow") == "v2: canary -> rejected\n"
     assert "v1" in registry("reject", "v1", "--reason", "no", code=2)
+
+
+@pytest.mark.parametrize("reason", ["", " "])
+def test_a_rejection_without_a_reason_is_refused(registry, two_versions, reason):
+    assert "needs a reason" in registry("reject", "v2", "--reason", reason, code=2)
+    assert told(registry, "show", "v2")["status"] == "canary"
+
+
+@pytest.mark.parametrize("url", ["notaurl", "ftp://models.example/v1", "https://ada:secret@models.example/v1"])
+def test_a_server_is_named_by_its_url(registry, url):
+    output = registry("add", "v1", "--model-id", "m", "--base-url", url, code=2)
+    assert "base URL" in output
+    assert "secret" not in output
+
+
+def test_a_first_version_is_let_off_the_comparison_with_production(registry, record, tmp_path):
+    """The gate found nothing to compare with; the history says that it was left out, and the next one is held to it."""
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+    verdicts = (*PASSED, ("flips<=0,vs=production", "incomplete"))
+    for version, model in (("v1", MODEL), ("v2", TUNED)):
+        registry("add", version, "--model-id", model)
+    output = registry("promote", "v1", "--run", recorded(record, eval_set, verdicts=verdicts).id)
+    assert "gate flips<=0,vs=production is left out: a first version" in unfolded(output)
+    event = told(registry, "history")[0]
+    assert not event["forced"]
+    assert "gate flips<=0,vs=production is left out" in event["why"]
+    second = recorded(record, eval_set, spec=TUNED, verdicts=verdicts)
+    assert "gate flips<=0,vs=production is incomplete" in unfolded(
+        registry("promote", "v2", "--run", second.id, code=1)
+    )
+
+
+def test_a_record_that_was_edited_promotes_nothing(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    run = recorded(record, tickets)
+    run = edited(run, totals=run.manifest.totals.model_copy(update={"from_cache": 3}))
+    assert "does not fit its seal" in unfolded(registry("promote", "v1", "--run", run.id, code=1))
 
 
 def test_production_is_retired_by_force_alone(registry, two_versions):
@@ -278,7 +321,7 @@ def test_a_registry_that_cannot_be_read_is_told(registry, tmp_path):
 
 
 def test_of_two_judgements_on_one_state_the_second_is_told(registry, two_versions, monkeypatch):
-    real = "pytest_finetune.cli.registry.changing.refusals"
+    real = "pytest_finetune.cli.registry.promoting.refusals"
 
     def slow(*_, **__):
         monkeypatch.setattr(real, lambda *_, **__: [])
@@ -294,9 +337,22 @@ def test_of_two_judgements_on_one_state_the_second_is_told(registry, two_version
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        ("pytest-finetune registry show", ["v1", "v2"]),
-        ("pytest-finetune registry promote", ["v1", "v2"]),
-        ("pytest-finetune registry diff v1", ["v1", "v2"]),
+        ("pytest-finetune registry show", ["v1", "v2", "production", "canary"]),
+        ("pytest-finetune registry promote", ["v1", "v2", "production", "canary"]),
+        ("pytest-finetune registry diff v1", ["v1", "v2", "production", "canary"]),
+        ("pytest-finetune registry reject", ["v1", "v2"]),
+        ("pytest-finetune registry retire", ["v1", "v2"]),
+        ("pytest-finetune registry rollback", ["v1", "v2"]),
+        ("pytest-finetune registry rollout --fallback", ["v1", "v2"]),
+        (
+            "pytest-finetune registry promote v2 --run",
+            [
+                "20260301T140000.000000-gpt-4o-mini-2024-07-18-acme-tickets-9Kx2-0abc",
+                "20260301T130000.000000-ft-gpt-x-2026-01-01-acme-9Kx2-0abc",
+                "last",
+            ],
+        ),
+        ("pytest-finetune registry promote v2 --runs-dir nowhere --run", []),
         ("pytest-finetune registry show --registry nowhere.json", []),
         ("pytest-finetune registry show --registry broken.json", []),
     ],
@@ -328,10 +384,19 @@ def test_rollout_refuses_to_do_nothing_and_to_name_a_stranger(registry, two_vers
     registry("rollout", "--fallback", "v9", code=2)
 
 
+def test_show_tells_what_the_evidence_was_compared_with(registry, record, tickets):
+    registry("add", "v1", "--model-id", MODEL)
+    old = BaselineRecord(name="registry:production", model="ft:old", base_url="http://127.0.0.1:1/v1", run="run-0")
+    registry("promote", "v1", "--run", recorded(record, tickets, baselines=(old,)).id)
+    shown = unfolded(registry("show", "v1"))
+    assert "compared with registry:production: ft:old at http://127.0.0.1:1/v1, run run-0" in shown
+    assert told(registry, "show", "v1")["evidence"]["baselines"][0]["model"] == "ft:old"
+
+
 def test_a_comparison_with_another_than_production_promotes_nothing(registry, record, tmp_path, two_versions):
     eval_set = write_set(tmp_path, toml=GATE + '[[gates]]\nagainst = "production"\nmax_flips = 9\n')
     verdicts = (("accuracy>=0.6", "pass"), ("flips<=9,vs=production", "pass"))
-    run = recorded(record, eval_set, "ppppp", spec=TUNED, verdicts=verdicts)
-    rewritten(run, compared_with=("some-other-model",))
+    other = BaselineRecord(name="replay:other", model="some-other-model", base_url="http://127.0.0.1:1/v1")
+    run = recorded(record, eval_set, "ppppp", spec=TUNED, verdicts=verdicts, baselines=(other,))
     said = registry("promote", "v2", "--run", run.id, code=1)
     assert "was compared with some-other-model, and production is" in " ".join(said.split())

@@ -149,7 +149,7 @@ def test_a_baseline_with_holes_is_not_shown_side_by_side(suite, evaluate, server
     suite(20, toml=NON_INFERIOR)
     evaluate("-k", "case-1", model="old")
     result = evaluate("--baseline=replay:last", model="new")
-    result.stdout.fnmatch_lines(["*not compared with replay:last: 9 answers of the baseline are missing*"])
+    result.stdout.fnmatch_lines(["*not compared with replay:last: 9 answers of the", "  baseline are missing"])
 
 
 def test_a_comparison_without_a_baseline_is_warned_of_before_the_first_call(suite, evaluate):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 
+from pytest_finetune.cli import main
+from pytest_finetune.records import State
 from pytest_finetune.registry import Change, Entry, FileBackend
+from pytest_finetune.runs import BaselineRecord, Run, RunStore, sample_to_dict
 
 GATE = "[[gates]]\nmin = 0.9\n"
 AGAINST = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
@@ -110,6 +115,77 @@ def test_the_stored_evidence_of_production_is_used_where_it_covers_the_sets(
     result = evaluate(model="next")
     assert result.ret == code
     assert {body["model"] for body in server.questions} == {"next"}
+
+
+def newest_manifest(pytester):
+    return RunStore(pytester.path / ".finetune" / "runs").find("last").manifest
+
+
+def test_the_record_names_whom_it_was_compared_with_and_where(pytester, suite, evaluate, server, production):
+    suite(5, toml=AGAINST)
+    evaluate(model="new")
+    manifests = [Run.load(path).manifest for path in RunStore(pytester.path / ".finetune" / "runs").newest_first()]
+    (asked,) = (one for one in manifests if one.target.model == "old")
+    (judged,) = (one for one in manifests if one.target.model == "new")
+    assert judged.baselines == (
+        BaselineRecord(name="registry:production", model="old", base_url=server.url, identity=server.url, run=asked.id),
+    )
+
+
+def test_a_replay_of_production_on_its_own_server_stands_for_it(suite, evaluate, production):
+    suite(5, toml=AGAINST)
+    evaluate(model="old")
+    assert evaluate("--promote", "--baseline=replay:last", model="new").ret == 0
+    assert statuses(production) == {"v1": "deprecated", "v2": "production"}
+
+
+def edit_production(pytester):
+    """Production's answers, worsened by hand under right checksums."""
+    run = RunStore(pytester.path / ".finetune" / "runs").find("last")
+    sample = next(iter(run.samples().values()))
+    worse = replace(sample, state=State.MISSED, completion=replace(sample.completion, text="wrong"))
+    run.append(sample_to_dict(worse))
+    run.release()
+
+
+def test_a_replay_of_a_record_that_was_edited_promotes_nothing(pytester, suite, evaluate, production):
+    suite(5, toml=AGAINST)
+    evaluate(model="old")
+    edit_production(pytester)
+    result = evaluate("--promote", "--baseline=replay:last", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*compared with replay:last*samples.jsonl was changed*"])
+    assert statuses(production)["v2"] == "candidate"
+
+
+def test_a_replay_of_production_under_other_settings_promotes_nothing(suite, evaluate, production):
+    suite(5, toml="[request]\ntemperature = 1.0\n" + AGAINST)
+    evaluate(model="old")
+    suite(5, toml=AGAINST)
+    result = evaluate("--promote", "--baseline=replay:last", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*compared with replay:last*asked under other settings*"])
+
+
+def test_another_model_in_place_of_production_promotes_nothing(suite, evaluate, production):
+    suite(5, toml=AGAINST)
+    result = evaluate("--promote", "--baseline=older", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*compared with older, and production is old*"])
+
+
+def test_a_first_version_passes_no_gate_against_production_in_the_session(pytester, suite, evaluate, registry):
+    """Only a pass is a pass, in a session; `registry promote` knows that there is nothing yet to compare with."""
+    suite(12, toml=GATE + AGAINST)
+    result = evaluate("--promote", model="new")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*nothing to compare with*"])
+    assert statuses(registry)["v2"] == "candidate"
+    words = ["registry", "promote", "v2", "--run", "last", "--who", "ada@acme.example"]
+    promoted = CliRunner().invoke(main, words)
+    assert promoted.exit_code == 0, promoted.output
+    assert newest_manifest(pytester).baselines == ()
+    assert statuses(registry)["v2"] == "production"
 
 
 def test_xdist_promotes_on_the_controller(suite, evaluate, registry):

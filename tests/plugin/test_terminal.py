@@ -8,6 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
+from scripted_server import error
+
+from pytest_finetune.reports.text import columns
 
 GOLDEN = Path(__file__).parent / "golden"
 LABELS = 'scorer = "label"\nlabels = ["bug", "feature", "other"]\n'
@@ -85,3 +88,87 @@ def test_repeats_show_what_is_not_stable(suite, evaluate, server):
 
     server.answer = answer
     compare("stability", closing(evaluate("--concurrency=1", model="m")))
+
+
+def test_quiet_tells_the_outcome_and_the_gates_that_do_not_pass(labelled, evaluate):
+    compare("quiet", closing(evaluate("-q", model="ft:new")))
+
+
+def test_twice_quiet_tells_the_outcome_alone(labelled, evaluate):
+    lines = evaluate("-qq", model="ft:new").stdout.lines
+    assert "ft:new does not ship: 2 of 4 gates pass, 1 fails, 1 incomplete" in lines
+    assert not [line for line in lines if "finetune =" in line or "run " in line or "missed cases" in line]
+
+
+def test_without_a_summary_there_is_none(labelled, evaluate):
+    text = evaluate("--no-summary", model="ft:new").stdout.str()
+    assert "does not ship" not in text
+    assert "2 failed, 12 passed, 2 missed" in text
+
+
+@pytest.mark.parametrize(("style", "shown"), [("no", False), ("line", False), ("short", True), ("auto", True)])
+def test_the_texts_of_misses_follow_pytests_own_switch(labelled, evaluate, style, shown):
+    assert ("missed cases" in evaluate(f"--tb={style}", model="ft:new").stdout.str()) is shown
+
+
+@pytest.mark.parametrize("options", [["-rx"], ["-ra"], ["-rA", "-q"]])
+def test_missed_cases_are_listed_where_expected_failures_are(labelled, evaluate, options):
+    evaluate(*options, model="ft:new").stdout.fnmatch_lines(
+        [
+            "=* missed summary info =*",
+            "MISSED eval_sets/tickets.jsonl::case-3 - missed",
+            "MISSED eval_sets/tickets.jsonl::case-5 - missed: format failure: not in enum",
+        ]
+    )
+
+
+def test_errors_are_listed_where_errors_are(suite, evaluate, server):
+    suite(2, toml="[[gates]]\nmin = 0.5\n")
+    server.answer = lambda body: error(400, "no such parameter")
+    assert "ERRORED" not in evaluate("-rx").stdout.str()
+    evaluate("-rE").stdout.fnmatch_lines(["ERRORED eval_sets/tickets.jsonl::case-0 - error: bad_req*"])
+
+
+def test_the_outcome_of_a_model_that_ships_and_of_a_set_without_gates(suite, evaluate):
+    suite(3, toml="[[gates]]\nmin = 0.5\n")
+    suite(2, inputs=["word-0", "wrong"], name="plain")
+    lines = evaluate().stdout.lines
+    assert "ft:test does not ship: 1 of 1 gates pass; 1 of 2 cases pass, and all must" in lines
+    assert "ft:test ships: 1 of 1 gates pass" in evaluate("eval_sets/tickets.jsonl").stdout.lines
+
+
+def test_what_leaves_gates_open_ships_nothing_yet(suite, evaluate):
+    suite(6, toml="[[gates]]\nmin = 0.1\n")
+    assert "ft:test does not ship yet: 0 of 1 gates pass, 1 incomplete" in evaluate("-k", "case-1").stdout.lines
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_everything_fits_whatever_the_width_and_the_script(suite, evaluate, server, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    labels = ["错误报告", "功能请求"]
+    toml = f"scorer = 'label'\nlabels = {labels}\n[[gates]]\nmin = 0.9\nwhere = {{ tag = '需要优先处理的客户反馈' }}\n"
+    suite(
+        labels * 4, inputs=[labels[0]] * 8, tags=["需要优先处理的客户反馈"], toml=toml, name="客户反馈分类数据集第一版"
+    )
+    text = closing(evaluate("-v", "--baseline=ft:old", model="ft:gpt-4o-mini-2024-07-18:acme:tickets-v2:AbC123"))
+    long = [line for line in text.splitlines() if columns(line) > width]
+    assert long == []
+
+
+def test_no_colour_where_none_is_allowed(labelled, evaluate, monkeypatch):
+    assert "\x1b[" in evaluate("--color=yes", model="ft:new").stdout.str()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in evaluate("-v", model="ft:new").stdout.str()
+
+
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+def test_the_gates_are_part_of_the_progress(suite, evaluate, workers):
+    suite(6, toml="[[gates]]\nmin = 0.5\n[[gates]]\nmin = 0.1\n")
+    evaluate(*workers, subprocess=True).stdout.re_match_lines([r".*\.{8} +\[100%\]"])
+
+
+def test_redacted_the_closing_section_quotes_nothing(labelled, evaluate, server):
+    server.answer = lambda body: "bug" if body["model"] == "old" else "marker"
+    text = closing(evaluate("-v", "--baseline=old", "--finetune-redact", model="new"))
+    assert "marker" not in text
+    assert "sha256:" in text

@@ -228,11 +228,11 @@ def test_lone_surrogates_become_replacement_characters_and_pairs_stay() -> None:
     [
         ("a\r\nb\x1b[31mc\u202ed", "a b [31mc d"),
         ("x" * 400, "x" * 299 + "…"),
-        ("key sk-proj-abc_DEF-123 end", "key sk-[key] end"),
-        ("Incorrect API key provided: sk-abc***********xyz.", "Incorrect API key provided: sk-[key]."),
-        ("Authorization: Bearer abc.def", "Authorization: Bearer [key]"),
+        ("key sk-proj-abc_DEF-123 end", "key sk-[API key] end"),
+        ("Incorrect API key provided: sk-abc***********xyz.", "Incorrect API key provided: sk-[API key]."),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [API key]"),
         ("the task-force", "the task-force"),
-        ("my hush my", "my [key] my"),
+        ("my hush my", "my [API key] my"),
     ],
 )
 def test_a_message_is_one_short_printable_line_without_keys(text: str, cleaned: str) -> None:

@@ -184,7 +184,7 @@ def test_a_client_that_breaks_in_its_own_way_is_an_error_sample_without_the_key(
         outcome = asyncio.run(ClientTarget("m", client).ask(HI, 10))
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.fatal) == ("target", False)
-    assert outcome.message == "the client raised OSError: no token for sk-[key]"
+    assert outcome.message == "the client raised OSError: no token for sk-[API key]"
 
 
 def test_an_azure_client_asks_its_deployment() -> None:

@@ -11,10 +11,18 @@ from pytest_finetune import __version__
 from pytest_finetune.errors import FinetuneError
 
 COMMANDS = {
+    "data": "Prepare, check, split, price and describe training files.",
+    "diagnose": "Tell from a run why a fine-tuned model is not better.",
     "gates": "Try the gates of eval sets.",
     "registry": "Keep model versions and promote them by evidence.",
     "runs": "Look at recorded runs.",
+    "train": "Fine-tune models, follow the jobs, choose a checkpoint.",
+    "serve": "Serve OpenAI's API on this machine, fine-tuning included.",
 }
+
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
 class CannotBeDone(click.ClickException):
@@ -43,6 +51,10 @@ class FinetuneGroup(click.Group):
             return super().invoke(ctx)
         except FinetuneError as error:
             raise CannotBeDone(str(error)) from error
+        except KeyboardInterrupt:
+            # click would end with 1, which says "done and not good" here.
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=FinetuneGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,5 +62,5 @@ class FinetuneGroup(click.Group):
 def main() -> None:
     """Eval sets, runs and gates of fine-tuned models, beside `pytest --model=…`.
 
-    Exit codes: 0 done and good, 1 done and not good, 2 could not be done.
+    Exit codes: 0 done and good, 1 done and not good, 2 could not be done, 130 interrupted.
     """

@@ -1,4 +1,4 @@
-"""`pytest-finetune runs`: recorded runs listed, shown and compared, from the records alone."""
+"""`pytest-finetune runs`: recorded runs listed, shown, compared and reported, from the records alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.errors import RunError
+from pytest_finetune.registry.file_backend import replace_file
 from pytest_finetune.reports.comparison import comparison_lines, pair_notes, refusal_lines
 from pytest_finetune.reports.comparison_json import pairing_to_json
 from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_totals, verdict_counts
@@ -29,10 +30,14 @@ RUNS = Path(".finetune", "runs")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
-def _store(context: click.Context, parameter: click.Parameter, value: Path | None) -> RunStore:  # noqa: ARG001
+def run_store() -> RunStore:
+    """The runs of the nearest folder that has any, from here upwards."""
     here = Path.cwd()
-    nearest = next((folder / RUNS for folder in (here, *here.parents) if (folder / RUNS).is_dir()), here / RUNS)
-    return RunStore(value.resolve() if value else nearest)
+    return RunStore(next((folder / RUNS for folder in (here, *here.parents) if (folder / RUNS).is_dir()), here / RUNS))
+
+
+def _store(context: click.Context, parameter: click.Parameter, value: Path | None) -> RunStore:  # noqa: ARG001
+    return RunStore(value.resolve()) if value else run_store()
 
 
 runs_dir = click.option(
@@ -118,6 +123,54 @@ def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_js
     else:
         print_lines(_compared_lines(before, after, pairing, None if show_all else show))
     sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
+
+
+@command.command()
+@click.argument("run")
+@click.option("--against", metavar="RUN", help="Compare with this run, case by case, and show the flips.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    help="The file to write.",
+)
+@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--redact", is_flag=True, help="Leave prompts and answers out: hashes and verdicts stay.")
+@runs_dir
+def report(store: RunStore, run: str, against: str | None, output: Path, *, force: bool, redact: bool) -> None:
+    """Write the page on which a run is reviewed: one HTML file that needs no network.
+
+    Verdicts are shown as they stood when the run ended. Prompts come from the record's own copies of the eval sets, or
+    from today's files where they have not changed since; without either the page shows ids and answers, and says why.
+
+    \b
+    Exit codes:
+      0  written, whatever the verdict
+      2  not written: no such run, a damaged record, or a file that is there or cannot be made
+    """  # noqa: D301 - as above
+    from pytest_finetune.reports.page.document import page_html
+    from pytest_finetune.reports.page.sections import headline
+    from pytest_finetune.reports.page.sources import from_record
+
+    if output.exists() and not force:
+        raise RunError("the file is there already", str(output), "name another with -o, or replace it with --force")
+    found = find_run(store, run)
+    reported = from_record(found, root=project_of(found), against=find_run(store, against) if against else None)
+    data = page_html([reported], redact=redact).encode()
+    try:
+        replace_file(output, data)
+    except OSError as error:
+        hint = "name a file in a folder that is there"
+        raise RunError(f"cannot be written: {error.strerror}", str(output), hint) from error
+    click.echo(f"wrote {printable(str(output))}: {printable(headline(reported))}")
+
+
+def project_of(run: Run) -> Path:
+    """The folder that the names of a run's eval sets are relative to: the one that holds `.finetune`."""
+    inside = run.path.resolve().parts[-3:-1] == RUNS.parts
+    return run.path.resolve().parents[2] if inside else Path.cwd()
 
 
 def find_run(store: RunStore, name: str) -> Run:

@@ -34,6 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_finetune.plugin.hooks import begin
 
         begin(config)
+    if config.option.finetune_check and not config.option.help:
+        from pytest_finetune.plugin.check import begin as begin_check
+
+        begin_check(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

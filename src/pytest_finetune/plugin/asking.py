@@ -44,6 +44,12 @@ def start(session: FinetuneSession, pytest_session: pytest.Session) -> None:
     session.ask_ahead(_wanted(pytest_session.items))
 
 
+def count_gates(session: FinetuneSession, pytest_session: pytest.Session) -> None:
+    """Under xdist the number of tests is set anew by each worker that has collected, and knows of no gates."""
+    if session.config.getoption("dist", "no") != "no" and not session.is_worker:
+        pytest_session.testscollected += session.gate_count
+
+
 def ask_batch(session: FinetuneSession, item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """On a worker: put the questions of the batch it holds in flight, as far as they are not yet."""
     new = [ahead for ahead in _upcoming(session.config, item, nextitem) if ahead not in session.asked_items]

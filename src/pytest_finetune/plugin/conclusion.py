@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from typing import TYPE_CHECKING
 
+from pytest_finetune.plugin import markdown, page
 from pytest_finetune.plugin.gates import report_gates
 from pytest_finetune.plugin.promotion import promote
 from pytest_finetune.reports import terminal
@@ -17,16 +19,31 @@ if TYPE_CHECKING:
     from pytest_finetune.plugin.session import FinetuneSession
 
 
+LEAST = -2
+"""pytest's verbosity under `-qq`: the outcome and nothing else."""
+
+MISSES, FLIPS = 3, 5
+"""How many are shown unless `-v` asks for all: where a gate failed, a few are worth seeing."""
+
+_LISTED_BY = {"missed": "x", "error": "E"}
+"""The letter of pytest's `-r` that lists cases in this state; to pytest itself both are expected failures."""
+
+
 def collect(session: FinetuneSession, report: pytest.TestReport) -> None:
-    """Take a report's samples, once, on the controller; and let --lf know what was missed."""
+    """Take a report's samples, once, on the controller."""
     told = getattr(report, "finetune", None)
     if told is None or session.is_worker:
         return
     session.collect(told["model"], told["samples"], stopped=told["stopped"])
     # The terminal keeps every report to the end of the session; the samples are kept once, by us.
     del report.finetune
-    if hasattr(report, "wasxfail"):
+
+
+def remember(session: FinetuneSession, report: pytest.TestReport) -> None:
+    """Keep what was missed for the closing section, and let --lf know."""
+    if not session.is_worker and hasattr(report, "finetune_told") and hasattr(report, "wasxfail"):
         session.misses.append((report.nodeid, str(report.longrepr)))
+        session.listed.append((report.finetune_state, report.nodeid, str(report.wasxfail)))
         _remember_as_failed(session, report)
 
 
@@ -39,6 +56,8 @@ def conclude(session: FinetuneSession, failed: Callable[[], int]) -> None:
     report_gates(session.config, session)
     if session.config.option.finetune_promote:
         promote(session, failed())
+    markdown.write(session)
+    page.write(session)
     _forget_gates(session)
 
 
@@ -47,23 +66,48 @@ def interrupt(session: FinetuneSession) -> None:
     if not session.is_worker:
         session.stop_asking()
         session.judge()
+        markdown.write(session)
+        page.write(session)
 
 
 def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -> None:
     """The closing section, in the reporter's own width and colours."""
-    if not session.results or session.config.option.verbose < -1:
+    option = session.config.option
+    if not session.results or option.verbose < LEAST or option.no_summary:
         return
-    # Where a gate failed, a few misses are worth seeing unasked.
-    show = len(session.misses) if session.config.option.verbose > 0 else 3
-    if show and session.misses:
-        reporter.section("missed cases", bold=True)
-        _write(reporter, terminal.miss_lines(session.misses[:show]))
-        if (hidden := len(session.misses) - show) > 0:
-            reporter.write_line(f"{hidden:,} more: -v shows all")
-    reporter.section("finetune", bold=True)
-    detailed = session.config.option.verbose > 0
-    _write(reporter, terminal.closing_lines(session.evaluations, session.results, detailed=detailed))
-    _write(reporter, terminal.baseline_lines(session.results, show=None if session.config.option.verbose > 0 else 5))
+    detail = terminal.Detail(min(option.verbose - LEAST, terminal.Detail.EVERYTHING))
+    layout = terminal.Layout(_width(), detail, option.finetune_redact)
+    _write_cases(session, reporter, layout)
+    if detail > terminal.Detail.OUTCOME:
+        reporter.write_sep("=", "finetune", bold=True)
+    judged = [model.spec for model in session.models if model.judged]
+    _write(reporter, terminal.closing_lines(session.evaluations, session.results, judged=judged, layout=layout))
+    told = [line for line in session.written if detail > terminal.Detail.OUTCOME or line.startswith("warning: ")]
+    _write(reporter, ((line, {}) for line in told))
+    if detail >= terminal.Detail.TABLES:
+        show = None if detail is terminal.Detail.EVERYTHING else FLIPS
+        _write(reporter, terminal.baseline_lines(session.results, show=show, layout=layout))
+
+
+def _write_cases(session: FinetuneSession, reporter: pytest.TerminalReporter, layout: terminal.Layout) -> None:
+    """What pytest would show of failed cases, of missed ones: texts as `--tb` has it, a line each as `-r` has it."""
+    listed = [(state, nodeid, reason) for state, nodeid, reason in session.listed if reporter.hasopt(_LISTED_BY[state])]
+    if listed:
+        reporter.write_sep("=", "missed summary info")
+        _write(reporter, terminal.listed_lines(listed, layout.width))
+    show = len(session.misses) if layout.detail is terminal.Detail.EVERYTHING else MISSES
+    if not session.misses or layout.detail < terminal.Detail.TABLES or session.config.option.tbstyle in ("no", "line"):
+        return
+    reporter.write_sep("=", "missed cases", bold=True)
+    _write(reporter, terminal.miss_lines(session.misses[:show]))
+    if (hidden := len(session.misses) - show) > 0:
+        reporter.write_line(f"{hidden:,} more: -v shows all")
+
+
+def _width() -> int:
+    """As pytest has it for its own lines: a terminal that says less than 40 is not believed."""
+    told = shutil.get_terminal_size().columns
+    return told if told >= 40 else 80  # noqa: PLR2004 - pytest's figures
 
 
 def _write(reporter: pytest.TerminalReporter, lines: Iterable[terminal.Line]) -> None:

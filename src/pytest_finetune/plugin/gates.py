@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_finetune.evaluation import verdict_record
 from pytest_finetune.gates import Status
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
                 _report(config, result, verdict, f"[{result.model}]" if session.columns else "")
 
 
-def report_test(config: pytest.Config, file: str, name: str, *, failure: str, said: dict[str, str]) -> None:
+def report_test(config: pytest.Config, file: str, name: str, *, failure: str, said: dict[str, Any]) -> None:
     """A test that no item stands behind: its three reports, `failure` being its text, empty where it passed."""
     nodeid, location = f"{file}::{name}", (file, None, name)
     config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
@@ -43,5 +44,7 @@ def report_test(config: pytest.Config, file: str, name: str, *, failure: str, sa
 
 def _report(config: pytest.Config, result: SetResult, verdict: Verdict, suffix: str) -> None:
     failure = "" if verdict.status is Status.PASS else f"{result.eval_set.name}: {verdict.message}"
-    said = {"finetune_gate": verdict.status.value}
+    # Plain values, for a report may be written as JSON by others.
+    told = {**verdict_record(verdict).model_dump(), "bar": verdict.bar, "model": result.model}
+    said = {"finetune_gate": verdict.status.value, "finetune_verdict": told}
     report_test(config, result.eval_set.name, f"gate[{verdict.gate}]{suffix}", failure=failure, said=said)

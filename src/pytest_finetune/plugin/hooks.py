@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.errors import FinetuneError
-from pytest_finetune.plugin import asking, conclusion, marks
+from pytest_finetune.plugin import asking, conclusion, junit, live, markdown, marks, page, privacy
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
+from pytest_finetune.plugin.report_file import refuse_unwritable
 from pytest_finetune.plugin.session import SESSION, FinetuneSession
 from pytest_finetune.reports import terminal
+from pytest_finetune.reports.redaction import stop_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,12 +29,20 @@ def begin(config: pytest.Config) -> None:
     if config.option.finetune_stop_when_decided and config.getoption("numprocesses", None):
         hint = "leave out -n, or --stop-when-decided"
         raise pytest.UsageError(f"--stop-when-decided counts in one process, and xdist has several\n  hint: {hint}")
+    for option in (markdown.OPTION, page.OPTION):
+        refuse_unwritable(config, option)
     try:
         session = FinetuneSession(config)
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
     config.pluginmanager.register(SessionHooks(session), "finetune-session")
+    privacy.begin(session)
+    junit.begin(session)
+    if getattr(config.option, "htmlpath", None) and not session.is_worker:
+        from pytest_finetune.plugin import html
+
+        html.begin(session)
 
 
 class SessionHooks:
@@ -40,6 +50,10 @@ class SessionHooks:
 
     def __init__(self, session: FinetuneSession) -> None:
         self.session = session
+
+    def pytest_sessionstart(self) -> None:
+        """Make ready to show how far it is while one waits."""
+        live.begin(self.session)
 
     def pytest_report_header(self) -> list[str]:
         """Name the models, and whatever in the eval sets is odd but usable."""
@@ -70,7 +84,8 @@ class SessionHooks:
         """Where nothing will be asked, tell how many calls there would be, and what they may cost."""
         return asking.forecast(self.session, items) if self.session.config.option.collectonly else []
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # Within the terminal's own wrapper, which writes its last percentage when the gates are told too.
+    @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Put the questions in flight, run the items, then judge, and report the gates as tests."""
         if session.config.option.collectonly:
@@ -78,6 +93,7 @@ class SessionHooks:
         asking.start(self.session, session)
         try:
             result = yield
+            asking.count_gates(self.session, session)
         except KeyboardInterrupt:
             conclusion.interrupt(self.session)
             raise
@@ -86,7 +102,8 @@ class SessionHooks:
             raise
         conclusion.conclude(self.session, lambda: session.testsfailed)
         if self.session.stopped:
-            raise session.Interrupted(self.session.stopped)
+            redact = session.config.option.finetune_redact
+            raise session.Interrupted(stop_words(self.session.stopped, redact=redact))
         return result
 
     @pytest.hookimpl(tryfirst=True)
@@ -113,10 +130,12 @@ class SessionHooks:
         state = getattr(report, "finetune_state", None)
         return terminal.STATE_NAMES.get(state) if state is not None and report.skipped else None
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the samples that the report carries."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Take the samples that the report carries before others see it, and remember a miss after they have."""
         conclusion.collect(self.session, report)
+        yield
+        conclusion.remember(self.session, report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pytest_finetune.plugin.session import SESSION
 from pytest_finetune.records import State
 from pytest_finetune.reports.failure import failure_text, short_reason
+from pytest_finetune.reports.redaction import stop_words
 from pytest_finetune.runs import sample_to_dict
 
 if TYPE_CHECKING:
@@ -57,6 +58,11 @@ class EvalItem(pytest.Item):
         states = {sample.state for sample in self.samples}
         return next(s for s in (State.UNRUN, State.ERROR, State.MISSED, State.UNNEEDED, State.PASSED) if s in states)
 
+    @property
+    def redacted(self) -> bool:
+        """No report may show what was asked and answered."""
+        return bool(self.config.option.finetune_redact)
+
     def setup(self) -> None:
         """Wait for the answers; where misses are failures, an error is an error in setup."""
         session = self.config.stash[SESSION]
@@ -89,7 +95,7 @@ class EvalItem(pytest.Item):
         return self.path, self.case.line - 1, self.name
 
     def _text(self) -> str:
-        return failure_text(self.eval_set, self.case, self.samples)
+        return failure_text(self.eval_set, self.case, self.samples, redact=self.redacted)
 
 
 def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -105,18 +111,22 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     answered = [sample_to_dict(sample) for sample in item.samples if sample.state is not State.UNRUN]
     stopped = item.model.asking.stopped if item.model.asking else ""
     report.finetune = {"model": item.model.spec, "samples": answered, "stopped": stopped}  # type: ignore[attr-defined]
+    report.finetune_key = [item.model.spec, item.eval_set.name, item.case.id]  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
     missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)
     if missed and report.when == "setup" and call.excinfo is not None:
         # pytest asks an item for its failure text in the call alone.
         report.longrepr = str(call.excinfo.value)
+    if missed:
+        report.finetune_told = short_reason(item.samples, redact=item.redacted)  # type: ignore[attr-defined]
     if item.gated and missed:
         report.outcome = "skipped"
-        report.wasxfail = short_reason(item.samples)
+        report.wasxfail = report.finetune_told
 
 
 def _give_up(session: FinetuneSession, item: EvalItem) -> None:
     """No answer will come for this case; when none can come for any, the session ends here."""
     if session.stopped:
-        item.session.shouldstop = session.stopped
-    pytest.skip(f"unrun: {item.model.asking.stopped if item.model.asking else 'not asked'}")
+        item.session.shouldstop = stop_words(session.stopped, redact=item.redacted)
+    reason = item.model.asking.stopped if item.model.asking else "not asked"
+    pytest.skip(f"unrun: {stop_words(reason, redact=item.redacted)}")

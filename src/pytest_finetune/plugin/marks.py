@@ -11,6 +11,7 @@ import pytest
 from pytest_finetune.errors import FinetuneError
 from pytest_finetune.plugin.session import SESSION
 from pytest_finetune.records import Completion, Sample, State
+from pytest_finetune.reports.redaction import stop_words
 
 if TYPE_CHECKING:
     from pytest_finetune.evalset import EvalSet
@@ -28,6 +29,10 @@ class MarkedCase:
     model: ModelUnderTest
     eval_set: EvalSet
     case: Case
+
+    def __repr__(self) -> str:
+        # pytest shows it under --setup-show, and in tracebacks under -l.
+        return f"{self.eval_set.name}::{self.case.id}"
 
 
 def parametrize(metafunc: pytest.Metafunc, session: FinetuneSession) -> None:
@@ -49,12 +54,18 @@ def parametrize(metafunc: pytest.Metafunc, session: FinetuneSession) -> None:
     metafunc.parametrize("eval_case", cases, ids=names, indirect=True)
 
 
+def is_marked(item: pytest.Item) -> bool:
+    """The item runs for a case of an eval set."""
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and isinstance(callspec.params.get("eval_case"), MarkedCase)
+
+
 def marked_case(item: pytest.Item) -> MarkedCase | None:
     """The case of an item that will want an answer."""
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("eval_case") if callspec else None
-    wants = "eval_completion" in getattr(item, "fixturenames", ())
-    return case if wants and isinstance(case, MarkedCase) else None
+    if not is_marked(item) or "eval_completion" not in getattr(item, "fixturenames", ()):
+        return None
+    case: MarkedCase = item.callspec.params["eval_case"]  # type: ignore[attr-defined]
+    return case
 
 
 def case_of(request: pytest.FixtureRequest) -> Case:
@@ -72,7 +83,8 @@ def completion_of(request: pytest.FixtureRequest) -> Completion:
         request.node.stash[SAMPLE] = answers[0]
     sample: Sample = request.node.stash[SAMPLE]
     if sample.state is State.UNRUN:
-        pytest.skip(f"unrun: {request.config.stash[SESSION].stopped}")
+        stopped = request.config.stash[SESSION].stopped
+        pytest.skip(f"unrun: {stop_words(stopped, redact=request.config.option.finetune_redact)}")
     if sample.completion is None:
         pytest.fail(sample.failure.message if sample.failure else "no answer", pytrace=False)
     return sample.completion

@@ -27,6 +27,11 @@ def add_options(parser: pytest.Parser) -> None:
     _add_whom_to_ask(add)
     _add_what_to_do(add)
     _add_bounds(add)
+    _add_what_to_show(add)
+    _add_data(add, parser)
+    junit = "into the file of --junitxml"
+    parser.addini("finetune_junit_properties", f"write properties {junit}", type="bool", default=True)
+    parser.addini("finetune_junit_texts", f"write prompts and answers of misses {junit}", type="bool", default=False)
     parser.addini(
         "finetune_eval_sets",
         "which files below a folder are eval sets; a .jsonl file named on the command line always is",
@@ -123,6 +128,60 @@ def _add_bounds(add: Callable[..., None]) -> None:
         "--finetune-stop-when-decided",
         action="store_true",
         help="ask no more once no answer can change any verdict; such a run is no evidence for a promotion",
+    )
+
+
+def _add_data(add: Callable[..., None], parser: pytest.Parser) -> None:
+    add(
+        None,
+        "--finetune-check",
+        action="store_true",
+        help="check the training data, as tests: one for each file and group of findings",
+    )
+    for role, what in (("train", "training"), ("validation", "validation")):
+        add(
+            None,
+            f"--finetune-{role}",
+            action="append",
+            default=[],
+            metavar="PATH",
+            help=f"a {what} file that --finetune-check looks at; repeatable (default: ini finetune_{role})",
+        )
+        parser.addini(f"finetune_{role}", f"{what} files that --finetune-check looks at", type="paths", default=[])
+    add(
+        None,
+        "--finetune-check-fail-on",
+        choices=("error", "warning", "info"),
+        default="error",
+        help="the least severity that fails a test of --finetune-check (default: %(default)s)",
+    )
+    parser.addini("finetune_check_ignore", "codes or groups that --finetune-check leaves out", type="args", default=[])
+
+
+def _add_what_to_show(add: Callable[..., None]) -> None:
+    add(
+        None,
+        "--finetune-html",
+        metavar="PATH",
+        help="write the run page, one HTML file to review the run on; a file of that name is replaced",
+    )
+    add(
+        None,
+        "--finetune-markdown",
+        metavar="PATH",
+        help="write the outcome as Markdown, for a comment on a pull request; a file of that name is replaced",
+    )
+    add(
+        None,
+        "--finetune-redact",
+        action="store_true",
+        help="leave prompts and answers out of every report: hashes and verdicts stay; the run record holds them",
+    )
+    add(
+        None,
+        "--finetune-no-progress",
+        action="store_true",
+        help="no live line while waiting at a terminal",
     )
 
 

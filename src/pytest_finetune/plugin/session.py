@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ from pytest_finetune.plugin.promotion import (
 from pytest_finetune.plugin.setup import limits_of, load, target_of
 from pytest_finetune.records import Failure
 from pytest_finetune.runs import Run, RunStore, TargetInfo, sample_from_dict
+from pytest_finetune.runs.copies import keep_copies
+from pytest_finetune.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.engine import Limits
     from pytest_finetune.evaluation import Key, SetResult
+    from pytest_finetune.plugin.live import LiveLine
     from pytest_finetune.records import Case, Sample
 
 SESSION = pytest.StashKey["FinetuneSession"]()
@@ -63,6 +67,8 @@ class FinetuneSession:
         self.resumes: bool = option.finetune_resume
         self.results: list[SetResult] = []
         self.misses: list[tuple[str, str]] = []
+        self.listed: list[tuple[str, str, str]] = []
+        self.written: list[str] = []
         self.asked_items: set[pytest.Item] = set()
         self.marked_names: set[str] = set()
         self.mark_faults: list[str] = []
@@ -74,6 +80,9 @@ class FinetuneSession:
         specs: list[str] = list(dict.fromkeys([*self._asked_baseline(), *option.finetune_model]))
         limits = limits_of(config, len(specs))
         self.models = [self._model(spec, limits) for spec in specs]
+        asks = config.getoption("dist", "no") == "no"
+        self.tally = Tally([model.spec for model in self.models if model.judged], asks=asks)
+        self.live: LiveLine | None = None
         self._recorded = self._read_baseline() or self._recorded
         if option.finetune_promote:
             refuse_unclear_promotion(self)
@@ -144,6 +153,8 @@ class FinetuneSession:
                 model.evaluation.run = earlier
             else:
                 model.evaluation.run = self.store.create(info, plans, folder=self.root)
+            if not self.is_worker:
+                keep_copies(model.evaluation.run, self.eval_sets.values(), root=self.root)
         if self.resumes and not self.is_worker:
             self._refuse_nothing_to_resume()
 
@@ -192,7 +203,8 @@ class FinetuneSession:
         planned = [Planned(eval_set, case, attempt) for attempt in range(eval_set.repeats)]
         # A fixture asked for by name in the middle of a test was not foreseen.
         asking.ask(sample for sample in planned if not asking.expects(sample.key))
-        return [asking.take(sample.key) for sample in planned]
+        with self.live.waiting() if self.live else nullcontext() as waiting:
+            return [asking.take(sample.key, waiting) for sample in planned]
 
     def collect(self, spec: str, samples: Iterable[dict[str, Any]], *, stopped: str = "") -> None:
         """Take the samples that a report carries; the first word on a sample counts, so a rerun changes nothing."""
@@ -203,7 +215,8 @@ class FinetuneSession:
                     model.evaluation.stopped = Failure(kind, message, fatal=True)
                 for value in samples:
                     sample = sample_from_dict(value)
-                    model.samples.setdefault(sample.key, sample)
+                    if model.samples.setdefault(sample.key, sample) is sample and model.asking is None:
+                        self.tally.come(spec, sample)
 
     @property
     def stopped(self) -> str:
@@ -236,7 +249,7 @@ class FinetuneSession:
 
     def _asking(self, model: ModelUnderTest) -> BackgroundEvaluation:
         if model.asking is None:
-            model.asking = BackgroundEvaluation(model.evaluation, self.loop, kept=self.marked_names)
+            model.asking = BackgroundEvaluation(model.evaluation, self.loop, kept=self.marked_names, tally=self.tally)
             if self.resumes and model.evaluation.run is not None:
                 model.asking.give(model.evaluation.run.answered().values())
         return model.asking
@@ -280,9 +293,9 @@ class FinetuneSession:
     def _baselines(self) -> Baselines:
         for model in self.models:
             if model.spec == self.baseline:
-                sets, target = list(self.eval_sets.values()), model.evaluation.target
-                same = self._judges(target_info(target))
-                return asked_baselines(self.baseline, target.model, model.samples, sets, stands_for_all=not same)
+                sets, target = list(self.eval_sets.values()), target_info(model.evaluation.target)
+                same, run = self._judges(target), model.evaluation.run.id if model.evaluation.run else ""
+                return asked_baselines(self.baseline, target, model.samples, sets, stands_for_all=not same, run=run)
         if self.baseline:
             return self._recorded
         ours = {model.evaluation.target.model for model in self.models if model.judged}

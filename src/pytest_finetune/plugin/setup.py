@@ -14,6 +14,7 @@ from pytest_finetune.evalset import load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.plugin.promotion import registry_of
 from pytest_finetune.runs import RunStore
+from pytest_finetune.targets.secret import without_keys
 from pytest_finetune.targets.spec import make_target
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def _made_by_user(config: pytest.Config, spec: str) -> Any:
         return config.hook.pytest_finetune_target(spec=spec, config=config)
     except Exception as error:
         # The hook is the user's, and may raise anything.
-        problem = f"the hook broke on {spec!r}: {type(error).__name__}: {error}"
+        told = without_keys(f"{type(error).__name__}: {error}", os.environ.get("OPENAI_API_KEY", "").strip())
+        problem = f"the hook broke on {spec!r}: {told}"
         raise TargetError(problem, "pytest_finetune_target", "mend the hook in conftest.py") from error
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pytest_finetune.gates.wording import figure
 from pytest_finetune.metrics.plan import state_of
 from pytest_finetune.records import State
+from pytest_finetune.reports.redaction import failure_words, hidden
+from pytest_finetune.reports.text import columns, fitted, folded, padded
 from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
@@ -32,9 +34,18 @@ REFUSED_CASES = 20
 
 def answer_line(samples: Sequence[Sample | None]) -> str:
     """What came of one case in one run: how it ended, and the first answer that tells, in full length."""
+    return _answer_line(samples, redact=False)
+
+
+def redacted_answer_line(samples: Sequence[Sample | None]) -> str:
+    """The same, with a fingerprint where the answer would stand."""
+    return _answer_line(samples, redact=True)
+
+
+def _answer_line(samples: Sequence[Sample | None], *, redact: bool) -> str:
     failed = [sample for sample in samples if state_of(sample) is not State.PASSED]
     passed = len(samples) - len(failed)
-    told = _told(failed[0] if failed else samples[0])
+    told = _told(failed[0] if failed else samples[0], redact=redact)
     if len(samples) == 1:
         return told
     return f"{passed} of {len(samples)} {'passed, ' if failed else ''}{told}"
@@ -48,6 +59,7 @@ def comparison_lines(
     eval_set: str,
     show: int | None,
     answers: Callable[[Sequence[Sample | None]], str] = answer_line,
+    width: int = WIDTH,
 ) -> Iterator[Line]:
     """
     One eval set's comparison: the head in at most two lines, then the flips, lost ones first.
@@ -59,16 +71,17 @@ def comparison_lines(
         eval_set: Name of the set.
         show: How many flips at most; None shows all. The rest are counted.
         answers: One side of a flip as text; it is shortened here to one line free of control codes.
+        width: Columns of a line.
     """
     yield from (
         (line, {"bold": True, "red": True} if comparison.worse else {"bold": True})
-        for line in _head(comparison, eval_set)
+        for line in _head(comparison, eval_set, width)
     )
     flips = comparison.lost + comparison.won
     shown = flips if show is None else flips[: max(0, show)]
     names = [shorten(name, NAME_LIMIT) for name in (name_before, name_after)]
     for flip in shown:
-        yield from _flip_lines(flip, names, answers)
+        yield from _flip_lines(flip, names, answers, width)
     if hidden := flips[len(shown) :]:
         lost = sum(flip.lost for flip in hidden)
         yield f"  not shown: {lost:,} more lost, {len(hidden) - lost:,} more won", {}
@@ -103,8 +116,9 @@ def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterat
     yield from _folded(f"  hint: {refusal.hint}", "    ", {})
 
 
-def _head(comparison: Comparison, eval_set: str) -> list[str]:
-    accuracy = f"{shorten(eval_set, 54)}: accuracy {figure(comparison.before, 1)} -> {figure(comparison.after, 1)}"
+def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
+    accuracy = f": accuracy {figure(comparison.before, 1)} -> {figure(comparison.after, 1)}"
+    accuracy = fitted(eval_set, max(width - len(accuracy), 20)) + accuracy
     # A reader looks for a gain above zero; the core counts the drop.
     rise = -comparison.difference.drop
     sign = "+" if rise > 0 else "-" if rise < 0 else ""
@@ -112,7 +126,7 @@ def _head(comparison: Comparison, eval_set: str) -> list[str]:
     counts = f"lost {len(comparison.lost):,}, won {len(comparison.won):,}"
     change = f"difference {sign}{figure(abs(rise), 0)} {between}, {counts}, McNemar p {_p_value(comparison)}"
     whole = f"{accuracy}, {change}"
-    return [whole] if len(whole) <= WIDTH else [accuracy, f"  {change}"]
+    return [whole] if columns(whole) <= width else [accuracy, *folded(f"  {change}", width, "    ")]
 
 
 def _p_value(comparison: Comparison) -> str:
@@ -121,22 +135,25 @@ def _p_value(comparison: Comparison) -> str:
     return f"< {TINY}" if comparison.p_value < TINY <= level else f"= {figure(comparison.p_value, level)}"
 
 
-def _flip_lines(flip: Flip, names: list[str], answers: Callable[[Sequence[Sample | None]], str]) -> Iterator[Line]:
+def _flip_lines(
+    flip: Flip, names: list[str], answers: Callable[[Sequence[Sample | None]], str], width: int
+) -> Iterator[Line]:
     what, markup = ("lost", {"red": True}) if flip.lost else ("won", {"green": True})
     yield f"  {what} {shorten(flip.case_id, ID_LIMIT)}", markup
-    wide = max(map(len, names))
+    wide = max(map(columns, names))
     for name, samples in zip(names, (flip.before, flip.after), strict=True):
-        yield f"    {name:<{wide}}  {shorten(answers(samples), WIDTH - wide - 6)}", {}
+        yield f"    {padded(name, wide)}  {fitted(answers(samples), max(width - wide - 6, 20))}", {}
 
 
-def _told(sample: Sample | None) -> str:
+def _told(sample: Sample | None, *, redact: bool) -> str:
     state = state_of(sample)
     if sample is None or state is State.UNRUN:
         return "unrun"
     if sample.failure is not None:
-        return f"error: {sample.failure.kind}: {sample.failure.message}"
+        return f"error: {failure_words(sample.failure, redact=redact)}"
     kind = f" ({sample.score.format_failure})" if sample.score and sample.score.format_failure else ""
-    return f"{state}{kind}: {_said(sample.completion)}"
+    said = _said(sample.completion)
+    return f"{state}{kind}: {hidden(said) if redact else said}"
 
 
 def _said(completion: Completion | None) -> str:

@@ -6,7 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_finetune.metrics import Summary
-from pytest_finetune.reports.text import printable
+from pytest_finetune.reports.redaction import hidden
+from pytest_finetune.reports.text import columns, fitted, padded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,29 +25,34 @@ SLICES = 20
 """Slices of one set; metadata that differ from case to case make no slices worth showing."""
 
 
-def detail_lines(result: SetResult) -> Iterator[Line]:
-    """All that a set's one line leaves out, for who asked with -v."""
+def detail_lines(result: SetResult, width: int) -> Iterator[Line]:
+    """All that a set's one line leaves out, for who asked with -v; nothing where that line says it all."""
     summary = result.summary
-    yield f"{result.eval_set.name} in detail, {printable(result.model)}", {"bold": True}
+    lines: list[Line] = []
     if result.eval_set.scorer.name in ("json", "tool_call"):
-        yield f"  field accuracy    {rate(summary, 'field_accuracy')}", {}
+        lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
     if summary.labels is not None:
-        yield from _label_lines(summary.labels, rate(summary, "macro_f1"))
-    yield from _slice_lines(summary)
+        lines += _label_lines(summary.labels, rate(summary, "macro_f1"), width)
+    lines += _slice_lines(summary, width)
+    if lines:
+        yield fitted(f"{result.eval_set.name} in detail, {result.model}", width), {"bold": True}
+        yield from lines
 
 
-def stability_lines(result: SetResult) -> Iterator[Line]:
+def stability_lines(result: SetResult, width: int, *, redact: bool = False) -> Iterator[Line]:
     """What asking again showed; nothing where every case was asked once."""
     summary, repeats = result.summary, result.eval_set.repeats
     if repeats == 1:
         return
-    yield f"  {result.eval_set.name}, each case asked {repeats} times", {}
+    yield fitted(f"  {result.eval_set.name}, each case asked {repeats} times", width), {}
     yield f"    format stability  {rate(summary, 'format_stability')}", {}
     yield f"    valid rate        {rate(summary, 'valid_rate')}", {}
     yield f"    agreement         {rate(summary, 'agreement')}", {}
     for drift in summary.drift[:SHOWN]:
         seen = ", ".join(f"{what} {count:,}" for what, count in drift.seen.items())
-        yield printable(f"    {drift.path}: {drift.kind} in {_cases(len(drift.cases))} ({seen})"), {"yellow": True}
+        # A path is made of the answers' own keys.
+        path = hidden(drift.path) if redact else drift.path
+        yield fitted(f"    {path}: {drift.kind} in {_cases(len(drift.cases))} ({seen})", width), {"yellow": True}
     if len(summary.drift) > SHOWN:
         yield f"    {len(summary.drift) - SHOWN:,} more paths drift", {}
 
@@ -61,29 +67,31 @@ def rate(summary: Summary, metric: str) -> str:
     return f"{measure.value:.3f}{between}"
 
 
-def _label_lines(table: LabelTable, macro_f1: str) -> Iterator[Line]:
-    wide = max(6, *(len(label) for label in table.labels)) if table.labels else 6
+def _label_lines(table: LabelTable, macro_f1: str, width: int) -> Iterator[Line]:
+    room = max(6, width - 38)
+    names = [fitted(figures.label, room) for figures in table.figures]
+    wide = max([6, *map(columns, names)])
     yield f"  {'label':<{wide}}  {'cases':>6}  {'precision':>9}  {'recall':>6}  {'F1':>5}", {"bold": True}
-    for figures in table.figures:
+    for name, figures in zip(names, table.figures, strict=True):
         cells = (_share(figures.precision), _share(figures.recall), _share(figures.f1))
-        yield f"  {figures.label:<{wide}}  {figures.support:>6,}  {cells[0]:>9}  {cells[1]:>6}  {cells[2]:>5}", {}
+        yield f"  {padded(name, wide)}  {figures.support:>6,}  {cells[0]:>9}  {cells[1]:>6}  {cells[2]:>5}", {}
     yield f"  macro F1 {macro_f1}", {}
     confused = [(pair, count) for pair, count in table.counts.items() if pair[0] != pair[1] and count]
     confused.sort(key=lambda entry: (-entry[1], entry[0]))
     for (expected, answered), count in confused[:SHOWN]:
-        yield printable(f"  {expected} taken for {answered}: {count:,}"), {}
+        yield fitted(f"  {expected} taken for {answered}: {count:,}", width), {}
 
 
-def _slice_lines(summary: Summary) -> Iterator[Line]:
-    slices = _slices(summary.rows)
+def _slice_lines(summary: Summary, width: int) -> Iterator[Line]:
+    slices = slices_of(summary.rows)
     if slices:
         yield "  accuracy by slice", {"bold": True}
     for name, rows in slices[:SLICES]:
         part = Summary(tuple(rows), summary.needed, summary.expected_label)
-        yield printable(f"    {name:<24}  {rate(part, 'accuracy')}  n={len(rows):,}"), {}
+        yield f"    {padded(fitted(name, max(24, width - 40)), 24)}  {rate(part, 'accuracy')}  n={len(rows):,}", {}
 
 
-def _slices(rows: Sequence[CaseSamples]) -> list[tuple[str, list[CaseSamples]]]:
+def slices_of(rows: Sequence[CaseSamples]) -> list[tuple[str, list[CaseSamples]]]:
     """The larger slices first; a fact that only one case has is no slice."""
     found: defaultdict[str, list[CaseSamples]] = defaultdict(list)
     for row in rows:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.records import State
+from pytest_finetune.reports.redaction import failure_words, hidden
 from pytest_finetune.reports.text import printable, shortened
 from pytest_finetune.scoring.diff import explain
 
@@ -13,77 +14,113 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.records import Case, Completion, Sample
+    from pytest_finetune.records import Case, Completion, Sample, Score
 
 PROMPT_LIMIT = 800
 ANSWER_LIMIT = 2000
+NOTHING_ASKED_FOR, NOTHING_SAID = "(nothing in particular)", "(nothing)"
+ERROR = "error: "
+"""How the reason of a case begins that got no answer."""
+
 GLANCE = 40
 """Answers up to this length are compared at a glance; a difference would only say them twice."""
 
 
-def failure_text(eval_set: EvalSet, case: Case, samples: Sequence[Sample]) -> str:
+def failure_text(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, redact: bool = False) -> str:
     """The whole text for one case: the prompt once, then the first attempt that did not pass."""
-    failed = [sample for sample in samples if sample.state is not State.PASSED]
-    lines = [f"{eval_set.name}:{case.line}: {case.id}", *_prompt(case)]
+    sample = first_failed(samples)
+    lines = [f"{eval_set.name}:{case.line}: {case.id}"]
+    for name, text in prompt_fields(case, redact=redact):
+        lines += _field(name, text, PROMPT_LIMIT)
     if len(samples) > 1:
-        lines.append(
-            f"{len(samples) - len(failed)} of {len(samples)} attempts passed; attempt {failed[0].attempt + 1}:"
-        )
-    lines += _outcome(eval_set, case, failed[0])
+        lines.append(f"{attempts_text(samples)}; attempt {sample.attempt + 1}:")
+    for name, text in outcome_fields(case, sample, redact=redact):
+        lines += _field(name, text, ANSWER_LIMIT)
+    if not redact:
+        lines += _difference(eval_set, case, sample)
     return printable("\n".join(lines))
 
 
-def short_reason(samples: Sequence[Sample]) -> str:
+def short_reason(samples: Sequence[Sample], *, redact: bool = False) -> str:
     """One line for JUnit and the short summary, free of prompt text."""
-    sample = next(s for s in samples if s.state is not State.PASSED)
+    sample = first_failed(samples)
     if sample.failure is not None:
-        return printable(f"error: {sample.failure.kind}: {sample.failure.message}")
+        return printable(f"{ERROR}{failure_words(sample.failure, redact=redact)}")
     if sample.score is not None and sample.score.format_failure:
-        place = f" at {sample.score.path}" if sample.score.path else ""
-        return printable(f"missed: format failure: {sample.score.format_failure}{place}")
+        return printable(f"missed: format failure: {_format_failure(sample.score, redact=redact)}")
     return "missed"
 
 
-def _prompt(case: Case) -> Iterator[str]:
+def first_failed(samples: Sequence[Sample]) -> Sample:
+    """The first attempt that did not pass."""
+    return next(sample for sample in samples if sample.state is not State.PASSED)
+
+
+def attempts_text(samples: Sequence[Sample]) -> str:
+    """How many of a case's attempts passed."""
+    passed = sum(sample.state is State.PASSED for sample in samples)
+    return f"{passed} of {len(samples)} attempts passed"
+
+
+def prompt_fields(case: Case, *, redact: bool) -> Iterator[tuple[str, str]]:
+    """Role and text of each message."""
     for message in case.messages:
-        yield from _field(message.role, _as_text(message.content), PROMPT_LIMIT)
+        yield message.role, _shown(_as_text(message.content), redact=redact)
 
 
-def _outcome(eval_set: EvalSet, case: Case, sample: Sample) -> Iterator[str]:
-    yield from _field("expected", _expected(case), ANSWER_LIMIT)
+def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tuple[str, str]]:
+    """What was expected, what came, and why it is not right; name and text of each."""
+    yield "expected", _shown(expected_text(case), redact=redact)
     if sample.completion is not None:
-        yield from _field("got", _got(sample.completion), ANSWER_LIMIT)
+        yield "got", _shown(got_text(sample.completion), redact=redact)
     if sample.failure is not None:
         tries = f", after {sample.failure.retries + 1} tries" if sample.failure.retries else ""
-        yield from _field("error", f"{sample.failure.kind}: {sample.failure.message}{tries}", ANSWER_LIMIT)
+        yield "error", failure_words(sample.failure, redact=redact) + tries
     if sample.score is None or sample.completion is None:
         return
     if sample.score.format_failure:
-        place = f" at {sample.score.path}" if sample.score.path else ""
-        yield from _field("format", f"{sample.score.format_failure}{place}", ANSWER_LIMIT)
-    if sample.score.detail and (sample.score.path or sample.score.format_failure):
-        yield from _field("because", sample.score.detail, ANSWER_LIMIT)
-    if max(len(_expected(case)), len(_got(sample.completion))) > GLANCE:
+        yield "format", _format_failure(sample.score, redact=redact)
+    # The reason quotes the answer.
+    if sample.score.detail and (sample.score.path or sample.score.format_failure) and not redact:
+        yield "because", sample.score.detail
+
+
+def expected_text(case: Case) -> str:
+    """All that a case takes for right, as text."""
+    if case.tool_calls:
+        return "\n".join(f"{call.name}({call.arguments})" for call in case.tool_calls)
+    return "\n or ".join(_as_text(answer) for answer in case.expected) or NOTHING_ASKED_FOR
+
+
+def got_text(completion: Completion) -> str:
+    """An answer as text, whatever its form."""
+    if completion.tool_calls:
+        return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
+    return completion.text or completion.refusal or NOTHING_SAID
+
+
+def _shown(text: str, *, redact: bool) -> str:
+    return hidden(text) if redact and text not in (NOTHING_ASKED_FOR, NOTHING_SAID) else text
+
+
+def _difference(eval_set: EvalSet, case: Case, sample: Sample) -> Iterator[str]:
+    if sample.score is None or sample.completion is None:
+        return
+    if max(len(expected_text(case)), len(got_text(sample.completion))) > GLANCE:
         yield "  difference:"
         yield from (f"    {line}" for line in explain(case, sample.completion, eval_set.scorer))
+
+
+def _format_failure(score: Score, *, redact: bool) -> str:
+    # A path is made of the answer's own keys, and those are anything that a model writes.
+    place = f" at {score.path}" if score.path and not redact else ""
+    return f"{score.format_failure}{place}"
 
 
 def _field(name: str, text: str, limit: int) -> Iterator[str]:
     first, *rest = shortened(text, limit).split("\n")
     yield f"  {name + ':':<10} {first}"
     yield from (f"  {'':<10} {line}" for line in rest)
-
-
-def _expected(case: Case) -> str:
-    if case.tool_calls:
-        return "\n".join(f"{call.name}({call.arguments})" for call in case.tool_calls)
-    return "\n or ".join(_as_text(answer) for answer in case.expected) or "(nothing in particular)"
-
-
-def _got(completion: Completion) -> str:
-    if completion.tool_calls:
-        return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
-    return completion.text or completion.refusal or "(nothing)"
 
 
 def _as_text(value: Any) -> str:

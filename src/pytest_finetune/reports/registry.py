@@ -10,15 +10,17 @@ from pytest_finetune.records import State
 from pytest_finetune.registry.entry import Status
 from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
 from pytest_finetune.reports.runs import WIDTH, field_lines, folded, moment, one_line, status_markup
+from pytest_finetune.reports.text import dollars
 from pytest_finetune.scoring.diff import shorten, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry
+    from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, TrainingFile
     from pytest_finetune.registry.sunset import Going, Shutdown
     from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.runs import BaselineRecord
 
 _GAP = "  "
 _NAME = 16
@@ -76,14 +78,15 @@ def version_lines(version: str, entry: Entry, *, now: datetime) -> Iterator[Line
     """One version whole: what it is, where it stands, and the evidence for it."""
     yield f"version {shorten(version)}", {"bold": True}
     shutdown = shutdown_of(entry)
-    training = entry.training_file
     facts = {
         "status": _standing(entry),
         "model": entry.model_id + (f" at {entry.base_url}" if entry.base_url else ""),
         "base model": entry.base_model,
         "job": entry.job_id,
-        "trained on": f"{training.path}, sha256 {training.sha256[:12]}" if training else "",
+        "trained on": _file(entry.training_file),
+        "validated on": _file(entry.validation_file),
         "tuned with": ", ".join(f"{name} {shown(value)}" for name, value in entry.hyperparameters.items()),
+        "training": _training(entry),
         "metrics": _metrics(entry.metrics),
         "added": moment(entry.created_at),
         "ends": f"{_end(shutdown, now)} ({shutdown.model}, {shutdown.source})" if shutdown else "",
@@ -94,6 +97,15 @@ def version_lines(version: str, entry: Entry, *, now: datetime) -> Iterator[Line
         yield "no evidence", {"yellow": True}
     else:
         yield from _evidence_lines(entry.evidence)
+
+
+def _file(file: TrainingFile | None) -> str:
+    return f"{file.path}, sha256 {file.sha256[:12]}" if file else ""
+
+
+def _training(entry: Entry) -> str:
+    """Tokens and cost; nothing for a version that was not trained by a job of ours."""
+    return "" if entry.trained_tokens is None else f"{entry.trained_tokens:,} tokens, {dollars(entry.training_cost)}"
 
 
 def history_lines(events: Sequence[Event]) -> Iterator[Line]:
@@ -168,11 +180,18 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
     yield from field_lines("answered as", ", ".join(evidence.answered_by))
     if evidence.identity != evidence.base_url:
         yield from field_lines("weights", evidence.identity)
+    for baseline in evidence.baselines:
+        yield from field_lines("compared", _whom(baseline))
     yield from field_lines("closed", moment(evidence.closed_at))
     by = f"pytest-finetune {evidence.pytest_finetune}"
     yield from field_lines("made by", f"{by}, {commit}" if evidence.git_commit else by)
     for one in evidence.eval_sets:
         yield from _set_lines(one)
+
+
+def _whom(baseline: BaselineRecord) -> str:
+    at = f" at {baseline.base_url}" if baseline.base_url else ""
+    return f"with {baseline.name}: {baseline.model}{at}" + (f", run {baseline.run}" if baseline.run else "")
 
 
 def _set_lines(one: EvidenceSet) -> Iterator[Line]:

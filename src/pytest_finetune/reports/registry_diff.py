@@ -19,7 +19,7 @@ Facts = dict[str, Any]
 
 _CELL = 20
 _PLAN = {"cases", "repeats", "cases_sha256", "settings_sha256", "schema_sha256"}
-_TOLD_BY_THE_ENTRY = {"eval_sets", "spec", "model_id", "base_url"}
+_TOLD_OTHERWISE = {"eval_sets", "spec", "model_id", "base_url", "seal"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def _facts(entry: Entry) -> dict[tuple[str, str], Facts]:
     fields = _flat(entry.model_dump(mode="json", exclude={"evidence", "metrics"}))
     found: dict[tuple[str, str], Facts] = {("", "field"): fields, ("", "metric"): dict(entry.metrics)}
     if entry.evidence:
-        fields |= _flat({"evidence": entry.evidence.model_dump(mode="json", exclude=_TOLD_BY_THE_ENTRY)})
+        fields |= _flat({"evidence": entry.evidence.model_dump(mode="json", exclude=_TOLD_OTHERWISE)})
         for one in entry.evidence.eval_sets:
             found[one.name, "field"] = _flat(one.model_dump(mode="json", include=_PLAN))
             found[one.name, "metric"] = dict(one.metrics)

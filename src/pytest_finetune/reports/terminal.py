@@ -1,15 +1,18 @@
-"""What a session says at the terminal, as lines that fit 80 columns; colours are asked for, never written."""
+"""What a session says at the terminal, as lines that fit its width; colours are asked for, never written."""
 
 from __future__ import annotations
 
-import textwrap
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pytest_finetune.gates import Status
 from pytest_finetune.records import State
-from pytest_finetune.reports.comparison import comparison_lines
-from pytest_finetune.reports.details import detail_lines, rate, stability_lines
-from pytest_finetune.reports.text import dollars, printable
+from pytest_finetune.reports.comparison import answer_line, comparison_lines, redacted_answer_line
+from pytest_finetune.reports.details import detail_lines, stability_lines
+from pytest_finetune.reports.outcome import outcome_of
+from pytest_finetune.reports.redaction import failure_words
+from pytest_finetune.reports.tables import STATUS_MARKUP, failure_lines, gate_table, model_table, set_table
+from pytest_finetune.reports.text import dollars, fitted, folded, printable
 from pytest_finetune.targets import answers_for
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from pytest_finetune.evaluation import Evaluation, SetResult
-    from pytest_finetune.gates import Verdict
-    from pytest_finetune.metrics import Summary
 
 Line = tuple[str, dict[str, bool]]
 
@@ -30,16 +31,30 @@ STATE_NAMES = {
 }
 """How pytest names, abbreviates and colours a case that did not pass."""
 
-_STATUS_MARKUP = {
-    Status.PASS: {"green": True},
-    Status.FAIL: {"red": True},
-    Status.INCONCLUSIVE: {"yellow": True},
-    Status.INCOMPLETE: {"yellow": True},
-}
-_INDENT = " " * 16
-WIDTH = 80
-NAME_WIDTH = 15
-"""What is left for the name of a set beside its figures."""
+
+class Detail(IntEnum):
+    """How much the closing section tells."""
+
+    OUTCOME = 0
+    OPEN_GATES = 1
+    TABLES = 2
+    EVERYTHING = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """
+    How a section is written.
+
+    Args:
+        width: Columns of the terminal.
+        detail: How much is told.
+        redact: Show fingerprints instead of what was asked and answered.
+    """
+
+    width: int = 80
+    detail: Detail = Detail.TABLES
+    redact: bool = False
 
 
 def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) -> list[str]:
@@ -68,155 +83,105 @@ def forecast_line(model: str, calls: int, cost: Decimal | None) -> str:
 
 
 def closing_lines(
-    evaluations: Sequence[Evaluation], results: Sequence[SetResult], *, detailed: bool = False
+    evaluations: Sequence[Evaluation], results: Sequence[SetResult], *, judged: Container[str], layout: Layout
 ) -> Iterator[Line]:
-    """The sets with their figures, the gates with their verdicts, the records and what to do about them."""
-    for result in results:
-        if detailed:
-            yield from detail_lines(result)
-    if len(evaluations) == 1:
-        yield from _set_table(results)
-        yield from _gate_table(results)
+    """
+    First whether each model ships, then the sets with their figures, the gates with their verdicts, the records.
+
+    Args:
+        evaluations: One for each model.
+        results: One for each model and set.
+        judged: Specs of the models under test; a baseline that was asked beside them gets no verdict.
+        layout: Width, and how much to tell.
+    """
+    yield from outcome_lines(results, judged=judged, width=layout.width)
+    if layout.detail is Detail.OUTCOME:
+        return
+    if layout.detail is Detail.EVERYTHING:
+        for result in results:
+            yield from detail_lines(result, layout.width)
+    if layout.detail is Detail.OPEN_GATES:
+        for model in dict.fromkeys(result.model for result in results if result.model in judged):
+            mine = [result for result in results if result.model == model]
+            yield from gate_table(mine, layout.width, only_open=True)
+    elif len(evaluations) == 1:
+        yield from set_table(results, layout.width)
+        for result in results:
+            yield from stability_lines(result, layout.width, redact=layout.redact)
+        yield from gate_table(results, layout.width)
     else:
-        for eval_set in evaluations[0].eval_sets:
-            mine = [result for result in results if result.eval_set is eval_set]
-            yield from _model_table(mine)
-            for result in mine:
-                if result.summary.format_failures:
-                    yield f"  {printable(result.model)}", {}
-                    yield from _failure_lines(result.summary)
-                yield from stability_lines(result)
+        yield from _models_lines(results, judged, layout)
     for evaluation in evaluations:
-        yield from _run_lines(evaluation)
+        yield from _run_lines(evaluation, layout)
 
 
-def baseline_lines(results: Sequence[SetResult], *, show: int | None) -> Iterator[Line]:
+def outcome_lines(results: Sequence[SetResult], *, judged: Container[str], width: int) -> Iterator[Line]:
+    """A sentence for each model under test: whether it ships, and why not."""
+    for model in dict.fromkeys(result.model for result in results if result.model in judged):
+        outcome = outcome_of([result for result in results if result.model == model])
+        text, markup = f"{model} {outcome.words}: {outcome.reasons}", {"bold": True, **STATUS_MARKUP[outcome.status]}
+        yield from ((line, markup) for line in folded(text, width, "  "))
+
+
+def baseline_lines(results: Sequence[SetResult], *, show: int | None, layout: Layout) -> Iterator[Line]:
     """Each set beside the baseline: the difference, and at most `show` of the cases that flipped."""
     for result in results:
         if result.comparison is not None:
             yield from comparison_lines(
-                result.baseline, result.model, result.comparison, eval_set=result.eval_set.name, show=show
+                result.baseline,
+                result.model,
+                result.comparison,
+                eval_set=result.eval_set.name,
+                show=show,
+                answers=redacted_answer_line if layout.redact else answer_line,
+                width=layout.width,
             )
         elif result.not_compared:
-            yield printable(f"{result.eval_set.name}: not compared with {result.baseline}: {result.not_compared}"), {}
+            text = f"{result.eval_set.name}: not compared with {result.baseline}: {result.not_compared}"
+            yield from ((line, {}) for line in folded(text, layout.width, "  "))
 
 
 def miss_lines(misses: Iterable[tuple[str, str]]) -> Iterator[Line]:
     """The failure texts of missed cases in sets with gates, which pytest itself does not print."""
     for nodeid, text in misses:
-        yield f"____ {nodeid}", {"bold": True}
+        yield f"____ {printable(nodeid)}", {"bold": True}
         yield text, {}
 
 
-def _set_table(results: Sequence[SetResult]) -> Iterator[Line]:
-    names = _short_names([result.eval_set.name for result in results])
-    wide = min(NAME_WIDTH, max(8, *map(len, names)))
-    head = f"{'eval set':<{wide}}  {'accuracy':<20}  {'valid':>5}  {'err':>3}  {'p50/p95':>11}  {'tokens':>7}  cost"
-    yield head, {"bold": True}
-    for name, result in zip(names, results, strict=True):
-        if len(name) > wide:
-            yield name, {}
-        f = _figures(result)
-        figures = f"{f['accuracy']:<20}  {f['valid']:>5}  {f['errors']:>3}  {f['p50/p95']:>11}  {f['tokens']:>7}"
-        yield f"{name if len(name) <= wide else '':<{wide}}  {figures}  {f['cost']}", {}
-        yield from _failure_lines(result.summary)
-    for result in results:
-        yield from stability_lines(result)
+def listed_lines(listed: Iterable[tuple[str, str, str]], width: int) -> Iterator[Line]:
+    """A line a case, as pytest's `-r` has it: its state, its id, and in a word why."""
+    for state, nodeid, reason in listed:
+        _, _, (word, markup) = STATE_NAMES[State(state)]
+        yield fitted(f"{word} {nodeid}" + (f" - {reason}" if reason else ""), width), markup
 
 
-def _gate_table(results: Sequence[SetResult]) -> Iterator[Line]:
-    for result in results:
-        if result.eval_set.settings.gates:
-            yield f"gates of {result.eval_set.name}", {"bold": True}
-            wide = max(len(verdict.gate) for verdict in result.verdicts)
-            for verdict in result.verdicts:
-                yield from _gate_lines(verdict, wide)
+def _models_lines(results: Sequence[SetResult], judged: Container[str], layout: Layout) -> Iterator[Line]:
+    """Set by set, the models side by side."""
+    for name in dict.fromkeys(result.eval_set.name for result in results):
+        mine = [result for result in results if result.eval_set.name == name]
+        yield from model_table(mine, judged, layout.width)
+        for result in mine:
+            if result.summary.format_failures:
+                yield f"  {fitted(result.model, layout.width - 2)}", {}
+                yield from failure_lines(result.summary, layout.width)
+            yield from stability_lines(result, layout.width, redact=layout.redact)
 
 
-def _gate_lines(verdict: Verdict, wide: int) -> Iterator[Line]:
-    """One line, or two where the gate's name is long; and the reason where there is neither pass nor fail."""
-    markup, measured = _STATUS_MARKUP[verdict.status], f"{_measured(verdict)}, n={verdict.n:,}"
-    line = f"  {verdict.status:<12}  {verdict.gate:<{wide}}  {measured}"
-    if len(line) <= WIDTH:
-        yield line, markup
-    else:
-        yield f"  {verdict.status:<12}  {verdict.gate}", markup
-        yield f"{_INDENT}{measured}", {}
-    if verdict.status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
-        yield from ((f"{_INDENT}{line}", {}) for line in _fold(verdict.message, 64))
-
-
-def _model_table(results: Sequence[SetResult]) -> Iterator[Line]:
-    """One set, a column for each model."""
-    rows = {name: [_figures(result)[name] for result in results] for name in _figures(results[0])}
-    if results[0].eval_set.settings.gates:
-        # The baseline is what the others are judged by, and is not judged itself.
-        baselines = {result.baseline for result in results}
-        for number, verdict in enumerate(results[0].verdicts):
-            rows[verdict.gate] = [
-                "-" if result.model in baselines else str(result.verdicts[number].status) for result in results
-            ]
-    heads = [printable(result.model) for result in results]
-    widths = [max(map(len, (head, *(row[n] for row in rows.values())))) for n, head in enumerate(heads)]
-    first = max(map(len, rows)) + 2
-
-    def line(name: str, cells: Sequence[str]) -> str:
-        return f"{name:<{first}}" + "".join(f"  {cell:<{w}}" for cell, w in zip(cells, widths, strict=True)).rstrip()
-
-    yield results[0].eval_set.name, {"bold": True}
-    yield line("", heads), {"bold": True}
-    yield from ((line(f"  {name}", cells), {}) for name, cells in rows.items())
-
-
-def _figures(result: SetResult) -> dict[str, str]:
-    """The figures of a set as short texts, by name."""
-    summary = result.summary
-    has_format = result.eval_set.scorer.name in _FORMATS
-    tokens = "-" if summary.tokens is None else f"{summary.tokens:,}"
-    cached = f", {summary.from_cache:,} cached" if summary.from_cache else ""
-    unrun = f"+{result.unrun:,}u" if result.unrun else ""
-    return {
-        "accuracy": "decided early" if result.unneeded else rate(summary, "accuracy"),
-        "valid": rate(summary, "valid_rate")[:5] if has_format and not result.unneeded else "-",
-        "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
-        "p50/p95": _latency(summary),
-        "tokens": tokens,
-        "cost": f"{dollars(summary.cost)}{cached}",
-    }
-
-
-def _failure_lines(summary: Summary) -> Iterator[Line]:
-    if failures := summary.format_failures:
-        kinds = ", ".join(f"{kind} {count:,}" for kind, count in failures.items())
-        yield from ((f"  {line}", {}) for line in _fold(f"format failures: {kinds}", 76))
-
-
-def _measured(verdict: Verdict) -> str:
-    if verdict.value is None:
-        return "-"
-    between = f" [{verdict.interval.low:.3f}, {verdict.interval.high:.3f}]" if verdict.interval else ""
-    return f"{verdict.value:.3f}{between}"
-
-
-def _short_names(names: Sequence[str]) -> list[str]:
-    """File names without their folder, as long as that tells them apart."""
-    short = [name.rpartition("/")[2] for name in names]
-    return short if len(set(short)) == len(names) else list(names)
-
-
-def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
+def _run_lines(evaluation: Evaluation, layout: Layout) -> Iterator[Line]:
     yield from ((printable(f"warning: {text}"), {}) for text in getattr(evaluation.target, "warnings", ()))
     if evaluation.run is None:
         return
     totals = evaluation.run.manifest.totals
     if evaluation.stopped is not None:
-        yield printable(f"stopped: {evaluation.stopped.kind}: {evaluation.stopped.message}"), {"red": True}
+        stopped = f"stopped: {failure_words(evaluation.stopped, redact=layout.redact)}"
+        yield from ((line, {"red": True}) for line in folded(stopped, layout.width, "  "))
     if totals.unneeded:
         asked = totals.planned - totals.unneeded
         yield f"decided after {asked:,} of {totals.planned:,} samples: {totals.unneeded:,} calls saved", {}
     model = evaluation.target.model
     if strangers := [name for name in evaluation.run.manifest.answered_by if name and not answers_for(name, model)]:
-        yield printable(f"warning: asked {model}, and {', '.join(strangers[:3])} answered"), {"yellow": True}
+        told = f"warning: asked {model}, and {', '.join(strangers[:3])} answered"
+        yield from ((line, {"yellow": True}) for line in folded(told, layout.width, "  "))
     if evaluation.run.manifest.closed:
         yield f"run {evaluation.run.id}: closed", {}
     else:
@@ -225,25 +190,9 @@ def _run_lines(evaluation: Evaluation) -> Iterator[Line]:
         yield "  go on with the same command and --resume; it asks only what is missing", {}
 
 
-_FORMATS = ("label", "json", "schema", "tool_call")
-
-
-def _latency(summary: Summary) -> str:
-    p50, p95 = summary.value("latency_p50").value, summary.value("latency_p95").value
-    if p50 is None or p95 is None:
-        return "-"
-    if p95 < 1:
-        return f"{p50 * 1000:.0f}/{p95 * 1000:.0f} ms"
-    return f"{p50:.1f}/{p95:.1f} s"
-
-
 def _at(base_url: str) -> str:
     return f" at {base_url}" if base_url else ""
 
 
 def _times(repeats: int) -> str:
     return f" x {repeats}" if repeats > 1 else ""
-
-
-def _fold(text: str, width: int) -> list[str]:
-    return textwrap.wrap(printable(text), width, break_on_hyphens=False) or [""]

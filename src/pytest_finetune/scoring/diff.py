@@ -83,20 +83,34 @@ def _path_line(difference: Difference) -> str:
     return f"~ {path}: expected {shown(difference.expected)}, got {shown(difference.got)}"
 
 
-def _word_diff(expected: str, got: str) -> list[str]:
+def word_changes(expected: str, got: str) -> list[tuple[str, str]] | None:
+    """
+    Two texts cut into stretches, each as the one and the other have it: `("the ", "the "), ("brown", "red")`.
+
+    None where marks would tell nothing: one text is longer than `MOST_WORDS`, or the two are hardly alike.
+    """
     ours, theirs = _WORD.findall(expected), _WORD.findall(got)
+    if max(len(ours), len(theirs)) > MOST_WORDS:
+        return None
     matcher = SequenceMatcher(None, ours, theirs, autojunk=False)
     if matcher.ratio() < ALIKE:
+        return None
+    return [("".join(ours[a:b]), "".join(theirs[c:d])) for _, a, b, c, d in matcher.get_opcodes()]
+
+
+def _word_diff(expected: str, got: str) -> list[str]:
+    changes = word_changes(expected, got)
+    if changes is None:
         return [f"expected: {shorten(expected, _LONG)}", f"     got: {shorten(got, _LONG)}"]
     left, right = [], []
-    for kind, *(a, b, c, d) in matcher.get_opcodes():
-        if kind == "equal":
-            same = _common(ours[a:b])
+    for ours, theirs in changes:
+        if ours == theirs:
+            same = _common(_WORD.findall(ours))
             left.append(same)
             right.append(same)
         else:
-            left.append(f"[-{_joined(ours[a:b])}-]" if a < b else "")
-            right.append(f"{{+{_joined(theirs[c:d])}+}}" if c < d else "")
+            left.append(f"[-{_escaped(ours)}-]" if ours else "")
+            right.append(f"{{+{_escaped(theirs)}+}}" if theirs else "")
     return [f"expected: {shorten(''.join(left), _LONG)}", f"     got: {shorten(''.join(right), _LONG)}"]
 
 

@@ -1,5 +1,6 @@
 """Intervals and paired tests that gates decide by, each with its source; pure functions of counts."""
 
+from pytest_finetune.stats.independent import difference_interval
 from pytest_finetune.stats.interval import Interval
 from pytest_finetune.stats.paired import mcnemar, paired_interval
 from pytest_finetune.stats.rates import can_ever_pass, cases_to_ever_pass, rate_interval, wilson_interval
@@ -10,6 +11,7 @@ __all__ = [
     "Interval",
     "can_ever_pass",
     "cases_to_ever_pass",
+    "difference_interval",
     "mcnemar",
     "mean_interval",
     "more_cases_needed",

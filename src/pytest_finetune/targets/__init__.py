@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["ClientTarget", "OpenAITarget", "Target", "names_fixed_weights"]
 
 _LATE = {"OpenAITarget": "pytest_finetune.targets.openai", "ClientTarget": "pytest_finetune.targets.client"}
-_FIXED = re.compile(r"ft:.+|.+-\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", re.ASCII | re.DOTALL)
+_DATE = r"-\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_FIXED = re.compile(rf"ft:.+|.+{_DATE}", re.ASCII | re.DOTALL)
 
 
 class Target(Protocol):
@@ -29,6 +30,7 @@ class Target(Protocol):
         free: It is known to cost nothing.
 
     A target may have `warnings`, a tuple of texts: what was odd but kept nobody from asking.
+    And it may have `secret`, its API key, so that reports can be looked through for it.
     """
 
     spec: str
@@ -62,7 +64,7 @@ def names_fixed_weights(model: str) -> bool:
 
 def answers_for(answered: str, asked: str) -> bool:
     """Whether the name that a server answers under is the model that was asked, or the dated snapshot of its alias."""
-    return answered == asked or re.fullmatch(re.escape(asked) + r"-\d{4}-\d{2}-\d{2}", answered) is not None
+    return answered == asked or re.fullmatch(re.escape(asked) + _DATE, answered, re.ASCII) is not None
 
 
 def __getattr__(name: str) -> Any:

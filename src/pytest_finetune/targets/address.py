@@ -41,6 +41,11 @@ def needs_key(base_url: str) -> bool:
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
+def is_loopback(base_url: str) -> bool:
+    """Whether the server is on this very machine."""
+    return _is_loopback(urlsplit(base_url).hostname or "")
+
+
 def proxy_for(base_url: str, environ: Mapping[str, str]) -> str | None:
     """
     The proxy that the environment names for a server, None for none; a server on loopback is never behind one.

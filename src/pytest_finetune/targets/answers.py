@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_finetune.records import Completion, Failure, ToolCall, Usage
+from pytest_finetune.targets.secret import MASK, masked_completion, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +18,6 @@ MAX_BODY = 16 * 1024 * 1024
 """Bytes of an answer that are read; no chat completion comes near."""
 
 _LONGEST_MESSAGE = 300
-_LIKE_A_KEY = re.compile(r"\b(sk|rk|pk)-[\w*-]{3,}|\b(Bearer) [\w.~+/*=-]+", re.ASCII)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _BY_CODE = {
@@ -58,7 +58,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret:
         status: HTTP status.
         headers: Case-insensitive, or with lower-case names.
         body: As received, at most a little over `MAX_BODY`.
-        secret: The API key, masked wherever a message would show it.
+        secret: The API key, masked wherever a message would show it, and in an answer that repeats it.
 
     Returns:
         A Completion without latency and retries, or a Failure. Lone surrogates in what the model wrote become
@@ -73,9 +73,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret:
 
 def clean(text: str, secret: str = "") -> str:
     """One line of at most 300 printable characters with every key masked."""
-    if secret:
-        text = text.replace(secret, "[key]")
-    text = _LIKE_A_KEY.sub(lambda found: f"{found[1]}-[key]" if found[1] else f"{found[2]} [key]", text)
+    text = without_keys(text, secret)
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
 
@@ -87,7 +85,7 @@ def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) 
     if inside := _error_holder(value):
         return _error_inside(status, inside, headers, secret)
     try:
-        return _completion(value)
+        return masked_completion(_completion(value), secret)
     except _Malformed as fault:
         told = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
         return Failure("malformed", clean(f"HTTP {status} with {told}", secret), status)
@@ -245,5 +243,5 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 def _excerpt(body: bytes, secret: str) -> str:
     # Masked before it is cut, for half a key is no longer found.
-    masked = body.replace(secret.encode(), b"[key]") if secret else body
+    masked = body.replace(secret.encode(), MASK.encode()) if secret else body
     return masked[:_LONGEST_MESSAGE].decode("utf-8", "replace")

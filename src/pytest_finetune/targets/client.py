@@ -57,7 +57,7 @@ class ClientTarget:
         self._post: Callable[..., Any] = client.post
         self._close: Callable[..., Any] = client.close
         self._asynchronous = inspect.iscoroutinefunction(client.post)
-        self._key = key if isinstance(key := getattr(client, "api_key", ""), str) else ""
+        self.secret = key if isinstance(key := getattr(client, "api_key", ""), str) else ""
         self._persistence = Persistence(rng, remedy="check the base_url of the client, and that the server runs")
 
     async def open(self) -> None:
@@ -88,13 +88,13 @@ class ClientTarget:
         except openai.APITimeoutError:
             return Try(Failure("timeout", f"no answer from {self.base_url} in time"))
         except openai.APIConnectionError as error:
-            return Try(Failure("connection", clean(f"no connection to {self.base_url}: {_reason(error)}", self._key)))
+            return Try(Failure("connection", clean(f"no connection to {self.base_url}: {_reason(error)}", self.secret)))
         except Exception as error:  # noqa: BLE001 - a client with its own transport or tokens may raise anything
-            return Try(Failure("target", clean(f"the client raised {type(error).__name__}: {error}", self._key)))
+            return Try(Failure("target", clean(f"the client raised {type(error).__name__}: {error}", self.secret)))
         return self._read(response)
 
     def _read(self, response: httpx2.Response) -> Try:
-        outcome = read_answer(response.status_code, response.headers, response.content, secret=self._key)
+        outcome = read_answer(response.status_code, response.headers, response.content, secret=self.secret)
         if isinstance(outcome, Completion):
             return Try(outcome)
         return Try(outcome, retry_after(response.headers, time.time()))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.errors import TargetError
 from pytest_finetune.records import Completion, Failure
+from pytest_finetune.targets.answers import clean
+from pytest_finetune.targets.secret import masked, masked_completion, without_keys
 
 if TYPE_CHECKING:
     from pytest_finetune.records import Request
@@ -19,6 +23,7 @@ class GuardedTarget:
         self._target = target
         self.spec, self.model, self.base_url = target.spec, target.model, target.base_url
         self.immutable, self.free = target.immutable, target.free
+        self.secret: str = getattr(target, "secret", "") or os.environ.get("OPENAI_API_KEY", "").strip()
 
     @property
     def identity(self) -> str:
@@ -36,16 +41,19 @@ class GuardedTarget:
             await self._target.open()
         except Exception as error:
             # The target is the user's, and may raise anything.
-            raise TargetError(_broke("open", error), self.spec, "mend the target that the hook returned") from error
+            broke = without_keys(_broke("open", error), self.secret)
+            raise TargetError(broke, self.spec, "mend the target that the hook returned") from error
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
         """Its answer, or what was wrong with it."""
         try:
             outcome: Any = await self._target.ask(request, deadline)
         except Exception as error:  # noqa: BLE001 - as in `open`
-            return Failure("target", _broke("ask", error))
-        if isinstance(outcome, Completion | Failure):
-            return outcome
+            return Failure("target", clean(_broke("ask", error), self.secret))
+        if isinstance(outcome, Completion):
+            return masked_completion(outcome, self.secret)
+        if isinstance(outcome, Failure):
+            return replace(outcome, message=masked(outcome.message, self.secret))
         return Failure("target", f"ask returned {type(outcome).__name__}, and no Completion or Failure")
 
     async def close(self) -> None:

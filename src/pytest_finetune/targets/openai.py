@@ -61,8 +61,8 @@ class OpenAITarget:
         self.identity = self.base_url
         self.immutable = names_fixed_weights(self.model)
         self.concurrency = concurrency
-        self._key = _key(environ, self.base_url)
-        self._headers = _headers(environ, self._key)
+        self.secret = _key(environ, self.base_url)
+        self._headers = _headers(environ, self.secret)
         self._proxy = proxy_for(self.base_url, environ)
         self._persistence = Persistence(rng, remedy="check OPENAI_BASE_URL, or --model-base-url, and that it runs")
         self._session: aiohttp.ClientSession | None = None
@@ -98,20 +98,20 @@ class OpenAITarget:
         url = f"{self.base_url}/chat/completions"
         try:
             async with session.post(url, data=body, allow_redirects=False, proxy=self._proxy) as response:
-                outcome = read_answer(response.status, response.headers, await _read(response), secret=self._key)
+                outcome = read_answer(response.status, response.headers, await _read(response), secret=self.secret)
                 if isinstance(outcome, Completion):
                     return Try(outcome)
                 return Try(outcome, retry_after(response.headers, time.time()))
         except aiohttp.ClientHttpProxyError as error:
             return self._no_connection(f"the proxy answered HTTP {error.status}")
         except aiohttp.ClientResponseError as error:
-            return Try(Failure("malformed", clean(f"not an HTTP answer: {error.message}", self._key)))
+            return Try(Failure("malformed", clean(f"not an HTTP answer: {error.message}", self.secret)))
         except (aiohttp.ClientError, OSError) as error:
             # A connection that takes too long is both a ClientError and a TimeoutError; the deadline is neither here.
             return self._no_connection(_reason(error))
 
     def _no_connection(self, reason: str) -> Try:
-        return Try(Failure("connection", clean(f"no connection to {self.base_url}: {reason}", self._key)))
+        return Try(Failure("connection", clean(f"no connection to {self.base_url}: {reason}", self.secret)))
 
 
 def _reason(error: aiohttp.ClientError | OSError) -> str:

@@ -1,0 +1,65 @@
+"""
+The run page, light and dark, as pictures for the README.
+
+    pytest eval_sets --model=local:smollm2-135m
+    python docs/page_pictures.py last
+
+Any run will do. The pictures are of the first screen, at the width of a laptop.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from pytest_finetune.cli.runs import find_run, project_of, run_store
+from pytest_finetune.reports.page.document import page_html
+from pytest_finetune.reports.page.sources import from_record
+
+HERE = Path(__file__).parent
+SIZE = {"width": 1200, "height": 1040}
+COLOURS = 128
+
+
+def main() -> None:
+    run = find_run(run_store(), sys.argv[1] if len(sys.argv) > 1 else "last")
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "page.html")
+        page.write_text(page_html([from_record(run, root=project_of(run))]), "utf-8")
+        for scheme in ("light", "dark"):
+            path = HERE / f"page-{scheme}.png"
+            path.write_bytes(small(picture(page, scheme)))
+            print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def picture(page_file: Path, scheme: str) -> bytes:
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        )
+        page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=1.5)
+        page.goto(page_file.as_uri())
+        page.wait_for_selector("html[data-ready]")
+        drawn: bytes = page.screenshot()
+        browser.close()
+    return drawn
+
+
+def small(png: bytes) -> bytes:
+    """The picture with so few colours that a repository can bear it."""
+    packed = io.BytesIO()
+    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(packed, "PNG", optimize=True)
+    return packed.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""pytest-html's report of a session with a model: title, summary, columns and rows. Made on the controller alone."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finetune.plugin.reported_cases import ReportedCases
+from pytest_finetune.reports import html_row, html_summary
+from pytest_finetune.reports.page.sources import from_session
+from pytest_finetune.reports.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.records import Case, Sample
+
+FIRST = 2
+"""Our columns stand after Result and Test."""
+
+
+def begin(session: FinetuneSession) -> None:
+    """Take part in the report that `--html` asks for."""
+    session.config.pluginmanager.register(HtmlReport(session), "finetune-html")
+
+
+class HtmlReport:
+    """
+    The hooks of pytest-html.
+
+    They come before those of a `conftest.py`, which may change what they made.
+    """
+
+    def __init__(self, session: FinetuneSession) -> None:
+        self.session, self.cases = session, ReportedCases(session)
+        self.redact: bool = session.config.option.finetune_redact
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_html_report_title(self, report: Any) -> None:
+        """Name the models."""
+        report.title = printable(html_summary.title([model.spec for model in self.session.models]))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Gates and figures above the table; by now the session is judged."""
+        runs = [
+            from_session(
+                model.evaluation,
+                [result for result in self.session.results if result.model == model.spec],
+                judged=model.judged,
+            )
+            for model in self.session.models
+        ]
+        if self.session.results:
+            prefix.append(html_summary.summary_html(runs, redact=self.redact))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Add our columns."""
+        cells[FIRST:FIRST] = html_row.header_cells()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """Make the test's id safe, which pytest-html writes as it is, and fill our columns."""
+        name = cells[1].removeprefix('<td class="col-testId">').removesuffix("</td>")
+        if name.startswith(report.nodeid):
+            cells[1] = f'<td class="col-testId">{escape(printable(name))}</td>'
+        cells[FIRST:FIRST] = self._cells(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        """Show prompt, expected and got in place of the failure text, which says the same without marks."""
+        told = self._told(report)
+        if told is None:
+            return
+        # pytest-html puts the failure text first (under xdist a worker's name at least), or a word on no output.
+        if report.longreprtext:
+            said_already = hasattr(report, "finetune_told") or hasattr(report, "finetune_verdict")
+            dropped = said_already or report.longrepr is None
+        else:
+            dropped = not report.sections
+        del data[:dropped]
+        data.insert(0, told)
+
+    def _cells(self, report: pytest.TestReport) -> list[str]:
+        gate: dict[str, Any] | None = getattr(report, "finetune_verdict", None)
+        if gate is not None:
+            return html_row.gate_cells(gate)
+        found = self._samples(report)
+        if found is None:
+            return html_row.empty_cells()
+        return html_row.case_cells(report.finetune_key[0], report.finetune_state, found[2])
+
+    def _told(self, report: pytest.TestReport) -> str | None:
+        if hasattr(report, "finetune_verdict"):
+            return html_row.gate_html(report.finetune_verdict["message"])
+        found = self._samples(report)
+        return None if found is None else html_row.case_html(*found, redact=self.redact)
+
+    def _samples(self, report: pytest.TestReport) -> tuple[EvalSet, Case, list[Sample]] | None:
+        """What the report of a case is of; pytest-html asks for its setup and teardown too, which are of nothing."""
+        key: Sequence[str] | None = getattr(report, "finetune_key", None)
+        return None if key is None else self.cases.find(*key)

@@ -1,0 +1,69 @@
+"""All attempts at one case as the few figures that a row or a property has room for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pytest_finetune.records import State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.records import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class CaseFigures:
+    """
+    The figures of one case for one model.
+
+    Args:
+        passed: Attempts that passed.
+        attempts: Planned attempts.
+        fields: Right leaves and all leaves of the one answer, where its scorer counts them.
+        latency: Mean seconds over answers that came over the wire; None where none did.
+        from_cache: Some answer came from the response cache.
+        tokens: Prompt and completion tokens of all answers; None when there is none, or any was not counted.
+        cost: US dollars for all attempts; None when any price is unknown.
+        why: The first format failure, or the first kind of error; empty where there was neither.
+    """
+
+    passed: int
+    attempts: int
+    fields: tuple[int, int] | None
+    latency: float | None
+    from_cache: bool
+    tokens: int | None
+    cost: Decimal | None
+    why: str
+
+
+def case_figures(samples: Sequence[Sample]) -> CaseFigures:
+    """The figures of a case's samples, at least one."""
+    answers = [sample.completion for sample in samples if sample.completion]
+    timed = [completion.latency for completion in answers if not completion.from_cache]
+    usages = [completion.usage for completion in answers]
+    counted = [usage.prompt + usage.completion for usage in usages if usage]
+    costs = [sample.cost for sample in samples if sample.cost is not None]
+    only = samples[0].score if len(samples) == 1 else None
+    return CaseFigures(
+        passed=sum(sample.state is State.PASSED for sample in samples),
+        attempts=len(samples),
+        fields=only.fields if only else None,
+        latency=sum(timed) / len(timed) if timed else None,
+        from_cache=len(timed) < len(answers),
+        tokens=sum(counted) if counted and len(counted) == len(usages) else None,
+        cost=sum(costs, Decimal(0)) if len(costs) == len(samples) else None,
+        why=_why(samples),
+    )
+
+
+def _why(samples: Sequence[Sample]) -> str:
+    kinds = (
+        sample.failure.kind if sample.failure else sample.score.format_failure if sample.score else None
+        for sample in samples
+        if sample.state is not State.PASSED
+    )
+    return next((str(kind) for kind in kinds if kind), "")

@@ -1,0 +1,139 @@
+"""A diagnosis as people read it at a terminal, with its curves drawn, and as JSON for programs."""
+
+from __future__ import annotations
+
+from math import log
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.reports.registry import table
+from pytest_finetune.reports.runs import folded, one_line
+from pytest_finetune.training.diagnosis import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.training.curves import Curves
+    from pytest_finetune.training.diagnosis import Diagnosis, Evidence, Finding, LearningPoint, Rate
+
+_MARKS = "▁▂▃▄▅▆▇█"
+_COLOURS = {Answer.YES: "red", Answer.NO: "green", Answer.UNKNOWN: "yellow"}
+_DRAWN = 44
+_STEEP = 20
+"""Where the largest loss is more than so many times the least, heights are drawn by its logarithm."""
+
+
+def diagnosis_lines(name: str, diagnosis: Diagnosis, evidence: Evidence) -> Iterator[Line]:
+    """The verdict, each question with evidence and remedies, the losses, the checkpoints."""
+    yield f"{one_line(name)}: {diagnosis.verdict}", {"bold": True, _verdict_colour(diagnosis): True}
+    for finding in diagnosis.findings:
+        yield from _finding_lines(finding)
+    yield from curve_lines(evidence.curves)
+    yield from _learning_lines(evidence.learning)
+
+
+def curve_lines(curves: Curves) -> Iterator[Line]:
+    """Training and validation loss, each as a row of bars from its first step to its last."""
+    named = [(name, points) for name, points in (("training", curves.train), ("validation", curves.valid)) if points]
+    if not named:
+        return
+    losses = [loss for _, points in named for _, loss in points]
+    steep = is_steep(losses)
+    yield f"losses, steps {_span(curves)}{', height by logarithm' if steep else ''}", {"bold": True}
+    for name, points in named:
+        first, last = points[0][1], points[-1][1]
+        drawn = sparkline([loss for _, loss in points], min(losses), max(losses), steep=steep)
+        yield f"  {name:<10}  {drawn}  {first:.4g} -> {last:.4g}", {}
+
+
+def sparkline(values: Sequence[float], low: float, high: float, *, steep: bool = False, width: int = _DRAWN) -> str:
+    """Values as bars between a low and a high; where there are more than `width`, each bar is the mean of some."""
+    parts = min(width, len(values))
+    means = []
+    for part in range(parts):
+        some = values[len(values) * part // parts : len(values) * (part + 1) // parts]
+        means.append(sum(some) / len(some))
+    return "".join(_MARKS[round(height(mean, low, high, steep=steep) * (len(_MARKS) - 1))] for mean in means)
+
+
+def is_steep(losses: Sequence[float]) -> bool:
+    """Whether losses are so far apart that their end would be a flat line."""
+    return min(losses) > 0 and max(losses) > _STEEP * min(losses)
+
+
+def height(value: float, low: float, high: float, *, steep: bool) -> float:
+    """Where a value stands between a low and a high, in [0, 1]; by logarithm where it is steep."""
+    if high <= low:
+        return 0.0
+    share = log(value / low) / log(high / low) if steep else (value - low) / (high - low)
+    return min(1.0, max(0.0, share))
+
+
+def diagnosis_json(model: str, diagnosis: Diagnosis, evidence: Evidence) -> dict[str, Any]:
+    """The diagnosis for programs."""
+    gap = evidence.gap
+    return {
+        "model": model,
+        "verdict": diagnosis.verdict,
+        "healthy": diagnosis.is_healthy,
+        "findings": [
+            {
+                "kind": finding.kind.value,
+                "answer": finding.answer.value,
+                "evidence": list(finding.evidence),
+                "remedies": list(finding.remedies),
+            }
+            for finding in diagnosis.findings
+        ],
+        "accuracy": {"eval": _rate_json(evidence.accuracy), "training": _rate_json(evidence.training)},
+        "gap": {"low": gap.low, "high": gap.high} if gap else None,
+        "format_failures": {kind.value: count for kind, count in evidence.failures.items()},
+        "losses": [{"step": p.step, "train": p.train, "valid": p.valid} for p in evidence.curves.points],
+        "checkpoints": [
+            {"step": p.step, "model": p.model, "valid_loss": p.valid_loss, "accuracy": _rate_json(p.accuracy)}
+            for p in evidence.learning
+        ],
+    }
+
+
+def _finding_lines(finding: Finding) -> Iterator[Line]:
+    yield f"{finding.kind}: {finding.answer}", {"bold": True, _COLOURS[finding.answer]: True}
+    for said in finding.evidence:
+        yield from folded(f"  {said}", {}, indent=4)
+    for remedy in finding.remedies:
+        yield from folded(f"  - try {remedy}", {}, indent=4)
+
+
+def _learning_lines(learning: Sequence[LearningPoint]) -> Iterator[Line]:
+    if not learning:
+        return
+    yield "checkpoints", {"bold": True}
+    rows = [(f"{p.step:,}", _loss(p.valid_loss), accuracy_cell(p.accuracy), p.model) for p in learning]
+    yield from table(("step", "valid loss", "accuracy (95 %)", "model"), rows, wide=3)
+    if not any(point.accuracy for point in learning):
+        yield from folded("their accuracy is not on record: pytest-finetune train sweep JOB measures it", {})
+
+
+def accuracy_cell(rate: Rate | None) -> str:
+    """An accuracy with its interval, for a table."""
+    return f"{rate.value:.3f} [{rate.interval.low:.3f}, {rate.interval.high:.3f}]" if rate else "-"
+
+
+def _loss(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _span(curves: Curves) -> str:
+    steps = [point.step for point in curves.points]
+    return f"{steps[0]:,} to {steps[-1]:,}"
+
+
+def _verdict_colour(diagnosis: Diagnosis) -> str:
+    return "red" if diagnosis.found else "green" if diagnosis.is_healthy else "yellow"
+
+
+def _rate_json(rate: Rate | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    interval = rate.interval
+    return {"value": rate.value, "cases": rate.cases, "low": interval.low, "high": interval.high}

@@ -1,0 +1,88 @@
+"""A diagnosis as a page to pass on: verdict, evidence, remedies, the losses drawn, the checkpoints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.reports.diagnosis import accuracy_cell, height, is_steep
+from pytest_finetune.reports.html_text import escaped
+from pytest_finetune.reports.plain_page import plain_page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.training.curves import Curves
+    from pytest_finetune.training.diagnosis import Diagnosis, Evidence, Finding, LearningPoint
+
+_WIDTH, _HEIGHT = 600, 200
+_LONGEST = 200
+_CLASSES = {"yes": "yes", "no": "no", "cannot tell": "unknown"}
+
+
+def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: Evidence) -> str:
+    """The page; whatever names and messages hold comes out as text."""
+    body = "\n".join(
+        (
+            f"<h1>{escaped(name, _LONGEST)}: {escaped(diagnosis.verdict)}</h1>",
+            *map(_finding, diagnosis.findings),
+            _losses(evidence.curves),
+            _checkpoints(evidence.learning),
+        )
+    )
+    return plain_page(f"Diagnosis of {name}", body)
+
+
+def _finding(finding: Finding) -> str:
+    kind = _CLASSES[finding.answer.value]
+    said = "".join(f"<p>{escaped(text)}</p>" for text in finding.evidence)
+    tries = "".join(f"<li>{escaped(text)}</li>" for text in finding.remedies)
+    remedies = f"<p>What to try:</p><ul>{tries}</ul>" if tries else ""
+    return f'<h2>{finding.kind}: <span class="{kind}">{finding.answer}</span></h2>\n{said}{remedies}'
+
+
+def _losses(curves: Curves) -> str:
+    named = [("training", "first", curves.train), ("validation", "second", curves.valid)]
+    named = [each for each in named if each[2]]
+    if not named:
+        return "<h2>Losses</h2>\n<p>no job was named that tells them</p>"
+    losses = [loss for _, _, points in named for _, loss in points]
+    steps = [step for _, _, points in named for step, _ in points]
+    steep = is_steep(losses)
+    paths = "".join(
+        f'<path class="{kind}" d="{_path(points, min(steps), max(steps), min(losses), max(losses), steep=steep)}">'
+        f"<title>{name} loss</title></path>"
+        for name, kind, points in named
+    )
+    told = "; ".join(
+        f'<span class="{kind}">{name} {points[0][1]:.4g} to {points[-1][1]:.4g}</span>' for name, kind, points in named
+    )
+    scale = ", height by logarithm" if steep else ""
+    return (
+        f'<h2>Losses</h2>\n<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="losses by step">{paths}</svg>'
+        f"<figcaption>steps {min(steps):,} to {max(steps):,}{scale}: {told}</figcaption></figure>"
+    )
+
+
+def _path(points: Sequence[tuple[int, float]], first: int, last: int, low: float, high: float, *, steep: bool) -> str:
+    across = max(1, last - first)
+    places = (
+        f"{_WIDTH * (step - first) / across:.1f} {(_HEIGHT - 4) * (1 - height(loss, low, high, steep=steep)) + 2:.1f}"
+        for step, loss in points
+    )
+    return "M" + "L".join(places)
+
+
+def _checkpoints(learning: Sequence[LearningPoint]) -> str:
+    if not learning:
+        return ""
+    rows = "\n".join(
+        f"<tr><td>{point.step:,}</td><td>{'-' if point.valid_loss is None else f'{point.valid_loss:.4g}'}</td>"
+        f"<td>{accuracy_cell(point.accuracy)}</td><td>{escaped(point.model, _LONGEST)}</td></tr>"
+        for point in learning
+    )
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("step", "valid loss", "accuracy (95 %)", "model"))
+    return (
+        f'<h2>Checkpoints</h2>\n<div class="scroll"><table><thead><tr>{heads}</tr></thead>\n'
+        f"<tbody>{rows}</tbody></table></div>"
+    )

@@ -1,0 +1,123 @@
+"""A case or a gate as one row of pytest-html: its cells, and what unfolds below them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.gates.wording import figure
+from pytest_finetune.records import State
+from pytest_finetune.reports.case_figures import case_figures
+from pytest_finetune.reports.failure import (
+    attempts_text,
+    first_failed,
+    outcome_fields,
+    prompt_fields,
+)
+from pytest_finetune.reports.html_text import escaped, marked
+from pytest_finetune.scoring.diff import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.records import Case, Completion, Sample
+
+COLUMNS = ("model", "verdict", "score", "latency", "tokens")
+LIMIT = 2_000
+"""Characters of a prompt's message or an answer that a row shows; the run record holds all of them."""
+
+PASSED_LIMIT = 200
+"""As `LIMIT`, for cases that passed: there are thousands of them in one file."""
+
+
+def measured(value: float | None, low: float | None, high: float | None, bar: float | None) -> str:
+    """A gate's value with what the evidence leaves possible; a dash where nothing was measured."""
+    if value is None:
+        return "-"
+    text = f"{value:.3f}" if bar is None else figure(value, bar)
+    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
+
+
+def header_cells() -> list[str]:
+    """The heads of our columns."""
+    return [f'<th class="sortable" data-column-type="{name}">{name.capitalize()}</th>' for name in COLUMNS]
+
+
+def empty_cells() -> list[str]:
+    """The cells of a row that is no business of ours."""
+    return _row([""] * len(COLUMNS), State.PASSED)
+
+
+def case_cells(model: str, state: str, samples: Sequence[Sample]) -> list[str]:
+    """The cells of a case, after pytest-html's own."""
+    figures = case_figures(samples)
+    score = f"{figures.passed}/{figures.attempts}"
+    if figures.fields:
+        score = f"{figures.fields[0]}/{figures.fields[1]} fields"
+    # Padded, for pytest-html sorts a column by its text.
+    latency = "cached" if figures.from_cache else "-"
+    if figures.latency is not None:
+        latency = f"{figures.latency * 1000:>9,.0f} ms"
+    tokens = "-" if figures.tokens is None else f"{figures.tokens:>9,}"
+    verdict = f"{state}: {figures.why}" if figures.why else state
+    return _row((model, verdict, score, latency, tokens), state)
+
+
+def gate_cells(told: Mapping[str, Any]) -> list[str]:
+    """The cells of a gate, from the record of its verdict with its `model` and `bar`."""
+    value = measured(told["value"], told["low"], told["high"], told["bar"])
+    return _row((told["model"], told["status"], value, "", ""), told["status"])
+
+
+def case_html(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, redact: bool) -> str:
+    """Prompt, expected and got of a case, with the difference of the first attempt that did not pass."""
+    failed = any(sample.state is not State.PASSED for sample in samples)
+    limit = LIMIT if failed else PASSED_LIMIT
+    sample = first_failed(samples) if failed else samples[0]
+    fields = [(role, escaped(text, limit)) for role, text in prompt_fields(case, redact=redact)]
+    if failed and len(samples) > 1:
+        fields.append(("attempts", f"{attempts_text(samples)}; below is attempt {sample.attempt + 1}"))
+    told = dict(outcome_fields(case, sample, redact=redact))
+    if failed and not redact and sample.score is not None and sample.completion is not None:
+        fields += _compared(eval_set, case, sample.completion, told, limit)
+    else:
+        fields += ((name, escaped(text, limit)) for name, text in told.items())
+    return _list(fields)
+
+
+def gate_html(message: str) -> str:
+    """What a gate's verdict rests on."""
+    return _list([("gate", escaped(message))])
+
+
+def _compared(
+    eval_set: EvalSet, case: Case, completion: Completion, told: dict[str, str], limit: int
+) -> Iterator[tuple[str, str]]:
+    """Expected and got with marks on the words that differ; or plain, with the scorer's own account of it."""
+    by_path = eval_set.scorer.name in ("json", "tool_call")
+    marks = None if by_path else marked(told["expected"], told["got"], limit)
+    plain = {name: escaped(text, limit) for name, text in told.items()}
+    if marks is not None:
+        plain["expected"], plain["got"] = marks
+    yield from plain.items()
+    lines = explain(case, completion, eval_set.scorer) if marks is None else []
+    # Two short texts that have nothing in common are told as they are, which stands above already.
+    if lines and not lines[0].startswith(("expected: ", "got ")):
+        yield "difference", "".join(map(_diff_line, lines))
+
+
+def _diff_line(line: str) -> str:
+    tag = {"-": "del", "+": "ins"}.get(line[:1], "span")
+    return f"<{tag}>{escaped(line)}</{tag}><br>"
+
+
+def _list(fields: Iterable[tuple[str, str]]) -> str:
+    # The end tags of dt and dd may be left out, and ten thousand rows are better for it.
+    return f"<dl class=ft>{''.join(f'<dt>{escaped(name)}<dd>{html}' for name, html in fields)}</dl>"
+
+
+def _row(values: Sequence[str], state: str) -> list[str]:
+    kinds = [f"col-{name}" for name in COLUMNS]
+    if state != State.PASSED:
+        kinds[1] = f'"col-verdict ft-{state}"'
+    return [f"<td class={kind}>{escaped(value)}</td>" for kind, value in zip(kinds, values, strict=True)]

@@ -1,0 +1,118 @@
+"""What stands above pytest-html's table: per model its gates, accuracy with the interval drawn, and what it took."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.records import State
+from pytest_finetune.reports.details import rate
+from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT, measured
+from pytest_finetune.reports.html_text import escaped
+from pytest_finetune.reports.page.charts import interval_svg
+from pytest_finetune.reports.text import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_finetune.metrics import Summary
+    from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
+
+SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "incomplete": "…"}
+"""Beside the word: a verdict is told without colour too."""
+
+STYLE = """<style>
+.ft-summary{color:#222;margin:0 0 14px}.ft-summary h3{font-size:14px;margin:12px 0 4px}
+.ft-summary table{margin:4px 0 8px}.ft-summary td,.ft-summary th{padding:3px 9px;border-bottom:1px solid #ddd;
+text-align:left;vertical-align:middle}.ft-summary th{font-weight:600;color:#555}
+.ft-summary .num{text-align:right;font-variant-numeric:tabular-nums}
+.ft-summary .interval{width:180px;height:16px;vertical-align:middle}
+.ft-summary .interval path{fill:none;stroke:#ccc;stroke-width:1;vector-effect:non-scaling-stroke}
+.ft-summary .interval .range{stroke:#9db8d9;stroke-width:6}.ft-summary .interval .bar{stroke:#111;stroke-width:2}
+.ft-summary .interval .point{stroke:#1d4f91;stroke-width:8;stroke-linecap:round}.ft-note{color:#555;max-width:70em}
+.ft-pass{color:#0a6b2d}.ft-fail{color:#b3001b}.ft-inconclusive,.ft-incomplete,.ft-missed{color:#8a5a00}
+.ft-error,.ft-unrun{color:#b3001b}.ft-pass,.ft-fail,.ft-inconclusive,.ft-incomplete{font-weight:600;white-space:nowrap}
+#results-table .col-score,#results-table .col-latency,#results-table .col-tokens{text-align:right;
+font-variant-numeric:tabular-nums;white-space:nowrap}#results-table .col-testId{overflow-wrap:anywhere}
+.logwrapper:has(.ft){max-height:none;overflow:visible;background:none}.logwrapper:has(.ft) .logexpander{display:none}
+.logwrapper:has(.ft) .log{top:0;height:auto;border:0;padding:2px 5px;font-family:inherit;min-height:0}
+.ft{display:grid;grid-template-columns:max-content 1fr;gap:2px 12px;margin:4px 0;white-space:normal}
+.ft dt{color:#666}.ft dd{margin:0;color:#111;white-space:pre-wrap;overflow-wrap:anywhere;
+font-family:ui-monospace,Menlo,Consolas,monospace}
+.ft del{background:#fde0dc;color:#7a0012}.ft ins{background:#d9f2df;color:#05481d;text-decoration:none}
+</style>"""
+
+
+def title(models: Sequence[str]) -> str:
+    """The page's title; the page escapes it itself."""
+    return f"{' · '.join(models)}: evaluation"
+
+
+def summary_html(runs: Sequence[ReportedRun], *, redact: bool) -> str:
+    """The whole block, one part a model."""
+    cut = (
+        f"Messages and answers are cut at {LIMIT:,} characters, those of cases that passed at {PASSED_LIMIT}; "
+        "the run record holds all of them."
+    )
+    note = "Prompts and answers are left out of this report; the run record holds them." if redact else cut
+    parts = "".join(part for run in runs for part in _run(run, redact=redact))
+    return f"{STYLE}<div class=ft-summary>{parts}<p class=ft-note>{note}</p></div>"
+
+
+def _run(run: ReportedRun, *, redact: bool) -> Iterator[str]:
+    outcome = run.outcome
+    told = f"<span class=ft-{outcome.status}>{outcome.words}</span>: {outcome.reasons}" if run.judged else "baseline"
+    yield f"<h3>{escaped(run.model)} {told}</h3>"
+    yield from (f"<p class=ft-note>{escaped(note)}</p>" for note in run.told(redact=redact))
+    if run.judged and any(part.gates for part in run.sets):
+        yield "<table><tr><th>verdict<th>gate<th>measured<th>margin<th>why</tr>"
+        yield from (_gate_row(part, gate) for part in run.sets for gate in part.gates)
+        yield "</table>"
+    yield "<table><tr><th>eval set<th>accuracy<th><th>cases<th>format failures<th>errors<th>latency p50, p95"
+    yield "<th>tokens<th>cost</tr>"
+    yield from map(_set_row, run.sets)
+    yield "</table>"
+
+
+def _set_row(part: ReportedSet) -> str:
+    summary = part.summary
+    accuracy = summary.value("accuracy")
+    interval = accuracy.interval
+    ends = (interval.low, interval.high) if interval else (None, None)
+    failures = ", ".join(f"{kind} {count:,}" for kind, count in summary.format_failures.items()) or "none"
+    unrun = f", {summary.counts[State.UNRUN]:,} unrun" if summary.counts[State.UNRUN] else ""
+    cells = (
+        escaped(part.name),
+        interval_svg(accuracy.value, ends, scale=(0.0, 1.0), kind="accuracy", bar=_bar(part)),
+        rate(summary, "accuracy"),
+        f"{len(summary.rows):,}{f' × {part.repeats}' if part.repeats > 1 else ''}",
+        failures,
+        f"{summary.counts[State.ERROR]:,}{unrun}",
+        f"{_seconds(summary, 'latency_p50')}, {_seconds(summary, 'latency_p95')}",
+        "-" if summary.tokens is None else f"{summary.tokens:,}",
+        dollars(summary.cost) + (f", {summary.from_cache:,} cached" if summary.from_cache else ""),
+    )
+    return f"<tr>{''.join(f'<td>{cell}' for cell in cells)}</tr>"
+
+
+def _bar(part: ReportedSet) -> float | None:
+    """What the accuracy over all cases is held against; a gate on a slice is none of that."""
+    bars = (gate.bar for gate in part.gates if gate.metric == "accuracy" and "," not in gate.verdict.gate)
+    return next((bar for bar in bars if bar is not None), None)
+
+
+def _gate_row(part: ReportedSet, gate: Gate) -> str:
+    verdict = gate.verdict
+    margin = "" if gate.margin is None else f"{gate.margin:+.3g}"
+    value = measured(verdict.value, verdict.low, verdict.high, gate.bar)
+    return (
+        f"<tr><td class=ft-{verdict.status}>{SIGNS[verdict.status]} {verdict.status}"
+        f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{value}<td class=num>{margin}"
+        f"<td>{escaped(verdict.message)}</tr>"
+    )
+
+
+def _seconds(summary: Summary, metric: str) -> str:
+    value = summary.value(metric).value
+    if value is None:
+        return "-"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

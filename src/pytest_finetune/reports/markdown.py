@@ -1,0 +1,228 @@
+"""
+Runs as Markdown for a pull request or a CI summary: the verdict, the gates, the worst flips, a few misses.
+
+All that was not written here stands in code spans, where neither GitHub nor GitLab sees markup, links or mentions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_finetune.gates import Status
+from pytest_finetune.gates.wording import figure
+from pytest_finetune.records import State
+from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
+from pytest_finetune.reports.details import rate
+from pytest_finetune.reports.failure import expected_text, prompt_fields
+from pytest_finetune.reports.outcome import Outcome
+from pytest_finetune.reports.redaction import hidden
+from pytest_finetune.reports.text import dollars
+from pytest_finetune.scoring.diff import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_finetune.metrics.plan import CaseSamples
+    from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
+
+LIMIT = 60_000
+"""Characters; GitHub takes no comment of more than 65,536."""
+
+FLIPS, MISSES = 10, 5
+"""How many are shown of each set: the worst; the record holds the rest."""
+
+MARKS = {Status.PASS: "✅", Status.FAIL: "❌", Status.INCONCLUSIVE: "⚠️", Status.INCOMPLETE: "⚠️"}
+_NAME, _TEXT, _REASON = 80, 120, 300
+_RESERVED = 400
+"""Characters kept for telling what was left out."""
+
+
+@dataclass
+class _Block:
+    """Lines that belong together, and rows below them of which as many are written as there is room for."""
+
+    what: str
+    intro: list[str]
+    rows: list[str] = field(default_factory=list)
+
+
+def markdown(runs: Sequence[ReportedRun], *, redact: bool = False, limit: int = LIMIT) -> str:
+    """
+    GitHub-flavoured Markdown of at most `limit` characters, cut between two rows.
+
+    Args:
+        runs: One for each model; a baseline that was asked beside them is compared with, and not judged.
+        redact: Show fingerprints instead of prompts and answers.
+        limit: Characters at most, at least 1,000.
+    """
+    judged = [run for run in runs if run.judged]
+    blocks = [_Block("models", [], [_verdict_line(run) for run in judged])]
+    for run in judged:
+        blocks += _run_blocks(run, several=len(judged) > 1, redact=redact)
+    return _joined(blocks, limit)
+
+
+def code(text: str, limit: int = _NAME) -> str:
+    """
+    A code span that shows the text on one line, wherever it stands, tables included.
+
+    Source: GitHub Flavored Markdown, sections 6.3 (code spans) and 4.10 (a pipe in a table's cell is escaped even in
+    a code span; the backslash is not shown).
+    """
+    line = shorten(text, limit) or " "
+    longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    # The space next to a fence is taken away again, on both sides or on none.
+    space = " " if line != " " and (line[0] in "` " or line[-1] in "` ") else ""
+    return f"{fence}{space}{line}{space}{fence}".replace("|", "\\|")
+
+
+def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_Block]:
+    title = [f"#### {code(run.model)}", ""] if several else []
+    # A note may repeat what a server said.
+    yield _Block("notes", title, [] if redact else [f"- {code(note, _REASON)}" for note in run.notes])
+    for part in run.sets:
+        yield _gates_block(part)
+        yield _Block("reasons", [""], list(_reasons(part)))
+    for part in run.sets:
+        yield from _flips_blocks(run, part, redact=redact)
+    for part in run.sets:
+        yield from _misses_blocks(part, redact=redact)
+    facts = ["closed" if run.closed else "open: something is missing; go on with `--resume`"]
+    yield _Block("facts", ["", f"Run {code(run.facts['run'])}: {facts[0]}." if "run" in run.facts else ""])
+
+
+def _verdict_line(run: ReportedRun) -> str:
+    outcome = _outcome(run)
+    cost = f", {dollars(run.cost)}" if run.cost is not None else ""
+    return f"### {MARKS[outcome.status]} {code(run.model)} {outcome.words}: {outcome.reasons}{cost}"
+
+
+def _outcome(run: ReportedRun) -> Outcome:
+    free = [part for part in run.sets if part.ungated]
+    return Outcome(
+        tuple(gate.verdict.status for part in run.sets if not part.ungated for gate in part.gates),
+        tuple(part.summary for part in free),
+        tuple(gate.verdict.status for part in free for gate in part.gates),
+    )
+
+
+def _gates_block(part: ReportedSet) -> _Block:
+    intro = ["", f"**{code(part.name)}** {_figures(part)}", ""]
+    intro += ["| verdict | gate | measured | bar | margin | n |", "|---|---|---|---|---|---|"]
+    return _Block("gates", intro, [_gate_row(gate) for gate in part.gates])
+
+
+def _figures(part: ReportedSet) -> str:
+    """The figures of a set in a line."""
+    summary = part.summary
+    facts = [f"accuracy {rate(summary, 'accuracy')}"]
+    if summary.format_failures:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.format_failures.items())
+        facts.append(f"format failures: {kinds}")
+    if part.repeats > 1:
+        facts.append(f"format stability {rate(summary, 'format_stability')} over {part.repeats} repeats")
+    for state, word in ((State.ERROR, "in error"), (State.UNRUN, "unrun")):
+        if summary.counts[state]:
+            facts.append(f"{summary.counts[state]:,} {word}")
+    p50, p95 = summary.value("latency_p50").value, summary.value("latency_p95").value
+    if p50 is not None and p95 is not None:
+        facts.append(f"p50/p95 {p50:.2f}/{p95:.2f} s")
+    if summary.tokens is not None:
+        facts.append(f"{summary.tokens:,} tokens")
+    return ", ".join([*facts, f"cost {dollars(summary.cost)}"])
+
+
+def _gate_row(gate: Gate) -> str:
+    verdict = gate.verdict
+    between = "" if verdict.low is None or verdict.high is None else f" [{verdict.low:.3f}, {verdict.high:.3f}]"
+    value = "-" if verdict.value is None else f"{verdict.value:.3f}{between}"
+    bar = "-" if gate.bar is None else f"{gate.bar:g}"
+    margin = "-" if gate.margin is None else f"{'-' if gate.margin < 0 else '+'}{figure(abs(gate.margin), 0)}"
+    mark = MARKS[Status(verdict.status)]
+    return _row(f"{mark} {verdict.status}", code(verdict.gate), value, bar, margin, f"{verdict.planned:,}")
+
+
+def _reasons(part: ReportedSet) -> Iterator[str]:
+    """What the gates that do not pass say, and what else there is to know of the set."""
+    for gate in part.gates:
+        if gate.verdict.status != Status.PASS:
+            yield f"- {code(gate.verdict.gate)}: {code(gate.verdict.message, _REASON)}"
+    yield from (f"- {code(note, _REASON)}" for note in part.notes)
+
+
+def _flips_blocks(run: ReportedRun, part: ReportedSet, *, redact: bool) -> Iterator[_Block]:
+    """The cases that flipped against the baseline, lost ones first."""
+    comparison = part.comparison
+    if comparison is None:
+        return
+    flips, said = comparison.lost + comparison.won, redacted_answer_line if redact else answer_line
+    counts = f"lost {len(comparison.lost):,}, won {len(comparison.won):,}"
+    intro = ["", f"**{code(part.name)} against {code(part.baseline)}**: {counts}"]
+    if flips:
+        intro += ["", f"| | case | {code(part.baseline)} | {code(run.model)} |", "|---|---|---|---|"]
+    rows = [
+        _row(
+            "lost" if flip.lost else "won",
+            code(flip.case_id),
+            code(said(flip.before), _TEXT),
+            code(said(flip.after), _TEXT),
+        )
+        for flip in flips[:FLIPS]
+    ]
+    yield _Block("flips", intro, rows)
+    if len(flips) > FLIPS:
+        yield _Block("notes", ["", f"{len(flips) - FLIPS:,} more flips are in the record."])
+
+
+def _misses_blocks(part: ReportedSet, *, redact: bool) -> Iterator[_Block]:
+    """A few cases that did not pass: what was asked last, what was expected, what came."""
+    missed = [row for row in part.summary.rows if not row.passes() and row.count(State.UNRUN) < len(row.samples)]
+    if not missed:
+        return
+    intro = ["", f"**Not passed in {code(part.name)}**: {len(missed):,} of {len(part.summary.rows):,} cases", ""]
+    intro += ["| case | asked | expected | got |", "|---|---|---|---|"]
+    yield _Block("misses", intro, [_miss_row(row, part, redact=redact) for row in missed[:MISSES]])
+
+
+def _miss_row(row: CaseSamples, part: ReportedSet, *, redact: bool) -> str:
+    got = (redacted_answer_line if redact else answer_line)(row.samples)
+    if part.missing_prompts:
+        return _row(code(row.case.id), "-", "-", code(got, _TEXT))
+    asked = [text for _, text in prompt_fields(row.case, redact=redact)][-1:] or ["(nothing)"]
+    expected = expected_text(row.case)
+    return _row(
+        code(row.case.id),
+        code(asked[0], _TEXT),
+        code(hidden(expected) if redact else expected, _TEXT),
+        code(got, _TEXT),
+    )
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _joined(blocks: Sequence[_Block], limit: int) -> str:
+    """As many rows as there is room for, in order; what had to be left out is counted."""
+    lines: list[str] = []
+    room = limit - _RESERVED
+    left_out: dict[str, int] = {}
+    for block in blocks:
+        intro = block.intro
+        for row in block.rows or [""]:
+            new = [*intro, row] if row else intro
+            size = sum(len(line) + 1 for line in new)
+            if left_out or size > room:
+                if row:
+                    left_out[block.what] = left_out.get(block.what, 0) + 1
+                continue
+            lines += new
+            room -= size
+            intro = []
+    if left_out:
+        counts = ", ".join(f"{count:,} {what}" for what, count in left_out.items())
+        lines += ["", f"Left out, for {limit:,} characters are the most: {counts}. The run's record has them."]
+    return "\n".join(lines).strip("\n") + "\n"

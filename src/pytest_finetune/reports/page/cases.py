@@ -1,0 +1,134 @@
+"""Cases and their samples as the page's script reads them: short arrays that name texts by their number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.metrics.labels import INVALID, NO_ANSWER
+from pytest_finetune.records import State
+from pytest_finetune.reports.failure import expected_text, got_text, prompt_fields
+from pytest_finetune.reports.page.sources import UNASKED
+from pytest_finetune.reports.redaction import failure_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_finetune.comparison import Flip
+    from pytest_finetune.metrics.drift import Drift
+    from pytest_finetune.metrics.plan import CaseSamples
+    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.reports.page.reported import ReportedRun, ReportedSet
+    from pytest_finetune.reports.page.strings import Strings
+
+STATES = (State.PASSED, State.MISSED, State.ERROR, State.UNRUN, State.UNNEEDED)
+LOST, WON = 1, 2
+
+
+def run_value(run: ReportedRun, strings: Strings) -> dict[str, Any]:
+    """One model with the cases of all its sets."""
+    return {
+        "model": strings.number(run.model),
+        "sets": [_set_value(part, strings, closed=run.closed) for part in run.sets],
+    }
+
+
+def _set_value(part: ReportedSet, strings: Strings, *, closed: bool) -> dict[str, Any]:
+    flips = {flip.case_id: flip for flip in part.comparison.flips} if part.comparison else {}
+    missing = State.UNNEEDED if closed else State.UNRUN
+    cases = [_case(row, part, strings, flips.get(row.case.id), missing) for row in part.summary.rows]
+    return {
+        "name": strings.number(part.name),
+        "baseline": strings.number(part.baseline),
+        "missing": strings.number(part.missing_prompts),
+        "cases": cases,
+        "drift": [] if strings.redact else _drift(part, strings),
+    }
+
+
+def _drift(part: ReportedSet, strings: Strings) -> list[Any]:
+    """What drifts, and the positions of the cases in which it does."""
+    if part.repeats == 1:
+        return []
+    places = {row.case.id: place for place, row in enumerate(part.summary.rows)}
+    return [
+        [strings.number(drift_name(drift)), [places[case_id] for case_id in drift.cases]]
+        for drift in part.summary.drift
+    ]
+
+
+def drift_name(drift: Drift) -> str:
+    """What a filter calls a path that drifts."""
+    return f"{drift.path} {drift.kind}"
+
+
+def _case(row: CaseSamples, part: ReportedSet, strings: Strings, flip: Flip | None, missing: State) -> list[Any]:
+    """`[id, line, prompt, expected, label, tags, metadata, samples, flip, samples of the baseline]`."""
+    case = row.case
+    known = not part.missing_prompts
+    expected_label = part.summary.expected_label
+    label = expected_label(case) if expected_label and known and not strings.redact else ""
+    value = [
+        strings.number("" if case.id.startswith(UNASKED) else case.id),
+        case.line,
+        [part for field in _prompt(case, strings) for part in field],
+        strings.private(expected_text(case)) if known else 0,
+        strings.number(label),
+        [strings.number(tag) for tag in case.tags],
+        [] if strings.redact else [part for pair in _metadata(case, strings) for part in pair],
+        [_sample(sample, missing, label, strings) for sample in row.samples],
+        0 if flip is None else LOST if flip.lost else WON,
+        [] if flip is None else [_sample(sample, missing, label, strings) for sample in flip.before],
+    ]
+    return _trimmed(value)
+
+
+def _prompt(case: Case, strings: Strings) -> Iterator[tuple[int, int]]:
+    for role, text in prompt_fields(case, redact=strings.redact):
+        yield strings.number(role), strings.number(text)
+    if case.tools:
+        names = ", ".join(str(tool.get("function", tool).get("name", "?")) for tool in case.tools)
+        yield strings.number("tools"), strings.private(names)
+
+
+def _metadata(case: Case, strings: Strings) -> Iterator[tuple[int, int]]:
+    return ((strings.number(key), strings.number(str(value))) for key, value in case.metadata.items())
+
+
+def _sample(sample: Sample | None, missing: State, label: str, strings: Strings) -> list[Any]:
+    """`[state, answer, format failure, path, reason, label, error, latency, tokens in, out, cached, cost, finish]`."""
+    if sample is None:
+        return [STATES.index(missing)]
+    completion, score, usage = sample.completion, sample.score, sample.completion and sample.completion.usage
+    reveals = score is not None and not strings.redact
+    return _trimmed(
+        [
+            STATES.index(sample.state),
+            strings.private(got_text(completion)) if completion else 0,
+            strings.number(score.format_failure or "") if score else 0,
+            strings.number(score.path) if score and reveals else 0,
+            strings.number(score.detail) if score and reveals else 0,
+            strings.number(_answered(sample)) if label else 0,
+            strings.number(failure_words(sample.failure, redact=strings.redact)) if sample.failure else 0,
+            round(completion.latency, 3) if completion and not completion.from_cache else 0,
+            usage.prompt if usage else 0,
+            usage.completion if usage else 0,
+            int(bool(completion and completion.from_cache)),
+            float(sample.cost) if sample.cost else 0,
+            strings.number(completion.finish_reason) if completion and completion.finish_reason != "stop" else 0,
+        ]
+    )
+
+
+def _answered(sample: Sample) -> str:
+    """The column of the confusion matrix that the sample counts in."""
+    if sample.score is None:
+        return NO_ANSWER
+    return sample.score.label or INVALID
+
+
+def _trimmed(value: Sequence[Any]) -> list[Any]:
+    """Without the zeros and empty lists at the end, which the script takes for granted."""
+    end = len(value)
+    while end and not value[end - 1]:
+        end -= 1
+    return list(value[:end])

@@ -1,0 +1,163 @@
+"""What went wrong and how: confusions, format failures, flips, drift; each figure leads to its cases."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_finetune.reports.page.cases import drift_name
+from pytest_finetune.reports.page.charts import interval_svg, scale_of
+from pytest_finetune.reports.page.strings import visible
+from pytest_finetune.reports.page.wording import between, link, metric_name
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from pytest_finetune.comparison import Comparison
+    from pytest_finetune.metrics import Measure, Summary
+    from pytest_finetune.metrics.drift import Drift
+    from pytest_finetune.metrics.labels import LabelTable
+    from pytest_finetune.reports.page.charts import Scale
+    from pytest_finetune.reports.page.reported import ReportedSet
+    from pytest_finetune.reports.page.wording import Values
+
+MOST_LABELS = 30
+"""Labels up to which a matrix can be read; a larger one is told by its commonest confusions."""
+
+CONFUSIONS = 15
+DRIFTS = 12
+SHADES = 8
+
+
+def matrix_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) -> Values | None:
+    """The confusion matrix; None where there are too many labels to read one."""
+    if len(table.labels) > MOST_LABELS:
+        return None
+    rows = []
+    for expected in table.labels:
+        counts = {got: table.counts.get((expected, got), 0) for got in table.columns}
+        if support := sum(counts.values()):
+            cells = [_cell(count, support, expected == got) for got, count in counts.items()]
+            if linked:
+                for got, cell in zip(counts, cells, strict=True):
+                    if cell["count"]:
+                        cell["link"] = link(number, set=eval_set, label=visible(expected), got=visible(got))
+            rows.append({"label": visible(expected), "support": support, "cells": cells})
+    return {"columns": [visible(column) for column in table.columns], "rows": rows}
+
+
+def _cell(count: int, support: int, right: bool) -> Values:  # noqa: FBT001 - one of three plain facts
+    # The least share is still a shade, so that no confusion looks like none.
+    shade = 0 if not count else max(1, round(count / support * SHADES))
+    return {"count": count, "right": right, "shade": shade, "link": ""}
+
+
+def labels_view(table: LabelTable) -> list[Values]:
+    """Precision, recall and F1 of each label."""
+    return [
+        {
+            "label": visible(figures.label),
+            "support": f"{figures.support:,}",
+            "figures": [_share(share) for share in (figures.precision, figures.recall, figures.f1)],
+        }
+        for figures in table.figures
+    ]
+
+
+def _share(value: Fraction | None) -> str:
+    return "-" if value is None else f"{float(value):.3f}"
+
+
+def confusions_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) -> list[Values]:
+    """Which label is taken for which, the commonest first."""
+    wrong = [(expected, got, count) for (expected, got), count in table.counts.items() if expected != got and count]
+    commonest = sorted(wrong, key=lambda entry: (-entry[2], entry[0], entry[1]))[:CONFUSIONS]
+    return [
+        {
+            "expected": visible(expected),
+            "got": visible(got),
+            "count": f"{count:,}",
+            "link": link(number, set=eval_set, label=visible(expected), got=visible(got)) if linked else "",
+        }
+        for expected, got, count in commonest
+    ]
+
+
+def failures_view(summary: Summary, number: int, eval_set: str, *, paths: bool) -> list[Values]:
+    """Format failures by kind and, where `paths` may be told, by JSON path; the commonest first."""
+    found = Counter(
+        (str(score.format_failure), visible(score.path) if paths else "")
+        for row in summary.rows
+        for score in row.scores
+        if score.format_failure
+    )
+    most = max(found.values(), default=1)
+    return [
+        {
+            "kind": kind,
+            "path": path,
+            "count": f"{count:,}",
+            "share": max(1, round(count / most * 100)),
+            "link": link(number, set=eval_set, kind=kind, **({"path": path} if path else {})),
+        }
+        for (kind, path), count in sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def comparison_view(part: ReportedSet, found: Comparison, number: int) -> Values:
+    """The difference from the baseline, and how many cases were lost and won."""
+    name = visible(part.name)
+    rise = -float(found.difference.drop)
+    low, high = -found.interval.high, -found.interval.low
+    reach = max(abs(low), abs(high), abs(rise), 0.01)
+    kind = "fail" if found.worse else "whole"
+    return {
+        "baseline": visible(part.baseline),
+        "before": f"{float(found.before):.3f}",
+        "after": f"{float(found.after):.3f}",
+        "rise": f"{rise:+.3f}",
+        "interval": f"{low:+.3f} to {high:+.3f}",
+        "chart": interval_svg(rise, (low, high), scale=(-reach, reach), bar=0.0, kind=kind),
+        "ends": (f"−{reach:.3f}", f"+{reach:.3f}"),
+        "worse": found.worse,
+        "p": "< 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}",  # noqa: PLR2004 - three digits
+        "lost": len(found.lost),
+        "won": len(found.won),
+        "lost_link": link(number, set=name, flip="lost"),
+        "won_link": link(number, set=name, flip="won"),
+        "notes": [visible(note) for note in part.notes],
+    }
+
+
+def stability_view(part: ReportedSet, number: int, *, paths: bool) -> Values:
+    """What asking again showed."""
+    measures = {metric: part.summary.value(metric) for metric in ("format_stability", "valid_rate", "agreement")}
+    scale = scale_of([m.interval.low for m in measures.values() if m.interval], rate=True)
+    rows = [_measure(metric_name(metric), measure, scale) for metric, measure in measures.items()]
+    drifts = part.summary.drift if paths else ()
+    return {
+        "rows": rows,
+        "drift": [_drift(drift, visible(part.name), number) for drift in drifts[:DRIFTS]],
+        "more": max(0, len(drifts) - DRIFTS),
+        "hidden": not paths,
+    }
+
+
+def _measure(name: str, measure: Measure, scale: Scale) -> Values:
+    ends = (measure.interval.low, measure.interval.high) if measure.interval else (None, None)
+    return {
+        "name": name,
+        "figure": "-" if measure.value is None else f"{measure.value:.3f}",
+        "interval": between(ends[0], ends[1], "accuracy"),
+        "chart": interval_svg(measure.value, ends, scale=scale, kind="whole"),
+    }
+
+
+def _drift(drift: Drift, eval_set: str, number: int) -> Values:
+    return {
+        "path": visible(drift.path),
+        "kind": str(drift.kind),
+        "cases": f"{len(drift.cases):,}",
+        "seen": visible(", ".join(f"{what} {count:,}" for what, count in drift.seen.items())),
+        "link": link(number, set=eval_set, drift=visible(drift_name(drift))),
+    }

@@ -1,0 +1,163 @@
+"""The summary above the cases as plain values for the template: verdict, gates, totals, and the panels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.evalset.settings import RATES
+from pytest_finetune.gates import Status
+from pytest_finetune.gates.wording import figure
+from pytest_finetune.metrics.measure import QUANTILES
+from pytest_finetune.records import State
+from pytest_finetune.reports.page.charts import histogram_svg, interval_svg, scale_of
+from pytest_finetune.reports.page.panels import (
+    comparison_view,
+    confusions_view,
+    failures_view,
+    labels_view,
+    matrix_view,
+    stability_view,
+)
+from pytest_finetune.reports.page.slices import accuracy_view
+from pytest_finetune.reports.page.strings import visible
+from pytest_finetune.reports.page.wording import amount, between, link
+from pytest_finetune.reports.text import dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_finetune.reports.page.charts import Scale
+    from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
+    from pytest_finetune.reports.page.wording import Values
+
+
+def run_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
+    """All that the summary of one model says, as plain values and drawings for the template."""
+    rates = [gate for part in run.sets for gate in part.gates if gate.metric in RATES]
+    # One scale for all, so that the eye can compare them.
+    scale = scale_of([end for gate in rates for end in (gate.verdict.value, gate.verdict.low, gate.bar)], rate=True)
+    sets = [_set_view(part, number, scale, redact=redact) for part in run.sets]
+    return {
+        "model": visible(run.model),
+        "number": number,
+        "status": str(run.outcome.status) if run.judged else "none",
+        "headline": headline(run),
+        "facts": {name: visible(value) for name, value in run.facts.items()},
+        "totals": _totals(run),
+        "notes": [visible(note) for note in _notes(run, redact=redact)],
+        "judged": run.judged,
+        "sets": sets,
+        "accuracy": accuracy_view(run, number, redact=redact),
+    }
+
+
+def headline(run: ReportedRun) -> str:
+    """The verdict in one sentence."""
+    outcome = run.outcome
+    return f"{outcome.words.capitalize()}: {outcome.reasons}" if run.judged else "Baseline, not judged"
+
+
+def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> Values:
+    summary, name = part.summary, visible(part.name)
+    reads_paths = not redact
+    return {
+        "name": name,
+        "link": link(number, set=name),
+        "ungated": part.ungated,
+        "gates": [_gate(gate, rates) for gate in part.gates],
+        "matrix": matrix_view(summary.labels, number, name, linked=reads_paths) if summary.labels else None,
+        "confusions": confusions_view(summary.labels, number, name, linked=reads_paths) if summary.labels else [],
+        "labels": labels_view(summary.labels) if summary.labels else [],
+        "failures": failures_view(summary, number, name, paths=reads_paths),
+        "comparison": comparison_view(part, part.comparison, number) if part.comparison else None,
+        "stability": stability_view(part, number, paths=reads_paths) if part.repeats > 1 else None,
+        "cost": _cost(part),
+        "repeats": part.repeats,
+    }
+
+
+def _notes(run: ReportedRun, *, redact: bool) -> Iterator[str]:
+    yield from run.told(redact=redact)
+    for part in run.sets:
+        yield from _set_notes(part)
+
+
+def _set_notes(part: ReportedSet) -> Iterator[str]:
+    if part.missing_prompts:
+        yield f"Prompts and expected answers are not shown: {part.missing_prompts}."
+    if part.settings is None:
+        yield f"Bars and labels of {part.name} are not shown: its settings are gone or have changed."
+    if part.comparison is None:
+        yield from (f"{part.name}: {note}" for note in part.notes)
+
+
+def _totals(run: ReportedRun) -> list[tuple[str, str]]:
+    summaries = [part.summary for part in run.sets]
+    counts = {state: sum(summary.counts[state] for summary in summaries) for state in State}
+    planned = sum(summary.planned for summary in summaries)
+    tokens = [summary.tokens for summary in summaries]
+    totals = [
+        ("cases", f"{sum(len(summary.rows) for summary in summaries):,}"),
+        ("passed", f"{counts[State.PASSED]:,} of {planned:,}"),
+        ("missed", f"{counts[State.MISSED]:,}"),
+        ("errors", f"{counts[State.ERROR]:,}"),
+        ("not asked", f"{counts[State.UNRUN]:,}"),
+        ("tokens", "" if None in tokens else f"{sum(count or 0 for count in tokens):,}"),
+        ("cost", dollars(run.cost)),
+    ]
+    return [(name, value) for name, value in totals if value and (value != "0" or name == "missed")]
+
+
+def _gate(gate: Gate, rates: Scale) -> Values:
+    verdict, bar = gate.verdict, gate.bar
+    ends = verdict.low, verdict.high
+    scale = rates if gate.metric in RATES else scale_of([verdict.value, *ends, bar], rate=False)
+    drawn = verdict.value is not None and gate.metric
+    return {
+        "status": verdict.status,
+        "gate": visible(verdict.gate),
+        "why": visible(verdict.message) if _needs_words(gate) else "",
+        "chart": interval_svg(verdict.value, ends, scale=scale, bar=bar, kind=verdict.status) if drawn else "",
+        "ends": [f"{end:g}" if gate.metric in RATES else amount(end, gate.metric) for end in scale],
+        "value": "-" if verdict.value is None else _held_against(verdict.value, bar, gate.metric),
+        "interval": between(verdict.low, verdict.high, gate.metric),
+        "margin": "" if gate.margin is None else _margin(gate, gate.margin),
+        "n": f"{verdict.planned:,}",
+    }
+
+
+def _needs_words(gate: Gate) -> bool:
+    """The columns tell all there is to a bar that is met or missed; anything else has its reasons."""
+    plain = gate.bar is not None and gate.metric not in ("flips", "drop")
+    return gate.verdict.status != Status.PASS and not (gate.verdict.status == Status.FAIL and plain)
+
+
+def _held_against(value: float, bar: float | None, metric: str) -> str:
+    return amount(value, metric) if bar is None or metric not in RATES else figure(value, bar)
+
+
+def _margin(gate: Gate, margin: float) -> str:
+    digits = figure(abs(margin), 0) if gate.metric in (*RATES, "drop") else amount(abs(margin), gate.metric)
+    return f"{'+' if margin > 0 else '−' if margin < 0 else '±'}{digits}"
+
+
+def _cost(part: ReportedSet) -> Values:
+    summary = part.summary
+    timed = [completion.latency for completion in summary.completions if not completion.from_cache]
+    p50, p95 = (summary.value(metric).value for metric in QUANTILES)
+    tokens, price = summary.value("tokens_per_case").value, summary.value("cost_per_case").value
+    figures = [
+        ("p50", "" if p50 is None else amount(p50, "latency_p50")),
+        ("p95", "" if p95 is None else amount(p95, "latency_p95")),
+        ("slowest", amount(max(timed), "latency_p95") if timed else ""),
+        ("tokens", "" if summary.tokens is None else f"{summary.tokens:,}"),
+        ("tokens an answer", "" if tokens is None else f"{tokens:,.0f}"),
+        ("cost", "" if summary.cost is None else dollars(summary.cost)),
+        ("cost an answer", "" if not price else amount(price, "cost_per_case")),
+        ("from the cache", f"{summary.from_cache:,}" if summary.from_cache else ""),
+    ]
+    return {
+        "figures": [(name, value) for name, value in figures if value],
+        "chart": histogram_svg(timed) if len(timed) > 1 else "",
+        "slowest": amount(max(timed), "latency_p95") if timed else "",
+    }

@@ -1,0 +1,88 @@
+"""Accuracy of each set and of its slices, drawn on one scale."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.metrics import Summary
+from pytest_finetune.reports.details import SLICES, slices_of
+from pytest_finetune.reports.page.charts import interval_svg, scale_of
+from pytest_finetune.reports.page.strings import visible
+from pytest_finetune.reports.page.wording import between, link, metric_name
+from pytest_finetune.reports.tables import short_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_finetune.reports.page.charts import Scale
+    from pytest_finetune.reports.page.reported import ReportedRun, ReportedSet
+    from pytest_finetune.reports.page.wording import Values
+
+SLICES_SHOWN = 8
+"""Slices of a set that are seen at once."""
+
+FORMATS = ("label", "json", "schema", "tool_call")
+"""Scorers whose answers have a form of their own."""
+
+
+def accuracy_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
+    """Each set and, below it, its larger slices, all on one scale; smaller slices are folded away."""
+    names = short_names([visible(part.name) for part in run.sets])
+    groups = [
+        list(_accuracy_rows(part, name, number, redact=redact)) for part, name in zip(run.sets, names, strict=True)
+    ]
+    rows = [row for group in groups for row in group]
+    scale = scale_of([row["low"] for row in rows], rate=True)
+    for row in rows:
+        row["chart"] = interval_svg(row["value"], (row["low"], row["high"]), scale=scale, kind=row["kind"])
+    return {"groups": [_folded(group) for group in groups], "ends": _ends(scale)}
+
+
+def _folded(rows: list[Values]) -> Values:
+    shown = len([row for row in rows if row["kind"] != "part"]) + SLICES_SHOWN
+    return {"rows": rows[:shown], "more": rows[shown:]}
+
+
+def _accuracy_rows(part: ReportedSet, short: str, number: int, *, redact: bool) -> Iterator[Values]:
+    summary, name = part.summary, visible(part.name)
+    yield _accuracy_row(short, summary, link(number, set=name), "whole")
+    yield from (_accuracy_row(metric_name(metric), summary, "", "metric", metric) for metric in _metrics_of(part))
+    slices = [] if part.missing_prompts else slices_of(summary.rows)
+    # Metadata may hold anything that was asked; tags are words to select by.
+    shown = [entry for entry in slices if entry[0].startswith("tag=") or not redact][:SLICES]
+    for label, rows in shown:
+        key, _, value = visible(label).partition("=")
+        how = {"tag": value} if key == "tag" else {"meta": f"{key}={value}"}
+        row = Summary(tuple(rows), summary.needed, summary.expected_label)
+        yield _accuracy_row(value if key == "tag" else f"{key} {value}", row, link(number, set=name, **how), "part")
+
+
+def _metrics_of(part: ReportedSet) -> Iterator[str]:
+    """The other metrics that say how good the answers of a set are."""
+    if part.summary.labels:
+        yield "macro_f1"
+    if any(score.fields for row in part.summary.rows for score in row.scores):
+        yield "field_accuracy"
+    if part.scorer in FORMATS:
+        yield "valid_rate"
+
+
+def _accuracy_row(name: str, summary: Summary, where: str, kind: str, metric: str = "accuracy") -> Values:
+    measure = summary.value(metric)
+    interval = measure.interval
+    return {
+        "name": name,
+        "link": where,
+        "kind": kind,
+        "value": measure.value,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "figure": "-" if measure.value is None else f"{measure.value:.3f}",
+        "interval": between(interval.low, interval.high, "accuracy") if interval else "",
+        "n": f"{measure.n:,}",
+    }
+
+
+def _ends(scale: Scale) -> tuple[str, ...]:
+    low, high = scale
+    return tuple(f"{low + (high - low) * share:.3g}" for share in (0, 0.5, 1))

@@ -1,0 +1,39 @@
+"""How the page words figures and addresses."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from pytest_finetune.metrics.measure import QUANTILES
+
+Values = dict[str, Any]
+"""What the template is given."""
+
+
+def link(number: int, **filters: str) -> str:
+    """The page's own address with these filters set; the script reads it."""
+    return "#" + "&".join(f"{key}={quote(value, safe='')}" for key, value in {"m": str(number), **filters}.items())
+
+
+def between(low: float | None, high: float | None, metric: str) -> str:
+    """Both ends of an interval; empty where there is none."""
+    if low is not None and high is None:
+        return f"{amount(low, metric)} or more"
+    return "" if low is None or high is None else f"{amount(low, metric)} to {amount(high, metric)}"
+
+
+def amount(value: float, metric: str) -> str:
+    """A value of a metric with its unit."""
+    if metric == "flips":
+        return f"{value:,.0f}"
+    if metric in QUANTILES:
+        return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+    if metric == "cost_per_case":
+        return f"${value:.4g}"
+    return f"{value:,.0f}" if metric == "tokens_per_case" else f"{value:.3f}"
+
+
+def metric_name(metric: str) -> str:
+    """A metric as people say it."""
+    return "macro F1" if metric == "macro_f1" else metric.replace("_", " ")

@@ -1,0 +1,292 @@
+"""`pytest-finetune train start` over real HTTP against the real server, through a proxy that breaks what networks break."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+from faulty_proxy import FaultyProxy
+from server_process import BASE, ServerProcess, chat_lines, needs_server
+
+from pytest_finetune.cli import main
+from pytest_finetune.training import service, starting, upload
+
+pytestmark = needs_server
+
+JOBS = "/fine_tuning/jobs"
+MAIN = "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with ServerProcess(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(server):
+    with FaultyProxy(server.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch, proxy):
+    """Run a command in a folder of its own; nine examples, so that the server's check ends the job and trains nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
+    monkeypatch.setattr(starting, "LOOKS", (0.0, 0.05))
+    monkeypatch.setattr(upload, "WAITS", (0.0, 0.0, 0.0))
+    (tmp_path / "train.jsonl").write_bytes(chat_lines(9))
+
+    def run(*words, code=0, **how):
+        result = CliRunner().invoke(main, ["train", *words], prog_name="pytest-finetune", **how)
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+def start(train, *words, seed, code=0, **how):
+    """A wish of its own for every seed."""
+    options = ("--model", BASE, "--seed", str(seed), "--no-check", *words)
+    return train("start", "train.jsonl", *options, code=code, **how)
+
+
+def jobs(server, seed):
+    """The server's own word on how many jobs there are."""
+    return [job for job in server.client().fine_tuning.jobs.list(limit=100) if job.seed == seed]
+
+
+def records(folder):
+    return [json.loads(path.read_text()) for path in (folder / ".finetune" / "jobs").glob("*.json")]
+
+
+def test_a_start_makes_a_job_as_it_was_asked_for(train, server, tmp_path):
+    (tmp_path / "valid.jsonl").write_bytes(chat_lines(3, start=50))
+    words = ("--validation", "valid.jsonl", "--suffix", "neat", "--epochs", "1", "--batch-size", "auto", "--json")
+    told = json.loads(start(train, *words, seed=100).stdout)
+    (job,) = jobs(server, 100)
+    (record,) = records(tmp_path)
+    assert (told["how"], told["job"]["id"], told["nonce"]) == ("created", job.id, record["nonce"])
+    assert (job.model, job.user_provided_suffix) == (BASE, "neat")
+    assert job.method.supervised.hyperparameters.n_epochs == 1
+    assert job.metadata["finetune_nonce"] == record["nonce"]
+    assert job.metadata["training_sha256"] == record["wanted"]["training"]["sha256"]
+    assert job.metadata["validation_sha256"] == record["wanted"]["validation"]["sha256"]
+    assert (record["job_id"], record["wanted"]["training"]["file_id"]) == (job.id, job.training_file)
+    content = server.client().files.content(job.training_file).read()
+    assert content == (tmp_path / "train.jsonl").read_bytes()
+
+
+def test_the_record_is_on_the_disk_before_the_server_is_asked(train, proxy, tmp_path):
+    seen = []
+    proxy.rewrite(lambda path, value: (seen.append(records(tmp_path)) if path.endswith("/files") else None) or value)
+    start(train, seed=101)
+    ((record,),) = seen
+    assert (record["job_id"], record["status"]) == ("", "")
+
+
+def test_a_500_after_the_job_was_made_makes_no_second_one(train, proxy, server, tmp_path):
+    proxy.fail("POST", JOBS, carried_out=True)
+    result = start(train, seed=102)
+    assert "looking for the job before any other try" in result.stderr
+    assert "found by its nonce" in result.stdout
+    (job,) = jobs(server, 102)
+    assert [record["job_id"] for record in records(tmp_path)] == [job.id]
+    assert proxy.count("POST", JOBS) == 1
+
+
+def test_a_500_without_a_job_is_tried_again_after_a_look(train, proxy, server):
+    proxy.fail("POST", JOBS, times=2)
+    start(train, seed=103)
+    assert len(jobs(server, 103)) == 1
+    asked = [method for method, path in proxy.seen if path.endswith(JOBS)]
+    assert asked == ["POST", "GET", "GET", "POST", "GET", "GET", "POST", "GET"]
+
+
+def test_a_server_that_never_makes_it_is_left_after_some_tries(train, proxy, server):
+    proxy.fail("POST", JOBS, times=9)
+    assert "did not make the job in 3 tries" in start(train, seed=104, code=2).output
+    assert (proxy.count("POST", JOBS), jobs(server, 104)) == (3, [])
+
+
+def test_a_time_out_makes_no_second_job(train, proxy, server, monkeypatch):
+    monkeypatch.setattr(service, "CREATE_TIMEOUT", 0.3)
+    proxy.silence("POST", JOBS)
+    monkeypatch.setattr(starting, "LOOKS", (0.0, 5.0))
+    result = start(train, seed=105)
+    assert "no answer in time" in result.stderr
+    assert len(jobs(server, 105)) == 1
+
+
+def test_where_the_look_fails_too_nothing_is_tried_and_the_next_start_finds_the_job(train, proxy, server):
+    proxy.fail("POST", JOBS, carried_out=True)
+    proxy.fail("GET", JOBS, times=9)
+    result = start(train, seed=106, code=2)
+    assert "cannot be known" in result.output
+    assert proxy.count("POST", JOBS) == 1
+    proxy._faults.clear()
+    assert "found by its nonce" in start(train, seed=106).stdout
+    assert (len(jobs(server, 106)), proxy.count("POST", JOBS)) == (1, 1)
+
+
+def test_a_killed_start_is_picked_up_by_the_next(train, proxy, server, tmp_path):
+    proxy.silence("POST", JOBS)
+    command = [sys.executable, "-c", MAIN, "train", "start", "train.jsonl", "--model", BASE, "--seed", "107", "--no-check"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        proxy.wait_for("POST", JOBS)
+        deadline = time.monotonic() + 30
+        while not jobs(server, 107) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert "found by its nonce" in start(train, seed=107).stdout
+    (job,) = jobs(server, 107)
+    assert [record["job_id"] for record in records(tmp_path)] == [job.id]
+
+
+def test_a_job_that_comes_late_leaves_only_one_of_the_two(train, proxy, server, tmp_path):
+    """The first creation is carried out after both looks, just before the second: the nonce tells that they are one."""
+    (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
+    proxy.fail("POST", JOBS, late=True)
+    told = json.loads(start(train, "--json", seed=108).stdout)
+    train("cancel", told["job"]["id"])
+    first, second = sorted(jobs(server, 108), key=lambda job: (job.created_at, job.id))
+    assert first.metadata == second.metadata
+    kept = {told["job"]["id"], records(tmp_path)[0]["job_id"]}
+    assert kept == {first.id}
+    assert told["cancelled"] == [second.id]
+
+
+def test_a_second_job_that_has_ended_by_itself_is_told(train, proxy, server):
+    proxy.fail("POST", JOBS, late=True)
+    result = start(train, seed=119)
+    assert "made twice, and could not be cancelled" in result.stderr
+    assert result.stdout.startswith("9 examples")
+
+
+def test_a_server_without_metadata_is_not_asked_twice(train, proxy, server):
+    def forget(path, value):
+        for job in value.get("data", []) if path.endswith(JOBS) else []:
+            job["metadata"] = None
+        return value
+
+    proxy.rewrite(forget)
+    proxy.fail("POST", JOBS, carried_out=True)
+    assert "its metadata tells no nonce" in start(train, seed=109, code=2).output
+    assert (len(jobs(server, 109)), proxy.count("POST", JOBS)) == (1, 1)
+
+
+def test_an_upload_that_is_reset_is_sent_again(train, proxy, server, tmp_path):
+    proxy.reset("POST", "/files", times=2)
+    result = start(train, seed=110)
+    assert result.stderr.count("broke off") == 2
+    (job,) = jobs(server, 110)
+    assert server.client().files.content(job.training_file).read() == (tmp_path / "train.jsonl").read_bytes()
+
+
+def test_an_upload_that_always_breaks_is_given_up_before_any_job(train, proxy, server):
+    proxy.reset("POST", "/files", times=9)
+    assert "no connection" in start(train, seed=111, code=2).output
+    assert (proxy.count("POST", JOBS), jobs(server, 111)) == (0, [])
+
+
+def test_a_file_that_the_server_has_is_not_sent_twice(train, proxy, tmp_path):
+    start(train, seed=112)
+    result = start(train, seed=113)
+    assert "is on the server already" in result.stderr
+    assert proxy.count("POST", "/files") == 1
+    (tmp_path / "train.jsonl").write_bytes(chat_lines(9, answer="fine, thanks"))
+    start(train, seed=113)
+    assert proxy.count("POST", "/files") == 2
+
+
+def test_a_file_that_changes_while_it_is_sent_starts_nothing(train, proxy, server, tmp_path):
+    def meddle(path, value):
+        if path.endswith("/files"):
+            (tmp_path / "train.jsonl").write_bytes(chat_lines(8))
+        return value
+
+    proxy.rewrite(meddle)
+    assert "changed while it was uploaded" in start(train, seed=114, code=2).output
+    assert jobs(server, 114) == []
+
+
+def test_a_refusal_is_told_with_advice_and_is_no_lost_job(train, proxy, tmp_path):
+    result = train("start", "train.jsonl", "--model", "gpt-9", "--seed", "115", "--no-check", "--yes", code=2)
+    assert "HTTP 4" in result.output
+    assert "name a base model that this server trains" in " ".join(result.output.split())
+    (record,) = records(tmp_path)
+    assert (record["status"], record["job_id"]) == ("refused", "")
+    assert proxy.count("GET", JOBS) == 0
+
+
+def test_a_job_that_failed_may_be_started_again(train, server):
+    start(train, "--watch", "--interval", "0.05", seed=116, code=1)
+    start(train, seed=116)
+    assert len(jobs(server, 116)) == 2
+
+
+def test_data_with_errors_are_refused_with_their_place(train, server):
+    result = train("start", "train.jsonl", "--model", BASE, "--seed", "117", code=1)
+    assert "not started: mend the data" in result.stderr
+    assert jobs(server, 117) == []
+
+
+def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
+    (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
+    words = ("start", "train.jsonl", "--model", "gpt-4.1-mini-2025-04-14", "--no-check")
+    assert "nobody is at a terminal" in train(*words, code=2).output
+    assert "more than $0.00" in train(*words, "--max-cost", "0.0001", "--yes", code=2).output
+    assert proxy.count("POST", "/files") == 0
+
+
+def test_an_unknown_price_keeps_no_bound(train):
+    words = ("start", "train.jsonl", "--model", "gpt-9", "--base-url", "https://models.example/v1", "--no-check")
+    assert "a bound cannot be kept" in train(*words, "--max-cost", "5", "--yes", code=2).output
+
+
+def test_openai_itself_needs_a_key(train):
+    words = ("start", "train.jsonl", "--model", "gpt-4.1-mini", "--base-url", "https://api.openai.com/v1", "--no-check")
+    assert "there is no API key" in train(*words, code=2).output
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--epochs", "0"),
+        ("--epochs", "many"),
+        ("--batch-size", "1.5"),
+        ("--learning-rate-multiplier", "0"),
+        ("--learning-rate-multiplier", "nan"),
+        ("--learning-rate-multiplier", "inf"),
+        ("--max-cost", "-1"),
+        ("--max-cost", "cheap"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused(train, option, value):
+    assert option in train("start", "train.jsonl", "--model", BASE, option, value, code=2).output
+
+
+def test_the_organisation_is_told_what_to_do_when_it_is_refused(train, monkeypatch, tmp_path):
+    import httpx2
+    import openai
+
+    def refuse(*_, **__):
+        request = httpx2.Request("POST", "http://x/v1/fine_tuning/jobs")
+        body = {"message": "New jobs are not allowed for this organisation", "code": None, "param": None}
+        raise openai.PermissionDeniedError("no", response=httpx2.Response(403, request=request), body=body)
+
+    fake = SimpleNamespace(with_raw_response=SimpleNamespace(create=refuse))
+    monkeypatch.setattr("openai.resources.fine_tuning.jobs.Jobs.with_raw_response", fake.with_raw_response)
+    result = start(train, seed=118, code=2)
+    told = " ".join(result.output.split())
+    assert "2027-01-06" in told
+    assert "pytest-finetune serve" in told

@@ -1,0 +1,210 @@
+"""
+A proxy on loopback that does to chosen requests what networks and servers do: resets, 500s, silence, changed answers.
+
+In a test::
+
+    with FaultyProxy(server.url) as proxy:
+        proxy.fail("POST", "/fine_tuning/jobs", carried_out=True)   # a 500, though the server has made the job
+        ...  # proxy.url in place of server.url; proxy.seen lists what was asked
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+_CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    What happens to the next request of a method to a path that ends so.
+
+    Args:
+        kind: `error`, a 500; `reset` in the middle of the request; `silence` until the proxy is closed.
+        carried_out: The server gets the request all the same.
+        late: It gets it only when the next request of this kind arrives, before that one.
+    """
+
+    method: str
+    path: str
+    kind: str
+    carried_out: bool = False
+    late: bool = False
+
+
+class FaultyProxy:
+    """
+    From `with` to the end of the block.
+
+    Args:
+        upstream: Base URL of the real server, `http://127.0.0.1:PORT/v1`; may be changed while the proxy runs.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = upstream
+        self.seen: list[tuple[str, str]] = []
+        self.asked = threading.Condition()
+        self.rewrites: list[Callable[[str, Any], Any]] = []
+        self._faults: list[Fault] = []
+        self._held: list[tuple[str, str, bytes, dict[str, str]]] = []
+        self._closing = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+    def fail(self, method: str, path: str, *, times: int = 1, carried_out: bool = False, late: bool = False) -> None:
+        """The next requests are answered with a 500."""
+        self._faults += [Fault(method, path, "error", carried_out, late)] * times
+
+    def reset(self, method: str, path: str, *, times: int = 1) -> None:
+        """The next requests end in a TCP reset before all of their body is read."""
+        self._faults += [Fault(method, path, "reset")] * times
+
+    def silence(self, method: str, path: str, *, carried_out: bool = True) -> None:
+        """The next request gets no answer, ever."""
+        self._faults.append(Fault(method, path, "silence", carried_out))
+
+    def rewrite(self, change: Callable[[str, Any], Any]) -> None:
+        """Every JSON answer passes through `change(path, value)`."""
+        self.rewrites.append(change)
+
+    def count(self, method: str, path: str) -> int:
+        """How often this was asked."""
+        return sum(seen[0] == method and seen[1].endswith(path) for seen in self.seen)
+
+    def wait_for(self, method: str, path: str, timeout: float = 60) -> None:
+        """Until this has been asked."""
+        with self.asked:
+            if not self.asked.wait_for(lambda: self.count(method, path) > 0, timeout):
+                raise AssertionError(f"nobody asked {method} {path}: {self.seen}")
+
+    def _fault(self, method: str, path: str) -> Fault | None:
+        found = next((f for f in self._faults if f.method == method and path.endswith(f.path)), None)
+        if found:
+            self._faults.remove(found)
+        return found
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _any(self) -> None:
+                proxy.handle(self)
+
+            do_GET = do_POST = do_DELETE = _any
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        """One request: the fault that is meant for it, or the server's answer."""
+        path = request.path.partition("?")[0]
+        fault = self._fault(request.command, path)
+        with self.asked:
+            self.seen.append((request.command, path))
+            self.asked.notify_all()
+        if fault and fault.kind == "reset":
+            _reset(request)
+            return
+        body = _body(request)
+        for held in [one for one in self._held if one[:2] == (request.command, request.path)]:
+            self._held.remove(held)
+            self._forward(*held)
+        whole = (request.command, request.path, body, dict(request.headers))
+        if fault is None:
+            _answer(request, *self._changed(path, *self._forward(*whole)))
+            return
+        if fault.late:
+            self._held.append(whole)
+        elif fault.carried_out:
+            self._forward(*whole)
+        if fault.kind == "silence":
+            self._closing.wait(120)
+            request.close_connection = True
+        else:
+            _answer(request, 500, json.dumps({"error": {"message": "planted", "type": "server_error"}}).encode(), {})
+
+    def _forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+        kept = {k: v for k, v in headers.items() if k.lower() not in ("host", "connection", "accept-encoding", "transfer-encoding")}
+        connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
+        try:
+            connection.request(method, path, body or None, kept)
+            answer = connection.getresponse()
+            return answer.status, answer.read(), {"content-type": answer.headers.get("content-type", "")}
+        except OSError as error:
+            text = json.dumps({"error": {"message": f"upstream: {error}"}})
+            return 502, text.encode(), {"content-type": "application/json"}
+        finally:
+            connection.close()
+
+    def _changed(self, path: str, status: int, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+        if self.rewrites and status == 200 and "json" in headers.get("content-type", ""):
+            value = json.loads(body)
+            for change in self.rewrites:
+                value = change(path, value)
+            body = json.dumps(value).encode()
+        return status, body, headers
+
+
+def _body(request: BaseHTTPRequestHandler) -> bytes:
+    if request.headers.get("transfer-encoding", "").lower() == "chunked":
+        parts = []
+        while size := int(request.rfile.readline().split(b";")[0], 16):
+            parts.append(request.rfile.read(size))
+            request.rfile.readline()
+        request.rfile.readline()
+        return b"".join(parts)
+    return request.rfile.read(int(request.headers.get("content-length", 0)))
+
+
+def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str]) -> None:
+    try:
+        request.send_response(status)
+        request.send_header("content-type", headers.get("content-type") or "application/json")
+        request.send_header("content-length", str(len(body)))
+        # The client would try again by itself what it is told to.
+        request.send_header("x-should-retry", "false")
+        request.end_headers()
+        request.wfile.write(body)
+    except ConnectionError:
+        # Whoever asked was killed meanwhile, as some tests want it.
+        request.close_connection = True
+
+
+def _reset(request: BaseHTTPRequestHandler) -> None:
+    request.rfile.read(min(_CHUNK, int(request.headers.get("content-length") or _CHUNK)) // 2)
+    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    request.close_connection = True
+    request.connection.close()

@@ -1,0 +1,283 @@
+"""The run page as a file: what is in it, what is not, and that it is the same wherever it comes from."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from page_runs import evaluated, recorded, write_set
+
+from pytest_finetune.gates import Baseline
+from pytest_finetune.records import Completion, Failure
+from pytest_finetune.reports.page.charts import interval_svg, scale_of
+from pytest_finetune.reports.page.document import page_html
+from pytest_finetune.reports.page.sections import headline
+from pytest_finetune.reports.page.sources import from_record, from_session
+from pytest_finetune.reports.page.strings import LIMIT, Strings, visible
+
+if TYPE_CHECKING:
+    from pytest_finetune.records import Case
+
+ROOT = Path(__file__).parents[2]
+GATED = """
+scorer = "label"
+labels = ["bug", "feature"]
+[[gates]]
+min = 0.9
+[[gates]]
+metric = "error_rate"
+max = 0.5
+[[gates]]
+must_pass = ["critical"]
+[[gates]]
+metric = "latency_p95"
+max = 1.5
+[[gates]]
+against = "production"
+max_drop = 0.1
+[[gates]]
+against = "production"
+max_flips = 1
+"""
+ROWS = [
+    {
+        "id": f"c-{n}",
+        "input": f"q {n}",
+        "expected": "bug" if n % 2 else "feature",
+        "tags": ["critical"] if n == 1 else [],
+    }
+    for n in range(4)
+]
+
+
+def right(case: Case, _: int) -> str:
+    return case.expected[0]
+
+
+def all_wrong(*_: Any) -> str:
+    return "bug"
+
+
+def data_of(html: str) -> Any:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_a_session_and_its_record_give_the_same_page(tmp_path: Path) -> None:
+    eval_set = write_set(tmp_path, "t", ROWS, GATED.replace('against = "production"\nmax_drop = 0.1', "min = 0.5"))
+    evaluation, results = evaluated(tmp_path, [eval_set], all_wrong)
+    assert evaluation.run is not None
+    assert page_html([from_session(evaluation, results)]) == page_html([from_record(evaluation.run, root=tmp_path)])
+
+
+def test_bars_and_margins_go_the_way_of_their_gates(tmp_path: Path) -> None:
+    eval_set = write_set(tmp_path, "t", ROWS, GATED)
+    before, _ = evaluated(tmp_path, [eval_set], right)
+    assert before.run is not None
+    samples = list(before.run.samples().values())
+    baseline = Baseline("production", eval_set.cases_sha256, 1, samples)
+    evaluation, results = evaluated(tmp_path, [eval_set], all_wrong, baselines={eval_set.name: baseline})
+    gates = from_session(evaluation, results).sets[0].gates
+    told = {gate.verdict.gate: (gate.metric, gate.bar, gate.margin and round(gate.margin, 3)) for gate in gates}
+    assert told == {
+        "accuracy>=0.9": ("accuracy", 0.9, -0.4),
+        "error_rate<=0.5": ("error_rate", 0.5, 0.5),
+        "must_pass=critical": ("accuracy", None, None),
+        "latency_p95<=1.5": ("latency_p95", 1.5, 1.25),
+        "accuracy_drop<=0.1,vs=production": ("drop", 0.1, -0.4),
+        "flips<=1,vs=production": ("flips", 1.0, -1.0),
+    }
+    html = page_html([from_session(evaluation, results)])
+    assert "250 ms" in html
+    assert "2 lost" in re.sub(r"<[^>]+>", "", html)
+
+
+def test_the_headline_says_whether_it_ships_and_why_not(tmp_path: Path) -> None:
+    plain = write_set(tmp_path, "t", ROWS)
+    assert headline(from_session(*evaluated(tmp_path, [plain], right))) == "Ships: 4 of 4 cases pass, and all must"
+    assert headline(from_session(*evaluated(tmp_path, [plain], all_wrong))) == (
+        "Does not ship: 2 of 4 cases pass, and all must"
+    )
+    baseline = from_session(*evaluated(tmp_path, [plain], right), judged=False)
+    assert headline(baseline) == "Baseline, not judged"
+    assert baseline.sets[0].gates == ()
+
+
+def test_the_model_under_test_comes_before_its_baseline(tmp_path: Path) -> None:
+    plain = write_set(tmp_path, "t", ROWS)
+    runs = [
+        from_session(*evaluated(tmp_path, [plain], right, spec="ft:old"), judged=False),
+        from_session(*evaluated(tmp_path, [plain], right, spec="ft:new")),
+    ]
+    assert "<title>ft:new: Ships" in page_html(runs)
+
+
+def test_the_file_asks_for_nothing_and_its_policy_names_what_it_holds(tmp_path: Path) -> None:
+    html = page_html([from_session(*evaluated(tmp_path, [write_set(tmp_path, "t", ROWS)], right))])
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert policy
+    assert policy[1].startswith("default-src &#39;none&#39;; ")
+    assert "unsafe" not in policy[1]
+    for tag, text in re.findall(r"<(style|script)(?: type=\"module\")?>(.*?)</\1>", html, re.DOTALL):
+        assert b64encode(sha256(text.encode()).digest()).decode() in policy[1], tag
+    markup = re.sub(r"<(style|script)[^>]*>.*?</\1>", "", html, flags=re.DOTALL)
+    assert not re.search(r'\s(style|on\w+|src|srcset|action|ping)="', markup)
+    assert set(re.findall(r'href="(.)', markup)) == {"#"}
+    assert "http" not in markup.replace("http-equiv", "").replace("http://127.0.0.1:1/v1", "")
+
+
+def test_the_same_run_makes_the_same_bytes(tmp_path: Path) -> None:
+    run = recorded(tmp_path, [write_set(tmp_path, "t", ROWS, GATED)], all_wrong)
+    assert page_html([from_record(run, root=tmp_path)]) == page_html([from_record(run, root=tmp_path)])
+
+
+@pytest.mark.parametrize("text", ["</script>", "<!--", "\u2028", "\u2029", "&amp;", "]]>"])
+def test_no_text_ends_the_data_early(tmp_path: Path, text: str) -> None:
+    eval_set = write_set(tmp_path, "t", [{"id": "a", "input": text, "expected": "x"}])
+    html = page_html([from_session(*evaluated(tmp_path, [eval_set], lambda *_: text))])
+    block = html.partition('id="data">')[2].partition("</script>")[0]
+    assert not set(block) & set("<>&\u2028\u2029")
+    assert visible(text) in data_of(html)["strings"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain\ttext\n\u4e2d\u6587", "plain\ttext\n\u4e2d\u6587"),
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://evil\x1b\\link\x1b]8;;\x07", "link"),
+        ("\x1b(Bx\x1bM", "x"),
+        ("a\u202eb\u2066c\u200bd", "a\\u202eb\\u2066c\\u200bd"),
+        ("\x00\x07\x9b\ud800", "\\x00\\x07\\x9b\\ud800"),
+        ("line\r\nline\rline", "line\nline\\rline"),
+    ],
+)
+def test_what_cannot_be_seen_is_written_out_and_ansi_is_stripped(text: str, shown: str) -> None:
+    assert visible(text) == shown
+
+
+def test_a_text_is_kept_once_and_an_endless_one_is_cut() -> None:
+    strings = Strings()
+    assert [strings.number(text) for text in ("", "a", "b", "a")] == [0, 1, 2, 1]
+    strings.number("x" * 50_000)
+    assert strings.table[3].endswith("… (30,000 more characters)")
+    assert len(strings.table[3]) < 20_100
+
+
+@pytest.mark.parametrize(
+    ("values", "rate", "scale"),
+    [
+        ([0.97, None, 0.95], True, (0.9, 1.0)),
+        ([0.85, 0.9], True, (0.8, 1.0)),
+        ([0.6], True, (0.5, 1.0)),
+        ([0.1, 0.9], True, (0.0, 1.0)),
+        ([], True, (0.0, 1.0)),
+        ([2.0, float("inf")], False, (0.0, 2.1)),
+        ([-1.0, 1.0], False, (-1.0, 1.1)),
+        ([], False, (0.0, 1.0)),
+    ],
+)
+def test_a_scale_shows_all_its_values(values, rate, scale) -> None:
+    assert scale_of(values, rate=rate) == pytest.approx(scale)
+
+
+def test_a_drawing_holds_the_interval_the_value_and_the_bar() -> None:
+    drawn = interval_svg(0.95, (0.9, 1.0), scale=(0.8, 1.0), kind="pass", bar=0.9)
+    assert re.findall(r'class="(\w+)" d="([^"]*)"', drawn) == [
+        ("track", "M0 8H100"),
+        ("bar", "M50.0 1V15"),
+        ("range", "M50.0 8H100.0"),
+        ("point", "M75.0 8h0"),
+    ]
+    assert interval_svg(None, (None, float("inf")), scale=(0, 1), kind="x").count("<path") == 1
+
+
+MARKER = "xyzzy-plugh"
+
+
+def redacted_answer(case: Case, attempt: int) -> Completion | Failure:
+    if case.id == "c-3":
+        return Failure("server", f"cannot answer {MARKER}")
+    if attempt:
+        return Completion(f'{{"{MARKER}": 1}}')
+    return Completion(f'{{"a": "{MARKER}"}}', refusal=MARKER if case.id == "c-2" else "")
+
+
+@pytest.mark.parametrize("scorer", ["exact", "json", "label"])
+def test_a_redacted_page_holds_no_prompt_and_no_answer(tmp_path: Path, scorer: str) -> None:
+    expected: Any = {"a": MARKER, "b": MARKER} if scorer == "json" else MARKER
+    rows = [
+        {
+            "id": f"c-{n}",
+            "system": MARKER,
+            "input": MARKER,
+            "expected": expected,
+            "metadata": {"x": MARKER},
+            "tags": ["t"],
+        }
+        for n in range(4)
+    ]
+    labels = f'labels = ["{MARKER}", "other"]\n' if scorer == "label" else ""
+    toml = f'scorer = "{scorer}"\n{labels}[stability]\nrepeats = 2\n[[gates]]\nmin = 0.5\n'
+    eval_set = write_set(tmp_path, "t", rows, toml)
+    before = recorded(tmp_path, [eval_set], lambda case, _: json.dumps(expected) if scorer == "json" else MARKER)
+    run = recorded(tmp_path, [eval_set], redacted_answer)
+    reported = from_record(run, root=tmp_path, against=before)
+    assert MARKER in page_html([reported])
+    html = page_html([reported], redact=True)
+    # The names of labels are settings; which case expected or got which is not told.
+    head = re.sub(rf'<th scope="(row|col)">{MARKER}</th>', "", html) if scorer == "label" else html
+    assert MARKER not in head
+    assert ("c-2" in html, f"sha256:{sha256(MARKER.encode()).hexdigest()[:12]}" in html) == (True, True)
+
+
+def test_a_damaged_seal_is_told(tmp_path: Path) -> None:
+    run = recorded(tmp_path, [write_set(tmp_path, "t", ROWS)], right)
+    manifest = run.path / "manifest.json"
+    manifest.write_text(manifest.read_text("utf-8").replace("ft:test", "ft:fake"), "utf-8")
+    changed = type(run).load(run.path)
+    assert any("seal" in note for note in from_record(changed, root=tmp_path).notes)
+
+
+def test_without_the_settings_the_verdicts_stay_and_the_bars_are_not_made_up(tmp_path: Path) -> None:
+    eval_set = write_set(tmp_path, "t", ROWS, GATED)
+    run = recorded(tmp_path, [eval_set], right, copies=False)
+    eval_set.path.with_suffix(".toml").write_text("[[gates]]\nmin = 0.1\n", "utf-8")
+    reported = from_record(run, root=tmp_path)
+    assert reported.sets[0].settings is None
+    assert {gate.bar for gate in reported.sets[0].gates} == {None}
+    assert "its settings are gone or have changed" in page_html([reported])
+
+
+def test_a_scoring_function_of_the_users_is_not_copied_and_the_cases_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "eval_sets").mkdir()
+    code = tmp_path / "eval_sets" / "my_page_scorer.py"
+    code.write_text("def score(case, completion):\n    return completion.text == 'bug'\n", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    toml = 'scorer = "my_page_scorer:score"\n[[gates]]\nmin = 0.9\n'
+    run = recorded(tmp_path, [write_set(tmp_path, "t", ROWS, toml)], all_wrong)
+    code.unlink()
+    (tmp_path / "eval_sets" / "t.jsonl").unlink()
+    reported = from_record(run, root=tmp_path)
+    assert (reported.sets[0].missing_prompts, reported.sets[0].gates[0].bar) == ("", 0.9)
+    assert not list(run.path.rglob("*.py"))
+
+
+def test_the_chapter_of_the_page_says_what_is_so() -> None:
+    chapter = (ROOT / "docs" / "reports.md").read_text("utf-8").partition("## The run page")[2].partition("\n## ")[0]
+    assets = ROOT / "src" / "pytest_finetune" / "reports" / "page" / "assets"
+    keys = set(re.findall(r"<kbd>(.*?)</kbd>", (assets / "page.html").read_text("utf-8")))
+    assert {
+        key for key in ("j", "k", "/", "Esc", "Enter", "t", "?") if f"`{key}`" not in chapter or key not in keys
+    } == set()
+    assert f"more than {LIMIT:,} characters" in chapter
+    (printed,) = re.findall(r"PRINTED = (\d+);", (assets / "list.js").read_text("utf-8"))
+    assert f"the first {printed} of the cases" in chapter

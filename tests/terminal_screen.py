@@ -1,0 +1,79 @@
+"""pytest in a real pseudo-terminal, and what a person sees there, after every piece of output."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+import pyte
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Screen = list[str]
+"""The rows from the top, without spaces at their ends."""
+
+UNWANTED = {"CI", "BUILD_NUMBER", "COLUMNS", "LINES", "NO_COLOR", "PYTEST_ADDOPTS"}
+"""What the surroundings may say of terminals, and the tests must not hear."""
+
+SILENCE = 60
+"""Seconds without output after which the session is taken to hang."""
+
+
+class Terminal:
+    """A terminal of so many rows and columns."""
+
+    def __init__(self, rows: int = 24, columns: int = 80) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.Stream(self.screen)
+
+    def write(self, text: str) -> None:
+        self._stream.feed(text)
+
+    @property
+    def rows(self) -> Screen:
+        return [row.rstrip() for row in self.screen.display]
+
+
+def watch(folder: Path, *options: str, rows: int = 100, columns: int = 80, **environ: str) -> Iterator[Screen]:
+    """Run pytest there; the screen after every piece of output, the last one being what stays."""
+    terminal = Terminal(rows, columns)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", *options],
+        cwd=folder,
+        env=kept | {"TERM": "xterm"} | environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        try:
+            while piece := _read(ours):
+                terminal.write(piece.decode("utf-8", "replace"))
+                yield terminal.rows
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+def _read(descriptor: int) -> bytes:
+    """What there is to read; nothing once the other side is closed."""
+    if not select.select([descriptor], [], [], SILENCE)[0]:
+        raise TimeoutError(f"nothing written for {SILENCE} s")
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        # Linux tells the end of a pseudo-terminal as an error.
+        return b""

@@ -1,0 +1,81 @@
+"""The chapter on `data check` keeps pace: its codes, options and example are those of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from pytest_finetune.cli.data.check import command
+from pytest_finetune.data.codes import CODES
+from pytest_finetune.data.finding import Finding, Severity
+from pytest_finetune.data.limits import DEFAULT_LIMIT, SOURCE, example_limit
+from pytest_finetune.data.personal import REGIONS
+
+ROOT = Path(__file__).parents[1]
+DATA = (ROOT / "docs/data.md").read_text("utf-8")
+CHAPTER = re.search(r"^## Check$.*?(?=^## |\Z)", DATA, re.MULTILINE | re.DOTALL)[0]
+OPTIONS = {
+    name for option in command.params if isinstance(option, click.Option) and not option.hidden for name in option.opts
+}
+
+
+def test_the_tables_hold_every_code_with_its_group_severity_and_meaning():
+    told, group = [], ""
+    for first, second, third in re.findall(r"^\| (.*?) \| (.*?) ?\| (.*?) ?\|$", CHAPTER, re.MULTILINE):
+        if not second and first in {code.group for code in CODES.values()}:
+            group = first
+        elif (name := first.strip("`")) in CODES or second in {severity.word for severity in Severity}:
+            told.append((name, group, second, third))
+    assert told == [(code.name, code.group, code.severity.word, code.meaning) for code in CODES.values()]
+
+
+def test_every_option_is_told_of_and_every_option_told_of_is_there():
+    told = set(re.findall(r"(?<![\w-])--(?!finetune-|model=)[a-z][a-z-]*", CHAPTER))
+    assert told - OPTIONS == set()
+    assert {option for option in OPTIONS if option.startswith("--")} - told <= {"--verbose"}
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    pytest-finetune data check (.+)$", CHAPTER, re.MULTILINE))
+def test_every_command_that_is_shown_takes_its_options(line):
+    assert {word for word in shlex.split(line) if word.startswith("--")} <= OPTIONS
+
+
+def test_every_plugin_option_is_told_of():
+    options = (ROOT / "src/pytest_finetune/plugin/options.py").read_text("utf-8")
+    for name in ("finetune-check", "finetune-check-fail-on"):
+        assert f'"--{name}"' in options
+        assert f"--{name}" in CHAPTER
+    for name in ("finetune_train", "finetune_validation", "finetune_check_ignore"):
+        assert f"`{name}`" in CHAPTER
+
+
+def test_the_example_is_a_finding_as_json_prints_it():
+    (example,) = re.findall(r"^```json\n(.*?)^```", CHAPTER, re.MULTILINE | re.DOTALL)
+    told = json.loads(example)
+    assert Finding(**told | {"severity": Severity.ERROR}).to_dict() == told
+
+
+def test_figures_and_sources_are_the_code_s():
+    assert f"{DEFAULT_LIMIT:,}" in CHAPTER
+    assert f"{example_limit('gpt-3.5-turbo'):,} for gpt-3.5-turbo" in CHAPTER
+    assert SOURCE in CHAPTER
+    assert f"({' and '.join(REGIONS)})" in CHAPTER
+
+
+@pytest.mark.parametrize(
+    ("model", "limit"),
+    [
+        ("gpt-4.1-mini-2025-04-14", 65_536),
+        ("ft:gpt-4o-mini-2024-07-18:acme::abc", 65_536),
+        ("gpt-3.5-turbo-0613", 4_096),
+        ("gpt-4.10", None),
+        ("llama-3", None),
+    ],
+)
+def test_the_limit_of_a_model_is_that_of_its_family_or_unknown(model, limit):
+    assert example_limit(model) == limit

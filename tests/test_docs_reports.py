@@ -1,0 +1,41 @@
+"""What docs/reports.md says of pytest-html, JUnit and privacy holds."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from golden_texts import FOLDER
+
+from pytest_finetune.reports import html_row
+from pytest_finetune.reports.redaction import hidden
+
+TEXT = (Path(__file__).parents[1] / "docs" / "reports.md").read_text("utf-8")
+
+
+def chapter(name):
+    return TEXT.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+
+def test_the_limits_of_a_row_are_the_code_s():
+    told = " ".join(chapter("pytest-html").split())
+    assert f"cut at {html_row.LIMIT:,} characters, that of a case that passed at {html_row.PASSED_LIMIT};" in told
+
+
+def test_the_columns_are_the_ones_there_are():
+    *most, last = [name.capitalize() for name in html_row.COLUMNS]
+    assert f"{', '.join(most)} and {last}" in " ".join(chapter("pytest-html").split())
+
+
+def test_the_properties_are_ones_that_are_written():
+    golden = ET.parse(FOLDER / "junit.xml").getroot()
+    written = {found.get("name").partition("[")[0] for found in golden.iter("property")}
+    named = set(re.findall(r"`(finetune\.\w+)", chapter("JUnit")))
+    # The model of the golden file has no price, and its gates are incomplete.
+    assert named - written <= {"finetune.cost_usd", "finetune.value", "finetune.low", "finetune.high", "finetune.bar"}
+
+
+def test_the_fingerprint_is_one():
+    (shown,) = re.findall(r"`(sha256:[^`]+)`", chapter("Privacy"))
+    assert shown == hidden("plain")

@@ -1,0 +1,35 @@
+"""What docs/reports.md shows of the terminal is what the terminal shows."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+
+from pytest_finetune.gates import Status
+from pytest_finetune.reports import markdown
+from pytest_finetune.reports.outcome import Outcome
+from pytest_finetune.reports.progress import progress_line
+from pytest_finetune.tally import RECENT, Progress
+
+TEXT = (Path(__file__).parents[1] / "docs" / "reports.md").read_text("utf-8")
+PASS, FAIL, OPEN = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
+
+
+def test_the_outcomes_are_the_ones_that_are_told():
+    told = [Outcome(gates) for gates in ((PASS,) * 5, (PASS,) * 3 + (FAIL,) * 2, (PASS,) * 4 + (OPEN,))]
+    lines = [f"ft:new {outcome.words}: {outcome.reasons}" for outcome in told]
+    assert re.findall(r"^- `(ft:new [^`]+)`", TEXT, re.MULTILINE) == lines
+
+
+def test_the_live_line_is_the_one_that_is_drawn():
+    progress = Progress(1_000, 412, 32, 0, (0.912,), Decimal("0.41"), 38)
+    assert f"    {progress_line(progress, 80)}\n" in TEXT
+    assert f"pace of the last {RECENT}" in TEXT
+
+
+def test_the_bounds_of_markdown_are_the_code_s():
+    assert f"at most {markdown.LIMIT:,} characters" in TEXT
+    assert (markdown.FLIPS, markdown.MISSES) == (10, 5)
+    assert "ten flips" in TEXT
+    assert "five cases" in TEXT
