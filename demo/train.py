@@ -24,7 +24,7 @@ STATE = Path(".finetune")
 FINETUNE = Path(sys.executable).with_name("pytest-finetune")
 VERSIONS = {
     "v1": ("training/routing.first-60.jsonl", 4),
-    "v2": ("training/routing.train.jsonl", 4),
+    "v2": ("training/routing.train.jsonl", 3),
 }
 """Training file and epochs of each."""
 

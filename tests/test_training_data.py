@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from itertools import combinations
 from pathlib import Path
 
 import pytest
-from rapidfuzz import fuzz, utils
+from rapidfuzz import fuzz, process, utils
 
 from pytest_finetune.evalset import load_eval_sets
 from pytest_finetune.scoring.schema_validation import load_schema
@@ -70,6 +69,11 @@ def test_a_block_of_six_lines_holds_every_team_once():
         assert sorted(teams[start : start + len(TEAMS)]) == sorted(TEAMS)
 
 
+def test_the_first_version_is_trained_on_the_first_sixty_examples():
+    whole, first = (ROOT / f"demo/training/routing.{name}.jsonl" for name in ("train", "first-60"))
+    assert first.read_text("utf-8").splitlines() == whole.read_text("utf-8").splitlines()[:60]
+
+
 def test_no_eval_case_is_among_the_examples_exactly_or_nearly():
     questions = [asked(case.messages) for case in cases("demo/eval_sets/routing.jsonl")]
     near = [
@@ -83,7 +87,8 @@ def test_no_eval_case_is_among_the_examples_exactly_or_nearly():
 
 def test_no_two_examples_are_near_duplicates():
     texts = [asked(messages) for messages, _, _ in examples(*FILES)]
-    assert [pair for pair in combinations(texts, 2) if fuzz.ratio(*pair, score_cutoff=85)] == []
+    alike = process.cdist(texts, texts, scorer=fuzz.ratio, score_cutoff=85)
+    assert [(texts[a], texts[b]) for a, b in zip(*alike.nonzero(), strict=True) if a < b] == []
 
 
 def test_the_figures_in_the_readme_are_true():
