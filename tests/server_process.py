@@ -56,7 +56,13 @@ class ServerProcess:
         command += ["--weights-cache", str(CACHE), *self.options]
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environ, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                cwd=self.folder,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
             )
         self.url = json.loads(self._first_line())["base_url"]
         return self
@@ -73,11 +79,11 @@ class ServerProcess:
         return line
 
     def __exit__(self, *_):
-        """Stop it as Ctrl-C does; whoever does not stop is killed."""
+        """Stop it as Ctrl-C at a terminal does, which reaches the whole group; whoever does not stop is killed."""
         for client in self._clients:
             client.close()
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGINT)
             try:
                 self.process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:

@@ -51,7 +51,7 @@ class FinetuneGroup(click.Group):
             return super().invoke(ctx)
         except FinetuneError as error:
             raise CannotBeDone(str(error)) from error
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
             # click would end with 1, which says "done and not good" here.
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)

@@ -1,0 +1,107 @@
+"""`pytest-finetune serve`: the local OpenAI-compatible server, told where to listen and where its state is."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from pytest_finetune.errors import ServerError
+from pytest_finetune.reports.text import printable
+from pytest_finetune.targets.weights import BASE, find_weights
+
+KEY = "FINETUNE_SERVER_KEY"
+STATE = Path(".finetune", "server")
+MODELS = Path(".finetune", "models")
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_NEEDED = ("starlette", "uvicorn", "python_multipart", "xllamacpp")
+
+_folder = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes any free one.")
+@click.option("--state", type=_folder, default=STATE, show_default=True, help="Folder of everything it remembers.")
+@click.option("--models", type=_folder, default=MODELS, show_default=True, help="Folder where its adapters go.")
+@click.option(
+    "--weights-cache", type=_folder, help="Folder of the unpacked base model, 0.5 GB.  [default: base in --state]"
+)
+@click.option("--places", type=click.IntRange(1, 16), help="Answers at once, a core each.  [default: the cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Cores of a training. More than one pays only where nothing else computes.",
+)
+@click.option("--quiet", is_flag=True, help="Do not tell each request on standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Tell the address as JSON.")
+def command(
+    host: str,
+    port: int,
+    *,
+    state: Path,
+    models: Path,
+    weights_cache: Path | None,
+    places: int | None,
+    threads: int,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Serve OpenAI's API on this machine: chat, files, fine-tuning jobs, batches.
+
+    The base URL is printed once it answers. Ctrl-C ends it: a training saves its state, and the next server with the
+    same --state goes on with it.
+
+    Where the environment has FINETUNE_SERVER_KEY, clients must send it as their API key. Without one it listens on
+    this machine alone.
+
+    \b
+    Exit codes:
+      0  ended by Ctrl-C or SIGTERM
+      2  could not be started
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    key = os.environ.get(KEY, "").strip()
+    _check(host, key)
+    from pytest_finetune.server.app import ServerSettings
+    from pytest_finetune.server.running import bind, only_server, run
+
+    state, models = state.resolve(), models.resolve()
+    cache = weights_cache.resolve() if weights_cache else state / "base"
+    log = _silent if quiet else _log
+    settings = ServerSettings(state, models, cache, places or _cores(), threads, key, log)
+    with only_server(state), bind(host, port) as listener:
+        address = f"[{host}]" if ":" in host else host
+        url = f"http://{address}:{listener.getsockname()[1]}/v1"
+        run(settings, listener, lambda: _announce(url, as_json=as_json))
+
+
+def _check(host: str, key: str) -> None:
+    if missing := [name.replace("_", "-") for name in _NEEDED if find_spec(name) is None]:
+        hint = "pip install 'pytest-finetune[serve,local,train]'"
+        raise ServerError(f"{', '.join(missing)} is not installed", "serve", hint)
+    if host not in _LOOPBACK and not key:
+        hint = f"set {KEY} to a long secret, and give it to clients as their API key; or listen on 127.0.0.1"
+        raise ServerError("anybody could use a server that listens beyond this machine", f"--host {host}", hint)
+    find_weights(f"local:{BASE}", Path())
+
+
+def _announce(url: str, *, as_json: bool) -> None:
+    click.echo(json.dumps({"base_url": url, "pid": os.getpid()}) if as_json else f"base URL: {url}")
+
+
+def _log(line: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} {printable(line)}", err=True)
+
+
+def _silent(_: str) -> None:
+    """Nobody asked."""
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,152 @@
+"""The whole application: one state folder, its store, its queues, and the routes that lead to them."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import traceback
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pytest_finetune.errors import FinetuneError, ServerError
+from pytest_finetune.server.access import OPEN_PATH, Access
+from pytest_finetune.server.batches.routes import BatchApi
+from pytest_finetune.server.batches.worker import BatchWorker
+from pytest_finetune.server.chat.completions import Completions
+from pytest_finetune.server.chat.pool import Pool
+from pytest_finetune.server.chat.routes import chat_routes
+from pytest_finetune.server.files import Files, file_routes
+from pytest_finetune.server.jobs.queue import TrainingQueue, TrainingSetup
+from pytest_finetune.server.jobs.routes import JobApi
+from pytest_finetune.server.jobs.telling import Teller
+from pytest_finetune.server.models import Models, model_routes
+from pytest_finetune.server.store import Store
+from pytest_finetune.server.wire import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """
+    What a server is told.
+
+    Args:
+        state: Folder of everything it remembers; made where it is missing.
+        models: Folder where its adapters go, and where `local:NAME` finds them.
+        weights_cache: Folder of the unpacked base model.
+        places: Models that may be loaded, and questions that may be answered, at once.
+        threads: Cores of a training.
+        key: The API key that it asks for; empty asks for none.
+        log: Takes one line a request.
+    """
+
+    state: Path
+    models: Path
+    weights_cache: Path
+    places: int
+    threads: int
+    key: str
+    log: Callable[[str], None]
+
+
+def make_app(settings: ServerSettings) -> Starlette:
+    """
+    The application; its store is opened here, its queues run between its start and its end.
+
+    Raises:
+        ServerError: A folder or the store cannot be used.
+    """
+    folders = {name: settings.state / name for name in ("files", "jobs", "batches")}
+    for folder in (*folders.values(), settings.models):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServerError(f"the folder cannot be used: {error.strerror}", str(folder), "name another") from None
+    store = Store(settings.state / "server.db")
+    files, models = Files(folders["files"], store), Models(store, settings.models)
+    pool = Pool(models, settings.places)
+    teller = Teller(store, files, settings.models)
+    queue = TrainingQueue(teller, TrainingSetup(folders["jobs"], settings.weights_cache, settings.threads))
+    completions = Completions(pool)
+    batches = BatchWorker(completions, files, folders["batches"], settings.places)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(worker.run()) for worker in (queue, batches)]
+        for task in tasks:
+            task.add_done_callback(_stop_if_broken)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(*tasks, return_exceptions=True)
+            await pool.close()
+            store.close()
+
+    return Starlette(
+        routes=[
+            Route(OPEN_PATH, _health, methods=["GET"]),
+            *model_routes(models, pool),
+            *chat_routes(completions),
+            *file_routes(files),
+            *JobApi(teller, queue).routes(),
+            *BatchApi(files, batches).routes(),
+        ],
+        middleware=[Middleware(Access, key=settings.key, log=settings.log)],
+        exception_handlers={
+            ApiError: _refuse,
+            FinetuneError: _cannot,
+            HTTPException: _no_route,
+            ClientDisconnect: _gone,
+            Exception: _broken,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _stop_if_broken(task: asyncio.Task[None]) -> None:
+    """A queue that broke would leave its jobs waiting for ever; all of its state is on disk."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        traceback.print_exception(error)
+        signal.raise_signal(signal.SIGTERM)
+
+
+async def _health(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def _refuse(_: Request, error: Any) -> Response:
+    response: Response = error.response()
+    return response
+
+
+async def _cannot(_: Request, error: Exception) -> Response:
+    return ApiError(str(error), status=503, kind="server_error").response()
+
+
+async def _no_route(request: Request, error: Any) -> Response:
+    message = f"Invalid URL ({request.method} {request.url.path})" if error.status_code == 404 else error.detail  # noqa: PLR2004
+    return ApiError(message, status=error.status_code, code="unknown_url").response()
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    return ApiError("The request broke off.").response()
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    return ApiError(
+        "The server had an error while processing your request.", status=500, kind="server_error"
+    ).response()

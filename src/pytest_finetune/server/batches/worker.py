@@ -1,0 +1,144 @@
+"""The work on batches: one batch at a time, several requests at once, every answer on disk before the next is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.errors import FinetuneError
+from pytest_finetune.server.batches.records import Batch, BatchError, BatchRequest, read_requests
+from pytest_finetune.server.ids import new_id, now
+from pytest_finetune.server.wire import ApiError, encode_line, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_finetune.server.chat.completions import Completions
+    from pytest_finetune.server.files import Files
+
+OPEN = ("validating", "in_progress", "finalizing", "cancelling")
+_OUTPUT, _ERRORS = "output.jsonl", "errors.jsonl"
+_CHUNK = 1 << 20
+
+
+class BatchWorker:
+    """
+    Answers batches until it is cancelled.
+
+    Args:
+        completions: Who answers.
+        files: Where input is read and output is put.
+        folder: Where answers are gathered while a batch is worked on.
+        at_once: Requests in flight.
+    """
+
+    def __init__(self, completions: Completions, files: Files, folder: Path, at_once: int) -> None:
+        self._completions, self._files, self._store = completions, files, files.store
+        self._folder, self._at_once = folder, at_once
+        self._news = asyncio.Event()
+
+    def wake(self) -> None:
+        """A batch is new."""
+        self._news.set()
+
+    async def run(self) -> None:
+        """Take batch after batch, the oldest first."""
+        while True:
+            self._news.clear()
+            batch = next((batch for batch in self._store.all(Batch) if batch.status in OPEN), None)
+            if batch is None:
+                await self._news.wait()
+            else:
+                await self._work(batch)
+
+    async def _work(self, batch: Batch) -> None:
+        requests: list[BatchRequest] = []
+        try:
+            requests, errors = await asyncio.to_thread(read_requests, self._files.folder / batch.input_file_id)
+        except OSError as error:
+            errors = [BatchError(code="file_not_readable", message=f"The input file is gone: {error.strerror}")]
+        if errors:
+            self._store.change(self._now(batch), status="failed", failed_at=now(), errors=tuple(errors[:100]))
+            return
+        batch = self._now(batch)
+        if batch.status == "validating":
+            batch = self._store.change(batch, status="in_progress", in_progress_at=now(), total=len(requests))
+        folder = self._folder / batch.id
+        folder.mkdir(exist_ok=True)
+        await self._answer_all(batch, requests, folder)
+        self._finish(self._now(batch), folder)
+
+    async def _answer_all(self, batch: Batch, requests: list[BatchRequest], folder: Path) -> None:
+        done = {line["custom_id"] for name in (_OUTPUT, _ERRORS) for line in _answered(folder / name)}
+        left = iter([request for request in requests if request.custom_id not in done])
+
+        async def answer_some() -> None:
+            for request in left:
+                if self._now(batch).status != "in_progress":
+                    return
+                await self._answer(batch, request, folder)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._at_once):
+                tasks.create_task(answer_some())
+
+    async def _answer(self, batch: Batch, request: BatchRequest, folder: Path) -> None:
+        status, body = await self._ask(request)
+        response = {"status_code": status, "request_id": new_id("req_"), "body": body}
+        line = {"id": new_id("batch_req_"), "custom_id": request.custom_id, "response": response, "error": None}
+        good = status == 200  # noqa: PLR2004 - HTTP's own word for done
+        with (folder / (_OUTPUT if good else _ERRORS)).open("ab") as file:
+            file.write(encode_line(line))
+        counted = "completed" if good else "failed"
+        batch = self._now(batch)
+        self._store.change(batch, **{counted: getattr(batch, counted) + 1})
+
+    async def _ask(self, request: BatchRequest) -> tuple[int, dict[str, Any]]:
+        try:
+            return 200, await self._completions.answer(request.body)
+        except ApiError as error:
+            return error.status, error.body()
+        except FinetuneError as error:
+            return 500, ApiError(str(error), kind="server_error").body()
+
+    def _finish(self, batch: Batch, folder: Path) -> None:
+        if batch.status == "in_progress":
+            batch = self._store.change(batch, status="finalizing", finalizing_at=now())
+        ended: dict[str, Any] = {"status": "completed", "completed_at": now()}
+        if batch.status == "cancelling":
+            ended = {"status": "cancelled", "cancelled_at": now()}
+        # Counted anew: a kill between an answer and its count leaves the count behind.
+        counts = {"completed": _OUTPUT, "failed": _ERRORS}
+        self._store.change(
+            batch,
+            **ended,
+            **{field: sum(1 for _ in _answered(folder / name)) for field, name in counts.items()},
+            output_file_id=self._keep(folder / _OUTPUT, f"{batch.id}_output.jsonl"),
+            error_file_id=self._keep(folder / _ERRORS, f"{batch.id}_error.jsonl"),
+        )
+
+    def _keep(self, path: Path, name: str) -> str | None:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return self._files.keep(name, "batch_output", iter(lambda: file.read(_CHUNK), b"")).id
+
+    def _now(self, batch: Batch) -> Batch:
+        """The batch as it is by now."""
+        found = self._store.find(Batch, batch.id)
+        if found is None:
+            raise LookupError(f"{batch.id} is gone")
+        return found
+
+
+def _answered(path: Path) -> Iterator[dict[str, Any]]:
+    """The answers that are on disk; half a line that a killed server left is taken away."""
+    if not path.is_file():
+        return
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    if whole != data:
+        path.write_bytes(whole)
+    for line in whole.splitlines():
+        yield parse_object(line)

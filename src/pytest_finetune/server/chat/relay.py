@@ -1,0 +1,115 @@
+"""One llama.cpp server with one slot, to which a chat request is handed on, and its answer back, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from pytest_finetune.records import Message, Request
+from pytest_finetune.server.wire import ApiError
+from pytest_finetune.strict_json import parse_json
+from pytest_finetune.targets.body import encode
+from pytest_finetune.targets.llama import LlamaServer
+from pytest_finetune.targets.slot import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from pytest_finetune.targets.weights import Weights
+
+_CODES = {"exceed_context_size_error": "context_length_exceeded"}
+_SERVER_FAULT = 500
+
+
+class Relay(Slot):
+    """
+    A model loaded for one question at a time.
+
+    By `Slot` an answer is a function of the request alone, and the same as that of a `local:` target.
+
+    Args:
+        server: The llama.cpp server.
+        name: The model's name.
+    """
+
+    def __init__(self, server: LlamaServer, name: str) -> None:
+        super().__init__(name, name, server.address)
+        self.name, self._server = name, server
+
+    @classmethod
+    async def start(cls, weights: Weights, threads: int) -> Relay:
+        """
+        Load a model.
+
+        Raises:
+            TargetError: The engine cannot load it.
+        """
+        relay = cls(await asyncio.to_thread(LlamaServer, weights, threads), weights.name)
+        await relay.open()
+        return relay
+
+    async def stop(self) -> None:
+        """Hang up and free the memory."""
+        await self.close()
+        await asyncio.to_thread(self._server.stop)
+
+    async def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        """
+        The whole answer.
+
+        Raises:
+            ApiError: The engine refuses the request.
+        """
+        async with await self._send(body) as response:
+            answer: dict[str, Any] = parse_json(await response.text())
+            return answer
+
+    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[bytes, None]:
+        """
+        The answer's chunks as they come, each the JSON of one event.
+
+        Raises:
+            ApiError: The engine refuses the request, before the first chunk.
+        """
+        async with await self._send(body) as response:
+            async for line in response.content:
+                if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
+                    yield line.removeprefix(b"data: ").strip()
+
+    async def _send(self, body: dict[str, Any]) -> aiohttp.ClientResponse:
+        request = _as_request(body)
+        if await self._read_system_prompt(request):
+            body = {**body, "cache_prompt": True}
+        encoded = encode(_as_request(body))
+        if self._session is None or not isinstance(encoded, bytes):
+            raise ApiError("The request cannot be handed on.", status=503, kind="server_error")
+        try:
+            response = await self._session.post(f"{self.base_url}/chat/completions", data=encoded)
+        except aiohttp.ClientError as error:
+            raise ApiError(f"The engine does not answer: {error}", status=503, kind="server_error") from None
+        if not response.ok:
+            async with response:
+                raise _refusal(response.status, await response.text())
+        return response
+
+
+def _as_request(body: dict[str, Any]) -> Request:
+    messages = tuple(
+        Message(each["role"], each.get("content"), {k: v for k, v in each.items() if k not in ("role", "content")})
+        for each in body["messages"]
+    )
+    params = {name: value for name, value in body.items() if name not in ("model", "messages")}
+    return Request(body["model"], messages, params)
+
+
+def _refusal(status: int, text: str) -> ApiError:
+    try:
+        error = parse_json(text)["error"]
+        message, kind = str(error["message"]), str(error["type"])
+    except (ValueError, KeyError, TypeError):
+        message, kind = text[:500], ""
+    if status >= _SERVER_FAULT:
+        return ApiError(message, status=status, kind="server_error")
+    return ApiError(message, status=status, code=_CODES.get(kind))

@@ -1,0 +1,183 @@
+"""Uploaded and produced files: streamed to disk, named by ids, never by what the other side calls them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from pytest_finetune.server.ids import new_id, now
+from pytest_finetune.server.store import Record
+from pytest_finetune.server.wire import ApiError, no_such, page, read_limit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable
+    from pathlib import Path
+
+    from starlette.datastructures import UploadFile
+    from starlette.requests import Request
+
+    from pytest_finetune.server.store import Store
+
+MOST_BYTES = 512 << 20
+"""Of one file, as OpenAI has it."""
+
+_CHUNK = 1 << 20
+_PURPOSES = ("fine-tune", "batch")
+
+
+class FileRecord(Record):
+    """A file; `sha256` is kept for whoever looks into the database, and is not on the wire."""
+
+    filename: str
+    purpose: Literal["fine-tune", "batch", "fine-tune-results", "batch_output"]
+    bytes: int
+    sha256: str
+
+    def to_wire(self) -> dict[str, Any]:
+        """The file as the API shows it."""
+        shown = self.model_dump(exclude={"sha256"})
+        return {"object": "file", **shown, "status": "processed", "status_details": None, "expires_at": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """
+    All files of a server.
+
+    Args:
+        folder: Where their contents lie, each named by its id.
+        store: Where their records are.
+    """
+
+    folder: Path
+    store: Store
+
+    def path(self, record: FileRecord) -> Path:
+        """Where the content lies."""
+        return self.folder / record.id
+
+    def get(self, name: str, param: str = "id") -> FileRecord:
+        """
+        A file by its id.
+
+        Raises:
+            ApiError: There is none.
+        """
+        record = self.store.find(FileRecord, name)
+        if record is None:
+            raise no_such("File object", name, param)
+        return record
+
+    def keep(self, filename: str, purpose: str, chunks: Iterable[bytes]) -> FileRecord:
+        """Write a file, whole or not at all, and remember it."""
+        name = new_id("file-")
+        beside, digest = self.folder / f"{name}.part", hashlib.sha256()
+        try:
+            with beside.open("wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                    digest.update(chunk)
+                size = file.tell()
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self.folder / name)
+        finally:
+            beside.unlink(missing_ok=True)
+        fields = {"filename": filename, "purpose": purpose, "bytes": size, "sha256": digest.hexdigest()}
+        record = FileRecord.model_validate({"id": name, "created_at": now(), **fields})
+        self.store.add(record)
+        return record
+
+    def remove(self, record: FileRecord) -> None:
+        """Forget a file and its content."""
+        self.store.remove(record)
+        self.path(record).unlink(missing_ok=True)
+
+
+def file_routes(files: Files) -> list[Route]:
+    """`/v1/files`: upload, list, retrieve, content, delete."""
+
+    async def upload(request: Request) -> Response:
+        # The form's temporary file is closed, and so removed, whatever comes of it.
+        form = await _read_form(request)
+        try:
+            name, purpose, file = _check_form(form)
+            record = files.keep(name, purpose, iter(lambda: file.file.read(_CHUNK), b""))
+        finally:
+            await form.close()
+        return JSONResponse(record.to_wire())
+
+    async def listed(request: Request) -> Response:
+        order = request.query_params.get("order", "desc")
+        purpose = request.query_params.get("purpose")
+        after = request.query_params.get("after")
+        found = files.store.page(
+            FileRecord,
+            after=after,
+            limit=read_limit(request, 100),
+            oldest_first=order == "asc",
+            fields={"purpose": purpose} if purpose else None,
+        )
+        if found is None:
+            raise no_such("File object", str(after), "after")
+        return page([record.to_wire() for record in found[0]], has_more=found[1])
+
+    async def retrieve(request: Request) -> Response:
+        return JSONResponse(files.get(request.path_params["id"]).to_wire())
+
+    async def content(request: Request) -> Response:
+        record = files.get(request.path_params["id"])
+        return FileResponse(files.path(record), media_type="application/octet-stream")
+
+    async def delete(request: Request) -> Response:
+        record = files.get(request.path_params["id"])
+        files.remove(record)
+        return JSONResponse({"id": record.id, "object": "file", "deleted": True})
+
+    one: dict[str, Callable[[Request], Any]] = {"GET": retrieve, "DELETE": delete}
+    return [
+        Route("/v1/files", upload, methods=["POST"]),
+        Route("/v1/files", listed, methods=["GET"]),
+        *(Route("/v1/files/{id}", endpoint, methods=[method]) for method, endpoint in one.items()),
+        Route("/v1/files/{id}/content", content, methods=["GET"]),
+    ]
+
+
+async def _read_form(request: Request) -> Any:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise ApiError("Upload a file as multipart/form-data, with the fields 'file' and 'purpose'.", param="file")
+    try:
+        return await MultiPartParser(request.headers, _bounded(request), max_files=1, max_fields=10).parse()
+    except (MultiPartException, KeyError) as error:
+        raise ApiError(f"The form cannot be read: {error}.", param="file") from None
+
+
+async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
+    seen = 0
+    async for chunk in request.stream():
+        seen += len(chunk)
+        if seen > MOST_BYTES:
+            raise ApiError(f"The file is larger than {MOST_BYTES >> 20} MiB.", status=413, param="file")
+        yield chunk
+
+
+def _check_form(form: Any) -> tuple[str, str, UploadFile]:
+    if unknown := sorted(set(form) - {"file", "purpose"}):
+        raise ApiError(f"Unrecognized request argument supplied: {unknown[0]}", param=unknown[0])
+    file, purpose = form.get("file"), form.get("purpose")
+    if purpose not in _PURPOSES:
+        raise ApiError(f"'{purpose}' is not one of {list(_PURPOSES)} - 'purpose'", param="purpose")
+    if file is None or isinstance(file, str):
+        raise ApiError("'file' is a required property", param="file")
+    if not file.size:
+        raise ApiError("File is empty.", param="file")
+    name = (file.filename or "upload.jsonl").replace("\\", "/").rpartition("/")[2]
+    if not name.endswith(".jsonl"):
+        raise ApiError(f"Invalid file format: {name!r}. Must be .jsonl", param="file")
+    return name, purpose, file

@@ -1,0 +1,209 @@
+"""The queue of trainings: one at a time, the oldest first, and after a restart on from where each was."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_finetune.server.ids import now
+from pytest_finetune.server.jobs.checking import check_files
+from pytest_finetune.server.jobs.child import Child
+from pytest_finetune.server.jobs.records import BASE_LEARNING_RATE, ENDED, Job, JobFault
+from pytest_finetune.server.trainer.job import JOB, TrainingJob
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_finetune.server.jobs.telling import Teller
+    from pytest_finetune.server.trainer.progress import Stopped
+
+_LOOK_AGAIN = 0.2
+"""Seconds between looks at a progress file."""
+
+_PARTING = 10.0
+"""Seconds that a training gets to save its state when the server ends; without it, it goes back some steps."""
+
+TRAINING, VALIDATION = "train.jsonl", "valid.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSetup:
+    """
+    How this machine trains.
+
+    Args:
+        folder: Where each job gets a folder.
+        weights_cache: Where the base model is kept unpacked.
+        threads: Cores of one training.
+    """
+
+    folder: Path
+    weights_cache: Path
+    threads: int = 1
+
+
+class TrainingQueue:
+    """
+    Checks and trains jobs until it is cancelled.
+
+    Args:
+        teller: Writes down what happens.
+        setup: How to train.
+    """
+
+    def __init__(self, teller: Teller, setup: TrainingSetup) -> None:
+        self._teller, self._store, self._setup = teller, teller.store, setup
+        self._to_check, self._to_train = asyncio.Event(), asyncio.Event()
+        self._running: tuple[str, Child] | None = None
+
+    def wake(self) -> None:
+        """A job is new or goes on."""
+        self._to_check.set()
+        self._to_train.set()
+
+    async def run(self) -> None:
+        """Take job after job; a training that runs when this is cancelled saves its state and ends."""
+        for job in list(self._store.all(Job)):
+            if job.status == "running":
+                self._store.change(job, status="queued")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._check_all())
+            tasks.create_task(self._train_all())
+
+    async def _check_all(self) -> None:
+        while True:
+            self._to_check.clear()
+            for job in [job for job in self._store.all(Job) if job.status == "validating_files"]:
+                await self._check(job)
+            await self._to_check.wait()
+
+    async def _train_all(self) -> None:
+        while True:
+            self._to_train.clear()
+            waiting = next((job for job in self._store.all(Job) if job.status == "queued"), None)
+            if waiting is None:
+                await self._to_train.wait()
+            else:
+                await self._train(waiting)
+
+    async def _check(self, job: Job) -> None:
+        folder = self._setup.folder / job.id
+        self._teller.say(job, f"Validating training file: {job.training_file}", name="validating")
+        try:
+            found = await asyncio.to_thread(self._copy_and_check, job, folder)
+        except OSError as error:
+            message = f"The files cannot be read: {error.strerror}"
+            found = JobFault(code="file_not_readable", message=message, param="training_file")
+        job = self._now(job)
+        if job.status in ENDED:
+            self._clear(job)
+            return
+        if isinstance(found, JobFault):
+            self._fail(job, found)
+            self._clear(job)
+            return
+        self._teller.say(job, "Files validated, moving job to queued state", name="validated")
+        self._store.change(job, status="queued", hyperparameters=job.hyperparameters.chosen(found))
+        self.wake()
+
+    def _copy_and_check(self, job: Job, folder: Path) -> int | JobFault:
+        """The job keeps its files for itself: one that is deleted while it waits is still trained on."""
+        folder.mkdir(exist_ok=True)
+        uploaded = self._teller.files.folder
+        shutil.copyfile(uploaded / job.training_file, folder / TRAINING)
+        if job.validation_file is None:
+            return check_files(folder / TRAINING, None)
+        shutil.copyfile(uploaded / job.validation_file, folder / VALIDATION)
+        return check_files(folder / TRAINING, folder / VALIDATION)
+
+    async def _train(self, job: Job) -> None:
+        folder = self._setup.folder / job.id
+        (folder / JOB).write_text(self._describe(job).model_dump_json(), "utf-8")
+        job = self._store.change(job, status="running")
+        self._teller.say(job, "Fine-tuning job started", name="started")
+        child = await Child.start(folder)
+        self._running = job.id, child
+        if self._now(job).status != "running":
+            # Cancelled or paused while it started: its state is what it was.
+            child.kill()
+        stopped: Stopped | None = None
+        try:
+            while not await child.has_ended(_LOOK_AGAIN):
+                stopped = self._teller.follow(self._now(job), folder)[1] or stopped
+        finally:
+            self._running = None
+            # Reached while it still runs only where the server ends.
+            child.pause()
+            if not await child.has_ended(_PARTING):
+                child.kill()
+        job, last = self._teller.follow(self._now(job), folder)
+        self._conclude(job, folder, last or stopped, child)
+        self._clear(job)
+
+    def _conclude(self, job: Job, folder: Path, stopped: Stopped | None, child: Child) -> None:
+        if job.status != "running":
+            return
+        if stopped is not None and stopped.kind == "finished":
+            self._teller.succeed(job, folder)
+        else:
+            message = stopped.problem if stopped else child.last_words()
+            self._fail(job, JobFault(code="training_failed", message=message))
+
+    def _fail(self, job: Job, fault: JobFault) -> None:
+        self._teller.say(job, f"The job failed: {fault.message}", level="error")
+        self._store.change(job, status="failed", error=fault, finished_at=now(), estimated_finish=None)
+
+    def _clear(self, job: Job) -> None:
+        """What an ended job leaves is in the store and among the models; its folder is of no more use."""
+        if self._now(job).status in ENDED:
+            shutil.rmtree(self._setup.folder / job.id, ignore_errors=True)
+
+    def _describe(self, job: Job) -> TrainingJob:
+        chosen = job.hyperparameters.model_dump()
+        return TrainingJob.model_validate(
+            {
+                "training_file": TRAINING,
+                "validation_file": VALIDATION if job.validation_file else None,
+                "epochs": chosen["n_epochs"],
+                "batch_size": chosen["batch_size"],
+                "learning_rate": BASE_LEARNING_RATE * chosen["learning_rate_multiplier"],
+                "seed": job.seed,
+                "threads": self._setup.threads,
+                "weights_cache": self._setup.weights_cache.resolve(),
+            }
+        )
+
+    def _now(self, job: Job) -> Job:
+        """The job as it is by now."""
+        found = self._store.find(Job, job.id)
+        if found is None:
+            raise LookupError(f"{job.id} is gone")
+        return found
+
+    def cancel(self, job: Job) -> Job:
+        """End a job for good."""
+        self._teller.say(job, "The job was cancelled", name="cancelled")
+        if self._running is not None and self._running[0] == job.id:
+            self._running[1].kill()
+        job = self._store.change(job, status="cancelled", finished_at=now(), estimated_finish=None)
+        if self._running is None or self._running[0] != job.id:
+            self._clear(job)
+        return job
+
+    def pause(self, job: Job) -> Job:
+        """Hold a job up; a training ends after the step that it is at."""
+        self._teller.say(job, "The job was paused")
+        if self._running is not None and self._running[0] == job.id:
+            with suppress(ConnectionError):
+                self._running[1].pause()
+        return self._store.change(job, status="paused", estimated_finish=None)
+
+    def resume(self, job: Job) -> Job:
+        """Queue a paused job again."""
+        self._teller.say(job, "The job was resumed")
+        job = self._store.change(job, status="queued")
+        self.wake()
+        return job

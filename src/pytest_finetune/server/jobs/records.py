@@ -1,0 +1,129 @@
+"""Jobs, their events, checkpoints and models: as they are remembered, and as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
+
+from pytest_finetune.server.store import Record
+from pytest_finetune.server.wire import Body
+
+ORGANIZATION = "local"
+BASE_LEARNING_RATE = 1e-3
+"""What the learning-rate multiplier multiplies."""
+
+Status = Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
+ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
+
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+        Annotated[str, StringConstraints(max_length=512)],
+    ],
+    Field(max_length=16),
+]
+Auto = Literal["auto"]
+
+
+class Hyperparameters(Body):
+    """As asked for, or as chosen once the file is known; `auto` leaves the choice to the server."""
+
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, le=100)] = "auto"
+
+    def chosen(self, examples: int) -> Hyperparameters:
+        """With every `auto` replaced for a file of so many examples."""
+        epochs = 4 if examples < 100 else 3 if examples <= 1000 else 2  # noqa: PLR2004 - the guide's own steps
+        # At least twenty steps an epoch, and no larger than what the learning rate was tried with.
+        batch = max(1, min(16, examples // 20))
+        return Hyperparameters(
+            n_epochs=epochs if self.n_epochs == "auto" else self.n_epochs,
+            batch_size=batch if self.batch_size == "auto" else self.batch_size,
+            learning_rate_multiplier=1.0 if self.learning_rate_multiplier == "auto" else self.learning_rate_multiplier,
+        )
+
+
+class JobFault(Body):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    param: str | None = None
+
+
+class Job(Record):
+    """One fine-tuning job; `offset` is how far its progress file has been read."""
+
+    model: str
+    training_file: str
+    validation_file: str | None
+    hyperparameters: Hyperparameters
+    suffix: str | None
+    seed: int
+    metadata: Metadata | None
+    status: Status = "validating_files"
+    error: JobFault | None = None
+    fine_tuned_model: str | None = None
+    finished_at: int | None = None
+    estimated_finish: int | None = None
+    trained_tokens: int | None = None
+    result_files: tuple[str, ...] = ()
+    offset: int = 0
+    steps: int = 0
+    tokens: int = 0
+
+    def to_wire(self) -> dict[str, Any]:
+        """The job as the API shows it."""
+        hyperparameters = self.hyperparameters.model_dump()
+        shown = self.model_dump(exclude={"suffix", "offset", "steps", "tokens", "hyperparameters"}, mode="json")
+        return {
+            "object": "fine_tuning.job",
+            **shown,
+            "organization_id": ORGANIZATION,
+            "hyperparameters": hyperparameters,
+            "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
+            "user_provided_suffix": self.suffix,
+            "integrations": [],
+        }
+
+    def model_name(self) -> str:
+        """What its model will be called: its base, whose it is, the suffix, and letters of its own."""
+        return f"ft:{self.model}:{ORGANIZATION}:{self.suffix or ''}:{self.id[-8:]}"
+
+
+class JobEvent(Record):
+    """Something that happened to a job."""
+
+    level: Literal["info", "warn", "error"] = "info"
+    message: str
+    type: Literal["message", "metrics"] = "message"
+    data: dict[str, Any] = Field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The event as the API shows it."""
+        return {"object": "fine_tuning.job.event", **self.model_dump()}
+
+
+class JobCheckpoint(Record):
+    """The adapter after an epoch."""
+
+    fine_tuned_model_checkpoint: str
+    fine_tuning_job_id: str
+    step_number: int
+    metrics: dict[str, float | int]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The checkpoint as the API shows it."""
+        return {"object": "fine_tuning.job.checkpoint", **self.model_dump()}
+
+
+class TunedModel(Record):
+    """A model of the server's own making; its adapter is `file` in the folder of models."""
+
+    file: str
+
+    def to_wire(self) -> dict[str, Any]:
+        """The model as the API shows it."""
+        return {"id": self.id, "object": "model", "created": self.created_at, "owned_by": ORGANIZATION}

@@ -1,0 +1,181 @@
+"""`/v1/fine_tuning/jobs`: create, list, retrieve, events, checkpoints, cancel, pause, resume."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pytest_finetune.server.ids import new_id, now
+from pytest_finetune.server.jobs.records import ENDED, Hyperparameters, Job, JobCheckpoint, JobEvent, Metadata
+from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page, read_limit, read_object
+from pytest_finetune.targets.weights import BASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from pytest_finetune.server.files import Files
+    from pytest_finetune.server.jobs.queue import TrainingQueue
+    from pytest_finetune.server.jobs.records import Status
+    from pytest_finetune.server.jobs.telling import Teller
+
+_METADATA = re.compile(r"metadata\[(.+)\]")
+_NEEDED = ("torch", "transformers", "peft", "gguf", "safetensors")
+
+
+class Supervised(Body):
+    """What `method.supervised` may hold."""
+
+    hyperparameters: Hyperparameters = Hyperparameters()
+
+
+class Method(Body):
+    """How to fine-tune; one way is offered."""
+
+    type: Literal["supervised"]
+    supervised: Supervised = Supervised()
+
+
+class CreateJob(Body):
+    """The body of a new job."""
+
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    hyperparameters: Hyperparameters | None = None
+    method: Method | None = None
+    suffix: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    metadata: Metadata | None = None
+    integrations: Annotated[list[Any], Field(max_length=0)] | None = None
+
+
+class JobApi:
+    """
+    The endpoints of fine-tuning jobs.
+
+    Args:
+        teller: Remembers jobs and what happens to them.
+        queue: Trains them.
+    """
+
+    def __init__(self, teller: Teller, queue: TrainingQueue) -> None:
+        self._teller, self._store, self._queue = teller, teller.store, queue
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        root = "/v1/fine_tuning/jobs"
+        looks = {"": self._retrieve, "/events": self._events, "/checkpoints": self._checkpoints}
+        changes = {"/cancel": self._cancel, "/pause": self._pause, "/resume": self._resume}
+        return [
+            Route(root, self._create, methods=["POST"]),
+            Route(root, self._list, methods=["GET"]),
+            *(Route(f"{root}/{{id}}{path}", endpoint, methods=["GET"]) for path, endpoint in looks.items()),
+            *(Route(f"{root}/{{id}}{path}", endpoint, methods=["POST"]) for path, endpoint in changes.items()),
+        ]
+
+    def _get(self, request: Request) -> Job:
+        name = request.path_params["id"]
+        job = self._store.find(Job, name)
+        if job is None:
+            raise no_such("fine-tuning job", name, "fine_tuning_job_id")
+        return job
+
+    async def _create(self, request: Request) -> Response:
+        job = _new_job(check_body(CreateJob, await read_object(request)), self._teller.files)
+        self._store.add(job)
+        self._teller.say(job, f"Created fine-tuning job: {job.id}", name="created")
+        self._queue.wake()
+        return JSONResponse(job.to_wire())
+
+    async def _list(self, request: Request) -> Response:
+        return _page(request, self._store.page(Job, **_paging(request), metadata=_wanted_metadata(request)))
+
+    async def _retrieve(self, request: Request) -> Response:
+        return JSONResponse(self._get(request).to_wire())
+
+    async def _events(self, request: Request) -> Response:
+        return _page(request, self._store.page(JobEvent, parent=self._get(request).id, **_paging(request)))
+
+    async def _checkpoints(self, request: Request) -> Response:
+        return _page(request, self._store.page(JobCheckpoint, parent=self._get(request).id, **_paging(request)))
+
+    async def _cancel(self, request: Request) -> Response:
+        when: tuple[Status, ...] = ("validating_files", "queued", "running", "paused")
+        return _changed(self._get(request), "cancel", when, self._queue.cancel)
+
+    async def _pause(self, request: Request) -> Response:
+        return _changed(self._get(request), "pause", ("queued", "running"), self._queue.pause)
+
+    async def _resume(self, request: Request) -> Response:
+        return _changed(self._get(request), "resume", ("paused",), self._queue.resume)
+
+
+def _new_job(asked: CreateJob, files: Files) -> Job:
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise ApiError(
+            f"This server cannot train: {', '.join(missing)} is not installed. pip install 'pytest-finetune[train]'",
+            code="training_unavailable",
+        )
+    if asked.model != BASE:
+        message = f"Model {asked.model} is not available for fine-tuning or does not exist. Known: {BASE}"
+        raise ApiError(message, param="model", code="model_not_available")
+    for param in ("training_file", "validation_file"):
+        _check_file(getattr(asked, param), param, files)
+    if asked.method is not None and asked.hyperparameters is not None:
+        message = "Give hyperparameters once: in 'method', which replaced 'hyperparameters', or there."
+        raise ApiError(message, param="hyperparameters")
+    hyperparameters = asked.method.supervised.hyperparameters if asked.method else asked.hyperparameters
+    return Job(
+        id=new_id("ftjob-"),
+        created_at=now(),
+        model=asked.model,
+        training_file=asked.training_file,
+        validation_file=asked.validation_file,
+        hyperparameters=hyperparameters or Hyperparameters(),
+        suffix=asked.suffix or None,
+        seed=secrets.randbelow(2**31) if asked.seed is None else asked.seed,
+        metadata=asked.metadata,
+    )
+
+
+def _check_file(name: str | None, param: str, files: Files) -> None:
+    if name is None:
+        return
+    try:
+        purpose = files.get(name, param).purpose
+    except ApiError:
+        raise ApiError(f"invalid {param}: {name}", param=param, code="invalid_file") from None
+    if purpose != "fine-tune":
+        message = f"File {name} has the purpose '{purpose}'; upload it with the purpose 'fine-tune'."
+        raise ApiError(message, param=param, code="invalid_file_purpose")
+
+
+def _changed(job: Job, verb: str, when: tuple[Status, ...], change: Callable[[Job], Job]) -> Response:
+    if job.status not in when:
+        already = "has already ended and" if job.status in ENDED else "cannot be changed so: it"
+        message = f"Job {job.id} {already} is {job.status}; only a job that is {' or '.join(when)} can {verb}."
+        raise ApiError(message, code=f"cannot_{verb}_job")
+    return JSONResponse(change(job).to_wire())
+
+
+def _paging(request: Request) -> dict[str, Any]:
+    return {"after": request.query_params.get("after"), "limit": read_limit(request)}
+
+
+def _wanted_metadata(request: Request) -> dict[str, str]:
+    pairs = ((_METADATA.fullmatch(key), value) for key, value in request.query_params.items())
+    return {found[1]: value for found, value in pairs if found}
+
+
+def _page(request: Request, found: tuple[list[Any], bool] | None) -> Response:
+    if found is None:
+        raise no_such("object", request.query_params["after"], "after")
+    return page([record.to_wire() for record in found[0]], has_more=found[1])

@@ -1,0 +1,159 @@
+"""What the server remembers, in SQLite: written through at once, so that a killed server finds all of it again."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pytest_finetune.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL UNIQUE,
+    parent TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body TEXT NOT NULL,
+    UNIQUE (kind, parent, name)
+);
+CREATE INDEX IF NOT EXISTS of_parent ON records (kind, parent, number);
+"""
+
+
+class Record(BaseModel):
+    """Something that is remembered, known by its id."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    created_at: int
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class Store:
+    """
+    Records of several kinds, each kind a class.
+
+    Args:
+        path: The database file; made where it is missing.
+
+    Raises:
+        ServerError: The file is no database, or of another program.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = sqlite3.connect(path, isolation_level=None)
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            self._database.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            self._database.close()
+            raise ServerError(f"the state cannot be read: {error}", str(path), "move it away to start anew") from None
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def add(self, record: Record, *, parent: str = "", name: str = "") -> bool:
+        """
+        Remember something new.
+
+        Args:
+            record: It.
+            parent: The id of what it belongs to.
+            name: What happened; of one parent the same is remembered once.
+
+        Returns:
+            Whether it is new; what has happened before is left as it was told.
+        """
+        values = (type(record).__name__, record.id, parent, name or record.id, record.model_dump_json())
+        done = self._database.execute(
+            "INSERT INTO records (kind, id, parent, name, body) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (kind, parent, name) DO NOTHING",
+            values,
+        )
+        return done.rowcount == 1
+
+    def replace(self, record: Record) -> None:
+        """Remember something known as it now is."""
+        self._database.execute("UPDATE records SET body = ? WHERE id = ?", (record.model_dump_json(), record.id))
+
+    def change(self, record: AnyRecord, **changes: Any) -> AnyRecord:
+        """Remember some fields otherwise; the record as it now is."""
+        changed = record.model_copy(update=changes)
+        self.replace(changed)
+        return changed
+
+    def find(self, kind: type[AnyRecord], name: str) -> AnyRecord | None:
+        """One record by its id."""
+        row = self._database.execute(
+            "SELECT body FROM records WHERE id = ? AND kind = ?", (name, kind.__name__)
+        ).fetchone()
+        return None if row is None else kind.model_validate_json(row[0])
+
+    def all(self, kind: type[AnyRecord], *, parent: str = "") -> Iterator[AnyRecord]:
+        """All records of a kind and parent, the oldest first."""
+        rows = self._database.execute(
+            "SELECT body FROM records WHERE kind = ? AND parent = ? ORDER BY number", (kind.__name__, parent)
+        ).fetchall()
+        return (kind.model_validate_json(row[0]) for row in rows)
+
+    def page(
+        self,
+        kind: type[AnyRecord],
+        *,
+        parent: str = "",
+        after: str | None = None,
+        limit: int = 20,
+        oldest_first: bool = False,
+        fields: Mapping[str, str] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> tuple[list[AnyRecord], bool] | None:
+        """
+        One page of records and whether more follow, the newest first unless said otherwise.
+
+        Args:
+            kind: Their class.
+            parent: What they belong to.
+            after: The id of the last one of the page before.
+            limit: How many at most.
+            oldest_first: The other way round.
+            fields: Values that fields have to have.
+            metadata: Values that keys of the field `metadata` have to have.
+
+        Returns:
+            None where there is no record `after`.
+        """
+        order, compare = ("ASC", ">") if oldest_first else ("DESC", "<")
+        conditions, values = ["kind = ?", "parent = ?"], [kind.__name__, parent]
+        if after is not None:
+            row = self._database.execute(
+                "SELECT number FROM records WHERE id = ? AND kind = ? AND parent = ?", (after, kind.__name__, parent)
+            ).fetchone()
+            if row is None:
+                return None
+            conditions.append(f"number {compare} ?")
+            values.append(row[0])
+        for path, wanted in (("$", fields), ("$.metadata", metadata)):
+            for key, value in (wanted or {}).items():
+                # Compared as a value: a path would need quotes around a key that may hold quotes.
+                conditions.append("EXISTS (SELECT 1 FROM json_each(body, ?) AS f WHERE f.key = ? AND f.value = ?)")
+                values += [path, key, value]
+        # Only the fixed words above are put together; all that comes from outside is a value.
+        query = f"SELECT body FROM records WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?"  # noqa: S608
+        found = [kind.model_validate_json(row[0]) for row in self._database.execute(query, (*values, limit + 1))]
+        return found[:limit], len(found) > limit
+
+    def remove(self, record: Record) -> None:
+        """Forget a record."""
+        self._database.execute("DELETE FROM records WHERE id = ?", (record.id,))

@@ -1,0 +1,55 @@
+"""`python -m pytest_finetune.server.trainer FOLDER`: train the job of a folder, saying on stdout how it goes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from pytest_finetune.errors import FinetuneError
+
+_QUIET = {
+    "TQDM_DISABLE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""The libraries read these when they are imported: no bars, no chatter, and nothing asked of any network."""
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--leash", "leashed", is_flag=True, help="Take `pause` and `cancel` on standard input; end when it ends.")
+def main(folder: Path, *, leashed: bool) -> None:
+    """Train the job that FOLDER/job.json describes, from its last saved state if there is one.
+
+    The adapter after each epoch is FOLDER/epoch-N.gguf.
+
+    \b
+    Exit codes:
+      0  it finished, or was paused or cancelled as wished
+      1  it failed; the last line says why
+      2  it could not be started
+      3  the server that held it is gone
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    os.environ.update(_QUIET)
+    from pytest_finetune.server.trainer.job import read_job
+    from pytest_finetune.server.trainer.leash import Leash, free
+
+    wish = Leash().wish if leashed else free
+    try:
+        job = read_job(folder)
+        from pytest_finetune.server.trainer.training import train
+
+        done = train(folder, job, wish)
+    except FinetuneError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    sys.exit(0 if done else 1)
+
+
+if __name__ == "__main__":
+    main()

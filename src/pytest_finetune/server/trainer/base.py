@@ -1,0 +1,111 @@
+"""The base model as transformers reads it from its GGUF file, and its tokenizer, which is the server's own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from pytest_finetune.server.trainer import attention
+from pytest_finetune.targets.weights import BASE, find_weights
+
+if TYPE_CHECKING:
+    from pytest_finetune.server.trainer.job import TrainingJob
+    from pytest_finetune.targets.weights import Weights
+
+_WEIGHTS = "model.safetensors"
+_HEAD = "lm_head.weight"
+_HASH_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """
+    What an adapter is trained on.
+
+    Args:
+        model: The language model, in float32, with attention over token trees.
+        tokenizer: Its tokenizer with the prompt template.
+    """
+
+    model: Any
+    tokenizer: Any
+
+
+def load_base(cache: Path | None) -> Base:
+    """
+    Load smollm2-135m.
+
+    Args:
+        cache: Folder that keeps it unpacked; made where it is missing, and safe to share between processes.
+
+    Raises:
+        TargetError: The weights are not installed.
+    """
+    warnings.filterwarnings("ignore", module=r"(transformers|peft|torch)\b")
+    AttentionInterface.register(attention.NAME, attention.attend)
+    weights = find_weights(f"local:{BASE}", Path())
+    base = _from_gguf(weights) if cache is None else _from_cache(weights, cache)
+    base.model.requires_grad_(requires_grad=False)
+    base.model.set_attn_implementation(attention.NAME)
+    return base
+
+
+def choose_precision(job: TrainingJob) -> torch.dtype:
+    """bfloat16 for the big products where the job or, on `auto`, the processor says so."""
+    if job.precision != "auto":
+        return torch.bfloat16 if job.precision == "bfloat16" else torch.float32
+    able = torch.cpu.get_capabilities()
+    fast = any(able.get(name) for name in ("avx512_bf16", "amx_bf16"))
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _from_gguf(weights: Weights) -> Base:
+    folder, name = str(weights.model.parent), weights.model.name
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    return Base(AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32), tokenizer)
+
+
+def _from_cache(weights: Weights, cache: Path) -> Base:
+    folder = cache / weights.sha256()[:_HASH_LENGTH]
+    if not folder.is_dir():
+        _fill(folder, weights)
+    config = LlamaConfig.from_pretrained(folder)
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+    model.load_state_dict(load_file(folder / _WEIGHTS), strict=False, assign=True)
+    model.tie_weights()
+    model.model.rotary_emb = type(model.model.rotary_emb)(config)
+    return Base(model, AutoTokenizer.from_pretrained(folder))
+
+
+def _fill(folder: Path, weights: Weights) -> None:
+    """Write all of it beside its place and move it there at once; of two that do so one wins."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        base = _from_gguf(weights)
+        # The head is the embedding once more.
+        state = {name: tensor for name, tensor in base.model.state_dict().items() if name != _HEAD}
+        save_file(state, made / _WEIGHTS)
+        config = base.model.config.to_dict()
+        config.pop("quantization_config", None)
+        LlamaConfig.from_dict(config).save_pretrained(made)
+        base.tokenizer.save_pretrained(made)
+        if not folder.is_dir():
+            os.replace(made, folder)  # noqa: PTH105 - unlike Path.rename it replaces nothing that is not empty anywhere
+    except FileExistsError:
+        pass
+    except OSError:
+        if not folder.is_dir():
+            raise
+    finally:
+        rmtree(made, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""
+A training file in chat format: conversations whose assistant messages are learned, every fault told at its line.
+
+The file is read as the server would be asked: what its prompt template cannot say is refused and not learned wrongly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.evalset.messages import read_message
+from pytest_finetune.evalset.reading import Faults, read_objects
+
+if TYPE_CHECKING:
+    from pytest_finetune.records import Message
+
+_IGNORED = frozenset({"id", "metadata", "tags"})
+_NO_TOOLS = "train on messages with text alone; the small model's prompt has no place for tools"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    One message of a conversation.
+
+    Args:
+        role: As the prompt template knows it: `system`, `user`, `assistant`, …
+        content: Its text.
+        learned: Whether the loss counts it: an assistant message whose weight is not 0.
+    """
+
+    role: str
+    content: str
+    learned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One line of a training file."""
+
+    line: int
+    turns: tuple[Turn, ...]
+
+
+def read_examples(data: bytes, name: str) -> tuple[tuple[Conversation, ...], Faults]:
+    """The conversations of a training file, and what is wrong with the lines that hold none."""
+    faults = Faults(name)
+    read = ((number, _read(value, faults)) for number, value in read_objects(data, faults))
+    return tuple(Conversation(number, turns) for number, turns in read if turns), faults
+
+
+def _read(value: dict[str, Any], faults: Faults) -> tuple[Turn, ...]:
+    before = len(faults.found)
+    for key in value.keys() - _IGNORED - {"messages"}:
+        faults.add(f"unknown key {key!r}", _NO_TOOLS if "tool" in key else 'write {"messages": […]}')
+    messages = value.get("messages")
+    if type(messages) is not list or not messages:
+        faults.add("the line has no list of messages", 'write {"messages": [{"role": "user", "content": "…"}, …]}')
+        return ()
+    turns = tuple(_turn(message, f"messages[{index}]", faults) for index, message in enumerate(messages))
+    if len(faults.found) > before:
+        return ()
+    if not any(turn.learned for turn in turns):
+        faults.add("nothing is to be learned: no assistant message has weight 1", "end with the wanted answer")
+        return ()
+    if turns[-1].role != "assistant":
+        faults.add(f"the last message is by the {turns[-1].role}", "end with the wanted answer of the assistant")
+        return ()
+    return turns
+
+
+def _turn(value: Any, where: str, faults: Faults) -> Turn:
+    message = read_message(value, where, faults)
+    if message is None:
+        return Turn("", "", learned=False)
+    if "tool_calls" in message.extra or message.role == "tool":
+        faults.add(f"{where} is about tools", _NO_TOOLS)
+    role = "system" if message.role == "developer" else message.role
+    learned = role == "assistant" and value.get("weight") != 0
+    text = _text(message, where, faults)
+    if learned and not text:
+        faults.add(f"{where} is an empty answer", "write the wanted answer, or give the message weight 0")
+    return Turn(role, text, learned)
+
+
+def _text(message: Message, where: str, faults: Faults) -> str:
+    if type(message.content) is not list:
+        return message.content or ""
+    if any(part["type"] != "text" for part in message.content):
+        faults.add(f"{where} holds more than text", "the small model reads text alone")
+        return ""
+    return "\n".join(part["text"] for part in message.content)

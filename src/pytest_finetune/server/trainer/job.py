@@ -1,0 +1,75 @@
+"""What a training is told, `job.json`, and where in its folder everything lies."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pytest_finetune.errors import TrainingError
+
+JOB = "job.json"
+PROGRESS = "progress.jsonl"
+STATE = "state.pt"
+
+
+class TrainingJob(BaseModel):
+    """
+    One training; the same job gives the same adapter on the same machine.
+
+    Args:
+        training_file: Examples in chat format.
+        validation_file: Unseen examples in chat format, measured at intervals and after each epoch.
+        epochs: Passes over the training file.
+        batch_size: Examples of one step.
+        learning_rate: The highest rate; it rises over the first steps and falls to nothing at the end.
+        rank: Width of the adapter's matrices.
+        alpha: The adapter's output is multiplied by `alpha / rank`.
+        seed: Of the adapter's first weights and of the order of examples.
+        threads: Cores to compute on. More than one waits for the slowest of them, so on a busy machine one is faster.
+        precision: Of the big matrix products. `auto` takes bfloat16 where the processor multiplies it in hardware,
+            about four times as fast.
+        validate_every: Steps between measurements on one batch of the validation file.
+        save_every: Seconds between saved states, from which a killed training goes on.
+        weights_cache: Folder that keeps the base model's unpacked weights, half a gigabyte; without one they are
+            unpacked anew, which takes some ten seconds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    training_file: Path
+    validation_file: Path | None = None
+    epochs: int = Field(default=2, ge=1, le=50)
+    batch_size: int = Field(default=16, ge=1, le=256)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    rank: int = Field(default=8, ge=1, le=128)
+    alpha: int = Field(default=16, ge=1)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    threads: int = Field(default=1, ge=1)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    validate_every: int = Field(default=10, ge=1)
+    save_every: float = Field(default=30, ge=0)
+    weights_cache: Path | None = None
+
+
+def read_job(folder: Path) -> TrainingJob:
+    """
+    The job of a folder; relative paths in it are meant from there.
+
+    Raises:
+        TrainingError: There is no job, or it cannot be read.
+    """
+    path = folder / JOB
+    try:
+        job = TrainingJob.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"the job cannot be read: {error}", str(path)) from None
+    files = ("training_file", "validation_file", "weights_cache")
+    found = {name: folder / value for name in files if (value := getattr(job, name)) is not None}
+    return job.model_copy(update=found)
+
+
+def checkpoint_path(folder: Path, epoch: int) -> Path:
+    """The adapter after an epoch, counted from 1."""
+    return folder / f"epoch-{epoch}.gguf"

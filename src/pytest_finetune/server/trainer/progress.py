@@ -1,0 +1,113 @@
+"""What a training tells while it runs: one JSON object a line, each of which is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Started(_Event):
+    """The first step is next, or the one after those of an earlier process."""
+
+    kind: Literal["started"] = "started"
+    step: int
+    steps: int
+    examples: int
+    tokens: int = Field(description="tokens of the training file, once")
+    learned_tokens: int = Field(description="those of them that the loss counts")
+    precision: str
+    threads: int
+
+
+class Stepped(_Event):
+    """One step is done; its figures are from before the weights changed."""
+
+    kind: Literal["step"] = "step"
+    step: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+    seconds: float
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+
+
+class Checkpoint(_Event):
+    """An epoch is done and its adapter written; the validation figures are over the whole file."""
+
+    kind: Literal["checkpoint"] = "checkpoint"
+    step: int
+    epoch: int
+    file: str
+    loss: float
+    accuracy: float
+    valid_loss: float | None = None
+    valid_accuracy: float | None = None
+
+
+class Stopped(_Event):
+    """It ended: all steps done, paused with its state saved, cancelled, or failed for a reason."""
+
+    kind: Literal["finished", "paused", "cancelled", "failed"]
+    step: int
+    problem: str = ""
+
+
+Event = Annotated[Started | Stepped | Checkpoint | Stopped, Field(discriminator="kind")]
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class ProgressFile:
+    """
+    Events appended to a file, and to standard output for who watches.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _drop_torn_line(path)
+        self._path = path
+
+    def tell(self, event: Event) -> None:
+        """Append one event; it is on disk when this returns."""
+        line = event.model_dump_json(exclude_none=True)
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(line, flush=True)  # noqa: T201 - the program's output
+
+
+def read_progress(path: Path, start: int) -> Iterator[tuple[int, Event]]:
+    """
+    Events from a byte offset on, each with the offset behind it; a line that is still being written is left for later.
+
+    Raises:
+        ValueError: A line is no event.
+    """
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(start)
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            start += len(line)
+            yield start, _EVENT.validate_json(line)
+
+
+def _drop_torn_line(path: Path) -> None:
+    """A killed process may have left half a line."""
+    if path.is_file() and (data := path.read_bytes()) and not data.endswith(b"\n"):
+        path.write_bytes(data[: data.rfind(b"\n") + 1])

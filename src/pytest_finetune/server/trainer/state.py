@@ -1,0 +1,61 @@
+"""The state of a training on disk: all that the next step depends on, so that it comes out as if uninterrupted."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pytest_finetune.errors import TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def save_state(
+    path: Path, job: str, step: int, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
+) -> None:
+    """
+    Keep where a training is; whole or not at all.
+
+    Args:
+        path: The file; replaced where there is one.
+        job: The job as JSON, by which a state is known to belong to it.
+        step: Steps done.
+        parameters: The adapter.
+        optimizer: Of these parameters, in this order.
+    """
+    adapter = {name: part.detach() for name, part in parameters.items()}
+    beside = path.with_suffix(".part")
+    torch.save({"job": job, "step": step, "adapter": adapter, "optimizer": optimizer.state_dict()}, beside)
+    os.replace(beside, path)  # noqa: PTH105 - on Windows Path.rename does not replace
+
+
+def restore_state(
+    path: Path, job: str, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
+) -> int:
+    """
+    Go back to a saved state.
+
+    Returns:
+        Steps done; 0 where nothing was saved.
+
+    Raises:
+        TrainingError: The state is broken, or of another job.
+    """
+    if not path.is_file():
+        return 0
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+    except Exception as error:  # noqa: BLE001 - torch raises what it likes for a broken file
+        problem = f"the saved state cannot be read: {type(error).__name__}"
+        raise TrainingError(problem, str(path), "remove it to start anew") from None
+    if state["job"] != job:
+        raise TrainingError("the saved state is of another job", str(path), "remove it to start anew")
+    with torch.no_grad():
+        for name, part in parameters.items():
+            part.copy_(state["adapter"][name])
+    optimizer.load_state_dict(state["optimizer"])
+    step: int = state["step"]
+    return step

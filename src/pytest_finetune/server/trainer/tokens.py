@@ -1,0 +1,75 @@
+"""Conversations to token sequences: exactly the prompt that the server gives the model, then the wanted answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_finetune.server.trainer.examples import Conversation
+
+LONGEST = 2048
+"""Tokens of one prompt with its answer; the memory of a step grows with their square."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """
+    One prompt and its answer.
+
+    Args:
+        tokens: Token ids.
+        prompt: How many of them are the prompt; the loss counts the others.
+    """
+
+    tokens: tuple[int, ...]
+    prompt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One conversation: a sequence for each answer that is to be learned."""
+
+    sequences: tuple[Sequence, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the whole conversation."""
+        return len(self.sequences[-1].tokens)
+
+
+def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -> tuple[Example, ...]:
+    """
+    All conversations as tokens.
+
+    Raises:
+        TrainingError: One is too long.
+    """
+    return tuple(_example(conversation, tokenizer, name) for conversation in conversations)
+
+
+def _example(conversation: Conversation, tokenizer: Any, name: str) -> Example:
+    messages = [{"role": turn.role, "content": turn.content} for turn in conversation.turns]
+    example = Example(
+        tuple(
+            _sequence(messages[:index], turn.content, tokenizer)
+            for index, turn in enumerate(conversation.turns)
+            if turn.learned
+        )
+    )
+    if example.length > LONGEST:
+        raise TrainingError(
+            f"the example is {example.length:,} tokens long", f"{name}:{conversation.line}", f"at most {LONGEST:,}"
+        )
+    return example
+
+
+def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> Sequence:
+    # The answer is tokenized alone, as it is generated: merged across the border it could not be said.
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    said = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return Sequence((*prompt, *said, tokenizer.eos_token_id), len(prompt))

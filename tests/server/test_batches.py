@@ -1,0 +1,99 @@
+"""Batches over the wire: answered, partly refused, cancelled, and refused as a whole at their lines."""
+
+from __future__ import annotations
+
+import json
+
+import openai
+import pytest
+from openai.types import Batch
+from server_process import BASE, chat_lines, needs_server, upload, wait_for
+
+pytestmark = needs_server
+
+ENDPOINT = "/v1/chat/completions"
+ENDED = ("completed", "failed", "cancelled")
+
+
+def row(number, **body):
+    body = {"model": BASE, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, "temperature": 0, **body}
+    return {"custom_id": f"r-{number}", "method": "POST", "url": ENDPOINT, "body": body}
+
+
+def start(client, rows, **options):
+    data = rows if type(rows) is bytes else "".join(json.dumps(row) + "\n" for row in rows).encode()
+    name = upload(client, data, purpose="batch", name="batch.jsonl")
+    return client.batches.create(input_file_id=name, endpoint=ENDPOINT, completion_window="24h", **options)
+
+
+def ended(client, batch):
+    return wait_for(lambda: client.batches.retrieve(batch.id), lambda seen: seen.status in ENDED)
+
+
+def lines(client, name):
+    return {line["custom_id"]: line for line in map(json.loads, client.files.content(name).text.splitlines())}
+
+
+def test_good_answers_and_refusals_come_apart_and_all_are_counted(client):
+    batch = ended(client, start(client, [row(1), row(2, model="gone"), row(3)], metadata={"a": "b"}))
+    raw = client.batches.with_raw_response.retrieve(batch.id).http_response.json()
+    Batch.model_validate(raw)
+    assert (batch.status, batch.metadata) == ("completed", {"a": "b"})
+    counts = batch.request_counts
+    assert (counts.total, counts.completed, counts.failed) == (3, 2, 1)
+    good, bad = lines(client, batch.output_file_id), lines(client, batch.error_file_id)
+    assert set(good) == {"r-1", "r-3"}
+    assert good["r-1"]["response"]["body"]["choices"][0]["message"]["content"]
+    assert good["r-1"]["error"] is None
+    assert bad["r-2"]["response"]["status_code"] == 404
+    assert bad["r-2"]["response"]["body"]["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([row(1), row(1)], "'r-1' stands twice"),
+        ([row(1), {**row(2), "url": "/v1/embeddings"}], "another endpoint"),
+        ([row(1), {**row(2), "method": "GET"}], "another endpoint"),
+        ([row(1), {**row(2), "custom_id": 2}], "no custom_id"),
+        ([row(1), {**row(2), "body": []}], "no body"),
+        ([row(1), {**row(2), "boody": {}}], "unknown key 'boody'; did you mean 'body'"),
+        (json.dumps(row(1)).encode() + b"\n{", "not strict JSON"),
+    ],
+)
+def test_a_file_with_a_bad_line_fails_as_a_whole_and_names_the_line(client, rows, message):
+    batch = ended(client, start(client, rows))
+    assert batch.status == "failed"
+    (error,) = batch.errors.data
+    assert error.line == 2
+    assert message in error.message
+
+
+def test_a_cancelled_batch_keeps_what_was_answered(client):
+    batch = start(client, [row(number, max_tokens=20) for number in range(200)])
+    wait_for(lambda: client.batches.retrieve(batch.id).request_counts.completed, lambda count: count >= 1)
+    assert client.batches.cancel(batch.id).status == "cancelling"
+    batch = ended(client, batch)
+    assert batch.status == "cancelled"
+    assert 1 <= batch.request_counts.completed < 200
+    assert len(lines(client, batch.output_file_id)) == batch.request_counts.completed
+    with pytest.raises(openai.BadRequestError, match="cancelled"):
+        client.batches.cancel(batch.id)
+
+
+def test_batches_are_listed_the_newest_first(client):
+    made = [start(client, [row(1)]).id for _ in range(3)]
+    listed = [batch.id for batch in client.batches.list(limit=2)]
+    assert [name for name in listed if name in made] == made[::-1]
+
+
+def test_what_cannot_be_a_batch_is_refused(client):
+    name = upload(client, chat_lines(1))
+    with pytest.raises(openai.BadRequestError, match="purpose"):
+        client.batches.create(input_file_id=name, endpoint=ENDPOINT, completion_window="24h")
+    with pytest.raises(openai.BadRequestError, match="endpoint"):
+        client.batches.create(input_file_id=name, endpoint="/v1/embeddings", completion_window="24h")
+    with pytest.raises(openai.NotFoundError):
+        client.batches.create(input_file_id="file-no", endpoint=ENDPOINT, completion_window="24h")
+    with pytest.raises(openai.NotFoundError):
+        client.batches.retrieve("batch_no")

@@ -1,0 +1,109 @@
+"""Chat over the wire with the official client: whole, streamed, in a shape, and refused."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+from openai.types import Model
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from server_process import BASE, needs_server
+
+pytestmark = needs_server
+
+SYSTEM = {"role": "system", "content": "You answer in few words."}
+HI = [SYSTEM, {"role": "user", "content": "Say hello to Ada."}]
+
+
+def ask(client, **options):
+    options = {"model": BASE, "messages": HI, "temperature": 0, "max_completion_tokens": 8, **options}
+    return client.chat.completions.create(**options)
+
+
+def test_an_answer_is_the_clients_own_type_and_the_same_every_time(client):
+    made = client.chat.completions.with_raw_response.create(
+        model=BASE, messages=HI, temperature=0, max_completion_tokens=8
+    )
+    answer = ChatCompletion.model_validate(made.http_response.json())
+    assert answer.choices[0].message.content
+    assert answer.model == BASE
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage.completion_tokens == 8
+    other = ask(client, messages=[SYSTEM, {"role": "user", "content": "Name a colour."}])
+    assert other.choices[0].message.content != answer.choices[0].message.content
+    assert ask(client).choices[0].message.content == answer.choices[0].message.content
+
+
+def test_a_stream_says_the_same_and_ends_with_the_usage(client):
+    chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
+    for chunk in chunks:
+        ChatCompletionChunk.model_validate(chunk.to_dict())
+    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert said == ask(client).choices[0].message.content
+    assert chunks[-1].usage.completion_tokens == 8
+    assert {chunk.model for chunk in chunks} == {BASE}
+
+
+def test_a_stream_that_is_left_early_holds_up_nobody(client):
+    with ask(client, stream=True, max_completion_tokens=2000) as stream:
+        next(iter(stream))
+    assert ask(client).choices[0].message.content
+
+
+def test_a_schema_binds_the_answer(client):
+    schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
+    shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema | {"additionalProperties": False}}}
+    said = ask(client, response_format=shape, max_completion_tokens=40).choices[0].message.content
+    assert said.replace(" ", "").replace("\n", "") in ('{"ok":true}', '{"ok":false}')
+
+
+def test_a_seed_makes_a_sampled_answer_the_same(client):
+    first, second = (ask(client, temperature=1.0, seed=5).choices[0].message.content for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "robot", "content": "x"}]}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": 7}]}, "messages[0]"),
+        ({"n": 2}, "n"),
+        ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}, "tools"),
+        ({"model": ""}, "model"),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_cannot_be_done_is_refused_by_name(client, options, param, stream):
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(client, stream=stream, **options)
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_the_engine_refuses_is_told_in_openais_shape(client, stream):
+    with pytest.raises(openai.BadRequestError, match="temperature") as refused:
+        ask(client, temperature="hot", stream=stream)
+    assert refused.value.type == "invalid_request_error"
+
+
+def test_a_prompt_that_is_too_long_has_openais_code(client):
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(client, messages=[{"role": "user", "content": "x " * 5000}])
+    assert refused.value.code == "context_length_exceeded"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_unknown_model_is_not_found(client, stream):
+    with pytest.raises(openai.NotFoundError) as refused:
+        ask(client, model="ft:smollm2-135m:local:gone:12345678", stream=stream)
+    assert refused.value.code == "model_not_found"
+
+
+def test_the_base_model_is_listed_and_stays(client):
+    listed = client.models.list().data
+    assert BASE in [Model.model_validate(model.to_dict()).id for model in listed]
+    assert client.models.retrieve(BASE).id == BASE
+    with pytest.raises(openai.PermissionDeniedError):
+        client.models.delete(BASE)
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("gpt-9")

@@ -1,0 +1,106 @@
+"""Files over the wire with the official client, and what breaks off or is no file."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from urllib.parse import urlsplit
+
+import openai
+import pytest
+from openai.types import FileDeleted, FileObject
+from server_process import chat_lines, needs_server, upload, wait_for
+
+pytestmark = needs_server
+
+
+def raw(answer):
+    return answer.http_response.json()
+
+
+def test_a_file_comes_back_byte_for_byte_and_as_the_clients_own_type(client):
+    data = chat_lines(3)
+    made = client.files.with_raw_response.create(file=("a b/дом.jsonl", data), purpose="fine-tune")
+    file = FileObject.model_validate(raw(made))
+    assert (file.bytes, file.filename, file.purpose, file.status) == (
+        len(data),
+        "дом.jsonl",
+        "fine-tune",
+        "processed",
+    )
+    assert client.files.retrieve(file.id) == file
+    assert client.files.content(file.id).read() == data
+
+
+def test_files_are_listed_by_purpose_and_page(client):
+    mine = [upload(client, chat_lines(1), purpose="batch") for _ in range(3)]
+    upload(client, chat_lines(1))
+    listed = [file.id for file in client.files.list(purpose="batch", limit=2)]
+    assert [name for name in listed if name in mine] == mine[::-1]
+    assert all(file.purpose == "batch" for file in client.files.list(purpose="batch"))
+    oldest = client.files.list(purpose="batch", order="asc").data
+    assert [file.id for file in oldest if file.id in mine] == mine
+
+
+def test_a_deleted_file_is_gone(client, running):
+    name = upload(client, chat_lines(1))
+    FileDeleted.model_validate(raw(client.files.with_raw_response.delete(name)))
+    for look in (client.files.retrieve, client.files.content, client.files.delete):
+        with pytest.raises(openai.NotFoundError, match="No such File object"):
+            look(name)
+    assert not (running.state / "files" / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "purpose", "problem"),
+    [
+        (b"", "train.jsonl", "fine-tune", "File is empty"),
+        (b"{}", "train.csv", "fine-tune", "Must be .jsonl"),
+        (b"{}", "train.jsonl", "vision", "'vision' is not one of"),
+    ],
+)
+def test_an_upload_that_is_none_is_refused(client, data, name, purpose, problem):
+    with pytest.raises(openai.BadRequestError, match=problem):
+        upload(client, data, name=name, purpose=purpose)
+
+
+@pytest.mark.parametrize("path", ["/v1/files/..%2f..%2fserver.db/content", "/v1/files/../server.db", "/v1/files/%00"])
+def test_no_path_leads_out_of_the_folder(running, path):
+    connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=20)
+    connection.request("GET", path)
+    assert connection.getresponse().status == 404
+    connection.close()
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(client, running):
+    before = sorted((running.state / "files").iterdir())
+    address = urlsplit(running.url)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(
+            b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+            b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\nhalf of'
+        )
+    wait_for(
+        lambda: running.errors.read_text("utf-8"), lambda text: "POST /v1/files 400" in text or "broken off" in text
+    )
+    assert sorted((running.state / "files").iterdir()) == before
+    assert upload(client, chat_lines(1))
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "application/json"}, b"{}"),
+        ({"Content-Type": "multipart/form-data"}, b"x"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"rubbish"),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--\r\n"),
+    ],
+)
+def test_a_form_that_is_none_is_an_error_in_openais_shape(running, headers, body):
+    connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=20)
+    connection.request("POST", "/v1/files", body, headers)
+    answer = connection.getresponse()
+    assert answer.status == 400
+    assert answer.read().startswith(b'{"error":{"message":"')
+    connection.close()

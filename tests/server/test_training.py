@@ -1,0 +1,189 @@
+"""The training core: what it learns from is what the server asks, packing changes nothing, and neither does a pause."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import struct
+from pathlib import Path
+
+import pytest
+from server_process import CACHE, chat_lines, needs_training
+
+from pytest_finetune.errors import TrainingError
+from pytest_finetune.server.trainer.examples import read_examples
+from pytest_finetune.server.trainer.job import PROGRESS, STATE, TrainingJob
+from pytest_finetune.server.trainer.progress import ProgressFile, read_progress
+from pytest_finetune.targets.llama import LlamaServer
+from pytest_finetune.targets.weights import Weights, find_weights, read_general_type
+
+# torch and its company warn of each other's ways while they are imported.
+pytestmark = [needs_training, pytest.mark.filterwarnings("ignore")]
+
+TALKS = [
+    [{"role": "system", "content": "Classify."}, {"role": "user", "content": "  I must\n\n know\t数据 ünï 😀 12345"}],
+    [{"role": "user", "content": "hi"}],
+    [{"role": "developer", "content": "dev"}, {"role": "user", "content": " hi <|im_end|> there "}],
+    [
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+        {"role": "assistant", "content": "yo "},
+        {"role": "system", "content": "late"},
+        {"role": "user", "content": "x", "name": "Bo"},
+    ],
+]
+
+
+@pytest.fixture(scope="module")
+def base():
+    from pytest_finetune.server.trainer.base import load_base
+
+    return load_base(CACHE)
+
+
+def examples(base, *conversations):
+    from pytest_finetune.server.trainer.tokens import tokenize
+
+    rows = [{"messages": conversation} for conversation in conversations]
+    read, faults = read_examples("".join(json.dumps(row) + "\n" for row in rows).encode(), "train.jsonl")
+    assert faults.found == []
+    return tokenize(read, base.tokenizer, "train.jsonl")
+
+
+def post(server, path, body):
+    connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=60)
+    connection.request("POST", path, json.dumps(body))
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    return answer
+
+
+@pytest.fixture(scope="module")
+def engine():
+    server = LlamaServer(find_weights("local:smollm2-135m", Path()), 1)
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("talk", TALKS)
+def test_the_prompt_that_is_learned_from_is_token_for_token_the_servers(base, engine, talk):
+    (example,) = examples(base, [*talk, {"role": "assistant", "content": "ok"}])
+    last = example.sequences[-1]
+    text = post(engine, "/apply-template", {"messages": talk})["prompt"]
+    asked = {"content": text, "add_special": True, "parse_special": True}
+    assert list(last.tokens[: last.prompt]) == post(engine, "/tokenize", asked)["tokens"]
+    said = post(engine, "/tokenize", {"content": "ok", "add_special": False})["tokens"]
+    assert list(last.tokens[last.prompt :]) == [*said, base.tokenizer.eos_token_id]
+
+
+def test_an_example_that_is_too_long_is_refused_at_its_line(base):
+    with pytest.raises(TrainingError, match=r"train\.jsonl:2: the example is 2,\d+ tokens long"):
+        examples(
+            base,
+            [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}],
+            [{"role": "user", "content": "word " * 2100}, {"role": "assistant", "content": "y"}],
+        )
+
+
+def test_packed_examples_give_the_loss_and_the_gradient_of_the_plain_ones():
+    import torch
+
+    from pytest_finetune.server.trainer.adapter import add_adapter
+    from pytest_finetune.server.trainer.base import load_base
+    from pytest_finetune.server.trainer.learning import Learner
+
+    torch.set_num_threads(1)
+    base = load_base(CACHE)
+    parameters = add_adapter(base.model, TrainingJob(training_file=Path("x")), torch.float32)
+    with torch.no_grad():
+        for part in parameters.values():
+            part.normal_(std=0.02, generator=torch.Generator().manual_seed(1))
+    shared = {"role": "system", "content": "Say the colour."}
+    batch = examples(
+        base,
+        [shared, {"role": "user", "content": "sky"}, {"role": "assistant", "content": "blue"}],
+        [shared, {"role": "user", "content": "grass and trees"}, {"role": "assistant", "content": "green"}],
+        [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": "b"},
+            {"role": "user", "content": "c"},
+            {"role": "assistant", "content": "d"},
+        ],
+    )
+    measured = Learner(base.model, torch.float32).learn(batch)
+    packed = [part.grad.clone() for part in parameters.values()]
+    for part in parameters.values():
+        part.grad = None
+
+    base.model.set_attn_implementation("sdpa")
+    sequences = [sequence for example in batch for sequence in example.sequences]
+    total = sum(len(sequence.tokens) - sequence.prompt for sequence in sequences)
+    loss = 0.0
+    for sequence in sequences:
+        logits = base.model(torch.tensor([sequence.tokens])).logits[0, sequence.prompt - 1 : -1]
+        wanted = torch.tensor(sequence.tokens[sequence.prompt :])
+        part_of_loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum") / total
+        part_of_loss.backward()
+        loss += part_of_loss.item()
+    assert measured.loss == pytest.approx(loss, rel=1e-4)
+    for part, gradient in zip(parameters.values(), packed, strict=True):
+        assert torch.allclose(part.grad, gradient, rtol=1e-2, atol=1e-4 * float(part.grad.abs().max()) + 1e-8)
+
+
+@pytest.fixture
+def job(tmp_path):
+    (tmp_path / "train.jsonl").write_bytes(chat_lines(12, answer="magenta"))
+    return TrainingJob(training_file=tmp_path / "train.jsonl", epochs=2, batch_size=4, weights_cache=CACHE, seed=3)
+
+
+def run(folder, job, wishes=()):
+    """Train in a folder, with a wish for the steps that have one; the events it told."""
+    from pytest_finetune.server.trainer.training import Training
+
+    folder.mkdir(exist_ok=True)
+    training = Training(folder, job)
+    training.run(ProgressFile(folder / PROGRESS), lambda: dict(wishes).get(training.step))
+    return [event for _, event in read_progress(folder / PROGRESS, 0)]
+
+
+def test_a_paused_training_comes_out_byte_for_byte_as_if_it_had_not_been(tmp_path, job):
+    whole = run(tmp_path / "whole", job)
+    paused = run(tmp_path / "parts", job, wishes={4: "paused"})
+    assert (paused[-1].kind, paused[-1].step) == ("paused", 4)
+    resumed = run(tmp_path / "parts", job)
+    assert resumed[-1].kind == "finished"
+    for name in ("epoch-1.gguf", "epoch-2.gguf"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+    def losses(events):
+        return [(event.step, event.loss) for event in events if event.kind == "step"]
+
+    assert losses(resumed) == losses(whole)
+    assert losses(whole)[-1][1] < losses(whole)[0][1]
+
+
+def test_an_adapter_answers_in_llama_cpp_what_it_was_taught(tmp_path, job):
+    eager = job.model_copy(update={"epochs": 6, "learning_rate": 3e-3})
+    assert run(tmp_path / "taught", eager)[-1].kind == "finished"
+    path = tmp_path / "taught" / "epoch-6.gguf"
+    with path.open("rb") as file:
+        assert read_general_type(file) == "adapter"
+        file.seek(0)
+        assert struct.unpack("<4sI", file.read(8)) == (b"GGUF", 3)
+    server = LlamaServer(Weights("taught", find_weights("local:smollm2-135m", Path()).model, path), 1)
+    try:
+        asked = {"messages": [{"role": "user", "content": "item 5"}], "temperature": 0, "max_tokens": 8}
+        answer = post(server, "/v1/chat/completions", asked)
+    finally:
+        server.stop()
+    assert answer["choices"][0]["message"]["content"] == "magenta"
+    assert answer["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_state_of_another_job_or_a_broken_one_is_refused(tmp_path, job):
+    folder = tmp_path / "job"
+    run(folder, job, wishes={1: "paused"})
+    with pytest.raises(TrainingError, match="of another job"):
+        run(folder, job.model_copy(update={"seed": 4}))
+    (folder / STATE).write_bytes((folder / STATE).read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="cannot be read"):
+        run(folder, job)
