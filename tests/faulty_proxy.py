@@ -121,7 +121,7 @@ class FaultyProxy:
             def _any(self) -> None:
                 proxy.handle(self)
 
-            do_GET = do_POST = do_DELETE = _any
+            do_GET = do_POST = do_DELETE = _any  # noqa: N815 - as http.server has them
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -156,8 +156,14 @@ class FaultyProxy:
         else:
             _answer(request, 500, json.dumps({"error": {"message": "planted", "type": "server_error"}}).encode(), {})
 
-    def _forward(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
-        kept = {k: v for k, v in headers.items() if k.lower() not in ("host", "connection", "accept-encoding", "transfer-encoding")}
+    def _forward(
+        self, method: str, path: str, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        kept = {
+            k: v
+            for k, v in headers.items()
+            if k.lower() not in ("host", "connection", "accept-encoding", "transfer-encoding")
+        }
         connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=60)
         try:
             connection.request(method, path, body or None, kept)
@@ -169,7 +175,9 @@ class FaultyProxy:
         finally:
             connection.close()
 
-    def _changed(self, path: str, status: int, body: bytes, headers: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+    def _changed(
+        self, path: str, status: int, body: bytes, headers: dict[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
         if self.rewrites and status == 200 and "json" in headers.get("content-type", ""):
             value = json.loads(body)
             for change in self.rewrites:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_finetune.errors import PriceError
 from pytest_finetune.evaluation import Evaluation, set_plan, target_info
 from pytest_finetune.runs.copies import keep_copies
 
@@ -73,10 +74,14 @@ class RecordedEvaluation:
         Ask what is not on record yet, and judge.
 
         Raises:
+            PriceError: The money is bounded, and what an answer costs is not known.
             RunError: A record is damaged.
             KeyboardInterrupt: Somebody broke it off; what was answered is on record.
         """
         evaluation = Evaluation(target, eval_sets, self._limits)
+        if self._limits.max_cost is not None and not evaluation.has_price:
+            problem = f"the price of {target.model} at {target.base_url or 'no server'} is not known"
+            raise PriceError(f"{problem}, so a bound cannot be kept", "--max-cost", "go without, or with fewer cases")
         run = evaluation.run = self._record(target_info(target), eval_sets)
         samples = run.answered()
         missing = [planned for planned in evaluation.plan() if planned.key not in samples]

@@ -1,10 +1,12 @@
-"""`pytest-finetune train start` over real HTTP against the real server, through a proxy that breaks what networks break."""
+"""`train start` over real HTTP against the real server, through a proxy that breaks what networks break."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
+import termios
 import time
 from types import SimpleNamespace
 
@@ -36,7 +38,7 @@ def proxy(server):
 
 @pytest.fixture
 def train(tmp_path, monkeypatch, proxy):
-    """Run a command in a folder of its own; nine examples, so that the server's check ends the job and trains nothing."""
+    """Run a command in a folder of its own, with nine examples: the server's check ends the job and trains nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
     monkeypatch.setattr(starting, "LOOKS", (0.0, 0.05))
@@ -137,7 +139,19 @@ def test_where_the_look_fails_too_nothing_is_tried_and_the_next_start_finds_the_
 
 def test_a_killed_start_is_picked_up_by_the_next(train, proxy, server, tmp_path):
     proxy.silence("POST", JOBS)
-    command = [sys.executable, "-c", MAIN, "train", "start", "train.jsonl", "--model", BASE, "--seed", "107", "--no-check"]
+    command = [
+        sys.executable,
+        "-c",
+        MAIN,
+        "train",
+        "start",
+        "train.jsonl",
+        "--model",
+        BASE,
+        "--seed",
+        "107",
+        "--no-check",
+    ]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         proxy.wait_for("POST", JOBS)
@@ -248,6 +262,43 @@ def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
     assert proxy.count("POST", "/files") == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("typed", "code", "told"), [("n", 2, "not started"), ("\x03", 130, "interrupted")])
+def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp_path, typed, code, told):
+    import os
+    import pty
+
+    (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
+    words = ["train", "start", "train.jsonl", "--model", "gpt-4.1-mini-2025-04-14", "--no-check"]
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", MAIN, *words]
+    # A session of its own, so that Ctrl-C at its terminal reaches this process alone.
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - one call, of no lock
+    )
+    os.close(theirs)
+    screen = b""
+    try:
+        while b"[y/N]" not in screen:
+            screen += os.read(ours, 4096)
+        os.write(ours, typed.encode() + (b"" if typed == "\x03" else b"\n"))
+        assert process.wait(30) == code
+        screen += os.read(ours, 4096)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    assert b"spend about $0.00" in screen
+    assert told.encode() in screen
+    assert proxy.count("POST", "/files") == 0
+
+
 def test_an_unknown_price_keeps_no_bound(train):
     words = ("start", "train.jsonl", "--model", "gpt-9", "--base-url", "https://models.example/v1", "--no-check")
     assert "a bound cannot be kept" in train(*words, "--max-cost", "5", "--yes", code=2).output
@@ -256,6 +307,22 @@ def test_an_unknown_price_keeps_no_bound(train):
 def test_openai_itself_needs_a_key(train):
     words = ("start", "train.jsonl", "--model", "gpt-4.1-mini", "--base-url", "https://api.openai.com/v1", "--no-check")
     assert "there is no API key" in train(*words, code=2).output
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "\x1b[2J"])
+def test_what_names_no_job_is_refused(train, proxy, name):
+    assert "names no job" in train("watch", name, code=2).output
+    assert proxy.seen == []
+
+
+def test_a_key_that_a_server_repeats_is_masked(train, proxy):
+    failing_key = "sk-planted-0123456789abcdef"
+    proxy.rewrite(lambda path, value: {**value, "status": f"odd {failing_key}"} if path.endswith(JOBS) else value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", failing_key)
+        result = start(train, seed=120)
+    assert failing_key not in result.output
+    assert "odd [API key]" in result.output
 
 
 @pytest.mark.parametrize(

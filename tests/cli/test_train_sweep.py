@@ -1,4 +1,4 @@
-"""`train sweep` and `diagnose` over real HTTP: checkpoints of a real job, and scripted models with planted weaknesses."""
+"""`train sweep` and `diagnose` over real HTTP: checkpoints of a real job, scripted models with planted weaknesses."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_where_no_checkpoint_passes_none_is_named(trained, folder):
 
 @needs_training
 def test_a_sweep_that_broke_off_goes_on(trained, folder):
-    write_set(folder, toml='max_errors = 0\n[request]\nmax_completion_tokens = 2\n')
+    write_set(folder, toml="max_errors = 0\n[request]\nmax_completion_tokens = 2\n")
     with FaultyProxy(trained.url) as proxy:
         words = ("train", "sweep", trained.job.id, "--base-url", proxy.url)
         proxy.rewrite(lambda path, value: value if len(proxy.seen) < 7 or CHAT not in path else {"odd": 1})
@@ -101,18 +101,27 @@ def test_a_sweep_that_broke_off_goes_on(trained, folder):
 
 
 @needs_training
+def test_a_bound_that_cannot_be_kept_asks_nothing(trained, folder):
+    write_set(folder)
+    with FaultyProxy(trained.url) as proxy:
+        words = ("train", "sweep", trained.job.id, "--base-url", proxy.url, "--max-cost", "0.01")
+        assert "a bound cannot be kept" in command(*words, code=2).output
+        assert proxy.count("POST", CHAT) == 0
+
+
+@needs_training
 def test_a_diagnosis_draws_the_losses_and_the_learning_curve_of_the_job(trained, folder):
     write_set(folder, toml='[request]\nmax_completion_tokens = 2\n[[gates]]\nmetric = "error_rate"\nmax = 0.0\n')
     command("train", "sweep", trained.job.id, "--base-url", trained.url)
     options = ("--job", trained.job.id, "--base-url", trained.url)
-    told = json.loads(command("diagnose", "last", *options, "--json", code=2).stdout)
+    told = json.loads(command("diagnose", "last", *options, "--json", code=1).stdout)
     assert [point["step"] for point in told["losses"]] == [1, 2]
     assert all(point["train"] > 0 for point in told["losses"])
     assert [point["step"] for point in told["checkpoints"]] == [1, 2]
     assert all(point["accuracy"]["cases"] == 3 for point in told["checkpoints"])
-    text = command("diagnose", "last", *options, code=2).stdout
+    text = command("diagnose", "last", *options, code=1).stdout
     assert "losses, steps 1 to 2" in text
-    assert "cannot tell" in text
+    assert "room for the whole answer" in text
 
 
 @pytest.fixture

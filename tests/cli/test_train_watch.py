@@ -1,4 +1,4 @@
-"""`pytest-finetune train watch` and the looks at jobs, over real HTTP against the real server: killed, restarted, odd."""
+"""`train watch` and the looks at jobs, over real HTTP against the real server: killed, restarted, odd."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ class Watcher:
 
 @needs_training
 def test_neither_a_killed_watcher_nor_a_killed_server_loses_or_repeats_an_event(tmp_path):
-    """The whole way on one port: start, kill -9 the watcher, kill -9 the server, start it again, and a candidate at the end."""
+    """The whole way on one port: kill -9 the watcher, kill -9 the server, start it again, a candidate at the end."""
     port = free_port()
     (tmp_path / "train.jsonl").write_bytes(chat_lines(12))
     (tmp_path / "valid.jsonl").write_bytes(chat_lines(4, start=50))
@@ -263,7 +263,10 @@ def _check_the_candidate(folder, job, url, watchers):
     there = [event["id"] for event in json.loads(command("events", job, "--json").stdout)]
     assert shown == there
     end = watchers[1].other[-1]
-    assert (end["job"]["status"], end["candidate"]) == ("succeeded", {"registry": "registry.json", "version": "v3", "is_new": True})
+    assert (end["job"]["status"], end["candidate"]) == (
+        "succeeded",
+        {"registry": "registry.json", "version": "v3", "is_new": True},
+    )
     entry = FileBackend(folder / "registry.json").read().entries["v3"]
     assert (entry.status, entry.job_id, entry.base_url, entry.base_model) == ("candidate", job, url, BASE)
     assert entry.model_id == end["job"]["fine_tuned_model"]

@@ -16,6 +16,31 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 600, 200
 _LONGEST = 200
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #667085; --line: #d9dee7; --paper: #fff; }
+:root { --first: #3b6fb6; --second: #b25e09; --good: #1a7f37; --bad: #b42318; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e9ef; --soft: #98a2b3; --line: #313a48; --paper: #14181f; }
+  :root { --first: #7aa7e6; --second: #f5b55c; --good: #6fcf97; --bad: #ff8a80; }
+}
+body { margin: 0 auto; max-width: 60rem; padding: 1.5rem; background: var(--paper); color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.35rem; margin: 0 0 .25rem; }
+h2 { font-size: 1rem; margin: 2rem 0 .5rem; }
+p, ul { margin: .25rem 0; }
+figure { margin: 0; }
+figcaption, .soft { color: var(--soft); font-size: .85rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid var(--line); font-weight: normal; }
+th:last-child, td:last-child { text-align: left; }
+thead th { color: var(--soft); font-size: .85rem; white-space: nowrap; }
+svg { display: block; width: 100%; height: 14rem; border-bottom: 1px solid var(--line); }
+svg path { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
+.first { stroke: var(--first); color: var(--first); } .second { stroke: var(--second); color: var(--second); }
+.yes { color: var(--bad); } .no { color: var(--good); } .unknown { color: var(--second); }
+"""
+
 _CLASSES = {"yes": "yes", "no": "no", "cannot tell": "unknown"}
 
 
@@ -29,7 +54,7 @@ def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: Evidence) -> str:
             _checkpoints(evidence.learning),
         )
     )
-    return plain_page(f"Diagnosis of {name}", body)
+    return plain_page(f"Diagnosis of {name}", body, style=_STYLE)
 
 
 def _finding(finding: Finding) -> str:

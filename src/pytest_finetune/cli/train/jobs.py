@@ -1,0 +1,130 @@
+"""`pytest-finetune train list, events, checkpoints, cancel, pause, resume`: jobs looked at and acted on."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import click
+
+from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, service
+from pytest_finetune.reports.training import (
+    checkpoint_json,
+    checkpoints_lines,
+    event_json,
+    event_line,
+    job_json,
+    jobs_lines,
+)
+from pytest_finetune.training.job import CANCELLED
+
+
+@click.command("list")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@json_option
+@base_url_option
+def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
+    """List the jobs of the server, the newest first.
+
+    Exit codes: 0 done, 2 the server cannot be asked.
+    """
+    api = service(base_url)
+    found = list(islice(api.jobs(), count))
+    if as_json:
+        print_json([job_json(job, api.base_url) for job in found])
+    elif found:
+        print_lines(jobs_lines(found))
+    else:
+        click.echo(f"no job at {api.base_url} yet: pytest-finetune train start FILE --model BASE")
+    if pending := [record for record in job_store().records() if record.is_pending and record.base_url == api.base_url]:
+        click.echo(
+            f"{len(pending)} start{'' if len(pending) == 1 else 's'} from here never heard of a job: "
+            "the same `train start` looks for it before it makes another",
+            err=True,
+        )
+
+
+@click.command("events")
+@job_argument
+@click.option("-n", "count", type=click.IntRange(min=1), help="The last ones only.  [default: all]")
+@json_option
+@base_url_option
+def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) -> None:
+    """Show the events of JOB, the oldest first.
+
+    Exit codes: 0 done, 2 could not be done.
+    """
+    found = list(islice(service(base_url, job).events(job), count))[::-1]
+    if as_json:
+        print_json([event_json(event) for event in found])
+    else:
+        print_lines(map(event_line, found))
+
+
+@click.command("checkpoints")
+@job_argument
+@json_option
+@base_url_option
+def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
+    """List the models that JOB has left behind on its way.
+
+    `train sweep` evaluates them all.
+
+    Exit codes: 0 done, 2 could not be done.
+    """
+    found = service(base_url, job).checkpoints(job)
+    if as_json:
+        print_json([checkpoint_json(checkpoint) for checkpoint in found])
+    elif found:
+        print_lines(checkpoints_lines(found))
+    else:
+        click.echo("no checkpoint yet: most servers leave one at the end of each epoch")
+
+
+def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: str = "") -> None:
+    api = service(base_url, job)
+    changed = api.act(job, action)
+    if changed.status == CANCELLED and (record := job_store().of_job(job, api.base_url)):
+        job_store().update(record, status=CANCELLED)
+    if as_json:
+        print_json(job_json(changed, api.base_url))
+        return
+    print_lines(jobs_lines([changed]))
+    if after:
+        click.echo(after.format(job=job))
+
+
+@click.command("cancel")
+@job_argument
+@json_option
+@base_url_option
+def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
+    """Cancel JOB; what it has left behind stays.
+
+    Exit codes: 0 done, 2 could not be done, such as one that has ended.
+    """
+    _act(job, base_url, "cancel", as_json=as_json)
+
+
+@click.command("pause")
+@job_argument
+@json_option
+@base_url_option
+def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
+    """Pause JOB at its next step.
+
+    Exit codes: 0 done, 2 could not be done.
+    """
+    _act(job, base_url, "pause", as_json=as_json, after="it goes on with: pytest-finetune train resume {job}")
+
+
+@click.command("resume")
+@job_argument
+@json_option
+@base_url_option
+def resume(job: str, base_url: str | None, *, as_json: bool) -> None:
+    """Let a paused JOB go on.
+
+    Exit codes: 0 done, 2 could not be done.
+    """
+    _act(job, base_url, "resume", as_json=as_json, after="follow it with: pytest-finetune train watch {job}")

@@ -1,0 +1,39 @@
+"""`pytest-finetune train suggest`: hyperparameters for a file, with their reasons, the tokens and the price."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.train.options import base_url_option, chosen, hyperparameter_options
+from pytest_finetune.reports.training import plan_json, plan_lines
+from pytest_finetune.targets.address import check_base_url
+from pytest_finetune.training.plan import plan_training
+from pytest_finetune.training.service import DEFAULT_BASE_URL
+
+
+@click.command("suggest")
+@click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--model", default="", help="The base model, for its tokenizer and its price.")
+@hyperparameter_options
+@base_url_option
+@json_option
+def command(training: Path, *, model: str, base_url: str | None, as_json: bool, **how: Any) -> None:
+    """Suggest hyperparameters for TRAINING.
+
+    Under 100 examples: 4 epochs, learning-rate multiplier 0.5. From 100 to 1,000: 3 epochs, the rest left to the
+    server. Above: 2 epochs, multiplier 1.0. The server is not asked; its address tells whose prices hold.
+
+    Exit codes: 0 suggested, 2 could not be done.
+    """
+    address = check_base_url(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
+    plan = plan_training(training, model, address, watched=watched, **chosen(how))
+    if as_json:
+        print_json(plan_json(plan))
+    else:
+        print_lines(plan_lines(plan, model=model))

@@ -1,0 +1,134 @@
+"""Jobs and diagnoses as people read them: within the terminal, with nothing of a server's but printable text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_finetune.records import FormatFailure
+from pytest_finetune.reports.diagnosis import curve_lines, diagnosis_lines, sparkline
+from pytest_finetune.reports.diagnosis_page import diagnosis_page
+from pytest_finetune.reports.training import bar_line, checkpoints_lines, event_line, job_lines, jobs_lines
+from pytest_finetune.training.curves import Curves, LossPoint, Pace
+from pytest_finetune.training.diagnosis import Evidence, LearningPoint, Rate, diagnose
+from pytest_finetune.training.job import Job, JobCheckpoint, JobEvent, JobFault
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+HOSTILE = "\x1b[2J\u202e<script>alert(1)</script>\n\x07"
+
+
+def step(number, **data):
+    return JobEvent(f"e{number}", START + timedelta(seconds=number), "info", "", {"step": number, **data})
+
+
+@pytest.fixture
+def pace():
+    pace = Pace()
+    for number in range(1, 38):
+        pace.see(
+            step(number, total_steps=94, train_loss=1 / number, **({"valid_loss": 0.5} if number % 10 == 0 else {}))
+        )
+    return pace
+
+
+def test_the_bar_tells_step_losses_and_time_left(pace):
+    line = bar_line(pace, None, START + timedelta(seconds=37), 80)
+    assert line == "[########------------]  step 37/94  loss 0.02703  valid 0.5  0:57 left"
+
+
+@given(st.integers(1, 100))
+def test_the_bar_never_outgrows_the_terminal(width):
+    pace = Pace()
+    pace.see(step(1, total_steps=9, train_loss=0.5, valid_loss=0.25))
+    assert 0 < len(bar_line(pace, Job("j", "running"), START, width)) <= width
+
+
+def test_what_matters_least_goes_first(pace):
+    line = bar_line(pace, None, START + timedelta(seconds=37), 24)
+    assert line == "step 37/94  0:57 left"
+
+
+def test_before_the_first_step_the_status_stands_there():
+    assert bar_line(Pace(), Job("j", "validating_files"), START, 80) == "validating_files"
+
+
+def test_a_job_whose_steps_have_no_end_has_no_bar():
+    pace = Pace()
+    pace.see(step(3, train_loss=0.5))
+    assert bar_line(pace, None, START, 80) == "step 3  loss 0.5"
+
+
+def test_nothing_of_a_server_reaches_the_terminal_unprintable():
+    job = Job(HOSTILE, HOSTILE, model=HOSTILE, fine_tuned_model=HOSTILE, fault=JobFault(HOSTILE, HOSTILE))
+    checkpoint = JobCheckpoint("c", HOSTILE, 1)
+    lines = [
+        *job_lines(job, "http://127.0.0.1:1/v1"),
+        *jobs_lines([job]),
+        *checkpoints_lines([checkpoint]),
+        event_line(JobEvent("e", START, "info", HOSTILE)),
+    ]
+    assert all(text.isprintable() for text, _ in lines)
+
+
+def test_tables_fit_80_columns():
+    model = "ft:gpt-4.1-mini-2025-04-14:a-rather-long-organisation:suffix-of-some-length:9Kx2AbCd:ckpt-step-2000"
+    checkpoint = JobCheckpoint("c", model, 123_456, metrics={"train_loss": 1.23456789, "full_valid_loss": 0.5})
+    assert all(len(text) <= 80 for text, _ in checkpoints_lines([checkpoint]))
+    assert all(len(text) <= 80 for text, _ in jobs_lines([Job("ftjob-" + "x" * 24, "validating_files", model=model)]))
+
+
+def test_a_sparkline_falls_with_its_values():
+    assert sparkline([7, 6, 5, 4, 3, 2, 1, 0], 0, 7) == "█▇▆▅▄▃▂▁"
+    assert len(sparkline(list(range(1000)), 0, 999)) == 44
+    assert sparkline([5, 5], 5, 5) == "▁▁"
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200))
+def test_curves_of_any_losses_are_drawn_within_the_terminal(losses):
+    curves = Curves(tuple(LossPoint(n, loss, loss / 2) for n, loss in enumerate(losses, 1)))
+    lines = [text for text, _ in curve_lines(curves)]
+    assert len(lines) == 3
+    assert all(len(line) <= 80 for line in lines)
+
+
+@pytest.fixture
+def evidence():
+    points = tuple(LossPoint(n, 10 * 0.8**n, 5 * 0.9**n if n % 5 == 0 else None) for n in range(1, 31))
+    return Evidence(
+        Rate(300, 450),
+        Rate(20, 450),
+        {FormatFailure.FENCED: 20},
+        training=Rate(99, 100),
+        curves=Curves(points),
+        learning=(LearningPoint(10, HOSTILE, 0.5, Rate(310, 450)), LearningPoint(20, "ft:b", None, None)),
+    )
+
+
+def test_a_diagnosis_stays_within_80_columns_and_prints(evidence):
+    lines = list(diagnosis_lines("ft:a", diagnose(evidence), evidence))
+    assert all(len(text) <= 80 and text.isprintable() for text, _ in lines)
+    assert lines[0][0] == "ft:a: overfitting, unstable format"
+
+
+def test_the_page_holds_hostile_names_as_text_and_asks_nobody(evidence):
+    page = diagnosis_page(HOSTILE, diagnose(evidence), evidence)
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    assert "\x1b" not in page
+    assert "http" not in page.replace('http-equiv="Content-Security-Policy"', "")
+
+
+def test_the_page_draws_both_losses_inside_its_picture(evidence):
+    page = diagnosis_page("ft:a", diagnose(evidence), evidence)
+    svg = ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
+    paths = svg.findall("path")
+    assert [path.get("class") for path in paths] == ["first", "second"]
+    for path in paths:
+        for place in path.get("d").removeprefix("M").split("L"):
+            x, y = map(float, place.split())
+            assert 0 <= x <= 600
+            assert 0 <= y <= 200

@@ -1,0 +1,61 @@
+"""Every known fault has advice of its own, and is told from the others by what servers really say."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY
+from pytest_finetune.training.advice import KNOWN_FAULTS, UNKNOWN, advice_for, known_fault
+
+TOLD = [
+    ("", "New jobs are not allowed for this organisation", "organisation not allowed"),
+    ("", "Fine-tuning is not allowed for this organization.", "organisation not allowed"),
+    ("", "New fine-tuning jobs are not allowed", "organisation not allowed"),
+    ("insufficient_quota", "You exceeded your current quota, please check your plan.", "no quota"),
+    ("invalid_api_key", "Incorrect API key provided: [API key]", "no access"),
+    ("rate_limit_exceeded", "Your organization has reached the maximum of 3 active requests", "too many jobs"),
+    ("", "You have exceeded the quota of fine-tuning jobs for today", "too many jobs"),
+    ("model_not_available", "Model gpt-9 is not available for fine-tuning", "model not trainable"),
+    ("", "The model `gpt-9` does not exist", "model not trainable"),
+    ("invalid_n_examples", "Training file has 5 example(s), but must have at least 10 examples", "too few examples"),
+    ("unsafe_file", "The job failed due to an unsafe training file", "moderation"),
+    (
+        "invalid_training_file",
+        "The job failed due to an invalid training file. Line 3: no messages",
+        "training file invalid",
+    ),
+    ("invalid_file_format", "Invalid file format. Must be jsonl", "training file invalid"),
+    ("invalid_validation_file", "The job failed due to an invalid validation file.", "validation file invalid"),
+    ("", "Example 12 exceeds the maximum of 65536 tokens", "example too long"),
+    ("invalid_value", "Invalid suffix: must be at most 64 characters", "suffix invalid"),
+    ("", "n_epochs must be between 1 and 50", "hyperparameter out of range"),
+    ("server_error", "The server had an error", "fault of the server"),
+    ("training_failed", "out of memory: the training process died", "fault of the server"),
+]
+
+
+@pytest.mark.parametrize(("code", "message", "name"), TOLD)
+def test_what_servers_say_is_known(code, message, name):
+    found = known_fault(code, message)
+    assert found is not None
+    assert found.name == name
+    assert advice_for(code, message) == found.advice
+
+
+def test_every_known_fault_is_told_by_some_server():
+    assert {name for *_, name in TOLD} == {fault.name for fault in KNOWN_FAULTS}
+
+
+def test_no_two_faults_share_their_advice():
+    assert len({fault.advice for fault in KNOWN_FAULTS}) == len(KNOWN_FAULTS)
+
+
+def test_a_refused_organisation_is_told_the_date_and_the_way_out():
+    advice = advice_for("", "New jobs are not allowed for this organization")
+    assert str(LAST_FINE_TUNING_DAY) == "2027-01-06"
+    assert "2027-01-06" in advice
+    assert "pytest-finetune serve" in advice
+
+
+def test_what_nobody_has_said_before_gets_advice_too():
+    assert advice_for("flux", "the flux is too low") == UNKNOWN

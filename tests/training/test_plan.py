@@ -1,0 +1,101 @@
+"""What a training would be: examples counted, hyperparameters suggested, tokens and price told, or why they are not."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_finetune.cli import main
+from pytest_finetune.errors import DataError
+from pytest_finetune.training.plan import plan_training
+
+OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"
+MINI = "gpt-4.1-mini-2025-04-14"
+
+
+@pytest.fixture
+def training(tmp_path):
+    def write(examples, more=""):
+        path = tmp_path / "train.jsonl"
+        row = {"messages": [{"role": "user", "content": "hello there"}, {"role": "assistant", "content": "fine"}]}
+        path.write_text((json.dumps(row) + "\n") * examples + more)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("examples", "epochs"), [(99, 4), (100, 3), (1000, 3), (1001, 2)])
+def test_the_price_is_that_of_all_passes(training, examples, epochs):
+    plan = plan_training(training(examples), MINI, OPENAI)
+    assert plan.suggestion.values.n_epochs == epochs
+    assert plan.trained_tokens == plan.tokens * epochs
+    assert (plan.rate, plan.cost) == (Decimal(5), Decimal(5) * plan.trained_tokens / 1_000_000)
+    assert (plan.exact, plan.note) == (True, "")
+
+
+def test_on_this_machine_it_costs_nothing(training):
+    plan = plan_training(training(10), "smollm2-135m", HERE)
+    assert (plan.cost, plan.exact) == (0, False)
+
+
+def test_an_unknown_price_is_unknown_and_says_so(training):
+    plan = plan_training(training(10), "gpt-9", OPENAI)
+    assert plan.cost is None
+    assert "no price is known for gpt-9" in plan.note
+
+
+def test_passes_left_to_the_server_leave_the_price_open(training):
+    plan = plan_training(training(10), MINI, OPENAI, n_epochs="auto")
+    assert (plan.trained_tokens, plan.cost) == (None, None)
+
+
+def test_without_the_extra_a_training_can_be_planned_all_the_same(training, monkeypatch):
+    def missing(_model):
+        raise DataError("bpe_openai is not installed", hint="pip install 'pytest-finetune[data]'")
+
+    monkeypatch.setattr("pytest_finetune.training.plan.tokenizer_for", missing)
+    plan = plan_training(training(10), MINI, OPENAI)
+    assert (plan.suggestion.examples, plan.tokens, plan.cost) == (10, None, None)
+    assert "bpe_openai is not installed" in plan.note
+
+
+def test_lines_that_are_no_examples_do_not_count(training):
+    assert plan_training(training(10, '{"input": "x"}\n{broken\n'), MINI, OPENAI).suggestion.examples == 10
+    with pytest.raises(DataError, match="no record could be used"):
+        plan_training(training(0, '{"input": "x"}\n'), MINI, OPENAI)
+
+
+def suggest(path, *words, code=0):
+    result = CliRunner().invoke(main, ["train", "suggest", str(path), *words], prog_name="pytest-finetune")
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_the_command_tells_values_reasons_tokens_and_price(training):
+    text = suggest(training(150), "--model", MINI)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    told = " ".join(text.split())
+    assert f"150 examples for {MINI}" in told
+    assert "n_epochs 3 100 to 1,000 examples" in told
+    assert "learning_rate_multiplier auto" in told
+    assert "at $5.00 for a million tokens" in told
+    values = json.loads(suggest(training(150), "--model", MINI, "--json"))
+    assert values["hyperparameters"] == {"n_epochs": 3, "batch_size": "auto", "learning_rate_multiplier": "auto"}
+    assert values["reasons"].keys() == values["hyperparameters"].keys()
+    assert values["tokens_are"] == "exact"
+    assert Decimal(values["cost"]) > 0
+
+
+def test_without_a_model_the_price_stays_open(training):
+    assert "name it with --model" in suggest(training(150))
+
+
+def test_what_a_person_says_is_told_as_such(training):
+    assert "as you said" in suggest(training(150), "--epochs", "7")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    assert "cannot be read" in suggest(tmp_path / "none.jsonl", code=2)

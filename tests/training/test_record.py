@@ -1,0 +1,92 @@
+"""The records of jobs: what makes two wishes the same, which job may be lost, and who waits for whom."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pytest_finetune.errors import TrainingError
+from pytest_finetune.training.record import REFUSED, FileRecord, JobRecord, JobStore, Wanted, file_record, new_nonce
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+FILE = FileRecord(path="train.jsonl", bytes=3, sha256="a" * 64)
+
+
+def wanted(**changes):
+    return Wanted(**{"base_url": "http://127.0.0.1:1/v1", "model": "m", "training": FILE, **changes})
+
+
+def record(**changes):
+    return JobRecord(**{"nonce": new_nonce(), "created_at": NOW, "base_url": "http://127.0.0.1:1/v1", **changes})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "n"},
+        {"base_url": "http://127.0.0.1:2/v1"},
+        {"suffix": "s"},
+        {"seed": 1},
+        {"hyperparameters": {"n_epochs": 2}},
+        {"validation": FILE},
+        {"training": FILE.model_copy(update={"sha256": "b" * 64})},
+    ],
+)
+def test_another_wish_has_another_hash(change):
+    assert wanted(**change).sha256 != wanted().sha256
+
+
+@pytest.mark.parametrize("change", [{"path": "copy.jsonl"}, {"file_id": "file-1"}])
+def test_where_a_file_lies_does_not_make_another_wish(change):
+    assert wanted(training=FILE.model_copy(update=change)).sha256 == wanted().sha256
+
+
+def test_a_record_comes_back_as_it_was(tmp_path):
+    store = JobStore(tmp_path / "jobs")
+    kept = store.write(
+        record(wanted=wanted(hyperparameters={"n_epochs": 3, "learning_rate_multiplier": 0.5, "batch_size": "auto"}))
+    )
+    assert store.records() == [kept]
+    assert (tmp_path / ".gitignore").read_text() == "*\n"
+
+
+def test_records_come_newest_first(tmp_path):
+    store = JobStore(tmp_path)
+    kept = [store.write(record(created_at=NOW + timedelta(hours=hour))) for hour in (2, 1, 3)]
+    assert [one.created_at.hour for one in store.records()] == [3, 2, 1]
+    assert store.of_job("ftjob-1", kept[0].base_url) is None
+
+
+@pytest.mark.parametrize(("changes", "pending"), [({}, True), ({"job_id": "j"}, False), ({"status": REFUSED}, False)])
+def test_a_job_may_be_lost_until_it_has_a_name_or_was_refused(changes, pending):
+    assert record(**changes).is_pending is pending
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "nonce": "x", "surprise": 1}', "\x00"])
+def test_a_record_that_cannot_be_read_stops_everything(tmp_path, text):
+    """It may be the one that keeps a job from being made twice."""
+    (tmp_path / "broken.json").write_text(text)
+    with pytest.raises(TrainingError, match=r"broken\.json") as caught:
+        JobStore(tmp_path).records()
+    assert "train list" in caught.value.hint
+
+
+def test_two_starts_of_one_wish_do_not_run_at_once(tmp_path):
+    store, wish = JobStore(tmp_path), wanted().sha256
+    with store.locked(wish):
+        with pytest.raises(TrainingError, match="another process"), JobStore(tmp_path).locked(wish):
+            pass
+        with store.locked(wanted(seed=1).sha256):
+            pass
+    with store.locked(wish):
+        pass
+
+
+def test_a_file_is_known_by_what_it_says(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_bytes(b"abc")
+    assert file_record(path).sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert file_record(path).bytes == 3
+    with pytest.raises(TrainingError, match="cannot be read"):
+        file_record(tmp_path / "none.jsonl")
