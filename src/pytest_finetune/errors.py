@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_MOST_NAMED = 30
+
+
 class FinetuneError(Exception):
     """
     Something cannot go on as asked.
@@ -92,7 +95,9 @@ class PriceError(FinetuneError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A remedy for a misspelt name: the closest known one, or the list of all."""
+    """A remedy for a misspelt name: the closest known one, or the list of all, of which the first are named."""
     names = sorted(known)
-    close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
+    if close := get_close_matches(name, names, n=1):
+        return f"did you mean {close[0]!r}?"
+    others = len(names) - _MOST_NAMED
+    return f"known: {', '.join(names[:_MOST_NAMED])}{f' and {others:,} more' if others > 0 else ''}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,9 +12,13 @@ from click.testing import CliRunner
 from planted_faults import KEY, ask, case, clean_rows, lines, nearly, replaced, row, sentence
 
 from pytest_finetune.cli import main
+from pytest_finetune.evalset.loading import load_eval_sets
 from pytest_finetune.registry import Entry
 from pytest_finetune.registry.document import write_document
 from pytest_finetune.registry.entry import Evidence, EvidenceSet, Registry, Status
+from pytest_finetune.runs import RunStore
+from pytest_finetune.runs.copies import keep_copies
+from pytest_finetune.runs.manifest import EvalSetPlan, TargetInfo
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFLICT = row(clean_rows()[9]["messages"][1]["content"], "other")
@@ -203,3 +208,96 @@ def test_a_bad_file_ends_in_a_finding(data, content):
     result = run("train.jsonl")
     assert result.exit_code == 1
     assert "Traceback" not in result.output
+
+
+def promoted(tmp_path, system="Classify the ticket."):
+    """A registry whose production was promoted by a run over eval_sets/tickets.jsonl, and that run's record."""
+    path = tmp_path / "eval_sets" / "tickets.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(lines([case(system=system)]))
+    path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 16\n")
+    (eval_set,) = load_eval_sets([path], root=tmp_path)
+    hashes = {name: getattr(eval_set, name) for name in ("cases_sha256", "settings_sha256", "schema_sha256")}
+    plan = EvalSetPlan(name=eval_set.name, cases=1, repeats=1, **hashes)
+    run = RunStore(tmp_path / ".finetune" / "runs").create(
+        TargetInfo(spec="ft:a", model="ft:a"), [plan], folder=tmp_path
+    )
+    keep_copies(run, [eval_set], root=tmp_path)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    stored = EvidenceSet(name=plan.name, cases=1, repeats=1, **hashes)
+    evidence = Evidence(
+        run_id=run.id, spec="ft:a", model_id="ft:a", closed_at=now, pytest_finetune="0", eval_sets=(stored,)
+    )
+    entry = Entry(model_id="ft:a", created_at=now, status=Status.PRODUCTION, evidence=evidence)
+    (tmp_path / "registry.json").write_bytes(write_document(Registry(entries={"v1": entry})))
+    return path, run
+
+
+def compared():
+    result = run("train.jsonl", "--eval", "eval_sets", "--registry", "registry.json", "--select", "honesty", "--json")
+    told = json.loads(result.stdout)["findings"]
+    return [(each["file"], each["problem"]) for each in told if each["code"] == "production_differs"], result.stderr
+
+
+def test_how_production_was_asked_is_known_from_the_record_of_its_run(data, tmp_path):
+    data("train.jsonl", clean_rows())
+    path, _ = promoted(tmp_path)
+    assert compared() == ([], "")
+    path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 64\n[[gates]]\nmin = 0.9\n")
+    said = "max_completion_tokens is 64, and ft:a was asked with 16"
+    assert compared() == ([("eval_sets/tickets.jsonl", said)], "")
+
+
+def test_a_change_that_no_request_shows_is_no_difference_in_what_is_sent(data, tmp_path):
+    data("train.jsonl", clean_rows())
+    path, _ = promoted(tmp_path)
+    path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 16\n[[gates]]\nmin = 0.9\n")
+    assert compared() == ([], "")
+
+
+def test_training_under_another_system_prompt_than_production_s_is_told(data, tmp_path):
+    data("train.jsonl", clean_rows())
+    promoted(tmp_path, system="Sort it.")
+    said = "no line of this file has any of the system prompts that ft:a was asked with"
+    assert compared() == ([("train.jsonl", said)], "")
+
+
+def test_what_cannot_be_compared_with_production_is_said(data, tmp_path):
+    data("train.jsonl", clean_rows())
+    path, record = promoted(tmp_path)
+    shutil.rmtree(record.path)
+    data("eval_sets/others.jsonl", [case("another one")])
+    path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 64\n")
+    found, said = compared()
+    assert [file for file, _ in found] == ["eval_sets/tickets.jsonl"]
+    assert "not compared: eval_sets/others.jsonl" in said
+    assert "only hashes are compared: eval_sets/tickets.jsonl" in said
+
+
+def test_labels_may_be_a_key_of_json_answers(data):
+    answers = [("bug", 60), ("feature", 60), ("question", 5)]
+    rows = [(name, number) for name, count in answers for number in range(count)]
+    data(
+        "train.jsonl",
+        [row(sentence(at), json.dumps({"team": name, "order": number})) for at, (name, number) in enumerate(rows)],
+    )
+    schema = {"properties": {"team": {"enum": ["bug", "feature", "question", "other"]}}}
+    Path("team.schema.json").write_text(json.dumps(schema))
+    words = ("--select", "rare_label,class_imbalance,unknown_label", "--json")
+    told = json.loads(run("train.jsonl", "--label-by", "team", *words).output)["findings"]
+    assert [(each["code"], each["line"]) for each in told] == [("class_imbalance", 0), ("rare_label", 121)]
+    told = json.loads(run("train.jsonl", "--label-by", "team", "--schema", "team.schema.json", *words).output)
+    assert [each["problem"] for each in told["findings"] if each["code"] == "rare_label"] == [
+        "the label 'other' has 0 examples",
+        "the label 'question' has 5 examples",
+    ]
+    assert json.loads(run("train.jsonl", *words).output)["findings"] == []
+    misspelt = run("train.jsonl", "--label-by", "taem")
+    assert (misspelt.exit_code, "did you mean 'team'?" in misspelt.output) == (2, True)
+
+
+def test_a_file_that_is_named_twice_is_read_once(data):
+    path = data("train.jsonl", clean_rows())
+    Path("link.jsonl").symlink_to(path)
+    result = run("train.jsonl", "--train", str(path), "link.jsonl", "--fail-on", "info")
+    assert (result.exit_code, result.output) == (0, "0 errors, 0 warnings, 0 info in 120 rows of 1 file\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from pytest_finetune.cli import main
 from pytest_finetune.cli.data import SUBCOMMANDS
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.data.source import Source
 
 OPENINGS = ("where is", "I lost", "please change", "who took", "nobody answers about", "refund me for", "how big is")
 THINGS = ("the parcel", "my invoice", "an old password", "this blue lamp", "your newsletter", "a broken kettle")
@@ -227,3 +229,48 @@ def test_progress_is_shown_on_a_terminal_only(capsys, monkeypatch):
     shown = capsys.readouterr().err
     assert "read 1,000 rows" in shown
     assert shown.endswith("\r\033[K")
+
+
+def test_a_dash_is_standard_input():
+    assert Source(exists=True).convert("-", None, None) == Path("/dev/stdin")
+    assert Source().convert("a-b.jsonl", None, None) == Path("a-b.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (["split"], False),
+        (["profile"], False),
+        (["profile", "--no-check"], True),
+        (["check"], True),
+        (["check", "--fix", "out.jsonl"], False),
+        (["price", "--model", "gpt-4.1"], True),
+        (["price", "--model", "gpt-4.1", "--monthly-calls", "9"], False),
+    ],
+)
+def test_a_pipe_is_read_once_and_refused_where_it_would_be_read_twice(words, done):
+    write_rows()
+    content = Path("train.jsonl").read_bytes()
+    out, into = os.pipe()
+    os.write(into, content)
+    os.close(into)
+    try:
+        result = run(*words, f"/dev/fd/{out}")
+    finally:
+        os.close(out)
+    assert (result.exit_code < 2, "cannot be read twice" in result.output) == (done, not done)
+
+
+def test_a_page_that_is_there_is_refused_before_the_check(monkeypatch):
+    write_rows()
+    Path("page.html").touch()
+    monkeypatch.setattr("pytest_finetune.cli.data.profile.check", lambda *_, **__: pytest.fail("checked"))
+    assert run("profile", "train.jsonl", "-o", "page.html").exit_code == 2
+
+
+def test_no_colour_where_nobody_wants_any(monkeypatch):
+    write_rows()
+    coloured = CliRunner().invoke(main, ["data", "check", "train.jsonl"], color=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = CliRunner().invoke(main, ["data", "check", "train.jsonl"], color=True)
+    assert ("\x1b[" in coloured.output, "\x1b[" in plain.output) == (True, False)

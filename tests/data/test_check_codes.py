@@ -159,7 +159,7 @@ HONESTY = [
         evals=[case()],
         file="evals.jsonl",
         line=0,
-        options=CheckOptions(production=Production("ft:old", {"evals.jsonl": "another"})),
+        options=CheckOptions(production=Production("", promoted="ft:old", hashes={"evals.jsonl": ("another", "")})),
     ),
     Plant("production_differs", line=0, options=CheckOptions(production=Production("ft:old", system="Sort it."))),
     Plant("production_differs", line=0, options=CheckOptions(production=Production("ft:old", tools="[{}]"))),

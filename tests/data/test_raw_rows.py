@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -172,3 +174,22 @@ def test_an_endless_line_is_left_out_and_the_next_one_read(file):
     found = records(path, limit=1000)
     assert [line for line, _ in found] == [1, 2, 3]
     assert "bytes long" in found[1][1]
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system has no paths for open files")
+@pytest.mark.parametrize(
+    ("form", "content"),
+    [
+        ("csv", b"input,output\na,b\n"),
+        ("json", b'[{"input": "a", "output": "b"}]'),
+        ("jsonl", b'{"input": "a", "output": "b"}'),
+    ],
+)
+def test_a_pipe_is_read_from_its_first_byte(form, content):
+    out, into = os.pipe()
+    try:
+        os.write(into, content)
+        os.close(into)
+        assert [row.value for row in read_raw(Path(f"/dev/fd/{out}"), form=form)] == [{"input": "a", "output": "b"}]
+    finally:
+        os.close(out)

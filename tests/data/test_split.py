@@ -122,7 +122,7 @@ def test_a_test_side_takes_nobody_out_of_validation():
 
 
 @settings(deadline=None, max_examples=20)
-@given(sizes=st.lists(st.integers(2, 30), min_size=2, max_size=3), seed=SEEDS)
+@given(sizes=st.lists(st.integers(3, 30), min_size=2, max_size=3), seed=SEEDS)
 def test_stratifying_gives_each_label_its_share(sizes, seed):
     numbered = enumerate(label for label, size in zip(LABELS, sizes, strict=False) for _ in range(size))
     rows = [chat(question(number), label) for number, label in numbered]
@@ -217,6 +217,21 @@ def test_a_file_without_a_row_is_not_split(tmp_path):
             split_file(path, {"train": tmp_path / "t", "validation": tmp_path / "v"}, SplitOptions(0.5))
     with pytest.raises(DataError, match="cannot be read"):
         split_file(tmp_path / "none", {"train": tmp_path / "t"}, SplitOptions(0.5))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (SplitOptions(0.5, group_by="custmer"), "no row has the key 'custmer'"),
+        (SplitOptions(0.5, label_by="taem"), "no answer has the key 'taem'"),
+    ],
+)
+def test_a_misspelt_key_parts_nothing(tmp_path, options, said):
+    path = tmp_path / "data.jsonl"
+    path.write_text(json.dumps(chat("hello", '{"team": "bug"}', customer="a")) + "\n", "utf-8")
+    with pytest.raises(DataError, match=said):
+        split_file(path, {side: tmp_path / side for side in ("train", "validation")}, options)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_what_is_odd_about_a_split_is_said(tmp_path):

@@ -9,6 +9,9 @@ from planted_faults import clean_rows, lines, replaced, row, sentence
 import pytest_finetune.data.check
 import pytest_finetune.data.tokens
 import pytest_finetune.plugin.check  # noqa: F401
+from pytest_finetune.data.check import CheckResult
+from pytest_finetune.data.codes import found
+from pytest_finetune.plugin.check_once import check_once
 
 GROUPS = ("file", "form", "meaning", "honesty", "safety")
 
@@ -55,6 +58,15 @@ def test_an_error_fails_its_group_with_the_findings_and_no_traceback(write, chec
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_redacted_a_finding_is_its_place_alone(write, check):
+    write(replaced({20: row(sentence(901), {"zebra": "quokka"}), 21: {"walrus": 1}}))
+    told = check("--finetune-train=data/train.jsonl")
+    assert "walrus" in told.stdout.str()
+    result = check("--finetune-train=data/train.jsonl", "--finetune-redact", "-rA")
+    result.stdout.fnmatch_lines(["error   *", "    data/train.jsonl:21"])
+    assert not [word for word in ("zebra", "quokka", "walrus", "to do:") if word in result.stdout.str()]
 
 
 def test_a_warning_is_told_and_fails_only_where_it_is_to(write, check):
@@ -141,3 +153,67 @@ def test_without_the_option_no_training_file_is_looked_at(write, pytester):
     write([b"{"])
     pytester.makepyfile("def test_mine():\n    pass\n")
     pytester.runpytest_inprocess("--finetune-train=data/train.jsonl").assert_outcomes(passed=1)
+
+
+def test_a_test_is_run_alone_by_its_id(write, check, pytester):
+    write(clean_rows())
+    write([row(sentence(2000), "bug")], "validation.jsonl")
+    pytester.makepyfile(test_mine="def test_mine():\n    pass\n")
+    files = ("--finetune-train=data/train.jsonl", "--finetune-validation=data/validation.jsonl")
+    result = check(*files, "data/train.jsonl::check[form]", "-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["data/train.jsonl::check[[]form] PASSED*"])
+    check(*files, "data/validation.jsonl").assert_outcomes(passed=len(GROUPS))
+    check(*files, "test_mine.py").assert_outcomes(passed=1 + 2 * len(GROUPS))
+
+
+def test_all_tests_are_counted_as_collected(write, check):
+    write(clean_rows())
+    check("--finetune-train=data/train.jsonl").stdout.fnmatch_lines([f"collected {len(GROUPS)} items"])
+
+
+def test_the_label_may_be_a_key_of_json_answers(write, check, pytester):
+    write([row(sentence(at), '{"team": "bug"}' if at < 115 else '{"team": "other"}') for at in range(120)])
+    pytester.makeini("[pytest]\nfinetune_check_label_by = team\n")
+    result = check("--finetune-train=data/train.jsonl", "-rP")
+    result.stdout.fnmatch_lines(["warning class_imbalance*"])
+    pytester.makeini("[pytest]\nfinetune_check_label_by = taem\n")
+    result = check("--finetune-train=data/train.jsonl")
+    result.assert_outcomes(failed=len(GROUPS))
+    result.stdout.fnmatch_lines(["data/train.jsonl: no answer has the key 'taem'", "*did you mean 'team'?"])
+
+
+def test_processes_of_one_session_check_once(tmp_path):
+    kept = CheckResult(
+        (found("duplicate", "train.jsonl", 3, "says \ud800 twice", "keep one", other="train.jsonl:1"),),
+        {("train.jsonl", "duplicate"): 1},
+        {"train.jsonl": 3},
+    )
+    made = []
+
+    def make():
+        made.append(1)
+        return kept
+
+    assert [check_once(str(tmp_path), make) for _ in range(3)] == [kept] * 3
+    assert len(made) == 1
+    assert check_once("", make) == check_once(str(tmp_path / "elsewhere"), make) == kept
+    assert len(made) == 3
+
+
+def test_xdist_s_workers_meet_and_leave_nothing_behind(write, check, pytester, monkeypatch):
+    write(clean_rows())
+    folder = pytester.mkdir("temporary")
+    monkeypatch.setenv("TMPDIR", str(folder))
+    pytester.makeconftest(
+        "import pytest_finetune.plugin.check as plugin\n"
+        "made = plugin.check\n"
+        "def check(*files, **how):\n"
+        f"    open({str(pytester.path / 'checks')!r}, 'a').write('x')\n"
+        "    return made(*files, **how)\n"
+        "plugin.check = check\n"
+    )
+    result = check("--finetune-train=data/train.jsonl", "-n", "2", "--dist", "each", subprocess=True)
+    result.assert_outcomes(passed=2 * len(GROUPS))
+    assert (pytester.path / "checks").read_text() == "x"
+    assert not list(folder.glob("pytest-finetune-check-*"))

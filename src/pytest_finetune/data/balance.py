@@ -6,11 +6,14 @@ import re
 from array import array
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.data.codes import found
-from pytest_finetune.errors import did_you_mean
+from pytest_finetune.data.examples import field_text
+from pytest_finetune.data.labels import MAX_LABEL_LENGTH, MAX_LABELS, are_labels
+from pytest_finetune.errors import DataError, did_you_mean
 from pytest_finetune.scoring.diff import shorten
 from pytest_finetune.scoring.normalizers import collapse_whitespace
 
@@ -29,7 +32,6 @@ LEAST_OF_A_LABEL, MOST_IMBALANCE = 10, 10
 LONG = 3
 """Times the median length that an input is long."""
 
-_MOST_LABELS, _LONGEST_LABEL, _EXAMPLES_PER_LABEL = 200, 64, 5
 _MOST_COUNTED = 10_000
 _SHORTEST = 2
 _UNDECIDED = re.compile(
@@ -48,10 +50,12 @@ class Labels:
     Args:
         names: As the model writes them.
         normalize: What answers may differ in.
+        schema: The names are a schema's, which tells of other answers itself.
     """
 
     names: tuple[str, ...]
     normalize: Callable[[str], str] = str.strip
+    schema: bool = False
 
 
 class Balance:
@@ -61,31 +65,45 @@ class Balance:
     Args:
         file: The file that findings about the whole set are told of.
         labels: The allowed answers; None where they are whatever the answers are.
+        label_by: The key of a JSON answer whose value is the label; empty takes the answers themselves.
     """
 
-    def __init__(self, file: str, labels: Labels | None) -> None:
-        self._file, self._labels = file, labels
+    def __init__(self, file: str, labels: Labels | None, label_by: str = "") -> None:
+        self._file, self._labels, self._label_by = file, labels, label_by
         self._allowed = {} if labels is None else {labels.normalize(name): name for name in labels.names}
         self._counts: Counter[str] = Counter()
         self._first: dict[str, tuple[str, int]] = {}
         self._lengths = array("q")
-        self._empty = self._ambiguous = self._structured = False
+        self._empty = self._ambiguous = self._unlabelled = self._labelled = False
+        self._keys: dict[str, None] = {}
 
     def see(self, example: Example, read: ReadAnswer | None, say: Say) -> None:
         """Take one example in; an answer that is no label is told at once."""
         self._lengths.append(len(example.question))
         self._empty = self._empty or len(example.question.strip()) <= _SHORTEST
-        if read is not None and read.value is not None:
-            self._structured = True
+        structured = read is not None and read.value is not None
+        if read is not None and structured:
             self._empty, self._ambiguous = _edges(read.value, empty=self._empty, ambiguous=self._ambiguous)
-        elif example.answer is not None:
-            self._see_label(example, example.answer.strip(), say)
+        if self._label_by:
+            self._see_field(example, None if read is None else read.value, say)
+        elif structured:
+            self._unlabelled = True
+        elif example.answer and (answer := example.answer.strip()):
+            self._see_label(example, answer, say)
 
     def close(self, log: FindingLog) -> None:
-        """Tell what the whole set lacks."""
+        """
+        Tell what the whole set lacks.
+
+        Raises:
+            DataError: No answer has the key that labels were to be taken from.
+        """
+        if self._label_by and self._lengths and not self._labelled:
+            hint = did_you_mean(self._label_by, self._keys) if self._keys else "the answers are no JSON objects"
+            raise DataError(f"no answer has the key {shorten(self._label_by)!r}", self._file, hint)
         count = len(self._lengths)
         if count < LEAST:
-            problem = f"{count} usable examples, and OpenAI trains on no fewer than {LEAST}"
+            problem = f"{count} usable example{'s' * (count != 1)}, and OpenAI trains on no fewer than {LEAST}"
             log.add(found("too_few_examples", self._file, 0, problem, "begin with 100 to 500 good ones"))
         elif count < SENSIBLE:
             problem = f"{count} usable examples are few"
@@ -102,19 +120,26 @@ class Balance:
             known = Counter(dict.fromkeys(self._labels.names, 0))
             known.update({self._allowed[key]: count for key, count in self._counts.items() if key in self._allowed})
             return dict(known.most_common())
-        distinct, total = len(self._counts), self._counts.total()
-        few = 1 < distinct <= _MOST_LABELS and distinct * _EXAMPLES_PER_LABEL <= total
-        return dict(self._counts.most_common()) if few and not self._structured else None
+        few = are_labels(len(self._counts), self._counts.total()) and not self._unlabelled
+        return dict(self._counts.most_common()) if few else None
+
+    def _see_field(self, example: Example, value: Any, say: Say) -> None:
+        label = field_text(value, self._label_by)
+        if label is not None:
+            self._labelled = True
+            self._see_label(example, label.strip(), say)
+        elif type(value) is dict and len(self._keys) < MAX_LABELS:
+            self._keys |= dict.fromkeys(islice(value, MAX_LABELS))
 
     def _see_label(self, example: Example, answer: str, say: Say) -> None:
         key = answer if self._labels is None else self._labels.normalize(answer)
-        if self._labels is not None and key not in self._allowed:
+        if self._labels is not None and key not in self._allowed and not self._labels.schema:
             hint = did_you_mean(answer, self._labels.names)
             say("unknown_label", f"the answer {shorten(answer)!r} is none of the labels", hint)
         self._ambiguous = self._ambiguous or bool(_UNDECIDED.fullmatch(answer))
-        if len(key) > _LONGEST_LABEL or len(self._counts) >= _MOST_COUNTED:
+        if len(key) > MAX_LABEL_LENGTH or len(self._counts) >= _MOST_COUNTED:
             # One long answer is enough to know that these are no labels.
-            self._structured = self._structured or self._labels is None
+            self._unlabelled = self._unlabelled or self._labels is None
             return
         self._counts[key] += 1
         self._first.setdefault(key, (example.file, example.line))

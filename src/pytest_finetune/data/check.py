@@ -18,6 +18,7 @@ from pytest_finetune.data.codes import CODES, found
 from pytest_finetune.data.finding import Finding, FindingLog, Severity
 from pytest_finetune.data.form import ROW_KEYS, check_form
 from pytest_finetune.data.honesty import Honesty
+from pytest_finetune.data.labels import choices
 from pytest_finetune.data.limits import DEFAULT_LIMIT, example_limit
 from pytest_finetune.data.masking import masked
 from pytest_finetune.data.near_duplicates import SIMILARITY
@@ -56,6 +57,8 @@ class CheckOptions:
         model: The model to be trained; its tokenizer and its limit count tokens.
         max_tokens: Tokens of one example, whatever the model.
         labels: The allowed answers; those of the eval sets where none are given.
+        label_by: The key of a JSON answer whose value is the label; empty takes the answers themselves. The labels are
+            then `labels`, or what the schema allows this key.
         schema: What every answer must satisfy; that of the eval sets, where they share one, if none is given.
         similarity: Share of letters that near duplicates have in common, in (0, 1].
         regions: Countries whose phone numbers are known without their country code.
@@ -68,6 +71,7 @@ class CheckOptions:
     model: str = ""
     max_tokens: int | None = None
     labels: Sequence[str] = ()
+    label_by: str = ""
     schema: Schema | None = None
     similarity: float = SIMILARITY
     regions: Sequence[str] = REGIONS
@@ -134,7 +138,7 @@ def check(
         watch: Given the rows of each file, gives them back as they are asked for; there to show how far it is.
 
     Raises:
-        DataError: A library of the extra `[data]` is not installed.
+        DataError: A library of the extra `[data]` is not installed, or no answer has the key `label_by`.
     """
     checking = _Checking(options or CheckOptions(), root or Path(), watch)
     return checking.run(training, validation, evals)
@@ -155,10 +159,11 @@ class _Checking:
         self._honesty = Honesty(eval_sets, self._options.production)
         self._schema = self._options.schema or _shared_schema(eval_sets)
         name = eval_set_name(training[0], self._root) if training else ""
-        self._balance = Balance(name, _labels(self._options.labels, eval_sets))
-        for path in training:
+        labels = _labels(self._options, self._schema, eval_sets)
+        self._balance = Balance(name, labels, self._options.label_by)
+        for path in _each_once(training):
             self._check_file(path, TRAINING)
-        for path in validation:
+        for path in _each_once(validation):
             self._check_file(path, VALIDATION)
         for eval_set in eval_sets:
             self._check_eval_set(eval_set)
@@ -269,6 +274,11 @@ class _TokenLimit:
             say("too_many_tokens", problem, "shorten it, or part it into several rows", path="$.messages")
 
 
+def _each_once(paths: Sequence[Path]) -> list[Path]:
+    """Files that are named twice, in whatever way, are read once: nothing repeats itself in them."""
+    return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
+
+
 def _letters(value: Any) -> int:
     """At most how many characters a row has that could be tokens."""
     if type(value) is str:
@@ -278,10 +288,13 @@ def _letters(value: Any) -> int:
     return sum(_letters(item) + 2 for item in value) if type(value) is list else 2
 
 
-def _labels(names: Sequence[str], eval_sets: Sequence[EvalSet]) -> Labels | None:
-    """The labels that were named, or else those of the eval sets that are scored by label."""
-    if names:
-        return Labels(tuple(names))
+def _labels(options: CheckOptions, schema: Schema | None, eval_sets: Sequence[EvalSet]) -> Labels | None:
+    """The labels that were named, or else those of the schema or of the eval sets that are scored by label."""
+    if options.labels:
+        return Labels(tuple(options.labels))
+    if options.label_by:
+        names = choices(schema.document, options.label_by) if schema else ()
+        return Labels(names, schema=True) if names else None
     scorers: list[Any] = [eval_set.scorer for eval_set in eval_sets if eval_set.scorer.name == "label"]
     if not scorers:
         return None

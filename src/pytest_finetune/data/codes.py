@@ -88,7 +88,7 @@ _HONESTY = (
     ("system_prompt_differs", WARNING, "an eval set or validation file has a system prompt that training never shows"),
     ("tools_differ", WARNING, "an eval set or validation file offers tools that training never shows"),
     ("response_format_differs", WARNING, "training answers are not of the form that an eval set asks for"),
-    ("production_differs", WARNING, "training or eval differ from what production sends"),
+    ("production_differs", WARNING, "training or eval differ from what production sends, or was asked when promoted"),
 )
 _SAFETY = (
     ("email_address", WARNING, "an e-mail address, those of example domains left aside"),

@@ -47,9 +47,13 @@ def answer_text(row: Mapping[str, Any]) -> str:
 def answer_field(row: Mapping[str, Any], key: str) -> str | None:
     """One value of an answer that is a JSON object; None where it is none, or has not that key."""
     try:
-        value = parse_json(answer_text(row))
+        return field_text(parse_json(answer_text(row)), key)
     except JsonFault:
         return None
+
+
+def field_text(value: Any, key: str) -> str | None:
+    """One value of a JSON object, as text; None where it is none, or has not that key."""
     if not isinstance(value, dict) or key not in value:
         return None
     found = value[key]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_finetune.data.chat_example import Example
     from pytest_finetune.data.finding import FindingLog
     from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.scoring.schema_validation import Schema
 
 MOST_PROMPTS = 1000
@@ -33,20 +34,40 @@ _HINT = "ask as the model was trained to be asked"
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    How a version was asked in the run that it was promoted by.
+
+    Args:
+        request: The settings that decide the body of a request, by name.
+        systems: Its system prompts; the empty one where there was none.
+        tools: Its lists of tools as canonical JSON; the empty one where there was none.
+    """
+
+    request: Mapping[str, Any]
+    systems: frozenset[str]
+    tools: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Production:
     """
     What production sends, as far as it is known.
 
     Args:
-        name: Where that is known from: a version of the registry, or a file.
-        settings_sha256: Hash of the settings by eval set, from the evidence that production was promoted by.
+        name: The file of a kept request.
+        promoted: The version of the registry that is in production.
+        hashes: Of the settings and of the schemas, by eval set, from the evidence that it was promoted by.
+        asked: How it was asked then, by eval set; those are left out of whose record nothing is left.
         system: Its system prompt, empty for none; None where it is not known.
         tools: Its tools as canonical JSON, empty for none; None where they are not known.
         response_format: Its response format as canonical JSON, empty for none; None where it is not known.
     """
 
     name: str
-    settings_sha256: Mapping[str, str] = field(default_factory=dict)
+    promoted: str = ""
+    hashes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    asked: Mapping[str, Asked] = field(default_factory=dict)
     system: str | None = None
     tools: str | None = None
     response_format: str | None = None
@@ -72,7 +93,10 @@ def read_production(path: Path) -> Production:
     if type(messages) is not list or not all(type(message) is dict for message in messages):
         raise DataError("this is no chat request", name, 'keep a whole request body: {"messages": […], "tools": …}')
     return Production(
-        name, {}, system_prompt(messages), _canonical(body.get("tools")), _canonical(body.get("response_format"))
+        name,
+        system=system_prompt(messages),
+        tools=_canonical(body.get("tools")),
+        response_format=_canonical(body.get("response_format")),
     )
 
 
@@ -160,9 +184,7 @@ class Honesty:
     def _compare_with(self, production: Production, log: FindingLog) -> None:
         hint = "train and evaluate what production sends, or change what it sends together with the model"
         for eval_set in self._eval_sets:
-            stored = production.settings_sha256.get(eval_set.name)
-            if stored is not None and stored != eval_set.settings_sha256:
-                problem = f"its settings are not those that {production.name} was promoted by"
+            for problem in _changed(eval_set, production):
                 log.add(found("production_differs", eval_set.name, 0, problem, hint))
             wanted = _canonical(eval_set.params.get("response_format"))
             if production.response_format is not None and wanted != production.response_format:
@@ -177,6 +199,37 @@ class Honesty:
                 if sent is not None and len(shown) <= MOST_PROMPTS and sent not in shown:
                     problem = f"no line of this {where} has the {name} that {production.name} sends"
                     log.add(found("production_differs", file, 0, problem, hint))
+            asked = production.asked.values()
+            for name, known, shown in (
+                ("system prompts", {system for each in asked for system in each.systems}, seen.systems),
+                ("tools", {tools for each in asked for tools in each.tools}, seen.tools),
+            ):
+                if known and max(len(known), len(shown)) <= MOST_PROMPTS and known.isdisjoint(shown):
+                    problem = f"no line of this {where} has any of the {name} that {production.promoted} was asked with"
+                    log.add(found("production_differs", file, 0, problem, hint))
+
+
+def _changed(eval_set: EvalSet, production: Production) -> Iterator[str]:
+    """What is another in an eval set than when production was promoted by it, as far as requests go."""
+    settings, schemas = production.hashes.get(eval_set.name, ("", ""))
+    if not settings:
+        return
+    asked = production.asked.get(eval_set.name)
+    if settings != eval_set.settings_sha256 and asked is None:
+        yield f"its settings, of requests, scores or gates, are not those that {production.promoted} was promoted by"
+    if asked is not None:
+        now = request_of(eval_set.settings)
+        for name in sorted(key for key in now if now[key] != asked.request.get(key)):
+            was, is_now = (shorten(json.dumps(each.get(name)), 60) for each in (asked.request, now))
+            yield f"{name} is {is_now}, and {production.promoted} was asked with {was}"
+    if schemas != eval_set.schema_sha256:
+        yield f"its schemas are not those that {production.promoted} was promoted by"
+
+
+def request_of(settings: EvalSettings) -> dict[str, Any]:
+    """The settings that decide the body of a request, by name; null for what they leave out."""
+    temperature = {"stability.temperature": settings.stability.temperature}
+    return settings.request.model_dump(mode="json") | temperature
 
 
 def _unknown(mine: Mapping[str, int], trained: set[str], describe: Callable[[str], str]) -> Iterator[tuple[str, int]]:

@@ -15,11 +15,12 @@ REGIONS = ("US", "CN")
 """Countries whose phone numbers are known without their country code; with `+` and the code those of all are."""
 
 _EMAIL = re.compile(
-    r"(?<![a-z0-9._%+-])[a-z0-9][a-z0-9._%+-]{0,63}@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+[a-z]{2,24})\b", re.IGNORECASE
+    r"(?<![a-z0-9._%+-])[a-z0-9][a-z0-9._%+'-]{0,63}@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+[a-z]{2,24})\b",
+    re.IGNORECASE | re.ASCII,
 )
 _EXAMPLE_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net)|example|test|invalid|localhost)", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<!\w)(?<!\d[.,:/-])[+(]?\d(?:[ ().\u2010-\u2015/-]{0,3}\d){6,24}+[xX]?(?![\w:])", re.ASCII)
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
 _SEPARATOR = re.compile(r"[^0-9xX]")
 _CARD_GROUPS = re.compile(r"[\d -]+")
 _ISSUERS = re.compile(
@@ -32,6 +33,9 @@ _ISSUERS = re.compile(
       | 3(?:0[0-5]|[68]\d)\d{11}                                                # Diners Club""",
     re.VERBOSE,
 )
+_REPOSITORY = "git@"
+"""The user of every repository that is reached by ssh, and no person."""
+
 _GROUP = re.compile("[0-9]+")
 _ID_LENGTH = 18
 _MOST_DIGITS = 15
@@ -65,7 +69,8 @@ class PersonalData:
         """Code and the data itself, in order of kind; each place once."""
         if "@" in text:
             for match in _EMAIL.finditer(text):
-                if not _EXAMPLE_DOMAIN.fullmatch(match[1]) and not _in_url(text, match.start()):
+                nobody = match[0].startswith(_REPOSITORY) or _EXAMPLE_DOMAIN.fullmatch(match[1])
+                if not nobody and not _in_url(text, match.start()):
                     yield "email_address", match[0]
         for match in _DIGITS.finditer(text):
             if code := self._kind(match[0]):

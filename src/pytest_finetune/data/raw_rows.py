@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.data.csv_rows import read_csv
@@ -21,8 +22,6 @@ FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv"
 
 MAX_LISTED = 100_000
 """Records left out that are listed; the count of all is exact."""
-
-_HEAD = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +89,9 @@ def read_raw(
         return
     name = str(path)
     try:
-        _refuse_foreign(path, encoding)
-        with path.open(encoding=encoding, newline="") as file:
+        with path.open("rb") as raw, TextIOWrapper(raw, encoding, newline="") as file:
+            # Looked at ahead and not read, because a pipe cannot be wound back.
+            _refuse_foreign(raw.peek(1), name, encoding)
             if form == "json":
                 for line, item in read_items(file, name, limit=limit):
                     yield _item(name, line, item)
@@ -130,10 +130,8 @@ def _item(name: str, line: int, item: str) -> Row | LeftOut:
     return Row(name, line, value)
 
 
-def _refuse_foreign(path: Path, encoding: str) -> None:
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+def _refuse_foreign(head: bytes, name: str, encoding: str) -> None:
     # UTF-16 looks like binary data, and is none where it was announced.
     if encoding.startswith("utf-8") and (foreign := foreign_bytes(head)):
         problem, hint = foreign
-        raise DataError(problem, str(path), f"{hint}; or say --encoding utf-16" if "UTF-16" in problem else hint)
+        raise DataError(problem, name, f"{hint}; or say --encoding utf-16" if "UTF-16" in problem else hint)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.data.codes import found
-from pytest_finetune.errors import did_you_mean
+from pytest_finetune.errors import DataError, did_you_mean
 from pytest_finetune.evalset.reading import UTF8_BOM, LineFault, foreign_bytes, read_object
 
 if TYPE_CHECKING:
@@ -60,6 +60,17 @@ def read_rows(path: Path, name: str = "", *, max_line_bytes: int = MAX_LINE_BYTE
         known = [other.name for other in path.parent.glob("*.jsonl")] if path.parent.is_dir() else []
         hint = did_you_mean(path.name, known) if known and not path.exists() else "check the path and the rights"
         yield found("file_type", name, 0, f"cannot be read: {error.strerror}", hint)
+
+
+def refuse_pipe(path: Path) -> None:
+    """
+    What is read twice must be a file.
+
+    Raises:
+        DataError: It is a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError("cannot be read twice", str(path), "it is no regular file: write it to one first")
 
 
 def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding]:

@@ -66,7 +66,7 @@ class Safety:
                 if len(self._clean) >= _REMEMBERED:
                     self._clean.clear()
                 self._clean.add(text)
-        return [secret for secret in held if secret]
+        return [secret for secret in dict.fromkeys(held) if secret]
 
     def _told(self, path: str, text: str, say: Say) -> Iterator[str]:
         """Everything that a text holds, as the secret itself, or empty where what was found is none."""

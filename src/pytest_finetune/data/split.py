@@ -21,7 +21,9 @@ from pytest_finetune.data.examples import NOT_CONTENT, asked_text
 from pytest_finetune.data.labels import Labels, Numbered
 from pytest_finetune.data.near_duplicates import clusters
 from pytest_finetune.data.spilled_texts import SpilledIndex
+from pytest_finetune.errors import DataError
 from pytest_finetune.evalset.formats import canonical_json
+from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -108,6 +110,24 @@ class Splitter:
         self._hashes.append(_hash(content))
         self._groups.add(_group(row, options.group_by) if options.group_by else None)
         self._labels.add(row)
+
+    def refuse_unknown_keys(self, where: str) -> None:
+        """
+        A misspelt key must not part what belongs together.
+
+        Args:
+            where: The file, as people know it.
+
+        Raises:
+            DataError: No row has the key to group by, or no answer the key that is the label.
+        """
+        options = self._options
+        if options.group_by and not self._groups.names:
+            hint = "--group-by takes a key of the rows or of their metadata"
+            raise DataError(f"no row has the key {shorten(options.group_by)!r}", where, hint)
+        if options.label_by and not self._labels.found:
+            hint = "--label-by takes a key of answers that are JSON objects"
+            raise DataError(f"no answer has the key {shorten(options.label_by)!r}", where, hint)
 
     def split(self) -> Split:
         """The sides of all rows that were added."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.data.raw_rows import LeftOut, LeftOuts, read_jsonl
-from pytest_finetune.data.rows import MAX_LINE_BYTES, skip_line
+from pytest_finetune.data.rows import MAX_LINE_BYTES, refuse_pipe, skip_line
 from pytest_finetune.data.split import SIDES, Splitter
 from pytest_finetune.data.writing import new_files, refuse_own_source
 from pytest_finetune.errors import DataError
@@ -55,8 +55,10 @@ def split_file(
         watch: Is handed the rows that are read, and hands them on.
 
     Raises:
-        DataError: The source cannot be read, changes meanwhile, or holds no row; or a target cannot be written.
+        DataError: The source cannot be read, changes meanwhile, or holds no row or none with the
+            key to group or to label by; or a target cannot be written.
     """
+    refuse_pipe(source)
     refuse_own_source(source, list(targets.values()))
     with new_files(list(targets.values()), force=force) as files:
         before = _state(source)
@@ -80,6 +82,7 @@ def _dealt(records: Iterable[Row | LeftOut], options: SplitOptions, source: Path
             lines.extend(bytes(each.line - len(lines) - 1) + b"\x01")
     if not lines:
         raise left_out.nothing_left(source)
+    splitter.refuse_unknown_keys(str(source))
     return splitter.split(), lines, left_out
 
 
@@ -98,8 +101,6 @@ def _copied(source: Path, lines: bytearray) -> Iterator[bytes]:
 
 def _state(path: Path) -> tuple[int, int]:
     """Size and time of change of a file that can be read twice."""
-    if path.exists() and not path.is_file():
-        raise DataError("is no regular file", str(path), "it is read twice: write it to a file first")
     try:
         found = path.stat()
     except OSError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from pytest_finetune.data.finding import Severity
 from pytest_finetune.errors import FinetuneError
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evalset.loading import eval_set_name
+from pytest_finetune.plugin.check_once import check_once
 from pytest_finetune.reports.findings import code_lines
 
 if TYPE_CHECKING:
@@ -43,7 +46,9 @@ class DataCheck:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
-        self._root = config.rootpath
+        self._root, self._redact = config.rootpath, option.finetune_redact
+        self._label_by = str(config.getini("finetune_check_label_by"))
+        self._meeting = str(getattr(config, "workerinput", {}).get("finetune_check", ""))
         self.training = _named(config, option.finetune_train, "finetune_train")
         self.validation = _named(config, option.finetune_validation, "finetune_validation")
         if not self.training:
@@ -56,6 +61,7 @@ class DataCheck:
             self._codes = codes_wanted(ignore=config.getini("finetune_check_ignore"))
         except FinetuneError as error:
             raise pytest.UsageError(f"ini finetune_check_ignore: {error}") from error
+        self._selected = set(self._files_named(config))
 
     @property
     def files(self) -> list[Path]:
@@ -64,9 +70,24 @@ class DataCheck:
 
     @cached_property
     def result(self) -> CheckResult:
-        """What was found, looked for when the first test asks."""
-        options = CheckOptions(codes=self._codes)
+        """What was found, looked for when the first test of the session asks, in whichever process."""
+        return check_once(self._meeting, self._check)
+
+    def _check(self) -> CheckResult:
+        options = CheckOptions(codes=self._codes, label_by=self._label_by)
         return check(self.training, validation=self.validation, evals=self.evals, options=options, root=self._root)
+
+    def _files_named(self, config: pytest.Config) -> Iterator[Path]:
+        """The files whose tests were asked for by their ids, as `data/train.jsonl::check[form]`."""
+        for argument in config.args:
+            name, _, test = argument.partition("::")
+            path = Path(os.path.normpath(config.invocation_params.dir / name))
+            if path in (*self.training, *self.validation) or (path in self.evals and test.startswith("check[")):
+                yield path
+
+    def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> CheckedFile | None:
+        """Collect a file that was named; all others are added at the end."""
+        return CheckedFile.from_parent(parent, path=file_path) if file_path in self._selected else None
 
     def told(self, file: str, group: str) -> tuple[bool, str]:
         """Whether a file fails in a group, and all that was found there."""
@@ -76,15 +97,28 @@ class DataCheck:
         lines = [
             text
             for code in sorted(codes, key=lambda code: -CODES[code].severity)
-            for text, _ in code_lines(code, counts[code], [finding for finding in kept if finding.code == code])
+            for text, _ in code_lines(
+                code, counts[code], [finding for finding in kept if finding.code == code], redact=self._redact
+            )
         ]
         return any(CODES[code].severity >= self.fail_on for code in codes), "\n".join(lines)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Add the tests; the files may lie anywhere, and are no arguments of pytest."""
-        for path in self.files:
-            items.extend(CheckedFile.from_parent(session, path=path).collect())
+        """Add the tests, where none was asked for by its id; the files may lie below no argument of pytest."""
+        for path in () if self._selected else self.files:
+            items.extend(session.genitems(CheckedFile.from_parent(session, path=path)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell an xdist worker where the processes meet."""
+        self._meeting = self._meeting or tempfile.mkdtemp(prefix="pytest-finetune-check-")
+        node.workerinput["finetune_check"] = self._meeting
+
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        """Leave nothing behind; a worker leaves that to who made the folder."""
+        if self._meeting and not hasattr(config, "workerinput"):
+            shutil.rmtree(self._meeting, ignore_errors=True)
 
 
 class CheckedFile(pytest.File):

@@ -45,6 +45,11 @@ class Schema:
     def __init__(self, validator: Validator, warnings: tuple[str, ...]) -> None:
         self._validator, self.warnings = validator, warnings
 
+    @property
+    def document(self) -> Any:
+        """The schema as it was written."""
+        return self._validator.schema
+
     def fault(self, value: Any) -> FormatFault | None:
         """What is wrong with a parsed JSON value, and where; None when it is valid."""
         renew_budget()

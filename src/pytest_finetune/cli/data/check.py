@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.cli.data.production import known_production
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import print_json, print_lines
 from pytest_finetune.data.check import CheckOptions, check
 from pytest_finetune.data.codes import codes_wanted
 from pytest_finetune.data.finding import Severity
 from pytest_finetune.data.fix import write_fixed
-from pytest_finetune.data.honesty import Production, read_production
 from pytest_finetune.data.limits import example_limit
 from pytest_finetune.data.near_duplicates import SIMILARITY
 from pytest_finetune.data.personal import REGIONS
-from pytest_finetune.data.rows import MAX_LINE_BYTES
+from pytest_finetune.data.rows import MAX_LINE_BYTES, refuse_pipe
 from pytest_finetune.data.writing import refuse_existing, refuse_own_source
 from pytest_finetune.errors import DataError
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evalset.loading import eval_set_name
 from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
-from pytest_finetune.registry import open_registry, production_of
 from pytest_finetune.reports.findings import FEW, check_json, check_lines, fixed_json, fixed_lines
+from pytest_finetune.reports.text import printable
 
 if TYPE_CHECKING:
     from pytest_finetune.data.fix import Fixed
+    from pytest_finetune.data.honesty import Production
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FILE = Source(exists=True)
 
 
 def _names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
@@ -53,6 +54,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @click.option("--model", default="", metavar="NAME", help="The model to be trained: its tokenizer and limit count.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of one example.  [default: the model's limit]")
 @click.option("--labels", multiple=True, callback=_names, metavar="A,B,…", help="The allowed answers.")
+@click.option("--label-by", default="", metavar="KEY", help="The label is this key of a JSON answer.")
 @click.option("--schema", type=FILE, help="JSON Schema that every answer must satisfy.")
 @click.option(
     "--similarity",
@@ -108,11 +110,16 @@ def command(files: tuple[Path, ...], training: tuple[Path, ...], *, verbose: boo
     if how["model"] and how["max_tokens"] is None and example_limit(how["model"]) is None:
         click.echo(f"tokens are not checked: how many {how['model']} takes is not known; say --max-tokens", err=True)
     root = Path.cwd()
+    evals = _eval_sets(how["evals"], root)
+    names = [eval_set_name(path, root) for path in evals]
+    production, unknown = known_production(how["registry"], how["production_request"], names)
+    for sentence in unknown:
+        click.echo(printable(sentence), err=True)
     result = check(
         named,
         validation=how["validation"],
-        evals=_eval_sets(how["evals"], root),
-        options=_options(how),
+        evals=evals,
+        options=_options(how, production),
         root=root,
         watch=lambda rows: watched(rows, "checked"),
     )
@@ -134,7 +141,7 @@ def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
     return list(dict.fromkeys(path for sets in found.values() for path in sets))
 
 
-def _options(how: dict[str, Any]) -> CheckOptions:
+def _options(how: dict[str, Any], production: Production | None) -> CheckOptions:
     from pytest_finetune.scoring.schema_validation import load_schema
 
     return CheckOptions(
@@ -142,31 +149,18 @@ def _options(how: dict[str, Any]) -> CheckOptions:
         model=how["model"],
         max_tokens=how["max_tokens"],
         labels=how["labels"],
+        label_by=how["label_by"],
         schema=None if how["schema"] is None else load_schema(how["schema"]),
         similarity=how["similarity"],
         regions=how["regions"] or REGIONS,
-        production=_production(how["registry"], how["production_request"]),
+        production=production,
         max_line_bytes=how["max_line_bytes"],
     )
 
 
-def _production(registry: str | None, request: Path | None) -> Production | None:
-    """What the registry and a kept request tell of production."""
-    sent = None if request is None else read_production(request)
-    if registry is None:
-        return sent
-    backend = open_registry(registry)
-    entry = production_of(backend.read())
-    if entry is None:
-        raise DataError("no version is in production", backend.location, "leave out --registry")
-    hashes = {stored.name: stored.settings_sha256 for stored in entry.evidence.eval_sets} if entry.evidence else {}
-    return Production(entry.model_id, hashes) if sent is None else replace(sent, settings_sha256=hashes)
-
-
 def _refuse_target(source: Path, target: Path, *, force: bool) -> None:
     """What would be refused after the check is refused before it, which may take a while."""
-    if not source.is_file():
-        raise DataError("cannot be read twice", str(source), "--fix takes a file, no pipe")
+    refuse_pipe(source)
     refuse_own_source(source, [target])
     refuse_existing(target, force=force)
 

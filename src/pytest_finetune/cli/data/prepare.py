@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import print_json, print_lines
 from pytest_finetune.data.mapping import FIELDS, read_mapping
 from pytest_finetune.data.prepare import PrepareOptions, write_prepared
@@ -31,7 +32,7 @@ def _encoding(context: click.Context, parameter: click.Parameter, value: str) ->
 
 
 @click.command("prepare")
-@click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", type=Source())
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="The file to write.")
 @click.option(
     "--format", "form", type=click.Choice(sorted(set(FORMATS.values()))), help="[default: by SOURCE's ending]"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.data.price import (
@@ -20,6 +21,7 @@ from pytest_finetune.data.price import (
     training_traffic,
 )
 from pytest_finetune.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.data.rows import refuse_pipe
 from pytest_finetune.data.tokens import tokenizer_for
 from pytest_finetune.errors import DataError
 from pytest_finetune.evalset import load_eval_sets
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @click.command("price")
-@click.argument("training", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("training", required=False, type=Source())
 @click.option("--model", "models", multiple=True, required=True, help="A base model or a fine-tune; repeat to compare.")
 @click.option("--eval", "evals", multiple=True, type=click.Path(path_type=Path), help="Eval sets; repeatable.")
 @click.option("--epochs", type=click.IntRange(min=1), help="[default: 3; more for few examples, fewer for many]")
@@ -73,6 +75,8 @@ def command(
     models = tuple(dict.fromkeys(models))
     tokenizers = [tokenizer_for(model) for model in models]
     kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers}.values())
+    if training and monthly_calls and not evals:
+        refuse_pipe(training)
     left_out = LeftOuts()
     counted = _count(training, kinds, left_out) if training else {}
     sets = _eval_sets(evals)

@@ -8,19 +8,21 @@ from pathlib import Path
 import click
 
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.data.check import CheckOptions, check
 from pytest_finetune.data.profile import Profiler
 from pytest_finetune.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.data.rows import refuse_pipe
 from pytest_finetune.data.tokens import tokenizer_for
-from pytest_finetune.data.writing import new_files, refuse_own_source
+from pytest_finetune.data.writing import new_files, refuse_existing, refuse_own_source
 from pytest_finetune.reports.data_profile import profile_json, profile_lines
 from pytest_finetune.reports.data_profile_page import profile_page
 from pytest_finetune.reports.prepared import left_out_lines
 
 
 @click.command("profile")
-@click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", type=Source())
 @click.option("--model", default="gpt-4.1", show_default=True, help="Whose tokens are counted.")
 @click.option("--label-by", default="", metavar="KEY", help="The label is this key of a JSON answer.")
 @click.option("-o", "--output", "page", type=click.Path(path_type=Path), help="Write a page as well, one HTML file.")
@@ -42,6 +44,9 @@ def command(
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     if page is not None:
         refuse_own_source(source, [page])
+        refuse_existing(page, force=force)
+    if not no_check:
+        refuse_pipe(source)
     profiler, left_out = Profiler(tokenizer_for(model), label_by), LeftOuts()
     for each in watched(read_jsonl(source), "measured"):
         if isinstance(each, LeftOut):
@@ -51,7 +56,7 @@ def command(
     profile = profiler.profile()
     if not profile.rows:
         raise left_out.nothing_left(source)
-    findings = None if no_check else check([source], options=CheckOptions(model=model)).by_code
+    findings = None if no_check else check([source], options=CheckOptions(model=model, label_by=label_by)).by_code
     if page is not None:
         with new_files([page], force=force) as (file,):
             file.write(profile_page(profile, findings, source).encode())

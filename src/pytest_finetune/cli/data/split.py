@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.data.split import SplitOptions
 from pytest_finetune.data.split_files import split_file
@@ -18,7 +19,7 @@ _share = click.FloatRange(0, 1, max_open=True)
 
 
 @click.command("split")
-@click.argument("source", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("source", type=Source())
 @click.option("--validation", type=_share, default=0.1, show_default=True, help="Share of the validation file.")
 @click.option("--test", type=_share, default=0.0, show_default=True, help="Share of a test file.")
 @click.option("--seed", default="0", show_default=True, help="Another one deals all rows anew.")
