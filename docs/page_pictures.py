@@ -9,14 +9,12 @@ Any run will do. The pictures are of the first screen, at the width of a laptop.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from pytest_finetune.cli.runs import find_run, project_of, run_store
@@ -25,7 +23,6 @@ from pytest_finetune.reports.page.sources import from_record
 
 HERE = Path(__file__).parent
 SIZE = {"width": 1200, "height": 1040}
-COLOURS = 128
 
 
 def main() -> None:
@@ -35,7 +32,7 @@ def main() -> None:
         page.write_text(page_html([from_record(run, root=project_of(run))]), "utf-8")
         for scheme in ("light", "dark"):
             path = HERE / f"page-{scheme}.png"
-            path.write_bytes(small(picture(page, scheme)))
+            path.write_bytes(picture(page, scheme))
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
@@ -51,14 +48,6 @@ def picture(page_file: Path, scheme: str) -> bytes:
         drawn: bytes = page.screenshot()
         browser.close()
     return drawn
-
-
-def small(png: bytes) -> bytes:
-    """The picture with so few colours that a repository can bear it."""
-    packed = io.BytesIO()
-    few = Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
-    few.save(packed, "PNG", optimize=True)
-    return packed.getvalue()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import pytest_finetune.targets.openai  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
+# Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
+PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
 LABELS = ("bug", "feature", "question", "other")
 
 
@@ -65,7 +67,7 @@ def evaluate(pytester, server):
     def run(*options, model="ft:test", subprocess=False, cache=False):
         if not cache:
             options = ("--finetune-no-cache", *options)
-        options = (f"--model={model}", f"--model-base-url={server.url}", "-p", "no:randomly", *options)
+        options = (f"--model={model}", f"--model-base-url={server.url}", *PLAIN, *options)
         return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*options)
 
     return run

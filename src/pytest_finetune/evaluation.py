@@ -175,6 +175,8 @@ class Evaluation:
             return
         results = list(results)
         closed = all(result.complete for result in results)
+        if closed:
+            self.run.settle(samples)
         self.run.update(
             closed=closed,
             closed_at=datetime.now(UTC) if closed else None,

@@ -55,6 +55,8 @@ def chromium() -> Iterator[Any]:
     path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not path:
         _missing("no chromium: apt-get install chromium, or set $CHROMIUM")
+    if shutil.which(path) is None:
+        _missing(f"no chromium: $CHROMIUM is {path}, which is no program")
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

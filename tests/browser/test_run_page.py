@@ -31,6 +31,11 @@ min = 0.9
 metric = "valid_rate"
 min = 0.5
 """
+LONG_GATE = """
+[[gates]]
+min = 0.9
+where = { tag = "critical-for-the-support-team" }
+"""
 JSON = """
 scorer = "json"
 schema = "r.json"
@@ -364,6 +369,21 @@ def test_a_phone_needs_no_sideways_scrolling(page_file: Path, opened: Open, addr
     assert page.evaluate(TOO_WIDE) == []
 
 
+def test_on_a_phone_an_open_gate_stands_on_lines_of_its_own(tmp_path: Path, opened: Open) -> None:
+    rows = [
+        {"id": f"c-{n}", "input": "x", "expected": "x", "tags": ["critical-for-the-support-team"]} for n in range(3)
+    ]
+    open_set = write_set(tmp_path, "open", rows, LONG_GATE)
+    run = recorded(tmp_path, [open_set], lambda case, _: "x" if case.id == "c-0" else None)
+    path = tmp_path / "page.html"
+    path.write_text(page_html([from_record(run, root=tmp_path)]), "utf-8")
+    page = opened(path, width=390, height=844, has_touch=True)
+    name = page.locator(".gate-table .name").first
+    assert "accuracy" in name.inner_text()
+    assert name.bounding_box()["height"] < 60
+    assert page.locator(".gate-table .none").evaluate_all("cells => cells.filter(e => e.checkVisibility()).length") == 0
+
+
 def test_on_a_phone_a_case_opens_over_the_list_and_goes_back(page_file: Path, opened: Open) -> None:
     page = opened(page_file, width=390, height=844, has_touch=True)
     detail = page.locator("#detail")
@@ -403,11 +423,11 @@ def test_ten_thousand_cases_are_a_handful_of_rows(tmp_path: Path, opened: Open) 
     assert shown(page)[0] == "c-4321"
     page.focus("#grid")
     page.keyboard.press("End")
-    page.wait_for_function("document.querySelector('#row-9999') !== null")
+    page.wait_for_selector("#row-9999")
     assert chosen(page) == "c-9999"
     assert rows.count() < 80
     page.evaluate("document.getElementById('scroller').scrollTop = 150000")
-    page.wait_for_function("document.querySelector('#row-4550') !== null")
+    page.wait_for_selector("#row-4550")
     assert rows.count() < 80
     page.fill("#search", "word 777")
     assert count(page) == "11 of 10,000"

@@ -112,6 +112,44 @@ def test_properties_go_by_a_switch(suite, junit):
     assert "<propert" not in text
 
 
+TOLD = {name: {"type", "message"} for name in ("failure", "error", "skipped")}
+ATTRIBUTES = {
+    "testsuites": {"name", "time", "tests", "failures", "errors"},
+    "testsuite": {"name", "errors", "failures", "skipped", "tests", "time", "timestamp", "hostname"},
+    "testcase": {"classname", "name", "time"},
+    **TOLD,
+}
+WITHIN = {
+    "testsuites": {"testsuite"},
+    "testsuite": {"properties", "testcase", "system-out", "system-err"},
+    "testcase": {*TOLD, "system-out", "system-err"},
+}
+"""Elements and attributes that the schema junit-10.xsd of Jenkins's xUnit plugin knows, as far as pytest has them."""
+
+
+def against_xunit2(element):
+    """What a strict reader would refuse, from this element downwards."""
+    for name in set(element.attrib) - ATTRIBUTES.get(element.tag, set()):
+        yield f"{element.tag} has {name}"
+    for child in element:
+        if child.tag not in WITHIN.get(element.tag, ()):
+            yield f"{child.tag} in {element.tag}"
+        elif child.tag != "properties":
+            yield from against_xunit2(child)
+
+
+def test_without_properties_a_strict_reader_of_xunit2_takes_the_whole_file(pytester, suite, junit, server):
+    pytester.makepyfile("import pytest\ndef test_own(): assert 0\n@pytest.mark.xfail\ndef test_known(): assert 0\n")
+    suite(["bug", "feature", "bug", "bug"], inputs=["bug", "bug", "neither", "none"], toml=LABELS + GATES)
+    suite(["calm", "plain", "none"], inputs=["storm", "plain", "none"], name="free")
+    server.answer = lambda body: error(400, "no") if "none" in str(body) else body["messages"][-1]["content"]
+    everything = ("-o", "junit_logging=all", "-o", "finetune_junit_texts=true", ".")
+    text, _ = junit("-o", "finetune_junit_properties=false", *everything)
+    assert list(against_xunit2(ET.fromstring(text))) == []
+    text, _ = junit(*everything)
+    assert set(against_xunit2(ET.fromstring(text))) == {"properties in testcase"}
+
+
 def test_gates_are_testcases_with_their_verdict(suite, junit):
     suite(["a", "b"], inputs=["a", "x"], toml="[[gates]]\nmin = 0.9\n")
     _, cases = junit()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 
 import pytest
+from golden_texts import compare, steady
 
-GOLDEN = Path(__file__).parent / "golden" / "markdown.md"
 GATES = """
 scorer = "label"
 labels = ["bug", "feature", "other"]
@@ -39,10 +37,7 @@ def test_a_whole_comment(gated, evaluate, server, pytester):
     server.answer = lambda body: answers[body["model"]](body["messages"][-1]["content"])
     evaluate("--baseline=old", "--finetune-markdown=out/comment.md", model="new")
     text = pytester.path.joinpath("out/comment.md").read_text("utf-8")
-    text = re.sub(r"Run `[^`]+`", "Run `ID`", re.sub(r"p50/p95 \S+ s", "p50/p95 1.00/2.00 s", text))
-    if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.write_text(text, "utf-8")
-    assert text == GOLDEN.read_text("utf-8")
+    compare("markdown.md", steady(text))
 
 
 def test_the_file_is_replaced_and_the_closing_section_names_it(passing, evaluate, pytester):
@@ -78,6 +73,25 @@ def test_without_a_model_nothing_is_written(pytester, monkeypatch):
     pytester.runpytest_inprocess("--finetune-markdown=comment.md")
     assert not path.exists()
     assert not pytester.path.joinpath("comment.md").exists()
+
+
+def test_what_was_decided_early_is_told_to_be_no_evidence(suite, evaluate, pytester):
+    suite(40, inputs=["wrong"] * 40, toml="[[gates]]\nmin = 0.9\n")
+    evaluate("--stop-when-decided", "--concurrency=1", "--finetune-markdown=comment.md", "--finetune-html=page.html")
+    for name in ("comment.md", "page.html"):
+        assert "1 fails; decided early, so no evidence" in pytester.path.joinpath(name).read_text("utf-8")
+
+
+@pytest.mark.parametrize("option", ["--finetune-markdown", "--finetune-html"])
+def test_a_session_without_an_eval_set_says_that_it_wrote_nothing(suite, evaluate, pytester, option):
+    suite(2)
+    pytester.makepyfile(
+        test_own="import pytest\n@pytest.mark.eval_set('tickets.jsonl')\ndef test_own(eval_completion, eval_case): 0\n"
+    )
+    result = evaluate(f"{option}=report", "test_own.py")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines([f"warning: {option} wrote nothing: no eval set was evaluated*"])
+    assert not pytester.path.joinpath("report").exists()
 
 
 def test_a_summary_that_cannot_be_written_is_a_warning_and_no_failure(passing, evaluate, pytester, monkeypatch):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 
 import pytest
-from golden_texts import compare
+from golden_texts import compare, steady
 from scripted_server import Reply, error
 
 PROMPT, EXPECTED, ANSWER = "zebra crossing", "quokka island", "walrus harbour"
 KEY = "sk-proj-Very0Secret1Key2That3Nobody4May5See"
+HAS_SUBTESTS = pytest.version_tuple >= (9,)
 GATES = "[[gates]]\nmin = 0.5\n"
 REPORTS = (
     "--html=out/report.html",
@@ -23,6 +25,7 @@ REPORTS = (
     "-o",
     "finetune_junit_texts=true",
 )
+LOGS = ("--log-cli-level=DEBUG", "--log-file=out/log.txt", "--log-file-level=DEBUG", "-ojunit_family=xunit1")
 LOUD = ("-vv", "-l", "--showlocals", "--tb=long", "-rA", "--setup-show", "--log-level=DEBUG")
 
 
@@ -141,15 +144,33 @@ def broken(eval_completion):
 @pytest.mark.eval_set("tickets.jsonl")
 def test_breaks_in_teardown(broken, eval_case):
     pass
+
+@pytest.mark.eval_set("tickets.jsonl")
+def test_records(eval_completion, eval_case, record_xml_attribute, record_testsuite_property):
+    record_xml_attribute("kept", eval_completion.text)
+    record_testsuite_property("kept", eval_completion.text)
+
+def test_of_no_case():
+    logging.getLogger("own").error("free to say")
+"""
+OWN_SUBTESTS = """
+@pytest.mark.eval_set("tickets.jsonl")
+def test_has_subtests(subtests, eval_completion, eval_case):
+    kept = eval_completion.text
+    with subtests.test(msg=kept, kept=kept):
+        print(kept)
+        logging.getLogger("own").error("%s", kept)
+        assert 0, kept
 """
 
 
 @pytest.mark.parametrize("options", [(), ("-n1",)])
 def test_the_users_own_tests_over_cases_are_redacted(pytester, suite, reports, server, options):
-    pytester.makepyfile(test_own=OWN_TESTS)
+    pytester.makepyfile(test_own=OWN_TESTS + (OWN_SUBTESTS if HAS_SUBTESTS else ""))
     suite([EXPECTED], inputs=[PROMPT], toml=GATES)
     server.answer = lambda body: ANSWER
-    found = reports("--finetune-redact", "--ignore=eval_sets", ".", *options, subprocess=True)
+    found = reports("--finetune-redact", *LOGS, "--ignore=eval_sets", ".", *options, subprocess=True)
+    assert options or "free to say" in found["log.txt"]
     assert leaks(found, PROMPT, EXPECTED, ANSWER) == set()
     assert re.search(r"test_own\.py:\d+: in test_fails", found["terminal"])
     assert "AssertionError: sha256:" in found["terminal"]
@@ -192,15 +213,7 @@ def test_a_redacted_session_at_the_terminal(suite, evaluate, server):
     suite([EXPECTED, EXPECTED], inputs=[PROMPT, "plain"], name="free")
     server.answer = lambda body: ANSWER if "zebra" in str(body) else error(400, "no: plain")
     text = evaluate("--finetune-redact", "--concurrency=1").stdout.str()
-    text = text[text.index("eval_sets/free.jsonl ") :]
-    for found, put in (
-        (r" {2,}[0-9]+/[0-9]+ ms", "      1/2 ms"),
-        (r"in [0-9.]+s =+", "in 1s"),
-        (r"^run \S+:", "run ID:"),
-        (r" +$", ""),
-    ):
-        text = re.sub(found, put, text, flags=re.MULTILINE)
-    compare("redacted.txt", text)
+    compare("redacted.txt", steady(text[text.index("eval_sets/free.jsonl ") :]))
 
 
 def everything(pytester, result):
@@ -209,8 +222,9 @@ def everything(pytester, result):
 
 
 KEY_TESTS = """
-import os, warnings
+import logging, os, warnings
 import pytest
+import pytest_html
 
 @pytest.mark.eval_set("tickets.jsonl")
 def test_own(eval_case, eval_completion, record_property):
@@ -222,10 +236,43 @@ def test_own(eval_case, eval_completion, record_property):
     warnings.warn(key)
     assert eval_completion.text == key
 
+KEY = os.environ["OPENAI_API_KEY"]
+
 def test_environment():
-    padding = "." * 80 + os.environ["OPENAI_API_KEY"] + "." * 120
-    assert 0, os.environ["OPENAI_API_KEY"]
+    padding = "." * 80 + KEY + "." * 120
+    assert 0, KEY
+
+def test_logs():
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        logging.getLogger("own").exception("live %s", KEY)
+
+def test_records(record_property, record_testsuite_property, record_xml_attribute, extras):
+    record_property("told", {"key": KEY})
+    record_testsuite_property("told", KEY)
+    record_xml_attribute("told", KEY)
+    extras += [pytest_html.extras.text(KEY), pytest_html.extras.json({"key": KEY})]
+
+@pytest.mark.xfail(reason=f"as {KEY}")
+def test_xfails():
+    assert 0
+
+def test_skips():
+    pytest.skip(f"for {KEY}")
 """
+KEY_SUBTESTS = """
+def test_subtests(subtests):
+    with subtests.test(msg=KEY, key=KEY):
+        print(KEY)
+        logging.getLogger("own").error(KEY)
+        assert 0, KEY
+"""
+
+
+def embedded(html):
+    """What pytest-html has packed into links."""
+    return [base64.b64decode(packed) for packed in re.findall(rb"base64,([\w+/=]+)", html)]
 
 
 def is_there(content):
@@ -237,15 +284,17 @@ def is_there(content):
 def test_the_key_is_in_no_file_and_no_output(pytester, suite, evaluate, server, monkeypatch, options):
     """A server repeats the Authorization header in an answer and in an error; tests print what they know."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    pytester.makepyfile(test_own=KEY_TESTS)
+    pytester.makepyfile(test_own=KEY_TESTS + (KEY_SUBTESTS if HAS_SUBTESTS else ""))
     suite(["a", "b", "c"], toml=GATES)
     replies = {"a": f"your key is {KEY}", "b": error(400, f"Authorization: Bearer {KEY} {KEY[:-3]}")}
     replies["c"] = Reply(body={"choices": [{"message": {"content": 3}}], "echo": KEY})
     server.answer = lambda body: replies[body["messages"][-1]["content"]]
-    result = evaluate(*REPORTS, *LOUD, ".", *options, subprocess=True, cache=True)
+    result = evaluate(*REPORTS, *LOUD, *LOGS, ".", *options, subprocess=True, cache=True)
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert "your key is [API key]" in result.stdout.str()
+    result.stdout.fnmatch_lines(["*SKIPPED*: for [[]API key]", "*XFAIL*as [[]API key]"])
     found = everything(pytester, result)
+    assert not [text for text in embedded(found[str(pytester.path / "out/report.html")]) if is_there(text)]
     assert sum("samples.jsonl" in name or "answers.sqlite3" in name for name in found) >= 2
     assert [name for name, content in found.items() if is_there(content) and not name.endswith(".pyc")] == []
 

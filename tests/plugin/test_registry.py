@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
+from registry_evidence import replaced
 
 from pytest_finetune.cli import main
 from pytest_finetune.records import State
 from pytest_finetune.registry import Change, Entry, FileBackend
-from pytest_finetune.runs import BaselineRecord, Run, RunStore, sample_to_dict
+from pytest_finetune.runs import BaselineRecord, Run, RunStore
 
 GATE = "[[gates]]\nmin = 0.9\n"
 AGAINST = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
@@ -143,9 +144,7 @@ def edit_production(pytester):
     """Production's answers, worsened by hand under right checksums."""
     run = RunStore(pytester.path / ".finetune" / "runs").find("last")
     sample = next(iter(run.samples().values()))
-    worse = replace(sample, state=State.MISSED, completion=replace(sample.completion, text="wrong"))
-    run.append(sample_to_dict(worse))
-    run.release()
+    replaced(run, replace(sample, state=State.MISSED, completion=replace(sample.completion, text="wrong")))
 
 
 def test_a_replay_of_a_record_that_was_edited_promotes_nothing(pytester, suite, evaluate, production):
@@ -232,3 +231,57 @@ def test_a_version_that_the_router_fell_back_from_needs_force(suite, evaluate, r
     result = evaluate("--promote", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*the router fell back from it*significantly worse*"])
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [("pytest.exit('enough', returncode=0)", "*session was cut short*"), ("stop(request)", "*Interrupted: enough*")],
+)
+def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate, registry, end, told):
+    """Every gate passed and no test failed; the one that would have failed was never run."""
+    path = suite(3, toml=GATE)
+    pytester.makepyfile(
+        test_own=f"""
+        import pytest
+        def stop(request):
+            request.session.shouldstop = "enough"
+        def test_a(request):
+            {end}
+        def test_b():
+            assert False
+        """
+    )
+    result = evaluate("--promote", str(path), "test_own.py", model="new")
+    result.stdout.fnmatch_lines([told])
+    assert statuses(registry)["v2"] == "candidate"
+
+
+def test_a_question_that_two_workers_asked_leaves_a_record_that_can_be_promoted_on(
+    pytester, suite, evaluate, server, registry
+):
+    """The second asker gets another answer, and it is written last; what was judged is what is on record."""
+    path = suite(4, toml=GATE)
+    asked = set()
+
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        first = text not in asked
+        asked.add(text)
+        return text if first else "otherwise"
+
+    server.answer = answer
+    run = RunStore(pytester.path / ".finetune" / "runs")
+    pytester.makepyfile(
+        test_own="""
+        import pytest
+        @pytest.mark.eval_set("tickets.jsonl")
+        def test_own(eval_completion):
+            assert eval_completion
+        """
+    )
+    evaluate("-n", "2", "--dist=loadfile", str(path), "test_own.py", model="new", subprocess=True)
+    found = run.find("last")
+    judged = {one.gate: one.status for one in found.manifest.verdicts}
+    passed = sum(sample.state is State.PASSED for sample in found.samples().values())
+    assert (found.manifest.totals.passed, judged["accuracy>=0.9"] == "pass") == (passed, passed == 4)
+    assert found.seal_fault == ""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-from pathlib import Path
 
 import pytest
+from golden_texts import compare, steady
 from scripted_server import error
 
 from pytest_finetune.reports.text import columns
 
-GOLDEN = Path(__file__).parent / "golden"
 LABELS = 'scorer = "label"\nlabels = ["bug", "feature", "other"]\n'
 GATES = """
 [[gates]]
@@ -44,17 +41,7 @@ def closing(result):
     """The closing section, with what differs from run to run made equal."""
     text = result.stdout.str()
     text = text[text.index("= finetune =") :].partition("= short test summary")[0].partition("\n=====")[0]
-    text = re.sub(r"[0-9]+/[0-9]+ ms", "    1/2 ms", text)
-    text = re.sub(r"^run \S+:", "run ID:", text, flags=re.MULTILINE)
-    return "\n".join(re.sub(r" {2,}(?=1/2 ms)", "  ", line).rstrip() for line in text.splitlines()[1:]).strip() + "\n"
-
-
-def compare(name, text):
-    path = GOLDEN / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, "utf-8")
-    assert text == path.read_text("utf-8")
+    return steady("\n".join(text.splitlines()[1:])).strip() + "\n"
 
 
 @pytest.fixture
@@ -65,17 +52,17 @@ def labelled(suite):
 
 
 def test_gates_of_every_verdict(labelled, evaluate):
-    compare("gates", closing(evaluate(model="ft:new")))
+    compare("gates.txt", closing(evaluate(model="ft:new")))
 
 
 def test_verbose_shows_labels_and_slices(labelled, evaluate):
-    compare("verbose", closing(evaluate("-v", model="ft:new")))
+    compare("verbose.txt", closing(evaluate("-v", model="ft:new")))
 
 
 def test_two_models_and_a_baseline(labelled, evaluate, server):
     answers = {"old": lambda asked: asked, "new": lambda asked: "bug" if asked == "other" else asked}
     server.answer = lambda body: answers[body["model"]](body["messages"][-1]["content"])
-    compare("baseline", closing(evaluate("--baseline=old", model="new")))
+    compare("baseline.txt", closing(evaluate("--baseline=old", model="new")))
 
 
 def test_repeats_show_what_is_not_stable(suite, evaluate, server):
@@ -87,11 +74,11 @@ def test_repeats_show_what_is_not_stable(suite, evaluate, server):
         return json.dumps([{"name": "Ada"}, {"name": 1}, {"name": "Ada", "age": None}][turn])
 
     server.answer = answer
-    compare("stability", closing(evaluate("--concurrency=1", model="m")))
+    compare("stability.txt", closing(evaluate("--concurrency=1", model="m")))
 
 
 def test_quiet_tells_the_outcome_and_the_gates_that_do_not_pass(labelled, evaluate):
-    compare("quiet", closing(evaluate("-q", model="ft:new")))
+    compare("quiet.txt", closing(evaluate("-q", model="ft:new")))
 
 
 def test_twice_quiet_tells_the_outcome_alone(labelled, evaluate):

@@ -163,6 +163,7 @@ def test_ten_flips_and_five_misses_of_a_set_are_shown():
 
 def test_redacted_it_tells_fingerprints_alone():
     secret = replace(part(text="a secret answer"), baseline="production")
-    text = markdown([run(secret, notes=("stopped: a secret answer",))], redact=True)
+    text = markdown([run(secret, stopped="auth: HTTP 401: a secret answer")], redact=True)
+    assert "Asking stopped early: auth: HTTP 401`" in text
     assert "secret" not in text
     assert "sha256:" in text

@@ -206,7 +206,7 @@ def redacted_answer(case: Case, attempt: int) -> Completion | Failure:
         return Failure("server", f"cannot answer {MARKER}")
     if attempt:
         return Completion(f'{{"{MARKER}": 1}}')
-    return Completion(f'{{"a": "{MARKER}"}}', refusal=MARKER if case.id == "c-2" else "")
+    return Completion(f'{{"a": "{MARKER}"}}', refusal=MARKER if case.id == "c-2" else "", finish_reason=MARKER)
 
 
 @pytest.mark.parametrize("scorer", ["exact", "json", "label"])

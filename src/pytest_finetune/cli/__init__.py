@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -47,6 +48,8 @@ class FinetuneGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, and tell what cannot be done in the words of the error."""
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
         try:
             return super().invoke(ctx)
         except FinetuneError as error:

@@ -11,9 +11,15 @@ import click
 
 from pytest_finetune.errors import RunError
 from pytest_finetune.registry.file_backend import replace_file
-from pytest_finetune.reports.comparison import comparison_lines, pair_notes, refusal_lines
+from pytest_finetune.reports.comparison import (
+    answer_line,
+    comparison_lines,
+    pair_notes,
+    redacted_answer_line,
+    refusal_lines,
+)
 from pytest_finetune.reports.comparison_json import pairing_to_json
-from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_totals, verdict_counts
+from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_totals, verdict_counts, why_stopped
 from pytest_finetune.reports.text import printable
 from pytest_finetune.runs import Run, RunStore
 from pytest_finetune.runs.pairing import pair_runs
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
 RUNS = Path(".finetune", "runs")
 
+redact_option = click.option("--redact", is_flag=True, help="Leave prompts and answers out: hashes and verdicts stay.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 
 
@@ -77,15 +84,25 @@ def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT0
 
 @command.command()
 @click.argument("run")
+@redact_option
 @json_option
 @runs_dir
-def show(store: RunStore, run: str, as_json: bool) -> None:  # noqa: FBT001 - as above
-    """Show one run: its target, eval sets, verdicts, totals and versions."""
+def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
+    """Show one run: its target, eval sets, verdicts, totals and versions.
+
+    There is no prompt and no answer in it, but why a run stopped may be in the server's own words: --redact leaves
+    those out.
+    """
     found = find_run(store, run)
     if as_json:
-        print_json({**found.manifest.model_dump(mode="json"), "path": str(found.path)})
+        told = {
+            "stopped": why_stopped(found.manifest, redact=redact),
+            "seal_fault": found.seal_fault if found.manifest.closed else "",
+            "path": str(found.path),
+        }
+        print_json({**found.manifest.model_dump(mode="json"), **told})
     else:
-        print_lines(run_lines(found))
+        print_lines(run_lines(found, redact=redact))
 
 
 @command.command()
@@ -101,9 +118,12 @@ def show(store: RunStore, run: str, as_json: bool) -> None:  # noqa: FBT001 - as
     help="Level of the interval; 1 minus it is the p below which B is worse.",
 )
 @click.option("--open", "allow_open", is_flag=True, help="Take open runs too; what they miss counts as not passed.")
+@redact_option
 @json_option
 @runs_dir
-def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_json: bool, **how: Any) -> None:
+def compare(
+    store: RunStore, a: str, b: str, *, show: int, show_all: bool, redact: bool, as_json: bool, **how: Any
+) -> None:
     """Compare run B with run A, paired by case, over every eval set that both asked.
 
     Lost cases passed in A and not in B, won ones the other way round; with repeats a case passes when every attempt
@@ -119,9 +139,9 @@ def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_js
     before, after = find_run(store, a), find_run(store, b)
     pairing = pair_runs(before, after, **how)
     if as_json:
-        print_json(pairing_to_json(before, after, pairing))
+        print_json(pairing_to_json(before, after, pairing, redact=redact))
     else:
-        print_lines(_compared_lines(before, after, pairing, None if show_all else show))
+        print_lines(_compared_lines(before, after, pairing, None if show_all else show, redact=redact))
     sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
 
 
@@ -137,7 +157,7 @@ def compare(store: RunStore, a: str, b: str, *, show: int, show_all: bool, as_js
     help="The file to write.",
 )
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
-@click.option("--redact", is_flag=True, help="Leave prompts and answers out: hashes and verdicts stay.")
+@redact_option
 @runs_dir
 def report(store: RunStore, run: str, against: str | None, output: Path, *, force: bool, redact: bool) -> None:
     """Write the page on which a run is reviewed: one HTML file that needs no network.
@@ -216,12 +236,13 @@ def _list_lines(path: Path) -> list[Line]:
         ]
 
 
-def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None) -> Iterable[Line]:
+def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None, *, redact: bool) -> Iterable[Line]:
+    answers = redacted_answer_line if redact else answer_line
     for name, run in (("A", before), ("B", after)):
         yield f"{name}  {printable(run.id)}" + ("" if run.manifest.closed else "  (open)"), {}
     for pair in pairing.pairs:
         yield "", {}
-        yield from comparison_lines("A", "B", pair.comparison, eval_set=pair.eval_set, show=show)
+        yield from comparison_lines("A", "B", pair.comparison, eval_set=pair.eval_set, show=show, answers=answers)
         yield from pair_notes("A", "B", pair)
     for refusal in pairing.refusals:
         yield "", {}

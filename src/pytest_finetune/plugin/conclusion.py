@@ -47,15 +47,22 @@ def remember(session: FinetuneSession, report: pytest.TestReport) -> None:
         _remember_as_failed(session, report)
 
 
-def conclude(session: FinetuneSession, failed: Callable[[], int]) -> None:
-    """Judge what there is, write the records, report the gates as tests, and promote; `failed` counts failed tests."""
+def conclude(session: FinetuneSession, failed: Callable[[], int], *, cut_short: bool = False) -> None:
+    """
+    Judge what there is, write the records, report the gates as tests, and promote.
+
+    Args:
+        session: After its items.
+        failed: Counts failed tests.
+        cut_short: The session ended before all its tests had run, by `-x` or `pytest.exit` for instance.
+    """
     if session.is_worker:
         return
     session.stop_asking()
     session.judge()
     report_gates(session.config, session)
     if session.config.option.finetune_promote:
-        promote(session, failed())
+        promote(session, failed(), cut_short=cut_short)
     markdown.write(session)
     page.write(session)
     _forget_gates(session)
@@ -73,7 +80,10 @@ def interrupt(session: FinetuneSession) -> None:
 def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -> None:
     """The closing section, in the reporter's own width and colours."""
     option = session.config.option
-    if not session.results or option.verbose < LEAST or option.no_summary:
+    if not session.results:
+        _write(reporter, ((line, {}) for line in session.written))
+        return
+    if option.verbose < LEAST or option.no_summary:
         return
     detail = terminal.Detail(min(option.verbose - LEAST, terminal.Detail.EVERYTHING))
     layout = terminal.Layout(_width(), detail, option.finetune_redact)

@@ -37,8 +37,7 @@ def begin(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
     config.pluginmanager.register(SessionHooks(session), "finetune-session")
-    privacy.begin(session)
-    junit.begin(session)
+    junit.begin(session, privacy.begin(session))
     if getattr(config.option, "htmlpath", None) and not session.is_worker:
         from pytest_finetune.plugin import html
 
@@ -98,7 +97,7 @@ class SessionHooks:
             conclusion.interrupt(self.session)
             raise
         except BaseException:
-            conclusion.conclude(self.session, lambda: session.testsfailed)
+            conclusion.conclude(self.session, lambda: session.testsfailed, cut_short=True)
             raise
         conclusion.conclude(self.session, lambda: session.testsfailed)
         if self.session.stopped:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_finetune.plugin.report_file import reported_runs
 from pytest_finetune.plugin.reported_cases import ReportedCases
 from pytest_finetune.reports import html_row, html_summary
-from pytest_finetune.reports.page.sources import from_session
 from pytest_finetune.reports.text import printable
 
 if TYPE_CHECKING:
@@ -47,16 +47,8 @@ class HtmlReport:
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Gates and figures above the table; by now the session is judged."""
-        runs = [
-            from_session(
-                model.evaluation,
-                [result for result in self.session.results if result.model == model.spec],
-                judged=model.judged,
-            )
-            for model in self.session.models
-        ]
         if self.session.results:
-            prefix.append(html_summary.summary_html(runs, redact=self.redact))
+            prefix.append(html_summary.summary_html(reported_runs(self.session), redact=self.redact))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:

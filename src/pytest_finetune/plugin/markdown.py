@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_finetune.plugin.report_file import append, asked_for, attempt, replace, reported_runs
+from pytest_finetune.plugin.report_file import NOTHING, append, asked_for, attempt, replace, reported_runs
 from pytest_finetune.reports.markdown import markdown
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 def write(session: FinetuneSession) -> None:
     """Write what was asked for, once the session is judged; what cannot be written is told, and fails nothing."""
     path, summary = asked_for(session.config, OPTION), os.environ.get(STEP_SUMMARY)
-    if not session.results or not (path or summary):
+    if not session.results:
+        session.written += [NOTHING.format(OPTION)] if path else []
+        return
+    if not (path or summary):
         return
     data = markdown(reported_runs(session), redact=session.config.option.finetune_redact).encode()
     if path:

@@ -155,6 +155,7 @@ def _add_data(add: Callable[..., None], parser: pytest.Parser) -> None:
         default="error",
         help="the least severity that fails a test of --finetune-check (default: %(default)s)",
     )
+    parser.addini("finetune_check_label_by", "key of JSON answers that is their label for --finetune-check", default="")
     parser.addini("finetune_check_ignore", "codes or groups that --finetune-check leaves out", type="args", default=[])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.plugin.report_file import asked_for, attempt, replace, reported_runs
+from pytest_finetune.plugin.report_file import NOTHING, asked_for, attempt, replace, reported_runs
 
 if TYPE_CHECKING:
     from pytest_finetune.plugin.session import FinetuneSession
@@ -15,7 +15,10 @@ OPTION = "--finetune-html"
 def write(session: FinetuneSession) -> None:
     """Write the page of whatever has been judged, of an interrupted session too."""
     path = asked_for(session.config, OPTION)
-    if path is None or not session.results:
+    if path is None:
+        return
+    if not session.results:
+        session.written.append(NOTHING.format(OPTION))
         return
     from pytest_finetune.reports.page.document import page_html
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +12,14 @@ import pluggy
 import pytest
 
 from pytest_finetune.plugin.items import CaseNotPassedError, EvalItem
+from pytest_finetune.plugin.log_lines import guard_logs
 from pytest_finetune.plugin.marks import is_marked
-from pytest_finetune.reports.redaction import hidden
+from pytest_finetune.reports.redaction import hidden, is_hidden
 from pytest_finetune.targets.secret import masked
 
 if TYPE_CHECKING:
     import warnings
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from pytest_finetune.plugin.session import FinetuneSession
 
@@ -24,18 +27,31 @@ _FOREIGN = (str(Path(pytest.__file__).parents[1] / "_pytest"), str(Path(pluggy._
 _OWN_SKIPS = ("Skipped: unrun: ", "Skipped: unneeded: ")
 
 
-def begin(session: FinetuneSession) -> None:
+def begin(session: FinetuneSession) -> Privacy:
     """Watch over the reports of this process, a worker's too: from there on they are in many hands."""
-    session.config.pluginmanager.register(Privacy(session), "finetune-privacy")
+    privacy = Privacy(session)
+    session.config.pluginmanager.register(privacy, "finetune-privacy")
+    guard_logs(session.config, privacy.log_line)
+    return privacy
 
 
 class Privacy:
-    """The outermost of the hooks that make reports."""
+    """The outermost of the hooks that make reports and hand them on."""
 
     def __init__(self, session: FinetuneSession) -> None:
         self.session = session
         self.redact: bool = session.config.option.finetune_redact
         self._of_cases: set[str] = set()
+        self._runs_a_case = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Know of each moment whether a test over a case runs."""
+        self._runs_a_case = _is_of_a_case(item)
+        try:
+            return (yield)
+        finally:
+            self._runs_a_case = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -43,11 +59,22 @@ class Privacy:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Go through the report of a test."""
         report = yield
-        if self.redact and (isinstance(item, EvalItem) or is_marked(item)):
+        if self.redact and _is_of_a_case(item):
             self._of_cases.add(item.nodeid)
             _redact(report, call)
         self._mask(report)
         return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
+        """Go through what others have added to a report: a subtest's names and output, pytest-html's extras."""
+        if report.nodeid in self._of_cases:
+            _redact_additions(report)
+        self._mask(report)
+        context = getattr(report, "context", None)
+        if context is not None:
+            report.context = _rewritten(context, self.without_keys)  # type: ignore[attr-defined] # of subtests
+        yield
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
@@ -60,7 +87,7 @@ class Privacy:
     def pytest_internalerror(self, excrepr: Any, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Go through what pytest says of a hook that broke."""
         told = str(excrepr)
-        shown = _places(excinfo) if self.redact else self._without_keys(told)
+        shown = _places(excinfo) if self.redact else self.without_keys(told)
         if shown != told:
             excrepr.toterminal = lambda terminal: terminal.line(shown)
 
@@ -68,31 +95,53 @@ class Privacy:
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
         """Go through a warning before anybody prints it."""
         told = str(warning_message.message)
-        shown = hidden(told) if nodeid in self._of_cases else self._without_keys(told)
+        shown = self.said_by(nodeid)(told)
         if shown != told:
             warning_message.message = shown
 
-    def _mask(self, report: pytest.TestReport | pytest.CollectReport) -> None:
-        if report.longrepr is not None:
-            told = str(report.longrepr)
-            shown = self._without_keys(told)
-            if shown != told:
-                report.longrepr = _like(report.longrepr, shown)
-        report.sections = [(name, self._without_keys(text)) for name, text in report.sections]
-        if isinstance(report, pytest.TestReport):
-            report.user_properties = [
-                (name, self._without_keys(value) if isinstance(value, str) else value)
-                for name, value in report.user_properties
-            ]
+    def log_line(self, line: str) -> str:
+        """A line for the live log or the log file; redacted, one that a case's test or the asking thread writes."""
+        ours = self._runs_a_case or threading.current_thread() is not threading.main_thread()
+        return hidden(line) if self.redact and ours else self.without_keys(line)
 
-    def _without_keys(self, text: str) -> str:
+    def said_by(self, nodeid: str) -> Callable[[str], str]:
+        """How to go through what a test has said past its report."""
+        return hidden if nodeid in self._of_cases else self.without_keys
+
+    def without_keys(self, text: str) -> str:
+        """The text without the API key."""
         for key in self._keys():
             text = masked(text, key)
         return text
 
+    def _mask(self, report: pytest.TestReport | pytest.CollectReport) -> None:
+        if report.longrepr is not None:
+            told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            shown = self.without_keys(told)
+            if shown != told:
+                report.longrepr = _like(report.longrepr, shown)
+        report.sections = [(name, self.without_keys(text)) for name, text in report.sections]
+        if not isinstance(report, pytest.TestReport):
+            return
+        if hasattr(report, "wasxfail"):
+            report.wasxfail = self.without_keys(report.wasxfail)
+        report.user_properties = [(name, self._property(value)) for name, value in report.user_properties]
+        for extra in getattr(report, "extras", ()):
+            extra["content"] = self._property(extra.get("content"))
+
+    def _property(self, value: object) -> object:
+        """The value as it is, whatever its type, unless its text holds the key."""
+        told = str(value)
+        shown = self.without_keys(told)
+        return value if shown == told else shown
+
     def _keys(self) -> set[str]:
         known = (getattr(model.evaluation.target, "secret", "") for model in self.session.models)
         return {key for key in (os.environ.get("OPENAI_API_KEY", "").strip(), *known) if key}
+
+
+def _is_of_a_case(item: pytest.Item) -> bool:
+    return isinstance(item, EvalItem) or is_marked(item)
 
 
 def _redact(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
@@ -105,10 +154,27 @@ def _redact(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
         report.longrepr = _places(call.excinfo)
         if isinstance(call.excinfo.value, pytest.xfail.Exception):
             report.wasxfail = hidden(str(call.excinfo.value))
-    report.sections = [(name, hidden(text)) for name, text in report.sections]
     report.user_properties = [(name, hidden(str(value))) for name, value in report.user_properties]
+    _redact_additions(report)
+
+
+def _redact_additions(report: pytest.TestReport) -> None:
+    """Leave out what is added to a report while it is made and after."""
+    report.sections = [(name, text if is_hidden(text) else hidden(text)) for name, text in report.sections]
     if hasattr(report, "extras"):
         report.extras = []  # type: ignore[attr-defined] # of pytest-html
+    if hasattr(report, "context"):
+        report.context = _rewritten(report.context, hidden)  # type: ignore[attr-defined] # of subtests
+
+
+def _rewritten(context: Any, rewrite: Callable[[str], str]) -> Any:
+    """The names of a subtest, of pytest's own or of the plugin pytest-subtests."""
+    # One made by its class would hold the repr of a repr.
+    changed = copy.copy(context)
+    message = None if context.msg is None else rewrite(str(context.msg))
+    object.__setattr__(changed, "msg", message)
+    object.__setattr__(changed, "kwargs", {name: rewrite(str(value)) for name, value in context.kwargs.items()})
+    return changed
 
 
 def _places(excinfo: pytest.ExceptionInfo[BaseException]) -> str:

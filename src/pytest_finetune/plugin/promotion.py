@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.errors import FinetuneError, RegistryError
 from pytest_finetune.evalset import load_eval_sets
@@ -20,7 +20,7 @@ from pytest_finetune.registry import (
     version_for,
 )
 from pytest_finetune.registry.evidence import baseline_from, evidence_of
-from pytest_finetune.registry.promotion import history_faults, refusals
+from pytest_finetune.registry.promotion import cautions, history_faults, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,16 +76,18 @@ def refuse_unclear_promotion(session: FinetuneSession) -> None:
     _version(session, judged[0])
 
 
-def promote(session: FinetuneSession, failed: int) -> None:
+def promote(session: FinetuneSession, failed: int, *, cut_short: bool) -> None:
     """
     Promote the version on the run that was just made, or say every reason why not; as a test of its own.
 
     Args:
         session: After its verdicts.
         failed: Tests of the whole session that failed, the user's own among them: what ends red changes nothing.
+        cut_short: Tests were left that did not run, and nobody knows how they would have ended.
     """
     model = next(model for model in session.models if model.judged)
     others = [f"{failed} test{'' if failed == 1 else 's'} of this session failed"] if failed else []
+    others += ["this session was cut short, and not all its tests ran"] if cut_short else []
     try:
         name, reasons = _promoted(session, model, others)
     except FinetuneError as error:
@@ -103,6 +105,7 @@ def _promoted(session: FinetuneSession, model: ModelUnderTest, others: list[str]
     if run is None:
         return name, ["there is no run to promote it on"]
     now = datetime.now(UTC)
+    beside: dict[str, Any] = {"production": production_of(registry), "models": session.store.root.parent / "models"}
     reasons = [
         *others,
         *refusals(
@@ -111,11 +114,13 @@ def _promoted(session: FinetuneSession, model: ModelUnderTest, others: list[str]
             eval_sets,
             now=now,
             plugin_version=installed("pytest-finetune"),
-            production=production_of(registry),
             first=is_before_first(registry),
+            **beside,
         ),
         *history_faults(registry, name, run),
     ]
+    told = cautions(entry, run, now=now, eval_sets=eval_sets, **beside)
+    session.written += [f"warning: {name}: {caution}" for caution in told]
     if not reasons:
         why = f"every gate of run {run.id} passed"
         change = Change("promote", name, who=current_who(), why=why, evidence=evidence_of(run, eval_sets))

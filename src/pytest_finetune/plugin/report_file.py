@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.page.reported import ReportedRun
 
 
+NOTHING = "warning: {} wrote nothing: no eval set was evaluated, and tests over cases have no part in it"
+"""What a session tells that has no results, such as one of marked functions alone."""
+
+
 def asked_for(config: pytest.Config, option: str) -> Path | None:
     """The file that an option such as `--finetune-html` names, if it is there."""
     told = getattr(config.option, option.removeprefix("--").replace("-", "_"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.reports.redaction import redacted_sample
 from pytest_finetune.runs import sample_to_dict
 
 if TYPE_CHECKING:
@@ -14,20 +15,24 @@ if TYPE_CHECKING:
     from pytest_finetune.runs.pairing import Pairing, Refusal, SetPair
 
 
-def pairing_to_json(before: Run, after: Run, pairing: Pairing) -> dict[str, Any]:
-    """All of a pairing, with the whole samples of every flipped case; differences above 0 are gains of the second."""
+def pairing_to_json(before: Run, after: Run, pairing: Pairing, *, redact: bool = False) -> dict[str, Any]:
+    """
+    All of a pairing, with the samples of every flipped case; differences above 0 are gains of the second.
+
+    The samples are whole; with `redact` they are what `redacted_sample` leaves of them.
+    """
     runs = {name: {"id": run.id, "spec": run.manifest.target.spec} for name, run in (("a", before), ("b", after))}
     return {
         **runs,
         "worse": pairing.worse,
-        "eval_sets": [_pair(pair) for pair in pairing.pairs],
+        "eval_sets": [_pair(pair, redact=redact) for pair in pairing.pairs],
         "refused": [_refusal(refusal) for refusal in pairing.refusals],
         "only_in_a": pairing.only_before,
         "only_in_b": pairing.only_after,
     }
 
 
-def _pair(pair: SetPair) -> dict[str, Any]:
+def _pair(pair: SetPair, *, redact: bool) -> dict[str, Any]:
     found = pair.comparison
     return {
         "eval_set": pair.eval_set,
@@ -43,7 +48,11 @@ def _pair(pair: SetPair) -> dict[str, Any]:
         "errors": _sides(pair.errors),
         "same_settings": pair.same_settings,
         "flips": [
-            {"case": flip.case_id, "lost": flip.lost, **_sides((_samples(flip.before), _samples(flip.after)))}
+            {
+                "case": flip.case_id,
+                "lost": flip.lost,
+                **_sides((_samples(flip.before, redact=redact), _samples(flip.after, redact=redact))),
+            }
             for flip in found.lost + found.won
         ],
     }
@@ -64,5 +73,7 @@ def _sides(pair: tuple[Any, Any]) -> dict[str, Any]:
     return dict(zip("ab", pair, strict=True))
 
 
-def _samples(samples: Sequence[Sample | None]) -> list[dict[str, Any] | None]:
-    return [None if sample is None else sample_to_dict(sample) for sample in samples]
+def _samples(samples: Sequence[Sample | None], *, redact: bool) -> list[dict[str, Any] | None]:
+    return [
+        None if sample is None else sample_to_dict(redacted_sample(sample) if redact else sample) for sample in samples
+    ]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.data.codes import CODES
+from pytest_finetune.data.labels import NO_LABELS
 from pytest_finetune.reports.text import fitted, folded, padded
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _folded(text: str) -> Iterator[Line]:
 
 def _label_lines(profile: Profile) -> Iterator[Line]:
     if not profile.labels:
-        yield "labels: none, the answers have too many different values", {}
+        yield f"labels: none, they are {NO_LABELS}", {}
         return
     yield f"labels: {len(profile.labels):,}", {"bold": True}
     most = max(profile.labels.values())

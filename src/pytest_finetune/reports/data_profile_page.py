@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from hashlib import sha256
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.data.codes import CODES
+from pytest_finetune.data.labels import NO_LABELS
 from pytest_finetune.reports.data_profile import NAMES, figures, prompts_text, share
 from pytest_finetune.reports.html_text import escaped
+from pytest_finetune.reports.plain_page import plain_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,29 +52,20 @@ th.said { text-align: left; min-width: 12rem; color: var(--soft); }
 
 def profile_page(profile: Profile, findings: Mapping[str, int] | None, source: Path) -> str:
     """The page; whatever the data holds comes out as text."""
-    digest = b64encode(sha256(_STYLE.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     name = escaped(str(source), _LONGEST)
     body = "\n".join(
         (
             f"<h1>{name}</h1>",
             f"<p>{escaped(_summary(profile))}</p>",
             _lengths(profile),
-            _counts("Labels", profile.labels, "the answers have too many different values to be labels"),
+            _counts("Labels", profile.labels, f"none, they are {NO_LABELS}"),
             _counts("Answers", profile.answers, "no rows"),
             _counts("Languages of the questions", profile.languages, "no rows"),
             _counts("Scripts of the questions", profile.scripts, "no rows"),
             _findings(findings),
         )
     )
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f'<meta name="generator" content="pytest-finetune {version("pytest-finetune")}">\n'
-        f"<title>Profile of {name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
+    return plain_page(f"Profile of {source}", body, style=_STYLE)
 
 
 def _summary(profile: Profile) -> str:

@@ -42,16 +42,22 @@ def check_lines(result: CheckResult, *, show: int | None = FEW) -> Iterator[Line
     yield summary_line(result)
 
 
-def code_lines(code: str, count: int, findings: list[Finding], *, show: int | None = FEW) -> Iterator[Line]:
-    """One code: how bad, how many, the first places, and what to do about the first of them."""
+def code_lines(
+    code: str, count: int, findings: list[Finding], *, show: int | None = FEW, redact: bool = False
+) -> Iterator[Line]:
+    """
+    One code: how bad, how many, the first places, and what to do about the first of them.
+
+    With `redact` of each place the file and the line alone: path, problem and advice may quote the row.
+    """
     severity = CODES[code].severity
     yield f"{severity.word:8}{code:40}{count:>12,}", _MARKUP[severity]
     shown = findings[:show]
     hints: dict[str, None] = {}
     for finding in shown:
-        where = f"{finding.place}{f' {finding.path}' if finding.path else ''}: {finding.problem}"
-        yield from _folded(where, _INDENT + "  ")
-        hints[finding.hint] = None
+        told = f"{f' {finding.path}' if finding.path else ''}: {finding.problem}"
+        yield from _folded(f"{finding.place}{'' if redact else told}", _INDENT + "  ")
+        hints["" if redact else finding.hint] = None
     if count > len(shown):
         kept = "" if len(findings) > len(shown) else ", of which no more places were kept"
         yield f"{_INDENT}… and {count - len(shown):,} more{kept}", {}

@@ -16,7 +16,6 @@ from pytest_finetune.records import State
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
 from pytest_finetune.reports.details import rate
 from pytest_finetune.reports.failure import expected_text, prompt_fields
-from pytest_finetune.reports.outcome import Outcome
 from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.scoring.diff import shorten
@@ -81,8 +80,7 @@ def code(text: str, limit: int = _NAME) -> str:
 
 def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_Block]:
     title = [f"#### {code(run.model)}", ""] if several else []
-    # A note may repeat what a server said.
-    yield _Block("notes", title, [] if redact else [f"- {code(note, _REASON)}" for note in run.notes])
+    yield _Block("notes", title, [f"- {code(note, _REASON)}" for note in run.told(redact=redact)])
     for part in run.sets:
         yield _gates_block(part)
         yield _Block("reasons", [""], list(_reasons(part)))
@@ -95,18 +93,9 @@ def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_B
 
 
 def _verdict_line(run: ReportedRun) -> str:
-    outcome = _outcome(run)
+    outcome = run.outcome
     cost = f", {dollars(run.cost)}" if run.cost is not None else ""
     return f"### {MARKS[outcome.status]} {code(run.model)} {outcome.words}: {outcome.reasons}{cost}"
-
-
-def _outcome(run: ReportedRun) -> Outcome:
-    free = [part for part in run.sets if part.ungated]
-    return Outcome(
-        tuple(gate.verdict.status for part in run.sets if not part.ungated for gate in part.gates),
-        tuple(part.summary for part in free),
-        tuple(gate.verdict.status for part in free for gate in part.gates),
-    )
 
 
 def _gates_block(part: ReportedSet) -> _Block:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.gates import Status
 
@@ -65,13 +65,29 @@ class Outcome:
             yield "decided early, so no evidence for a promotion"
 
 
-def outcome_of(results: Sequence[SetResult]) -> Outcome:
-    """What came of one model over all its sets."""
-    gated = [result for result in results if result.eval_set.settings.gates]
-    free = [result for result in results if not result.eval_set.settings.gates]
+class JudgedSet(NamedTuple):
+    """What came of one set: whether it has gates, the statuses of its verdicts, and its figures."""
+
+    gated: bool
+    statuses: tuple[str, ...]
+    summary: Summary
+
+
+def outcome_of_sets(sets: Sequence[JudgedSet], *, early: bool) -> Outcome:
+    """What came of one model over all its sets; `early` where some answers were not needed for a verdict."""
+    free = [one for one in sets if not one.gated]
     return Outcome(
-        tuple(verdict.status for result in gated for verdict in result.verdicts),
-        tuple(result.summary for result in free),
-        tuple(verdict.status for result in free for verdict in result.verdicts),
-        any(result.unneeded for result in results),
+        tuple(status for one in sets if one.gated for status in one.statuses),
+        tuple(one.summary for one in free),
+        tuple(status for one in free for status in one.statuses),
+        early,
     )
+
+
+def outcome_of(results: Sequence[SetResult]) -> Outcome:
+    """What came of one model of a session over all its sets."""
+    judged = [
+        JudgedSet(bool(one.eval_set.settings.gates), tuple(v.status for v in one.verdicts), one.summary)
+        for one in results
+    ]
+    return outcome_of_sets(judged, early=any(result.unneeded for result in results))

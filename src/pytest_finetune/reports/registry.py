@@ -9,7 +9,7 @@ from pytest_finetune.gates import Status as VerdictStatus
 from pytest_finetune.records import State
 from pytest_finetune.registry.entry import Status
 from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
-from pytest_finetune.reports.runs import WIDTH, field_lines, folded, moment, one_line, status_markup
+from pytest_finetune.reports.runs import WIDTH, compared_with, field_lines, folded, moment, one_line, status_markup
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.scoring.diff import shorten, shown
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, TrainingFile
     from pytest_finetune.registry.sunset import Going, Shutdown
     from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.runs import BaselineRecord
 
 _GAP = "  "
 _NAME = 16
@@ -181,17 +180,12 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
     if evidence.identity != evidence.base_url:
         yield from field_lines("weights", evidence.identity)
     for baseline in evidence.baselines:
-        yield from field_lines("compared", _whom(baseline))
+        yield from field_lines("compared", compared_with(baseline))
     yield from field_lines("closed", moment(evidence.closed_at))
     by = f"pytest-finetune {evidence.pytest_finetune}"
     yield from field_lines("made by", f"{by}, {commit}" if evidence.git_commit else by)
     for one in evidence.eval_sets:
         yield from _set_lines(one)
-
-
-def _whom(baseline: BaselineRecord) -> str:
-    at = f" at {baseline.base_url}" if baseline.base_url else ""
-    return f"with {baseline.name}: {baseline.model}{at}" + (f", run {baseline.run}" if baseline.run else "")
 
 
 def _set_lines(one: EvidenceSet) -> Iterator[Line]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.gates import Status
 from pytest_finetune.records import State
+from pytest_finetune.reports.redaction import stop_words
 from pytest_finetune.reports.text import dollars, printable
 from pytest_finetune.runs import Totals
 from pytest_finetune.scoring.diff import shorten
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.runs import EvalSetPlan, Manifest, Run, VerdictRecord
+    from pytest_finetune.runs import BaselineRecord, EvalSetPlan, Manifest, Run, VerdictRecord
     from pytest_finetune.runs.manifest import Versions
 
 WIDTH = 80
@@ -55,7 +56,12 @@ def run_summary_lines(run: Run) -> Iterator[Line]:
     yield from folded(f"  {_counts(run_totals(run))}; verdicts: {one_line(verdicts)}", _outcome_markup(manifest))
 
 
-def run_lines(run: Run) -> Iterator[Line]:
+def why_stopped(manifest: Manifest, *, redact: bool) -> str:
+    """Why asking stopped before its end, without a server's own words where `redact`; empty where it did not."""
+    return stop_words(manifest.stopped, redact=redact) if manifest.stopped else ""
+
+
+def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     """The whole manifest: target, totals, versions, eval sets and verdicts."""
     manifest, target = run.manifest, run.manifest.target
     yield f"run {printable(run.id)}", {"bold": True}
@@ -67,9 +73,14 @@ def run_lines(run: Run) -> Iterator[Line]:
     if manifest.answered_by:
         yield from field_lines("answered as", ", ".join(manifest.answered_by))
     yield from field_lines("weights", target.identity)
+    for baseline in manifest.baselines:
+        yield from field_lines("compared", compared_with(baseline))
     yield from field_lines("begun", moment(manifest.created_at))
     yield from field_lines("state", state, {} if manifest.closed else {"yellow": True})
-    yield from field_lines("stopped", manifest.stopped, {"red": True})
+    if manifest.closed:
+        fault = run.seal_fault
+        yield from field_lines("seal", fault or "holds", {"red": True} if fault else {})
+    yield from field_lines("stopped", why_stopped(manifest, redact=redact), {"red": True})
     cached = f", {totals.from_cache:,} cached" if totals.from_cache else ""
     yield from field_lines("samples", _counts(totals) + cached)
     yield from field_lines("cost", dollars(totals.cost))
@@ -129,6 +140,13 @@ def _versions(versions: Versions) -> str:
 def moment(when: datetime) -> str:
     """A time as people read it, to the second and with its zone."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def compared_with(baseline: BaselineRecord) -> str:
+    """Whose answers gates were compared with, where from, and what is against them."""
+    at = f" at {baseline.base_url}" if baseline.base_url else ""
+    run = f", run {baseline.run}" if baseline.run else ""
+    return f"with {baseline.name}: {baseline.model}{at}{run}" + (f", but {baseline.doubt}" if baseline.doubt else "")
 
 
 def status_markup(status: str) -> dict[str, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.data.labels import NO_LABELS
 from pytest_finetune.data.split import SIDES
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.text import columns, fitted, folded, padded
@@ -83,9 +84,9 @@ def split_warnings(done: FileSplit, options: SplitOptions) -> Iterator[str]:
 def _label_lines(done: FileSplit, options: SplitOptions) -> Iterator[Line]:
     labels = done.split.labels
     if not labels:
-        wanted = f"{options.label_by!r} of the answers has" if options.label_by else "the answers have"
+        values = f"the values of {shorten(options.label_by, 40)!r}" if options.label_by else "the answers"
         hint = "" if options.label_by else "; --label-by KEY takes a key of a JSON answer"
-        yield from _folded(f"no labels: {shorten(wanted, 60)} too many different values{hint}")
+        yield from _folded(f"no labels: {values} are {NO_LABELS}{hint}")
         return
     shown = sorted(labels, key=lambda label: (-sum(labels[label].values()), label))[:_LABELS]
     names = {label: fitted(label, _NAME) for label in shown}

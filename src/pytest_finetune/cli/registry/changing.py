@@ -20,7 +20,9 @@ from pytest_finetune.cli.registry.options import (
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.data.fine_tune_prices import base_of
-from pytest_finetune.registry import Change, Entry, RegistryError, TrainingFile
+from pytest_finetune.registry import Change, Entry, RegistryError, TrainingFile, apply
+from pytest_finetune.registry.promotion import end_cautions
+from pytest_finetune.reports.registry import caution_lines
 from pytest_finetune.targets.address import check_base_url
 
 if TYPE_CHECKING:
@@ -91,7 +93,12 @@ def rollback(backend: Backend, version: str, reason: str, who: str, *, as_json: 
 
     Exit codes: 0 done, 2 could not be done.
     """
-    take_step(backend, Change("rollback", version, who, reason), datetime.now(UTC), as_json=as_json)
+    now, before, change = datetime.now(UTC), backend.read(), Change("rollback", version, who, reason)
+    after = apply(before, change, now=now)
+    known = end_cautions(after.entries[after.history[-1].version], now=now)
+    if not as_json:
+        print_lines(caution_lines(known))
+    take_step(backend, change, now, as_json=as_json, judged_at=before.seq, cautions=known)
 
 
 @click.command()

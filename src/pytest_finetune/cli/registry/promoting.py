@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune import __version__
+from pytest_finetune.cli.pytest_configuration import configured_patterns
 from pytest_finetune.cli.registry.options import registry_option, run_option, version_argument, who_option
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
 from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
 from pytest_finetune.evalset import load_eval_sets
 from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evalset.loading import eval_set_name
-from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
-from pytest_finetune.registry import Change, Status, is_before_first, production_of, version_for
+from pytest_finetune.registry import Change, FileBackend, Status, is_before_first, production_of, version_for
 from pytest_finetune.registry.promotion import cautions, evidence_of, history_faults, let_off, refusals
 from pytest_finetune.reports.registry import caution_lines, refusal_lines
 
@@ -32,7 +33,7 @@ _eval_sets = click.option(
     type=click.Path(path_type=Path),
     multiple=True,
     help="Judge by these alone: files, or folders that hold them; repeatable. What is left out of the project's sets "
-    "is a reason against it.  [default: all below this folder]",
+    "is a reason against it.  [default: all below this folder, by pytest's configuration here]",
 )
 
 
@@ -106,10 +107,12 @@ def _let_through(
     # A canary has been let through already: its share needs no new evidence.
     judged = action != "canary" or run is not None or entry.status is not Status.CANARY
     today = _todays(eval_sets) if judged and proof else []
-    reasons = _reasons(registry, version, proof, today, now) if judged else []
+    beside: dict[str, Any] = {"production": production_of(registry), "models": store.root.parent / "models"}
+    reasons = _reasons(registry, version, proof, today, now, **beside) if judged else []
     reasons += _left_out(today) if eval_sets and judged else []
+    reasons += _beside_registry(backend, today) if judged and proof else []
     spared = let_off(proof, today) if judged and proof and is_before_first(registry) else []
-    known = [*spared, *cautions(entry, proof, now=now)] if judged and proof else []
+    known = [*spared, *cautions(entry, proof, now=now, eval_sets=today, **beside)] if judged and proof else []
     if not as_json:
         print_lines(caution_lines(known))
     if reasons and not force:
@@ -127,7 +130,12 @@ def _let_through(
 
 
 def _reasons(
-    registry: Registry, version: str, proof: Run | Evidence | None, today: Sequence[EvalSet], now: datetime
+    registry: Registry,
+    version: str,
+    proof: Run | Evidence | None,
+    today: Sequence[EvalSet],
+    now: datetime,
+    **beside: Any,
 ) -> list[str]:
     if proof is None:
         told = ["there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run"]
@@ -138,8 +146,8 @@ def _reasons(
             today,
             now=now,
             plugin_version=__version__,
-            production=production_of(registry),
             first=is_before_first(registry),
+            **beside,
         )
     return told + history_faults(registry, version, proof)
 
@@ -174,15 +182,27 @@ def _why(
 
 def _todays(named: Sequence[Path]) -> list[EvalSet]:
     root = Path.cwd()
-    files = find_eval_sets([path.resolve() for path in named] or [root], root=root, patterns=EVAL_SET_PATTERNS)
-    return load_eval_sets(files, root=root)
+    named = [path.resolve() for path in named] or [root]
+    return load_eval_sets(find_eval_sets(named, root=root, patterns=configured_patterns(root)), root=root)
 
 
 def _left_out(today: Sequence[EvalSet]) -> list[str]:
     """The eval sets of the project that `--eval-sets` keeps out of the judgement."""
     root, judged = Path.cwd(), {eval_set.path.resolve() for eval_set in today}
-    files = find_eval_sets([root], root=root, patterns=EVAL_SET_PATTERNS)
+    files = find_eval_sets([root], root=root, patterns=configured_patterns(root))
     return [f"{eval_set_name(file, root)}: left out by --eval-sets" for file in files if file.resolve() not in judged]
+
+
+def _beside_registry(backend: Backend, today: Sequence[EvalSet]) -> list[str]:
+    """Eval sets that lie beside a registry of another folder: judging in a corner of the project leaves them out."""
+    folder = backend.path.absolute().parent if isinstance(backend, FileBackend) else Path.cwd()
+    if folder.resolve() == Path.cwd():
+        return []
+    judged = {eval_set.path.resolve() for eval_set in today}
+    own = [pattern for pattern in configured_patterns(folder) if not pattern.startswith(("*", "/"))]
+    files = [file for pattern in own for file in sorted(folder.glob(pattern)) if file.suffix == ".jsonl"]
+    left = [os.path.relpath(file) for file in files if file.resolve() not in judged]
+    return [f"{file}: lies beside the registry, and was not judged" for file in left]
 
 
 COMMANDS: tuple[click.Command, ...] = (canary, promote)

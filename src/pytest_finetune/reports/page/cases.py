@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from pytest_finetune.comparison import Flip
     from pytest_finetune.metrics.drift import Drift
     from pytest_finetune.metrics.plan import CaseSamples
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.records import Case, Completion, Sample
     from pytest_finetune.reports.page.reported import ReportedRun, ReportedSet
     from pytest_finetune.reports.page.strings import Strings
 
 STATES = (State.PASSED, State.MISSED, State.ERROR, State.UNRUN, State.UNNEEDED)
 LOST, WON = 1, 2
+FINISHES = frozenset({"length", "content_filter", "tool_calls", "function_call"})
+"""Why an answer may end in OpenAI's API, besides `stop`."""
 
 
 def run_value(run: ReportedRun, strings: Strings) -> dict[str, Any]:
@@ -114,9 +116,15 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             usage.completion if usage else 0,
             int(bool(completion and completion.from_cache)),
             float(sample.cost) if sample.cost else 0,
-            strings.number(completion.finish_reason) if completion and completion.finish_reason != "stop" else 0,
+            strings.number(_ended(completion, redact=strings.redact)) if completion else 0,
         ]
     )
+
+
+def _ended(completion: Completion, *, redact: bool) -> str:
+    """Why the answer ended, where that is worth a word; redacted, without a server's own words."""
+    reason = completion.finish_reason
+    return "" if reason == "stop" or (redact and reason not in FINISHES) else reason
 
 
 def _answered(sample: Sample) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.reports.outcome import Outcome
+from pytest_finetune.reports.outcome import JudgedSet, outcome_of_sets
 from pytest_finetune.reports.redaction import stop_words
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_finetune.comparison import Comparison
     from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.metrics import Summary
+    from pytest_finetune.reports.outcome import Outcome
     from pytest_finetune.runs import VerdictRecord
 
 
@@ -95,6 +96,7 @@ class ReportedRun:
         judged: It is a model under test, and not the baseline of one.
         notes: What a reader should know before anything else.
         stopped: Why asking stopped before its end; empty where it did not.
+        early: Some answers were left unasked because the verdicts were bound without them.
     """
 
     model: str
@@ -105,16 +107,16 @@ class ReportedRun:
     judged: bool = True
     notes: tuple[str, ...] = ()
     stopped: str = ""
+    early: bool = False
 
     @property
     def outcome(self) -> Outcome:
         """Whether it ships, and why not."""
-        free = [part for part in self.sets if part.ungated]
-        return Outcome(
-            tuple(gate.verdict.status for part in self.sets if not part.ungated for gate in part.gates),
-            tuple(part.summary for part in free),
-            tuple(gate.verdict.status for part in free for gate in part.gates),
-        )
+        judged = [
+            JudgedSet(not part.ungated, tuple(gate.verdict.status for gate in part.gates), part.summary)
+            for part in self.sets
+        ]
+        return outcome_of_sets(judged, early=self.early)
 
     def told(self, *, redact: bool) -> list[str]:
         """The notes, and why asking stopped."""

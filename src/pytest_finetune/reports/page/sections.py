@@ -119,7 +119,7 @@ def _gate(gate: Gate, rates: Scale) -> Values:
         "why": visible(verdict.message) if _needs_words(gate) else "",
         "chart": interval_svg(verdict.value, ends, scale=scale, bar=bar, kind=verdict.status) if drawn else "",
         "ends": [f"{end:g}" if gate.metric in RATES else amount(end, gate.metric) for end in scale],
-        "value": "-" if verdict.value is None else _held_against(verdict.value, bar, gate.metric),
+        "value": "" if verdict.value is None else _held_against(verdict.value, bar, gate.metric),
         "interval": between(verdict.low, verdict.high, gate.metric),
         "margin": "" if gate.margin is None else _margin(gate, gate.margin),
         "n": f"{verdict.planned:,}",

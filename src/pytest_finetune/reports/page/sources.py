@@ -175,6 +175,7 @@ def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -
         judged=judged,
         notes=tuple(_run_notes(run, sets)),
         stopped=manifest.stopped,
+        early=bool(manifest.totals.unneeded),
     )
 
 
