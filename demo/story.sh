@@ -31,10 +31,10 @@ expect 0 pytest-finetune registry add v1 --model-id=local:models/routing-v1.gguf
   --training-file=training/routing.first-60.jsonl
 expect 1 pytest --model=registry:v1 --promote
 
-say "3. Version v2, trained on all examples. Every gate passes, and the registry makes it production."
+say "3. Version v2, trained on all examples and compared with v1. Every gate passes: the registry makes it production."
 expect 0 pytest-finetune registry add v2 --model-id=local:models/routing-v2.gguf --base-model=smollm2-135m \
   --training-file=training/routing.train.jsonl
-expect 0 pytest --model=registry:v2 --promote --finetune-html=report.html
+expect 0 pytest --model=registry:v2 --baseline=replay:last --promote --finetune-html=report.html
 expect 0 pytest-finetune registry list
 
 say "Look at demo/report.html, the page on which a version is reviewed; demo/README.md says what was asked, and why.

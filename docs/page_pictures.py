@@ -1,10 +1,11 @@
 """
 The run page, light and dark, as pictures for the README.
 
-    pytest eval_sets --model=local:smollm2-135m
-    python docs/page_pictures.py last
+    make demo
+    cd demo && python ../docs/page_pictures.py last RUN    # RUN: that of v1, which v2 is compared with
 
-Any run will do. The pictures are of the first screen, at the width of a laptop.
+Any run will do, with another to compare it with or without. The pictures are of the first screen, at the width of a
+laptop.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ SIZE = {"width": 1200, "height": 1040}
 
 
 def main() -> None:
-    run = find_run(run_store(), sys.argv[1] if len(sys.argv) > 1 else "last")
+    name, *others = sys.argv[1:] or ["last"]
+    run, against = find_run(run_store(), name), [find_run(run_store(), other) for other in others]
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "page.html")
-        page.write_text(page_html([from_record(run, root=project_of(run))]), "utf-8")
+        page.write_text(page_html([from_record(run, root=project_of(run), against=next(iter(against), None))]), "utf-8")
         for scheme in ("light", "dark"):
             path = HERE / f"page-{scheme}.png"
             path.write_bytes(picture(page, scheme))
@@ -42,7 +44,7 @@ def picture(page_file: Path, scheme: str) -> bytes:
         browser = playwright.chromium.launch(
             executable_path=chromium, args=["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         )
-        page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=1.5)
+        page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=1.25)
         page.goto(page_file.as_uri())
         page.wait_for_selector("html[data-ready]")
         drawn: bytes = page.screenshot()
