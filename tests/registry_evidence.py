@@ -9,12 +9,14 @@ from recorded_runs import TICKETS, Recorder
 
 from pytest_finetune.evalset import EvalSet, load_eval_sets
 from pytest_finetune.evaluation import set_plan
-from pytest_finetune.runs import Run
+from pytest_finetune.runs import Run, sample_to_dict
+from pytest_finetune.runs.samples import read_samples, sealed_line
 from pytest_finetune.runs.seal import sealed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_finetune.records import Sample
     from pytest_finetune.runs import Manifest
 
 MODEL = "ft:gpt-x-2026-01-01:acme::9Kx2"
@@ -43,6 +45,13 @@ def rewritten(run: Run, **changes: Any) -> Run:
 def edited(run: Run, **changes: Any) -> Run:
     """The run with another manifest, as somebody with an editor would leave it."""
     return _written(run, run.manifest.model_copy(update=changes))
+
+
+def replaced(run: Run, sample: Sample) -> None:
+    """Put a sample in the place of the recorded one of its key, under a right checksum."""
+    path = run.path / "samples.jsonl"
+    lines = [sealed_line(sample_to_dict(sample if one.key == sample.key else one)) for one in read_samples(path)]
+    path.write_bytes(b"".join(lines))
 
 
 def _written(run: Run, manifest: Manifest) -> Run:

@@ -400,3 +400,43 @@ def test_a_comparison_with_another_than_production_promotes_nothing(registry, re
     run = recorded(record, eval_set, "ppppp", spec=TUNED, verdicts=verdicts, baselines=(other,))
     said = registry("promote", "v2", "--run", run.id, code=1)
     assert "was compared with some-other-model, and production is" in " ".join(said.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pytest.ini", "[pytest]\nfinetune_eval_sets = questions/*.jsonl\n"),
+        ("pyproject.toml", '[tool.pytest.ini_options]\nfinetune_eval_sets = ["questions/*.jsonl"]\n'),
+        ("pytest.toml", '[pytest]\nfinetune_eval_sets = ["questions/*.jsonl"]\n'),
+    ],
+)
+def test_todays_sets_are_those_that_the_project_configures(registry, record, tickets, tmp_path, name, text):
+    registry("add", "v1", "--model-id", MODEL)
+    run = recorded(record, tickets).id
+    (tmp_path / name).write_text(text, "utf-8")
+    write_set(tmp_path, "questions/profile.jsonl")
+    told = unfolded(registry("promote", "v1", "--run", run, code=1))
+    assert "questions/profile.jsonl: not asked in this run" in told
+    assert f"{TICKETS}: asked in the run, and not among today's eval sets" in told
+
+
+def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, monkeypatch):
+    """Sets that lie beside the registry count, wherever the command is given."""
+    write_set(tmp_path)
+    registry("add", "v1", "--model-id", MODEL)
+    corner = tmp_path / "corner"
+    corner.mkdir()
+    run = recorded(record, write_set(corner))
+    monkeypatch.chdir(corner)
+    told = registry("promote", "v1", "--run", str(run.path), "--registry", "../registry.json", code=1)
+    assert f"../{TICKETS}: lies beside the registry, and was not judged" in unfolded(told)
+
+
+def test_a_rollback_to_a_model_that_is_gone_is_done_with_a_warning(registry, record, tickets):
+    """Whoever rolls back is in a hurry: nothing stands in the way, and nothing is hidden."""
+    for version, model in (("v1", "ft:gpt-4o-mini-2024-07-18:acme::old"), ("v2", MODEL)):
+        registry("add", version, "--model-id", model)
+        registry("promote", version, "--force", "--reason", "a test")
+    told = registry("rollback")
+    assert "warning: gpt-4o-mini-2024-07-18 is switched off in" in unfolded(told)
+    assert "v1: deprecated -> production" in told

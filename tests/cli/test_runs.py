@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from recorded_runs import TICKETS, Recorder, plan, sample, samples
 
 from pytest_finetune.cli import main
+from pytest_finetune.runs import BaselineRecord
 
 Command = Callable[..., Result]
 
@@ -98,7 +99,23 @@ def test_a_run_for_programs_is_its_manifest(record: Recorder, runs: Command) -> 
     run = record("ppm")
     shown = json.loads(runs("show", run.id, "--json").output)
     manifest = json.loads((run.path / "manifest.json").read_text("utf-8"))
-    assert shown == {**manifest, "path": str(run.path)}
+    assert shown == {**manifest, "seal_fault": "", "path": str(run.path)}
+
+
+def test_a_run_is_shown_with_what_it_was_compared_with_and_whether_its_seal_holds(
+    record: Recorder, runs: Command
+) -> None:
+    run = record("ppm", closed=False)
+    server, doubt = "http://127.0.0.1:1/v1", "its run is open"
+    old = BaselineRecord(name="production", model="ft:old", base_url=server, run="r0", doubt=doubt)
+    run.update(closed=True, baselines=(old,))
+    shown = " ".join(runs("show", "last").output.split())
+    assert "compared with production: ft:old at http://127.0.0.1:1/v1, run r0, but its run is open" in shown
+    assert "seal holds" in shown
+    lines = run.path / "samples.jsonl"
+    lines.write_bytes(lines.read_bytes()[1:])
+    assert "seal does not fit its seal: samples.jsonl was changed" in " ".join(runs("show", "last").output.split())
+    assert "samples.jsonl" in json.loads(runs("show", "last", "--json").output)["seal_fault"]
 
 
 def test_a_run_is_named_by_id_prefix_path_or_last(
@@ -283,3 +300,28 @@ def test_colour_is_for_terminals(record: Recorder, runs: Command) -> None:
 def test_the_help_of_compare_tells_its_exit_codes(runs: Command) -> None:
     result = runs("compare", "--help", terminal_width=80)
     assert_golden(result, "compare-help")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_redacted_comparison_tells_no_answer(record: Recorder, runs: Command, options: tuple[str, ...]) -> None:
+    both = {"plans": [plan(cases=2)]}
+    a = record("", more=[sample("one", "p", text="zebra"), sample("two", "m", text="quokka")], **both)
+    b = record("", more=[sample("one", "m", text="walrus"), sample("two", "p", text="zebra")], **both)
+    assert "walrus" in runs("compare", a.id, b.id, *options).output
+    output = runs("compare", a.id, b.id, "--redact", *options).output
+    assert not [word for word in ("zebra", "quokka", "walrus") if word in output]
+    assert "sha256:" in output
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_redacted_a_run_does_not_tell_what_a_server_said(
+    record: Recorder, runs: Command, options: tuple[str, ...]
+) -> None:
+    run = record("p.", closed=False)
+    path = run.path / "manifest.json"
+    manifest = json.loads(path.read_text("utf-8")) | {"stopped": "auth: HTTP 401: no zebra here"}
+    path.write_text(json.dumps(manifest), "utf-8")
+    assert "no zebra" in runs("show", run.id, *options).output
+    output = runs("show", run.id, "--redact", *options).output
+    assert "auth: HTTP 401" in output
+    assert "zebra" not in output

@@ -205,6 +205,14 @@ def test_the_mode_of_the_file_is_kept(path, backend):
         assert path.stat().st_mode & 0o777 == mode
 
 
+def test_a_read_only_file_is_left_as_it_is(path, backend):
+    path.chmod(0o444)
+    before = path.read_bytes()
+    error = refusal(backend.update, change("add", "v9"))
+    assert (error.problem, path.read_bytes()) == ("is read-only", before)
+    path.chmod(0o644)
+
+
 def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path, backend):
     link = tmp_path / "elsewhere" / "models.json"
     link.parent.mkdir()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import hashlib
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from gguf_files import gguf
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded_runs import TICKETS, Recorder, samples
 from recorded_runs import sample as recorded_sample
-from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, rewritten, write_set
+from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, replaced, rewritten, write_set
 from sample_plans import SET, cases, sample
 
 from pytest_finetune.errors import RunError
@@ -129,10 +131,19 @@ def test_a_manifest_that_was_edited_is_refused(record, tickets):
     assert reason == "the run does not fit its seal: manifest.json was changed after the run closed; run it again"
 
 
-def test_a_sample_that_was_added_under_a_right_checksum_is_refused(record, tickets):
+def test_a_sample_that_was_added_after_the_run_closed_is_no_part_of_it(record, tickets):
+    """Another process may have been asking still; and who adds one by hand gains nothing."""
     run = recorded(record, tickets, "ppppm")
     run.append(sample_to_dict(recorded_sample("case-04", "p", model=MODEL)))
     run.release()
+    run = Run.load(run.path)
+    assert refused(run, tickets) == []
+    assert evidence_of(run, [tickets]).eval_sets[0].counts == {"passed": 4, "missed": 1}
+
+
+def test_a_sample_that_was_changed_under_a_right_checksum_is_refused(record, tickets):
+    run = recorded(record, tickets, "ppppm")
+    replaced(run, recorded_sample("case-04", "p", model=MODEL))
     (reason,) = refused(Run.load(run.path), tickets)
     assert reason == "the run does not fit its seal: samples.jsonl was changed after the run closed; run it again"
 
@@ -461,3 +472,62 @@ def test_outcomes_are_read_as_they_were_written(rows):
     repeats = len(rows[0]) if rows else 1
     text = _outcomes(summarize(made, cases(len(rows)), eval_set=SET, repeats=repeats))
     assert _bits(text, len(made)) == [passed for row in rows for passed in row]
+
+
+def production_at(record, tickets, **facts):
+    """Another version in production, judged at the server that `recorded` names."""
+    return entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, spec=OLD), [tickets])).model_copy(
+        update=facts
+    )
+
+
+def test_a_version_without_a_server_is_judged_on_that_of_production(record, tickets):
+    """Whoever asks production on one server will ask this version there too."""
+    elsewhere = TargetInfo(spec=MODEL, model=MODEL, base_url="http://127.0.0.1:9/v1")
+    run, production = recorded(record, tickets, target=elsewhere), production_at(record, tickets)
+    (reason,) = refused(run, tickets, production=production)
+    assert reason.startswith(f"the run asked http://127.0.0.1:9/v1, and production is judged at {HOME}")
+    assert refused(run, tickets, production=production, version=entry(base_url="http://127.0.0.1:9/v1/")) == []
+    assert refused(run, tickets, production=production_at(record, tickets, base_url=HOME)) == []
+
+
+def test_a_run_of_the_future_is_refused(record, tickets):
+    run = recorded(record, tickets)
+    closed = run.manifest.closed_at
+    assert refused(run, tickets, now=closed - timedelta(minutes=5)) == []
+    (reason,) = refused(run, tickets, now=closed - timedelta(hours=1))
+    assert "which is yet to come" in reason
+
+
+@pytest.mark.parametrize("model_id", ["local:models/tuned.gguf", "local:tuned"])
+def test_a_local_version_is_promoted_on_the_run_that_asked_it_by_its_version(record, tickets, model_id):
+    run = recorded(record, tickets, target=TargetInfo(spec="registry:v2", model="tuned", identity="sha256:1"))
+    assert refused(run, tickets, version=entry(model_id=model_id)) == []
+    other = recorded(record, tickets, target=TargetInfo(spec="registry:v2", model="other", identity="sha256:1"))
+    assert refused(other, tickets, version=entry(model_id=model_id)) == [
+        f"the run asked registry:v2, and this version is {model_id}"
+    ]
+
+
+def test_weights_that_were_replaced_since_the_run_are_refused(record, tickets, tmp_path):
+    weights = tmp_path / "tuned.gguf"
+    weights.write_bytes(gguf({"general.type": "model"}))
+    identity = f"{hashlib.sha256(weights.read_bytes()).hexdigest()} engine 1 context 2048"
+    target = TargetInfo(spec="local:tuned", model="tuned", identity=identity)
+    run = recorded(record, tickets, target=target)
+    local = entry(model_id="local:tuned")
+    assert refused(run, tickets, version=local, models=tmp_path) == []
+    weights.write_bytes(weights.read_bytes() + b"!")
+    (reason,) = refused(run, tickets, version=local, models=tmp_path)
+    assert reason == "the run asked other weights than local:tuned has now: run it again"
+    weights.unlink()
+    assert refused(run, tickets, version=local, models=tmp_path) == []
+    assert any("are not here" in one for one in cautions(local, run, now=NOW, models=tmp_path))
+
+
+def test_asking_less_than_production_was_held_to_is_a_warning(record, tickets, tmp_path):
+    production = production_at(record, tickets)
+    less = write_set(tmp_path, cases=4, toml='[[gates]]\nmetric = "accuracy"\nmin = 0.1\n')
+    told = cautions(entry(), recorded(record, less), now=NOW, eval_sets=[less], production=production)
+    assert f"{TICKETS}: production was judged by 5 cases, and now it has 4" in told
+    assert f"{TICKETS}: production was held to accuracy>=0.6, and no gate says so now" in told

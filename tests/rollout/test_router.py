@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import pytest
 from pytest_finetune import ModelRouter
 from pytest_finetune.errors import RegistryError
 from pytest_finetune.registry import Change, FileBackend, verify
+from pytest_finetune.rollout.router import MENTIONS
 
 USERS = [f"user-{number}" for number in range(2000)]
 
@@ -544,3 +549,57 @@ def test_tasks_of_one_loop_share_a_router(router):
     models = asyncio.run(main())
     assert models == list(deal(router).values())
     assert sum(standing.calls for standing in router.status()) == len(USERS)
+
+
+def test_a_canary_that_serves_everybody_is_held_to_the_error_budget(make_router, registry, clock, caplog):
+    """There is nobody beside it to be compared with."""
+    registry.step("canary", "v3", traffic=1.0)
+    router = make_router()
+    assert set(deal(router).values()) == {"ft:v3"}
+    for _ in range(20):
+        clock.now += 0.1
+        router.report("ft:v3", ok=False)
+    assert set(deal(router).values()) == {"ft:v2"}
+    assert "v3 falls back to v2" in "".join(messages(caplog))
+
+
+def test_a_canary_that_serves_everybody_within_the_budget_stays(make_router, registry, clock):
+    registry.step("canary", "v3", traffic=1.0)
+    router = make_router()
+    for turn in range(2000):
+        clock.now += 0.1
+        router.report("ft:v3", ok=turn % 20 != 0)
+    assert router.model_for("anybody") == "ft:v3"
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_looking(router, registry, clock):
+    clock.now -= 3600
+    registry.step("promote", "v3")
+    router.model_for("user")
+    router.flush()
+    assert router.model_for("user") == "ft:v3"
+
+
+def test_names_made_up_for_each_call_fill_neither_memory_nor_log(router, caplog):
+    for number in range(500):
+        router.report(f"made-up-{number}", ok=True)
+    assert len(messages(caplog)) == MENTIONS
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_a_forked_worker_waits_for_no_thread_of_its_parent(registry):
+    """At the moment of the fork another thread reports, and one reads the registry: in the child neither is there."""
+    code = """
+        import os, sys, threading
+        from pytest_finetune import ModelRouter
+        router = ModelRouter.from_registry(sys.argv[1], poll=0.0)
+        router._lock.acquire(), router._watch._reading.acquire()
+        child = os.fork()
+        if child:
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        router.report(router.model_for("user"), ok=True)
+        router.refresh()
+        os._exit(0 if router.flush(5) and sum(one.calls for one in router.status()) == 1 else 1)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(registry.path)], timeout=60, check=False)
+    assert done.returncode == 0

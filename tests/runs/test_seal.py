@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from recorded_runs import Recorder
+from recorded_runs import Recorder, sample
 
-from pytest_finetune.runs import Run, VerdictRecord
+from pytest_finetune.runs import Run, VerdictRecord, sample_to_dict
+from pytest_finetune.runs.samples import sealed_line
 
 UNBOUNDED = VerdictRecord(eval_set="s", gate="latency_p95<=2", status="pass", low=0.5, high=float("inf"))
 
@@ -67,6 +68,38 @@ def test_no_text_or_number_of_the_manifest_changes_unseen(run):
 def test_samples_that_are_gone_are_seen(run):
     (run.path / "samples.jsonl").unlink()
     assert "samples.jsonl was changed" in run.seal_fault
+
+
+def test_what_comes_after_the_run_closed_is_no_part_of_it(run):
+    before = run.samples()
+    run.append(sample_to_dict(sample("case-02", "p")))
+    run.release()
+    later = Run.load(run.path)
+    assert later.seal_fault == ""
+    assert later.samples() == before
+
+
+def test_a_line_that_is_being_written_as_the_run_closes_is_no_part_of_it(tmp_path, monkeypatch):
+    run = Recorder(tmp_path, monkeypatch)("ppm", closed=False)
+    whole = sealed_line(sample_to_dict(sample("case-02", "p")))
+    path = run.path / "samples.jsonl"
+    with path.open("ab") as file:
+        file.write(whole[:40])
+    run.update(closed=True)
+    with path.open("ab") as file:
+        file.write(whole[40:])
+    later = Run.load(run.path)
+    assert later.seal_fault == ""
+    assert [one.state.value for one in later.samples().values()] == ["passed", "passed", "missed"]
+
+
+def test_a_record_ends_with_the_answers_that_were_judged(tmp_path, monkeypatch):
+    """Two processes asked the last question: one answer was judged, the other one was written last."""
+    run = Recorder(tmp_path, monkeypatch)("ppp", closed=False)
+    judged = run.samples()
+    run.append(sample_to_dict(sample("case-02", "m")))
+    run.settle(judged)
+    assert run.samples() == judged
 
 
 def test_a_run_without_a_sample_is_sealed_too(tmp_path, monkeypatch):

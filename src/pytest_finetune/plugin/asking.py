@@ -40,14 +40,14 @@ def start(session: FinetuneSession, pytest_session: pytest.Session) -> None:
         session.open_runs()
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
-    pytest_session.testscollected += session.gate_count
+    pytest_session.testscollected += session.late_tests
     session.ask_ahead(_wanted(pytest_session.items))
 
 
 def count_gates(session: FinetuneSession, pytest_session: pytest.Session) -> None:
     """Under xdist the number of tests is set anew by each worker that has collected, and knows of no gates."""
     if session.config.getoption("dist", "no") != "no" and not session.is_worker:
-        pytest_session.testscollected += session.gate_count
+        pytest_session.testscollected += session.late_tests
 
 
 def ask_batch(session: FinetuneSession, item: pytest.Item, nextitem: pytest.Item | None) -> None:

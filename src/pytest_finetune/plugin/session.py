@@ -116,10 +116,10 @@ class FinetuneSession:
         return set(self._recorded)
 
     @property
-    def gate_count(self) -> int:
-        """How many tests the gates will be."""
+    def late_tests(self) -> int:
+        """How many tests follow the items: the gates, and the promotion."""
         gates = sum(len(eval_set.settings.gates) for eval_set in self.eval_sets.values())
-        return gates * sum(model.judged for model in self.models)
+        return gates * sum(model.judged for model in self.models) + int(self.config.option.finetune_promote)
 
     def covers(self, path: Path) -> bool:
         """The file is an eval set of this session."""

@@ -27,6 +27,21 @@ def home_of(entry: Entry) -> str:
     return (entry.base_url or (entry.evidence.base_url if entry.evidence else "")).rstrip("/")
 
 
+def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
+    """
+    Why a version without a server of its own was judged on the wrong one; empty where it was not.
+
+    Whoever calls production, where that has none of its own either, calls both on one server.
+    """
+    if production is None or production.base_url or home_of(entry):
+        return ""
+    home = home_of(production)
+    if not home or claim.base_url.rstrip("/") == home or entry.model_id.startswith("local:"):
+        return ""
+    asked = claim.base_url or "no server"
+    return f"{claim.source} asked {asked}, and production is judged at {home}: add the version with its --base-url"
+
+
 def comparison_faults(
     claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
 ) -> Iterator[str]:

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_IWRITE
 from typing import TYPE_CHECKING
 
 from pytest_finetune.errors import RegistryError
@@ -88,6 +88,9 @@ class FileBackend:
         if not target.parent.is_dir():
             # The lock would make the folder, and a mistyped path would begin another registry.
             raise RegistryError(f"there is no folder {target.parent}", self.location, "make it, or mend the path")
+        if target.exists() and not target.stat().st_mode & S_IWRITE:
+            # Replacing needs leave of the folder alone, and would pass over what the file says.
+            raise RegistryError("is read-only", self.location, "chmod u+w it, if it is meant to change")
         lock = FileLock(f"{target}.lock", timeout=self.lock_timeout)
         try:
             lock.acquire(poll_interval=0.01)

@@ -7,32 +7,38 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.evalset.settings import GateSettings
 from pytest_finetune.gates import Status, judge
-from pytest_finetune.registry.against import comparison_faults, coverage_faults, excused, home_of
+from pytest_finetune.registry.against import comparison_faults, coverage_faults, excused, home_of, server_fault
 from pytest_finetune.registry.claim import claim_of
-from pytest_finetune.registry.entry import Evidence
 from pytest_finetune.registry.evidence import baseline_from, differences, evidence_of
+from pytest_finetune.registry.standing import history_faults, narrowing, unseen_weights, weights_fault
 from pytest_finetune.registry.sunset import shutdown_of
 from pytest_finetune.runs import Run
 from pytest_finetune.targets import answers_for
+from pytest_finetune.targets.weights import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from pytest_finetune.evalset import EvalSet
     from pytest_finetune.evalset.settings import EvalSettings
     from pytest_finetune.gates import Verdict
     from pytest_finetune.records import Sample
     from pytest_finetune.registry.claim import Claim
-    from pytest_finetune.registry.entry import Entry, Registry
+    from pytest_finetune.registry.entry import Entry, Evidence
+    from pytest_finetune.registry.sunset import Shutdown
 
-__all__ = ["baseline_from", "cautions", "evidence_of", "let_off", "refusals"]
+__all__ = ["baseline_from", "cautions", "evidence_of", "history_faults", "let_off", "refusals"]
 
 REFUSED_WITHIN = timedelta(days=7)
 """A version whose model is switched off so soon, or was, is promoted no more."""
 
 WARNED_WITHIN = timedelta(days=90)
 """From here on a promotion is warned."""
+
+CLOCKS_APART = timedelta(minutes=10)
+"""How far two machines may disagree; evidence from later than that would seem newer than any fall."""
 
 
 def refusals(
@@ -44,6 +50,7 @@ def refusals(
     plugin_version: str,
     production: Entry | None = None,
     first: bool = False,
+    models: Path | None = None,
 ) -> list[str]:
     """
     All reasons at once why a version is not promoted on a run, or on the evidence it has; none of them is no.
@@ -60,13 +67,17 @@ def refusals(
         plugin_version: The version of this plugin.
         production: The entry that gates against production mean; None while there is none.
         first: The registry never had a production version.
+        models: Where local models lie, whose weights have to be those that were asked; None compares none.
 
     Raises:
         RunError: A line of the record is damaged.
     """
     claim = claim_of(proof)
     found = list(_run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
+    found += _time_faults(proof, claim, now)
     found += _model_faults(entry, claim)
+    found += [fault] if (fault := server_fault(entry, claim, production)) else []
+    found += [fault] if models and (fault := weights_fault(entry, claim, models)) else []
     found += _plan_faults(claim, eval_sets)
     found += _verdict_faults(claim, eval_sets, excused(claim, eval_sets) if first else set())
     found += comparison_faults(claim, eval_sets, production, first=first)
@@ -76,21 +87,7 @@ def refusals(
     found += _version_faults(claim, plugin_version)
     shutdown = shutdown_of(entry)
     if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
-        found.append(f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})")
-    return found
-
-
-def history_faults(registry: Registry, version: str, proof: Run | Evidence | None) -> list[str]:
-    """What the history has against a version: a fall since it was judged, and evidence that only force let through."""
-    closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at if proof else None
-    mine = [event for event in registry.history if event.version == version]
-    found = [
-        f"the router fell back from it on {event.at:%Y-%m-%d %H:%M}: {event.why}"
-        for event in mine
-        if event.action == "fallback" and (closed is None or event.at > closed)
-    ]
-    if isinstance(proof, Evidence) and any(event.forced and event.action in ("canary", "promote") for event in mine):
-        found.append("its evidence was let through by --force: name a run that passes, with --run")
+        found.append(_told_end(shutdown, now))
     return found
 
 
@@ -102,17 +99,43 @@ def let_off(proof: Run | Evidence, eval_sets: Sequence[EvalSet]) -> list[str]:
     ]
 
 
-def cautions(entry: Entry, proof: Run | Evidence, *, now: datetime) -> list[str]:
-    """What people should know and no promotion is refused for."""
+def cautions(
+    entry: Entry,
+    proof: Run | Evidence,
+    *,
+    now: datetime,
+    eval_sets: Sequence[EvalSet] = (),
+    production: Entry | None = None,
+    models: Path | None = None,
+) -> list[str]:
+    """What people should know and no promotion is refused for; the arguments are those of `refusals`."""
     claim, found = claim_of(proof), []
     if claim.git_dirty:
         found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
     if "" in claim.answered_by:
         found.append("the server did not always say which model answered")
+    found += narrowing(tuple(eval_sets), production)
+    found += [unseen] if models and (unseen := unseen_weights(entry, models)) else []
     shutdown = shutdown_of(entry)
     if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
-        found.append(f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})")
+        found.append(_told_end(shutdown, now))
     return found
+
+
+def end_cautions(entry: Entry, *, now: datetime) -> list[str]:
+    """That the model of a version which users come to without new evidence is going, or gone."""
+    shutdown = shutdown_of(entry)
+    return [_told_end(shutdown, now)] if shutdown and shutdown.days_left(now) <= WARNED_WITHIN.days else []
+
+
+def _told_end(shutdown: Shutdown, now: datetime) -> str:
+    return f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})"
+
+
+def _time_faults(proof: Run | Evidence, claim: Claim, now: datetime) -> Iterator[str]:
+    closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at
+    if closed is not None and closed > now + CLOCKS_APART:
+        yield f"{claim.source} closed at {closed:%Y-%m-%d %H:%M %Z}, which is yet to come: whose clock is wrong?"
 
 
 def _run_faults(run: Run) -> Iterator[str]:
@@ -138,7 +161,7 @@ def _count_faults(evidence: Evidence) -> Iterator[str]:
 
 
 def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:
-    if entry.model_id not in (claim.model, claim.spec):
+    if claim.model != name_of(entry.model_id) and entry.model_id != claim.spec:
         yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
     if (home := home_of(entry)) and home != claim.base_url.rstrip("/"):
         known = "is served" if entry.base_url else "was judged before"

@@ -43,6 +43,10 @@ class Aside:
             thread.join(max(0.0, until - time.monotonic()))
         return not self._running
 
+    def forget(self) -> None:
+        """Know of no work any more; in a forked child its threads are not there."""
+        self._running = set()
+
     def _run(self, work: Callable[[], None]) -> None:
         try:
             work()

@@ -74,7 +74,7 @@ class Monitor:
         self._windows: dict[Route, ErrorRate] = {}
         self._worse: dict[tuple[Route, Route], WorseThanProduction] = {}
         self._over: dict[tuple[Route, float], OverBudget] = {}
-        self._recent = ErrorRate(1.0)
+        self._recent: dict[Route, ErrorRate] = {}
 
     def follow(self, plan: Plan, rollout: Rollout, fallen: Container[str]) -> None:
         """Watch this plan from now on; windows and tests of what stays as it was go on."""
@@ -86,9 +86,12 @@ class Monitor:
         pairs = [(trial, self._main)] if trial else []
         self._worse = {pair: self._worse.get(pair) or WorseThanProduction(self._rate) for pair in pairs}
         held = [(production, rollout.error_budget)] if production.version not in self._fallen else []
+        if trial and plan.traffic >= 1:
+            # It serves everybody: there is nobody beside it to compare it with, and it answers for the whole.
+            held.append((trial, rollout.error_budget))
         self._over = {key: self._over.get(key) or OverBudget(key[1], self._rate) for key in held}
         # What it held is no loss: it fills again within seconds.
-        self._recent = ErrorRate(rollout.window * RECENT)
+        self._recent = {route: ErrorRate(rollout.window * RECENT) for route, _ in held}
 
     def forget(self, versions: Container[str]) -> None:
         """Drop what is known of these versions; the next `follow` begins anew with them."""
@@ -125,17 +128,17 @@ class Monitor:
         """
         Hold one call against the budget.
 
-        The test says that production is over its budget, and the last few seconds say that it is so now: where calls
-        are many, a hiccup of some milliseconds is significant, and no reason to leave.
+        The test says that who serves everybody is over the budget, and the last few seconds say that it is so now:
+        where calls are many, a hiccup of some milliseconds is significant, and no reason to leave.
         """
         alarms = []
-        for (production, budget), test in self._over.items():
-            if route == production:
+        for (held, budget), test in self._over.items():
+            if route == held:
                 test.add(ok=ok)
-                self._recent.add(now, ok=ok)
-                recent = self._recent.at(now)
+                self._recent[held].add(now, ok=ok)
+                recent = self._recent[held].at(now)
                 if test.alarmed and recent.failed > budget * recent.calls:
-                    alarms.append(self._production_alarm(recent))
+                    alarms.append(self._budget_alarm(held, recent))
         return alarms
 
     def _window(self, route: Route) -> ErrorRate:
@@ -150,11 +153,13 @@ class Monitor:
         )
         return Alarm(canary.version, self._main.version, why)
 
-    def _production_alarm(self, recent: Counts) -> Alarm:
+    def _budget_alarm(self, held: Route, recent: Counts) -> Alarm:
         why = (
-            f"{_failed(recent)} in the last {self._recent.seconds:g} s: significantly over the error budget of "
+            f"{_failed(recent)} in the last {self._recent[held].seconds:g} s: significantly over the error budget of "
             f"{self._rollout.error_budget:g}, at a false-alarm rate of {self._rate:g}"
         )
+        if held != self._plan.production:
+            return Alarm(held.version, self._main.version, why)
         fallback = self._plan.fallback
         return Alarm(self._plan.production.version, fallback.version if fallback else None, why)
 
@@ -169,7 +174,7 @@ class Monitor:
             calls=recent.calls,
             failed=recent.failed,
             latency=recent.seconds / recent.timed if recent.timed else None,
-            evidence=tests[0] if tests else None,
+            evidence=max(tests, default=None),
         )
 
     def _role(self, route: Route) -> str:

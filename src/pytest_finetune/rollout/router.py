@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.registry import Change, open_registry
 from pytest_finetune.rollout.aside import Aside
 from pytest_finetune.rollout.chat import Call
+from pytest_finetune.rollout.forked import renew_in_children
 from pytest_finetune.rollout.monitor import Monitor
 from pytest_finetune.rollout.reported import described, outcome, seconds
 from pytest_finetune.rollout.routing import FALLBACK, plan_of
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pytest_finetune.rollout.routing import Plan, Route, Stand
 
 logger = logging.getLogger("pytest_finetune.rollout")
+
+MENTIONS = 100
+"""Names that callers make up anew for each call would fill memory and log."""
 
 
 class ModelRouter:
@@ -77,6 +81,7 @@ class ModelRouter:
         self._aside = Aside("finetune-rollout")
         self._watch = Watch(backend, self._adopt, aside=self._aside, poll=poll, clock=clock)
         self._watch.read_or_raise()
+        renew_in_children(self)
 
     @classmethod
     def from_registry(cls, location: str | Path = "registry.json", **options: Any) -> ModelRouter:
@@ -213,6 +218,12 @@ class ModelRouter:
         """Wait, for so many seconds at most, until what goes on in the background is done; whether it is."""
         return self._aside.wait(seconds)
 
+    def after_fork(self) -> None:
+        """In a forked worker: go on with what is known, free of what the parent's other threads were doing."""
+        self._lock = threading.Lock()
+        self._aside.forget()
+        self._watch.after_fork()
+
     def _first_and_second(self, user_id: object, *, retry_on_production: bool) -> tuple[Route, Route | None]:
         first, main = self.route_for(user_id), self.main_route()
         return first, main if retry_on_production and first != main else None
@@ -272,7 +283,7 @@ class ModelRouter:
             logger.error("the fallback of %s could not be recorded: %s", alarm.version, error)  # noqa: TRY400
 
     def _mention(self, about: str, problem: str) -> None:
-        """Log a problem, once about each thing until the registry changes."""
-        if about not in self._mentioned:
+        """Log a problem, once about each thing, and `MENTIONS` things at most, until the registry changes."""
+        if about not in self._mentioned and len(self._mentioned) < MENTIONS:
             self._mentioned.add(about)
             logger.warning("%s", problem)

@@ -59,7 +59,8 @@ class Watch:
     def look(self) -> None:
         """On the request path: look when it is time to, and leave the reading to another thread."""
         now = self._clock()
-        if now < self._next or self._reading.locked():
+        # A clock that was set back is no reason to wait until it has caught up.
+        if self._next - self._poll <= now < self._next or self._reading.locked():
             return
         self._next = now + self._poll
         if self._path is None or _signature(self._path) != self._seen:
@@ -67,6 +68,10 @@ class Watch:
                 self._aside.start(self.read)
             except RuntimeError as error:
                 self._complain(f"cannot be looked at: {error}")
+
+    def after_fork(self) -> None:
+        """In a forked child nobody reads, whatever the parent was doing."""
+        self._reading = threading.Lock()
 
     def read(self) -> None:
         """Read now; where it cannot be used, say so once and keep the last good one."""

@@ -110,7 +110,8 @@ class Manifest(Record):
         answered_by: Every model name that the server answered under.
         baselines: What gates were compared with.
         compared_with: Model ids of the baselines, in records made before `baselines` was kept; written no more.
-        samples_sha256: Hash of `samples.jsonl` as it was when the run closed; empty while it is open.
+        samples_bytes, samples_sha256: Length and hash of `samples.jsonl` as it was when the run closed; what comes
+            after that length is no part of the run. None and empty while it is open.
         seal: Hash of all the rest; see `runs.seal`.
     """
 
@@ -129,6 +130,7 @@ class Manifest(Record):
     compared_with: tuple[str, ...] = ()
     verdicts: tuple[VerdictRecord, ...] = ()
     totals: Totals = Field(default_factory=Totals)
+    samples_bytes: int | None = None
     samples_sha256: str = ""
     seal: str = ""
 

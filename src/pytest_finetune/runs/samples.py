@@ -50,15 +50,23 @@ def sealed_line(value: dict[str, Any]) -> bytes:
     return b'%s%s%08x"}\n' % (text[:-1], _SEAL, zlib.crc32(text))
 
 
-def read_samples(path: Path) -> Iterator[Sample]:
+def read_samples(path: Path, *, length: int | None = None) -> Iterator[Sample]:
     """
     The samples of a record in the order they were written; a torn last line is dropped.
+
+    Args:
+        path: The file.
+        length: Bytes of it that are the record; None for all.
 
     Raises:
         RunError: Any other line is damaged.
     """
+    at = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
+            at += len(line)
+            if length is not None and at > length:
+                return
             sample = _unseal(line)
             if sample is not None:
                 yield sample

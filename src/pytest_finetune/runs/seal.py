@@ -16,10 +16,15 @@ if TYPE_CHECKING:
 
     from pytest_finetune.runs.manifest import Manifest
 
+_BLOCK = 1 << 18
+
 
 def sealed(manifest: Manifest, samples: Path) -> Manifest:
-    """The manifest with the hash of the samples as they lie there now, and its seal over everything."""
-    filled = manifest.model_copy(update={"samples_sha256": _file_sha256(samples)})
+    """The manifest with length and hash of the samples as they lie there now, and its seal over everything."""
+    # The length first: what another process appends meanwhile is left out of both.
+    length = samples.stat().st_size if samples.exists() else 0
+    held = {"samples_bytes": length, "samples_sha256": _file_sha256(samples, length)}
+    filled = manifest.model_copy(update=held)
     # As it will be read: JSON has no word for an unbounded interval, and tells it as none.
     filled = type(manifest).model_validate_json(filled.model_dump_json())
     return filled.model_copy(update={"seal": _seal_of(filled)})
@@ -31,7 +36,7 @@ def seal_fault(manifest: Manifest, samples: Path) -> str:
         return "has no seal: an older pytest-finetune closed it"
     if manifest.seal != _seal_of(manifest):
         return "does not fit its seal: manifest.json was changed after the run closed"
-    if manifest.samples_sha256 != _file_sha256(samples):
+    if manifest.samples_sha256 != _file_sha256(samples, manifest.samples_bytes):
         return "does not fit its seal: samples.jsonl was changed after the run closed"
     return ""
 
@@ -43,9 +48,14 @@ def _seal_of(manifest: Manifest) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _file_sha256(path: Path) -> str:
-    """Hash of a file; that of nothing where there is none, for a run may end without a sample."""
+def _file_sha256(path: Path, length: int | None) -> str:
+    """Hash of a file's first bytes, None for all; that of nothing where there is none: a run may have no sample."""
+    found = hashlib.sha256()
     if not path.exists():
-        return hashlib.sha256().hexdigest()
+        return found.hexdigest()
+    left = path.stat().st_size if length is None else length
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(min(left, _BLOCK)):
+            found.update(block)
+            left -= len(block)
+    return found.hexdigest()

@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from pytest_finetune.errors import RunError
 from pytest_finetune.records import State
 from pytest_finetune.runs.manifest import Manifest, TargetInfo, current_versions, plan_sha256
-from pytest_finetune.runs.samples import read_samples, sealed_line, torn_tail
+from pytest_finetune.runs.samples import read_samples, sample_to_dict, sealed_line, torn_tail
 from pytest_finetune.runs.seal import seal_fault, sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -73,11 +73,13 @@ class Run:
         """
         Every recorded sample by its key; a sample that was asked again counts as it ended last.
 
+        Of a closed run, those that were there when it closed: a process that was still asking may have added more.
+
         Raises:
             RunError: A line is damaged.
         """
-        path = self._samples
-        return {sample.key: sample for sample in read_samples(path)} if path.exists() else {}
+        path, length = self._samples, self.manifest.samples_bytes
+        return {sample.key: sample for sample in read_samples(path, length=length)} if path.exists() else {}
 
     @property
     def seal_fault(self) -> str:
@@ -93,6 +95,24 @@ class Run:
         if self._file is None:
             self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         os.write(self._file, sealed_line(sample))
+
+    def settle(self, judged: Mapping[tuple[str, str, int], Sample]) -> None:
+        """
+        Make the record end with the very samples that were judged.
+
+        Where two processes asked one question, either answer may have been written last, and either been judged.
+
+        Raises:
+            RunError: A line is damaged.
+        """
+        ended = {key: sample for key, sample in judged.items() if sample.state in (*_ENDED, State.ERROR)}
+        if not self._samples.exists() or _lines(self._samples) == len(ended):
+            return
+        recorded = self.samples()
+        for key, sample in ended.items():
+            line = sample_to_dict(sample)
+            if key in recorded and sample_to_dict(recorded[key]) != line:
+                self.append(line)
 
     def update(self, **changes: Any) -> None:
         """
@@ -219,6 +239,11 @@ def _replace(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 18), b""))
 
 
 def _cut_torn_tail(path: Path) -> None:

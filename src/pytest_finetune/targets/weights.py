@@ -73,6 +73,12 @@ def find_weights(spec: str, models: Path) -> Weights:
     return Weights(path.stem, path)
 
 
+def name_of(spec: str) -> str:
+    """The name on the wire of what a spec names: the file's for `local:PATH.gguf`, and any other id as it is."""
+    name = spec.removeprefix("local:")
+    return Path(name).stem if name != spec and name.endswith(".gguf") else name
+
+
 def _base(spec: str) -> Path:
     package = find_spec(_PACKAGE)
     for folder in (package.submodule_search_locations if package else None) or ():

@@ -1,0 +1,36 @@
+"""What the registry itself has against a version, whatever its evidence says."""
+
+from __future__ import annotations
+
+from registry_samples import NOON, after, change, evidence_of_run
+
+from pytest_finetune.registry.promotion import history_faults
+
+
+def history_of(*changes):
+    return after(("add", "v1"), ("add", "v2"), *changes)
+
+
+def one_model(registry, **facts):
+    entries = {name: one.model_copy(update={"model_id": "m"} | facts) for name, one in registry.entries.items()}
+    return registry.model_copy(update={"entries": entries})
+
+
+def test_a_rejected_model_is_not_let_in_under_another_name():
+    registry = history_of(change("reject", "v1", why="it invents refunds"))
+    (reason,) = history_faults(one_model(registry), "v2", None)
+    assert reason == f"v1 is the same model, and was rejected on {NOON:%Y-%m-%d}: it invents refunds"
+    assert history_faults(registry, "v2", None) == []
+
+
+def test_a_model_that_fell_under_another_name_is_told():
+    registry = history_of(change("canary", "v1", traffic=0.1), change("fallback", "v1", why="9 of 9"))
+    (reason,) = history_faults(one_model(registry), "v2", None)
+    assert reason.startswith("the router fell back from v1, the same model, on ")
+
+
+def test_a_local_name_is_the_same_model_where_its_weights_are():
+    judged = evidence_of_run().model_copy(update={"identity": "ab" * 32 + " engine 1"})
+    registry = one_model(history_of(change("reject", "v1", why="bad")), model_id="local:tuned", evidence=judged)
+    assert len(history_faults(registry, "v2", judged)) == 1
+    assert history_faults(registry, "v2", judged.model_copy(update={"identity": "cd" * 32 + " engine 1"})) == []
