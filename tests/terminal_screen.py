@@ -50,7 +50,7 @@ def watch(folder: Path, *options: str, rows: int = 100, columns: int = 80, **env
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in UNWANTED}
     with subprocess.Popen(
-        [sys.executable, "-m", "pytest", *options],
+        [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", *options],
         cwd=folder,
         env=kept | {"TERM": "xterm"} | environ,
         stdin=theirs,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from pytest_finetune.cli.registry import command
 from pytest_finetune.registry.sunset import ANNOUNCED, LAST_FINE_TUNING_DAY, SOURCE
@@ -43,3 +46,41 @@ def test_the_announced_ends_are_those_of_the_code():
     }
     assert str(LAST_FINE_TUNING_DAY) in TEXTS["registry"]
     assert SOURCE in TEXTS["registry"]
+
+
+def workflows():
+    """The GitHub workflow and the GitLab jobs of docs/ci.md."""
+    return [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", TEXTS["ci"], re.DOTALL | re.MULTILINE)]
+
+
+def scripts():
+    github, gitlab = workflows()
+    steps = [step for job in github["jobs"].values() for step in job["steps"]]
+    return [step["run"] for step in steps if "run" in step] + ["\n".join(job["script"]) for job in gitlab.values()]
+
+
+def test_the_workflows_have_the_form_that_their_services_read():
+    github, gitlab = workflows()
+    # YAML 1.1 reads the word `on` as true.
+    assert set(github[True]) == {"pull_request", "schedule"}
+    for job in github["jobs"].values():
+        assert job["runs-on"] == "ubuntu-latest"
+        assert all(len({"run", "uses"} & set(step)) == 1 for step in job["steps"])
+    for job in gitlab.values():
+        assert set(job) <= {"image", "rules", "resource_group", "script", "artifacts"}
+        assert all(isinstance(line, str) for line in job["script"])
+
+
+@pytest.mark.parametrize("script", scripts())
+def test_every_script_of_the_workflows_is_one_to_a_shell(script):
+    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_option_that_the_workflows_give_pytest_is_one():
+    command = [sys.executable, "-m", "pytest", "--help"]
+    known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lines = [line for script in scripts() for line in script.splitlines() if line.startswith("pytest ")]
+    given = {word.partition("=")[0] for line in lines for word in shlex.split(line) if word.startswith("--")}
+    assert {"--model", "--html"} <= given
+    assert {option for option in given if not re.search(rf"{option}\b", known)} == set()

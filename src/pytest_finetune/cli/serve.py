@@ -64,7 +64,7 @@ def command(
     \b
     Exit codes:
       0  ended by Ctrl-C or SIGTERM
-      2  could not be started
+      2  could not be started, or could not go on, say because the disk is full
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     key = os.environ.get(KEY, "").strip()
     _check(host, key)

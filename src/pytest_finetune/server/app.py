@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sqlite3
 import traceback
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -82,10 +84,10 @@ def make_app(settings: ServerSettings) -> Starlette:
     batches = BatchWorker(completions, files, folders["batches"], settings.places)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         tasks = [asyncio.create_task(worker.run()) for worker in (queue, batches)]
         for task in tasks:
-            task.add_done_callback(_stop_if_broken)
+            task.add_done_callback(partial(_stop_if_broken, app))
         try:
             yield
         finally:
@@ -111,16 +113,19 @@ def make_app(settings: ServerSettings) -> Starlette:
             FinetuneError: _cannot,
             HTTPException: _no_route,
             ClientDisconnect: _gone,
+            OSError: _unwritable,
+            sqlite3.OperationalError: _unwritable,
             Exception: _broken,
         },
         lifespan=lifespan,
     )
 
 
-def _stop_if_broken(task: asyncio.Task[None]) -> None:
+def _stop_if_broken(app: Starlette, task: asyncio.Task[None]) -> None:
     """A queue that broke would leave its jobs waiting for ever; all of its state is on disk."""
     if not task.cancelled() and (error := task.exception()) is not None:
         traceback.print_exception(error)
+        app.state.broken = error
         signal.raise_signal(signal.SIGTERM)
 
 
@@ -144,6 +149,12 @@ async def _no_route(request: Request, error: Any) -> Response:
 
 async def _gone(_: Request, __: Exception) -> Response:
     return ApiError("The request broke off.").response()
+
+
+async def _unwritable(_: Request, error: Exception) -> Response:
+    problem = getattr(error, "strerror", None) or error
+    message = f"The server cannot read or write its state: {problem}"
+    return ApiError(message, status=500, kind="server_error").response()
 
 
 async def _broken(_: Request, __: Exception) -> Response:

@@ -69,7 +69,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def run(settings: ServerSettings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    """Serve until a signal ends it; `ready` is called once it answers."""
+    """
+    Serve until a signal ends it; `ready` is called once it answers.
+
+    Raises:
+        ServerError: A queue broke, say because the disk is full.
+    """
     import uvicorn
 
     from pytest_finetune.server.app import make_app
@@ -80,10 +85,19 @@ def run(settings: ServerSettings, listener: socket.socket, ready: Callable[[], N
             if self.started:
                 ready()
 
-    config = uvicorn.Config(
-        make_app(settings), log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_PARTING
-    )
+    app = make_app(settings)
+    app.state.broken = None
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_PARTING)
     # Once it has shut down, uvicorn raises again the signal that ended it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listener])
+    if app.state.broken is not None:
+        hint = "mend what it names and start it again: it goes on from what is on disk"
+        raise ServerError(f"the server broke: {_cause(app.state.broken)}", str(settings.state), hint)
+
+
+def _cause(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__

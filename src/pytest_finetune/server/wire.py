@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import JSONResponse
 
-from pytest_finetune.strict_json import JsonFault, parse_json
+from pytest_finetune.evalset.reading import LineFault
+from pytest_finetune.evalset.reading import read_object as parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic_core import ErrorDetails
     from starlette.requests import Request
 
 MOST_LISTED = 100
 MOST_BODY = 16 << 20
 """Bytes of a JSON body; files are uploaded another way."""
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_CHOICE = re.compile(r"literal\[|(constrained-)?(int|float)$")
+"""What pydantic adds to the place of a value that may be of several kinds."""
 
 
 class ApiError(Exception):
@@ -91,12 +98,9 @@ def parse_object(data: bytes) -> dict[str, Any]:
         ApiError: They hold none.
     """
     try:
-        value = parse_json(data.decode())
-    except (UnicodeDecodeError, JsonFault) as fault:
-        raise ApiError(f"We could not parse the JSON body of your request: {fault}") from None
-    if type(value) is not dict:
-        raise ApiError("The JSON body of your request is not an object.")
-    return value
+        return parse_line(data)
+    except LineFault as fault:
+        raise ApiError(f"We could not parse the JSON body of your request: {fault.problem}; {fault.hint}") from None
 
 
 def check_body(kind: type[AnyBody], value: Any) -> AnyBody:
@@ -109,12 +113,20 @@ def check_body(kind: type[AnyBody], value: Any) -> AnyBody:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or None
+        first = _clearest(error)
+        where = ".".join(str(part) for part in first["loc"] if not _CHOICE.match(str(part))) or None
         if first["type"] == "extra_forbidden":
             code = "unknown_parameter"
             raise ApiError(f"Unrecognized request argument supplied: {where}", param=where, code=code) from None
         raise ApiError(f"Invalid value for '{where}': {first['msg']}.", param=where, code="invalid_value") from None
+
+
+def _clearest(error: ValidationError) -> ErrorDetails:
+    """The first fault; where a word or a number may stand, what is wrong with the number, which is what was given."""
+    first, *others = error.errors(include_url=False, include_context=False)
+    if first["type"] != "literal_error" or isinstance(first["input"], str):
+        return first
+    return next((other for other in others if other["loc"][:-1] == first["loc"][:-1]), first)
 
 
 def read_limit(request: Request, usual: int = 20) -> int:
@@ -125,7 +137,7 @@ def read_limit(request: Request, usual: int = 20) -> int:
         ApiError: That is no number from 1 to `MOST_LISTED`.
     """
     text = request.query_params.get("limit", str(usual))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_LISTED:
+    if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MOST_LISTED:
         raise ApiError(f"Invalid 'limit': {text!r} is no number from 1 to {MOST_LISTED}.", param="limit")
     return int(text)
 

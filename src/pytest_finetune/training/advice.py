@@ -47,6 +47,11 @@ KNOWN_FAULTS = (
         "fine-tuning jobs and files",
     ),
     _known(
+        "no such job",
+        r"no such (fine-?tuning )?job|could not find fine.?tun|fine_tun\w*_not_found",
+        "`pytest-finetune train list` shows the jobs of a server; --base-url names another server",
+    ),
+    _known(
         "too many jobs",
         r"maximum of [\d,]+ (active|concurrent|fine|requests)|daily_rate_limit"
         r"|too many (active|running|queued) (fine|jobs)|fine-?tun\w* (job )?(request has been )?rate.?limit"

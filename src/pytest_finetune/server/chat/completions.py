@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.errors import did_you_mean
 from pytest_finetune.evalset.messages import read_message
 from pytest_finetune.evalset.reading import Faults
 from pytest_finetune.server.wire import ApiError
@@ -20,6 +21,20 @@ _UNSUPPORTED = {
     "functions": "This model cannot call functions: its prompt has no place for them.",
     "audio": "This model reads and writes text alone.",
 }
+_READ = frozenset(
+    {
+        *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "stop", "seed"),
+        *("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
+        *("response_format", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "audio"),
+        # What the engine reads beyond OpenAI's own.
+        *("top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "dynatemp_range", "dynatemp_exponent"),
+        *("mirostat", "mirostat_tau", "mirostat_eta", "samplers", "grammar", "json_schema", "ignore_eos"),
+        *("n_predict", "cache_prompt", "chat_template_kwargs"),
+        # About the request, not about its answer.
+        *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "modalities"),
+    }
+)
+_SHAPES = ("text", "json_object", "json_schema")
 _OURS = frozenset({"timings", "__verbose"})
 """What llama.cpp adds to the answers that OpenAI's have not."""
 
@@ -68,7 +83,11 @@ def check_chat(body: dict[str, Any]) -> None:
     """
     if type(body.get("model")) is not str or not body["model"]:
         raise ApiError("you must provide a model parameter", param="model")
-    messages = body.get("messages")
+    _check_messages(body.get("messages"))
+    _check_parameters(body)
+
+
+def _check_messages(messages: Any) -> None:
     if type(messages) is not list or not messages:
         raise ApiError("'messages' is a list of at least one message.", param="messages", code="invalid_type")
     for index, message in enumerate(messages):
@@ -76,9 +95,22 @@ def check_chat(body: dict[str, Any]) -> None:
         if read_message(message, f"messages[{index}]", faults) is None:
             fault = faults.found[0]
             raise ApiError(f"{fault.problem}; {fault.hint}", param=f"messages[{index}]", code="invalid_value")
+        content = message["content"] if type(message.get("content")) is list else ()
+        if any(part["type"] != "text" for part in content):
+            raise ApiError(_UNSUPPORTED["audio"], param=f"messages[{index}]", code="unsupported_value")
+
+
+def _check_parameters(body: dict[str, Any]) -> None:
     for name, problem in _UNSUPPORTED.items():
         if body.get(name):
             raise ApiError(problem, param=name, code="unsupported_parameter")
+    for name in body.keys() - _READ:
+        message = f"Unrecognized request argument supplied: {name}; {did_you_mean(name, _READ)}"
+        raise ApiError(message, param=name, code="unknown_parameter")
+    shape = body.get("response_format")
+    if shape is not None and (type(shape) is not dict or shape.get("type") not in _SHAPES):
+        message = f"'response_format' is an object whose 'type' is one of {', '.join(_SHAPES)}."
+        raise ApiError(message, param="response_format", code="invalid_value")
     if body.get("n") not in (None, 1):
         raise ApiError("This server gives one answer a request: leave 'n' out.", param="n", code="unsupported_value")
 

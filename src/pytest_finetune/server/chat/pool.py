@@ -62,7 +62,8 @@ class Pool:
 
     async def _load(self, model: str) -> Relay:
         if len(self._idle) + self._busy > self.places:
-            await self._idle.pop(0).stop()
+            # Shielded: a question that is called off meanwhile must not leave half a model behind.
+            await asyncio.shield(self._idle.pop(0).stop())
         return await Relay.start(self._models.weights(model), threads=1)
 
     async def forget(self, model: str) -> None:

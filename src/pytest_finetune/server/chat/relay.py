@@ -46,7 +46,14 @@ class Relay(Slot):
         Raises:
             TargetError: The engine cannot load it.
         """
-        relay = cls(await asyncio.to_thread(LlamaServer, weights, threads), weights.name)
+        loading = asyncio.create_task(asyncio.to_thread(LlamaServer, weights, threads))
+        try:
+            server = await asyncio.shield(loading)
+        except asyncio.CancelledError:
+            # A thread cannot be called back: what it still loads would be nobody's, and never be freed.
+            await asyncio.to_thread((await loading).stop)
+            raise
+        relay = cls(server, weights.name)
         await relay.open()
         return relay
 

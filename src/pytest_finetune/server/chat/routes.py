@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from pytest_finetune.server.wire import ApiError, read_object
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable
 
     from starlette.requests import Request
 
     from pytest_finetune.server.chat.completions import Completions
+
+
+T = TypeVar("T")
 
 
 def chat_routes(completions: Completions) -> list[Route]:
@@ -24,13 +29,39 @@ def chat_routes(completions: Completions) -> list[Route]:
     async def complete(request: Request) -> Response:
         body = await read_object(request)
         if not body.get("stream"):
-            return JSONResponse(await completions.answer(body))
+            return JSONResponse(await _unless_gone(request, completions.answer(body)))
         chunks = completions.stream(body)
         # Awaited here, so that a refusal still has a status of its own.
-        first = await anext(chunks)
+        first = await _unless_gone(request, anext(chunks))
         return StreamingResponse(_events(first, chunks), media_type="text/event-stream")
 
     return [Route("/v1/chat/completions", complete, methods=["POST"])]
+
+
+async def _unless_gone(request: Request, answering: Awaitable[T]) -> T:
+    """
+    An answer for a client that waits for it; one that has gone must not leave its answer being computed.
+
+    Raises:
+        ClientDisconnect: The client has gone.
+    """
+    answer = asyncio.ensure_future(answering)
+    leaving = asyncio.create_task(_gone(request))
+    try:
+        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        answer.cancel()
+        leaving.cancel()
+        await asyncio.gather(answer, leaving, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has hung up; its request has been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _events(first: dict[str, Any], rest: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[bytes, None]:

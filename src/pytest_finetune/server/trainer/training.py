@@ -123,21 +123,26 @@ class Training:
     def _check(self, measured: Measured) -> None:
         if not math.isfinite(measured.loss):
             raise TrainingError(
-                f"the loss is {measured.loss} at step {self.step + 1}", str(self._folder), "lower the learning rate"
+                f"the loss is {measured.loss} after {self.step} steps", str(self._folder), "lower the learning rate"
             )
+
+    def _measure(self, examples: Sequence[Example]) -> Measured:
+        measured = self._learner.measure(examples)
+        self._check(measured)
+        return measured
 
     def _sample_validation(self) -> Measured | None:
         if not self._valid or (self.step % self._job.validate_every and self.step != 1):
             return None
         number = self.step // self._job.validate_every
-        return self._learner.measure(self._batch(self._valid, number, self._job.seed))
+        return self._measure(self._batch(self._valid, number, self._job.seed))
 
     def _checkpoint(self) -> Checkpoint:
         epoch = self.step // self._steps_of_epoch
         path = checkpoint_path(self._folder, epoch)
         write_adapter(path, self._parameters, self._job.alpha, path.stem)
-        last = self._learner.measure(self._batch(self._train, self.step - 1, self._job.seed))
-        valid = self._learner.measure(self._valid) if self._valid else None
+        last = self._measure(self._batch(self._train, self.step - 1, self._job.seed))
+        valid = self._measure(self._valid) if self._valid else None
         return Checkpoint(
             step=self.step,
             epoch=epoch,
