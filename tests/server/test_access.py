@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 from click.testing import CliRunner
-from server_process import ServerProcess, needs_server
+from server_process import ServerProcess, needs_server, upload, wait_for
 
 from pytest_finetune.cli import main
 
@@ -44,7 +44,9 @@ def test_an_unknown_url_is_an_error_in_openais_shape(running, method, path, stat
 
 
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/fine_tuning/jobs", "/v1/batches"])
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"\xff"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"\xff", b'{"model": "\\ud800"}', b"[" * 100_000]
+)
 def test_a_body_that_is_no_object_is_refused(running, path, body):
     status, shown = ask(running, path, method="POST", body=body)
     assert status == 400
@@ -64,7 +66,7 @@ def test_a_page_of_this_machine_may_ask(running, headers):
     assert ask(running, "/v1/models", headers=headers)[0] == 200
 
 
-@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "²"])
+@pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "²", "9" * 5000])
 def test_a_page_of_no_sensible_length_is_refused(running, limit):
     from urllib.parse import quote
 
@@ -129,3 +131,17 @@ def test_a_signal_ends_it_with_success(tmp_path, how):
         server.process.send_signal(how)
         assert server.process.wait(30) == 0
         assert "Traceback" not in server.errors.read_text("utf-8")
+
+
+def test_a_queue_that_breaks_ends_the_server_and_says_why(tmp_path):
+    with ServerProcess(tmp_path) as server:
+        client = server.client()
+        name = upload(
+            client, b'{"custom_id":"a","method":"POST","url":"/v1/chat/completions","body":{}}\n', purpose="batch"
+        )
+        (server.state / "batches").rmdir()
+        client.batches.create(input_file_id=name, endpoint="/v1/chat/completions", completion_window="24h")
+        assert server.process.wait(30) == 2
+    assert "the server broke" in server.errors.read_text("utf-8")
+    with ServerProcess(tmp_path) as again:
+        wait_for(lambda: again.client().batches.list().data[0].status, lambda status: status == "completed")

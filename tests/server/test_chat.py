@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import time
+from urllib.parse import urlsplit
+
 import openai
 import pytest
 from openai.types import Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from server_process import BASE, needs_server
+from server_process import BASE, needs_server, wait_for
 
 pytestmark = needs_server
 
@@ -49,6 +54,29 @@ def test_a_stream_that_is_left_early_holds_up_nobody(client):
     assert ask(client).choices[0].message.content
 
 
+def leave_early(url, body):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("POST", "/v1/chat/completions", body)
+    # Long enough for the answer to be begun; were it not, the test would only see less.
+    time.sleep(0.3)
+    connection.close()
+
+
+def test_a_whole_answer_that_nobody_waits_for_is_not_computed(running, client):
+    before = len(told(running))
+    long = {"model": BASE, "messages": HI, "ignore_eos": True, "max_completion_tokens": 3900}
+    for _ in range(3):
+        leave_early(running.url, json.dumps(long).encode())
+    assert ask(client).choices[0].message.content
+    lines = wait_for(lambda: told(running)[before:], lambda lines: len(lines) == 4)
+    assert sorted(line.split()[3] for line in lines) == ["200", "400", "400", "400"]
+
+
+def told(running):
+    """What the server told of chat requests."""
+    return [line for line in running.errors.read_text("utf-8").splitlines() if "/v1/chat/completions" in line]
+
+
 def test_a_schema_binds_the_answer(client):
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema | {"additionalProperties": False}}}
@@ -70,6 +98,14 @@ def test_a_seed_makes_a_sampled_answer_the_same(client):
         ({"n": 2}, "n"),
         ({"tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]}, "tools"),
         ({"model": ""}, "model"),
+        ({"extra_body": {"temprature": 0}}, "temprature"),
+        ({"extra_body": {"lora": []}}, "lora"),
+        ({"response_format": "json"}, "response_format"),
+        ({"response_format": {"type": "jsn"}}, "response_format"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+            "messages[0]",
+        ),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

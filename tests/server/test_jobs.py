@@ -177,6 +177,7 @@ def test_a_file_that_cannot_be_learned_fails_the_job_and_says_why(client, data, 
         ({"training_file": "file-nothing"}, "training_file"),
         ({"validation_file": "file-nothing"}, "validation_file"),
         ({"suffix": "no spaces"}, "suffix"),
+        ({"suffix": "../../x"}, "suffix"),
         ({"seed": -1}, "seed"),
         ({"metadata": {"a": 1}}, "metadata.a"),
         ({"method": {"type": "dpo"}}, "method.type"),
@@ -193,6 +194,12 @@ def test_what_cannot_be_asked_for_is_refused_by_name(client, body, param):
         client.post("/fine_tuning/jobs", body=asked, cast_to=object)
     assert refused.value.status_code in (400, 404)
     assert refused.value.param.startswith(param)
+
+
+def test_a_number_out_of_range_is_told_its_range(client):
+    with pytest.raises(openai.BadRequestError, match="less than or equal to 50") as refused:
+        tiny_job(client, epochs=51)
+    assert refused.value.param == "method.supervised.hyperparameters.n_epochs"
 
 
 def test_the_old_way_of_naming_hyperparameters_works_too(client):

@@ -187,3 +187,14 @@ def test_a_state_of_another_job_or_a_broken_one_is_refused(tmp_path, job):
     (folder / STATE).write_bytes((folder / STATE).read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be read"):
         run(folder, job)
+
+
+def test_a_loss_without_bounds_fails_the_training_and_leaves_a_file_that_can_be_read(tmp_path, job, monkeypatch):
+    from pytest_finetune.server.trainer.learning import Learner, Measured
+    from pytest_finetune.server.trainer.training import train
+
+    monkeypatch.setattr(Learner, "measure", lambda *_: Measured(float("nan"), 0.0))
+    assert not train(tmp_path, job, lambda: None)
+    *_, (_, last) = read_progress(tmp_path / PROGRESS, 0)
+    assert last.kind == "failed"
+    assert "the loss is nan after" in last.problem

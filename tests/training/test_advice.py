@@ -13,6 +13,8 @@ TOLD = [
     ("", "New fine-tuning jobs are not allowed", "organisation not allowed"),
     ("insufficient_quota", "You exceeded your current quota, please check your plan.", "no quota"),
     ("invalid_api_key", "Incorrect API key provided: [API key]", "no access"),
+    ("", "No such fine-tuning job: ftjob-1", "no such job"),
+    ("fine_tune_not_found", "Could not find fine tune: ftjob-1", "no such job"),
     ("rate_limit_exceeded", "Your organization has reached the maximum of 3 active requests", "too many jobs"),
     ("", "You have exceeded the quota of fine-tuning jobs for today", "too many jobs"),
     ("model_not_available", "Model gpt-9 is not available for fine-tuning", "model not trainable"),

@@ -26,6 +26,8 @@ def event(number, *, second=None):
 class Script:
     """A server that goes through some states: a status, so many events so far, or an error; the last one stays."""
 
+    base_url = "http://127.0.0.1:1/v1"
+
     def __init__(self, *states):
         self.states, self.now, self.slept = list(states), 0.0, []
         self.known = []
@@ -83,7 +85,7 @@ def test_silence_is_told_once_and_waited_out_ever_longer():
     silent = [NoAnswerError("no connection") for _ in range(4)]
     script = Script(("running", 1), *silent, ("succeeded", 2))
     updates = script.follow()
-    assert [update for update in updates if isinstance(update, Lost)] == [Lost("no connection")]
+    assert [update for update in updates if isinstance(update, Lost)] == [Lost("http://127.0.0.1:1/v1: no connection")]
     assert [update for update in updates if isinstance(update, Back)] == [Back(15.0)]
     assert names(updates) == ["e1", "e2"]
     assert script.slept == [1, 1, 2, 4, 8]

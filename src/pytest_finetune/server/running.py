@@ -62,7 +62,9 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         problem = f"cannot listen: {error.strerror}"
-        raise ServerError(problem, f"{host}:{port}", "name another --port; 0 takes any free one") from None
+        raise ServerError(
+            problem, f"{host}:{port}", "name another --host or --port; port 0 takes any free one"
+        ) from None
     listener.listen(_WAITING)
     listener.set_inheritable(False)
     return listener

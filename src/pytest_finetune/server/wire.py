@@ -100,7 +100,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
     try:
         return parse_line(data)
     except LineFault as fault:
-        raise ApiError(f"We could not parse the JSON body of your request: {fault.problem}; {fault.hint}") from None
+        raise ApiError(f"We could not parse the JSON body of your request: {fault.problem}") from None
 
 
 def check_body(kind: type[AnyBody], value: Any) -> AnyBody:

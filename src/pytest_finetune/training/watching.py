@@ -99,7 +99,7 @@ def follow(
                 raise
             if lost_at is None:
                 lost_at = clock()
-                yield Lost(fault.problem)
+                yield Lost(f"{service.base_url}: {fault.problem}")
             elif clock() - lost_at > patience.give_up:
                 raise _given_up(job_id, fault, patience) from fault
             sleep(wait)
