@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DEMO = Path(__file__).parent
 STATE = Path(".finetune")
-FINETUNE = Path(sys.executable).with_name("pytest-finetune")
+FINETUNE = str(Path(sys.executable).with_name("pytest-finetune"))
 VERSIONS = {
     "v1": ("training/routing.first-60.jsonl", 4),
     "v2": ("training/routing.train.jsonl", 3),
