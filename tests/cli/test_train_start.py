@@ -254,6 +254,18 @@ def test_data_with_errors_are_refused_with_their_place(train, server):
     assert jobs(server, 117) == []
 
 
+def test_an_eval_case_among_the_examples_stops_the_start(train, tmp_path):
+    """The eval sets may be named by their folder."""
+    (tmp_path / "eval_sets").mkdir()
+    (tmp_path / "eval_sets" / "mine.jsonl").write_bytes(chat_lines(1))
+    options = ("--model", BASE, "--eval", "eval_sets")
+    result = train("start", "train.jsonl", *options, code=1)
+    assert "eval_in_training" in result.stderr
+    assert "eval_sets/mine.jsonl" in result.stderr
+    nothing = train("start", "train.jsonl", "--model", BASE, "--eval", "nowhere", code=2)
+    assert "nowhere: no eval set there" in nothing.stderr
+
+
 def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
     words = ("start", "train.jsonl", "--model", "gpt-4.1-mini-2025-04-14", "--no-check")

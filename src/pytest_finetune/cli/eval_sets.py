@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_finetune.cli.pytest_configuration import configured_patterns
 from pytest_finetune.errors import EvalSetError
 from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 def eval_set_files(named: Path, root: Path) -> list[Path]:
     """
-    The eval sets that a path names: a file, or a folder that holds some.
+    The eval sets that a path names: a file, or a folder that holds some by the project's pytest configuration.
 
     Raises:
-        EvalSetError: There is none.
+        EvalSetError: There is none, or the configuration cannot be read.
     """
-    found = find_eval_sets([named], root=root, patterns=EVAL_SET_PATTERNS)
+    patterns = configured_patterns(root)
+    found = find_eval_sets([named], root=root, patterns=patterns)
     if not found:
-        hint = f"name .jsonl files, or a folder where one matches {' or '.join(EVAL_SET_PATTERNS)}"
+        hint = f"name .jsonl files, or a folder where one matches {' or '.join(patterns)}"
         raise EvalSetError("no eval set there", str(named), hint)
     return found

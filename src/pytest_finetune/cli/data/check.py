@@ -11,6 +11,7 @@ import click
 from pytest_finetune.cli.data.production import known_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.runs import print_json, print_lines
 from pytest_finetune.data.check import CheckOptions, check
 from pytest_finetune.data.codes import codes_wanted
@@ -21,10 +22,7 @@ from pytest_finetune.data.near_duplicates import SIMILARITY
 from pytest_finetune.data.personal import REGIONS
 from pytest_finetune.data.rows import MAX_LINE_BYTES, refuse_pipe
 from pytest_finetune.data.writing import refuse_existing, refuse_own_source
-from pytest_finetune.errors import DataError
-from pytest_finetune.evalset.discovery import find_eval_sets
 from pytest_finetune.evalset.loading import eval_set_name
-from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
 from pytest_finetune.reports.findings import FEW, check_json, check_lines, fixed_json, fixed_lines
 from pytest_finetune.reports.text import printable
 
@@ -133,12 +131,7 @@ def command(files: tuple[Path, ...], training: tuple[Path, ...], *, verbose: boo
 
 
 def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
-    found = {path: find_eval_sets([path], root=root, patterns=EVAL_SET_PATTERNS) for path in named}
-    for path, sets in found.items():
-        if not sets:
-            hint = f"name .jsonl files, or a folder where one matches {' or '.join(EVAL_SET_PATTERNS)}"
-            raise DataError("no eval set there", str(path), hint)
-    return list(dict.fromkeys(path for sets in found.values() for path in sets))
+    return list(dict.fromkeys(found for path in named for found in eval_set_files(path, root)))
 
 
 def _options(how: dict[str, Any], production: Production | None) -> CheckOptions:

@@ -10,6 +10,7 @@ import click
 
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.registry.options import who_option
 from pytest_finetune.cli.runs import print_json, print_lines
 from pytest_finetune.cli.train.options import (
@@ -58,8 +59,8 @@ _HOW = {
     "--eval",
     "evals",
     multiple=True,
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Eval set that no example may come from; repeatable.",
+    type=click.Path(path_type=Path),
+    help="Eval set that no example may come from, or a folder of some; repeatable.",
 )
 @click.option("--no-check", is_flag=True, help="Do not look the data through.")
 @click.option("--max-cost", metavar="USD", callback=read_dollars, help="Start only what costs no more than this.")
@@ -118,8 +119,9 @@ def _check(training: Path, validation: Path | None, evals: tuple[Path, ...], mod
     from pytest_finetune.data.check import CheckOptions, check
     from pytest_finetune.data.finding import Severity
 
+    asked = [found for path in evals for found in eval_set_files(path, Path.cwd())]
     result = check(
-        [training], validation=[validation] if validation else [], evals=evals, options=CheckOptions(model=model)
+        [training], validation=[validation] if validation else [], evals=asked, options=CheckOptions(model=model)
     )
     files = [
         str(training),
