@@ -1,7 +1,10 @@
 """
 The terminal's text, colours and all, as a picture for the README.
 
-    pytest eval_sets --model=local:smollm2-135m --color=yes -rN | python docs/terminal_picture.py > docs/terminal.svg
+    make demo
+    cd demo
+    pytest --model=registry:v2 --baseline=replay:RUN --no-header -rN --tb=no --color=yes > last.txt    # RUN: v1's
+    python ../docs/terminal_picture.py < last.txt > ../docs/terminal.svg
 
 Only the closing section is drawn.
 """
