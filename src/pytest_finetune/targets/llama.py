@@ -25,8 +25,8 @@ CONTEXT = 4096
 SETTLING = 6.0
 """Seconds that a server gets to notice that nobody waits for its answers any more."""
 
-_LOOK_AGAIN = 1.2
-"""A server looks after one quiet second whether the client is still there; asking how it is breaks the quiet."""
+LOOK_AGAIN = 1.2
+"""Seconds. A server looks after one quiet second whether the client is still there; asking how it is breaks the quiet."""
 
 _RUNNING: set[LlamaServer] = set()
 
@@ -71,7 +71,7 @@ class LlamaServer:
         while self._is_busy():
             if time.monotonic() > patience:
                 return False
-            time.sleep(_LOOK_AGAIN)
+            time.sleep(LOOK_AGAIN)
         self._server = None
         self._saved.cleanup()
         _RUNNING.discard(self)

@@ -20,6 +20,7 @@ import aiohttp
 
 from pytest_finetune.records import Failure
 from pytest_finetune.targets.body import encode
+from pytest_finetune.targets.llama import LOOK_AGAIN
 from pytest_finetune.targets.openai import OpenAITarget
 from pytest_finetune.targets.retry import Try
 
@@ -45,12 +46,14 @@ class Slot(OpenAITarget):
         self._address = address
         self._saved: set[str] = set()
         self._refused: set[str] = set()
+        self._left = False
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
         """One answer, within `deadline` seconds, reading the system prompt included."""
         started = time.monotonic()
         try:
             async with asyncio.timeout(deadline):
+                await self._begin()
                 has_read = await self._read_system_prompt(request)
         except TimeoutError:
             return Failure("timeout", f"the system prompt was not read within {deadline:g} s", latency=deadline)
@@ -58,7 +61,28 @@ class Slot(OpenAITarget):
             return CLOSED
         if has_read:
             request = replace(request, params={**request.params, "cache_prompt": True})
-        return await super().ask(request, deadline - (time.monotonic() - started))
+        outcome = await super().ask(request, deadline - (time.monotonic() - started))
+        self._left = isinstance(outcome, Failure) and outcome.kind == "timeout"
+        return outcome
+
+    async def _begin(self) -> None:
+        """
+        Wait until the server computes nothing that nobody waits for; what begins here has to end with `_left = False`.
+
+        A state that is to be restored while the slot still works is put off until the slot is free. Where a second
+        question was put off like that and left as well, the server forgets a third one for ever.
+        """
+        while self._left and self._session is not None and await self._is_busy(self._session):
+            await asyncio.sleep(LOOK_AGAIN)
+        self._left = True
+
+    async def _is_busy(self, session: aiohttp.ClientSession) -> bool:
+        try:
+            async with session.get(f"{self._address}/slots") as response:
+                return any(slot["is_processing"] for slot in json.loads(await response.read()))
+        except (aiohttp.ClientError, OSError):
+            # The question itself will tell what is wrong.
+            return False
 
     async def _read_system_prompt(self, request: Request) -> bool:
         """Bring the slot to the state after the system prompt; False where there is none, or it cannot stand alone."""

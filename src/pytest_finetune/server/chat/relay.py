@@ -71,7 +71,8 @@ class Relay(Slot):
         """
         async with await self._send(body) as response:
             answer: dict[str, Any] = parse_json(await response.text())
-            return answer
+        self._left = False
+        return answer
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """
@@ -84,8 +85,10 @@ class Relay(Slot):
             async for line in response.content:
                 if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
                     yield line.removeprefix(b"data: ").strip()
+        self._left = False
 
     async def _send(self, body: dict[str, Any]) -> aiohttp.ClientResponse:
+        await self._begin()
         request = _as_request(body)
         if await self._read_system_prompt(request):
             body = {**body, "cache_prompt": True}
@@ -98,7 +101,9 @@ class Relay(Slot):
             raise ApiError(f"The engine does not answer: {error}", status=503, kind="server_error") from None
         if not response.ok:
             async with response:
-                raise _refusal(response.status, await response.text())
+                refusal = _refusal(response.status, await response.text())
+            self._left = False
+            raise refusal
         return response
 
 
