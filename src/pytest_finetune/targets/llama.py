@@ -26,7 +26,7 @@ SETTLING = 6.0
 """Seconds that a server gets to notice that nobody waits for its answers any more."""
 
 LOOK_AGAIN = 1.2
-"""Seconds. A server looks after one quiet second whether the client is still there; asking how it is breaks the quiet."""
+"""Seconds. A server looks after a quiet one whether the client is still there; asking how it is breaks the quiet."""
 
 _RUNNING: set[LlamaServer] = set()
 

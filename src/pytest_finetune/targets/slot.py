@@ -72,7 +72,8 @@ class Slot(OpenAITarget):
         A state that is to be restored while the slot still works is put off until the slot is free. Where a second
         question was put off like that and left as well, the server forgets a third one for ever.
         """
-        while self._left and self._session is not None and await self._is_busy(self._session):
+        # The server tells of no event that could be waited for.
+        while self._left and self._session is not None and await self._is_busy(self._session):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_AGAIN)
         self._left = True
 
