@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import termios
@@ -274,10 +276,18 @@ def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
     assert proxy.count("POST", "/files") == 0
 
 
+def answered(process, terminal, typed):
+    """The exit code; a key that comes just before Python's reader listens is not seen, and is pressed again."""
+    for _ in range(60):
+        os.write(terminal, typed)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(1)
+    return None
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(("typed", "code", "told"), [("n", 2, "not started"), ("\x03", 130, "interrupted")])
 def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp_path, typed, code, told):
-    import os
     import pty
 
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
@@ -299,8 +309,7 @@ def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp
     try:
         while b"[y/N]" not in screen:
             screen += os.read(ours, 4096)
-        os.write(ours, typed.encode() + (b"" if typed == "\x03" else b"\n"))
-        assert process.wait(30) == code
+        assert answered(process, ours, typed.encode() + (b"" if typed == "\x03" else b"\n")) == code
         screen += os.read(ours, 4096)
     finally:
         process.kill()
