@@ -69,12 +69,7 @@ def make_app(settings: ServerSettings) -> Starlette:
     Raises:
         ServerError: A folder or the store cannot be used.
     """
-    folders = {name: settings.state / name for name in ("files", "jobs", "batches")}
-    for folder in (*folders.values(), settings.models):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ServerError(f"the folder cannot be used: {error.strerror}", str(folder), "name another") from None
+    folders = _made_folders(settings)
     store = Store(settings.state / "server.db")
     files, models = Files(folders["files"], store), Models(store, settings.models)
     pool = Pool(models, settings.places)
@@ -119,6 +114,17 @@ def make_app(settings: ServerSettings) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+def _made_folders(settings: ServerSettings) -> dict[str, Path]:
+    """The folders of the state, by name."""
+    folders = {name: settings.state / name for name in ("files", "jobs", "batches")}
+    for folder in (*folders.values(), settings.models):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ServerError(f"the folder cannot be used: {error.strerror}", str(folder), "name another") from None
+    return folders
 
 
 def _stop_if_broken(app: Starlette, task: asyncio.Task[None]) -> None:
