@@ -72,9 +72,8 @@ def command(
         raise click.UsageError("name a training file, or --eval, or both")
     if not all(map(str.strip, models)):
         raise click.UsageError("--model is empty")
-    models = tuple(dict.fromkeys(models))
-    tokenizers = [tokenizer_for(model) for model in models]
-    kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers}.values())
+    tokenizers = {model: tokenizer_for(model) for model in models}
+    kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers.values()}.values())
     if training and monthly_calls and not evals:
         refuse_pipe(training)
     left_out = LeftOuts()
@@ -82,14 +81,14 @@ def command(
     sets = _eval_sets(evals)
     now = datetime.now(UTC)
     prices = []
-    for model, tokenizer in zip(models, tokenizers, strict=True):
+    for model, tokenizer in tokenizers.items():
         asked = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
         month = _month(asked.values(), training, tokenizer, monthly_calls) if monthly_calls else None
         trained = counted.get(tokenizer.name)
         prices.append(
             price_model(model, tokenizer, training=trained, epochs=epochs, evaluations=asked, month=month, when=now)
         )
-    ends = {model: found.date for model in models if (found := announced(model))}
+    ends = {model: found.date for model in tokenizers if (found := announced(model))}
     if as_json:
         told = price_json(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY)
         print_json({**told, **left_out_json(left_out)})
