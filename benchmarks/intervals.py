@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_finetune.metrics.labels import LabelTable
-from pytest_finetune.stats import Interval, mean_interval, paired_interval, quantile_interval
+from pytest_finetune.verdicts.metrics.labels import LabelTable
+from pytest_finetune.verdicts.stats import Interval, mean_interval, paired_interval, quantile_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pytest_finetune.registry import Change, Entry, FileBackend, Registry, apply, verify
-from pytest_finetune.registry.document import write_document
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend, Registry, apply, verify
+from pytest_finetune.lifecycle.registry.document import write_document
 
 PROCESSES = Path(__file__).parent.parent / "tests" / "registry_processes.py"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

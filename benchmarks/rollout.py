@@ -22,10 +22,10 @@ from statistics import quantiles
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune import ModelRouter
-from pytest_finetune.registry import Change, Entry, Rollout, open_registry
-from pytest_finetune.rollout.sequential import OverBudget, WorseThanProduction
-from pytest_finetune.rollout.sharing import Positions
-from pytest_finetune.stats import rate_interval
+from pytest_finetune.lifecycle.registry import Change, Entry, Rollout, open_registry
+from pytest_finetune.lifecycle.rollout.sequential import OverBudget, WorseThanProduction
+from pytest_finetune.lifecycle.rollout.sharing import Positions
+from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -23,11 +23,11 @@ import numpy as np
 from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, macro_f1s, means, paired, percent, rates
 from scipy import stats as reference  # type: ignore[import-untyped]
 
-from pytest_finetune.evalset.settings import EvalSettings, GateSettings
-from pytest_finetune.gates import Baseline, Status, judge
-from pytest_finetune.gates.bars import status_at
-from pytest_finetune.records import Case, Completion, Sample, Score, State
-from pytest_finetune.stats import (
+from pytest_finetune.base.records import Case, Completion, Sample, Score, State
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.verdicts.gates import Baseline, Status, judge
+from pytest_finetune.verdicts.gates.bars import status_at
+from pytest_finetune.verdicts.stats import (
     Interval,
     mcnemar,
     paired_interval,

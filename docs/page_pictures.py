@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 
 from pytest_finetune.cli.runs import find_run, project_of, run_store
 from pytest_finetune.reports.page.document import page_html
-from pytest_finetune.reports.page.sources import from_record
+from pytest_finetune.reports.sources import from_record
 
 HERE = Path(__file__).parent
 SIZE = {"width": 1200, "height": 1040}

@@ -7,14 +7,13 @@ import json
 import pytest
 from scripted_server import ScriptedServer
 
+import pytest_finetune.evaluation.pricing
+import pytest_finetune.evaluation.targets.cache
+import pytest_finetune.evaluation.targets.client
+import pytest_finetune.evaluation.targets.local
+import pytest_finetune.evaluation.targets.openai  # noqa: F401
+
 # pytester forgets what an inner session imports. Imported twice, C extensions misbehave, and it is slow.
-import pytest_finetune.plugin.hooks
-import pytest_finetune.pricing
-import pytest_finetune.scoring.json_value
-import pytest_finetune.targets.cache
-import pytest_finetune.targets.client
-import pytest_finetune.targets.local
-import pytest_finetune.targets.openai  # noqa: F401
 
 pytest_plugins = ["pytester"]
 

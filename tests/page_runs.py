@@ -7,22 +7,22 @@ from decimal import Decimal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.engine import Limits
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.evaluation import Evaluation, set_plan, target_info
-from pytest_finetune.records import Completion, Failure, Sample, State, Usage
-from pytest_finetune.runs import RunStore, prompt_sha256, sample_to_dict
-from pytest_finetune.runs.copies import keep_copies
+from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
+from pytest_finetune.evaluation.engine import Limits
+from pytest_finetune.evaluation.evaluation import Evaluation, set_plan, target_info
+from pytest_finetune.evaluation.runs import RunStore, prompt_sha256, sample_to_dict
+from pytest_finetune.evaluation.runs.copies import keep_copies
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.evaluation import SetResult
-    from pytest_finetune.gates import Baseline
-    from pytest_finetune.records import Case
-    from pytest_finetune.runs import Run
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.evaluation.runs import Run
+    from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.gates import Baseline
 
 Answer = Completion | Failure | str | None
 

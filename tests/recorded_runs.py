@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.records import Completion, Failure, Sample, Score, State
-from pytest_finetune.runs import EvalSetPlan, RunStore, TargetInfo, Totals, VerdictRecord, sample_to_dict
-from pytest_finetune.runs.manifest import Versions
+from pytest_finetune.base.records import Completion, Failure, Sample, Score, State
+from pytest_finetune.evaluation.runs import EvalSetPlan, RunStore, TargetInfo, Totals, VerdictRecord, sample_to_dict
+from pytest_finetune.evaluation.runs.manifest import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_finetune.runs import Run
+    from pytest_finetune.evaluation.runs import Run
 
 TICKETS = "eval_sets/tickets.jsonl"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -80,9 +80,11 @@ class Recorder:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.store, self.made = folder, RunStore(folder / ".finetune" / "runs"), 0
         versions = Versions(pytest_finetune="0.1.0", python="3.11.7", git_commit="0123456789abcdef", git_dirty=True)
-        monkeypatch.setattr("pytest_finetune.runs.store.datetime", SimpleNamespace(now=self._now))
-        monkeypatch.setattr("pytest_finetune.runs.store.secrets", SimpleNamespace(token_hex=lambda _: "0abc"))
-        monkeypatch.setattr("pytest_finetune.runs.store.current_versions", lambda _: versions)
+        monkeypatch.setattr("pytest_finetune.evaluation.runs.store.datetime", SimpleNamespace(now=self._now))
+        monkeypatch.setattr(
+            "pytest_finetune.evaluation.runs.store.secrets", SimpleNamespace(token_hex=lambda _: "0abc")
+        )
+        monkeypatch.setattr("pytest_finetune.evaluation.runs.store.current_versions", lambda _: versions)
 
     def _now(self, zone: tzinfo) -> datetime:
         self.made += 1

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from recorded_runs import TICKETS, Recorder
 
-from pytest_finetune.evalset import EvalSet, load_eval_sets
-from pytest_finetune.evaluation import set_plan
-from pytest_finetune.runs import Run, sample_to_dict
-from pytest_finetune.runs.samples import read_samples, sealed_line
-from pytest_finetune.runs.seal import sealed
+from pytest_finetune.evaluation.evaluation import set_plan
+from pytest_finetune.evaluation.runs import Run, sample_to_dict
+from pytest_finetune.evaluation.runs.samples import read_samples, sealed_line
+from pytest_finetune.evaluation.runs.seal import sealed
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_finetune.records import Sample
-    from pytest_finetune.runs import Manifest
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.evaluation.runs import Manifest
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 MODEL = "ft:gpt-x-2026-01-01:acme::9Kx2"
 GATE = '[[gates]]\nmetric = "accuracy"\nmin = 0.6\n'

@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.registry import Change, Entry, FileBackend, RegistryError, Status, verify
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend, RegistryError, Status, verify
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

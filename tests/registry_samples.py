@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from pytest_finetune.registry import Change, Entry, Evidence, EvidenceSet, Registry, Rollout, TrainingFile, apply
-from pytest_finetune.runs.manifest import VerdictRecord
+from pytest_finetune.evaluation.runs.manifest import VerdictRecord
+from pytest_finetune.lifecycle.registry import (
+    Change,
+    Entry,
+    Evidence,
+    EvidenceSet,
+    Registry,
+    Rollout,
+    TrainingFile,
+    apply,
+)
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pytest_finetune.records import Case, Completion, Failure, FormatFailure, Sample, Score, State, Usage
+from pytest_finetune.base.records import Case, Completion, Failure, FormatFailure, Sample, Score, State, Usage
 
 SET = "eval_sets/s.jsonl"
 

@@ -13,12 +13,12 @@ from click.testing import CliRunner
 
 from pytest_finetune.cli import main
 from pytest_finetune.cli.data import SUBCOMMANDS
-from pytest_finetune.data.fine_tune_prices import AS_OF, PRICES, SOURCE
-from pytest_finetune.data.languages import CERTAIN
-from pytest_finetune.data.price import EPOCHS_SOURCE, usual_epochs
-from pytest_finetune.data.raw_rows import FORMATS, MAX_LISTED
-from pytest_finetune.data.tokens import FRAME
-from pytest_finetune.data.tokens import SOURCE as TOKENS_SOURCE
+from pytest_finetune.evaluation.fine_tune_prices import AS_OF, PRICES, SOURCE
+from pytest_finetune.lifecycle.data.languages import CERTAIN
+from pytest_finetune.lifecycle.data.price import EPOCHS_SOURCE, usual_epochs
+from pytest_finetune.lifecycle.data.raw_rows import FORMATS, MAX_LISTED
+from pytest_finetune.lifecycle.data.tokens import FRAME
+from pytest_finetune.lifecycle.data.tokens import SOURCE as TOKENS_SOURCE
 
 TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text("utf-8")
 CHAPTERS = {

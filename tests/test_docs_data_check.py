@@ -11,10 +11,10 @@ import click
 import pytest
 
 from pytest_finetune.cli.data.check import command
-from pytest_finetune.data.codes import CODES
-from pytest_finetune.data.finding import Finding, Severity
-from pytest_finetune.data.limits import DEFAULT_LIMIT, SOURCE, example_limit
-from pytest_finetune.data.personal import REGIONS
+from pytest_finetune.lifecycle.data.codes import CODES
+from pytest_finetune.lifecycle.data.finding import Finding, Severity
+from pytest_finetune.lifecycle.data.limits import DEFAULT_LIMIT, SOURCE, example_limit
+from pytest_finetune.lifecycle.data.personal import REGIONS
 
 ROOT = Path(__file__).parents[1]
 DATA = (ROOT / "docs/data.md").read_text("utf-8")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pytest_finetune.cli.registry import command
-from pytest_finetune.registry.sunset import ANNOUNCED, LAST_FINE_TUNING_DAY, SOURCE
+from pytest_finetune.lifecycle.registry.sunset import ANNOUNCED, LAST_FINE_TUNING_DAY, SOURCE
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXTS = {name: (DOCS / f"{name}.md").read_text("utf-8") for name in ("registry", "ci")}

@@ -6,11 +6,11 @@ import re
 from decimal import Decimal
 from pathlib import Path
 
-from pytest_finetune.gates import Status
+from pytest_finetune.evaluation.tally import RECENT, Progress
 from pytest_finetune.reports import markdown
-from pytest_finetune.reports.outcome import Outcome
 from pytest_finetune.reports.progress import progress_line
-from pytest_finetune.tally import RECENT, Progress
+from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.outcome import Outcome
 
 TEXT = (Path(__file__).parents[1] / "docs" / "reports.md").read_text("utf-8")
 PASS, FAIL, OPEN = Status.PASS, Status.FAIL, Status.INCONCLUSIVE

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 from pytest_finetune.cli import diagnose, main
 from pytest_finetune.cli.train import command
-from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY
-from pytest_finetune.training import diagnosis, loss_shape
-from pytest_finetune.training.advice import KNOWN_FAULTS
-from pytest_finetune.training.diagnosis import Kind
-from pytest_finetune.training.hyperparameters import suggest
+from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY
+from pytest_finetune.lifecycle.training import diagnosis, loss_shape
+from pytest_finetune.lifecycle.training.advice import KNOWN_FAULTS
+from pytest_finetune.lifecycle.training.diagnosis import Kind
+from pytest_finetune.lifecycle.training.hyperparameters import suggest
 
 TEXT = (Path(__file__).parents[1] / "docs" / "training.md").read_text("utf-8")
 

@@ -14,14 +14,14 @@ import pytest
 from sample_plans import SET, cases, run_of
 from scipy import stats as reference  # type: ignore[import-untyped]
 
-from pytest_finetune.evalset.settings import METRICS, EvalSettings, GateSettings
-from pytest_finetune.gates import Baseline, Status, impossible, judge
-from pytest_finetune.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval
+from pytest_finetune.verdicts.evalset.settings import METRICS, EvalSettings, GateSettings
+from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge
+from pytest_finetune.verdicts.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_finetune.gates import Verdict
+    from pytest_finetune.verdicts.gates import Verdict
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "verdicts.md").read_text("utf-8")

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_finetune.engine import Answer, Engine, Limits, Question
-from pytest_finetune.records import Completion, Failure, Message, Request, Usage
+from pytest_finetune.base.records import Completion, Failure, Message, Request, Usage
+from pytest_finetune.evaluation.engine import Answer, Engine, Limits, Question
 
 FATAL = Failure("auth", "401", 401, fatal=True)
 DOLLAR = Decimal(1)

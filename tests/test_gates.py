@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample
 
-from pytest_finetune.evalset.settings import EvalSettings, GateSettings
-from pytest_finetune.gates import Status, impossible, judge
-from pytest_finetune.gates.wording import figure
-from pytest_finetune.records import State, Usage
+from pytest_finetune.base.records import State, Usage
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.verdicts.gates import Status, impossible, judge
+from pytest_finetune.verdicts.gates.wording import figure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.gates import Verdict
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.verdicts.gates import Verdict
 
 CONFIDENT: dict[str, Any] = {"min": 0.9, "confidence": 0.95}
 
@@ -331,7 +331,7 @@ def test_a_figure_is_never_rounded_onto_its_bar(value: float, bar: float, text: 
 
 def test_judging_imports_nothing_heavy() -> None:
     program = (
-        "import sys, pytest_finetune.gates, pytest_finetune.comparison;"
+        "import sys, pytest_finetune.verdicts.gates, pytest_finetune.verdicts.comparison;"
         "print({'scipy', 'numpy', 'jsonschema', 'openai', 'aiohttp', 'regex', 'pydantic'} & sys.modules.keys())"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample
 
-from pytest_finetune.comparison import compare, differing_cases
-from pytest_finetune.evalset.settings import EvalSettings, GateSettings
-from pytest_finetune.gates import Baseline, Status, judge
-from pytest_finetune.metrics import summarize
+from pytest_finetune.verdicts.comparison import compare, differing_cases
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.verdicts.gates import Baseline, Status, judge
+from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.gates import Verdict
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.verdicts.gates import Verdict
 
 NON_INFERIOR: dict[str, Any] = {"against": "production", "max_drop": 0.05, "confidence": 0.95}
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_plans import SET, case, cases, run_of, sample
 
-from pytest_finetune.evalset.settings import EvalSettings, GateSettings
-from pytest_finetune.gates import Decider, Status, decided, judge
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.verdicts.gates import Decider, Status, decided, judge
 
 if TYPE_CHECKING:
-    from pytest_finetune.gates import Verdict
+    from pytest_finetune.verdicts.gates import Verdict
 
 
 def gates(*rules: dict[str, Any], max_errors: int = 0) -> EvalSettings:

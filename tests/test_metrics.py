@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
 
-from pytest_finetune.evalset.settings import METRICS, RATES
-from pytest_finetune.metrics import summarize
-from pytest_finetune.metrics.drift import DriftKind
-from pytest_finetune.metrics.labels import INVALID, NO_ANSWER, LabelTable
-from pytest_finetune.records import Completion, FormatFailure, Score, State, ToolCall, Usage
-from pytest_finetune.stats import rate_interval
+from pytest_finetune.base.records import Completion, FormatFailure, Score, State, ToolCall, Usage
+from pytest_finetune.verdicts.evalset.settings import METRICS, RATES
+from pytest_finetune.verdicts.metrics import summarize
+from pytest_finetune.verdicts.metrics.drift import DriftKind
+from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable
+from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
-    from pytest_finetune.metrics import Measure, Summary
-    from pytest_finetune.records import Case
-    from pytest_finetune.stats import Interval
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.metrics import Measure, Summary
+    from pytest_finetune.verdicts.stats import Interval
 
 
 def first_expected(case: Case) -> str:

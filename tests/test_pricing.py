@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.pricing import ASSUMED_ANSWER, estimate_cost, estimate_tokens, price
-from pytest_finetune.records import Message, Request, Usage
+from pytest_finetune.base.records import Message, Request, Usage
+from pytest_finetune.evaluation.pricing import ASSUMED_ANSWER, estimate_cost, estimate_tokens, price
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +148,7 @@ def test_prices_equal_those_of_the_list_with_tiers_and_caching(model, prompt, ca
 
 
 def test_nothing_heavy_is_imported_before_a_price_is_asked_for():
-    code = "import sys, pytest_finetune.pricing; print('genai_prices' in sys.modules)"
+    code = "import sys, pytest_finetune.evaluation.pricing; print('genai_prices' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 

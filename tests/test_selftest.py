@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.gates import Status, judge
-from pytest_finetune.records import State
-from pytest_finetune.selftest import Kind, check_gates
-from pytest_finetune.selftest.checking import _Trial
-from pytest_finetune.selftest.damage import plant
-from pytest_finetune.selftest.perfect import perfect_run
-from pytest_finetune.selftest.report import _percent, report_lines, report_values
+from pytest_finetune.base.records import State
+from pytest_finetune.verdicts.gates import Status, judge
+from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.selftest import Kind, check_gates
+from pytest_finetune.verdicts.selftest.checking import _Trial
+from pytest_finetune.verdicts.selftest.damage import plant
+from pytest_finetune.verdicts.selftest.perfect import perfect_run
+from pytest_finetune.verdicts.selftest.report import _percent, report_lines, report_values
 
 LABELS = 'scorer = "label"\nlabels = ["bug", "feature", "question"]\n'
 WORDS = ("bug", "feature", "question")

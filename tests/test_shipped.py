@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "../shared/data"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as reference  # type: ignore[import-untyped]
 
-from pytest_finetune.stats import (
+from pytest_finetune.verdicts.stats import (
     Interval,
     can_ever_pass,
     cases_to_ever_pass,

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from rapidfuzz import fuzz, process, utils
 
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.scoring.schema_validation import load_schema
-from pytest_finetune.strict_json import parse_json
+from pytest_finetune.base.strict_json import parse_json
+from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.scoring.schema_validation import load_schema
 
 ROOT = Path(__file__).parents[1]
 FILES = ("train", "validation")

@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_finetune.errors import FinetuneError
-    from pytest_finetune.evalset import EvalSet, load_eval_sets
-    from pytest_finetune.records import Case, Completion, Failure, FormatFailure, Message, Request, Score, Usage
-    from pytest_finetune.rollout import ModelRouter
-    from pytest_finetune.runs import Run, RunStore
-    from pytest_finetune.targets import Target
+    from pytest_finetune.base.errors import FinetuneError
+    from pytest_finetune.base.records import Case, Completion, Failure, FormatFailure, Message, Request, Score, Usage
+    from pytest_finetune.evaluation.runs import Run, RunStore
+    from pytest_finetune.evaluation.targets import Target
+    from pytest_finetune.lifecycle.rollout import ModelRouter
+    from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.loading import load_eval_sets
 
 __version__ = "0.1.0"
 
@@ -34,13 +35,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FinetuneError": "errors",
-    "EvalSet": "evalset",
-    "load_eval_sets": "evalset",
-    "ModelRouter": "rollout",
-    "Run": "runs",
-    "RunStore": "runs",
-    "Target": "targets",
+    "FinetuneError": "base.errors",
+    "EvalSet": "verdicts.evalset",
+    "load_eval_sets": "verdicts.loading",
+    "ModelRouter": "lifecycle.rollout",
+    "Run": "evaluation.runs",
+    "RunStore": "evaluation.runs",
+    "Target": "evaluation.targets",
 }
 
 
@@ -48,4 +49,4 @@ def __getattr__(name: str) -> Any:
     # pytest imports this package in every session, most of which name no model.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'records')}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'base.records')}"), name)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from page_runs import evaluated, recorded, write_set
 
-from pytest_finetune.records import Completion, Failure, Usage
+from pytest_finetune.base.records import Completion, Failure, Usage
 from pytest_finetune.reports.page.document import page_html
-from pytest_finetune.reports.page.sources import from_record, from_session
+from pytest_finetune.reports.sources import from_record, from_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
     Open = Callable[..., Any]
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from page_runs import recorded, write_set
 
-from pytest_finetune.records import Completion, Failure
+from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.reports.page.document import page_html
-from pytest_finetune.reports.page.sources import from_record
+from pytest_finetune.reports.sources import from_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 CORPUS = [
     "<script>alert(1)</script>",

@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from planted_faults import KEY, ask, case, clean_rows, lines, nearly, replaced, row, sentence
 
 from pytest_finetune.cli import main
-from pytest_finetune.evalset.loading import load_eval_sets
-from pytest_finetune.registry import Entry
-from pytest_finetune.registry.document import write_document
-from pytest_finetune.registry.entry import Evidence, EvidenceSet, Registry, Status
-from pytest_finetune.runs import RunStore
-from pytest_finetune.runs.copies import keep_copies
-from pytest_finetune.runs.manifest import EvalSetPlan, TargetInfo
+from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.evaluation.runs.copies import keep_copies
+from pytest_finetune.evaluation.runs.manifest import EvalSetPlan, TargetInfo
+from pytest_finetune.lifecycle.registry import Entry
+from pytest_finetune.lifecycle.registry.document import write_document
+from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet, Registry, Status
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 GOLDEN = Path(__file__).parent / "golden"
 CONFLICT = row(clean_rows()[9]["messages"][1]["content"], "other")

@@ -14,7 +14,7 @@ from recorded_runs import TICKETS, Recorder
 from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, rewritten, write_set
 
 from pytest_finetune.cli import main
-from pytest_finetune.runs import BaselineRecord
+from pytest_finetune.evaluation.runs import BaselineRecord
 
 GOLDEN = Path(__file__).parent / "golden"
 TUNED = "ft:gpt-4o-mini-2024-07-18:acme:tickets:9Kx2"

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from recorded_runs import TICKETS, Recorder, plan, sample, samples
 
 from pytest_finetune.cli import main
-from pytest_finetune.runs import BaselineRecord
+from pytest_finetune.evaluation.runs import BaselineRecord
 
 Command = Callable[..., Result]
 

@@ -18,7 +18,7 @@ from faulty_proxy import FaultyProxy
 from server_process import BASE, ServerProcess, chat_lines, needs_server
 
 from pytest_finetune.cli import main
-from pytest_finetune.training import service, starting, upload
+from pytest_finetune.lifecycle.training import service, starting, upload
 
 pytestmark = needs_server
 

@@ -12,12 +12,12 @@ from scripted_server import Reply, ScriptedServer
 from server_process import ServerProcess, chat_lines, needs_training, tiny_job, upload, wait_for_job
 
 from pytest_finetune.cli import main
-from pytest_finetune.engine import Limits
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.recorded import RecordedEvaluation
-from pytest_finetune.registry import FileBackend
-from pytest_finetune.runs import RunStore
-from pytest_finetune.targets import OpenAITarget
+from pytest_finetune.evaluation.engine import Limits
+from pytest_finetune.evaluation.recorded import RecordedEvaluation
+from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.evaluation.targets import OpenAITarget
+from pytest_finetune.lifecycle.registry import FileBackend
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 CHAT = "/chat/completions"
 
@@ -240,7 +240,7 @@ def test_what_cannot_be_done_is_told(model, words, told):
 def test_a_known_job_that_cannot_be_asked_leaves_less_evidence(model, folder):
     from datetime import UTC, datetime
 
-    from pytest_finetune.training.record import JobRecord, JobStore
+    from pytest_finetune.lifecycle.training.record import JobRecord, JobStore
 
     _, run = model(lambda body: "fine")
     facts = {"base_url": "http://127.0.0.1:9/v1", "job_id": "ftjob-1", "fine_tuned_model": "ft:scripted"}

@@ -14,7 +14,7 @@ from faulty_proxy import FaultyProxy
 from server_process import BASE, ServerProcess, chat_lines, needs_server, needs_training, tiny_job, upload, wait_for_job
 
 from pytest_finetune.cli import main
-from pytest_finetune.registry import FileBackend
+from pytest_finetune.lifecycle.registry import FileBackend
 
 MAIN = "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')"
 QUICK = ("--interval", "0.05")

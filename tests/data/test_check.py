@@ -26,11 +26,11 @@ from planted_faults import (
     tool_row,
 )
 
-from pytest_finetune.data.check import CheckOptions, check
-from pytest_finetune.data.codes import CODES, codes_wanted
-from pytest_finetune.data.finding import Severity
-from pytest_finetune.data.honesty import read_production
-from pytest_finetune.errors import DataError
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
+from pytest_finetune.lifecycle.data.finding import Severity
+from pytest_finetune.lifecycle.data.honesty import read_production
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ from planted_faults import (
     without_answer,
 )
 
-from pytest_finetune.data.check import CheckOptions, check
-from pytest_finetune.data.codes import CODES
-from pytest_finetune.data.honesty import Production
+from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.codes import CODES
+from pytest_finetune.lifecycle.data.honesty import Production
 
 USER, ANSWER = "$.messages[1].content", "$.messages[2].content"
 CALL = "$.messages[2].tool_calls[0]"

@@ -7,9 +7,9 @@ import json
 import pytest
 from planted_faults import clean_rows, lines, row, sentence
 
-from pytest_finetune.data.check import check
-from pytest_finetune.data.fix import FIXED, Fixed, write_fixed
-from pytest_finetune.errors import DataError
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.fix import FIXED, Fixed, write_fixed
 
 SPACED = b'{ "messages" : [{"role":"user","content":"hi"},{"role":"assistant","content":"caf\\u00e9"}] }'
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from pytest_finetune.data.answers import read_answer
-from pytest_finetune.data.balance import Balance
-from pytest_finetune.data.chat_example import example_of_row
-from pytest_finetune.data.labels import Labels, choices
+from pytest_finetune.lifecycle.data.answers import read_answer
+from pytest_finetune.lifecycle.data.balance import Balance
+from pytest_finetune.lifecycle.data.chat_example import example_of_row
+from pytest_finetune.lifecycle.data.labels import Labels, choices
 
 
 def chat(answer):

@@ -8,7 +8,7 @@ import pytest
 from planted_faults import nearly, sentence
 from rapidfuzz.distance import Indel
 
-from pytest_finetune.data.near_duplicates import TextIndex, clusters, normalized
+from pytest_finetune.lifecycle.data.near_duplicates import TextIndex, clusters, normalized
 
 
 def pairs_of(texts, **how):

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.data.json_output import CanonicalJson
-from pytest_finetune.data.mapping import read_mapping
-from pytest_finetune.data.prepare import Prepared, PrepareOptions, prepare, write_prepared
-from pytest_finetune.data.raw_rows import LeftOut, read_raw
-from pytest_finetune.data.rows import Row
-from pytest_finetune.errors import DataError
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.strict_json import parse_json
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.strict_json import parse_json
+from pytest_finetune.lifecycle.data.json_output import CanonicalJson
+from pytest_finetune.lifecycle.data.mapping import read_mapping
+from pytest_finetune.lifecycle.data.prepare import Prepared, PrepareOptions, prepare, write_prepared
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_raw
+from pytest_finetune.lifecycle.data.rows import Row
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 

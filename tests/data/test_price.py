@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_finetune.data.fine_tune_prices import PRICES, SOURCE, base_of, fine_tune_prices
-from pytest_finetune.data.price import (
+from pytest_finetune.base.records import Usage
+from pytest_finetune.evaluation.fine_tune_prices import PRICES, SOURCE, base_of, fine_tune_prices
+from pytest_finetune.evaluation.pricing import price
+from pytest_finetune.lifecycle.data.price import (
     Traffic,
     TrainingTokens,
     count_training,
@@ -19,11 +21,9 @@ from pytest_finetune.data.price import (
     training_traffic,
     usual_epochs,
 )
-from pytest_finetune.data.tokens import tokenizer_for
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.pricing import price
-from pytest_finetune.records import Usage
+from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.reports.price import is_known, price_json, price_lines, price_warnings
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 MILLION = TrainingTokens(1000, 1_000_000, 900)

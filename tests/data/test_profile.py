@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.data.languages import UNDECIDED, language_of, script_of
-from pytest_finetune.data.profile import BINS, Profiler, distribution
-from pytest_finetune.data.raw_rows import LeftOuts
-from pytest_finetune.data.tokens import tokenizer_for
+from pytest_finetune.lifecycle.data.languages import UNDECIDED, language_of, script_of
+from pytest_finetune.lifecycle.data.profile import BINS, Profiler, distribution
+from pytest_finetune.lifecycle.data.raw_rows import LeftOuts
+from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.reports.data_profile import profile_json, profile_lines
 from pytest_finetune.reports.data_profile_page import profile_page
 

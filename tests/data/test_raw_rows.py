@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.data import json_array
-from pytest_finetune.data.json_array import read_items
-from pytest_finetune.data.raw_rows import LeftOut, format_of, read_raw
-from pytest_finetune.errors import DataError
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.lifecycle.data import json_array
+from pytest_finetune.lifecycle.data.json_array import read_items
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut, format_of, read_raw
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -96,7 +96,7 @@ def test_cells_keep_quotes_commas_and_line_ends(file):
 def test_what_a_csv_writer_wrote_is_read_back(rows):
     import csv
 
-    from pytest_finetune.data.csv_rows import read_csv
+    from pytest_finetune.lifecycle.data.csv_rows import read_csv
 
     text = io.StringIO(newline="")
     csv.writer(text).writerows([["input", "output"], *rows])

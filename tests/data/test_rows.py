@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.data.finding import Finding
-from pytest_finetune.data.rows import Row, read_rows
+from pytest_finetune.lifecycle.data.finding import Finding
+from pytest_finetune.lifecycle.data.rows import Row, read_rows
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.data.personal import PersonalData
-from pytest_finetune.data.secrets import Secrets
+from pytest_finetune.lifecycle.data.personal import PersonalData
+from pytest_finetune.lifecycle.data.secrets import Secrets
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N"
 KEY = "sk-proj-a1b2c3d4e5f6g7h8i9j0k1l2m3n4"

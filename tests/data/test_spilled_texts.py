@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from pytest_finetune.data.equal_texts import EqualTexts
-from pytest_finetune.data.near_duplicates import TextIndex, clusters
-from pytest_finetune.data.spilled_texts import SpilledIndex, SpilledTexts
+from pytest_finetune.lifecycle.data.equal_texts import EqualTexts
+from pytest_finetune.lifecycle.data.near_duplicates import TextIndex, clusters
+from pytest_finetune.lifecycle.data.spilled_texts import SpilledIndex, SpilledTexts
 
 
 def texts(seed):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.data.rows import Row
-from pytest_finetune.data.split import SIDES, SplitOptions, split_rows
-from pytest_finetune.data.split_files import split_file
-from pytest_finetune.errors import DataError
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.lifecycle.data.rows import Row
+from pytest_finetune.lifecycle.data.split import SIDES, SplitOptions, split_rows
+from pytest_finetune.lifecycle.data.split_files import split_file
 from pytest_finetune.reports.split import split_json, split_lines, split_warnings
 
 LABELS = ("bug", "feature", "question")
@@ -187,7 +187,7 @@ def test_a_file_is_copied_line_for_line(source, tmp_path):
 
 
 def test_a_line_that_is_too_long_is_passed_over(source, tmp_path, monkeypatch):
-    from pytest_finetune.data import raw_rows, split_files
+    from pytest_finetune.lifecycle.data import raw_rows, split_files
 
     source.write_bytes(source.read_bytes() + b"\n" + b'{"x": "' + b"y" * 5000 + b'"}\n' + b'{"messages": []}\n')
     monkeypatch.setattr(split_files, "MAX_LINE_BYTES", 1000)

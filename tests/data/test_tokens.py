@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.data.tokens import FRAME, tokenizer_for
+from pytest_finetune.lifecycle.data.tokens import FRAME, tokenizer_for
 
 CHAT = [
     {"role": "system", "content": "You are a helpful assistant."},

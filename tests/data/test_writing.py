@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from pytest_finetune.data.writing import new_files, refuse_own_source
-from pytest_finetune.errors import DataError
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source
 
 
 def test_files_appear_together_and_only_at_the_end(tmp_path):

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.evalset.formats import CaseReader
-from pytest_finetune.evalset.reading import Faults
-from pytest_finetune.records import Message, ToolCall
+from pytest_finetune.base.records import Message, ToolCall
+from pytest_finetune.verdicts.evalset.formats import CaseReader
+from pytest_finetune.verdicts.evalset.reading import Faults
 
 if TYPE_CHECKING:
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 SYSTEM, USER = {"role": "system", "content": "Sort."}, {"role": "user", "content": "it crashed"}
 ANSWER = {"role": "assistant", "content": "bug"}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import EvalSetErrors
-from pytest_finetune.evalset import load_eval_sets
+from pytest_finetune.base.errors import EvalSetErrors
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset import EvalSet
 
     Fault = tuple[str, str, str]
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.errors import EvalSetErrors
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.evalset.formats import CaseReader
-from pytest_finetune.evalset.reading import Faults, read_objects
+from pytest_finetune.base.errors import EvalSetErrors
+from pytest_finetune.verdicts.evalset.formats import CaseReader
+from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 

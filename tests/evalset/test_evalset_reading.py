@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pytest_finetune.evalset.reading import MAX_DEPTH, Faults, read_objects
+from pytest_finetune.verdicts.evalset.reading import MAX_DEPTH, Faults, read_objects
 
 GOOD = '{"input": "a", "expected": "b"}'
 

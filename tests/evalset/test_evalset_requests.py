@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 CASE = {"id": "a", "system": "Sort.", "input": "it crashed", "expected": "bug"}
 TOOL = {"type": "function", "function": {"name": "find"}}

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.evalset.reading import Faults
-from pytest_finetune.evalset.settings_file import line_of, read_settings
+from pytest_finetune.verdicts.evalset.reading import Faults
+from pytest_finetune.verdicts.evalset.settings_file import line_of, read_settings
 
 if TYPE_CHECKING:
-    from pytest_finetune.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
     Fault = tuple[str, str, str]
 

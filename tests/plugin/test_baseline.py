@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.runs import RunStore
+from pytest_finetune.evaluation.runs import RunStore
 
 NON_INFERIOR = '[[gates]]\nmetric = "accuracy"\nagainst = "production"\nmax_drop = 0.1\n'
 FLIPS = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'

@@ -6,11 +6,11 @@ import pytest
 from planted_faults import clean_rows, lines, replaced, row, sentence
 
 # pytester forgets what an inner session imports; numpy must not be imported twice.
-import pytest_finetune.data.check
-import pytest_finetune.data.tokens
+import pytest_finetune.lifecycle.data.check
+import pytest_finetune.lifecycle.data.tokens
 import pytest_finetune.plugin.check  # noqa: F401
-from pytest_finetune.data.check import CheckResult
-from pytest_finetune.data.codes import found
+from pytest_finetune.lifecycle.data.check import CheckResult
+from pytest_finetune.lifecycle.data.codes import found
 from pytest_finetune.plugin.check_once import check_once
 
 GROUPS = ("file", "form", "meaning", "honesty", "safety")

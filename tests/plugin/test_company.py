@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from scripted_server import error
 
-from pytest_finetune.runs import RunStore
+from pytest_finetune.evaluation.runs import RunStore
 
 GATE = '[[gates]]\nmetric = "accuracy"\nmin = {bar}\n'
 
@@ -232,7 +232,7 @@ def test_a_hook_adds_a_target_of_its_own(pytester, suite):
     suite(["HELLO"], inputs=["hello"])
     pytester.makeconftest(
         """
-        from pytest_finetune.records import Completion
+        from pytest_finetune.base.records import Completion
 
         class Shout:
             immutable, model, base_url, free, identity = False, "shout", "", True, ""

@@ -9,10 +9,10 @@ import pytest
 from scripted_server import Reply
 from terminal_screen import Terminal, watch
 
+from pytest_finetune.base.records import Completion, Sample, Score, State
+from pytest_finetune.evaluation.tally import Tally
 from pytest_finetune.plugin import live
-from pytest_finetune.plugin.live import GRACE, LiveLine
-from pytest_finetune.records import Completion, Sample, Score, State
-from pytest_finetune.tally import Tally
+from pytest_finetune.plugin.live_line import GRACE, LiveLine
 
 LIVE = re.compile(r"[0-9]+/[0-9]+ done.*")
 

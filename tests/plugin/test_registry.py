@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from registry_evidence import replaced
 
+from pytest_finetune.base.records import State
 from pytest_finetune.cli import main
-from pytest_finetune.records import State
-from pytest_finetune.registry import Change, Entry, FileBackend
-from pytest_finetune.runs import BaselineRecord, Run, RunStore
+from pytest_finetune.evaluation.runs import BaselineRecord, Run, RunStore
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
 
 GATE = "[[gates]]\nmin = 0.9\n"
 AGAINST = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
@@ -263,8 +263,8 @@ def test_an_answer_that_another_process_wrote_last_stands_in_nobodys_way(pyteste
         test_own="""
         from dataclasses import replace
         from pathlib import Path
-        from pytest_finetune.records import State
-        from pytest_finetune.runs import RunStore, sample_to_dict
+        from pytest_finetune.base.records import State
+        from pytest_finetune.evaluation.runs import RunStore, sample_to_dict
         def test_own():
             run = RunStore(Path(".finetune/runs").resolve()).find("last")
             judged = next(iter(run.samples().values()))

@@ -12,8 +12,8 @@ import time
 import pytest
 from scripted_server import error
 
-from pytest_finetune.records import State
-from pytest_finetune.runs import RunStore
+from pytest_finetune.base.records import State
+from pytest_finetune.evaluation.runs import RunStore
 
 GATE = '[[gates]]\nmetric = "accuracy"\nmin = 0.5\n'
 

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 from registry_samples import NOON, change, entry_of, evidence_of_run
 
-from pytest_finetune.registry import Registry, RegistryError, Rollout, open_registry, verify, version_for
+from pytest_finetune.lifecycle.registry import Registry, RegistryError, Rollout, open_registry, verify, version_for
 
 
 @pytest.fixture(params=["file", "mlflow"])

@@ -12,8 +12,8 @@ import registry_processes
 from filelock import FileLock
 from registry_samples import NOON, after, change, entry_of, eventful
 
-from pytest_finetune.registry import Entry, FileBackend, Registry, RegistryError, open_registry, verify
-from pytest_finetune.registry.document import write_document
+from pytest_finetune.lifecycle.registry import Entry, FileBackend, Registry, RegistryError, open_registry, verify
+from pytest_finetune.lifecycle.registry.document import write_document
 
 
 @pytest.fixture

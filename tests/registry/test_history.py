@@ -6,9 +6,9 @@ from copy import deepcopy
 import pytest
 from registry_samples import NOON, after, change, entry_of, eventful
 
-from pytest_finetune.registry import Entry, Event, Registry, RegistryError, Status, verify
-from pytest_finetune.registry.document import read_document, write_document
-from pytest_finetune.registry.history import canonical_json, event_sha256, record_sha256
+from pytest_finetune.lifecycle.registry import Entry, Event, Registry, RegistryError, Status, verify
+from pytest_finetune.lifecycle.registry.document import read_document, write_document
+from pytest_finetune.lifecycle.registry.history import canonical_json, event_sha256, record_sha256
 
 STATUSES = ("candidate", "canary", "production", "deprecated", "rejected")
 

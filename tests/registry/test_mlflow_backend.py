@@ -7,11 +7,11 @@ import sys
 import pytest
 from registry_samples import NOON, change, entry_of
 
-from pytest_finetune.registry import Registry, RegistryError, open_registry, verify, version_for
-from pytest_finetune.registry.mlflow_backend import MlflowBackend
-from pytest_finetune.registry.mlflow_log import PREFIX, step_between, step_tags
-from pytest_finetune.registry.mlflow_server import MlflowServer, parse_place
-from pytest_finetune.registry.states import apply
+from pytest_finetune.lifecycle.registry import Registry, RegistryError, open_registry, verify, version_for
+from pytest_finetune.lifecycle.registry.mlflow_backend import MlflowBackend
+from pytest_finetune.lifecycle.registry.mlflow_log import PREFIX, step_between, step_tags
+from pytest_finetune.lifecycle.registry.mlflow_server import MlflowServer, parse_place
+from pytest_finetune.lifecycle.registry.states import apply
 
 
 @pytest.fixture
@@ -89,13 +89,15 @@ def test_credentials_in_an_address_are_refused_and_never_shown(address):
 
 
 def test_without_the_package_it_is_told_what_to_install(monkeypatch):
-    monkeypatch.setattr("pytest_finetune.registry.mlflow_server.find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_finetune.lifecycle.registry.mlflow_server.find_spec", lambda name: None)
     told = refusal(open_registry, "mlflow:http://127.0.0.1:5000")
     assert (told.problem, told.hint) == ("mlflow is not installed", "pip install 'pytest-finetune[mlflow]'")
 
 
 def test_mlflow_is_imported_by_nobody_who_does_not_ask_for_it(tmp_path):
-    script = "import sys; from pytest_finetune.registry import open_registry; open_registry('r.json').read(); "
+    script = (
+        "import sys; from pytest_finetune.lifecycle.registry import open_registry; open_registry('r.json').read(); "
+    )
     script += "sys.exit('mlflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, timeout=60, check=True)
 
@@ -287,7 +289,7 @@ def test_what_was_moved_by_hand_in_mlflow_is_told_and_mended(backend, seen, name
 
 
 def test_who_settles_while_somebody_undoes_it_gives_up(backend, seen, name, monkeypatch):
-    monkeypatch.setattr("pytest_finetune.registry.mlflow_backend.PATIENCE", 0.1)
+    monkeypatch.setattr("pytest_finetune.lifecycle.registry.mlflow_backend.PATIENCE", 0.1)
     monkeypatch.setattr(backend._server, "alias", lambda *arguments: None)
     seen.set_registered_model_alias(name, "production", "2")
     assert refusal(backend.settle).problem == f"{name} keeps changing"

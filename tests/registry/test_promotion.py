@@ -14,14 +14,14 @@ from recorded_runs import sample as recorded_sample
 from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, replaced, rewritten, write_set
 from sample_plans import SET, cases, sample
 
-from pytest_finetune.errors import RunError
-from pytest_finetune.evaluation import set_plan
-from pytest_finetune.gates import Status, judge
-from pytest_finetune.metrics import summarize
-from pytest_finetune.registry.entry import Entry
-from pytest_finetune.registry.evidence import _bits, _outcomes
-from pytest_finetune.registry.promotion import baseline_from, cautions, evidence_of, let_off, refusals
-from pytest_finetune.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
+from pytest_finetune.base.errors import RunError
+from pytest_finetune.evaluation.evaluation import set_plan
+from pytest_finetune.evaluation.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
+from pytest_finetune.lifecycle.registry.entry import Entry
+from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes
+from pytest_finetune.lifecycle.registry.promotion import baseline_from, cautions, evidence_of, let_off, refusals
+from pytest_finetune.verdicts.gates import Status, judge
+from pytest_finetune.verdicts.metrics import summarize
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 PROFILE = "eval_sets/profile.jsonl"

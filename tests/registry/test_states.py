@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from registry_samples import NOON, after, change, entry_of, eventful, evidence_of_run
 
-from pytest_finetune.registry import Registry, RegistryError, Rollout, Status, apply, verify, version_for
-from pytest_finetune.registry.document import read_document, write_document
+from pytest_finetune.lifecycle.registry import Registry, RegistryError, Rollout, Status, apply, verify, version_for
+from pytest_finetune.lifecycle.registry.document import read_document, write_document
 
 
 def status_of(registry):

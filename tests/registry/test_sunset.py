@@ -7,10 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from scripted_server import Reply, ScriptedServer
 
-from pytest_finetune.data.fine_tune_prices import base_of
-from pytest_finetune.errors import RegistryError
-from pytest_finetune.registry.entry import Entry, Registry, Rollout
-from pytest_finetune.registry.sunset import (
+from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.evaluation.fine_tune_prices import base_of
+from pytest_finetune.lifecycle.registry.entry import Entry, Registry, Rollout
+from pytest_finetune.lifecycle.registry.sunset import (
     ANNOUNCED,
     SOURCE,
     announced,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 
-from pytest_finetune.registry import current_who
+from pytest_finetune.lifecycle.registry import current_who
 
 
 def unheard(*_, **__):

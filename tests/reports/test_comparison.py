@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorded_runs import TICKETS, samples
 
-from pytest_finetune.comparison import compare
-from pytest_finetune.metrics import summarize
-from pytest_finetune.records import Case, Completion, FormatFailure, Sample, Score, State, ToolCall
+from pytest_finetune.base.records import Case, Completion, FormatFailure, Sample, Score, State, ToolCall
+from pytest_finetune.evaluation.runs.pairing import Refusal
 from pytest_finetune.reports.comparison import answer_line, comparison_lines, refusal_lines
-from pytest_finetune.runs.pairing import Refusal
+from pytest_finetune.verdicts.comparison import compare
+from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.comparison import Comparison
+    from pytest_finetune.verdicts.comparison import Comparison
 
 
 def compared(before: Sequence[str], after: Sequence[str], *, confidence: float = 0.95) -> Comparison:

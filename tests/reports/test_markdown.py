@@ -12,14 +12,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_finetune.comparison import compare
-from pytest_finetune.evalset.settings import EvalSettings, GateSettings
-from pytest_finetune.metrics import summarize
-from pytest_finetune.records import Case, Completion, Message, Sample, Score, State
+from pytest_finetune.base.records import Case, Completion, Message, Sample, Score, State
+from pytest_finetune.base.text import shorten
+from pytest_finetune.evaluation.runs import VerdictRecord
 from pytest_finetune.reports.markdown import LIMIT, code, markdown
-from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
-from pytest_finetune.runs import VerdictRecord
-from pytest_finetune.scoring.diff import shorten
+from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
+from pytest_finetune.verdicts.comparison import compare
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.verdicts.metrics import summarize
 
 HOSTILE = [
     "a | b",

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from page_runs import evaluated, recorded, write_set
 
-from pytest_finetune.gates import Baseline
-from pytest_finetune.records import Completion, Failure
+from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.document import page_html
 from pytest_finetune.reports.page.sections import headline
-from pytest_finetune.reports.page.sources import from_record, from_session
 from pytest_finetune.reports.page.strings import LIMIT, Strings, visible
+from pytest_finetune.reports.sources import from_record, from_session
+from pytest_finetune.verdicts.gates import Baseline
 
 if TYPE_CHECKING:
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 ROOT = Path(__file__).parents[2]
 GATED = """

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_finetune.cli import main
-from pytest_finetune.runs import RunStore
+from pytest_finetune.evaluation.runs import RunStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 import pytest
 
+from pytest_finetune.evaluation.tally import Progress
 from pytest_finetune.reports.progress import progress_line
-from pytest_finetune.tally import Progress
 
 WHOLE = Progress(10_000, 1_234, 32, 1, (0.912, None), Decimal("1.25"), 3_725)
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.records import FormatFailure
+from pytest_finetune.base.records import FormatFailure
+from pytest_finetune.lifecycle.training.curves import Curves, LossPoint, Pace
+from pytest_finetune.lifecycle.training.diagnosis import diagnose
+from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint, Rate
+from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint, JobEvent, JobFault
 from pytest_finetune.reports.diagnosis import curve_lines, diagnosis_lines, sparkline
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
 from pytest_finetune.reports.training import bar_line, checkpoints_lines, event_line, job_lines, jobs_lines
-from pytest_finetune.training.curves import Curves, LossPoint, Pace
-from pytest_finetune.training.diagnosis import Evidence, LearningPoint, Rate, diagnose
-from pytest_finetune.training.job import Job, JobCheckpoint, JobEvent, JobFault
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 HOSTILE = "\x1b[2J\u202e<script>alert(1)</script>\n\x07"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pytest_finetune import ModelRouter
-from pytest_finetune.registry import Change, Entry, FileBackend, Rollout
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend, Rollout
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pytest_finetune import ModelRouter
-from pytest_finetune.errors import RegistryError
-from pytest_finetune.registry import Change, FileBackend, verify
-from pytest_finetune.rollout.router import MENTIONS
+from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.lifecycle.registry import Change, FileBackend, verify
+from pytest_finetune.lifecycle.rollout.router import MENTIONS
 
 USERS = [f"user-{number}" for number in range(2000)]
 

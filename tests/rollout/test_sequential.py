@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pytest_finetune.rollout.sequential import LIFTS, Evidence, OverBudget, WorseThanProduction
+from pytest_finetune.lifecycle.rollout.sequential import LIFTS, Evidence, OverBudget, WorseThanProduction
 
 
 def weight(outcomes, rate):

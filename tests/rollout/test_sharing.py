@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.rollout.sharing import Positions
+from pytest_finetune.lifecycle.rollout.sharing import Positions
 
 shares = st.floats(0, 1)
 

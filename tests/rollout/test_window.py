@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.rollout.window import SLOTS, ErrorRate
+from pytest_finetune.lifecycle.rollout.window import SLOTS, ErrorRate
 
 calls = st.lists(st.tuples(st.floats(0, 30), st.booleans(), st.none() | st.floats(0, 9)), max_size=60)
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from recorded_runs import Recorder, sample
 
-from pytest_finetune.runs import Run, VerdictRecord, sample_to_dict
-from pytest_finetune.runs.samples import sealed_line
+from pytest_finetune.evaluation.runs import Run, VerdictRecord, sample_to_dict
+from pytest_finetune.evaluation.runs.samples import sealed_line
 
 UNBOUNDED = VerdictRecord(eval_set="s", gate="latency_p95<=2", status="pass", low=0.5, high=float("inf"))
 

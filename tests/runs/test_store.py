@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.errors import RunError
-from pytest_finetune.records import Completion, Failure, FormatFailure, Sample, Score, State, ToolCall, Usage
-from pytest_finetune.runs import EvalSetPlan, Run, RunStore, TargetInfo, sample_from_dict, sample_to_dict
-from pytest_finetune.runs.samples import read_samples, sealed_line
+from pytest_finetune.base.errors import RunError
+from pytest_finetune.base.records import Completion, Failure, FormatFailure, Sample, Score, State, ToolCall, Usage
+from pytest_finetune.evaluation.runs import EvalSetPlan, Run, RunStore, TargetInfo, sample_from_dict, sample_to_dict
+from pytest_finetune.evaluation.runs.samples import read_samples, sealed_line
 
 TARGET = TargetInfo(spec="ft:a", model="ft:a", base_url="http://127.0.0.1:1/v1")
 PLAN = [EvalSetPlan(name="eval_sets/a.jsonl", cases=2, repeats=1, cases_sha256="c", settings_sha256="s")]
@@ -170,8 +170,8 @@ def test_kill_9_while_writing_leaves_a_readable_record(tmp_path):
     code = textwrap.dedent("""
         import sys
         from pathlib import Path
-        from pytest_finetune.records import *
-        from pytest_finetune.runs import *
+        from pytest_finetune.base.records import *
+        from pytest_finetune.evaluation.runs import *
         target = TargetInfo(spec="m", model="m")
         run = RunStore(Path(sys.argv[1])).create(target, [], folder=Path(sys.argv[1]))
         print(run.path, flush=True)

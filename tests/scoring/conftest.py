@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.evalset.settings import EvalSettings
-from pytest_finetune.records import Case, Completion, ToolCall
-from pytest_finetune.scoring import make_scorer
+from pytest_finetune.base.records import Case, Completion, ToolCall
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.scoring import make_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from pytest_finetune.scoring import Scorer
+    from pytest_finetune.verdicts.evalset.scorer import Scorer
 
 
 @pytest.fixture

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.records import Completion
-from pytest_finetune.scoring.diff import MOST_LINES, explain, json_diff, shorten, text_diff
+from pytest_finetune.base.records import Completion
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.scoring.diff import MOST_LINES, explain, json_diff, text_diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 
 def test_short_texts_differ_by_word() -> None:

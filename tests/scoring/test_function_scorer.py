@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import ScorerError
-from pytest_finetune.records import Completion, FormatFailure, Score
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.records import Completion, FormatFailure, Score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 SOURCE = """
-from pytest_finetune.records import Score
+from pytest_finetune.base.records import Score
 
 def same(case, completion):
     return completion.text == case.expected[0]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import ScorerError
-from pytest_finetune.scoring import SCORERS, scorer_warnings
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.verdicts.evalset.scorer import SCORERS
+from pytest_finetune.verdicts.scoring import scorer_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,8 +48,8 @@ def test_a_setting_without_effect_is_refused(
 
 def test_a_light_scorer_imports_no_heavy_library() -> None:
     code = (
-        "import sys; from pathlib import Path; from pytest_finetune.evalset.settings import EvalSettings\n"
-        "from pytest_finetune.scoring import make_scorer\n"
+        "import sys; from pathlib import Path; from pytest_finetune.verdicts.evalset.settings import EvalSettings\n"
+        "from pytest_finetune.verdicts.scoring import make_scorer\n"
         "make_scorer(EvalSettings(scorer='json'), Path())\n"
         "print([m for m in ('jsonschema', 'regex', 'sqlglot', 'scipy', 'referencing') if m in sys.modules])"
     )

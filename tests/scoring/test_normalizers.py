@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.evalset.settings import Normalizer
-from pytest_finetune.scoring.normalizers import NORMALIZERS, PIECE, make_normalizer, nfkc
+from pytest_finetune.verdicts.evalset.settings import Normalizer
+from pytest_finetune.verdicts.scoring.normalizers import NORMALIZERS, PIECE, make_normalizer, nfkc
 
 
 def test_every_normalizer_of_the_settings_exists() -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import ScorerError
-from pytest_finetune.records import Completion, FormatFailure
-from pytest_finetune.scoring import ecma_pattern, scorer_warnings
-from pytest_finetune.scoring.schema_validation import compile_schema, load_schema
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.records import Completion, FormatFailure
+from pytest_finetune.verdicts.scoring import ecma_pattern, scorer_warnings
+from pytest_finetune.verdicts.scoring.schema_validation import compile_schema, load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 VARIANTS = {

@@ -3,19 +3,22 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_finetune.evalset.settings import EvalSettings
-from pytest_finetune.records import Case, Completion, Score, ToolCall
-from pytest_finetune.scoring import Scorer, make_scorer
-from pytest_finetune.scoring.diff import explain
-from pytest_finetune.scoring.json_compare import differences, field_counts, leaves
-from pytest_finetune.scoring.schema_validation import compile_schema
-from pytest_finetune.scoring.shape import shape
+from pytest_finetune.base.records import Case, Completion, Score, ToolCall
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.scoring import make_scorer
+from pytest_finetune.verdicts.scoring.diff import explain
+from pytest_finetune.verdicts.scoring.json_compare import differences, field_counts, leaves
+from pytest_finetune.verdicts.scoring.schema_validation import compile_schema
+from pytest_finetune.verdicts.scoring.shape import shape
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.evalset.scorer import Scorer
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 JSON = st.recursive(

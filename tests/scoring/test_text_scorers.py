@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import ScorerError
-from pytest_finetune.records import Completion, FormatFailure
-from pytest_finetune.scoring import pattern
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.records import Completion, FormatFailure
+from pytest_finetune.verdicts.scoring import pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 TEXT_SCORERS: dict[str, dict[str, Any]] = {
     "exact": {},

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.records import Completion, FormatFailure
+from pytest_finetune.base.records import Completion, FormatFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_finetune.records import Case
+    from pytest_finetune.base.records import Case
 
 WEATHER = {
     "type": "function",

@@ -93,7 +93,7 @@ def test_each_epoch_leaves_a_checkpoint_that_answers(client, done):
 
 
 def test_its_adapter_is_a_local_model_too(running, done):
-    from pytest_finetune.targets.weights import find_weights
+    from pytest_finetune.evaluation.targets.weights import find_weights
 
     name = done.fine_tuned_model.replace(":", "-")
     weights = find_weights(f"local:{name}", running.models)

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
-from pytest_finetune.errors import TrainingError
+from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.server.trainer.__main__ import main
 from pytest_finetune.server.trainer.job import read_job
 from pytest_finetune.server.trainer.progress import ProgressFile, Stopped, read_progress

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from server_process import CACHE, chat_lines, needs_training
 
-from pytest_finetune.errors import TrainingError
+from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.evaluation.targets.llama import LlamaServer
+from pytest_finetune.evaluation.targets.weights import Weights, find_weights, read_general_type
 from pytest_finetune.server.trainer.examples import read_examples
 from pytest_finetune.server.trainer.job import PROGRESS, STATE, TrainingJob
 from pytest_finetune.server.trainer.progress import ProgressFile, read_progress
-from pytest_finetune.targets.llama import LlamaServer
-from pytest_finetune.targets.weights import Weights, find_weights, read_general_type
 
 # torch and its company warn of each other's ways while they are imported.
 pytestmark = [needs_training, pytest.mark.filterwarnings("ignore")]

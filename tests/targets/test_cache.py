@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.records import Completion, Failure, Message, Request, ToolCall, Usage
-from pytest_finetune.targets.answer_store import BATCH, AnswerStore
-from pytest_finetune.targets.cache import CachedTarget, is_whole
+from pytest_finetune.base.records import Completion, Failure, Message, Request, ToolCall, Usage
+from pytest_finetune.evaluation.targets.answer_store import BATCH, AnswerStore
+from pytest_finetune.evaluation.targets.cache import CachedTarget, is_whole
 
 ANSWER = Completion("bug", usage=Usage(12, 1, 4), model="ft:m:acme::1-real", latency=1.5, retries=2)
 REQUEST = Request("ft:m:acme::1", (Message("user", "It crashes."),), MappingProxyType({"temperature": 0.0}))

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from gguf_files import gguf, write_adapter
 
-from pytest_finetune.errors import TargetError
-from pytest_finetune.records import Completion, Failure, Message, Request
-from pytest_finetune.targets import llama, local
-from pytest_finetune.targets.local import LocalTarget, share_cores
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.records import Completion, Failure, Message, Request
+from pytest_finetune.evaluation.targets import llama, local
+from pytest_finetune.evaluation.targets.local import LocalTarget, share_cores
 
 needs_engine = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="needs the extra `local`")
 needs_weights = pytest.mark.skipif(
@@ -174,8 +174,8 @@ def test_closing_while_questions_are_in_flight_ends_them_and_stops_the_servers()
 LEAVING = """
     import asyncio, threading
     from pathlib import Path
-    from pytest_finetune.records import Message, Request
-    from pytest_finetune.targets.local import LocalTarget
+    from pytest_finetune.base.records import Message, Request
+    from pytest_finetune.evaluation.targets.local import LocalTarget
 
     endless = Request("m", (Message("user", "hi"),), {"max_completion_tokens": 3500, "ignore_eos": True})
     target = LocalTarget("local:smollm2-135m", models=Path())

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from scripted_server import Reply, ScriptedServer, error
 
-from pytest_finetune.records import Completion, Failure, Message, Request, ToolCall, Usage
-from pytest_finetune.targets import OpenAITarget
+from pytest_finetune.base.records import Completion, Failure, Message, Request, ToolCall, Usage
+from pytest_finetune.evaluation.targets import OpenAITarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.records import Completion, Failure, ToolCall, Usage
-from pytest_finetune.targets.answers import MAX_BODY, clean, read_answer
+from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
+from pytest_finetune.evaluation.targets.answers import MAX_BODY, clean, read_answer
 
 
 def read(body: Any, status: int = 200, secret: str = "", **headers: str) -> Completion | Failure:

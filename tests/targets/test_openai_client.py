@@ -12,9 +12,9 @@ import openai
 import pytest
 from scripted_server import Reply, ScriptedServer, error
 
-from pytest_finetune.errors import TargetError
-from pytest_finetune.records import Completion, Failure, Message, Request
-from pytest_finetune.targets import ClientTarget, OpenAITarget, Target
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.records import Completion, Failure, Message, Request
+from pytest_finetune.evaluation.targets import ClientTarget, OpenAITarget, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

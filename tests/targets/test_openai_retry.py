@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.records import Completion, Failure
-from pytest_finetune.targets.retry import TRIES, Backoff, Persistence, Try, retry_after
+from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.evaluation.targets.retry import TRIES, Backoff, Persistence, Try, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

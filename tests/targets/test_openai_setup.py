@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from pytest_finetune.errors import TargetError
-from pytest_finetune.targets import OpenAITarget, names_fixed_weights
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.model_ids import names_fixed_weights
+from pytest_finetune.evaluation.targets import OpenAITarget
 
 KEY = "sk-made-up-0123456789"
 
@@ -51,10 +52,10 @@ def test_only_ids_that_name_the_same_weights_for_ever_are_immutable(model: str, 
 
 
 def test_naming_the_targets_imports_nothing_heavy() -> None:
-    code = "import sys, pytest_finetune.targets; sys.exit(bool({'aiohttp', 'openai', 'httpx2'} & sys.modules.keys()))"
+    code = "import sys, pytest_finetune.evaluation.targets; sys.exit(bool({'aiohttp', 'openai', 'httpx2'} & sys.modules.keys()))"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_eval_path_does_not_import_the_official_client() -> None:
-    code = "import sys, pytest_finetune.targets.openai; sys.exit('openai' in sys.modules)"
+    code = "import sys, pytest_finetune.evaluation.targets.openai; sys.exit('openai' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

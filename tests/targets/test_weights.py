@@ -10,9 +10,9 @@ from gguf_files import gguf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.errors import TargetError
-from pytest_finetune.targets import weights
-from pytest_finetune.targets.weights import BASE, Weights, find_weights, read_general_type
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.evaluation.targets import weights
+from pytest_finetune.evaluation.targets.weights import BASE, Weights, find_weights, read_general_type
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY
-from pytest_finetune.training.advice import KNOWN_FAULTS, UNKNOWN, advice_for, known_fault
+from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY
+from pytest_finetune.lifecycle.training.advice import KNOWN_FAULTS, UNKNOWN, advice_for, known_fault
 
 TOLD = [
     ("", "New jobs are not allowed for this organisation", "organisation not allowed"),

@@ -7,12 +7,12 @@ from decimal import Decimal
 
 import pytest
 
-from pytest_finetune.errors import RegistryError
-from pytest_finetune.registry import FileBackend, verify
-from pytest_finetune.training.candidate import add_candidate, entry_of, next_version
-from pytest_finetune.training.job import Job
-from pytest_finetune.training.money import rate_at, training_cost
-from pytest_finetune.training.record import FileRecord, JobRecord, Wanted
+from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.lifecycle.registry import FileBackend, verify
+from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of, next_version
+from pytest_finetune.lifecycle.training.job import Job
+from pytest_finetune.lifecycle.training.money import rate_at, training_cost
+from pytest_finetune.lifecycle.training.record import FileRecord, JobRecord, Wanted
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.training.curves import LossPoint, Pace, curves_of_events, read_result_file, step_of
-from pytest_finetune.training.job import Job, JobEvent
+from pytest_finetune.lifecycle.training.curves import LossPoint, Pace, curves_of_events, read_result_file, step_of
+from pytest_finetune.lifecycle.training.job import Job, JobEvent
 
 CSV = b"step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.5,0.1,,\n2,1.5,0.5,2.0,0.4\n"
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.records import FormatFailure
-from pytest_finetune.training.curves import Curves, LossPoint
-from pytest_finetune.training.diagnosis import Answer, Evidence, Kind, LearningPoint, Rate, diagnose
+from pytest_finetune.base.records import FormatFailure
+from pytest_finetune.lifecycle.training.curves import Curves, LossPoint
+from pytest_finetune.lifecycle.training.diagnosis import Answer, Kind, diagnose
+from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint, Rate
 
 NOTHING_INVALID = Rate(0, 450)
 FALLING = [10 * 0.7**step for step in range(40)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.training.hyperparameters import Hyperparameters, suggest
+from pytest_finetune.lifecycle.training.hyperparameters import Hyperparameters, suggest
 
 
 @pytest.mark.parametrize(

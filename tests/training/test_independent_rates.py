@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.stats import difference_interval
+from pytest_finetune.verdicts.stats import difference_interval
 
 
 @pytest.mark.parametrize(

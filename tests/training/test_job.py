@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.training.job import NoSuchShape, read_checkpoint, read_event, read_job
+from pytest_finetune.lifecycle.training.job import NoSuchShape, read_checkpoint, read_event, read_job
 
 JOB = {
     "object": "fine_tuning.job",

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from click.testing import CliRunner
 
+from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli import main
-from pytest_finetune.errors import DataError
-from pytest_finetune.training.plan import plan_training
+from pytest_finetune.lifecycle.training.plan import plan_training
 
 OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"
 MINI = "gpt-4.1-mini-2025-04-14"
@@ -56,7 +56,7 @@ def test_without_the_extra_a_training_can_be_planned_all_the_same(training, monk
     def missing(_model):
         raise DataError("bpe_openai is not installed", hint="pip install 'pytest-finetune[data]'")
 
-    monkeypatch.setattr("pytest_finetune.training.plan.tokenizer_for", missing)
+    monkeypatch.setattr("pytest_finetune.lifecycle.training.plan.tokenizer_for", missing)
     plan = plan_training(training(10), MINI, OPENAI)
     assert (plan.suggestion.examples, plan.tokens, plan.cost) == (10, None, None)
     assert "bpe_openai is not installed" in plan.note

@@ -6,8 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pytest_finetune.errors import TrainingError
-from pytest_finetune.training.record import REFUSED, FileRecord, JobRecord, JobStore, Wanted, file_record, new_nonce
+from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.lifecycle.training.record import (
+    REFUSED,
+    FileRecord,
+    JobRecord,
+    JobStore,
+    Wanted,
+    file_record,
+    new_nonce,
+)
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 FILE = FileRecord(path="train.jsonl", bytes=3, sha256="a" * 64)

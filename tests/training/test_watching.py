@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.errors import TrainingError
-from pytest_finetune.training.faults import NoAnswerError, RefusedError
-from pytest_finetune.training.job import Job, JobEvent
-from pytest_finetune.training.watching import LONGEST_WAIT, Back, Cursor, Lost, Patience, follow, new_events
+from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.lifecycle.training.faults import NoAnswerError, RefusedError
+from pytest_finetune.lifecycle.training.job import Job, JobEvent
+from pytest_finetune.lifecycle.training.watching import LONGEST_WAIT, Back, Cursor, Lost, Patience, follow, new_events
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 QUICK = Patience(interval=1.0, give_up=100.0)

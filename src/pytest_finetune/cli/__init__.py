@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pytest_finetune import __version__
-from pytest_finetune.errors import FinetuneError
+from pytest_finetune.base.errors import FinetuneError
 
 COMMANDS = {
     "data": "Prepare, check, split, price and describe training files.",

@@ -9,28 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.base.errors import FinetuneError, RunError
 from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
 from pytest_finetune.cli.train.options import base_url_option, job_store, read_dollars, service
-from pytest_finetune.data.writing import new_files
-from pytest_finetune.engine import Limits
-from pytest_finetune.errors import FinetuneError, RunError
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.recorded import RecordedEvaluation
-from pytest_finetune.registry import open_registry
+from pytest_finetune.evaluation.engine import Limits
+from pytest_finetune.evaluation.recorded import RecordedEvaluation
+from pytest_finetune.evaluation.runs.copies import FOLDER
+from pytest_finetune.lifecycle.data.writing import new_files
+from pytest_finetune.lifecycle.registry import open_registry
+from pytest_finetune.lifecycle.target_specs import make_target
+from pytest_finetune.lifecycle.training.checkpoints import models_of
+from pytest_finetune.lifecycle.training.curves import job_curves
+from pytest_finetune.lifecycle.training.diagnosis import diagnose
+from pytest_finetune.lifecycle.training.evidence import Evidence
+from pytest_finetune.lifecycle.training.recorded_evidence import answers_of, learning_curve, plan_of
+from pytest_finetune.lifecycle.training.sample import training_sample
 from pytest_finetune.reports.diagnosis import diagnosis_json, diagnosis_lines
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
-from pytest_finetune.runs.copies import FOLDER
-from pytest_finetune.targets.spec import make_target
-from pytest_finetune.training.checkpoints import models_of
-from pytest_finetune.training.curves import job_curves
-from pytest_finetune.training.diagnosis import Evidence, diagnose
-from pytest_finetune.training.evidence import answers_of, learning_curve, plan_of
-from pytest_finetune.training.sample import training_sample
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.runs import EvalSetPlan, Run, RunStore, TargetInfo
-    from pytest_finetune.training.evidence import Answers
+    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, RunStore, TargetInfo
+    from pytest_finetune.lifecycle.training.recorded_evidence import Answers
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.errors import EvalSetError
 from pytest_finetune.cli.pytest_configuration import configured_patterns
-from pytest_finetune.errors import EvalSetError
-from pytest_finetune.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 
 if TYPE_CHECKING:
     from pathlib import Path

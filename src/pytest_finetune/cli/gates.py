@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.selftest import check_gates
-from pytest_finetune.selftest.report import report_lines, report_values
+from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.selftest import check_gates
+from pytest_finetune.verdicts.selftest.report import report_lines, report_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.selftest import SetCheck
+    from pytest_finetune.verdicts.selftest import SetCheck
 
 
 @click.group("gates")

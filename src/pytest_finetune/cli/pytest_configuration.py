@@ -6,7 +6,7 @@ import shlex
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.errors import EvalSetError
+from pytest_finetune.base.errors import EvalSetError
 from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
 
 if TYPE_CHECKING:

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_finetune.errors import RunError
-from pytest_finetune.registry.file_backend import replace_file
+from pytest_finetune.base.errors import RunError
+from pytest_finetune.base.files import replace_file
+from pytest_finetune.base.text import printable, shorten
+from pytest_finetune.evaluation.runs import Run, RunStore
+from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.comparison import (
     answer_line,
     comparison_lines,
@@ -20,16 +23,12 @@ from pytest_finetune.reports.comparison import (
 )
 from pytest_finetune.reports.comparison_json import pairing_to_json
 from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_totals, verdict_counts, why_stopped
-from pytest_finetune.reports.text import printable
-from pytest_finetune.runs import Run, RunStore
-from pytest_finetune.runs.pairing import pair_runs
-from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.runs.pairing import Pairing
+    from pytest_finetune.evaluation.runs.pairing import Pairing
+    from pytest_finetune.reports.text import Line
 
 RUNS = Path(".finetune", "runs")
 
@@ -172,7 +171,7 @@ def report(store: RunStore, run: str, against: str | None, output: Path, *, forc
     """  # noqa: D301 - as above
     from pytest_finetune.reports.page.document import page_html
     from pytest_finetune.reports.page.sections import headline
-    from pytest_finetune.reports.page.sources import from_record
+    from pytest_finetune.reports.sources import from_record
 
     if output.exists() and not force:
         raise RunError("the file is there already", str(output), "name another with -o, or replace it with --force")

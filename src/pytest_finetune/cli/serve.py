@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from pytest_finetune.errors import ServerError
-from pytest_finetune.reports.text import printable
-from pytest_finetune.targets.weights import BASE, find_weights
+from pytest_finetune.base.errors import ServerError
+from pytest_finetune.base.text import printable
+from pytest_finetune.evaluation.targets.weights import BASE, find_weights
 
 KEY = "FINETUNE_SERVER_KEY"
 STATE = Path(".finetune", "server")

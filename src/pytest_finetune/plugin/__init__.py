@@ -9,7 +9,7 @@ import pytest
 from pytest_finetune.plugin.options import add_options
 
 if TYPE_CHECKING:
-    from pytest_finetune.records import Case, Completion
+    from pytest_finetune.base.records import Case, Completion
 
 MARK = "eval_set(path): run this function once a case of an eval set, with the fixtures eval_case and eval_completion"
 

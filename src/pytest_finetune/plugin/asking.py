@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import FinetuneError
+from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.plugin.items import EvalItem
 from pytest_finetune.plugin.marks import marked_case
 from pytest_finetune.reports import terminal
@@ -15,9 +15,9 @@ from pytest_finetune.reports import terminal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.base.records import Case
     from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
-    from pytest_finetune.records import Case
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 NOTHING_TO_ASK = (
     "--model: no eval set found among what is to run\n"
@@ -59,7 +59,7 @@ def ask_batch(session: FinetuneSession, item: pytest.Item, nextitem: pytest.Item
 
 def forecast(session: FinetuneSession, items: Iterable[pytest.Item]) -> list[str]:
     """One line a model: calls and the estimated cost."""
-    from pytest_finetune.pricing import estimate_cost
+    from pytest_finetune.evaluation.pricing import estimate_cost
 
     calls: dict[str, int] = {model.spec: 0 for model in session.models}
     costs: dict[str, Decimal | None] = {model.spec: Decimal(0) for model in session.models}

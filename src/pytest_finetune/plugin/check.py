@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.data.check import CheckOptions, CheckResult, check
-from pytest_finetune.data.codes import CODES, codes_wanted
-from pytest_finetune.data.finding import Severity
-from pytest_finetune.errors import FinetuneError
-from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.evalset.loading import eval_set_name
+from pytest_finetune.base.errors import FinetuneError
+from pytest_finetune.lifecycle.data.check import CheckOptions, CheckResult, check
+from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
+from pytest_finetune.lifecycle.data.finding import Severity
 from pytest_finetune.plugin.check_once import check_once
 from pytest_finetune.reports.findings import code_lines
+from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.loading import eval_set_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

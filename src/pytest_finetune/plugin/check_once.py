@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.data.check import CheckResult
-from pytest_finetune.data.finding import Finding, Severity
+from pytest_finetune.lifecycle.data.check import CheckResult
+from pytest_finetune.lifecycle.data.finding import Finding, Severity
 from pytest_finetune.reports.findings import check_json
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.reports.text import Line
 
 
 LEAST = -2
@@ -120,7 +121,7 @@ def _width() -> int:
     return told if told >= 40 else 80  # noqa: PLR2004 - pytest's figures
 
 
-def _write(reporter: pytest.TerminalReporter, lines: Iterable[terminal.Line]) -> None:
+def _write(reporter: pytest.TerminalReporter, lines: Iterable[Line]) -> None:
     for line, markup in lines:
         reporter.write_line(line, **markup)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import pytest
-
-from pytest_finetune.evaluation import verdict_record
-from pytest_finetune.gates import Status
+from pytest_finetune.evaluation.evaluation import verdict_record
+from pytest_finetune.plugin.late_tests import report_test
+from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
-    from pytest_finetune.evaluation import SetResult
-    from pytest_finetune.gates import Verdict
+    import pytest
+
+    from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.verdicts.gates import Verdict
 
 
 def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
@@ -21,25 +22,6 @@ def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
         if result.eval_set.settings.gates and session.is_judged(result):
             for verdict in result.verdicts:
                 _report(config, result, verdict, f"[{result.model}]" if session.columns else "")
-
-
-def report_test(config: pytest.Config, file: str, name: str, *, failure: str, said: dict[str, Any]) -> None:
-    """A test that no item stands behind: its three reports, `failure` being its text, empty where it passed."""
-    nodeid, location = f"{file}::{name}", (file, None, name)
-    config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    for when in ("setup", "call", "teardown"):
-        failed = when == "call" and bool(failure)
-        report = pytest.TestReport(
-            nodeid=nodeid,
-            location=location,
-            keywords={name: 1, "gate": 1},
-            outcome="failed" if failed else "passed",
-            longrepr=failure if failed else None,
-            when=when,
-        )
-        vars(report).update(said)
-        config.hook.pytest_runtest_logreport(report=report)
-    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
 def _report(config: pytest.Config, result: SetResult, verdict: Verdict, suffix: str) -> None:

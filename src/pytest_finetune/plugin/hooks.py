@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.errors import FinetuneError
+from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.plugin import asking, conclusion, junit, live, markdown, marks, page, privacy
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
+from pytest_finetune.plugin.promotion import refuse_unclear_promotion
 from pytest_finetune.plugin.report_file import refuse_unwritable
 from pytest_finetune.plugin.session import SESSION, FinetuneSession
 from pytest_finetune.reports import terminal
@@ -33,6 +34,8 @@ def begin(config: pytest.Config) -> None:
         refuse_unwritable(config, option)
     try:
         session = FinetuneSession(config)
+        if config.option.finetune_promote:
+            refuse_unclear_promotion(session)
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session

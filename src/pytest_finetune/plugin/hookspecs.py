@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
-    from pytest_finetune.targets import Target
+    from pytest_finetune.evaluation.targets import Target
 
 
 @pytest.hookspec(firstresult=True)

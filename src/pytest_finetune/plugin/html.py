@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_finetune.base.text import printable
 from pytest_finetune.plugin.report_file import reported_runs
 from pytest_finetune.plugin.reported_cases import ReportedCases
 from pytest_finetune.reports import html_row, html_summary
-from pytest_finetune.reports.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.plugin.session import FinetuneSession
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 FIRST = 2
 """Our columns stand after Result and Test."""

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_finetune.base.records import State
+from pytest_finetune.evaluation.runs import sample_to_dict
 from pytest_finetune.plugin.session import SESSION
-from pytest_finetune.records import State
 from pytest_finetune.reports.failure import failure_text, short_reason
 from pytest_finetune.reports.redaction import stop_words
-from pytest_finetune.runs import sample_to_dict
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
 
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 class CaseNotPassedError(Exception):

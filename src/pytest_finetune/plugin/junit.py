@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_finetune.base.text import printable
 from pytest_finetune.plugin.reported_cases import ReportedCases
 from pytest_finetune.reports.failure import ERROR
 from pytest_finetune.reports.junit import case_properties, gate_properties, suite_properties
 from pytest_finetune.reports.redaction import hidden, stop_words
-from pytest_finetune.reports.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator

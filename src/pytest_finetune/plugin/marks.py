@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.errors import FinetuneError
+from pytest_finetune.base.errors import FinetuneError
+from pytest_finetune.base.records import Completion, Sample, State
 from pytest_finetune.plugin.session import SESSION
-from pytest_finetune.records import Completion, Sample, State
 from pytest_finetune.reports.redaction import stop_words
 
 if TYPE_CHECKING:
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.base.records import Case
     from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
-    from pytest_finetune.records import Case
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 SAMPLE = pytest.StashKey[Sample]()

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
+from pytest_finetune.evaluation.targets.secret import masked
 from pytest_finetune.plugin.items import CaseNotPassedError, EvalItem
 from pytest_finetune.plugin.log_lines import guard_logs
 from pytest_finetune.plugin.marks import is_marked
 from pytest_finetune.reports.redaction import hidden, is_hidden
-from pytest_finetune.targets.secret import masked
 
 if TYPE_CHECKING:
     import warnings

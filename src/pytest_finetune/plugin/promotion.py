@@ -6,61 +6,25 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.errors import FinetuneError, RegistryError
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.plugin.gates import report_test
-from pytest_finetune.registry import (
-    Backend,
+from pytest_finetune.base.errors import FinetuneError, RegistryError
+from pytest_finetune.lifecycle.registry import (
     Change,
     current_who,
     is_before_first,
-    open_registry,
     production_of,
     version_for,
 )
-from pytest_finetune.registry.evidence import baseline_from, evidence_of
-from pytest_finetune.registry.promotion import cautions, history_faults, refusals
+from pytest_finetune.lifecycle.registry.evidence import evidence_of
+from pytest_finetune.lifecycle.registry.production import registry_of
+from pytest_finetune.lifecycle.registry.promotion import cautions, history_faults, refusals
+from pytest_finetune.plugin.late_tests import report_test
+from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from pytest_finetune.baseline import Baselines
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.lifecycle.registry import Entry, Registry
     from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
-    from pytest_finetune.registry import Entry, Registry
-
-PRODUCTION = "registry:production"
-
-
-def registry_of(location: str, root: Path) -> Backend:
-    """The registry at a location; a path is relative to the root."""
-    return open_registry(location if location.startswith("mlflow:") else root / location)
-
-
-def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) -> bool:
-    """Some gate compares with production, and there is a registry that may know one."""
-    compared = any(gate.against == "production" for eval_set in eval_sets for gate in eval_set.settings.gates)
-    there = location.startswith("mlflow:") or (root / location).exists()
-    return compared and there and production_of(registry_of(location, root).read()) is not None
-
-
-def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baselines:
-    """
-    What the evidence of the production version says of each set that compares with it.
-
-    Empty unless it covers all of them by hash: then the production model has to be asked.
-    """
-    entry = production_of(backend.read())
-    found: Baselines = {}
-    for eval_set in eval_sets:
-        if any(gate.against == "production" for gate in eval_set.settings.gates):
-            baseline = baseline_from(entry.evidence, eval_set) if entry and entry.evidence else None
-            if baseline is None:
-                return {}
-            found[eval_set.name] = baseline
-    return found
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 def refuse_unclear_promotion(session: FinetuneSession) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.registry.file_backend import replace_file
-from pytest_finetune.reports.page.sources import from_session
+from pytest_finetune.base.files import replace_file
+from pytest_finetune.reports.sources import from_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_finetune.plugin.session import FinetuneSession
-    from pytest_finetune.reports.page.reported import ReportedRun
+    from pytest_finetune.reports.reported import ReportedRun
 
 
 NOTHING = "warning: {} wrote nothing: no eval set was evaluated, and tests over cases have no part in it"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_finetune.records import Sample, State
+from pytest_finetune.base.records import Sample, State
 
 if TYPE_CHECKING:
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.base.records import Case
     from pytest_finetune.plugin.session import FinetuneSession
-    from pytest_finetune.records import Case
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 class ReportedCases:

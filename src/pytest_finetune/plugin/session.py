@@ -10,32 +10,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.background import BackgroundEvaluation, LoopThread
-from pytest_finetune.baseline import Baselines, asked_baselines, recorded_baselines
-from pytest_finetune.errors import PriceError, RunError
-from pytest_finetune.evalset import EvalSet, load_eval_sets
-from pytest_finetune.evaluation import Evaluation, Planned, set_plan, target_info
-from pytest_finetune.plugin.promotion import (
-    PRODUCTION,
-    refuse_unclear_promotion,
-    registry_of,
-    stored_baselines,
-    wants_production,
-)
+from pytest_finetune.base.errors import PriceError, RunError
+from pytest_finetune.base.records import Failure
+from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThread
+from pytest_finetune.evaluation.baseline import Baselines, asked_baselines, recorded_baselines
+from pytest_finetune.evaluation.evaluation import Evaluation, Planned, set_plan, target_info
+from pytest_finetune.evaluation.runs import Run, RunStore, TargetInfo, sample_from_dict
+from pytest_finetune.evaluation.runs.copies import keep_copies
+from pytest_finetune.evaluation.tally import Tally
+from pytest_finetune.lifecycle.registry.production import PRODUCTION, registry_of, stored_baselines, wants_production
 from pytest_finetune.plugin.setup import limits_of, load, target_of
-from pytest_finetune.records import Failure
-from pytest_finetune.runs import Run, RunStore, TargetInfo, sample_from_dict
-from pytest_finetune.runs.copies import keep_copies
-from pytest_finetune.tally import Tally
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from pytest_finetune.engine import Limits
-    from pytest_finetune.evaluation import Key, SetResult
-    from pytest_finetune.plugin.live import LiveLine
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.evaluation.engine import Limits
+    from pytest_finetune.evaluation.evaluation import Key
+    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.plugin.live_line import LiveLine
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 SESSION = pytest.StashKey["FinetuneSession"]()
 
@@ -84,8 +80,6 @@ class FinetuneSession:
         self.tally = Tally([model.spec for model in self.models if model.judged], asks=asks)
         self.live: LiveLine | None = None
         self._recorded = self._read_baseline() or self._recorded
-        if option.finetune_promote:
-            refuse_unclear_promotion(self)
         self._marked_sets: dict[Path, EvalSet] = {}
 
     @property

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_finetune.engine import Limits
-from pytest_finetune.errors import TargetError
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.plugin.promotion import registry_of
-from pytest_finetune.runs import RunStore
-from pytest_finetune.targets.secret import without_keys
-from pytest_finetune.targets.spec import make_target
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.evaluation.engine import Limits
+from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.evaluation.targets.secret import without_keys
+from pytest_finetune.lifecycle.registry.production import registry_of
+from pytest_finetune.lifecycle.target_specs import make_target
+from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.targets import Target
+    from pytest_finetune.evaluation.targets import Target
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 def load(config: pytest.Config) -> list[EvalSet]:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.records import Sample
+    from pytest_finetune.base.records import Sample
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from pytest_finetune.gates.wording import figure
-from pytest_finetune.metrics.plan import state_of
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.redaction import failure_words, hidden
 from pytest_finetune.reports.text import columns, fitted, folded, padded
-from pytest_finetune.scoring.diff import shorten
+from pytest_finetune.verdicts.gates.wording import figure
+from pytest_finetune.verdicts.metrics.plan import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_finetune.comparison import Comparison, Flip
-    from pytest_finetune.records import Completion, Sample
-    from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.runs.pairing import Refusal, SetPair
+    from pytest_finetune.base.records import Completion, Sample
+    from pytest_finetune.evaluation.runs.pairing import Refusal, SetPair
+    from pytest_finetune.reports.text import Line
+    from pytest_finetune.verdicts.comparison import Comparison, Flip
 
 WIDTH = 80
 NAME_LIMIT = 24

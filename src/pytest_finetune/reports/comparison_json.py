@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.evaluation.runs import sample_to_dict
 from pytest_finetune.reports.redaction import redacted_sample
-from pytest_finetune.runs import sample_to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.records import Sample
-    from pytest_finetune.runs import Run
-    from pytest_finetune.runs.pairing import Pairing, Refusal, SetPair
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.evaluation.runs import Run
+    from pytest_finetune.evaluation.runs.pairing import Pairing, Refusal, SetPair
 
 
 def pairing_to_json(before: Run, after: Run, pairing: Pairing, *, redact: bool = False) -> dict[str, Any]:

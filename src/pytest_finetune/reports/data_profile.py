@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.data.codes import CODES
-from pytest_finetune.data.labels import NO_LABELS
+from pytest_finetune.lifecycle.data.codes import CODES
+from pytest_finetune.lifecycle.data.labels import NO_LABELS
 from pytest_finetune.reports.text import fitted, folded, padded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_finetune.data.profile import Distribution, Profile
-    from pytest_finetune.data.raw_rows import LeftOuts
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.data.profile import Distribution, Profile
+    from pytest_finetune.lifecycle.data.raw_rows import LeftOuts
+    from pytest_finetune.reports.text import Line
 
 NAMES = {
     "tokens": "tokens",

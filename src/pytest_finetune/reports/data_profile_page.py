@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.data.codes import CODES
-from pytest_finetune.data.labels import NO_LABELS
+from pytest_finetune.lifecycle.data.codes import CODES
+from pytest_finetune.lifecycle.data.labels import NO_LABELS
 from pytest_finetune.reports.data_profile import NAMES, figures, prompts_text, share
 from pytest_finetune.reports.html_text import escaped
 from pytest_finetune.reports.plain_page import plain_page
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_finetune.data.profile import Distribution, Profile
+    from pytest_finetune.lifecycle.data.profile import Distribution, Profile
 
 _LONGEST = 120
 _HEIGHT = 60

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from pytest_finetune.metrics import Summary
 from pytest_finetune.reports.redaction import hidden
+from pytest_finetune.reports.tables import rate
 from pytest_finetune.reports.text import columns, fitted, padded
+from pytest_finetune.verdicts.metrics import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from fractions import Fraction
 
-    from pytest_finetune.evaluation import SetResult
-    from pytest_finetune.metrics.labels import LabelTable
-    from pytest_finetune.metrics.plan import CaseSamples
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.text import Line
+    from pytest_finetune.verdicts.metrics.labels import LabelTable
+    from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 SHOWN = 5
 """Drifting paths, confusions: the worst; a report holds the rest."""
@@ -55,16 +56,6 @@ def stability_lines(result: SetResult, width: int, *, redact: bool = False) -> I
         yield fitted(f"    {path}: {drift.kind} in {_cases(len(drift.cases))} ({seen})", width), {"yellow": True}
     if len(summary.drift) > SHOWN:
         yield f"    {len(summary.drift) - SHOWN:,} more paths drift", {}
-
-
-def rate(summary: Summary, metric: str) -> str:
-    """A metric with its interval, three digits each; a dash for the mean of nothing."""
-    measure = summary.value(metric)
-    if measure.value is None:
-        return "-"
-    interval = measure.interval
-    between = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else ""
-    return f"{measure.value:.3f}{between}"
 
 
 def _label_lines(table: LabelTable, macro_f1: str, width: int) -> Iterator[Line]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.lifecycle.training.diagnosis import Answer
 from pytest_finetune.reports.registry import table
 from pytest_finetune.reports.runs import folded, one_line
-from pytest_finetune.training.diagnosis import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.training.curves import Curves
-    from pytest_finetune.training.diagnosis import Diagnosis, Evidence, Finding, LearningPoint, Rate
+    from pytest_finetune.lifecycle.training.curves import Curves
+    from pytest_finetune.lifecycle.training.diagnosis import Diagnosis, Finding
+    from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint, Rate
+    from pytest_finetune.reports.text import Line
 
 _MARKS = "▁▂▃▄▅▆▇█"
 _COLOURS = {Answer.YES: "red", Answer.NO: "green", Answer.UNKNOWN: "yellow"}

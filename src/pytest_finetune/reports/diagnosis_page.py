@@ -11,8 +11,9 @@ from pytest_finetune.reports.plain_page import plain_page
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.training.curves import Curves
-    from pytest_finetune.training.diagnosis import Diagnosis, Evidence, Finding, LearningPoint
+    from pytest_finetune.lifecycle.training.curves import Curves
+    from pytest_finetune.lifecycle.training.diagnosis import Diagnosis, Finding
+    from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint
 
 _WIDTH, _HEIGHT = 600, 200
 _LONGEST = 200

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import printable
 from pytest_finetune.reports.redaction import failure_words, hidden
-from pytest_finetune.reports.text import printable, shortened
-from pytest_finetune.scoring.diff import explain
+from pytest_finetune.reports.text import shortened
+from pytest_finetune.verdicts.scoring.diff import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.records import Case, Completion, Sample, Score
+    from pytest_finetune.base.records import Case, Completion, Sample, Score
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 PROMPT_LIMIT = 800
 ANSWER_LIMIT = 2000

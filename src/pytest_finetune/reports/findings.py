@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.data.codes import CODES
-from pytest_finetune.data.finding import Severity
-from pytest_finetune.data.fix import FIXED
+from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.codes import CODES
+from pytest_finetune.lifecycle.data.finding import Severity
+from pytest_finetune.lifecycle.data.fix import FIXED
 from pytest_finetune.reports.runs import WIDTH
 from pytest_finetune.reports.text import folded
-from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_finetune.data.check import CheckResult
-    from pytest_finetune.data.finding import Finding
-    from pytest_finetune.data.fix import Fixed
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.data.check import CheckResult
+    from pytest_finetune.lifecycle.data.finding import Finding
+    from pytest_finetune.lifecycle.data.fix import Fixed
+    from pytest_finetune.reports.text import Line
 
 FEW = 3
 """Places of one code that are shown unless all are asked for."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.gates.wording import figure
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
 from pytest_finetune.reports.case_figures import case_figures
 from pytest_finetune.reports.failure import (
     attempts_text,
@@ -14,13 +13,14 @@ from pytest_finetune.reports.failure import (
     prompt_fields,
 )
 from pytest_finetune.reports.html_text import escaped, marked
-from pytest_finetune.scoring.diff import explain
+from pytest_finetune.verdicts.gates.wording import figure
+from pytest_finetune.verdicts.scoring.diff import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.records import Case, Completion, Sample
+    from pytest_finetune.base.records import Case, Completion, Sample
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 COLUMNS = ("model", "verdict", "score", "latency", "tokens")
 LIMIT = 2_000

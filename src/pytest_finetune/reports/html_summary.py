@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.records import State
-from pytest_finetune.reports.details import rate
+from pytest_finetune.base.records import State
 from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT, measured
 from pytest_finetune.reports.html_text import escaped
 from pytest_finetune.reports.page.charts import interval_svg
+from pytest_finetune.reports.tables import rate
 from pytest_finetune.reports.text import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.metrics import Summary
-    from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
+    from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
+    from pytest_finetune.verdicts.metrics import Summary
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "incomplete": "…"}
 """Beside the word: a verdict is told without colour too."""

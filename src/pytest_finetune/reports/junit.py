@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.evalset.checks import has_meaning
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import printable
 from pytest_finetune.reports.case_figures import case_figures
-from pytest_finetune.reports.text import printable
+from pytest_finetune.verdicts.checks import has_meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_finetune.evaluation import Evaluation, SetResult
-    from pytest_finetune.records import Case, Sample
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.evaluation.evaluation import Evaluation
+    from pytest_finetune.evaluation.results import SetResult
 
 Property = tuple[str, str]
 

@@ -10,21 +10,21 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_finetune.gates import Status
-from pytest_finetune.gates.wording import figure
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
-from pytest_finetune.reports.details import rate
 from pytest_finetune.reports.failure import expected_text, prompt_fields
 from pytest_finetune.reports.redaction import hidden
+from pytest_finetune.reports.tables import rate
 from pytest_finetune.reports.text import dollars
-from pytest_finetune.scoring.diff import shorten
+from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.wording import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.metrics.plan import CaseSamples
-    from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
+    from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
+    from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 LIMIT = 60_000
 """Characters; GitHub takes no comment of more than 65,536."""

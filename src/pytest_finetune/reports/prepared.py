@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.text import folded
-from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_finetune.data.prepare import Prepared
-    from pytest_finetune.data.raw_rows import LeftOuts
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.data.prepare import Prepared
+    from pytest_finetune.lifecycle.data.raw_rows import LeftOuts
+    from pytest_finetune.reports.text import Line
 
 SHOWN, WIDTH = 5, 80
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.data import fine_tune_prices
+from pytest_finetune.base.text import shorten
+from pytest_finetune.evaluation import fine_tune_prices
 from pytest_finetune.reports.text import dollars, folded
-from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
     from decimal import Decimal
 
-    from pytest_finetune.data.price import CallCost, ModelPrice
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.data.price import CallCost, ModelPrice
+    from pytest_finetune.reports.text import Line
 
 _FACT, _VALUE, _WIDTH = 26, 24, 80
 

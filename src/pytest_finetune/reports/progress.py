@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.reports.text import dollars
 
 if TYPE_CHECKING:
-    from pytest_finetune.tally import Progress
+    from pytest_finetune.evaluation.tally import Progress
 
 
 def progress_line(progress: Progress, width: int) -> str:

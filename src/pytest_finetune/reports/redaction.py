@@ -7,10 +7,10 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pytest_finetune.records import ToolCall
+from pytest_finetune.base.records import ToolCall
 
 if TYPE_CHECKING:
-    from pytest_finetune.records import Completion, Failure, Sample
+    from pytest_finetune.base.records import Completion, Failure, Sample
 
 OWN_WORDS = frozenset({"connection", "timeout", "budget"})
 """Kinds of failure whose message is this project's own; any other may repeat what was asked or answered."""

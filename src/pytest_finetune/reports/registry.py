@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_finetune.gates import Status as VerdictStatus
-from pytest_finetune.records import State
-from pytest_finetune.registry.entry import Status
-from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import shorten, shown
+from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
 from pytest_finetune.reports.runs import WIDTH, compared_with, field_lines, folded, moment, one_line, status_markup
 from pytest_finetune.reports.text import dollars
-from pytest_finetune.scoring.diff import shorten, shown
+from pytest_finetune.verdicts.gates import Status as VerdictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
-    from pytest_finetune.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, TrainingFile
-    from pytest_finetune.registry.sunset import Going, Shutdown
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, TrainingFile
+    from pytest_finetune.lifecycle.registry.sunset import Going, Shutdown
+    from pytest_finetune.reports.text import Line
 
 _GAP = "  "
 _NAME = 16

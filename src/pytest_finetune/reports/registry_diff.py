@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.text import shorten, shown
 from pytest_finetune.reports.registry import table
 from pytest_finetune.reports.runs import WIDTH
-from pytest_finetune.scoring.diff import shorten, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_finetune.registry.entry import Entry, Registry
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.registry.entry import Entry, Registry
+    from pytest_finetune.reports.text import Line
 
 Facts = dict[str, Any]
 

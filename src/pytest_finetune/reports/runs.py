@@ -6,20 +6,20 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_finetune.gates import Status
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import printable, shorten
+from pytest_finetune.evaluation.runs import Totals
 from pytest_finetune.reports.redaction import stop_words
-from pytest_finetune.reports.text import dollars, printable
-from pytest_finetune.runs import Totals
-from pytest_finetune.scoring.diff import shorten
+from pytest_finetune.reports.text import dollars
+from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.runs import BaselineRecord, EvalSetPlan, Manifest, Run, VerdictRecord
-    from pytest_finetune.runs.manifest import Versions
+    from pytest_finetune.evaluation.runs import BaselineRecord, EvalSetPlan, Manifest, Run, VerdictRecord
+    from pytest_finetune.evaluation.runs.manifest import Versions
+    from pytest_finetune.reports.text import Line
 
 WIDTH = 80
 _LONG = 400

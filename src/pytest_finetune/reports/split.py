@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.data.labels import NO_LABELS
-from pytest_finetune.data.split import SIDES
+from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.labels import NO_LABELS
+from pytest_finetune.lifecycle.data.split import SIDES
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.text import columns, fitted, folded, padded
-from pytest_finetune.scoring.diff import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_finetune.data.split import Split, SplitOptions
-    from pytest_finetune.data.split_files import FileSplit
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.lifecycle.data.split import Split, SplitOptions
+    from pytest_finetune.lifecycle.data.split_files import FileSplit
+    from pytest_finetune.reports.text import Line
 
 _LABELS, _NAMED = 30, 5
 _NAME, _PATH, _WIDTH = 32, 42, 80

@@ -5,18 +5,18 @@ from __future__ import annotations
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_finetune.gates import Status
-from pytest_finetune.records import State
-from pytest_finetune.reports.details import rate
-from pytest_finetune.reports.text import columns, dollars, fitted, folded, padded, printable
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import printable
+from pytest_finetune.reports.text import columns, dollars, fitted, folded, padded
+from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
-    from pytest_finetune.evaluation import SetResult
-    from pytest_finetune.gates import Verdict
-    from pytest_finetune.metrics import Summary
-    from pytest_finetune.reports.terminal import Line
+    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.text import Line
+    from pytest_finetune.verdicts.gates import Verdict
+    from pytest_finetune.verdicts.metrics import Summary
 
 STATUS_MARKUP = {
     Status.PASS: {"green": True},
@@ -50,6 +50,16 @@ _FIGURES = (
 _HEADS = {"errors": "err"}
 _NAME = 8
 """Columns that the name of a set has at least."""
+
+
+def rate(summary: Summary, metric: str) -> str:
+    """A metric with its interval, three digits each; a dash for the mean of nothing."""
+    measure = summary.value(metric)
+    if measure.value is None:
+        return "-"
+    interval = measure.interval
+    between = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else ""
+    return f"{measure.value:.3f}{between}"
 
 
 def set_table(results: Sequence[SetResult], width: int) -> Iterator[Line]:

@@ -6,22 +6,23 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from pytest_finetune.records import State
+from pytest_finetune.base.model_ids import answers_for
+from pytest_finetune.base.records import State
+from pytest_finetune.base.text import printable
+from pytest_finetune.evaluation.results import outcome_of
 from pytest_finetune.reports.comparison import answer_line, comparison_lines, redacted_answer_line
 from pytest_finetune.reports.details import detail_lines, stability_lines
-from pytest_finetune.reports.outcome import outcome_of
 from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.tables import STATUS_MARKUP, failure_lines, gate_table, model_table, set_table
-from pytest_finetune.reports.text import dollars, fitted, folded, printable
-from pytest_finetune.targets import answers_for
+from pytest_finetune.reports.text import dollars, fitted, folded
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
     from decimal import Decimal
 
-    from pytest_finetune.evaluation import Evaluation, SetResult
-
-Line = tuple[str, dict[str, bool]]
+    from pytest_finetune.evaluation.evaluation import Evaluation
+    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.text import Line
 
 STATE_NAMES = {
     State.MISSED: ("missed", "m", ("MISSED", {"yellow": True})),

@@ -6,16 +6,10 @@ import textwrap
 import unicodedata
 from decimal import Decimal
 
-from pytest_finetune.scoring.diff import shorten
+from pytest_finetune.base.text import printable, shorten
 
-_KEPT = "\n\t"
-
-
-def printable(text: str) -> str:
-    """The text with every control, format and surrogate code but line ends and tabs written out as an escape."""
-    if text.isprintable():
-        return text
-    return "".join(c if c in _KEPT or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else _escape(c) for c in text)
+Line = tuple[str, dict[str, bool]]
+"""A line of output and its markup, as `TerminalReporter.write_line` takes them."""
 
 
 def shortened(text: str, limit: int) -> str:
@@ -64,7 +58,3 @@ def _columns_of(character: str) -> int:
     if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.lifecycle.training.advice import advice_for
+from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, PAUSED, SUCCEEDED
+from pytest_finetune.lifecycle.training.money import job_cost
 from pytest_finetune.reports.progress import duration
 from pytest_finetune.reports.registry import table
 from pytest_finetune.reports.runs import field_lines, folded, moment, one_line
 from pytest_finetune.reports.text import dollars
-from pytest_finetune.training.advice import advice_for
-from pytest_finetune.training.job import CANCELLED, FAILED, PAUSED, SUCCEEDED
-from pytest_finetune.training.money import job_cost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from pytest_finetune.data.check import CheckResult
-    from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.training.curves import Pace
-    from pytest_finetune.training.job import Job, JobCheckpoint, JobEvent
-    from pytest_finetune.training.plan import TrainingPlan
+    from pytest_finetune.lifecycle.data.check import CheckResult
+    from pytest_finetune.lifecycle.training.curves import Pace
+    from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint, JobEvent
+    from pytest_finetune.lifecycle.training.plan import TrainingPlan
+    from pytest_finetune.reports.text import Line
 
 _BAR = 20
 _SHOWN = 5
@@ -60,7 +60,7 @@ def plan_json(plan: TrainingPlan) -> dict[str, Any]:
 
 def check_lines(result: CheckResult, files: Sequence[str]) -> Iterator[Line]:
     """What is wrong with the data: the first errors, and how many findings there are."""
-    from pytest_finetune.data.finding import Severity
+    from pytest_finetune.lifecycle.data.finding import Severity
 
     errors = [finding for finding in result.findings if finding.severity is Severity.ERROR]
     for finding in errors[:_SHOWN]:

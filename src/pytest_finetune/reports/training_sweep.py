@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.lifecycle.training.curves import valid_loss
 from pytest_finetune.reports.registry import table
 from pytest_finetune.reports.runs import folded, one_line
-from pytest_finetune.training.curves import valid_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.reports.terminal import Line
-    from pytest_finetune.sweep import Judged
+    from pytest_finetune.lifecycle.training.sweep import Judged
+    from pytest_finetune.reports.text import Line
 
 _GREEN = {"green": True, "bold": True}
 

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pytest_finetune.errors import FinetuneError, ServerError
+from pytest_finetune.base.errors import FinetuneError, ServerError
 from pytest_finetune.server.access import OPEN_PATH, Access
 from pytest_finetune.server.batches.routes import BatchApi
 from pytest_finetune.server.batches.worker import BatchWorker
@@ -72,7 +72,7 @@ def make_app(settings: ServerSettings) -> Starlette:
     folders = _made_folders(settings)
     store = Store(settings.state / "server.db")
     files, models = Files(folders["files"], store), Models(store, settings.models)
-    pool = Pool(models, settings.places)
+    pool = Pool(models.weights, settings.places)
     teller = Teller(store, files, settings.models)
     queue = TrainingQueue(teller, TrainingSetup(folders["jobs"], settings.weights_cache, settings.threads))
     completions = Completions(pool)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pytest_finetune.evaluation.targets.weights import BASE, Weights, find_weights
 from pytest_finetune.server.jobs.records import TunedModel
 from pytest_finetune.server.wire import ApiError, no_such
-from pytest_finetune.targets.weights import BASE, Weights, find_weights
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from pytest_finetune.errors import ServerError
+from pytest_finetune.base.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from pytest_finetune.errors import ServerError
+from pytest_finetune.base.errors import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import JSONResponse
 
-from pytest_finetune.evalset.reading import LineFault
-from pytest_finetune.evalset.reading import read_object as parse_line
+from pytest_finetune.verdicts.evalset.reading import LineFault
+from pytest_finetune.verdicts.evalset.reading import read_object as parse_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

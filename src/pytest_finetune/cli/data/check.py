@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.base.text import printable
 from pytest_finetune.cli.data.production import known_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.runs import print_json, print_lines
-from pytest_finetune.data.check import CheckOptions, check
-from pytest_finetune.data.codes import codes_wanted
-from pytest_finetune.data.finding import Severity
-from pytest_finetune.data.fix import write_fixed
-from pytest_finetune.data.limits import example_limit
-from pytest_finetune.data.near_duplicates import SIMILARITY
-from pytest_finetune.data.personal import REGIONS
-from pytest_finetune.data.rows import MAX_LINE_BYTES, refuse_pipe
-from pytest_finetune.data.writing import refuse_existing, refuse_own_source
-from pytest_finetune.evalset.loading import eval_set_name
+from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.codes import codes_wanted
+from pytest_finetune.lifecycle.data.finding import Severity
+from pytest_finetune.lifecycle.data.fix import write_fixed
+from pytest_finetune.lifecycle.data.limits import example_limit
+from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY
+from pytest_finetune.lifecycle.data.personal import REGIONS
+from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, refuse_pipe
+from pytest_finetune.lifecycle.data.writing import refuse_existing, refuse_own_source
 from pytest_finetune.reports.findings import FEW, check_json, check_lines, fixed_json, fixed_lines
-from pytest_finetune.reports.text import printable
+from pytest_finetune.verdicts.loading import eval_set_name
 
 if TYPE_CHECKING:
-    from pytest_finetune.data.fix import Fixed
-    from pytest_finetune.data.honesty import Production
+    from pytest_finetune.lifecycle.data.fix import Fixed
+    from pytest_finetune.lifecycle.data.honesty import Production
 
 FILE = Source(exists=True)
 
@@ -135,7 +135,7 @@ def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
 
 
 def _options(how: dict[str, Any], production: Production | None) -> CheckOptions:
-    from pytest_finetune.scoring.schema_validation import load_schema
+    from pytest_finetune.verdicts.scoring.schema_validation import load_schema
 
     return CheckOptions(
         codes=codes_wanted(how["select"], how["ignore"]),

@@ -9,17 +9,17 @@ from typing import Any
 
 import click
 
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import print_json, print_lines
-from pytest_finetune.data.mapping import FIELDS, read_mapping
-from pytest_finetune.data.prepare import PrepareOptions, write_prepared
-from pytest_finetune.data.raw_rows import FORMATS, format_of, read_raw
-from pytest_finetune.data.rows import MAX_LINE_BYTES
-from pytest_finetune.errors import DataError
-from pytest_finetune.evalset.reading import UTF8_BOM
+from pytest_finetune.lifecycle.data.mapping import FIELDS, read_mapping
+from pytest_finetune.lifecycle.data.prepare import PrepareOptions, write_prepared
+from pytest_finetune.lifecycle.data.raw_rows import FORMATS, format_of, read_raw
+from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES
 from pytest_finetune.reports.prepared import prepared_json, prepared_lines
-from pytest_finetune.strict_json import JsonFault, parse_json
+from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 
 
 def _encoding(context: click.Context, parameter: click.Parameter, value: str) -> str:  # noqa: ARG001 - click's signature

@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
-from pytest_finetune.data.price import (
+from pytest_finetune.lifecycle.data.price import (
     count_training,
     evaluation_traffic,
     price_model,
     total_traffic,
     training_traffic,
 )
-from pytest_finetune.data.raw_rows import LeftOut, LeftOuts, read_jsonl
-from pytest_finetune.data.rows import refuse_pipe
-from pytest_finetune.data.tokens import tokenizer_for
-from pytest_finetune.errors import DataError
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.registry.sunset import LAST_FINE_TUNING_DAY, announced
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.lifecycle.data.rows import refuse_pipe
+from pytest_finetune.lifecycle.data.tokens import tokenizer_for
+from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, announced
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.price import is_known, price_json, price_lines
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Any
 
-    from pytest_finetune.data.price import Traffic, TrainingTokens
-    from pytest_finetune.data.tokens import Tokenizer
-    from pytest_finetune.evalset import EvalSet
+    from pytest_finetune.lifecycle.data.price import Traffic, TrainingTokens
+    from pytest_finetune.lifecycle.data.tokens import Tokenizer
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 @click.command("price")

@@ -6,19 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.errors import DataError, RunError
 from pytest_finetune.cli.runs import run_store
-from pytest_finetune.data.chat_example import example_of_case
-from pytest_finetune.data.honesty import Asked, Production, read_production, request_of
-from pytest_finetune.errors import DataError, RunError
-from pytest_finetune.registry import open_registry, production_of
-from pytest_finetune.runs.copies import asked_set
+from pytest_finetune.evaluation.runs.copies import asked_set
+from pytest_finetune.lifecycle.data.chat_example import example_of_case
+from pytest_finetune.lifecycle.data.honesty import Asked, Production, read_production, request_of
+from pytest_finetune.lifecycle.registry import open_registry, production_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from pytest_finetune.registry.entry import Evidence
-    from pytest_finetune.runs import Run
-    from pytest_finetune.runs.manifest import EvalSetPlan
+    from pytest_finetune.evaluation.runs import Run
+    from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
+    from pytest_finetune.lifecycle.registry.entry import Evidence
 
 
 def known_production(

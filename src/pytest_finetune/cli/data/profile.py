@@ -10,12 +10,12 @@ import click
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
-from pytest_finetune.data.check import CheckOptions, check
-from pytest_finetune.data.profile import Profiler
-from pytest_finetune.data.raw_rows import LeftOut, LeftOuts, read_jsonl
-from pytest_finetune.data.rows import refuse_pipe
-from pytest_finetune.data.tokens import tokenizer_for
-from pytest_finetune.data.writing import new_files, refuse_existing, refuse_own_source
+from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.profile import Profiler
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.lifecycle.data.rows import refuse_pipe
+from pytest_finetune.lifecycle.data.tokens import tokenizer_for
+from pytest_finetune.lifecycle.data.writing import new_files, refuse_existing, refuse_own_source
 from pytest_finetune.reports.data_profile import profile_json, profile_lines
 from pytest_finetune.reports.data_profile_page import profile_page
 from pytest_finetune.reports.prepared import left_out_lines

@@ -11,8 +11,8 @@ import click
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
-from pytest_finetune.data.split import SplitOptions
-from pytest_finetune.data.split_files import split_file
+from pytest_finetune.lifecycle.data.split import SplitOptions
+from pytest_finetune.lifecycle.data.split_files import split_file
 from pytest_finetune.reports.split import sides_asked, split_json, split_lines
 
 _share = click.FloatRange(0, 1, max_open=True)

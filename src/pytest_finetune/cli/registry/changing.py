@@ -19,14 +19,14 @@ from pytest_finetune.cli.registry.options import (
 )
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
-from pytest_finetune.data.fine_tune_prices import base_of
-from pytest_finetune.registry import Change, Entry, RegistryError, TrainingFile, apply
-from pytest_finetune.registry.promotion import end_cautions
+from pytest_finetune.evaluation.fine_tune_prices import base_of
+from pytest_finetune.evaluation.targets.address import check_base_url
+from pytest_finetune.lifecycle.registry import Change, Entry, RegistryError, TrainingFile, apply
+from pytest_finetune.lifecycle.registry.promotion import end_cautions
 from pytest_finetune.reports.registry import caution_lines
-from pytest_finetune.targets.address import check_base_url
 
 if TYPE_CHECKING:
-    from pytest_finetune.registry import Backend
+    from pytest_finetune.lifecycle.registry import Backend
 
 
 def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import click
 
 from pytest_finetune.cli.registry.options import optional_version, read, registry_option, two_versions, version_argument
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
-from pytest_finetune.registry import Verifiable, open_registry, version_for
-from pytest_finetune.registry import verify as find_problems
-from pytest_finetune.registry.sunset import ask_shutdown_dates, going, shutdown_of
+from pytest_finetune.lifecycle.registry import Verifiable, open_registry, version_for
+from pytest_finetune.lifecycle.registry import verify as find_problems
+from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates, going, shutdown_of
 from pytest_finetune.reports.registry import gates_passed, going_lines, history_lines, in_order, version_lines
 from pytest_finetune.reports.registry import versions_lines as table_lines
 from pytest_finetune.reports.registry_diff import (
@@ -24,8 +24,8 @@ from pytest_finetune.reports.registry_diff import (
 from pytest_finetune.reports.runs import folded, one_line
 
 if TYPE_CHECKING:
-    from pytest_finetune.registry import Backend, Entry
-    from pytest_finetune.registry.sunset import Going
+    from pytest_finetune.lifecycle.registry import Backend, Entry
+    from pytest_finetune.lifecycle.registry.sunset import Going
     from pytest_finetune.reports.registry_diff import Difference
 
 _DAYS = {"d": 1, "w": 7}

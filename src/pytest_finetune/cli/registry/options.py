@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.cli.runs import run_store
-from pytest_finetune.errors import FinetuneError
-from pytest_finetune.registry import FileBackend, Registry, RegistryError, current_who, open_registry
-from pytest_finetune.registry.states import NAMED_BY_STATUS
+from pytest_finetune.lifecycle.registry import FileBackend, Registry, RegistryError, current_who, open_registry
+from pytest_finetune.lifecycle.registry.states import NAMED_BY_STATUS
 
 if TYPE_CHECKING:
-    from pytest_finetune.registry import Backend
-    from pytest_finetune.runs import RunStore
+    from pytest_finetune.evaluation.runs import RunStore
+    from pytest_finetune.lifecycle.registry import Backend
 
 DEFAULT = "registry.json"
 

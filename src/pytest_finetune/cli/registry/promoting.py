@@ -14,19 +14,18 @@ from pytest_finetune.cli.pytest_configuration import configured_patterns
 from pytest_finetune.cli.registry.options import registry_option, run_option, version_argument, who_option
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
 from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.evalset.discovery import find_eval_sets
-from pytest_finetune.evalset.loading import eval_set_name
-from pytest_finetune.registry import Change, FileBackend, Status, is_before_first, production_of, version_for
-from pytest_finetune.registry.promotion import cautions, evidence_of, history_faults, let_off, refusals
+from pytest_finetune.lifecycle.registry import Change, FileBackend, Status, is_before_first, production_of, version_for
+from pytest_finetune.lifecycle.registry.promotion import cautions, evidence_of, history_faults, let_off, refusals
 from pytest_finetune.reports.registry import caution_lines, refusal_lines
+from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.registry import Backend, Evidence, Registry
-    from pytest_finetune.runs import Run, RunStore
+    from pytest_finetune.evaluation.runs import Run, RunStore
+    from pytest_finetune.lifecycle.registry import Backend, Evidence, Registry
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 _eval_sets = click.option(
     "--eval-sets",

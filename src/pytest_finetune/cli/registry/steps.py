@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.runs import print_json
-from pytest_finetune.registry import RegistryError, Status
+from pytest_finetune.lifecycle.registry import RegistryError, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from pytest_finetune.registry import Backend, Change, Entry
+    from pytest_finetune.lifecycle.registry import Backend, Change, Entry
 
 reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
 force_option = click.option(

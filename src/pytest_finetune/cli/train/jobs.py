@@ -8,6 +8,7 @@ import click
 
 from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, service
+from pytest_finetune.lifecycle.training.job import CANCELLED
 from pytest_finetune.reports.training import (
     checkpoint_json,
     checkpoints_lines,
@@ -16,7 +17,6 @@ from pytest_finetune.reports.training import (
     job_json,
     jobs_lines,
 )
-from pytest_finetune.training.job import CANCELLED
 
 
 @click.command("list")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.cli.runs import run_store
-from pytest_finetune.training.record import JobStore
-from pytest_finetune.training.service import FineTuning
+from pytest_finetune.lifecycle.training.record import JobStore
+from pytest_finetune.lifecycle.training.service import FineTuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable

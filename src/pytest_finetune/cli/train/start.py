@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.base.errors import PriceError, TrainingError
+from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.eval_sets import eval_set_files
@@ -26,21 +28,19 @@ from pytest_finetune.cli.train.options import (
     version_option,
 )
 from pytest_finetune.cli.train.watch import Destination, watch
-from pytest_finetune.errors import PriceError, TrainingError
-from pytest_finetune.reports.text import dollars, printable
+from pytest_finetune.lifecycle.training.plan import plan_training
+from pytest_finetune.lifecycle.training.record import Wanted, file_record
+from pytest_finetune.lifecycle.training.starting import ALREADY, FOUND, Starter
+from pytest_finetune.lifecycle.training.watching import Patience
+from pytest_finetune.reports.text import dollars
 from pytest_finetune.reports.training import check_lines, job_json, plan_json, plan_lines
-from pytest_finetune.scoring.diff import shorten
-from pytest_finetune.training.plan import plan_training
-from pytest_finetune.training.record import Wanted, file_record
-from pytest_finetune.training.starting import ALREADY, FOUND, Starter
-from pytest_finetune.training.watching import Patience
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from pytest_finetune.training.plan import TrainingPlan
-    from pytest_finetune.training.service import FineTuning
-    from pytest_finetune.training.starting import Started
+    from pytest_finetune.lifecycle.training.plan import TrainingPlan
+    from pytest_finetune.lifecycle.training.service import FineTuning
+    from pytest_finetune.lifecycle.training.starting import Started
 
 _HOW = {
     FOUND: "the job of an earlier try, found by its nonce: nothing was made twice",
@@ -116,8 +116,8 @@ def command(training: Path, *, base_url: str | None, validation: Path | None, as
 
 def _check(training: Path, validation: Path | None, evals: tuple[Path, ...], model: str) -> None:
     """Look the data through; errors end the command."""
-    from pytest_finetune.data.check import CheckOptions, check
-    from pytest_finetune.data.finding import Severity
+    from pytest_finetune.lifecycle.data.check import CheckOptions, check
+    from pytest_finetune.lifecycle.data.finding import Severity
 
     asked = [found for path in evals for found in eval_set_files(path, Path.cwd())]
     result = check(

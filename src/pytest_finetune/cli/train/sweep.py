@@ -9,33 +9,33 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_finetune.baseline import recorded_baselines
+from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
 from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
 from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, read_dollars, service
 from pytest_finetune.cli.train.watch import adopted
-from pytest_finetune.engine import Limits
-from pytest_finetune.errors import TrainingError
-from pytest_finetune.evalset import load_eval_sets
-from pytest_finetune.recorded import RecordedEvaluation
-from pytest_finetune.registry import open_registry
+from pytest_finetune.evaluation.baseline import recorded_baselines
+from pytest_finetune.evaluation.engine import Limits
+from pytest_finetune.evaluation.recorded import RecordedEvaluation
+from pytest_finetune.evaluation.targets import OpenAITarget
+from pytest_finetune.lifecycle.registry import open_registry
+from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
+from pytest_finetune.lifecycle.training.checkpoints import models_of
+from pytest_finetune.lifecycle.training.job import figures
+from pytest_finetune.lifecycle.training.sweep import Judged, best_of
 from pytest_finetune.reports.training_sweep import sweep_json, sweep_lines
-from pytest_finetune.sweep import Judged, best_of
-from pytest_finetune.targets import OpenAITarget
-from pytest_finetune.training.candidate import add_candidate, entry_of
-from pytest_finetune.training.checkpoints import models_of
-from pytest_finetune.training.job import figures
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.baseline import Baselines
-    from pytest_finetune.evalset import EvalSet
-    from pytest_finetune.runs import RunStore
-    from pytest_finetune.training.candidate import Added
-    from pytest_finetune.training.job import Job, JobCheckpoint
-    from pytest_finetune.training.service import FineTuning
+    from pytest_finetune.evaluation.baseline import Baselines
+    from pytest_finetune.evaluation.runs import RunStore
+    from pytest_finetune.lifecycle.training.candidate import Added
+    from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint
+    from pytest_finetune.lifecycle.training.service import FineTuning
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 @click.command("sweep")
@@ -110,7 +110,7 @@ def _baselines(named: str | None, store: RunStore, eval_sets: Sequence[EvalSet])
         return recorded_baselines(f"replay:{named}", find_run(store, named), eval_sets)
     if not any(gate.against for eval_set in eval_sets for gate in eval_set.settings.gates):
         return {}
-    from pytest_finetune.plugin.promotion import stored_baselines
+    from pytest_finetune.lifecycle.registry.production import stored_baselines
 
     return stored_baselines(eval_sets, open_registry(DEFAULT))
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.base.text import shorten
 from pytest_finetune.cli.runs import print_lines
+from pytest_finetune.lifecycle.training.job import KNOWN, PAUSED, JobEvent
+from pytest_finetune.lifecycle.training.watching import Back, Lost
 from pytest_finetune.reports.training import bar_line, event_json, event_line, job_json
-from pytest_finetune.scoring.diff import shorten
-from pytest_finetune.training.job import KNOWN, PAUSED, JobEvent
-from pytest_finetune.training.watching import Back, Lost
 
 if TYPE_CHECKING:
-    from pytest_finetune.training.curves import Pace
-    from pytest_finetune.training.job import Job
-    from pytest_finetune.training.watching import Update
+    from pytest_finetune.lifecycle.training.curves import Pace
+    from pytest_finetune.lifecycle.training.job import Job
+    from pytest_finetune.lifecycle.training.watching import Update
 
 _WIPE = "\r\033[K"
 

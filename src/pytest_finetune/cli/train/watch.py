@@ -24,20 +24,20 @@ from pytest_finetune.cli.train.options import (
     version_option,
 )
 from pytest_finetune.cli.train.telling import JsonTelling, Telling
-from pytest_finetune.registry import open_registry
+from pytest_finetune.lifecycle.registry import open_registry
+from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
+from pytest_finetune.lifecycle.training.curves import Pace, last_figures
+from pytest_finetune.lifecycle.training.faults import RefusedError
+from pytest_finetune.lifecycle.training.job import NONCE, SUCCEEDED, Job, JobEvent
+from pytest_finetune.lifecycle.training.record import CheckpointRecord, JobRecord, new_nonce
+from pytest_finetune.lifecycle.training.watching import Cursor, Patience, follow
 from pytest_finetune.reports.training import job_json, job_lines
-from pytest_finetune.training.candidate import add_candidate, entry_of
-from pytest_finetune.training.curves import Pace, last_figures
-from pytest_finetune.training.faults import RefusedError
-from pytest_finetune.training.job import NONCE, SUCCEEDED, Job, JobEvent
-from pytest_finetune.training.record import CheckpointRecord, JobRecord, new_nonce
-from pytest_finetune.training.watching import Cursor, Patience, follow
 
 if TYPE_CHECKING:
-    from pytest_finetune.training.candidate import Added
-    from pytest_finetune.training.job import JobCheckpoint
-    from pytest_finetune.training.record import JobStore
-    from pytest_finetune.training.service import FineTuning
+    from pytest_finetune.lifecycle.training.candidate import Added
+    from pytest_finetune.lifecycle.training.job import JobCheckpoint
+    from pytest_finetune.lifecycle.training.record import JobStore
+    from pytest_finetune.lifecycle.training.service import FineTuning
 
 
 @dataclass(frozen=True, slots=True)

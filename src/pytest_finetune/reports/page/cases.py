@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.metrics.labels import INVALID, NO_ANSWER
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
 from pytest_finetune.reports.failure import expected_text, got_text, prompt_fields
-from pytest_finetune.reports.page.sources import UNASKED
 from pytest_finetune.reports.redaction import failure_words
+from pytest_finetune.reports.sources import UNASKED
+from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.comparison import Flip
-    from pytest_finetune.metrics.drift import Drift
-    from pytest_finetune.metrics.plan import CaseSamples
-    from pytest_finetune.records import Case, Completion, Sample
-    from pytest_finetune.reports.page.reported import ReportedRun, ReportedSet
+    from pytest_finetune.base.records import Case, Completion, Sample
     from pytest_finetune.reports.page.strings import Strings
+    from pytest_finetune.reports.reported import ReportedRun, ReportedSet
+    from pytest_finetune.verdicts.comparison import Flip
+    from pytest_finetune.verdicts.metrics.drift import Drift
+    from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 STATES = (State.PASSED, State.MISSED, State.ERROR, State.UNRUN, State.UNNEEDED)
 LOST, WON = 1, 2

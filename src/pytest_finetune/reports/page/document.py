@@ -19,7 +19,7 @@ from pytest_finetune.reports.page.strings import Strings, visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.reports.page.reported import ReportedRun
+    from pytest_finetune.reports.reported import ReportedRun
 
 _ASSETS = files("pytest_finetune.reports.page") / "assets"
 _SCRIPTS = ("state.js", "diff.js", "filters.js", "list.js", "detail.js", "main.js")

@@ -13,13 +13,13 @@ from pytest_finetune.reports.page.wording import between, link, metric_name
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from pytest_finetune.comparison import Comparison
-    from pytest_finetune.metrics import Measure, Summary
-    from pytest_finetune.metrics.drift import Drift
-    from pytest_finetune.metrics.labels import LabelTable
     from pytest_finetune.reports.page.charts import Scale
-    from pytest_finetune.reports.page.reported import ReportedSet
     from pytest_finetune.reports.page.wording import Values
+    from pytest_finetune.reports.reported import ReportedSet
+    from pytest_finetune.verdicts.comparison import Comparison
+    from pytest_finetune.verdicts.metrics import Measure, Summary
+    from pytest_finetune.verdicts.metrics.drift import Drift
+    from pytest_finetune.verdicts.metrics.labels import LabelTable
 
 MOST_LABELS = 30
 """Labels up to which a matrix can be read; a larger one is told by its commonest confusions."""

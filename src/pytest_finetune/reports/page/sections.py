@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.evalset.settings import RATES
-from pytest_finetune.gates import Status
-from pytest_finetune.gates.wording import figure
-from pytest_finetune.metrics.measure import QUANTILES
-from pytest_finetune.records import State
+from pytest_finetune.base.records import State
 from pytest_finetune.reports.page.charts import histogram_svg, interval_svg, scale_of
 from pytest_finetune.reports.page.panels import (
     comparison_view,
@@ -22,13 +18,17 @@ from pytest_finetune.reports.page.slices import accuracy_view
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import amount, between, link
 from pytest_finetune.reports.text import dollars
+from pytest_finetune.verdicts.evalset.settings import RATES
+from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.wording import figure
+from pytest_finetune.verdicts.metrics.measure import QUANTILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_finetune.reports.page.charts import Scale
-    from pytest_finetune.reports.page.reported import Gate, ReportedRun, ReportedSet
     from pytest_finetune.reports.page.wording import Values
+    from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 
 
 def run_view(run: ReportedRun, number: int, *, redact: bool) -> Values:

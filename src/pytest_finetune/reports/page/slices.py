@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.metrics import Summary
 from pytest_finetune.reports.details import SLICES, slices_of
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import between, link, metric_name
 from pytest_finetune.reports.tables import short_names
+from pytest_finetune.verdicts.metrics import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_finetune.reports.page.charts import Scale
-    from pytest_finetune.reports.page.reported import ReportedRun, ReportedSet
     from pytest_finetune.reports.page.wording import Values
+    from pytest_finetune.reports.reported import ReportedRun, ReportedSet
 
 SLICES_SHOWN = 8
 """Slices of a set that are seen at once."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from pytest_finetune.base.text import printable
 from pytest_finetune.reports.redaction import hidden
-from pytest_finetune.reports.text import printable, shortened
+from pytest_finetune.reports.text import shortened
 
 LIMIT = 20_000
 """Characters of one text that the page holds; the record holds the rest."""

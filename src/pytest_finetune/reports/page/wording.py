@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from pytest_finetune.metrics.measure import QUANTILES
+from pytest_finetune.verdicts.metrics.measure import QUANTILES
 
 Values = dict[str, Any]
 """What the template is given."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_finetune.errors import did_you_mean
-from pytest_finetune.evalset.reading import Faults, read_objects
+from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.server.jobs.records import Metadata  # noqa: TC001 - pydantic reads the annotations
 from pytest_finetune.server.store import Record
 from pytest_finetune.server.wire import Body
+from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.errors import FinetuneError
+from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.server.batches.records import Batch, BatchError, BatchRequest, read_requests
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.wire import ApiError, encode_line, parse_object

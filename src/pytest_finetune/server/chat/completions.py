@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.errors import did_you_mean
-from pytest_finetune.evalset.messages import read_message
-from pytest_finetune.evalset.reading import Faults
+from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.server.wire import ApiError
-from pytest_finetune.strict_json import parse_json
+from pytest_finetune.verdicts.evalset.messages import read_message
+from pytest_finetune.verdicts.evalset.reading import Faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pytest_finetune.server.chat.relay import Relay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-    from pytest_finetune.server.models import Models
+    from pytest_finetune.evaluation.targets.weights import Weights
 
 
 class Pool:
@@ -21,13 +21,13 @@ class Pool:
     A question for a model that is loaded nowhere idle loads it anew, in the place of what has been idle longest.
 
     Args:
-        models: Where weights are found.
+        weights: The files of a model by its name; raises ApiError or TargetError where there are none.
         places: How many may be loaded at once; more questions wait, the first come first.
     """
 
-    def __init__(self, models: Models, places: int) -> None:
+    def __init__(self, weights: Callable[[str], Weights], places: int) -> None:
         self.places = places
-        self._models = models
+        self._weights = weights
         self._free = asyncio.Semaphore(places)
         self._idle: list[Relay] = []
         self._busy = 0
@@ -41,7 +41,7 @@ class Pool:
             ApiError: There is no such model.
             TargetError: The engine cannot load it.
         """
-        self._models.weights(model)
+        self._weights(model)
         async with self._free:
             relay = None
             # What is counted here is counted back without waiting, so that a cancelled question loses no place.
@@ -64,7 +64,7 @@ class Pool:
         if len(self._idle) + self._busy > self.places:
             # Shielded: a question that is called off meanwhile must not leave half a model behind.
             await asyncio.shield(self._idle.pop(0).stop())
-        return await Relay.start(self._models.weights(model), threads=1)
+        return await Relay.start(self._weights(model), threads=1)
 
     async def forget(self, model: str) -> None:
         """Unload a model that is deleted."""

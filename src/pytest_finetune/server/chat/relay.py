@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from pytest_finetune.records import Message, Request
+from pytest_finetune.base.records import Message, Request
+from pytest_finetune.base.strict_json import parse_json
+from pytest_finetune.evaluation.targets.body import encode
+from pytest_finetune.evaluation.targets.llama import LlamaServer
+from pytest_finetune.evaluation.targets.slot import Slot
 from pytest_finetune.server.wire import ApiError
-from pytest_finetune.strict_json import parse_json
-from pytest_finetune.targets.body import encode
-from pytest_finetune.targets.llama import LlamaServer
-from pytest_finetune.targets.slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from pytest_finetune.targets.weights import Weights
+    from pytest_finetune.evaluation.targets.weights import Weights
 
 _CODES = {"exceed_context_size_error": "context_length_exceeded"}
 _SERVER_FAULT = 500

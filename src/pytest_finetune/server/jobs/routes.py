@@ -11,10 +11,10 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from pytest_finetune.evaluation.targets.weights import BASE
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.jobs.records import ENDED, Hyperparameters, Job, JobCheckpoint, JobEvent, Metadata
 from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page, read_limit, read_object
-from pytest_finetune.targets.weights import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pytest_finetune.errors import FinetuneError
+from pytest_finetune.base.errors import FinetuneError
 
 _QUIET = {
     "TQDM_DISABLE": "1",

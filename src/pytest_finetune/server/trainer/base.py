@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from pytest_finetune.evaluation.targets.weights import BASE, find_weights
 from pytest_finetune.server.trainer import attention
-from pytest_finetune.targets.weights import BASE, find_weights
 
 if TYPE_CHECKING:
+    from pytest_finetune.evaluation.targets.weights import Weights
     from pytest_finetune.server.trainer.job import TrainingJob
-    from pytest_finetune.targets.weights import Weights
 
 _WEIGHTS = "model.safetensors"
 _HEAD = "lm_head.weight"

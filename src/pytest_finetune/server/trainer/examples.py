@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.evalset.messages import read_message
-from pytest_finetune.evalset.reading import Faults, read_objects
+from pytest_finetune.verdicts.evalset.messages import read_message
+from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
 
 if TYPE_CHECKING:
-    from pytest_finetune.records import Message
+    from pytest_finetune.base.records import Message
 
 _IGNORED = frozenset({"id", "metadata", "tags"})
 _NO_TOOLS = "train on messages with text alone; the small model's prompt has no place for tools"

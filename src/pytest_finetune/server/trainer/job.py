@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pytest_finetune.errors import TrainingError
+from pytest_finetune.base.errors import TrainingError
 
 JOB = "job.json"
 PROGRESS = "progress.jsonl"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_finetune.errors import TrainingError
+from pytest_finetune.base.errors import TrainingError
 
 if TYPE_CHECKING:
     from pathlib import Path

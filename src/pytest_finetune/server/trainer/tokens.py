@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.errors import TrainingError
+from pytest_finetune.base.errors import TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

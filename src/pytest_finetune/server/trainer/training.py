@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from pytest_finetune.errors import TrainingError
+from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.server.trainer.adapter import add_adapter, write_adapter
 from pytest_finetune.server.trainer.base import choose_precision, load_base
 from pytest_finetune.server.trainer.examples import read_examples

@@ -1,0 +1,18 @@
+"""What a model id says about the weights behind it."""
+
+from __future__ import annotations
+
+import re
+
+_DATE = r"-\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+_FIXED = re.compile(rf"ft:.+|.+{_DATE}", re.ASCII | re.DOTALL)
+
+
+def names_fixed_weights(model: str) -> bool:
+    """Whether an id can only ever mean the same weights: a fine-tune `ft:…`, or a dated snapshot `…-2024-07-18`."""
+    return _FIXED.fullmatch(model) is not None
+
+
+def answers_for(answered: str, asked: str) -> bool:
+    """Whether the name that a server answers under is the model that was asked, or the dated snapshot of its alias."""
+    return answered == asked or re.fullmatch(re.escape(asked) + _DATE, answered, re.ASCII) is not None

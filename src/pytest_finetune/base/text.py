@@ -1,0 +1,51 @@
+"""Text from outside, made printable and short for one line of output."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import Any
+
+_KEPT = "\n\t"
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """The text on one line of at most `limit` characters: the middle left out, what cannot be printed escaped."""
+    short = _cut(text, limit)
+    return short if short.isprintable() else _cut(escaped(short), limit)
+
+
+def shown(value: Any, limit: int = 80) -> str:
+    """A JSON value as short text on one line."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (RecursionError, ValueError):
+        text = "a value nested too deeply to show"
+    return shorten(text, limit)
+
+
+def escaped(text: str) -> str:
+    """The text with whatever cannot be printed written as an escape."""
+    return "".join(map(_escaped_character, text))
+
+
+def printable(text: str) -> str:
+    """The text with every control, format and surrogate code but line ends and tabs written out as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c in _KEPT or unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else _escape_code(c) for c in text
+    )
+
+
+def _cut(text: str, limit: int) -> str:
+    tail = limit // 4
+    return text if len(text) <= limit else f"{text[: limit - tail - 1]}…{text[-tail:]}"
+
+
+def _escaped_character(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+
+
+def _escape_code(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")

@@ -1,0 +1,1 @@
+"""Ask a model every case of an eval set, score the answers and keep the record."""

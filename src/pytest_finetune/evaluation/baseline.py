@@ -1,0 +1,121 @@
+"""`--baseline`: what a new model is compared with, a recorded run or a model that is asked in the same session."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.records import State
+from pytest_finetune.verdicts.gates import Baseline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, TargetInfo
+    from pytest_finetune.verdicts.evalset import EvalSet
+
+Baselines = dict[str, Baseline]
+"""By the name of the eval set; a set that the baseline was not asked is not there."""
+
+
+def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, stands_for_all: bool = True) -> Baselines:
+    """
+    A recorded run as the baseline of each set that it was asked, scored as today's settings score.
+
+    Args:
+        name: What to call it.
+        run: The record.
+        eval_sets: Today's.
+        stands_for_all: It is what every gate means by `against`; otherwise only a gate that names it.
+
+    Raises:
+        RunError: The record is damaged.
+        ScorerError: The user's own scoring function broke on a recorded answer.
+    """
+    plans = {plan.name: plan for plan in run.manifest.eval_sets}
+    samples = list(run.samples().values())
+    found: Baselines = {}
+    for eval_set in eval_sets:
+        if (plan := plans.get(eval_set.name)) is None:
+            continue
+        mine = [sample for sample in samples if sample.eval_set == eval_set.name]
+        if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
+            mine = _scored_again(mine, eval_set)
+        aliases = _aliases(eval_set) if stands_for_all else ()
+        target = run.manifest.target
+        found[eval_set.name] = Baseline(
+            name,
+            plan.cases_sha256,
+            plan.repeats,
+            mine,
+            aliases,
+            model=target.model,
+            base_url=target.base_url,
+            identity=target.identity,
+            run=run.id,
+            doubt=_doubt(run, plan, eval_set),
+        )
+    return found
+
+
+def asked_baselines(
+    name: str,
+    target: TargetInfo,
+    samples: Mapping[tuple[str, str, int], Sample],
+    eval_sets: Sequence[EvalSet],
+    *,
+    stands_for_all: bool = True,
+    run: str = "",
+) -> Baselines:
+    """A model of this session, recorded in the run of that id, as the baseline of every set."""
+    return {
+        eval_set.name: Baseline(
+            name=name,
+            cases_sha256=eval_set.cases_sha256,
+            repeats=eval_set.repeats,
+            samples=[sample for sample in samples.values() if sample.eval_set == eval_set.name],
+            aliases=_aliases(eval_set) if stands_for_all else (),
+            model=target.model,
+            base_url=target.base_url,
+            identity=target.identity,
+            run=run,
+        )
+        for eval_set in eval_sets
+    }
+
+
+def _doubt(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> str:
+    """Why a record does not show what its model answers when it is asked as today's settings ask."""
+    if run.manifest.target.spec.startswith("replay:"):
+        return "its run is itself a replay"
+    if not run.manifest.closed:
+        return "its run is open"
+    if fault := run.seal_fault:
+        return f"its run {fault}"
+    if (plan.settings_sha256, plan.schema_sha256) != (eval_set.settings_sha256, eval_set.schema_sha256):
+        return "its run asked under other settings"
+    return ""
+
+
+def _is_scored_alike(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> bool:
+    then = (plan.settings_sha256, plan.schema_sha256, run.manifest.versions.pytest_finetune)
+    return then == (eval_set.settings_sha256, eval_set.schema_sha256, version("pytest-finetune"))
+
+
+def _scored_again(samples: Sequence[Sample], eval_set: EvalSet) -> list[Sample]:
+    cases = {case.id: case for case in eval_set.cases}
+    return [_scored(sample, cases[sample.case_id], eval_set) for sample in samples if sample.case_id in cases]
+
+
+def _scored(sample: Sample, case: Case, eval_set: EvalSet) -> Sample:
+    if sample.completion is None:
+        return sample
+    score = eval_set.scorer.score(case, sample.completion)
+    return replace(sample, score=score, failure=None, state=State.PASSED if score.passed else State.MISSED)
+
+
+def _aliases(eval_set: EvalSet) -> tuple[str, ...]:
+    # Who names a baseline on the command line means it, whatever word the gates have for it.
+    return tuple(gate.against for gate in eval_set.settings.gates if gate.against)

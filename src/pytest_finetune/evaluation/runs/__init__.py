@@ -1,0 +1,28 @@
+"""The run record on disk: what was planned, what was answered, what was decided. Immutable once closed."""
+
+from pytest_finetune.evaluation.runs.manifest import (
+    BaselineRecord,
+    EvalSetPlan,
+    Manifest,
+    TargetInfo,
+    Totals,
+    VerdictRecord,
+    plan_sha256,
+)
+from pytest_finetune.evaluation.runs.samples import prompt_sha256, sample_from_dict, sample_to_dict
+from pytest_finetune.evaluation.runs.store import Run, RunStore
+
+__all__ = [
+    "BaselineRecord",
+    "EvalSetPlan",
+    "Manifest",
+    "Run",
+    "RunStore",
+    "TargetInfo",
+    "Totals",
+    "VerdictRecord",
+    "plan_sha256",
+    "prompt_sha256",
+    "sample_from_dict",
+    "sample_to_dict",
+]

@@ -1,0 +1,131 @@
+"""The eval sets that a run asked, kept beside its answers: a record can be read when the files have changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.evalset.formats import CaseReader
+from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
+from pytest_finetune.verdicts.evalset.settings_file import read_settings
+from pytest_finetune.verdicts.loading import eval_set_name, settings_sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
+    from pytest_finetune.evaluation.runs.store import Run
+    from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+
+FOLDER = "eval_sets"
+"""The folder of the copies in a run's own, laid out as the sets lie below the root."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSet:
+    """
+    What is left of an eval set that a run asked.
+
+    Args:
+        cases: Those of the plan, by hash; None where they are gone or have changed.
+        settings: Those of the plan; None where they are gone or have changed.
+        problem: Why the cases are missing, in one clause; empty where they are there.
+    """
+
+    cases: tuple[Case, ...] | None
+    settings: EvalSettings | None
+    problem: str = ""
+
+
+def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
+    """
+    Copy each set's cases, settings and schemas into the run's folder, byte for byte; what is there already stays.
+
+    A file that cannot be copied is left out: the record is whole without it, and `asked_set` says what it misses.
+    The modules of scoring functions are code of the user's and are not copied.
+    """
+    for eval_set in eval_sets:
+        for source in _files_of(eval_set):
+            copy = _place(run, eval_set_name(source, root))
+            try:
+                if not copy.exists():
+                    _copy(source, copy)
+            except OSError:
+                # A full or read-only disk stops the run where its answers are written, with a message.
+                continue
+
+
+def asked_set(run: Run, plan: EvalSetPlan, *, root: Path) -> AskedSet:
+    """
+    The cases and settings of a plan: the run's own copy, or else today's file, where the hashes are the plan's.
+
+    Args:
+        run: The record.
+        plan: One of its eval sets.
+        root: The folder that the set's name is relative to, for a record that was made before copies were kept.
+    """
+    copy, today = _place(run, plan.name), root / plan.name
+    settings = _settings(copy, plan, own=True) or _settings(today, plan)
+    for place in (copy, today):
+        if (cases := _cases(place, plan)) is not None:
+            return AskedSet(cases, settings)
+    what = "has changed since" if today.is_file() else "is not there any more"
+    return AskedSet(None, settings, f"the record holds no copy of {plan.name}, and the file {what}")
+
+
+def _files_of(eval_set: EvalSet) -> Iterator[Path]:
+    yield eval_set.path
+    yield eval_set.path.with_suffix(".toml")
+    for name in (eval_set.settings.json_schema, eval_set.settings.request.response_schema):
+        if name is not None:
+            yield eval_set.path.parent / name
+
+
+def _place(run: Run, name: str) -> Path:
+    """Where a file's copy lies; one from outside the root stays within the run's folder too."""
+    parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".")]
+    safe = ["_up" if part == ".." else part.replace(":", "_").replace("\\", "_") for part in parts]
+    return run.path.joinpath(FOLDER, *safe)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    if not source.exists():
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    temporary = copy.with_name(f"{copy.name}.{os.getpid()}.tmp")
+    shutil.copyfile(source, temporary)
+    temporary.replace(copy)
+
+
+def _cases(path: Path, plan: EvalSetPlan) -> tuple[Case, ...] | None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    faults = Faults(plan.name)
+    reader = CaseReader(faults)
+    found = [reader.read(line, value) for line, value in read_objects(data, faults)]
+    cases = tuple(case for case in found if case is not None)
+    return cases if not faults.found and reader.cases_sha256() == plan.cases_sha256 else None
+
+
+def _settings(path: Path, plan: EvalSetPlan, *, own: bool = False) -> EvalSettings | None:
+    toml = path.with_suffix(".toml")
+    if not path.exists():
+        return None
+    try:
+        data = toml.read_bytes() if toml.exists() else b""
+    except OSError:
+        return None
+    settings, _ = read_settings(data, Faults(toml.name))
+    if settings is None:
+        return None
+    # The hash of a scoring function covers its module, which lies elsewhere and may have changed.
+    unhashed = own and ":" in settings.scorer
+    return settings if unhashed or settings_sha256(settings) == plan.settings_sha256 else None

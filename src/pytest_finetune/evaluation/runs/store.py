@@ -1,0 +1,251 @@
+"""Runs in their folder: made whole, appended line by line, closed by one atomic replacement."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pytest_finetune.base.errors import RunError
+from pytest_finetune.base.records import State
+from pytest_finetune.evaluation.runs.manifest import Manifest, TargetInfo, current_versions, plan_sha256
+from pytest_finetune.evaluation.runs.samples import read_samples, sample_to_dict, sealed_line, torn_tail
+from pytest_finetune.evaluation.runs.seal import seal_fault, sealed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
+
+_ENDED = (State.PASSED, State.MISSED)
+
+
+class Run:
+    """
+    One run's directory: `manifest.json` and `samples.jsonl`.
+
+    Several processes may append at once: each record is one write to a file opened for appending.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path, self.manifest = path, manifest
+        self._file: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The name of the directory."""
+        return self.path.name
+
+    @property
+    def _samples(self) -> Path:
+        return self.path / "samples.jsonl"
+
+    @classmethod
+    def load(cls, path: Path) -> Run:
+        """
+        Open a run that is there.
+
+        Raises:
+            RunError: There is none, or its manifest cannot be read.
+        """
+        where = path / "manifest.json"
+        try:
+            return cls(path, Manifest.model_validate_json(where.read_bytes()))
+        except OSError as error:
+            raise RunError(f"cannot be read: {error.strerror}", str(where), "name a run's folder") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise RunError(
+                f"{place}: {first['msg']}", str(where), "a newer version may have written it: upgrade pytest-finetune"
+            ) from error
+
+    def samples(self) -> dict[tuple[str, str, int], Sample]:
+        """
+        Every recorded sample by its key; a sample that was asked again counts as it ended last.
+
+        Of a closed run, those that were there when it closed: a process that was still asking may have added more.
+
+        Raises:
+            RunError: A line is damaged.
+        """
+        path, length = self._samples, self.manifest.samples_bytes
+        return {sample.key: sample for sample in read_samples(path, length=length)} if path.exists() else {}
+
+    @property
+    def seal_fault(self) -> str:
+        """What is against the record of a closed run, one clause; empty where it is as it was when it closed."""
+        return seal_fault(self.manifest, self._samples)
+
+    def answered(self) -> dict[tuple[str, str, int], Sample]:
+        """The samples that need no asking again: errors are tried anew when a run is resumed."""
+        return {key: sample for key, sample in self.samples().items() if sample.state in _ENDED}
+
+    def append(self, sample: dict[str, Any]) -> None:
+        """Write one sample, as `sample_to_dict` gives it; it survives the process from here on."""
+        if self._file is None:
+            self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(self._file, sealed_line(sample))
+
+    def settle(self, judged: Mapping[tuple[str, str, int], Sample]) -> None:
+        """
+        Make the record end with the very samples that were judged.
+
+        Where two processes asked one question, either answer may have been written last, and either been judged.
+
+        Raises:
+            RunError: A line is damaged.
+        """
+        ended = {key: sample for key, sample in judged.items() if sample.state in (*_ENDED, State.ERROR)}
+        if not self._samples.exists() or _lines(self._samples) == len(ended):
+            return
+        recorded = self.samples()
+        for key, sample in ended.items():
+            line = sample_to_dict(sample)
+            if key in recorded and sample_to_dict(recorded[key]) != line:
+                self.append(line)
+
+    def update(self, **changes: Any) -> None:
+        """
+        Replace the manifest, atomically; one that closes the run is sealed.
+
+        Raises:
+            RunError: The run is closed.
+        """
+        if self.manifest.closed:
+            raise RunError("a closed run never changes", str(self.path), "start a new run")
+        manifest = self.manifest.model_copy(update=changes)
+        self.manifest = sealed(manifest, self._samples) if manifest.closed else manifest
+        _replace(self.path / "manifest.json", self.manifest.model_dump_json(indent=1).encode() + b"\n")
+
+    def release(self) -> None:
+        """Close the file that `append` opened."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+class RunStore:
+    """The folder of all runs, `.finetune/runs`; names of runs sort by the time they were made."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, folder: Path) -> Run:
+        """Make a run for a plan, with the git commit of `folder`; nothing has been asked yet."""
+        now = datetime.now(UTC)
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", target.spec).strip("-.")[-40:].strip("-.")
+        path = self.root / f"{now:%Y%m%dT%H%M%S.%f}-{slug}-{secrets.token_hex(2)}"
+        path.mkdir(parents=True)
+        ignore = self.root.parent / ".gitignore"
+        if not ignore.exists():
+            # Runs hold prompts and answers: they enter a repository by decision, not by accident.
+            ignore.write_text("*\n", encoding="utf-8")
+        manifest = Manifest(
+            id=path.name,
+            target=target,
+            eval_sets=tuple(eval_sets),
+            plan_sha256=plan_sha256(target, eval_sets),
+            created_at=now,
+            versions=current_versions(folder),
+        )
+        run = Run(path, manifest)
+        run.update()
+        return run
+
+    def resume(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, closed_too: bool = False) -> Run | None:
+        """
+        The newest open run of this very plan, its torn tail cut off.
+
+        Args:
+            target: Of the plan.
+            eval_sets: Of the plan.
+            closed_too: Where there is no open one, take the newest closed one, or None: one of several models may
+                have come to its end while another has not.
+
+        Raises:
+            RunError: There is none.
+        """
+        wanted = plan_sha256(target, eval_sets)
+        runs = [run for run in self._readable() if run.manifest.plan_sha256 == wanted]
+        if run := next((run for run in runs if not run.manifest.closed), None):
+            _cut_torn_tail(run.path / "samples.jsonl")
+            return run
+        if closed_too:
+            return runs[0] if runs else None
+        raise RunError(
+            f"no open run of {target.spec} over these eval sets, settings and repeats",
+            str(self.root),
+            "run without --resume to start one",
+        )
+
+    def find(self, name: str) -> Run:
+        """
+        The run of that name or of the only name that starts so, of a path, or the newest one for `last`.
+
+        Raises:
+            RunError: There is no such run, or more than one.
+        """
+        if name == "last":
+            newest = next(iter(self.newest_first()), None)
+            if newest is None:
+                raise RunError("there is no run yet", str(self.root), "evaluate a model first: pytest --model=…")
+            return Run.load(newest)
+        for path in (self.root / name, self.root.parent.parent / name):
+            if (path / "manifest.json").exists():
+                return Run.load(path)
+        names = [path.name for path in self.newest_first()]
+        matching = [other for other in names if name and other.startswith(name)]
+        if len(matching) == 1:
+            return Run.load(self.root / matching[0])
+        if matching:
+            raise RunError(
+                f"{name!r} begins the names of {len(matching)} runs", str(self.root), f"such as {matching[0]}"
+            )
+        hint = _run_hint(name, names)
+        raise RunError(f"no run {name!r}", str(self.root), hint)
+
+    def _readable(self) -> Iterator[Run]:
+        # A damaged record of some other evaluation is no reason to stop this one.
+        for path in self.newest_first():
+            with suppress(RunError):
+                yield Run.load(path)
+
+    def newest_first(self) -> list[Path]:
+        """The folders of all runs, the newest first; nothing is read."""
+        if not self.root.is_dir():
+            return []
+        return sorted((path for path in self.root.iterdir() if (path / "manifest.json").exists()), reverse=True)
+
+
+def _run_hint(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else "pytest-finetune runs list shows what there is"
+
+
+def _replace(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _lines(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 18), b""))
+
+
+def _cut_torn_tail(path: Path) -> None:
+    if path.exists() and (torn := torn_tail(path)):
+        os.truncate(path, path.stat().st_size - torn)

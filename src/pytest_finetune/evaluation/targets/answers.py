@@ -1,0 +1,247 @@
+"""What a server sent becomes a Completion or a Failure, whatever the bytes: nothing raises, and no secret passes."""
+
+from __future__ import annotations
+
+import json
+import re
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
+from pytest_finetune.evaluation.targets.secret import MASK, masked_completion, without_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of an answer that are read; no chat completion comes near."""
+
+_LONGEST_MESSAGE = 300
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+_BY_CODE = {
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "billing_not_active": "quota",
+    "invalid_api_key": "auth",
+    "invalid_authentication": "auth",
+    "authentication_error": "auth",
+    "invalid_organization": "auth",
+    "account_deactivated": "auth",
+    "permission_error": "auth",
+    "model_not_found": "not_found",
+    "deploymentnotfound": "not_found",
+    "rate_limit_exceeded": "rate_limit",
+    "rate_limit_error": "rate_limit",
+    "server_error": "server",
+    "internal_server_error": "server",
+    "overloaded_error": "server",
+    "invalid_request_error": "bad_request",
+}
+_DECISIVE = frozenset({"quota", "auth", "not_found"})
+"""Kinds that a code proves whatever the status says; with them no further question can succeed."""
+
+_BY_STATUS = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 405: "not_found", 407: "auth", 410: "not_found"}
+_BY_STATUS |= dict.fromkeys((408, 409, 425), "server") | {429: "rate_limit"}
+
+
+class _Malformed(ValueError):  # noqa: N818 - a fault of an answer, not an error of ours
+    """The answer is no chat completion; the argument says in which way."""
+
+
+def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> Completion | Failure:
+    """
+    Classify one HTTP answer to a chat-completions question.
+
+    Args:
+        status: HTTP status.
+        headers: Case-insensitive, or with lower-case names.
+        body: As received, at most a little over `MAX_BODY`.
+        secret: The API key, masked wherever a message would show it, and in an answer that repeats it.
+
+    Returns:
+        A Completion without latency and retries, or a Failure. Lone surrogates in what the model wrote become
+        U+FFFD, so that a record of it can be written as UTF-8.
+    """
+    if 200 <= status < 300:  # noqa: PLR2004 - as HTTP has it
+        return _success(status, headers, body, secret)
+    if 300 <= status < 400:  # noqa: PLR2004
+        return _redirect(status, headers)
+    return _refused(status, _parsed(body), body, headers, secret)
+
+
+def clean(text: str, secret: str = "") -> str:
+    """One line of at most 300 printable characters with every key masked."""
+    text = without_keys(text, secret)
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Completion | Failure:
+    if len(body) > MAX_BODY:
+        return Failure("malformed", f"HTTP {status}: a body of more than {MAX_BODY >> 20} MiB", status)
+    value = _parsed(body)
+    if inside := _error_holder(value):
+        return _error_inside(status, inside, headers, secret)
+    try:
+        return masked_completion(_completion(value), secret)
+    except _Malformed as fault:
+        told = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
+        return Failure("malformed", clean(f"HTTP {status} with {told}", secret), status)
+
+
+def _error_holder(value: Any) -> dict[str, Any] | None:
+    """The object that carries an error: the body, or its first choice, where routers put the provider's."""
+    if not isinstance(value, dict):
+        return None
+    choices = value.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    return next((holder for holder in (value, choice) if isinstance(holder, dict) and holder.get("error")), None)
+
+
+def _redirect(status: int, headers: Mapping[str, str]) -> Failure:
+    try:
+        host = urlsplit(headers.get("location", "")).hostname or ""
+    except ValueError:
+        host = ""
+    to = f" to {host}" if host else ""
+    text = f"HTTP {status}: the server redirects{to}, which is not followed; name the final address as base URL"
+    return Failure("bad_request", clean(text), status, fatal=True)
+
+
+def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], secret: str) -> Failure:
+    told, codes = _error(value)
+    kinds = [_BY_CODE[code] for code in codes if code in _BY_CODE]
+    kind = next((kind for kind in kinds if kind in _DECISIVE), "") or _kind_of(status)
+    if not told:
+        told = "an HTML page, not an API; is the base URL right?" if _is_html(headers, body) else _excerpt(body, secret)
+    return Failure(kind, clean(f"HTTP {status}: {told}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
+
+
+def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Failure:
+    """An error dressed as success: classified by its own code, for the status says nothing."""
+    told, codes = _error(value)
+    statuses = [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]
+    if statuses:
+        return _refused(statuses[0], value, b"", headers, secret)
+    kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE), "malformed")
+    text = clean(f"HTTP {status} with an error inside: {told}".rstrip(": "), secret)
+    return Failure(kind, text, status, fatal=kind in _DECISIVE)
+
+
+def _kind_of(status: int) -> str:
+    return _BY_STATUS.get(status) or ("server" if status >= 500 else "bad_request")  # noqa: PLR2004
+
+
+def _error(value: Any) -> tuple[str, list[str]]:
+    """Message and codes of an error body, in OpenAI's shape or in one of those that other servers use."""
+    if not isinstance(value, dict):
+        return "", []
+    error = value.get("error") or value
+    if not isinstance(error, dict):
+        return str(error), []
+    told = next((text for name in ("message", "detail", "error") if (text := error.get(name))), "")
+    codes = [str(error[name]).lower() for name in ("code", "type") if isinstance(error.get(name), str | int)]
+    return told if isinstance(told, str) else json.dumps(told, default=str), codes
+
+
+def _completion(value: Any) -> Completion:
+    if not isinstance(value, dict):
+        raise _Malformed("a body that is no JSON object")
+    choices = value.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise _Malformed("a body without choices")
+    message = choices[0].get("message")
+    if not isinstance(message, dict):
+        raise _Malformed("a choice without a message")
+    text, refusal = _content(message.get("content"))
+    return Completion(
+        text=text,
+        finish_reason=_text(choices[0].get("finish_reason"), "finish_reason"),
+        model=_text(value.get("model"), "model"),
+        tool_calls=_tool_calls(message),
+        refusal=_text(message.get("refusal"), "refusal") or refusal,
+        usage=_usage(value.get("usage")),
+    )
+
+
+def _content(content: Any) -> tuple[str, str]:
+    """Text and refusal of a message's content: text, nothing, or parts."""
+    if not isinstance(content, list):
+        return _text(content, "content"), ""
+    if not all(isinstance(part, dict) for part in content):
+        raise _Malformed("content parts that are not objects")
+    texts = [_text(part.get("text"), "text") for part in content if part.get("type") in ("text", "output_text")]
+    refusals = [_text(part.get("refusal"), "refusal") for part in content if part.get("type") == "refusal"]
+    return "".join(texts), "".join(refusals)
+
+
+def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
+    calls = message.get("tool_calls")
+    if not calls:
+        legacy = message.get("function_call")
+        return (_tool_call(legacy, "arguments"),) if legacy else ()
+    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
+        raise _Malformed("tool calls that are not a list of objects")
+    return tuple(
+        _tool_call(call["custom"], "input") if "custom" in call else _tool_call(call.get("function"), "arguments")
+        for call in calls
+    )
+
+
+def _tool_call(function: Any, given: str) -> ToolCall:
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise _Malformed("a tool call without a name")
+    arguments = function.get(given)
+    # Some servers send the arguments as the object itself.
+    written = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else arguments
+    return ToolCall(_text(function["name"], "name"), _text(written, given))
+
+
+def _text(value: Any, name: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _Malformed(f"a {name} that is not text")
+    return value if value.isascii() else _LONE_SURROGATE.sub("\ufffd", value)
+
+
+def _usage(value: Any) -> Usage | None:
+    """Tokens as counted; None unless both sides of the call were, for a guess would become a cost."""
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None
+    details = value.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    return Usage(prompt, completion, min(cached or 0, prompt))
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+        return None
+    return int(value)
+
+
+def _parsed(body: bytes) -> Any:
+    """The JSON value of a body, or None."""
+    if len(body) > MAX_BODY:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
+    return "html" in headers.get("content-type", "").lower() or body.lstrip()[:15].lower().startswith(
+        (b"<!doctype", b"<html")
+    )
+
+
+def _excerpt(body: bytes, secret: str) -> str:
+    # Masked before it is cut, for half a key is no longer found.
+    masked = body.replace(secret.encode(), MASK.encode()) if secret else body
+    return masked[:_LONGEST_MESSAGE].decode("utf-8", "replace")

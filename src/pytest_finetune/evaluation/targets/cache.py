@@ -1,0 +1,132 @@
+"""The response cache: what a model of fixed weights has answered is not paid for again, and nothing breaks by it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.records import Completion, ToolCall, Usage
+from pytest_finetune.evaluation.targets.answer_store import AnswerStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Failure, Request
+    from pytest_finetune.evaluation.targets import Target
+
+FORMAT = 1
+"""Part of every key: raised when what is stored changes its meaning, so that old answers are no longer found."""
+
+_COMPLETE = ("stop", "tool_calls")
+
+
+class CachedTarget:
+    """
+    A target that remembers its whole answers, where its id names the same weights for ever.
+
+    An answer is found again by the target's identity (else its base URL), the model, the whole request and the
+    attempt; so k repeats stay k answers. Failures, truncated, filtered, refused and empty answers are not kept.
+    A cache that cannot be read or written is a slower cache, never an error: see `warnings`.
+
+    Args:
+        target: Who answers what is not known yet.
+        directory: Folder of the cache, made if needed; may be shared by processes.
+    """
+
+    def __init__(self, target: Target, directory: Path) -> None:
+        self._target = target
+        self.spec, self.model, self.base_url = target.spec, target.model, target.base_url
+        self.immutable = target.immutable
+        self.free = target.free
+        self.secret: str = getattr(target, "secret", "")
+        self._store = AnswerStore(directory / "answers.sqlite3") if target.immutable else None
+        self._prefix = ""
+
+    @property
+    def identity(self) -> str:
+        """The identity of the target behind."""
+        return self._target.identity or self.base_url
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was wrong with the cache file, for people."""
+        return () if self._store is None else tuple(self._store.warnings)
+
+    async def open(self) -> None:
+        """Open the target and the cache."""
+        await self._target.open()
+        if self._store is not None:
+            # Hashing gigabytes of weights must not hold up the loop.
+            identity = await asyncio.to_thread(getattr, self, "identity")
+            self._prefix = _dump([FORMAT, identity, self.model])
+            self._store.open()
+
+    async def close(self) -> None:
+        """Write what is not yet written, and close the target."""
+        if self._store is not None:
+            self._store.close()
+        await self._target.close()
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
+        """The known answer, marked `from_cache`; else the target's."""
+        key = None if self._store is None else self._key(request)
+        if self._store is None or key is None:
+            return await self._target.ask(request, deadline)
+        if known := _decode(self._store.get(key)):
+            return known
+        outcome = await self._target.ask(request, deadline)
+        if isinstance(outcome, Completion) and is_whole(outcome):
+            self._store.put(key, _encode(outcome))
+        return outcome
+
+    def _key(self, request: Request) -> bytes | None:
+        """None where the request is not JSON, which is for the target to say."""
+        try:
+            asked = _dump([request.body(), request.attempt])
+        except (TypeError, ValueError, RecursionError):
+            return None
+        return hashlib.sha256(f"{self._prefix}{asked}".encode()).digest()
+
+
+def is_whole(completion: Completion) -> bool:
+    """Whether an answer is worth keeping: it ended by itself, and says or calls something."""
+    said = bool(completion.text or completion.tool_calls)
+    return said and not completion.refusal and completion.finish_reason in _COMPLETE
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=dict)
+
+
+def _encode(completion: Completion) -> str:
+    usage = completion.usage
+    return _dump(
+        [
+            completion.text,
+            completion.finish_reason,
+            completion.model,
+            [[call.name, call.arguments] for call in completion.tool_calls],
+            None if usage is None else [usage.prompt, usage.completion, usage.cached],
+        ]
+    )
+
+
+def _decode(stored: str | None) -> Completion | None:
+    """None as well where the entry is damaged: it will be asked for and stored again."""
+    if stored is None:
+        return None
+    try:
+        text, finish_reason, model, calls, usage = json.loads(stored)
+        completion = Completion(
+            text=text,
+            finish_reason=finish_reason,
+            model=model,
+            tool_calls=tuple(ToolCall(name, arguments) for name, arguments in calls),
+            usage=None if usage is None else Usage(*usage),
+        )
+    except (ValueError, TypeError):
+        return None
+    return replace(completion, from_cache=True) if is_whole(completion) else None

@@ -1,0 +1,65 @@
+"""A target of somebody else's making, held to the promise that a target never raises for what a server does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.evaluation.targets.answers import clean
+from pytest_finetune.evaluation.targets.secret import masked, masked_completion, without_keys
+
+if TYPE_CHECKING:
+    from pytest_finetune.base.records import Request
+    from pytest_finetune.evaluation.targets import Target
+
+
+class GuardedTarget:
+    """What the target behind raises, or returns that is no outcome, becomes a failure of one sample."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.spec, self.model, self.base_url = target.spec, target.model, target.base_url
+        self.immutable, self.free = target.immutable, target.free
+        self.secret: str = getattr(target, "secret", "") or os.environ.get("OPENAI_API_KEY", "").strip()
+
+    @property
+    def identity(self) -> str:
+        """That of the target behind."""
+        return self._target.identity
+
+    async def open(self) -> None:
+        """
+        Open the target behind.
+
+        Raises:
+            TargetError: It broke.
+        """
+        try:
+            await self._target.open()
+        except Exception as error:
+            # The target is the user's, and may raise anything.
+            broke = without_keys(_broke("open", error), self.secret)
+            raise TargetError(broke, self.spec, "mend the target that the hook returned") from error
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
+        """Its answer, or what was wrong with it."""
+        try:
+            outcome: Any = await self._target.ask(request, deadline)
+        except Exception as error:  # noqa: BLE001 - as in `open`
+            return Failure("target", clean(_broke("ask", error), self.secret))
+        if isinstance(outcome, Completion):
+            return masked_completion(outcome, self.secret)
+        if isinstance(outcome, Failure):
+            return replace(outcome, message=masked(outcome.message, self.secret))
+        return Failure("target", f"ask returned {type(outcome).__name__}, and no Completion or Failure")
+
+    async def close(self) -> None:
+        """Close the target behind."""
+        await self._target.close()
+
+
+def _broke(what: str, error: Exception) -> str:
+    return f"{what} broke: {type(error).__name__}: {error}"

@@ -1,0 +1,145 @@
+"""
+`local:NAME`: a real model inside this process, offline, that gives the same answer to the same question every time.
+
+llama.cpp computes prompts in batches, and the shape of a batch changes the last bits of its sums: at temperature 0 a
+server with several slots, or one that reuses whatever it has of earlier prompts, answered up to 8 of 60 prompts
+otherwise when their order changed. So every core gets a server of its own, with one slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.evaluation.targets.llama import CONTEXT, SETTLING, LlamaServer
+from pytest_finetune.evaluation.targets.slot import CLOSED, Slot
+from pytest_finetune.evaluation.targets.weights import find_weights
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Completion, Failure, Request
+
+MOST_SERVERS = 8
+LARGE = 1 << 30
+"""Weights of more bytes than this are loaded once, with all cores: several working memories might not fit."""
+
+
+class LocalTarget:
+    """
+    A GGUF model on llama.cpp servers in this process.
+
+    Args:
+        spec: `local:smollm2-135m`, `local:PATH.gguf`, or `local:NAME` for `NAME.gguf` in `models`.
+        models: The folder of the user's own models and adapters.
+        concurrency: Questions that may be in flight. Beyond the number of servers they wait their turn, and the wait
+            counts neither as latency nor towards a deadline.
+
+    Raises:
+        TargetError: There is no such model, or no engine to run it.
+    """
+
+    base_url = ""
+    immutable = True
+    free = True
+
+    def __init__(self, spec: str, *, models: Path, concurrency: int = 32) -> None:
+        self.spec = spec
+        self._engine = _engine_version(spec)
+        self._weights = find_weights(spec, models)
+        self.model = self._weights.name
+        self._count, self._threads = share_cores(_cores(), concurrency, self._weights.size())
+        self._servers: list[LlamaServer] = []
+        self._slots: list[Slot] = []
+        self._idle: asyncio.Queue[Slot] = asyncio.Queue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @cached_property
+    def identity(self) -> str:
+        """What makes its answers what they are: every byte of the weights, the engine, the context."""
+        return f"{self._weights.sha256()} xllamacpp {self._engine} context {CONTEXT}"
+
+    async def open(self) -> None:
+        """
+        Load the model.
+
+        Raises:
+            TargetError: The engine cannot load it.
+        """
+        if self._servers:
+            return
+        self._loop, self._idle = asyncio.get_running_loop(), asyncio.Queue()
+        atexit.register(self._close_at_exit)
+        try:
+            for _ in range(self._count):
+                await self._start_one()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start_one(self) -> None:
+        server = await asyncio.to_thread(LlamaServer, self._weights, self._threads)
+        self._servers.append(server)
+        slot = Slot(self.spec, self.model, server.address)
+        await slot.open()
+        self._slots.append(slot)
+        self._idle.put_nowait(slot)
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
+        """One answer, within `deadline` seconds from when a server is free."""
+        if not self._slots:
+            raise RuntimeError("ask before open")
+        slot = await self._idle.get()
+        try:
+            return await slot.ask(request, deadline) if self._slots else CLOSED
+        finally:
+            self._idle.put_nowait(slot)
+
+    async def close(self) -> None:
+        """Stop the servers and free the memory; a question still in flight ends as a failure."""
+        await self._hang_up()
+        servers, self._servers = self._servers, []
+        await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers))
+        atexit.unregister(self._close_at_exit)
+
+    async def _hang_up(self) -> None:
+        slots, self._slots = self._slots, []
+        for slot in slots:
+            await slot.close()
+
+    def _close_at_exit(self) -> None:
+        """Somebody left without closing: an interpreter that ends while a server computes would crash."""
+        if self._loop is not None and self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(SETTLING)
+        for server in self._servers:
+            server.stop()
+
+
+def share_cores(cores: int, concurrency: int, size: int) -> tuple[int, int]:
+    """
+    How many servers to start, and how many threads each gets.
+
+    A small model gains more from a server a core than from several threads; one of more than `LARGE` bytes is loaded
+    once.
+    """
+    count = 1 if size > LARGE else max(1, min(cores, concurrency, MOST_SERVERS))
+    return count, max(1, cores // count)
+
+
+def _cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def _engine_version(spec: str) -> str:
+    try:
+        return version("xllamacpp")
+    except PackageNotFoundError:
+        raise TargetError("there is no engine for local models", spec, "pip install 'pytest-finetune[local]'") from None

@@ -1,0 +1,163 @@
+"""Any model on any OpenAI-compatible server, over aiohttp: the official client's questions at a tenth of its CPU."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.model_ids import names_fixed_weights
+from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.evaluation.targets.address import check_base_url, needs_key, proxy_for
+from pytest_finetune.evaluation.targets.answers import MAX_BODY, clean, read_answer
+from pytest_finetune.evaluation.targets.body import encode
+from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+    from pytest_finetune.base.records import Request
+
+DEFAULT_BASE_URL = "https://api.openai.com/v1"
+CONNECT_TIMEOUT = 15.0
+"""Seconds to open a connection, within the deadline of the sample."""
+
+
+class OpenAITarget:
+    """
+    A model behind `POST {base_url}/chat/completions`.
+
+    Args:
+        spec: As the user wrote it; also the model id on the wire, unless `model` is given.
+        model: The model id on the wire.
+        base_url: Where the server is; else `OPENAI_BASE_URL`; else OpenAI's own.
+        environ: Where `OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and the proxy
+            variables are looked up.
+        concurrency: Connections kept, at least as many as questions are in flight.
+        rng: Source of the retries' jitter.
+
+    Raises:
+        TargetError: The base URL is not usable, or OpenAI's server is meant and there is no key.
+    """
+
+    free = False
+
+    def __init__(
+        self,
+        spec: str,
+        *,
+        model: str | None = None,
+        base_url: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        concurrency: int = 32,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.spec, self.model = spec, spec if model is None else model
+        self.base_url = check_base_url(base_url or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
+        self.identity = self.base_url
+        self.immutable = names_fixed_weights(self.model)
+        self.concurrency = concurrency
+        self.secret = _key(environ, self.base_url)
+        self._headers = _headers(environ, self.secret)
+        self._proxy = proxy_for(self.base_url, environ)
+        self._persistence = Persistence(rng, remedy="check OPENAI_BASE_URL, or --model-base-url, and that it runs")
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the session; no connection is made before the first question."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self.concurrency, keepalive_timeout=30),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
+            )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:
+        """One answer, within `deadline` seconds over all tries and waits."""
+        session = self._session
+        if session is None:
+            raise RuntimeError("ask before open")
+        body = encode(request)
+        if isinstance(body, Failure):
+            return body
+        return await self._persistence.ask(lambda: self._call(session, body), deadline)
+
+    async def _call(self, session: aiohttp.ClientSession, body: bytes) -> Try:
+        """One HTTP call. Nothing that the other side or the network does is raised."""
+        url = f"{self.base_url}/chat/completions"
+        try:
+            async with session.post(url, data=body, allow_redirects=False, proxy=self._proxy) as response:
+                outcome = read_answer(response.status, response.headers, await _read(response), secret=self.secret)
+                if isinstance(outcome, Completion):
+                    return Try(outcome)
+                return Try(outcome, retry_after(response.headers, time.time()))
+        except aiohttp.ClientHttpProxyError as error:
+            return self._no_connection(f"the proxy answered HTTP {error.status}")
+        except aiohttp.ClientResponseError as error:
+            return Try(Failure("malformed", clean(f"not an HTTP answer: {error.message}", self.secret)))
+        except (aiohttp.ClientError, OSError) as error:
+            # A connection that takes too long is both a ClientError and a TimeoutError; the deadline is neither here.
+            return self._no_connection(_reason(error))
+
+    def _no_connection(self, reason: str) -> Try:
+        return Try(Failure("connection", clean(f"no connection to {self.base_url}: {reason}", self.secret)))
+
+
+def _reason(error: aiohttp.ClientError | OSError) -> str:
+    """What the system said, without aiohttp's words around it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
+    inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(inner, ConnectionError) and inner.errno:
+        return os.strerror(inner.errno)
+    return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, decompressed; of one that is too long only a little more than the reader accepts."""
+    announced = response.content_length
+    if announced is not None and announced <= MAX_BODY and "content-encoding" not in response.headers:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            response.close()
+            break
+    return bytes(body)
+
+
+def _key(environ: Mapping[str, str], base_url: str) -> str:
+    key = environ.get("OPENAI_API_KEY", "").strip()
+    if not key and needs_key(base_url):
+        raise TargetError(
+            "there is no API key for api.openai.com",
+            "OPENAI_API_KEY",
+            "set OPENAI_API_KEY, or name another server by OPENAI_BASE_URL or --model-base-url",
+        )
+    return key
+
+
+def _headers(environ: Mapping[str, str], key: str) -> dict[str, str]:
+    """What goes with every call, as the official client sends it."""
+    values = {
+        "OpenAI-Organization": ("OPENAI_ORG_ID", environ.get("OPENAI_ORG_ID", "").strip()),
+        "OpenAI-Project": ("OPENAI_PROJECT_ID", environ.get("OPENAI_PROJECT_ID", "").strip()),
+        "Authorization": ("OPENAI_API_KEY", f"Bearer {key}" if key else ""),
+    }
+    for variable, value in values.values():
+        if not (value.isascii() and value.isprintable()):
+            raise TargetError("holds characters that no HTTP header can carry", variable, "copy the value again")
+    sent = {name: value for name, (_, value) in values.items() if value}
+    return {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "pytest-finetune", **sent}

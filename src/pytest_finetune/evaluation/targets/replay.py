@@ -1,0 +1,45 @@
+"""`replay:RUN`: the answers of a recorded run, so that they can be scored again without a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.evaluation.runs import prompt_sha256
+
+if TYPE_CHECKING:
+    from pytest_finetune.base.records import Request
+    from pytest_finetune.evaluation.runs import Run
+
+
+class ReplayTarget:
+    """Answers from a run record, each only to the very question that it was an answer to."""
+
+    immutable = False
+    identity = ""
+
+    def __init__(self, spec: str, run: Run) -> None:
+        self.spec = spec
+        self.model = run.manifest.target.model
+        self.base_url = run.manifest.target.base_url
+        # Priced by its tokens, as when it was asked: a gate on the cost means the model's, not the replay's.
+        self.free = run.manifest.target.spec.startswith("local:")
+        self._run_id = run.id
+        self._samples = run.samples()
+
+    async def open(self) -> None:
+        """Nothing to open: the record was read when the target was made."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def ask(self, request: Request, deadline: float) -> Completion | Failure:  # noqa: ARG002
+        """The recorded answer; a question that the run did not ask, or asked otherwise, is an error."""
+        sample = self._samples.get((request.eval_set, request.case_id, request.attempt))
+        if sample is None:
+            return Failure("target", f"run {self._run_id} holds no answer to this case")
+        if sample.prompt_sha256 != prompt_sha256(request):
+            return Failure("target", f"run {self._run_id} asked this case with another prompt")
+        if sample.completion is None:
+            return sample.failure or Failure("target", f"run {self._run_id} did not get to this case")
+        return sample.completion

@@ -1,0 +1,62 @@
+"""The API key in what comes from outside: masked where answers enter the house, so that nothing behind can show it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.records import ToolCall
+
+if TYPE_CHECKING:
+    from pytest_finetune.base.records import Completion
+
+MASK = "[API key]"
+_LIKE_A_KEY = re.compile(r"\b(sk|rk|pk)-[\w*-]{3,}|\b(Bearer) [\w.~+/*=-]+", re.ASCII)
+_SHORT, _LONG = 12, 24
+_PIECE = 10
+"""Characters that are as good as the key: what is left of one that a shortened text has cut."""
+
+
+def is_secret(key: str) -> bool:
+    """
+    Whether a key is worth hiding in an answer.
+
+    Servers without keys are told `EMPTY`, `none` or `not-needed`; such a word is what a model may rightly answer.
+    """
+    return len(key) >= _LONG or (len(key) >= _SHORT and any(character.isdigit() for character in key))
+
+
+def masked(text: str, key: str) -> str:
+    """The text without the key, and without a first or last piece of it that a cut has left."""
+    if not is_secret(key) or (key[:_PIECE] not in text and key[-_PIECE:] not in text):
+        return text
+    return _pieces(_pieces(text.replace(key, MASK), key)[::-1], key[::-1], MASK[::-1])[::-1]
+
+
+def without_keys(text: str, key: str = "") -> str:
+    """An error's text without the key, whatever its length, and without anything that looks like one."""
+    text = text.replace(key, MASK) if key else text
+    return _LIKE_A_KEY.sub(lambda found: f"{found[1]}-{MASK}" if found[1] else f"{found[2]} {MASK}", text)
+
+
+def masked_completion(completion: Completion, key: str) -> Completion:
+    """The answer without the key, wherever the server has put it."""
+    texts = ("text", "refusal", "model", "finish_reason")
+    said = [getattr(completion, name) for name in texts]
+    called = [text for call in completion.tool_calls for text in (call.name, call.arguments)]
+    if not is_secret(key) or not any(key in text for text in said + called):
+        return completion
+    calls = (ToolCall(c.name.replace(key, MASK), c.arguments.replace(key, MASK)) for c in completion.tool_calls)
+    cleaned = {name: text.replace(key, MASK) for name, text in zip(texts, said, strict=True)}
+    return replace(completion, tool_calls=tuple(calls), **cleaned)
+
+
+def _pieces(text: str, key: str, mask: str = MASK) -> str:
+    """The text without any beginning of the key of at least `_PIECE` characters."""
+    kept, start = [], 0
+    while (at := text.find(key[:_PIECE], start)) >= 0:
+        length = next((n for n in range(len(key), _PIECE, -1) if text.startswith(key[:n], at)), _PIECE)
+        kept += [text[start:at], mask]
+        start = at + length
+    return "".join((*kept, text[start:]))

@@ -1,8 +1,0 @@
-"""Rules over a run, and their verdicts. Nothing planned, missing, unknown, stale or from another model is a pass."""
-
-from pytest_finetune.gates.decided import Decider, decided
-from pytest_finetune.gates.judging import judge
-from pytest_finetune.gates.possible import impossible
-from pytest_finetune.gates.verdict import Baseline, Status, Verdict
-
-__all__ = ["Baseline", "Decider", "Status", "Verdict", "decided", "impossible", "judge"]

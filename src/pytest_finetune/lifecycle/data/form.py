@@ -1,0 +1,142 @@
+"""The form of a training row: what the service that trains would refuse, and what it would take and nobody meant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.evalset.messages import ROLE_KEYS, key_hint
+from pytest_finetune.verdicts.evalset.reading import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Say(Protocol):
+    """Notes a finding in the row that is being looked at."""
+
+    def __call__(self, code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
+        """Note what is wrong at a path, and what to do; `other` is a second place."""
+
+
+ROW_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
+"""What a row in chat format may have beside its messages."""
+
+_PLAIN = {"role", "content"}
+_PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
+_DEPRECATED = {"assistant": "function_call", "function": "name"}
+_OTHER_SHAPES = {
+    "prompt": "this is the old shape: pytest-finetune data prepare --map input=prompt --map output=completion mends it",
+    "preferred_output": "this is a row of preferences, and what is checked here is supervised training",
+    "input": "pytest-finetune data prepare writes messages",
+}
+
+
+def check_form(row: Mapping[str, Any], say: Say) -> None:
+    """Keys, messages, roles, contents, weights: all of the form but tools, which `check_tools` knows."""
+    messages = row.get("messages")
+    if type(messages) is not list or not messages:
+        seen = "an empty list" if messages == [] else type_name(messages) if "messages" in row else "not there"
+        hint = next((hint for key, hint in _OTHER_SHAPES.items() if key in row), 'write {"messages": […]}')
+        say("missing_messages_list", f"messages is {seen}", hint, path="$.messages" if "messages" in row else "")
+        return
+    for index, message in enumerate(messages):
+        if not _is_plain(message):
+            _check_message(message, f"$.messages[{index}]", say)
+    if "functions" in row:
+        say("deprecated_functions", "functions were replaced by tools", "write them as tools", path="$.functions")
+    _check_roles([message.get("role") if type(message) is dict else None for message in messages], say)
+    _check_answers(messages, say)
+
+
+def _is_plain(message: Any) -> bool:
+    """Whether there is nothing more to look at, which is so for nearly every message."""
+    if type(message) is not dict or message.keys() != _PLAIN:
+        return False
+    role, content = message["role"], message["content"]
+    return type(role) is str and role in _PLAIN_ROLES and type(content) is str and content != ""
+
+
+def _check_message(message: Any, path: str, say: Say) -> None:
+    if type(message) is not dict:
+        hint = 'write {"role": "user", "content": "…"}'
+        say("data_type", f"the message is {type_name(message)}, not an object", hint, path=path)
+        return
+    role = message.get("role")
+    if "role" not in message:
+        say("message_missing_key", "the message has no role", f"known: {', '.join(ROLE_KEYS)}", path=path)
+    elif role == "function":
+        say("deprecated_functions", "the role function was replaced by tool", "write it as tool", path=path)
+    elif type(role) is not str or role not in ROLE_KEYS:
+        problem = f"unknown role {shorten(role)!r}" if type(role) is str else f"the role is {type_name(role)}"
+        say("unrecognized_role", problem, did_you_mean(str(role), ROLE_KEYS), path=f"{path}.role")
+    else:
+        _check_keys(message, ROLE_KEYS[role], path, say)
+        _check_content(message, path, say)
+
+
+def _check_keys(message: dict[str, Any], known: frozenset[str], path: str, say: Say) -> None:
+    role = message["role"]
+    for key in message:
+        if key == _DEPRECATED.get(role):
+            say("deprecated_functions", f"{key} was replaced by tool_calls", key_hint(key, known), path=f"{path}.{key}")
+        elif key not in known:
+            problem = f"a message of role {role!r} has no key {shorten(key)!r}"
+            say("message_unrecognized_key", problem, key_hint(key, known), path=path)
+    weight = message.get("weight")
+    if role == "assistant" and weight is not None and (type(weight) is not int or weight not in (0, 1)):
+        say("invalid_weight", f"the weight is {shorten(str(weight))}", "a weight is 0 or 1", path=f"{path}.weight")
+    if role == "tool" and type(message.get("tool_call_id")) is not str:
+        hint = "name the call that this message answers"
+        say("message_missing_key", "a tool's message has no tool_call_id", hint, path=path)
+
+
+def _check_content(message: dict[str, Any], path: str, say: Say) -> None:
+    content = message.get("content")
+    calls = any(message.get(key) for key in ("tool_calls", "function_call", "refusal"))
+    if content is None and not calls:
+        if "content" in message:
+            say("missing_content", "the content is null", 'write "content": "…"', path=f"{path}.content")
+        else:
+            say("message_missing_key", "the message has no content", 'write "content": "…"', path=path)
+    elif type(content) is list:
+        for index, part in enumerate(content):
+            _check_part(part, f"{path}.content[{index}]", say)
+    elif content is not None and type(content) is not str:
+        hint = "write a JSON value as text, in quotes"
+        say("missing_content", f"the content is {type_name(content)}, not text", hint, path=f"{path}.content")
+    if content in ("", []) and not calls:
+        hint = "write what is meant, or leave the row out; a blank stands for an empty input"
+        say("missing_content", "the content is empty", hint, path=f"{path}.content")
+
+
+def _check_part(part: Any, path: str, say: Say) -> None:
+    kind = part.get("type") if type(part) is dict else None
+    if type(kind) is not str or (kind == "text" and type(part.get("text")) is not str):
+        say("missing_content", "this is no part of a message", 'write {"type": "text", "text": "…"}', path=path)
+
+
+def _check_roles(roles: list[Any], say: Say) -> None:
+    if "assistant" not in roles:
+        hint = 'end with the answer: {"role": "assistant", "content": "…"}'
+        say("example_missing_assistant_message", "no message is the assistant's", hint, path="$.messages")
+    elif roles[-1] != "assistant":
+        problem = f"the last message is of role {shorten(str(roles[-1]))!r}"
+        say("last_message_not_assistant", problem, "end with the answer", path=f"$.messages[{len(roles) - 1}]")
+    if "user" not in roles and "tool" not in roles and "assistant" in roles:
+        hint = "put the user's message before the answer"
+        say("missing_user_message", "nobody asks anything", hint, path="$.messages")
+
+
+def _check_answers(messages: list[Any], say: Say) -> None:
+    answers = [each for each in messages if type(each) is dict and each.get("role") == "assistant"]
+    if answers and all(each.get("weight") == 0 and type(each["weight"]) is int for each in answers):
+        hint = "give the answer that is to be learned weight 1, or none"
+        say("nothing_to_learn", "every answer has weight 0", hint, path="$.messages")
+    for index, message in enumerate(messages):
+        if type(message) is dict and message.get("role") == "assistant":
+            content = message.get("content")
+            if type(content) is str and content != content.strip():
+                problem = "the answer begins or ends with white space"
+                say("surrounding_whitespace", problem, "trim it: --fix", path=f"$.messages[{index}].content")

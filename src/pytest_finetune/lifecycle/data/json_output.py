@@ -1,0 +1,66 @@
+"""JSON answers written one way, because a model learns how they are written as well as what they say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_finetune.lifecycle.data.tokens import compact_json
+
+MAX_KEYS = 1000
+"""Keys whose place is remembered at one path; beyond, the object is a map of names and further keys are sorted."""
+
+MAX_PATHS = 10_000
+"""Paths whose keys are remembered; beyond, keys are sorted."""
+
+
+class CanonicalJson:
+    """
+    Writes JSON values without white space and with one order of keys at every path.
+
+    A key stands where it stood when it was first met, here or in the schema: an order that people chose, such as a
+    reason before its verdict, stays theirs. Items of a list share a path.
+
+    Args:
+        schema: A JSON Schema whose `properties` give the order before any value does.
+    """
+
+    def __init__(self, schema: Any = None) -> None:
+        self._order: dict[tuple[str, ...], dict[str, int]] = {}
+        if schema is not None:
+            self._learn(schema, ())
+
+    def write(self, value: Any) -> str:
+        """The text of a value."""
+        return compact_json(self._ordered(value, ()))
+
+    def _ordered(self, value: Any, path: tuple[str, ...]) -> Any:
+        if isinstance(value, list):
+            return [self._ordered(item, (*path, "[]")) for item in value]
+        if not isinstance(value, dict):
+            return value
+        places = self._places(path, value)
+        ordered = sorted(value, key=lambda key: (places.get(key, MAX_KEYS), key))
+        return {key: self._ordered(value[key], (*path, key)) for key in ordered}
+
+    def _places(self, path: tuple[str, ...], value: dict[str, Any]) -> dict[str, int]:
+        if path not in self._order and len(self._order) >= MAX_PATHS:
+            return {}
+        places = self._order.setdefault(path, {})
+        for key in value:
+            if key not in places and len(places) < MAX_KEYS:
+                places[key] = len(places)
+        return places
+
+    def _learn(self, schema: Any, path: tuple[str, ...]) -> None:
+        if not isinstance(schema, dict):
+            return
+        if isinstance(properties := schema.get("properties"), dict):
+            places = self._order.setdefault(path, {})
+            for key, inner in properties.items():
+                places.setdefault(key, len(places))
+                self._learn(inner, (*path, key))
+        self._learn(schema.get("items"), (*path, "[]"))
+        for choices in ("anyOf", "oneOf", "allOf"):
+            inner = schema.get(choices)
+            for choice in inner if isinstance(inner, list) else ():
+                self._learn(choice, path)

@@ -1,0 +1,124 @@
+"""The label of a row, and whether the answers of a file are labels at all."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.lifecycle.data.examples import answer_field, answer_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_LABELS = 200
+MAX_LABEL_LENGTH = 100
+ROWS_PER_LABEL = 3
+"""Answers are labels where at most so many different ones, each that short, have on average so many rows."""
+
+NO_LABELS = "all the same, JSON, too long or too various"
+"""Why answers are no labels."""
+
+
+def are_labels(different: int, rows: int) -> bool:
+    """Whether so many different answers in so many rows are labels; one alone tells nothing apart."""
+    return 1 < different <= MAX_LABELS and different * ROWS_PER_LABEL <= rows
+
+
+def is_structured(answer: str) -> bool:
+    """Whether an answer is a JSON object or list, which is no label."""
+    if not answer.startswith(("{", "[")):
+        return False
+    try:
+        return isinstance(parse_json(answer), dict | list)
+    except JsonFault:
+        return False
+
+
+def choices(schema: Any, key: str) -> tuple[str, ...]:
+    """The texts that a JSON Schema allows a property to be, by `enum` or `const`; none where it is free."""
+    if not isinstance(schema, dict):
+        return ()
+    properties = schema.get("properties")
+    allowed = properties.get(key) if isinstance(properties, dict) else None
+    found = allowed.get("enum", [allowed["const"]] if "const" in allowed else []) if isinstance(allowed, dict) else []
+    alternatives = [each for word in ("anyOf", "oneOf") if isinstance(each := schema.get(word), list)]
+    inner = [name for each in alternatives for alternative in each for name in choices(alternative, key)]
+    texts = [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
+    return tuple(dict.fromkeys([*texts, *inner]))
+
+
+@dataclass(slots=True)
+class Numbered:
+    """
+    Texts that many rows share: each once, and its number for each row, -1 where it has none.
+
+    Args:
+        limit: Different texts that are kept; None for all.
+    """
+
+    limit: int | None = None
+    names: list[str] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("l"))
+    overflown: bool = False
+    _known: dict[str, int] = field(default_factory=dict)
+
+    def add(self, name: str | None) -> None:
+        """Note the text of the next row."""
+        number = -1 if name is None else self._known.get(name, len(self.names))
+        if name is not None and number == len(self.names):
+            if self.overflown or (self.limit is not None and number >= self.limit):
+                self.overflown, number = True, -1
+            else:
+                self._known[name] = number
+                self.names.append(name)
+        self.numbers.append(number)
+
+
+@dataclass(slots=True)
+class Labels:
+    """
+    The labels of rows that are seen one by one.
+
+    Args:
+        key: The key of a JSON answer whose value is the label; empty takes the answers themselves.
+    """
+
+    key: str = ""
+    _seen: Numbered = field(default_factory=lambda: Numbered(MAX_LABELS))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Note the label of the next row."""
+        label = answer_field(row, self.key) if self.key else answer_text(row).strip()
+        if label and (len(label) > MAX_LABEL_LENGTH or self._is_no_label(label)):
+            self._seen.overflown, label = True, None
+        self._seen.add(label or None)
+
+    @property
+    def names(self) -> list[str]:
+        """The labels, as first met; none where the answers are too many or too long to be labels."""
+        names, numbers = self._seen.names, self._seen.numbers
+        few = are_labels(len(names), len(numbers) - numbers.count(-1))
+        return names if few and not self._seen.overflown else []
+
+    @property
+    def found(self) -> bool:
+        """Whether any row had one, be they labels or not."""
+        return bool(self._seen.names) or self._seen.overflown
+
+    def _is_no_label(self, answer: str) -> bool:
+        # Once one is none, the others need no look.
+        return not self.key and not self._seen.overflown and is_structured(answer)
+
+    @property
+    def numbers(self) -> array[int]:
+        """For each row the number of its label in `names`, -1 where it has none."""
+        return self._seen.numbers
+
+    def counts(self) -> dict[str, int]:
+        """Rows by label, the commonest first."""
+        names = self.names
+        numbers = Counter(number for number in self.numbers if number >= 0) if names else Counter[int]()
+        return {names[number]: count for number, count in numbers.most_common()}

@@ -1,0 +1,25 @@
+"""How long a training example may be, model by model; what is beyond is cut off at its end."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_finetune.evaluation.fine_tune_prices import base_of
+
+SOURCE = "https://platform.openai.com/docs/guides/supervised-fine-tuning#token-limits"
+"""The table below, with the older models from the guide's earlier editions."""
+
+DEFAULT_LIMIT = 65_536
+"""Tokens of one example, where no model is named: that of all models that OpenAI still trains."""
+
+_LIMITS = (
+    (re.compile(r"gpt-4\.1(-mini|-nano)?(-2025-04-14)?\Z"), 65_536),
+    (re.compile(r"gpt-4o(-mini)?(-2024-\d\d-\d\d)?\Z"), 65_536),
+    (re.compile(r"gpt-3\.5-turbo-0613\Z"), 4_096),
+    (re.compile(r"gpt-3\.5-turbo(-0125|-1106)?\Z"), 16_385),
+)
+
+
+def example_limit(model: str) -> int | None:
+    """Tokens that one training example of a model may have; None where nobody has said. `ft:…` is as its base."""
+    return next((limit for pattern, limit in _LIMITS if pattern.match(base_of(model))), None)

@@ -1,0 +1,217 @@
+"""
+Texts that are equal, or nearly so, found among many without comparing all with all.
+
+Each text is a set of four-byte pieces, condensed to a MinHash signature (Broder 1997). Texts whose signatures share a
+band become candidates; every candidate pair is then compared letter by letter, so what is reported is so.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import unicodedata
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.lifecycle.data.libraries import needed
+from pytest_finetune.verdicts.scoring.normalizers import nfkc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+SIMILARITY = 0.9
+"""Share of letters, in (0, 1], that two texts have in common, in order, to be near duplicates."""
+
+BANDS, ROWS = 24, 4
+"""A pair whose pieces overlap by 0.7 becomes a candidate with a chance of 0.998, by 0.5 of 0.79, by 0.3 of 0.18."""
+
+KEPT = 1000
+"""Letters of a text that are kept and compared; of longer texts the signatures must agree as well."""
+
+_LEAST_OVERLAP = 0.35
+_LEAST_OVERLAP_OF_LONG = 0.7
+_NEIGHBOURS = 4
+_PIECES_AT_ONCE = 4096
+_PAIRS_AT_ONCE = 20_000
+_WIDTH = 4
+_NO_WORD = re.compile("[^0-9a-z]+")
+
+
+def normalized(text: str) -> str:
+    """The text without case, punctuation, surplus white space and ways of writing one character."""
+    folded = nfkc(text).casefold()
+    if folded.isascii():
+        words = _NO_WORD.sub(" ", folded).strip()
+    else:
+        words = " ".join("".join(c if c.isalnum() or _is_mark(c) else " " for c in folded).split())
+    # A text of signs alone is told apart by its signs.
+    return words or " ".join(folded.split())
+
+
+class TextIndex:
+    """
+    Texts that are added one by one; equal ones, once normalized, share a number.
+
+    Args:
+        similarity: See `SIMILARITY`.
+
+    Raises:
+        DataError: numpy or rapidfuzz is not installed.
+    """
+
+    def __init__(self, similarity: float = SIMILARITY) -> None:
+        self._np = needed("numpy")
+        needed("rapidfuzz")
+        self.similarity = similarity
+        self._numbers: dict[bytes, int] = {}
+        self._texts: list[str] = []
+        self._long = bytearray()
+        self._sides = bytearray()
+        self._signatures = bytearray()
+        # Python promises this sequence for good; numpy's generators may change theirs.
+        draw = random.Random(20240718)  # noqa: S311 - no secret, but the same in every run
+        self._factors = self._np.array([draw.getrandbits(32) | 1 for _ in range(BANDS * ROWS)], self._np.uint32)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def add(self, text: str, side: int = 1) -> int:
+        """
+        The number of a text, counted from 0 in the order in which texts were first met.
+
+        Args:
+            text: As it was written.
+            side: One bit, 1 to 128, for where it stands, such as 1 for training data and 2 for an eval set.
+        """
+        plain = normalized(text)
+        encoded = plain.encode("utf-8", "surrogatepass")
+        digest = blake2b(encoded, digest_size=12).digest()
+        number = self._numbers.setdefault(digest, len(self._texts))
+        if number == len(self._texts):
+            self._texts.append(plain[:KEPT])
+            self._sides.append(0)
+            self._long.append(len(plain) > KEPT)
+            # Half of each hash: of two that differ, the halves agree once in 65,536 times, and all pairs are compared.
+            self._signatures += self._signature(encoded).astype(self._np.uint16).tobytes()
+        self._sides[number] |= side
+        return number
+
+    def near_pairs(self) -> Iterator[tuple[int, int, float]]:
+        """
+        Pairs of different texts at least `similarity` alike: the smaller number, the larger one, how alike they are.
+
+        Not all pairs, which may be millions, but those that join texts into `clusters`, and for every text one on
+        each side that has any.
+        """
+        np, count = self._np, len(self._texts)
+        signatures = np.frombuffer(self._signatures, np.uint16).reshape(-1, BANDS * ROWS)
+        sides = np.frombuffer(bytes(self._sides), np.uint8)
+        seen, roots = np.zeros(count, np.uint8), list(range(count))
+        # Neighbours in a large bucket begin alike in one band, and end alike in the next.
+        ranks = [self._ranks(1), self._ranks(-1)]
+        for band in range(BANDS if count > 1 else 0):
+            keys = _keys(np, signatures[:, band * ROWS : (band + 1) * ROWS])
+            order = np.lexsort((ranks[band % 2], keys))
+            flat = np.array([_root(roots, number) for number in range(count)])
+            for left, right in _neighbours(np, order, keys[order]):
+                news = (sides[right] & ~seen[left]) | (sides[left] & ~seen[right])
+                useful = (flat[left] != flat[right]) | (news != 0)
+                useful[useful] = self._overlap(signatures, left[useful], right[useful])
+                for one, other, alike in self._compared(left[useful], right[useful]):
+                    _join(roots, one, other)
+                    seen[one] |= sides[other]
+                    seen[other] |= sides[one]
+                    yield one, other, alike
+
+    def _compared(self, left: Any, right: Any) -> Iterator[tuple[int, int, float]]:
+        from rapidfuzz.distance import Indel
+        from rapidfuzz.process import cpdist
+
+        for start in range(0, len(left), _PAIRS_AT_ONCE):
+            some = left[start : start + _PAIRS_AT_ONCE].tolist()
+            others = right[start : start + _PAIRS_AT_ONCE].tolist()
+            alike = cpdist(
+                [self._texts[number] for number in some],
+                [self._texts[number] for number in others],
+                scorer=Indel.normalized_similarity,
+                score_cutoff=self.similarity,
+                workers=-1,
+            )
+            for at in (alike >= self.similarity).nonzero()[0].tolist():
+                yield some[at], others[at], float(alike[at])
+
+    def _signature(self, encoded: bytes) -> Any:
+        np = self._np
+        letters = np.frombuffer(encoded.ljust(_WIDTH, b"\0"), np.uint8).astype(np.uint32)
+        count = len(letters) - _WIDTH + 1
+        pieces = letters[:count] << np.uint32(24)
+        for place in range(1, _WIDTH):
+            pieces |= letters[place : place + count] << np.uint32(24 - 8 * place)
+        # The mixing steps of MurmurHash3's finalizer, so that the high bits depend on all four bytes.
+        pieces ^= pieces >> np.uint32(16)
+        pieces *= np.uint32(0x85EBCA6B)
+        pieces ^= pieces >> np.uint32(13)
+        least = np.full(BANDS * ROWS, 0xFFFFFFFF, np.uint32)
+        for start in range(0, count, _PIECES_AT_ONCE):
+            hashes = pieces[start : start + _PIECES_AT_ONCE, None] * self._factors
+            np.minimum(least, hashes.min(axis=0), out=least)
+        return least
+
+    def _ranks(self, step: int) -> Any:
+        """Each text's place in alphabetical order, read forwards or backwards."""
+        np, texts = self._np, self._texts
+        ranks = np.empty(len(texts), np.int64)
+        ranks[sorted(range(len(texts)), key=lambda number: texts[number][::step])] = np.arange(len(texts))
+        return ranks
+
+    def _overlap(self, signatures: Any, left: Any, right: Any) -> Any:
+        """Whether the signatures of each pair agree in so many places that a comparison is worth its time."""
+        np = self._np
+        long = np.frombuffer(bytes(self._long), np.uint8)
+        least = np.where(long[left] | long[right], _LEAST_OVERLAP_OF_LONG, _LEAST_OVERLAP)
+        overlap = np.empty(len(left), np.float32)
+        for start in range(0, len(left), _PAIRS_AT_ONCE):
+            some = slice(start, start + _PAIRS_AT_ONCE)
+            overlap[some] = (signatures[left[some]] == signatures[right[some]]).mean(axis=1, dtype=np.float32)
+        return overlap >= least
+
+
+def clusters(count: int, pairs: Iterable[tuple[int, int, float]]) -> list[int]:
+    """For each of `count` texts the smallest number that a chain of pairs joins it to; its own where there is none."""
+    roots = list(range(count))
+    for left, right, _ in pairs:
+        _join(roots, left, right)
+    return [_root(roots, number) for number in range(count)]
+
+
+def _root(roots: list[int], number: int) -> int:
+    while roots[number] != number:
+        roots[number] = roots[roots[number]]
+        number = roots[number]
+    return number
+
+
+def _join(roots: list[int], left: int, right: int) -> None:
+    low, high = sorted((_root(roots, left), _root(roots, right)))
+    roots[high] = low
+
+
+def _is_mark(character: str) -> bool:
+    """Whether a character belongs to the letter before it, as the vowel signs of many scripts do."""
+    return not character.isascii() and unicodedata.category(character)[0] == "M"
+
+
+def _keys(np: Any, band: Any) -> Any:
+    """One number a text for its part of the signature; texts with equal parts have equal numbers."""
+    keys = np.zeros(len(band), np.uint64)
+    for column in range(band.shape[1]):
+        keys = (keys ^ band[:, column]) * np.uint64(0x9E3779B97F4A7C15)
+        keys ^= keys >> np.uint64(29)
+    return keys
+
+
+def _neighbours(np: Any, order: Any, keys: Any) -> Iterator[tuple[Any, Any]]:
+    """Pairs within one bucket that stand at most so many places apart, the smaller numbers and the larger ones."""
+    for apart in range(1, min(_NEIGHBOURS, len(order) - 1) + 1):
+        at = (keys[apart:] == keys[:-apart]).nonzero()[0]
+        one, other = order[at], order[at + apart]
+        yield np.minimum(one, other), np.maximum(one, other)

@@ -1,0 +1,111 @@
+"""Personal data in text: what looks like it is looked at by a library that knows its check digits and its countries."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import DataError, did_you_mean
+from pytest_finetune.lifecycle.data.libraries import needed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+REGIONS = ("US", "CN")
+"""Countries whose phone numbers are known without their country code; with `+` and the code those of all are."""
+
+_EMAIL = re.compile(
+    r"(?<![a-z0-9._%+-])[a-z0-9][a-z0-9._%+'-]{0,63}@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+[a-z]{2,24})\b",
+    re.IGNORECASE | re.ASCII,
+)
+_EXAMPLE_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net)|example|test|invalid|localhost)", re.IGNORECASE)
+_DIGITS = re.compile(r"(?<!\w)(?<!\d[.,:/-])[+(]?\d(?:[ ().\u2010-\u2015/-]{0,3}\d){6,24}+[xX]?(?![\w:])", re.ASCII)
+_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
+_SEPARATOR = re.compile(r"[^0-9xX]")
+_CARD_GROUPS = re.compile(r"[\d -]+")
+_ISSUERS = re.compile(
+    r"""4\d{12}(?:\d{3}){0,2}                                                   # Visa
+      | (?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}        # Mastercard
+      | 3[47]\d{13}                                                             # American Express
+      | (?:6011|65\d\d|64[4-9]\d)\d{12}                                         # Discover
+      | 62\d{14,17}                                                             # UnionPay
+      | 35(?:2[89]|[3-8]\d)\d{12}                                               # JCB
+      | 3(?:0[0-5]|[68]\d)\d{11}                                                # Diners Club""",
+    re.VERBOSE,
+)
+_REPOSITORY = "git@"
+"""The user of every repository that is reached by ssh, and no person."""
+
+_GROUP = re.compile("[0-9]+")
+_ID_LENGTH = 18
+_MOST_DIGITS = 15
+"""Of a phone number: ITU-T E.164."""
+
+_MOST_GROUPS = 6
+_LONGEST_URL = 200
+
+
+class PersonalData:
+    """
+    Finds personal data.
+
+    Args:
+        regions: See `REGIONS`; two-letter codes.
+
+    Raises:
+        DataError: phonenumbers or python-stdnum is not installed, or a region is none.
+    """
+
+    def __init__(self, regions: Sequence[str] = REGIONS) -> None:
+        self._phone = needed("phonenumbers")
+        self._regions = tuple(region.upper() for region in regions)
+        for region in self._regions:
+            if region not in self._phone.SUPPORTED_REGIONS:
+                known = did_you_mean(region, self._phone.SUPPORTED_REGIONS)
+                raise DataError(f"there is no region {region!r}", hint=f"two letters, such as DE; {known}")
+        self._luhn, self._iban, self._ric = map(needed, ("stdnum.luhn", "stdnum.iban", "stdnum.cn.ric"))
+
+    def find(self, text: str) -> Iterator[tuple[str, str]]:
+        """Code and the data itself, in order of kind; each place once."""
+        if "@" in text:
+            for match in _EMAIL.finditer(text):
+                nobody = match[0].startswith(_REPOSITORY) or _EXAMPLE_DOMAIN.fullmatch(match[1])
+                if not nobody and not _in_url(text, match.start()):
+                    yield "email_address", match[0]
+        for match in _DIGITS.finditer(text):
+            if code := self._kind(match[0]):
+                yield code, match[0]
+        for match in _IBAN.finditer(text):
+            if self._iban.is_valid(match[0]):
+                yield "bank_account", match[0]
+
+    def _kind(self, written: str) -> str:
+        """What a run of digits is; an id and a card are told by their check digits, before any phone number."""
+        digits = _SEPARATOR.sub("", written)
+        if len(digits) == _ID_LENGTH and digits == written and self._ric.is_valid(digits):
+            return "resident_id"
+        if _CARD_GROUPS.fullmatch(written) and _ISSUERS.fullmatch(digits) and self._luhn.is_valid(digits):
+            return "payment_card"
+        return "phone_number" if self._is_phone(written, digits) else ""
+
+    def _is_phone(self, written: str, digits: str) -> bool:
+        if len(digits) > _MOST_DIGITS or len(_GROUP.findall(written)) > _MOST_GROUPS:
+            return False
+        regions = (None,) if written.startswith("+") else self._regions
+        return any(self._is_phone_of(region, written, digits) for region in regions)
+
+    def _is_phone_of(self, region: str | None, written: str, digits: str) -> bool:
+        leniency = self._phone.Leniency
+        # Written apart as its country does, or with the country's code: other figures are dates, prices and orders.
+        strict = leniency.VALID if region is None or written == digits else leniency.STRICT_GROUPING
+        match: Any = next(iter(self._phone.PhoneNumberMatcher(written, region, strict)), None)
+        if match is None:
+            return False
+        # Ten digits in a row are some number or other; only those that can be nothing but a mobile are taken for one.
+        return written != digits or self._phone.number_type(match.number) == self._phone.PhoneNumberType.MOBILE
+
+
+def _in_url(text: str, at: int) -> bool:
+    """Whether a place is within the user name and password of a URL."""
+    before = text[max(at - _LONGEST_URL, 0) : at].split()
+    return bool(before) and not text[at - 1].isspace() and "://" in before[-1]

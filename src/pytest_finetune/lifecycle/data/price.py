@@ -1,0 +1,232 @@
+"""What a fine-tune will cost before anything is paid: training, one evaluation, a month of traffic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.records import Usage
+from pytest_finetune.evaluation.fine_tune_prices import base_of, fine_tune_prices
+from pytest_finetune.evaluation.pricing import price
+from pytest_finetune.lifecycle.data.tokens import compact_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.lifecycle.data.tokens import Tokenizer
+    from pytest_finetune.verdicts.evalset import EvalSet
+
+EPOCHS_SOURCE = "https://github.com/openai/openai-cookbook/blob/main/examples/Chat_finetuning_data_prep.ipynb"
+"""Where the usual number of epochs comes from."""
+
+_USUAL_EPOCHS, _MOST_EPOCHS = 3, 25
+_FEW_EXAMPLES, _MANY_EXAMPLES = 100, 25_000
+_MILLION = Decimal(1_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTokens:
+    """Tokens of one epoch over `examples` rows; the longest row has `longest`."""
+
+    examples: int
+    tokens: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Some calls: how many, and the tokens of all of them together."""
+
+    calls: int
+    prompt: int
+    completion: int
+
+    def scaled(self, calls: int) -> Traffic:
+        """So many calls of the same average length; none where there is no average."""
+        if not self.calls:
+            return self
+        return Traffic(calls, round(self.prompt * calls / self.calls), round(self.completion * calls / self.calls))
+
+
+@dataclass(frozen=True, slots=True)
+class CallCost:
+    """
+    What some calls cost, in US dollars; None where the price is unknown.
+
+    Args:
+        traffic: The calls.
+        standard: One by one.
+        batch: Through the batch interface.
+        untuned: One by one, answered by the base model as it is.
+    """
+
+    traffic: Traffic
+    standard: Decimal | None
+    batch: Decimal | None
+    untuned: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPrice:
+    """
+    The costs of one model.
+
+    Args:
+        model: As it was asked for.
+        answers_as: The model whose answers are priced: the fine-tune of `model`, or `model` itself where no
+            fine-tune of it has a price.
+        tokenizer: The encoding that counted.
+        exact: It is the model's own; otherwise all counts are estimates.
+        training: Tokens of one epoch; None where there is no training file.
+        epochs: Passes over them.
+        training_rate: US dollars for a million of them; None where it is unknown.
+        training_cost: In US dollars; None where it is unknown.
+        note: How training is billed where it is not by the token.
+        evaluations: One pass over each eval set with all its repeats, by name.
+        month: A month of calls; None where their number was not told.
+    """
+
+    model: str
+    answers_as: str
+    tokenizer: str
+    exact: bool
+    training: TrainingTokens | None
+    epochs: int
+    training_rate: Decimal | None
+    training_cost: Decimal | None
+    note: str
+    evaluations: Mapping[str, CallCost]
+    month: CallCost | None
+
+
+def usual_epochs(examples: int) -> int:
+    """
+    How often a file is usually passed over where nobody says otherwise: 3 times, a small file more often.
+
+    Source: `EPOCHS_SOURCE`.
+    """
+    if 0 < examples * _USUAL_EPOCHS < _FEW_EXAMPLES:
+        return min(_MOST_EPOCHS, _FEW_EXAMPLES // examples)
+    if examples * _USUAL_EPOCHS > _MANY_EXAMPLES:
+        return max(1, _MANY_EXAMPLES // examples)
+    return _USUAL_EPOCHS
+
+
+def count_training(rows: Iterable[Mapping[str, Any]], tokenizers: Sequence[Tokenizer]) -> list[TrainingTokens]:
+    """Tokens of some rows in chat format, by each tokenizer, in one pass; a row without messages is no example."""
+    examples, tokens, longest = 0, [0] * len(tokenizers), [0] * len(tokenizers)
+    for row in rows:
+        counts = [tokenizer.count_example(row) for tokenizer in tokenizers]
+        examples += any(counts)
+        for at, count in enumerate(counts):
+            tokens[at] += count
+            longest[at] = max(longest[at], count)
+    return [TrainingTokens(examples, *each) for each in zip(tokens, longest, strict=True)]
+
+
+def evaluation_traffic(eval_set: EvalSet, tokenizer: Tokenizer) -> Traffic:
+    """
+    The calls of one evaluation: every case with its repeats, answered as expected.
+
+    A case that expects nothing is taken to be answered at the limit that the settings set, or with nothing.
+    """
+    fixed = eval_set.params.get("response_format")
+    extra = tokenizer.count(compact_json(fixed)) if isinstance(fixed, dict) else 0
+    limit = eval_set.params.get("max_completion_tokens") or eval_set.params.get("max_tokens") or 0
+    tools = eval_set.params.get("tools")
+    prompt = completion = 0
+    for case in eval_set.cases:
+        asked = [message.to_wire() for message in case.messages]
+        prompt += tokenizer.count_prompt(asked, [*case.tools] or tools) + extra
+        completion += _answer_tokens(case, tokenizer) or limit
+    times = eval_set.repeats
+    return Traffic(len(eval_set.cases) * times, prompt * times, completion * times)
+
+
+def training_traffic(rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer) -> Traffic:
+    """Calls that ask what the rows ask, and are answered as the rows answer."""
+    calls = prompt = completion = 0
+    for row in rows:
+        messages = row.get("messages")
+        if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
+            continue
+        calls += 1
+        prompt += tokenizer.count_prompt(messages[:-1], row.get("tools"))
+        completion += tokenizer.count_answer(messages[-1])
+    return Traffic(calls, prompt, completion)
+
+
+def total_traffic(parts: Iterable[Traffic]) -> Traffic:
+    """All calls together."""
+    known = list(parts)
+    return Traffic(*(sum(getattr(each, name) for each in known) for name in ("calls", "prompt", "completion")))
+
+
+def price_model(
+    model: str,
+    tokenizer: Tokenizer,
+    *,
+    training: TrainingTokens | None,
+    epochs: int | None,
+    evaluations: Mapping[str, Traffic],
+    month: Traffic | None,
+    when: datetime,
+) -> ModelPrice:
+    """
+    The costs of one model.
+
+    Args:
+        model: A base model, or a fine-tune to go on from; `local:…` costs nothing.
+        tokenizer: What counted the tokens.
+        training: Tokens of one epoch.
+        epochs: Passes over them; None for the usual number.
+        evaluations: The calls of one evaluation, by eval set.
+        month: The calls of a month.
+        when: For prices that change.
+    """
+    free = model.startswith("local:")
+    table = fine_tune_prices(model)
+    answers_as = f"ft:{table.model}" if table and not model.startswith("ft:") else model
+    passes = epochs or usual_epochs(training.examples if training else 0)
+    rate = Decimal(0) if free else table.training if table else None
+
+    def cost(traffic: Traffic) -> CallCost:
+        standard, batch = (_calls_cost(answers_as, traffic, when=when, batch=each, free=free) for each in (False, True))
+        return CallCost(traffic, standard, batch, _calls_cost(base_of(answers_as), traffic, when=when, free=free))
+
+    return ModelPrice(
+        model=model,
+        answers_as=answers_as,
+        tokenizer=tokenizer.name,
+        exact=tokenizer.exact,
+        training=training,
+        epochs=passes,
+        training_rate=rate,
+        training_cost=None if rate is None or training is None else training.tokens * passes * rate / _MILLION,
+        note=table.note if table else "",
+        evaluations={name: cost(traffic) for name, traffic in evaluations.items()},
+        month=cost(month) if month else None,
+    )
+
+
+def _calls_cost(model: str, traffic: Traffic, **how: Any) -> Decimal | None:
+    """The rates are those for a prompt of average length, because some vendors ask more for long ones."""
+    average = -(-traffic.prompt // max(1, traffic.calls)) or 1
+    asked = price(model, Usage(prompt=average), **how)
+    both = price(model, Usage(prompt=average, completion=1), **how)
+    if asked is None or both is None:
+        return None
+    return asked * traffic.prompt / average + (both - asked) * traffic.completion
+
+
+def _answer_tokens(case: Case, tokenizer: Tokenizer) -> int:
+    if case.tool_calls:
+        calls = [{"function": {"name": call.name, "arguments": call.arguments}} for call in case.tool_calls]
+        return tokenizer.count_answer({"tool_calls": calls})
+    if not case.expected:
+        return 0
+    first = case.expected[0]
+    return tokenizer.count(first if isinstance(first, str) else compact_json(first))

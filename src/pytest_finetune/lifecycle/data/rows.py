@@ -1,0 +1,155 @@
+"""Files of any kind to rows, one line at a time: what is no row is a finding, and memory stays within one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import DataError, did_you_mean
+from pytest_finetune.lifecycle.data.codes import found
+from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, LineFault, foreign_bytes, read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedReader
+    from pathlib import Path
+
+    from pytest_finetune.lifecycle.data.finding import Finding
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""Longer than any example that can be trained on: a million tokens are some four megabytes."""
+
+_HEAD = 64 * 1024
+_BLANK = b" \t\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One JSON object of a JSONL file.
+
+    Args:
+        file: The file as people know it.
+        line: 1-based.
+        value: The object.
+        raw: The line as it stands in the file.
+    """
+
+    file: str
+    line: int
+    value: dict[str, Any]
+    raw: bytes = b""
+
+
+def read_rows(path: Path, name: str = "", *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Row | Finding]:
+    """
+    The rows of a JSONL file in order; a line that is no row, and whatever is odd about the file, is a finding.
+
+    Nothing is raised for what stands in the file: binary data, UTF-16, broken JSON and endless lines are findings.
+
+    Args:
+        path: A JSONL file in UTF-8.
+        name: The file as people know it; the path itself where none is given.
+        max_line_bytes: A longer line is a finding, and is never held in memory.
+    """
+    name = name or str(path)
+    try:
+        with path.open("rb") as file:
+            yield from _read(file, name, max_line_bytes)
+    except OSError as error:
+        known = [other.name for other in path.parent.glob("*.jsonl")] if path.parent.is_dir() else []
+        hint = did_you_mean(path.name, known) if known and not path.exists() else "check the path and the rights"
+        yield found("file_type", name, 0, f"cannot be read: {error.strerror}", hint)
+
+
+def refuse_pipe(path: Path) -> None:
+    """
+    What is read twice must be a file.
+
+    Raises:
+        DataError: It is a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise DataError("cannot be read twice", str(path), "it is no regular file: write it to one first")
+
+
+def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding]:
+    # Looked at ahead and not read, because a pipe cannot be wound back.
+    head = file.peek(1)
+    if head.startswith(UTF8_BOM):
+        head = head.removeprefix(file.read(len(UTF8_BOM)))
+        yield found("byte_order_mark", name, 1, "the file begins with a byte order mark", "save it without one: --fix")
+    if foreign := foreign_bytes(head) or _document(head):
+        yield found("file_type", name, 0, *foreign)
+        return
+    lines = _Lines(name, limit)
+    number = 0
+    while raw := file.readline(limit + 1):
+        number += 1
+        if len(raw) > limit and not raw.endswith(b"\n"):
+            size = len(raw) + skip_line(file)
+            hint = f"split it, or raise --max-line-bytes above {limit:,}"
+            yield found("line_too_long", name, number, f"the line is {size:,} bytes long", hint)
+            lines.rows += 1
+        else:
+            yield from lines.read(raw, number)
+    yield from lines.closing()
+
+
+class _Lines:
+    """The lines of one file: rows and findings, and what is said about all of them at the end."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        self.name, self.limit = name, limit
+        self.rows = 0
+        self._blank: list[int] = []
+        self._crlf: list[int] = []
+
+    def read(self, raw: bytes, number: int) -> Iterator[Row | Finding]:
+        if not raw.strip(_BLANK):
+            self._blank = self._blank or [number, 0]
+            self._blank[1] += 1
+            return
+        self.rows += 1
+        if raw.endswith(b"\r\n"):
+            self._crlf = self._crlf or [number, 0]
+            self._crlf[1] += 1
+        try:
+            yield Row(self.name, number, read_object(raw), raw)
+        except LineFault as fault:
+            yield found(fault.kind, self.name, number, fault.problem, fault.hint)
+
+    def closing(self) -> Iterator[Finding]:
+        if not self.rows:
+            yield found("file_type", self.name, 0, "the file is empty", 'write one {"messages": […]} a line')
+        if self._blank:
+            line, count = self._blank
+            yield found(
+                "blank_line",
+                self.name,
+                line,
+                f"nothing stands on {count:,} line{'s' * (count > 1)}, the first being this one",
+                "drop them: --fix",
+            )
+        if self._crlf:
+            line, count = self._crlf
+            problem = f"{count:,} line{'s' * (count > 1)} ended by \\r\\n, the first being this one"
+            yield found("line_ending", self.name, line, problem, "end lines with \\n: --fix")
+
+
+def _document(head: bytes) -> tuple[str, str] | None:
+    """Problem and remedy where the first line opens a document that goes on over the lines below."""
+    first, newline, _ = head.lstrip(_BLANK).partition(b"\n")
+    if newline and first.strip(_BLANK) in (b"[", b"{"):
+        return "the file is one JSON document over several lines", "write one object a line, say: jq -c '.[]'"
+    return None
+
+
+def skip_line(file: BufferedReader) -> int:
+    """Read to the end of the line without keeping it; how many bytes that were."""
+    size = 0
+    while part := file.readline(_HEAD):
+        size += len(part)
+        if part.endswith(b"\n"):
+            break
+    return size

@@ -1,0 +1,59 @@
+"""The index of near duplicates for files that outgrow memory: their texts lie in a temporary file."""
+
+from __future__ import annotations
+
+import tempfile
+import weakref
+from array import array
+from typing import Any
+
+from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY, TextIndex
+
+EDGE = 32
+"""Bytes of a text that decide its place in alphabetical order."""
+
+
+class SpilledTexts:
+    """A list of texts that only grows, kept in a file without a name; it is gone with the process."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile(prefix="pytest-finetune-")  # noqa: SIM115 - lives as long as this object
+        weakref.finalize(self, self._file.close)
+        self._ends = array("Q", [0])
+        self.edges = {1: bytearray(), -1: bytearray()}
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> str:
+        self._file.seek(self._ends[number])
+        return self._file.read(self._ends[number + 1] - self._ends[number]).decode("utf-8", "surrogatepass")
+
+    def append(self, text: str) -> None:
+        """Add one behind the others."""
+        encoded = text.encode("utf-8", "surrogatepass")
+        self._file.seek(self._ends[-1])
+        self._file.write(encoded)
+        self._ends.append(self._ends[-1] + len(encoded))
+        for step, edges in self.edges.items():
+            edges.extend(encoded[::step][:EDGE].ljust(EDGE, b"\0"))
+
+
+class SpilledIndex(TextIndex):
+    """
+    A `TextIndex` that needs about half a kilobyte of memory for a text, however long.
+
+    Args:
+        similarity: As there.
+    """
+
+    def __init__(self, similarity: float = SIMILARITY) -> None:
+        super().__init__(similarity)
+        self._spilled = SpilledTexts()
+        self._texts: Any = self._spilled
+
+    def _ranks(self, step: int) -> Any:
+        edges = self._np.frombuffer(self._spilled.edges[step], f"S{EDGE}")
+        ranks = self._np.empty(len(edges), self._np.int64)
+        ranks[edges.argsort(kind="stable")] = self._np.arange(len(edges))
+        return ranks

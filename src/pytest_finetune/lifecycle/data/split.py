@@ -1,0 +1,242 @@
+"""
+Which side of a split a row belongs to: decided by a hash, so that adding rows moves nobody.
+
+Rows that ask the same or nearly the same, and rows of one group, are one cluster, and a cluster stays together. Its
+side is a hash of the seed and of its representative: the smallest name of a group where it has one, else the smallest
+hash of a row's content. A new row therefore moves others only where it joins their cluster and becomes its
+representative, or joins two clusters to one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.equal_texts import EqualTexts
+from pytest_finetune.lifecycle.data.examples import NOT_CONTENT, asked_text
+from pytest_finetune.lifecycle.data.labels import Labels, Numbered
+from pytest_finetune.lifecycle.data.near_duplicates import clusters
+from pytest_finetune.lifecycle.data.spilled_texts import SpilledIndex
+from pytest_finetune.verdicts.evalset.formats import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pytest_finetune.lifecycle.data.rows import Row
+
+TRAIN, VALIDATION, TEST = SIDES = ("train", "validation", "test")
+
+_UNIT = 1 << 64
+_WORD = array("L").itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class SplitOptions:
+    """
+    How rows are dealt out.
+
+    Args:
+        validation, test: Shares in [0, 1), together below 1; the rest is for training.
+        seed: Another one deals everybody anew.
+        group_by: Rows with the same value under this key, of the row or its metadata, stay together.
+        label_by: The key of a JSON answer whose value is the label; empty takes short answers themselves for labels.
+        stratify: Give each label its exact share, at the price that a new row can move some at the edge.
+        near: Keep near duplicates together, not only what asks the same.
+    """
+
+    validation: float
+    test: float = 0.0
+    seed: str = "0"
+    group_by: str = ""
+    label_by: str = ""
+    stratify: bool = False
+    near: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """
+    Who goes where.
+
+    Args:
+        sides: Side of each row, in the order in which rows were given: an index into `SIDES`.
+        rows: Rows by side.
+        labels: Rows by label, then side; empty where the answers are no labels.
+        groups: Different values of `group_by`.
+        ungrouped: Rows without one.
+        clusters: Clusters of more than one row.
+        clustered: Rows in them.
+        largest: Rows in the largest cluster.
+    """
+
+    sides: bytes
+    rows: Mapping[str, int]
+    labels: Mapping[str, Mapping[str, int]]
+    groups: int
+    ungrouped: int
+    clusters: int
+    clustered: int
+    largest: int
+
+
+class Splitter:
+    """
+    Takes rows one by one, and deals them out when all have been seen; keeps some hundred bytes a row.
+
+    Args:
+        options: How.
+    """
+
+    def __init__(self, options: SplitOptions) -> None:
+        self._options = options
+        self._index: SpilledIndex | EqualTexts = SpilledIndex() if options.near else EqualTexts()
+        self._texts = array("L")
+        self._hashes = array("Q")
+        self._groups = Numbered()
+        self._labels = Labels(options.label_by)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Note one row."""
+        options = self._options
+        content = canonical_json({key: value for key, value in row.items() if key not in NOT_CONTENT})
+        # A row of no known shape is told apart by all that it holds.
+        self._texts.append(self._index.add(asked_text(row) or content))
+        self._hashes.append(_hash(content))
+        self._groups.add(_group(row, options.group_by) if options.group_by else None)
+        self._labels.add(row)
+
+    def refuse_unknown_keys(self, where: str) -> None:
+        """
+        A misspelt key must not part what belongs together.
+
+        Args:
+            where: The file, as people know it.
+
+        Raises:
+            DataError: No row has the key to group by, or no answer the key that is the label.
+        """
+        options = self._options
+        if options.group_by and not self._groups.names:
+            hint = "--group-by takes a key of the rows or of their metadata"
+            raise DataError(f"no row has the key {shorten(options.group_by)!r}", where, hint)
+        if options.label_by and not self._labels.found:
+            hint = "--label-by takes a key of answers that are JSON objects"
+            raise DataError(f"no answer has the key {shorten(options.label_by)!r}", where, hint)
+
+    def split(self) -> Split:
+        """The sides of all rows that were added."""
+        found = self._clusters()
+        if self._options.stratify:
+            dealt = _exactly(self._strata(found), found, self._options)
+        else:
+            dealt = bytearray(_side(place, self._options) for place in found.places)
+        return self._told(bytes(dealt[root] for root in found.roots), found)
+
+    def _clusters(self) -> _Clusters:
+        texts, groups = len(self._index), len(self._groups.names)
+        pairs = self._index.near_pairs()
+        joined = clusters(texts + groups, chain(pairs, self._group_pairs(texts)))
+        roots = array("L", (joined[text] for text in self._texts))
+        sizes, least = array("L", bytes(_WORD * len(joined))), array("Q", [_UNIT - 1]) * len(joined)
+        for root, content in zip(roots, self._hashes, strict=True):
+            sizes[root] += 1
+            least[root] = min(least[root], content)
+        names: dict[int, str] = {}
+        for number, name in enumerate(self._groups.names):
+            root = joined[texts + number]
+            names[root] = min(names.get(root, name), name)
+        seed = self._options.seed
+        places = array("Q", (_hash(f"{seed}\n{names.get(root, value)}") for root, value in enumerate(least)))
+        return _Clusters(roots, sizes, places)
+
+    def _group_pairs(self, texts: int) -> Iterator[tuple[int, int, float]]:
+        """Each text with the groups that its rows are of; groups are numbered behind the texts."""
+        for text, group in zip(self._texts, self._groups.numbers, strict=True):
+            if group >= 0:
+                yield text, texts + group, 1.0
+
+    def _strata(self, found: _Clusters) -> list[list[int]]:
+        """The clusters by the label that most of their rows have."""
+        counts: dict[int, Counter[str]] = defaultdict(Counter)
+        names = [*self._labels.names, ""]
+        for root, label in zip(found.roots, self._labels.numbers, strict=True):
+            counts[root][names[label] if len(names) > 1 else ""] += 1
+        strata: dict[str, list[int]] = defaultdict(list)
+        for root, labels in counts.items():
+            strata[min(labels, key=lambda label: (-labels[label], label))].append(root)
+        return list(strata.values())
+
+    def _told(self, sides: bytes, found: _Clusters) -> Split:
+        labels = self._labels.names
+        counts: dict[str, Counter[str]] = {name: Counter(dict.fromkeys(SIDES, 0)) for name in sorted(labels)}
+        for label, side in zip(self._labels.numbers if labels else (), sides, strict=False):
+            if label >= 0:
+                counts[labels[label]][SIDES[side]] += 1
+        together = [size for size in found.sizes if size > 1]
+        return Split(
+            sides=sides,
+            rows={name: sides.count(side) for side, name in enumerate(SIDES)},
+            labels=counts,
+            groups=len(self._groups.names),
+            ungrouped=self._groups.numbers.count(-1) if self._options.group_by else 0,
+            clusters=len(together),
+            clustered=sum(together),
+            largest=max(found.sizes, default=0),
+        )
+
+
+def split_rows(rows: Iterable[Row], options: SplitOptions) -> Split:
+    """The sides of some rows, in their order."""
+    splitter = Splitter(options)
+    for row in rows:
+        splitter.add(row.value)
+    return splitter.split()
+
+
+@dataclass(frozen=True, slots=True)
+class _Clusters:
+    """Each row's cluster, and by the number of a cluster how many rows it has and where in [0, 2^64) it stands."""
+
+    roots: Sequence[int]
+    sizes: Sequence[int]
+    places: Sequence[int]
+
+
+def _side(place: int, options: SplitOptions) -> int:
+    """A cluster's side by its place alone, whoever else is there."""
+    share = place / _UNIT
+    return 1 if share < options.validation else 2 if share < options.validation + options.test else 0
+
+
+def _exactly(strata: list[list[int]], found: _Clusters, options: SplitOptions) -> bytearray:
+    """Sides by cluster: in each stratum the first by place, until a side has its share, and one row at least."""
+    sides = bytearray(len(found.places))
+    for stratum in strata:
+        total = sum(found.sizes[root] for root in stratum)
+        taken = [0, 0, 0]
+        for root in sorted(stratum, key=found.places.__getitem__):
+            size = found.sizes[root]
+            for side, share in ((1, options.validation), (2, options.test)):
+                # Nearer to its share with the cluster than without; the first one in any case, if it is not all.
+                wanted = taken[side] + size / 2 <= share * total or (share and not taken[side])
+                if wanted and sum(taken) + size < total:
+                    sides[root] = side
+                    taken[side] += size
+                    break
+    return sides
+
+
+def _group(row: Mapping[str, Any], key: str) -> str | None:
+    metadata = row.get("metadata")
+    found = row[key] if key in row else metadata.get(key) if isinstance(metadata, dict) else None
+    return None if found is None else found if isinstance(found, str) else canonical_json(found)
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())

@@ -1,0 +1,43 @@
+"""The registry: which model versions there are, where they stand, and what earned it."""
+
+from __future__ import annotations
+
+from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.lifecycle.registry.backend import Backend, Verifiable, open_registry
+from pytest_finetune.lifecycle.registry.entry import (
+    Entry,
+    Event,
+    Evidence,
+    EvidenceSet,
+    Registry,
+    Rollout,
+    Status,
+    TrainingFile,
+)
+from pytest_finetune.lifecycle.registry.file_backend import FileBackend
+from pytest_finetune.lifecycle.registry.moves import is_before_first, production_of
+from pytest_finetune.lifecycle.registry.states import Change, apply, verify, version_for
+from pytest_finetune.lifecycle.registry.who import current_who
+
+__all__ = [
+    "Backend",
+    "Change",
+    "Entry",
+    "Event",
+    "Evidence",
+    "EvidenceSet",
+    "FileBackend",
+    "Registry",
+    "RegistryError",
+    "Rollout",
+    "Status",
+    "TrainingFile",
+    "Verifiable",
+    "apply",
+    "current_who",
+    "is_before_first",
+    "open_registry",
+    "production_of",
+    "verify",
+    "version_for",
+]

@@ -1,0 +1,110 @@
+"""A claim beside production: that production itself answered, and that no eval set it was judged by is missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.gates import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_finetune.evaluation.runs import BaselineRecord
+    from pytest_finetune.lifecycle.registry.claim import Claim
+    from pytest_finetune.lifecycle.registry.entry import Entry
+    from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.settings import GateSettings
+
+PRODUCTION = "production"
+
+
+def home_of(entry: Entry) -> str:
+    """
+    The server that a version is judged on: its own, or else that of the first run it was let through on.
+
+    Empty while neither is known.
+    """
+    return (entry.base_url or (entry.evidence.base_url if entry.evidence else "")).rstrip("/")
+
+
+def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
+    """
+    Why a version without a server of its own was judged on the wrong one; empty where it was not.
+
+    Whoever calls production, where that has none of its own either, calls both on one server.
+    """
+    if production is None or production.base_url or home_of(entry):
+        return ""
+    home = home_of(production)
+    if not home or claim.base_url.rstrip("/") == home or entry.model_id.startswith("local:"):
+        return ""
+    asked = claim.base_url or "no server"
+    return f"{claim.source} asked {asked}, and production is judged at {home}: add the version with its --base-url"
+
+
+def comparison_faults(
+    claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
+) -> Iterator[str]:
+    """A gate against production says nothing of production where something else stood in for it."""
+    if not any(_means_production(gate) for eval_set in eval_sets for gate in eval_set.settings.gates):
+        return
+    if production is None:
+        yield from _nothing_there_faults(eval_sets, first=first)
+    elif not claim.baselines:
+        whom = f" ({', '.join(claim.compared_with)}, on an unknown server)" if claim.compared_with else ""
+        yield f"{claim.source} does not say what its gates against production were compared with{whom}: run it again"
+    else:
+        for baseline in claim.baselines:
+            if fault := _stand_in_fault(baseline, production):
+                yield f"{claim.source} was compared with {fault}"
+
+
+def coverage_faults(claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None) -> Iterator[str]:
+    """Eval sets that production's own evidence covers, and that this claim and today lack; one renamed is there."""
+    known = {plan.name for plan in claim.plans} | {eval_set.name for eval_set in eval_sets}
+    hashes = {plan.cases_sha256 for plan in claim.plans}
+    evidence = production.evidence if production else None
+    for stored in evidence.eval_sets if evidence else ():
+        if stored.name not in known and stored.cases_sha256 not in hashes:
+            yield f"{stored.name}: production was judged by it, and this version is not"
+
+
+def excused(claim: Claim, eval_sets: Sequence[EvalSet]) -> set[tuple[str, str]]:
+    """Gates, by eval set and label, that found no production to compare with; the first version is let off them."""
+    compared = {
+        (eval_set.name, gate.label)
+        for eval_set in eval_sets
+        for gate in eval_set.settings.gates
+        if _means_production(gate)
+    }
+    incomplete = {(one.eval_set, one.gate) for one in claim.verdicts if one.status == Status.INCOMPLETE}
+    return compared & incomplete
+
+
+def _nothing_there_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Iterator[str]:
+    if not first:
+        yield "gates compare with production, and no version is there now: roll back first, or --force"
+        return
+    for eval_set in eval_sets:
+        gates = eval_set.settings.gates
+        if gates and all(_means_production(gate) for gate in gates):
+            yield f"{eval_set.name}: every gate compares with production, and there was none yet: add one with a bar"
+
+
+def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
+    """Why the answers of a baseline are not production's own; empty where they are."""
+    model, home = production.model_id, home_of(production)
+    if baseline.model not in (model, model.removeprefix("local:")):
+        return f"{baseline.model or baseline.name}, and production is {model}"
+    if home and baseline.base_url.rstrip("/") != home:
+        return f"{baseline.model} at {baseline.base_url or 'no server'}, and production is judged at {home}"
+    if model.startswith("local:") and production.evidence:
+        # Engine and context follow the hash of the weights; both models are asked under the same ones.
+        theirs, known = (text.partition(" ")[0] for text in (baseline.identity, production.evidence.identity))
+        if theirs != known:
+            return f"other weights of {baseline.model} than those in production"
+    return f"{baseline.name}, and {baseline.doubt}" if baseline.doubt else ""
+
+
+def _means_production(gate: GateSettings) -> bool:
+    return gate.against == PRODUCTION

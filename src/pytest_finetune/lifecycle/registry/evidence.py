@@ -1,0 +1,164 @@
+"""A closed run condensed into what a registry keeps, and that taken up again as the baseline of a later run."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.errors import RunError
+from pytest_finetune.base.records import Sample, Score, State
+from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet
+from pytest_finetune.verdicts.checks import has_meaning
+from pytest_finetune.verdicts.evalset.settings import METRICS
+from pytest_finetune.verdicts.gates import Baseline
+from pytest_finetune.verdicts.metrics import summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, VerdictRecord
+    from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.metrics import Summary
+
+_OF_REPEATS = ("agreement", "format_stability")
+
+
+def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
+    """
+    A closed run, condensed.
+
+    Outcomes and metrics are there for the sets whose cases are today's: they alone have an order and a meaning.
+
+    Raises:
+        RunError: The run is open, or a line of its record is damaged.
+    """
+    manifest, target = run.manifest, run.manifest.target
+    if manifest.closed_at is None:
+        raise RunError("an open run is no evidence", str(run.path), "finish it: pytest --resume with the same options")
+    today = {eval_set.name: eval_set for eval_set in eval_sets}
+    samples = list(run.samples().values())
+    return Evidence(
+        run_id=manifest.id,
+        spec=target.spec,
+        model_id=target.model,
+        base_url=target.base_url,
+        identity=target.identity,
+        answered_by=manifest.answered_by,
+        closed_at=manifest.closed_at,
+        pytest_finetune=manifest.versions.pytest_finetune,
+        git_commit=manifest.versions.git_commit,
+        git_dirty=manifest.versions.git_dirty,
+        seal=manifest.seal,
+        baselines=manifest.baselines,
+        compared_with=manifest.compared_with,
+        eval_sets=tuple(
+            _condensed(
+                plan,
+                today.get(plan.name),
+                [sample for sample in samples if sample.eval_set == plan.name],
+                tuple(verdict for verdict in manifest.verdicts if verdict.eval_set == plan.name),
+            )
+            for plan in manifest.eval_sets
+        ),
+    )
+
+
+def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "production") -> Baseline | None:
+    """
+    Stored evidence as what a new run of the set is compared with.
+
+    None where it cannot stand in for the run: another hash or number of repeats, a sample in error, or a gate that
+    compares more than passes and misses, which is all that the evidence keeps.
+    """
+    stored = next((one for one in evidence.eval_sets if one.name == eval_set.name), None)
+    compared = {gate.metric for gate in eval_set.settings.gates if gate.against}
+    if stored is None or differences(stored, eval_set) or compared - {"accuracy"}:
+        return None
+    planned = [(case.id, attempt) for case in eval_set.cases for attempt in range(eval_set.repeats)]
+    bits = _bits(stored.outcomes, len(planned))
+    if bits is None or len(planned) != stored.counts.get("passed", 0) + stored.counts.get("missed", 0):
+        return None
+    samples = [
+        Sample(eval_set.name, *place, State.PASSED if passed else State.MISSED, score=Score(passed))
+        for place, passed in zip(planned, bits, strict=True)
+    ]
+    return Baseline(
+        name,
+        stored.cases_sha256,
+        stored.repeats,
+        samples,
+        model=evidence.model_id,
+        base_url=evidence.base_url,
+        identity=evidence.identity,
+        run=evidence.run_id,
+    )
+
+
+def differences(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:
+    """What has changed since a set was asked, in one clause; empty where all that decides a verdict is the same."""
+    changed = [
+        what
+        for what, then, today in (
+            ("cases", plan.cases_sha256, eval_set.cases_sha256),
+            ("settings", plan.settings_sha256, eval_set.settings_sha256),
+            ("schema", plan.schema_sha256, eval_set.schema_sha256),
+        )
+        if then != today
+    ]
+    texts = [f"{' and '.join(changed)} changed"] if changed else []
+    if plan.repeats != eval_set.repeats:
+        texts.append(f"repeats were {plan.repeats} and are {eval_set.repeats}")
+    return ", ".join(texts)
+
+
+def _condensed(
+    plan: EvalSetPlan, eval_set: EvalSet | None, samples: list[Sample], verdicts: tuple[VerdictRecord, ...]
+) -> EvidenceSet:
+    ended = Counter(sample.state.value for sample in samples)
+    unrun = plan.cases * plan.repeats - ended.total()
+    counts = {state.value: ended[state.value] for state in State if ended[state.value]}
+    stored = EvidenceSet(
+        name=plan.name,
+        cases=plan.cases,
+        repeats=plan.repeats,
+        cases_sha256=plan.cases_sha256,
+        settings_sha256=plan.settings_sha256,
+        schema_sha256=plan.schema_sha256,
+        verdicts=verdicts,
+        counts=counts | ({"unrun": unrun + counts.get("unrun", 0)} if unrun > 0 else {}),
+    )
+    if eval_set is None or plan.cases_sha256 != eval_set.cases_sha256:
+        return stored
+    summary = _summary(eval_set, samples, plan.repeats)
+    return stored.model_copy(
+        update={"outcomes": _outcomes(summary), "metrics": _metrics(summary, eval_set.settings, plan.repeats)}
+    )
+
+
+def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summary:
+    expected_label = getattr(eval_set.scorer, "expected_label", None)
+    return summarize(samples, eval_set.cases, eval_set=eval_set.name, repeats=repeats, expected_label=expected_label)
+
+
+def _metrics(summary: Summary, settings: EvalSettings, repeats: int) -> dict[str, float]:
+    """The figures that mean something under this scorer; those of repeats only where there are repeats."""
+    shown = (metric for metric in METRICS if has_meaning(metric, settings.scorer))
+    values = {metric: summary.value(metric).value for metric in shown if repeats > 1 or metric not in _OF_REPEATS}
+    # Six digits are more than any sample supports, and keep the file fit to be reviewed.
+    return {metric: float(f"{value:.6g}") for metric, value in values.items() if value is not None}
+
+
+def _outcomes(summary: Summary) -> str:
+    """One bit a planned sample, the last digit filled up with zeros."""
+    ended = (sample for row in summary.rows for sample in row.samples)
+    bits = "".join("1" if sample and sample.state is State.PASSED else "0" for sample in ended)
+    return "".join(f"{int(bits[at : at + 4].ljust(4, '0'), 2):x}" for at in range(0, len(bits), 4))
+
+
+def _bits(outcomes: str, planned: int) -> list[bool] | None:
+    if len(outcomes) != -(-planned // 4) or not re.fullmatch("[0-9a-f]*", outcomes):
+        return None
+    bits = "".join(f"{int(digit, 16):04b}" for digit in outcomes)
+    return [bit == "1" for bit in bits[:planned]]

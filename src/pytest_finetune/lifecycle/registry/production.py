@@ -1,0 +1,46 @@
+"""The version in production as a baseline for gates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.lifecycle.registry import Backend, open_registry, production_of
+from pytest_finetune.lifecycle.registry.evidence import baseline_from
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_finetune.evaluation.baseline import Baselines
+    from pytest_finetune.verdicts.evalset import EvalSet
+
+PRODUCTION = "registry:production"
+
+
+def registry_of(location: str, root: Path) -> Backend:
+    """The registry at a location; a path is relative to the root."""
+    return open_registry(location if location.startswith("mlflow:") else root / location)
+
+
+def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) -> bool:
+    """Some gate compares with production, and there is a registry that may know one."""
+    compared = any(gate.against == "production" for eval_set in eval_sets for gate in eval_set.settings.gates)
+    there = location.startswith("mlflow:") or (root / location).exists()
+    return compared and there and production_of(registry_of(location, root).read()) is not None
+
+
+def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baselines:
+    """
+    What the evidence of the production version says of each set that compares with it.
+
+    Empty unless it covers all of them by hash: then the production model has to be asked.
+    """
+    entry = production_of(backend.read())
+    found: Baselines = {}
+    for eval_set in eval_sets:
+        if any(gate.against == "production" for gate in eval_set.settings.gates):
+            baseline = baseline_from(entry.evidence, eval_set) if entry and entry.evidence else None
+            if baseline is None:
+                return {}
+            found[eval_set.name] = baseline
+    return found

@@ -1,0 +1,266 @@
+"""From a run record to a status: every reason at once why the evidence is not enough, and what should be known."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.model_ids import answers_for
+from pytest_finetune.evaluation.runs import Run
+from pytest_finetune.evaluation.targets.weights import name_of
+from pytest_finetune.lifecycle.registry.against import (
+    comparison_faults,
+    coverage_faults,
+    excused,
+    home_of,
+    server_fault,
+)
+from pytest_finetune.lifecycle.registry.claim import claim_of
+from pytest_finetune.lifecycle.registry.evidence import baseline_from, differences, evidence_of
+from pytest_finetune.lifecycle.registry.standing import history_faults, narrowing, unseen_weights, weights_fault
+from pytest_finetune.lifecycle.registry.sunset import shutdown_of
+from pytest_finetune.verdicts.evalset.settings import GateSettings
+from pytest_finetune.verdicts.gates import Status, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.lifecycle.registry.claim import Claim
+    from pytest_finetune.lifecycle.registry.entry import Entry, Evidence
+    from pytest_finetune.lifecycle.registry.sunset import Shutdown
+    from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.gates import Verdict
+
+__all__ = ["baseline_from", "cautions", "evidence_of", "history_faults", "let_off", "refusals"]
+
+REFUSED_WITHIN = timedelta(days=7)
+"""A version whose model is switched off so soon, or was, is promoted no more."""
+
+WARNED_WITHIN = timedelta(days=90)
+"""From here on a promotion is warned."""
+
+CLOCKS_APART = timedelta(minutes=10)
+"""How far two machines may disagree; evidence from later than that would seem newer than any fall."""
+
+
+def refusals(
+    entry: Entry,
+    proof: Run | Evidence,
+    eval_sets: Sequence[EvalSet],
+    *,
+    now: datetime,
+    plugin_version: str,
+    production: Entry | None = None,
+    first: bool = False,
+    models: Path | None = None,
+) -> list[str]:
+    """
+    All reasons at once why a version is not promoted on a run, or on the evidence it has; none of them is no.
+
+    The server must have answered under the model id itself, or under it with a date appended, as an alias resolves to
+    its snapshot. Local models are told by the bytes of their weights instead. A first version has nothing to be
+    compared with: gates against production that are incomplete, and those alone, are not held against it.
+
+    Args:
+        entry: The version.
+        proof: A run record, or stored evidence.
+        eval_sets: Today's, all of them: one that the run was not asked refuses.
+        now: When the promotion would be.
+        plugin_version: The version of this plugin.
+        production: The entry that gates against production mean; None while there is none.
+        first: The registry never had a production version.
+        models: Where local models lie, whose weights have to be those that were asked; None compares none.
+
+    Raises:
+        RunError: A line of the record is damaged.
+    """
+    claim = claim_of(proof)
+    found = list(_run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
+    found += _time_faults(proof, claim, now)
+    found += _model_faults(entry, claim)
+    found += [fault] if (fault := server_fault(entry, claim, production)) else []
+    found += [fault] if models and (fault := weights_fault(entry, claim, models)) else []
+    found += _plan_faults(claim, eval_sets)
+    found += _verdict_faults(claim, eval_sets, excused(claim, eval_sets) if first else set())
+    found += comparison_faults(claim, eval_sets, production, first=first)
+    found += coverage_faults(claim, eval_sets, production)
+    if isinstance(proof, Run):
+        found += _sample_faults(proof, eval_sets)
+    found += _version_faults(claim, plugin_version)
+    shutdown = shutdown_of(entry)
+    if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
+        found.append(_told_end(shutdown, now))
+    return found
+
+
+def let_off(proof: Run | Evidence, eval_sets: Sequence[EvalSet]) -> list[str]:
+    """The gates against production that a first version is let off, a clause each."""
+    return [
+        f"{eval_set}: gate {gate} is left out: a first version has no production to be compared with"
+        for eval_set, gate in sorted(excused(claim_of(proof), eval_sets))
+    ]
+
+
+def cautions(
+    entry: Entry,
+    proof: Run | Evidence,
+    *,
+    now: datetime,
+    eval_sets: Sequence[EvalSet] = (),
+    production: Entry | None = None,
+    models: Path | None = None,
+) -> list[str]:
+    """What people should know and no promotion is refused for; the arguments are those of `refusals`."""
+    claim, found = claim_of(proof), []
+    if claim.git_dirty:
+        found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
+    if "" in claim.answered_by:
+        found.append("the server did not always say which model answered")
+    found += narrowing(tuple(eval_sets), production)
+    found += [unseen] if models and (unseen := unseen_weights(entry, models)) else []
+    shutdown = shutdown_of(entry)
+    if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
+        found.append(_told_end(shutdown, now))
+    return found
+
+
+def end_cautions(entry: Entry, *, now: datetime) -> list[str]:
+    """That the model of a version which users come to without new evidence is going, or gone."""
+    shutdown = shutdown_of(entry)
+    return [_told_end(shutdown, now)] if shutdown and shutdown.days_left(now) <= WARNED_WITHIN.days else []
+
+
+def _told_end(shutdown: Shutdown, now: datetime) -> str:
+    return f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})"
+
+
+def _time_faults(proof: Run | Evidence, claim: Claim, now: datetime) -> Iterator[str]:
+    closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at
+    if closed is not None and closed > now + CLOCKS_APART:
+        yield f"{claim.source} closed at {closed:%Y-%m-%d %H:%M %Z}, which is yet to come: whose clock is wrong?"
+
+
+def _run_faults(run: Run) -> Iterator[str]:
+    manifest, totals = run.manifest, run.manifest.totals
+    if not manifest.closed:
+        stopped = f": {manifest.stopped}" if manifest.stopped else ""
+        yield f"the run is open{stopped}; finish it with --resume"
+    if totals.unneeded:
+        yield f"{totals.unneeded:,} samples were left unasked (--stop-when-decided): ask them all"
+    if manifest.closed and totals.unrun:
+        yield f"{totals.unrun:,} of {totals.planned:,} samples were not run"
+    if manifest.closed and (fault := run.seal_fault):
+        yield f"the run {fault}; run it again"
+    if manifest.target.spec.startswith("replay:"):
+        yield "replayed answers are no evidence: nothing tells that they were asked as today's settings ask"
+
+
+def _count_faults(evidence: Evidence) -> Iterator[str]:
+    for stored in evidence.eval_sets:
+        for state in ("unrun", "unneeded"):
+            if count := stored.counts.get(state, 0):
+                yield f"{stored.name}: {count:,} samples are {state}"
+
+
+def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:
+    if claim.model != name_of(entry.model_id) and entry.model_id != claim.spec:
+        yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
+    if (home := home_of(entry)) and home != claim.base_url.rstrip("/"):
+        known = "is served" if entry.base_url else "was judged before"
+        yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version {known} at {home}"
+    if entry.model_id.startswith("local:"):
+        known = entry.evidence.identity if entry.evidence else ""
+        if known and known != claim.identity:
+            yield f"{claim.source} asked other weights than the evidence so far: give them a version of their own"
+        return
+    for name in claim.answered_by:
+        if name and not answers_for(name, claim.model):
+            yield f"the server answered as {name} when {claim.model} was asked"
+
+
+def _plan_faults(claim: Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    plans = {plan.name: plan for plan in claim.plans}
+    if not eval_sets:
+        yield "there is no eval set today, and nothing asked is no evidence"
+    for eval_set in eval_sets:
+        plan = plans.pop(eval_set.name, None)
+        if plan is None:
+            yield f"{eval_set.name}: not asked in this run"
+        elif changed := differences(plan, eval_set):
+            yield f"{eval_set.name}: {changed} since the run; run it again"
+    for name in plans:
+        yield f"{name}: asked in the run, and not among today's eval sets"
+
+
+def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], let_off: Container[tuple[str, str]]) -> Iterator[str]:
+    for verdict in claim.verdicts:
+        if verdict.status != Status.PASS and (verdict.eval_set, verdict.gate) not in let_off:
+            told = verdict.message.removeprefix(f"{verdict.status}: ")
+            yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {told}"
+    judged = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
+    asked = {plan.name for plan in claim.plans}
+    for eval_set in eval_sets:
+        for gate in _gated(eval_set.settings).gates if eval_set.name in asked else ():
+            if (eval_set.name, gate.label) not in judged:
+                yield f"{eval_set.name}: gate {gate.label} has no verdict"
+
+
+def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """What the manifest says and the recorded samples do not bear out."""
+    samples = list(run.samples().values())
+    told = set(run.manifest.answered_by)
+    for name in sorted({one.completion.model for one in samples if one.completion} - told):
+        yield f"samples were answered by {name or 'a server that did not say'}, of which the manifest knows nothing"
+    yield from _rejudged_faults(run, samples, eval_sets)
+
+
+def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Verdicts that the samples do not bear out; those against a baseline cannot be told from them alone."""
+    plans = {plan.name: plan for plan in run.manifest.eval_sets}
+    passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
+    for eval_set in eval_sets:
+        if eval_set.name not in plans or differences(plans[eval_set.name], eval_set):
+            continue
+        for verdict in _rejudged(eval_set, samples):
+            if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
+                yield f"{eval_set.name}: gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
+
+
+def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
+    settings = _gated(eval_set.settings)
+    alone = settings.model_copy(update={"gates": [gate for gate in settings.gates if not gate.against]})
+    return judge(
+        alone,
+        eval_set.name,
+        eval_set.cases,
+        eval_set.repeats,
+        [sample for sample in samples if sample.eval_set == eval_set.name],
+        cases_sha256=eval_set.cases_sha256,
+        expected_label=getattr(eval_set.scorer, "expected_label", None),
+    )
+
+
+def _gated(settings: EvalSettings) -> EvalSettings:
+    """The settings, with the rule that a set without gates implies: every case passes."""
+    return settings if settings.gates else settings.model_copy(update={"gates": [GateSettings(min=1.0)]})
+
+
+def _version_faults(claim: Claim, plugin_version: str) -> Iterator[str]:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        older = Version(plugin_version) < Version(claim.plugin)
+    except InvalidVersion:
+        older = plugin_version != claim.plugin
+    if older:
+        yield f"{claim.source} was made by pytest-finetune {claim.plugin}, and this is {plugin_version}: upgrade"
+
+
+def _ends(days: int) -> str:
+    if days < 0:
+        return "was switched off"
+    return "is switched off today" if not days else f"is switched off in {days} day{'s' if days > 1 else ''}"

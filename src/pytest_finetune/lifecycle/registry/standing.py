@@ -1,0 +1,92 @@
+"""What is known of a version beside its evidence: its falls, its model's rejection, the weights that lie there now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.errors import TargetError
+from pytest_finetune.evaluation.runs import Run
+from pytest_finetune.evaluation.targets.weights import find_weights
+from pytest_finetune.lifecycle.registry.entry import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_finetune.lifecycle.registry.claim import Claim
+    from pytest_finetune.lifecycle.registry.entry import Entry, Registry
+    from pytest_finetune.verdicts.evalset import EvalSet
+
+LOCAL = "local:"
+
+
+def history_faults(registry: Registry, version: str, proof: Run | Evidence | None) -> list[str]:
+    """What the history has against a version: falls since it was judged, its model rejected, evidence let through."""
+    closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at if proof else None
+    same = {version, *_of_one_model(registry, version, proof)}
+    found = []
+    for event in registry.history:
+        if event.action == "fallback" and event.version in same and (closed is None or event.at > closed):
+            whom = "it" if event.version == version else f"{event.version}, the same model,"
+            found.append(f"the router fell back from {whom} on {event.at:%Y-%m-%d %H:%M}: {event.why}")
+        elif event.action == "reject" and event.version in same - {version}:
+            found.append(f"{event.version} is the same model, and was rejected on {event.at:%Y-%m-%d}: {event.why}")
+    mine = (event for event in registry.history if event.version == version)
+    if isinstance(proof, Evidence) and any(event.forced and event.action in ("canary", "promote") for event in mine):
+        found.append("its evidence was let through by --force: name a run that passes, with --run")
+    return found
+
+
+def weights_fault(entry: Entry, claim: Claim, models: Path) -> str:
+    """Why the weights of a local version are not those that were judged; empty where they are, or are not here."""
+    there = _weights_there(entry, models)
+    if there and there != claim.identity.partition(" ")[0]:
+        return f"{claim.source} asked other weights than {entry.model_id} has now: run it again"
+    return ""
+
+
+def unseen_weights(entry: Entry, models: Path) -> str:
+    """That the weights of a local version are not here to be compared; empty where they are."""
+    if not entry.model_id.startswith(LOCAL) or _weights_there(entry, models):
+        return ""
+    return f"the weights of {entry.model_id} are not here, and could not be compared with those judged"
+
+
+def narrowing(eval_sets: tuple[EvalSet, ...], production: Entry | None) -> Iterator[str]:
+    """Where today's sets ask less than production was held to; who reviews them knows whether that is meant."""
+    today = {eval_set.name: eval_set for eval_set in eval_sets}
+    for stored in production.evidence.eval_sets if production and production.evidence else ():
+        if (eval_set := today.get(stored.name)) is None:
+            continue
+        if len(eval_set.cases) < stored.cases:
+            now = len(eval_set.cases)
+            yield f"{stored.name}: production was judged by {stored.cases:,} cases, and now it has {now:,}"
+        labels = {gate.label for gate in eval_set.settings.gates}
+        for verdict in stored.verdicts:
+            if labels and verdict.gate not in labels:
+                yield f"{stored.name}: production was held to {verdict.gate}, and no gate says so now"
+
+
+def _of_one_model(registry: Registry, version: str, proof: Run | Evidence | None) -> Iterator[str]:
+    """Other versions that are the very same model under another name."""
+    mine = registry.entries[version]
+    for other, entry in registry.entries.items():
+        alike = (entry.model_id, entry.base_url.rstrip("/")) == (mine.model_id, mine.base_url.rstrip("/"))
+        if other != version and alike and (not mine.model_id.startswith(LOCAL) or _same_weights(entry, proof)):
+            yield other
+
+
+def _same_weights(entry: Entry, proof: Run | Evidence | None) -> bool:
+    """One name may hold other weights each time; those of which nothing is known are not held to be the same."""
+    identity = proof.manifest.target.identity if isinstance(proof, Run) else proof.identity if proof else ""
+    known = entry.evidence.identity if entry.evidence else ""
+    return bool(known) and known.partition(" ")[0] == identity.partition(" ")[0]
+
+
+def _weights_there(entry: Entry, models: Path) -> str:
+    if not entry.model_id.startswith(LOCAL):
+        return ""
+    try:
+        return find_weights(entry.model_id, models).sha256()
+    except (TargetError, OSError):
+        return ""

@@ -1,0 +1,224 @@
+"""
+One change at a time, from registry to registry: the rules hold, the history grows by one event, nothing else moves.
+
+What `apply` makes, `verify` finds nothing wrong with.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.errors import RegistryError, did_you_mean
+from pytest_finetune.lifecycle.registry.entry import Entry, Event, Registry, Rollout, Status
+from pytest_finetune.lifecycle.registry.history import appended, record_sha256
+from pytest_finetune.lifecycle.registry.moves import ACTIONS, holders, known, moved, reigns, statuses_of
+from pytest_finetune.lifecycle.registry.verification import verify
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pytest_finetune.lifecycle.registry.entry import Evidence
+
+__all__ = ["Change", "apply", "verify", "version_for"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+NAMED_BY_STATUS = (Status.PRODUCTION, Status.CANDIDATE, Status.CANARY)
+"""Statuses that name a version: production and the canary the only one there, candidate the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """
+    One step that somebody asks for.
+
+    Args:
+        action: `add`, `canary`, `promote`, `rollback`, `reject` or `retire`, which move a version; `set_rollout`, and
+            `fallback`, which the router notes and which moves none.
+        version: The version that moves. For `rollback` the one to go back to, or empty for the one before the present
+            one; empty for `set_rollout`.
+        who: Who asks, as `current_who` names them.
+        why: The reason; needed when `forced`.
+        forced: The step is taken without the evidence that it needs, or out of turn.
+        entry: What to add; its status and traffic start from nothing whatever they say.
+        evidence: The run that earns a `promote` or a `canary`; None leaves the entry's own in place.
+        traffic: Share of users in [0, 1] for a `canary`; None leaves a canary's share as it is.
+        rollout: What to set.
+    """
+
+    action: str
+    version: str
+    who: str
+    why: str = ""
+    forced: bool = False
+    entry: Entry | None = None
+    evidence: Evidence | None = None
+    traffic: float | None = None
+    rollout: Rollout | None = None
+
+
+def apply(registry: Registry, change: Change, *, now: datetime) -> Registry:
+    """
+    The registry after a change, with one more event; the one given stays as it is.
+
+    Args:
+        registry: What the change is made to.
+        change: What is asked.
+        now: The time that the event notes, with its zone.
+
+    Raises:
+        RegistryError: The change is incomplete, or the rules forbid it.
+    """
+    _check(change)
+    change = replace(change, version=_subject(registry, change))
+    entries = _entries_after(registry, change)
+    rollout = _rollout_after(registry, change)
+    event = Event(
+        seq=registry.seq + 1,
+        at=now,
+        who=_text(change.who),
+        action=change.action,
+        version=change.version,
+        before=_status(registry.entries, change.version),
+        after=_status(entries, change.version),
+        why=_text(change.why),
+        forced=change.forced,
+        entry_sha256=record_sha256(entries[change.version] if change.version else rollout),
+    )
+    return Registry(seq=event.seq, entries=entries, rollout=rollout, history=appended(registry.history, event))
+
+
+def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
+    """
+    The version that a spec names, with its entry.
+
+    Args:
+        registry: Where to look.
+        spec: What stands behind `registry:`: a version, `production`, `canary`, or `candidate` for the newest one.
+
+    Raises:
+        RegistryError: There is none.
+    """
+    if spec in registry.entries:
+        return spec, registry.entries[spec]
+    statuses = statuses_of(registry)
+    if spec not in NAMED_BY_STATUS:
+        names = [*registry.entries, *map(str, NAMED_BY_STATUS)]
+        hint = did_you_mean(spec, names) if statuses else "the registry is empty: add a version first"
+        raise RegistryError(f"there is no version {spec!r}", f"registry:{spec}", hint)
+    found = holders(statuses, Status(spec))
+    if not found:
+        versions = ", ".join(f"{version} ({status})" for version, status in sorted(statuses.items()))
+        raise RegistryError(f"no version is {spec}", f"registry:{spec}", f"there is {versions or 'no version at all'}")
+    last = {event.version: event.seq for event in registry.history}
+    newest = max(found, key=lambda version: (last.get(version, 0), registry.entries[version].created_at))
+    return newest, registry.entries[newest]
+
+
+def _check(change: Change) -> None:
+    if change.action not in ACTIONS:
+        raise RegistryError(f"there is no action {change.action!r}", "", did_you_mean(change.action, ACTIONS))
+    if change.forced and not change.why.strip():
+        raise RegistryError("a forced change needs a reason", change.version, "say why: it stays in the history")
+
+
+def _entries_after(registry: Registry, change: Change) -> dict[str, Entry]:
+    statuses = statuses_of(registry)
+    if change.action == "set_rollout":
+        return registry.entries
+    if change.action == "fallback":
+        known(statuses, change.version)
+        return registry.entries
+    after = moved(statuses, change.action, change.version, forced=change.forced)
+    entries = registry.entries | {change.version: _entry_after(registry, change)}
+    return {
+        version: entry if entry.status is after[version] else entry.model_copy(update={"status": after[version]})
+        for version, entry in entries.items()
+    }
+
+
+def _entry_after(registry: Registry, change: Change) -> Entry:
+    """The entry that the change is about, all but its status."""
+    if change.action == "add":
+        return _added(change)
+    entry = registry.entries[change.version]
+    evidence = change.evidence or entry.evidence
+    return entry.model_copy(update={"traffic": _traffic(entry, change), "evidence": evidence})
+
+
+def _added(change: Change) -> Entry:
+    if not _NAME.fullmatch(change.version):
+        raise RegistryError(
+            f"{change.version!r} cannot name a version", "", "use letters, digits, '.', '_' and '-', such as v1.2"
+        )
+    if change.version in set(Status):
+        raise RegistryError(
+            f"{change.version!r} is the name of a status", "", "name the version otherwise, such as v1.2"
+        )
+    if change.entry is None:
+        raise RegistryError("there is no entry to add", change.version, "give at least the model's id")
+    model = change.entry.model_id
+    if not model.strip() or not model.isprintable() or model.startswith(("registry:", "replay:")):
+        hint = "give the id that the server knows, such as ft:…, or local:NAME"
+        raise RegistryError(f"{model!r} is no model id", change.version, hint)
+    return change.entry.model_copy(update={"status": Status.CANDIDATE, "traffic": 0.0})
+
+
+def _traffic(entry: Entry, change: Change) -> float:
+    """Share of users after the change: only a canary has one."""
+    if change.action != "canary":
+        return 0.0
+    if change.traffic is None and entry.status is Status.CANARY:
+        return entry.traffic
+    if change.traffic is None or not 0 <= change.traffic <= 1:
+        said = "no share of users" if change.traffic is None else f"a share of {change.traffic:g}"
+        raise RegistryError(f"a canary cannot have {said}", change.version, "give one from 0 to 1, such as 0.05")
+    return change.traffic
+
+
+def _rollout_after(registry: Registry, change: Change) -> Rollout:
+    if change.action != "set_rollout":
+        return registry.rollout
+    if change.rollout is None:
+        raise RegistryError("there is no rollout to set", "rollout")
+    fallback = change.rollout.fallback
+    if fallback and known(statuses_of(registry), fallback) is Status.REJECTED:
+        raise RegistryError(f"{fallback} is rejected and cannot take over", "rollout.fallback", "name another version")
+    reigned = any(event.version == fallback and event.after is Status.PRODUCTION for event in registry.history)
+    if fallback and not reigned:
+        problem = f"{fallback} was never in production and cannot take over"
+        raise RegistryError(problem, "rollout.fallback", "name a version that has passed its gates")
+    return change.rollout
+
+
+def _subject(registry: Registry, change: Change) -> str:
+    """The version that the event will name: none for a rollout, the one that comes back for a rollback."""
+    if change.action == "set_rollout":
+        return ""
+    return _rollback_target(registry, change.version) if change.action == "rollback" else change.version
+
+
+def _rollback_target(registry: Registry, version: str) -> str:
+    statuses = statuses_of(registry)
+    current = holders(statuses, Status.PRODUCTION)
+    if not version:
+        earlier = [other for other in reigns(registry.history) if other not in current]
+        if not earlier:
+            raise RegistryError("there is no earlier production version to go back to", "rollback")
+        return earlier[-1]
+    known(statuses, version)
+    if version in current:
+        raise RegistryError("is in production already", version, "leave the version out to leave this one behind")
+    if not any(event.version == version and event.after is Status.PRODUCTION for event in registry.history):
+        raise RegistryError("was never in production, so nothing can go back to it", version, "promote it")
+    return version
+
+
+def _status(entries: dict[str, Entry], version: str) -> Status | None:
+    return entries[version].status if version in entries else None
+
+
+def _text(said: str) -> str:
+    # The command line passes bytes that are no UTF-8 as half characters, which no JSON can hold.
+    return said.encode("utf-8", "replace").decode()

@@ -1,0 +1,112 @@
+"""From `--model=SPEC` to a target: by its prefix, else a model id on an OpenAI-compatible server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from pytest_finetune.base.errors import TargetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from pytest_finetune.evaluation.runs import RunStore
+    from pytest_finetune.evaluation.targets import Target
+    from pytest_finetune.evaluation.targets.local import LocalTarget
+    from pytest_finetune.evaluation.targets.openai import OpenAITarget
+    from pytest_finetune.lifecycle.registry import Backend
+
+
+_TARGET = ("spec", "model", "base_url", "immutable", "free", "identity", "open", "close")
+
+
+def make_target(
+    spec: str,
+    *,
+    made_by_user: Any = None,
+    base_url: str | None = None,
+    concurrency: int = 32,
+    registry: Backend,
+    store: RunStore,
+    models: Path,
+    cache: Path | None = None,
+) -> Target:
+    """
+    Make the target that a spec names; nothing is opened or asked yet.
+
+    Args:
+        spec: `ft:…` or any model id, `registry:VERSION`, `local:NAME`, `local:PATH.gguf`, `replay:RUN`.
+        made_by_user: What the user's hook returned for this spec: a target, an `openai` client, or None.
+        base_url: Server address; None takes `OPENAI_BASE_URL` from the environment.
+        concurrency: Requests in flight that the target should be ready for.
+        registry: Where `registry:` finds versions.
+        store: Where `replay:` finds runs.
+        models: Where `local:NAME` finds adapters.
+        cache: Folder of the response cache; None caches nothing.
+
+    Raises:
+        TargetError: The spec names nothing usable.
+    """
+    kind, _, name = spec.partition(":")
+    if made_by_user is not None:
+        target = _from_user(spec, made_by_user)
+    elif kind == "local":
+        from pytest_finetune.evaluation.targets.local import LocalTarget
+
+        target = LocalTarget(spec, models=models, concurrency=concurrency)
+    elif kind == "replay":
+        from pytest_finetune.evaluation.targets.replay import ReplayTarget
+
+        return ReplayTarget(spec, store.find(name))
+    elif kind == "registry":
+        target = _from_registry(spec, registry, base_url, concurrency, models)
+    elif not spec.strip() or spec != spec.strip():
+        raise TargetError(f"{spec!r} names no model", "--model", "name a model id (ft:…), local:NAME or replay:RUN")
+    else:
+        from pytest_finetune.evaluation.targets.openai import OpenAITarget
+
+        target = OpenAITarget(spec, base_url=base_url, concurrency=concurrency)
+    if cache is None or not target.immutable:
+        return target
+    from pytest_finetune.evaluation.targets.cache import CachedTarget
+
+    return CachedTarget(target, cache)
+
+
+def _from_registry(
+    spec: str, registry: Backend, base_url: str | None, concurrency: int, models: Path
+) -> LocalTarget | OpenAITarget:
+    from pytest_finetune.lifecycle.registry import version_for
+
+    _, entry = version_for(registry.read(), spec.removeprefix("registry:"))
+    if entry.model_id.startswith("local:"):
+        from pytest_finetune.evaluation.targets.local import LocalTarget
+
+        target = LocalTarget(entry.model_id, models=models, concurrency=concurrency)
+        target.spec = spec
+        return target
+    from pytest_finetune.evaluation.targets.openai import OpenAITarget
+
+    return OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
+
+
+def _from_user(spec: str, made: Any) -> Target:
+    if hasattr(made, "ask"):
+        if missing := [name for name in _TARGET if not hasattr(made, name)]:
+            raise TargetError(
+                f"the target of type {type(made).__name__} has no {', '.join(missing)}",
+                "pytest_finetune_target",
+                "pytest_finetune.Target tells what a target has",
+            )
+        from pytest_finetune.evaluation.targets.guard import GuardedTarget
+
+        return GuardedTarget(cast("Target", made))
+    if hasattr(made, "chat"):
+        from pytest_finetune.evaluation.targets.client import ClientTarget
+
+        return ClientTarget(spec, made)
+    raise TargetError(
+        f"the hook returned a {type(made).__name__} for {spec!r}",
+        "pytest_finetune_target",
+        "return a Target, an openai client, or None",
+    )

@@ -1,6 +1,0 @@
-"""From samples to numbers: every metric over the whole plan or a slice of it, with its interval where one exists."""
-
-from pytest_finetune.metrics.measure import Measure
-from pytest_finetune.metrics.summary import Summary, summarize
-
-__all__ = ["Measure", "Summary", "summarize"]

@@ -1,0 +1,144 @@
+"""What settings and cases say of each other before the first call: no gate over nothing, no figure without a scorer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.verdicts.metrics.plan import in_slice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+
+_SCORERS_OF = {
+    "macro_f1": ("label",),
+    "field_accuracy": ("json", "tool_call"),
+    "valid_rate": ("label", "json", "schema", "tool_call", "sql"),
+    "format_stability": ("label", "json", "schema", "tool_call", "sql"),
+}
+"""The metrics that only some scorers give a meaning to; a function may give one to all but macro F1."""
+
+
+class SettingsFault(NamedTuple):
+    """A fault of the settings: the keys that lead to it, the problem and the remedy."""
+
+    path: tuple[str | int, ...]
+    problem: str
+    hint: str
+
+
+def has_meaning(metric: str, scorer: str) -> bool:
+    """Whether a metric says something of answers that this scorer, by its name in the settings, has judged."""
+    scorers = _SCORERS_OF.get(metric)
+    return scorers is None or scorer in scorers or (":" in scorer and metric != "macro_f1")
+
+
+def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[SettingsFault]:
+    """What cannot work between the settings and the cases that they are for."""
+    if settings.request.response_format is not None and settings.request.response_schema is not None:
+        problem = "response_schema and response_format both decide the format"
+        yield SettingsFault(("request", "response_schema"), problem, "keep one of them")
+    for index, gate in enumerate(settings.gates):
+        yield from _metric_faults(gate, settings.scorer, index)
+        yield from _repeats_faults(gate, settings.stability.repeats, index)
+        yield from _slice_faults(gate, cases, index)
+        yield from _must_pass_faults(gate, cases, index)
+        yield from _impossible_faults(gate, cases, index)
+
+
+def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator[str]:
+    """
+    What is sound and yet hardly what was meant.
+
+    Args:
+        settings: The settings of a set without faults.
+        unsent: Keys of its lines that no request will carry.
+    """
+    for key in sorted(set(unsent) - settings.request.model_fields_set):
+        yield f"{key} in the lines is not sent; set it under [request]"
+    for gate in settings.gates:
+        if gate.metric in ("agreement", "format_stability") and settings.stability.repeats == 1:
+            yield f"gate {gate.label}: every case is asked once; set repeats under [stability] to see answers differ"
+        if gate.metric in _SCORERS_OF and ":" in settings.scorer:
+            yield f"gate {gate.label}: it means something only if {settings.scorer} returns Score with the facts for it"
+
+
+def _metric_faults(gate: GateSettings, scorer: str, index: int) -> Iterator[SettingsFault]:
+    if has_meaning(gate.metric, scorer):
+        return
+    scorers = _SCORERS_OF[gate.metric]
+    problem = f"the scorer {scorer} gives {gate.metric} no meaning"
+    yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
+
+
+def _repeats_faults(gate: GateSettings, repeats: int, index: int) -> Iterator[SettingsFault]:
+    if gate.per_case is not None and int(gate.per_case.split()[-1]) != repeats:
+        asked = "once" if repeats == 1 else f"{repeats} times"
+        problem = f"per_case is {gate.per_case!r}, and every case is asked {asked}"
+        yield SettingsFault(("gates", index, "per_case"), problem, "let it fit repeats under [stability]")
+
+
+def _slice_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    if not gate.where or any(in_slice(case, gate.where) for case in cases):
+        return
+    for key, value in gate.where.items():
+        if not any(in_slice(case, {key: value}) for case in cases):
+            problem = f"no case has the tag {value!r}" if key == "tag" else f"no case has {value!r} in its metadata"
+            hint = _tag_hint(str(value), cases) if key == "tag" else _metadata_hint(key, cases)
+            yield SettingsFault(("gates", index, "where", key), problem, hint)
+            return
+    yield SettingsFault(("gates", index, "where"), "no case matches all of it", "a gate over nothing proves nothing")
+
+
+def _must_pass_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    sliced = [case for case in cases if in_slice(case, gate.where)]
+    for tag in gate.must_pass:
+        if sliced and not any(tag in case.tags for case in sliced):
+            problem = f"no case has the tag {tag!r}"
+            yield SettingsFault(("gates", index, "must_pass"), problem, _tag_hint(tag, cases))
+
+
+def _impossible_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    # The gates read these settings: imported at the top, either package would wait for the other.
+    from pytest_finetune.verdicts.gates.possible import impossible
+
+    tags = set(gate.must_pass)
+    ruled = [case for case in cases if in_slice(case, gate.where) and (not tags or not tags.isdisjoint(case.tags))]
+    if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
+        clause, _, hint = problem.partition("; ")
+        path = ("gates", index) if gate.confidence is None else ("gates", index, "confidence")
+        yield SettingsFault(path, clause, hint or "add cases, lower the bar, or leave confidence out")
+
+
+def _f1_out_of_reach(gate: GateSettings, cases: Sequence[Case]) -> str | None:
+    """A run without a mistake has the best interval that these cases allow."""
+    from pytest_finetune.verdicts.metrics.labels import LabelTable
+
+    if gate.metric != "macro_f1" or gate.min is None or gate.confidence is None:
+        return None
+    perfect = Counter((str(case.expected[0]), str(case.expected[0])) for case in cases if case.expected)
+    best = LabelTable(perfect).macro_f1_interval(gate.confidence)
+    if best is None or best.low >= gate.min:
+        return None
+    return f"{len(cases)} cases cannot show macro_f1 >= {gate.min:g} with confidence {gate.confidence:g}"
+
+
+def _tag_hint(tag: str, cases: Sequence[Case]) -> str:
+    known = {tag for case in cases for tag in case.tags}
+    return did_you_mean(tag, known) if known else "give some cases tags"
+
+
+def _metadata_hint(key: str, cases: Sequence[Case]) -> str:
+    values = sorted({str(case.metadata[key]) for case in cases if key in case.metadata})
+    if values:
+        shown = 8
+        return f"known: {', '.join(values[:shown])}{', …' if len(values) > shown else ''}"
+    return did_you_mean(key, {"tag"}.union(*(case.metadata for case in cases)))
+
+
+def _one_of(scorers: Sequence[str]) -> str:
+    return " or ".join(f'scorer = "{name}"' for name in scorers)

@@ -1,0 +1,161 @@
+"""Two runs of the same cases side by side, paired by case: who flipped, by how much, and whether it is chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.metrics.measure import exact_sum
+from pytest_finetune.verdicts.stats import Interval, mcnemar, paired_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from fractions import Fraction
+
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.verdicts.metrics.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """
+    A case that passed in one run and not in the other, with all samples of both.
+
+    `lost` is true where the first run, the one that runs today, passed.
+    """
+
+    case_id: str
+    lost: bool
+    before: tuple[Sample | None, ...]
+    after: tuple[Sample | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """
+    A metric's fall from one run to another, as a mean over cases.
+
+    Args:
+        drop: Before minus after; above 0 is worse.
+        better, worse: Sums of the cases' rises and falls.
+        n: Cases.
+    """
+
+    drop: Fraction
+    better: Fraction
+    worse: Fraction
+    n: int
+
+    def interval(self, confidence: float, *, times: float = 1) -> Interval:
+        """What the evidence leaves possible for the drop; `times` as if there were so many times the evidence."""
+        worse, better = float(self.worse) * times, float(self.better) * times
+        return paired_interval(worse, better, self.n * times, confidence=confidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """
+    What changed between two runs.
+
+    Args:
+        before, after: The accuracy of each.
+        difference: The fall of the accuracy.
+        confidence: Two-sided level of the interval, and 1 minus that of the test.
+        interval: Of that fall.
+        flips: Every case that passed in one run alone, in plan order.
+        p_value: Exact McNemar: how often chance alone would set the two apart so far, were they equally good.
+    """
+
+    before: Fraction
+    after: Fraction
+    difference: Difference
+    confidence: float
+    interval: Interval
+    flips: tuple[Flip, ...]
+    p_value: float
+
+    @property
+    def lost(self) -> tuple[Flip, ...]:
+        """Cases that passed before and do not now."""
+        return tuple(flip for flip in self.flips if flip.lost)
+
+    @property
+    def won(self) -> tuple[Flip, ...]:
+        """Cases that pass now and did not before."""
+        return tuple(flip for flip in self.flips if not flip.lost)
+
+    @property
+    def worse(self) -> bool:
+        """More cases were lost than won, and chance alone would hardly have it so: p below 1 - confidence."""
+        return len(self.lost) > len(self.won) and self.p_value < 1 - self.confidence
+
+
+def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Comparison:
+    """
+    Compare two runs of the same plan.
+
+    Args:
+        before: The run that stands, summarized over the plan's cases.
+        after: The run that would replace it, over the same cases.
+        confidence: Two-sided level of the interval, and 1 minus that of `Comparison.worse`.
+
+    Raises:
+        ValueError: The two hold different cases, or none.
+    """
+    old, new = before.shares("accuracy"), after.shares("accuracy")
+    difference = difference_of(old, new)
+    flips = find_flips(before, after)
+    lost = sum(flip.lost for flip in flips)
+    return Comparison(
+        before=exact_sum(old) / len(old),
+        after=exact_sum(new) / len(new),
+        difference=difference,
+        confidence=confidence,
+        interval=difference.interval(confidence),
+        flips=flips,
+        p_value=mcnemar(lost, len(flips) - lost),
+    )
+
+
+def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Difference:
+    """
+    The fall from one list of case shares to another, case by case.
+
+    Raises:
+        ValueError: The lists have different lengths, or hold nothing.
+    """
+    if not before:
+        raise ValueError("no case to compare")
+    falls = [old - new for old, new in zip(before, after, strict=True)]
+    worse = exact_sum([fall for fall in falls if fall > 0])
+    better = -exact_sum([fall for fall in falls if fall < 0])
+    return Difference((worse - better) / len(falls), better, worse, len(falls))
+
+
+def find_flips(before: Summary, after: Summary) -> tuple[Flip, ...]:
+    """
+    Cases that passed in one run alone, in plan order.
+
+    With repeats a case passes when every attempt does, or as many as the summaries' `needed` says.
+
+    Raises:
+        ValueError: The two hold different cases.
+    """
+    flips: list[Flip] = []
+    for old, new in zip(before.rows, after.rows, strict=True):
+        if old.case.id != new.case.id:
+            raise ValueError(f"case {old.case.id!r} is paired with {new.case.id!r}")
+        passed_before, passed_after = old.passes(before.needed), new.passes(after.needed)
+        if passed_before != passed_after:
+            flips.append(Flip(old.case.id, passed_before, old.samples, new.samples))
+    return tuple(flips)
+
+
+def differing_cases(before: Iterable[Sample], after: Iterable[Sample]) -> tuple[str, ...]:
+    """Ids of cases that only one of two runs of an eval set has, or that were asked another question in it."""
+    old, new = _questions(before), _questions(after)
+    return tuple(sorted(case for case in old.keys() | new.keys() if old.get(case) != new.get(case)))
+
+
+def _questions(samples: Iterable[Sample]) -> dict[str, str]:
+    return {sample.case_id: sample.prompt_sha256 for sample in samples}

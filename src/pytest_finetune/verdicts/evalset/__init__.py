@@ -1,0 +1,5 @@
+"""Eval sets: JSONL and the TOML beside it, read strictly into cases, settings and requests."""
+
+from pytest_finetune.verdicts.evalset.eval_set import EvalSet
+
+__all__ = ["EvalSet"]

@@ -1,0 +1,251 @@
+"""A line in any of the shapes people already have becomes a case; a line of no known shape, or of two, is a fault."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.records import NOTHING, Case, Message
+from pytest_finetune.verdicts.evalset.messages import expected_calls, expected_text, key_hint, read_message, read_tools
+from pytest_finetune.verdicts.evalset.reading import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_finetune.base.records import ToolCall
+    from pytest_finetune.verdicts.evalset.reading import Faults
+
+    _Prompt = tuple[Message, ...]
+
+MAX_ID_LENGTH = 200
+
+_COMMON = frozenset({"id", "tags", "metadata"})
+_KEYS = {
+    "messages": _COMMON | {"messages", "tools", "parallel_tool_calls"},
+    "expected": _COMMON | {"system", "input", "expected"},
+    "output": _COMMON | {"system_prompt", "input", "output"},
+    "ideal": _COMMON | {"input", "ideal"},
+    "target": _COMMON | {"input", "target"},
+    "expected_output": _COMMON | {"input", "expected_output"},
+}
+"""The shapes, each by the key that holds its expected answer, with every key it knows."""
+
+_ALL_KEYS = frozenset().union(*_KEYS.values())
+_SHAPES_HINT = 'write {"input": …, "expected": …} or {"messages": […]}; docs/eval-sets.md shows every shape'
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=dict)
+
+
+def canonical_json(value: Any) -> str:
+    """A JSON value as text that does not depend on key order or white space."""
+    return _CANONICAL.encode(value)
+
+
+class CaseReader:
+    """
+    Reads the lines of one file; prompts and tools that many lines share are kept once.
+
+    Args:
+        faults: Where faults are noted, at the line it stands at.
+
+    Attributes:
+        unsent: Keys of the lines that were accepted, and that no request will carry.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self.unsent: set[str] = set()
+        self._faults = faults
+        self._digest = sha256()
+        self._messages: dict[tuple[str, str], Message] = {}
+        self._tools: dict[str, tuple[Mapping[str, Any], ...]] = {}
+
+    def read(self, line: int, value: dict[str, Any]) -> Case | None:
+        """The case of one line; None when the line has a fault."""
+        before = len(self._faults.found)
+        shape = self._shape(value)
+        if shape is None:
+            return None
+        messages, expected, calls = self._chat(value) if shape == "messages" else self._asked(value, shape)
+        tools = self._shared_tools(value)
+        name, tags, metadata = self._id(value.get("id")), self._tags(value.get("tags")), self._metadata(value)
+        if len(self._faults.found) > before:
+            return None
+        content = sha256(_content(messages, expected, calls, tools).encode()).hexdigest()
+        name = name or content[:12]
+        self._digest.update(f"{canonical_json((name, tags, metadata))}{content}\n".encode())
+        return Case(name, line, messages, expected, calls, tools, tags, metadata)
+
+    def cases_sha256(self) -> str:
+        """Hash of all that the cases read so far say, in their order; not of the bytes that said it."""
+        return self._digest.hexdigest()
+
+    def _shape(self, value: dict[str, Any]) -> str | None:
+        found = [key for key in _KEYS if key in value]
+        if "messages" in value and "input" in value:
+            found.append("input")
+        if len(found) > 1:
+            seen = " and ".join(map(repr, found))
+            self._faults.add(f"two shapes at once: {seen}", "keep one of them; metadata may hold other facts")
+            return None
+        if not found and "input" not in value:
+            self._unknown_shape(value)
+            return None
+        shape = found[0] if found else "expected"
+        for key in value:
+            if key not in (known := _KEYS[shape]):
+                self._faults.add(f"unknown key {key!r}", key_hint(key, known if found else _ALL_KEYS - {key}))
+        return shape
+
+    def _unknown_shape(self, value: dict[str, Any]) -> None:
+        seen = ", ".join(map(repr, value)) or "none"
+        close = [hint for key in value if key not in _COMMON and (hint := did_you_mean(key, _ALL_KEYS))[0] == "d"]
+        self._faults.add(f"a line of no known shape; its keys: {seen}", "; ".join(close) or _SHAPES_HINT)
+
+    def _chat(self, value: dict[str, Any]) -> tuple[_Prompt, tuple[Any, ...], tuple[ToolCall, ...]]:
+        if "parallel_tool_calls" in value:
+            self.unsent.add("parallel_tool_calls")
+        messages = self._read_messages(value["messages"], "messages")
+        if not messages:
+            return (), (), ()
+        *prompt, answer = messages
+        where = f"messages[{len(prompt)}]"
+        if answer.role != "assistant":
+            self._faults.add(
+                f"the last message is of role {answer.role!r}, and no answer is expected",
+                'end with the expected answer: {"role": "assistant", "content": "…"}',
+            )
+        elif "refusal" in answer.extra:
+            self._faults.add(f"{where} expects a refusal", "expect text or tool calls; score refusals by a function")
+        elif not prompt:
+            self._faults.add("nothing is asked: the answer is the only message", "put the prompt before it")
+        text = expected_text(answer, where, self._faults)
+        return tuple(prompt), () if text is None else (text,), expected_calls(answer)
+
+    def _asked(self, value: dict[str, Any], shape: str) -> tuple[_Prompt, tuple[Any, ...], tuple[ToolCall, ...]]:
+        asked = value.get("input")
+        if type(asked) is str:
+            messages: _Prompt = (Message("user", asked),)
+        elif type(asked) is list:
+            messages = self._prompt(asked, shape)
+        else:
+            found = type_name(asked) if "input" in value else "not there"
+            self._faults.add(f"input is {found}", "input is text or a list of messages")
+            return (), (), ()
+        return (*self._system(value, messages), *messages), self._expected(value, shape), ()
+
+    def _prompt(self, asked: list[Any], shape: str) -> tuple[Message, ...]:
+        messages = self._read_messages(asked, "input")
+        if messages and messages[-1].role == "assistant":
+            self._faults.add("input ends with the assistant's answer", f"the expected answer stands in {shape!r}")
+        return messages
+
+    def _read_messages(self, value: Any, where: str) -> tuple[Message, ...]:
+        """All messages, or none when one of them has a fault."""
+        if type(value) is not list or not value:
+            found = "an empty list" if value == [] else type_name(value)
+            self._faults.add(f"{where} is {found}", 'write a list: [{"role": "user", "content": "…"}]')
+            return ()
+        read = [
+            self._share(message)
+            for index, item in enumerate(value)
+            if (message := read_message(item, f"{where}[{index}]", self._faults)) is not None
+        ]
+        return tuple(read) if len(read) == len(value) else ()
+
+    def _share(self, message: Message) -> Message:
+        if message.role in ("system", "developer") and type(message.content) is str and not message.extra:
+            return self._messages.setdefault((message.role, message.content), message)
+        return message
+
+    def _system(self, value: dict[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
+        key = "system_prompt" if "system_prompt" in value else "system"
+        text = value.get(key)
+        if text is None:
+            return ()
+        if type(text) is not str:
+            self._faults.add(f"{key} is {type_name(text)}, not text", "write the system prompt in quotes")
+            return ()
+        if any(message.role in ("system", "developer") for message in messages):
+            self._faults.add(f"the system prompt stands twice: in {key!r} and in input", "keep one of them")
+        return (self._share(Message("system", text)),)
+
+    def _expected(self, value: dict[str, Any], key: str) -> tuple[Any, ...]:
+        """The acceptable answers; a list means any of them."""
+        if key not in value:
+            return ()
+        answers = value[key]
+        if answers is None or answers == []:
+            found = type_name(answers) if answers is None else "an empty list"
+            self._faults.add(f"{key} is {found}", "leave it out if nothing is expected; [null] expects the value null")
+        return tuple(answers) if type(answers) is list else (answers,)
+
+    def _shared_tools(self, value: dict[str, Any]) -> tuple[Mapping[str, Any], ...]:
+        if value.get("tools") is None:
+            return ()
+        text = canonical_json(value["tools"])
+        if text not in self._tools:
+            before = len(self._faults.found)
+            tools = read_tools(value["tools"], self._faults)
+            if len(self._faults.found) > before:
+                return ()
+            self._tools[text] = tools
+        return self._tools[text]
+
+    def _id(self, value: Any) -> str:
+        """The line's own id, or nothing where it has none."""
+        if value is None:
+            return ""
+        if type(value) not in (str, int):
+            self._faults.add(f"id is {type_name(value)}", "an id is text or a whole number")
+            return ""
+        name = str(value)
+        if problem := _id_problem(name):
+            self._faults.add(
+                f"id {_shortened(name)} {problem}", "an id names a test: keep it short, printable, without '::'"
+            )
+        return name
+
+    def _tags(self, value: Any) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if type(value) is not list or not all(type(tag) is str and tag and tag.isprintable() for tag in value):
+            self._faults.add("tags is not a list of printable words", 'write "tags": ["critical", "en"]')
+            return ()
+        return tuple(dict.fromkeys(value))
+
+    def _metadata(self, value: dict[str, Any]) -> Mapping[str, Any]:
+        metadata: Any = value.get("metadata")
+        if metadata is None:
+            return NOTHING
+        if type(metadata) is not dict:
+            self._faults.add(f"metadata is {type_name(metadata)}", 'write an object: {"source": "…"}')
+            return NOTHING
+        return metadata
+
+
+def _content(
+    messages: tuple[Message, ...],
+    expected: tuple[Any, ...],
+    calls: tuple[ToolCall, ...],
+    tools: tuple[Mapping[str, Any], ...],
+) -> str:
+    asked = [message.to_wire() if message.extra else (message.role, message.content) for message in messages]
+    return _CANONICAL.encode((asked, expected, [(call.name, call.arguments) for call in calls], tools))
+
+
+def _id_problem(name: str) -> str:
+    if not name:
+        return "is empty"
+    if not name.isprintable():
+        return "holds a character that cannot be printed"
+    if name != name.strip():
+        return "begins or ends with a blank"
+    if "::" in name:
+        return "holds '::', which parts the names of tests"
+    return f"is longer than {MAX_ID_LENGTH} characters" if len(name) > MAX_ID_LENGTH else ""
+
+
+def _shortened(name: str) -> str:
+    shown = 40
+    return repr(name if len(name) <= shown else name[: shown - 1] + "…")

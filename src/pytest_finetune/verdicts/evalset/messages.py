@@ -1,0 +1,171 @@
+"""Chat messages and tools as the chat completions protocol has them: known roles, known keys, nothing left unread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.records import NOTHING, Message, ToolCall
+from pytest_finetune.verdicts.evalset.reading import type_name
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from pytest_finetune.verdicts.evalset.reading import Faults
+
+_TEXT = frozenset({"role", "content", "name"})
+ROLE_KEYS = {
+    "system": _TEXT,
+    "developer": _TEXT,
+    "user": _TEXT,
+    "assistant": _TEXT | {"tool_calls", "refusal", "weight"},
+    "tool": _TEXT | {"tool_call_id"},
+}
+"""The roles of the chat format, each with the keys that its messages may have."""
+
+_SPEAKERS = frozenset({"system", "developer", "user", "assistant"})
+_PLAIN = {"role", "content"}
+_NOT_SENT = {"role", "content", "weight"}
+_OLD_WAYS = {
+    "function_call": "write it as tool_calls, the form that replaced function_call",
+    "functions": "write them as tools, the form that replaced functions",
+}
+
+
+def read_message(value: Any, where: str, faults: Faults) -> Message | None:
+    """
+    One message of a prompt or the expected answer; None when it has a fault.
+
+    `weight` only steers training, so it is checked and left out.
+    """
+    if type(value) is not dict:
+        faults.add(f"{where} is {type_name(value)}, not a message", 'write {"role": "user", "content": "…"}')
+        return None
+    role, content = value.get("role"), value.get("content")
+    if value.keys() == _PLAIN and type(content) is str and type(role) is str and role in _SPEAKERS:
+        return Message(role, content)
+    return _read_unusual_message(value, where, faults)
+
+
+def refuse_unknown(keys: Iterable[str], known: Collection[str], where: str, faults: Faults) -> None:
+    """Note a fault for each key that nothing would read."""
+    for key in keys:
+        if key not in known:
+            faults.add(f"unknown key {key!r}{where}", key_hint(key, known))
+
+
+def key_hint(key: str, known: Collection[str]) -> str:
+    """What to do about an unknown key: use what replaced it, or the known one that was meant."""
+    return _OLD_WAYS.get(key) or did_you_mean(key, known)
+
+
+def expected_text(message: Message, where: str, faults: Faults) -> str | None:
+    """The text of the expected answer, its text parts joined; None when it has no text."""
+    if type(message.content) is not list:
+        return message.content or None if "tool_calls" in message.extra else message.content
+    others = [part["type"] for part in message.content if part["type"] != "text"]
+    if others:
+        faults.add(f"{where} holds a part of type {others[0]!r}", "an expected answer is text or tool calls")
+    return "".join(part["text"] for part in message.content if part["type"] == "text")
+
+
+def expected_calls(message: Message) -> tuple[ToolCall, ...]:
+    """The tool calls of an expected answer."""
+    calls = message.extra.get("tool_calls", ())
+    return tuple(ToolCall(call["function"]["name"], call["function"]["arguments"]) for call in calls)
+
+
+def read_tools(value: Any, faults: Faults) -> tuple[Mapping[str, Any], ...]:
+    """Tool definitions; each is an object with a type, and a function has a name."""
+    if type(value) is not list:
+        faults.add(f"tools is {type_name(value)}, not a list", 'write [{"type": "function", "function": {…}}]')
+        return ()
+    for index, tool in enumerate(value):
+        _check_tool(tool, f"tools[{index}]", faults)
+    return tuple(value)
+
+
+def _check_tool(tool: Any, where: str, faults: Faults) -> None:
+    kind = tool.get("type") if type(tool) is dict else None
+    if type(kind) is not str:
+        faults.add(f"{where} is not a tool", 'write {"type": "function", "function": {…}}')
+    elif kind == "function":
+        function = tool.get("function")
+        if type(function) is not dict or type(function.get("name")) is not str or not function["name"]:
+            faults.add(f"{where}.function has no name", 'write {"name": "…", "parameters": {…}}')
+
+
+def _read_unusual_message(value: dict[str, Any], where: str, faults: Faults) -> Message | None:
+    before = len(faults.found)
+    role = value.get("role")
+    if type(role) is not str or role not in ROLE_KEYS:
+        if "role" not in value:
+            faults.add(f"{where} has no role", f"known: {', '.join(ROLE_KEYS)}")
+        else:
+            faults.add(f"{where} has the unknown role {role!r}", did_you_mean(str(role), ROLE_KEYS))
+        return None
+    refuse_unknown(value, ROLE_KEYS[role], f" in {where}", faults)
+    if value.get("tool_calls") is not None and role == "assistant":
+        check_tool_calls(value["tool_calls"], f"{where}.tool_calls", faults)
+    _check_content(value, where, faults)
+    _check_small_keys(value, where, faults)
+    if len(faults.found) > before:
+        return None
+    extra = {key: item for key, item in value.items() if key not in _NOT_SENT and item is not None}
+    return Message(role, value.get("content"), extra or NOTHING)
+
+
+def _check_content(value: dict[str, Any], where: str, faults: Faults) -> None:
+    content = value.get("content")
+    if type(content) is list:
+        for index, part in enumerate(content):
+            _check_part(part, f"{where}.content[{index}]", faults)
+        if not content:
+            faults.add(f"{where}.content is an empty list", "write text, or at least one part")
+    elif content is None:
+        if not (value.get("tool_calls") or value.get("refusal")):
+            faults.add(f"{where} has no content", 'write "content": "…"')
+    elif type(content) is not str:
+        faults.add(f"{where}.content is {type_name(content)}, not text", "write a JSON value as text, in quotes")
+
+
+def _check_part(part: Any, where: str, faults: Faults) -> None:
+    kind = part.get("type") if type(part) is dict else None
+    if type(kind) is not str:
+        faults.add(f"{where} is not a content part", 'write {"type": "text", "text": "…"}')
+    elif kind == "text" and type(part.get("text")) is not str:
+        faults.add(f"{where} has no text", 'write {"type": "text", "text": "…"}')
+
+
+def _check_small_keys(value: dict[str, Any], where: str, faults: Faults) -> None:
+    for key in ("name", "tool_call_id", "refusal"):
+        if value.get(key) is not None and type(value[key]) is not str:
+            faults.add(f"{where}.{key} is {type_name(value[key])}, not text", "write it in quotes")
+    if value["role"] == "tool" and value.get("tool_call_id") is None:
+        faults.add(f"{where} has no tool_call_id", "name the call that this message answers")
+    if value.get("weight") is not None and (type(value["weight"]) is not int or value["weight"] not in (0, 1)):
+        faults.add(f"{where}.weight is {value['weight']!r}", "a weight is 0 or 1")
+
+
+def check_tool_calls(value: Any, where: str, faults: Faults) -> None:
+    """Note a fault for everything that makes this no list of function calls."""
+    if type(value) is not list or not value:
+        faults.add(f"{where} is not a list of calls", "leave it out where nothing is called")
+        return
+    for index, call in enumerate(value):
+        _check_tool_call(call, f"{where}[{index}]", faults)
+
+
+def _check_tool_call(call: Any, where: str, faults: Faults) -> None:
+    function = call.get("function") if type(call) is dict else None
+    if type(function) is not dict:
+        faults.add(f"{where} is not a function call", 'write {"type": "function", "function": {"name": "…", …}}')
+        return
+    refuse_unknown(call, ("id", "type", "function"), f" in {where}", faults)
+    refuse_unknown(function, ("name", "arguments"), f" in {where}.function", faults)
+    if type(function.get("name")) is not str or not function["name"]:
+        faults.add(f"{where}.function has no name", "name the function that is called")
+    if type(function.get("arguments")) is not str:
+        faults.add(
+            f"{where}.function.arguments is not text", 'write the arguments as JSON text: "{\\"city\\": \\"Oslo\\"}"'
+        )

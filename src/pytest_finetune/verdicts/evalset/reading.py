@@ -1,0 +1,196 @@
+"""Bytes to numbered JSON objects: a line ends at a line feed and nowhere else, and every fault is told at its line."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import EvalSetError
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 100
+"""Objects and lists within one another; deeper ones would outgrow the stack of whoever walks them."""
+
+UTF8_BOM = b"\xef\xbb\xbf"
+
+_BLANK = b" \t\r\n"
+_BINARY = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstandard", b"PAR1": "Parquet"}
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
+_TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+
+
+class LineFault(ValueError):  # noqa: N818 - a fault in a file, not an error of ours
+    """
+    A line holds no JSON object that could be walked, written and sent.
+
+    Args:
+        kind: `invalid_json`, `data_type` or `lone_surrogate`.
+        problem: What is wrong, in one clause.
+        hint: What to do about it.
+    """
+
+    def __init__(self, kind: str, problem: str, hint: str) -> None:
+        super().__init__(kind, problem, hint)
+        self.kind, self.problem, self.hint = kind, problem, hint
+
+
+class Faults:
+    """
+    The faults of one file, each at the line that is being read.
+
+    Args:
+        name: The file as people know it.
+
+    Attributes:
+        line: 1-based line that the next fault belongs to.
+        found: All faults so far, in reading order.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self.line = name, 1
+        self.found: list[EvalSetError] = []
+
+    def add(self, problem: str, hint: str = "") -> None:
+        """Note one fault at the current line."""
+        self.found.append(EvalSetError(problem, f"{self.name}:{self.line}", hint))
+
+
+def type_name(value: Any) -> str:
+    """What a JSON value is, as JSON names it, with its article."""
+    return "null" if value is None else _TYPE_NAMES.get(type(value), "an object")
+
+
+def read_objects(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
+    """
+    The JSON objects of a JSONL file with their 1-based lines; a line that holds none is a fault and is left out.
+
+    One UTF-8 byte order mark is dropped, lines may end with CRLF, and blank lines are skipped.
+    """
+    data = data.removeprefix(UTF8_BOM)
+    if foreign := _foreign(data):
+        faults.add(*foreign)
+        return
+    blank = True
+    for number, raw in enumerate(BytesIO(data), 1):
+        line = raw.strip(_BLANK)
+        if line:
+            blank = False
+            faults.line = number
+            try:
+                yield number, read_object(raw)
+            except LineFault as fault:
+                faults.add(fault.problem, fault.hint)
+    if blank:
+        faults.add("the file is empty", 'write one JSON object a line: {"input": "…", "expected": "…"}')
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """
+    The JSON object of one line, which is not blank.
+
+    Raises:
+        LineFault: There is none, or it could not be walked, written or sent.
+    """
+    line = raw.strip(_BLANK)
+    try:
+        text = line.decode()
+        value = parse_json(text)
+    except UnicodeDecodeError as error:
+        # Counted from the start of the line as it stands in the file, which `strip` may have moved.
+        offset = raw.index(line) + error.start + 1
+        problem = f"byte {offset} of the line, 0x{line[error.start]:02x}, is not UTF-8"
+        raise LineFault("invalid_json", problem, "save the file as UTF-8") from None
+    except JsonFault as fault:
+        raise LineFault("invalid_json", f"not strict JSON: {fault.problem}", _json_hint(text)) from None
+    if type(value) is not dict:
+        raise LineFault(
+            "data_type", f"the line holds {type_name(value)}, not an object", "write one JSON object a line"
+        )
+    examine(text, value)
+    return value
+
+
+def foreign_bytes(data: bytes) -> tuple[str, str] | None:
+    """Problem and remedy where the beginning of a file shows that it is no UTF-8 text."""
+    for magic, name in _BINARY.items():
+        if data.startswith(magic):
+            return f"the file is {name} data, not text", "unpack it to JSON lines in UTF-8"
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" in data[:4] and data[:4].strip(b"\0")):
+        return "the file is UTF-16 or UTF-32 text, not UTF-8", "save it as UTF-8, say: iconv -f UTF-16 -t UTF-8"
+    if b"\0" in data:
+        return "the file is binary data, not text", "name a file of JSON lines in UTF-8"
+    return None
+
+
+def _foreign(data: bytes) -> tuple[str, str] | None:
+    """Problem and remedy where the whole file is something else than JSON lines."""
+    if foreign := foreign_bytes(data):
+        return foreign
+    if _is_one_document(data):
+        return "the file is one JSON document over several lines", "write one object a line, say: jq -c '.[]'"
+    return None
+
+
+def _is_one_document(data: bytes) -> bool:
+    first = next(filter(None, (line.strip(_BLANK) for line in BytesIO(data))), b"")
+    return not _parses(first) and _parses(data)
+
+
+def _parses(data: bytes) -> bool:
+    try:
+        parse_json(data.decode("utf-8", "replace"))
+    except JsonFault:
+        return False
+    return True
+
+
+def _json_hint(text: str) -> str:
+    if text.startswith("\ufeff"):
+        return "a byte order mark stands in the middle of the file: remove it"
+    if "\r" in text:
+        return "lines end with \\n or \\r\\n; this file seems to end them with \\r alone"
+    return "write one JSON object a line, in double quotes, without NaN, comments, repeated keys or trailing commas"
+
+
+def examine(text: str, value: Any) -> None:
+    """
+    Refuse a JSON value that could not be walked or sent; both faults are rare, so its text is asked first.
+
+    Raises:
+        LineFault: It is nested more than `MAX_DEPTH` levels deep, or holds half a character.
+    """
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper_than(MAX_DEPTH, value):
+        problem = f"nested more than {MAX_DEPTH} levels deep"
+        raise LineFault("invalid_json", problem, "flatten the value, or write it as text")
+    if _SURROGATE_ESCAPE.search(text) and (lone := _lone_surrogate(value)):
+        problem = f"the lone surrogate \\u{ord(lone):04x} is half a character"
+        raise LineFault("lone_surrogate", problem, "write the character itself, or both halves of its pair")
+
+
+def _is_deeper_than(limit: int, value: Any) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if type(parent) is dict else parent)
+            if type(child) in (dict, list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _lone_surrogate(value: Any) -> str:
+    """The first lone surrogate in any key or text of a JSON value, or nothing."""
+    if type(value) is str:
+        return next((character for character in value if "\ud800" <= character <= "\udfff"), "")
+    if type(value) is dict:
+        return next(filter(None, (_lone_surrogate(part) for pair in value.items() for part in pair)), "")
+    if type(value) is list:
+        return next(filter(None, map(_lone_surrogate, value)), "")
+    return ""

@@ -1,0 +1,167 @@
+"""The TOML beside an eval set, read strictly: each fault is told at the line of its key."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from datetime import date, datetime, time
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings, RequestSettings, StabilitySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pydantic_core import ErrorDetails
+
+    from pytest_finetune.verdicts.evalset.reading import Faults
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "the top of the file, above any [table]": EvalSettings,
+    "[request]": RequestSettings,
+    "[stability]": StabilitySettings,
+    "[[gates]]": GateSettings,
+}
+_HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_\-.\" ]+?)\s*\]?\]\s*(?:#.*)?\r?")
+
+
+def read_settings(data: bytes, faults: Faults) -> tuple[EvalSettings | None, str]:
+    """
+    The settings of a TOML file and its text; no settings when there is a fault.
+
+    The text is there to find the line of a key with `line_of`.
+    """
+    try:
+        text = data.removeprefix(UTF8_BOM).decode()
+    except UnicodeDecodeError as error:
+        faults.line = data.count(b"\n", 0, error.start) + 1
+        faults.add(f"byte 0x{data[error.start]:02x} is not UTF-8", "save the file as UTF-8")
+        return None, ""
+    values = _parse(text, faults)
+    if values is None:
+        return None, text
+    before = len(faults.found)
+    for path, problem in _unsendable(values, ()):
+        faults.line = line_of(text, path)
+        faults.add(f"{key_path(path)}: {problem}", "write a finite number, text, true or false")
+    settings = _validate(values, text, faults)
+    return (settings, text) if len(faults.found) == before else (None, text)
+
+
+def key_path(path: Sequence[str | int]) -> str:
+    """A path of keys as people write it: `gates[0].metric`."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
+
+
+def line_of(text: str, path: Sequence[str | int]) -> int:
+    """
+    The 1-based line of a TOML text where the value at a path is written.
+
+    The text is looked through, not parsed again: a key within a multi-line string can mislead it, and then the line
+    of its table, or the first line, is given.
+    """
+    lines = text.split("\n")
+    first, end, rest = _table(lines, path)
+    for key in reversed([key for key in rest if isinstance(key, str)]):
+        written = re.compile(rf"""(?:^|[\s{{,.])["']?{re.escape(key)}["']?\s*[.=]""")
+        for index in range(first, end):
+            if written.search(lines[index]):
+                return index + 1
+    return max(first, 1)
+
+
+def _table(lines: list[str], path: Sequence[str | int]) -> tuple[int, int, list[str | int]]:
+    """First line after the header of the innermost table on the path, the line it ends at, and the rest of the path."""
+    headers = [(index, match[1]) for index, line in enumerate(lines) if (match := _HEADER.fullmatch(line))]
+    for length in range(len(path), 0, -1):
+        *parents, last = path[:length]
+        name = ".".join(str(key) for key in path[:length] if isinstance(key, str))
+        wanted = last if isinstance(last, int) else 0
+        starts = [place for place, (_, header) in enumerate(headers) if header == name]
+        if wanted < len(starts) and (parents or not isinstance(last, int)):
+            place = starts[wanted]
+            end = headers[place + 1][0] if place + 1 < len(headers) else len(lines)
+            return headers[place][0] + 1, end, list(path[length:])
+    return 0, headers[0][0] if headers else len(lines), list(path)
+
+
+def _parse(text: str, faults: Faults) -> dict[str, Any] | None:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        faults.add("nested too deeply", "flatten the value")
+    except ValueError as error:
+        message = str(error)
+        found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", message)
+        if found:
+            faults.line = int(found[1]) if found[1] else text.rstrip().count("\n") + 1
+        faults.add(f"not TOML: {message}", "text stands in double quotes, a list in brackets, one key = value a line")
+    return None
+
+
+def _unsendable(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Values that TOML has and JSON has not: nothing could send them or compare with them."""
+    if isinstance(value, float) and not isfinite(value):
+        yield path, f"{value} is no number that a bar or a request can hold"
+    elif isinstance(value, datetime | date | time):
+        yield path, "a date is no JSON value"
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unsendable(item, (*path, key))
+
+
+def _validate(values: dict[str, Any], text: str, faults: Faults) -> EvalSettings | None:
+    try:
+        return EvalSettings.model_validate(values)
+    except ValidationError as error:
+        by_place: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
+        for detail in error.errors(include_url=False):
+            by_place.setdefault(_written(values, detail), []).append(detail)
+    for path, details in by_place.items():
+        faults.line = line_of(text, path)
+        problem, hint = _explained(details)
+        faults.add(f"{key_path(path)}: {problem}", hint)
+    return None
+
+
+def _written(values: Any, detail: ErrorDetails) -> tuple[str | int, ...]:
+    """The part of an error's place that stands in the file; pydantic adds the names of a union's members."""
+    path: list[str | int] = []
+    for key in detail["loc"]:
+        try:
+            values = values[key]
+        except (KeyError, IndexError, TypeError):
+            break
+        path.append(key)
+    return tuple(path)
+
+
+def _explained(details: list[ErrorDetails]) -> tuple[str, str]:
+    first = details[0]
+    if first["type"] == "extra_forbidden":
+        return "unknown key", _key_hint(first["loc"])
+    if first["type"] == "literal_error" and len(details) == 1:
+        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
+        return f"unknown value {first['input']!r}", did_you_mean(str(first["input"]), known)
+    messages = [detail["msg"].removeprefix("Value error, ") for detail in details]
+    problem, _, hint = "; or ".join(dict.fromkeys(messages)).partition("; did you mean ")
+    return problem, f"did you mean {hint}" if hint else ""
+
+
+def _key_hint(place: tuple[str | int, ...]) -> str:
+    """Where an unknown key belongs: a neighbour of nearly the same name, or another table."""
+    key = str(place[-1])
+    model = _TABLES.get(f"[{place[0]}]", _TABLES.get(f"[[{place[0]}]]", EvalSettings)) if place[1:] else EvalSettings
+    for table, other in _TABLES.items():
+        if other is not model and key in _known(other):
+            return f"{key} belongs to {table}"
+    return did_you_mean(key, _known(model))
+
+
+def _known(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,125 @@
+"""Gates with a bar: a metric that has to reach it or stay within it, and cases that must pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.gates.verdict import Status
+from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text
+from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
+from pytest_finetune.verdicts.metrics.shares import SHARES
+from pytest_finetune.verdicts.stats import Interval, more_cases_needed, rate_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from fractions import Fraction
+
+    from pytest_finetune.verdicts.evalset.settings import GateSettings
+    from pytest_finetune.verdicts.gates.question import Question
+    from pytest_finetune.verdicts.gates.verdict import Verdict
+    from pytest_finetune.verdicts.metrics.measure import Measure
+
+
+def judge_bar(question: Question) -> Verdict:
+    """
+    The verdict on `min` or `max`, over whole evidence.
+
+    With a confidence the whole interval has to clear the bar; without one the exact value decides, so that 19 of 20
+    meets 0.95.
+    """
+    gate = question.gate
+    bar = bar_of(gate)
+    measure = question.summary.value(gate.metric, confidence=gate.confidence or 0.95)
+    if measure.exact is None:
+        return question.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {gate.metric}", bar=bar)
+    status = status_at(measure.exact, measure.interval, bar, upward=gate.min is not None, confidence=gate.confidence)
+    return question.verdict(
+        status,
+        _message(question, measure, bar, status),
+        value=measure.value,
+        interval=measure.interval,
+        bar=bar,
+        n=measure.n,
+    )
+
+
+def bar_of(gate: GateSettings) -> float:
+    """The `min` or `max` of a gate that has one."""
+    return gate.min if gate.min is not None else gate.max or 0.0
+
+
+def status_at(
+    value: Fraction, interval: Interval | None, bar: float, *, upward: bool, confidence: float | None
+) -> Status:
+    """
+    Where a value stands to a bar that it has to reach (`upward`) or to stay within.
+
+    With a confidence: the whole interval on the right side is `pass`, the whole of it beyond is `fail`, and anything
+    else, no interval included, is `inconclusive`.
+    """
+    if confidence is None:
+        exact = as_written(bar)
+        return Status.PASS if (value >= exact if upward else value <= exact) else Status.FAIL
+    if interval is None:
+        return Status.INCONCLUSIVE
+    if upward:
+        cleared, missed = interval.low >= bar, interval.high < bar
+    else:
+        cleared, missed = interval.high <= bar, interval.low > bar
+    return Status.PASS if cleared else Status.FAIL if missed else Status.INCONCLUSIVE
+
+
+def judge_must_pass(question: Question) -> Verdict:
+    """The verdict on `must_pass`: every case with one of the tags passes, errors counted as not passed."""
+    rows = question.summary.rows
+    missed = tuple(row.case.id for row in rows if not row.passes(question.needed))
+    passed = len(rows) - len(missed)
+    named = f": {', '.join(missed[:5])}{' …' if len(missed) > 5 else ''}" if missed else ""  # noqa: PLR2004
+    return question.verdict(
+        Status.FAIL if missed else Status.PASS,
+        f"{passed} of {len(rows)} cases pass{f', and {len(missed)} must and do not{named}' if missed else ''}",
+        value=passed / len(rows),
+        missed=missed,
+    )
+
+
+def _message(question: Question, measure: Measure, bar: float, status: Status) -> str:
+    gate, value = question.gate, measure.exact
+    sign = ">=" if gate.min is not None else "<="
+    text = f"{gate.metric} {figure(value, bar) if value is not None else None}{_count(question, measure)}"
+    if gate.confidence is not None:
+        text += interval_text(measure.interval, gate.confidence)
+    text += f", bar {sign} {bar:g}"
+    if status is Status.INCONCLUSIVE:
+        text += settling_text(more_cases_needed(_interval_of(question, measure), measure.n, bar))
+    return text
+
+
+def _count(question: Question, measure: Measure) -> str:
+    """What the value rests on: ` (19 of 20 cases)`, ` (118 answers)`."""
+    if question.gate.metric not in SHARES or measure.exact is None:
+        return f" ({measure.n} {'answers' if question.gate.metric in QUANTILES else 'cases'})"
+    right = measure.exact * measure.n
+    return f" ({right} of {measure.n} cases)" if right.denominator == 1 else f" ({measure.n} cases)"
+
+
+def _interval_of(question: Question, measure: Measure) -> Callable[[float], Interval | None]:
+    """How the interval would be with so many times the evidence."""
+    metric, confidence, labels = question.gate.metric, question.gate.confidence or 0.95, question.summary.labels
+    if metric in SHARES and measure.exact is not None:
+        right = float(measure.exact) * measure.n
+        return lambda times: rate_interval(min(right, measure.n) * times, measure.n * times, confidence=confidence)
+    if metric == "macro_f1" and labels:
+        return lambda times: labels.macro_f1_interval(confidence, times=times)
+    return lambda times: _narrowed(measure, times)
+
+
+def _narrowed(measure: Measure, times: float) -> Interval | None:
+    """An interval whose length falls with the root of the evidence, as that of a mean or a percentile does."""
+    if measure.interval is None or measure.value is None:
+        return None
+    value, shrink = measure.value, times**-0.5
+    return Interval(
+        value - (value - measure.interval.low) * shrink,
+        value + (measure.interval.high - value) * shrink,
+    )

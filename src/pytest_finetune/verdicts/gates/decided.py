@@ -1,0 +1,160 @@
+"""Whether a run may stop: when no answer still to come can change any verdict, by counting and not by chance."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.records import State
+from pytest_finetune.verdicts.gates.bars import bar_of, status_at
+from pytest_finetune.verdicts.gates.completeness import plan_fault
+from pytest_finetune.verdicts.gates.question import Question
+from pytest_finetune.verdicts.gates.verdict import Status, Verdict
+from pytest_finetune.verdicts.stats import rate_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+
+
+def decided(
+    settings: EvalSettings, eval_set: str, cases: Sequence[Case], repeats: int, samples: Iterable[Sample]
+) -> list[Verdict] | None:
+    """The verdicts that the full run is bound to end with, or None while any of them is open. See `Decider`."""
+    decider = Decider(settings, eval_set, cases, repeats)
+    for sample in samples:
+        decider.add(sample)
+    return decider.verdicts()
+
+
+class Decider:
+    """
+    Counts samples as they come, at a constant price each, and knows when the verdicts are bound to be what they are.
+
+    Bound means: whatever the samples still to come are answered, right or wrong, and whichever of them end in an
+    error, as long as no more errors come than `max_errors` tolerates. Only gates on accuracy with a bar, and
+    `must_pass`, can be bound; a set with any other gate, or with none, is never decided.
+    """
+
+    def __init__(self, settings: EvalSettings, eval_set: str, cases: Sequence[Case], repeats: int) -> None:
+        questions = [
+            Question(gate, settings, eval_set, tuple(cases), repeats, (), None, "", None) for gate in settings.gates
+        ]
+        self._eval_set = eval_set
+        self._countable = bool(questions) and all(is_countable(question.gate) for question in questions)
+        self._counts = [GateCount.of(question) for question in questions] if self._countable else []
+
+    def add(self, sample: Sample) -> None:
+        """Count one sample, each at most once; one that was not run is still to come."""
+        if sample.eval_set == self._eval_set and sample.state not in (State.UNRUN, State.UNNEEDED):
+            for count in self._counts:
+                count.add(sample)
+
+    def verdicts(self) -> list[Verdict] | None:
+        """The verdicts of the full run once all are bound; None before."""
+        if not self._countable or not all(count.bound for count in self._counts):
+            return None
+        return [count.verdict() for count in self._counts]
+
+
+def is_countable(gate: GateSettings) -> bool:
+    """Whether more passes can only move the gate's verdict one way, which is what counting rests on."""
+    return gate.against is None and gate.metric == "accuracy"
+
+
+@dataclass(slots=True)
+class GateCount:
+    """
+    One gate's running count: attempts that passed, or with `needed` cases that did.
+
+    `breaks` are the totals at which the status changes, from none passed to all passed.
+    """
+
+    question: Question
+    fault: str
+    status: Callable[[int], Status]
+    total: int
+    needed: int | None
+    breaks: list[int]
+    left: dict[str, int]
+    passed: dict[str, int]
+    sure: int = 0
+    possible: int = 0
+    errors: int = 0
+    seen: set[tuple[str, int]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, question: Question) -> GateCount:
+        """An empty count for one gate over its whole plan."""
+        cases, repeats, gate = len(question.chosen), question.repeats, question.gate
+        needed = question.needed if question.needed is not None or not gate.must_pass else repeats
+        total = cases if needed is not None else cases * repeats
+        left = {case.id: repeats for case in question.chosen}
+        fault, status = plan_fault(question), _status_by_count(gate, total, cases)
+        breaks = [] if fault else _breaks(status, total)
+        return cls(question, fault, status, total, needed, breaks, left, dict.fromkeys(left, 0), possible=total)
+
+    def add(self, sample: Sample) -> None:
+        """Count a sample of the plan; a second one for the same place is not counted."""
+        case, place = sample.case_id, (sample.case_id, sample.attempt)
+        if case not in self.left or place in self.seen or not 0 <= sample.attempt < self.question.repeats:
+            return
+        self.seen.add(place)
+        before = self._sure(case), self._possible(case)
+        self.left[case] -= 1
+        self.passed[case] += sample.state is State.PASSED
+        self.errors += sample.state is State.ERROR
+        self.sure += self._sure(case) - before[0]
+        self.possible += self._possible(case) - before[1]
+
+    @property
+    def bound(self) -> bool:
+        """Whether no answer still to come can change the status."""
+        if self.fault or self.errors > self.question.tolerated:
+            return True
+        return bisect_right(self.breaks, self.sure) == bisect_right(self.breaks, self.possible)
+
+    def verdict(self) -> Verdict:
+        """The verdict that is bound to come, once it is `bound`."""
+        question = self.question
+        if self.fault:
+            return question.verdict(Status.INCOMPLETE, f"incomplete: {self.fault}")
+        if self.errors > question.tolerated:
+            problem = f"{self.errors} samples ended in an error, and max_errors is {question.tolerated}"
+            return question.verdict(Status.INCOMPLETE, f"incomplete: {problem}")
+        status, unit = self.status(self.sure), "samples" if self.needed is None else "cases"
+        reach = f"{self.sure} to {self.possible}" if self.possible > self.sure else f"{self.sure}"
+        text = f"decided after {len(self.seen)} of {len(self.left) * question.repeats} samples: "
+        text += f"{reach} of {self.total} {unit} pass, whatever the rest would answer"
+        return question.verdict(status, text, bar=None if question.gate.must_pass else bar_of(question.gate))
+
+    def _sure(self, case: str) -> int:
+        return self.passed[case] if self.needed is None else int(self.passed[case] >= self.needed)
+
+    def _possible(self, case: str) -> int:
+        reachable = self.passed[case] + self.left[case]
+        return reachable if self.needed is None else int(reachable >= self.needed)
+
+
+def _status_by_count(gate: GateSettings, total: int, cases: int) -> Callable[[int], Status]:
+    def status(passed: int) -> Status:
+        if gate.must_pass:
+            return Status.PASS if passed == total else Status.FAIL
+        value = Fraction(passed, total)
+        interval = rate_interval(float(value * cases), cases, confidence=gate.confidence) if gate.confidence else None
+        return status_at(value, interval, bar_of(gate), upward=gate.min is not None, confidence=gate.confidence)
+
+    return status
+
+
+def _breaks(status: Callable[[int], Status], total: int) -> list[int]:
+    """The counts at which the status changes; it moves one way only, so that halving finds them."""
+    breaks: list[int] = []
+    while (start := breaks[-1] if breaks else 0) < total and status(start) is not status(total):
+        here = status(start)
+        breaks.append(bisect_left(range(total + 1), 1, lo=start, key=lambda count: int(status(count) is not here)))
+    return breaks

@@ -1,0 +1,38 @@
+"""Figures for people: never rounded onto a bar that they do not stand on."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import isinf
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.metrics.measure import as_written
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.stats import Interval
+
+
+def figure(value: Fraction | float, bar: float) -> str:
+    """A value with three digits after the point, or as many as show on which side of the bar it lies."""
+    exact, limit = value if isinstance(value, Fraction) else as_written(value), as_written(bar)
+    for digits in range(3, 12):
+        text = f"{float(exact):.{digits}f}"
+        shown = Fraction(text)
+        if (shown > limit) == (exact > limit) and (shown < limit) == (exact < limit):
+            return text
+    return f"{float(exact)!r}"
+
+
+def interval_text(interval: Interval | None, confidence: float, of: str = "") -> str:
+    """`, 95 % interval 0.870 to 0.970`."""
+    if interval is None:
+        return ", no interval for so few answers"
+    high = "unbounded" if isinf(interval.high) else f"{interval.high:.3f}"
+    return f", {confidence * 100:g} % interval {of}{interval.low:.3f} to {high}"
+
+
+def settling_text(more_cases: int | None) -> str:
+    """What would settle an inconclusive verdict."""
+    if more_cases is None:
+        return ": too close to the bar for any practical number of cases to settle"
+    return f": about {more_cases:,} more cases would settle it"

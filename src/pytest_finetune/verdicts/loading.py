@@ -1,0 +1,209 @@
+"""Files to eval sets: either every set is sound, or all faults of all files are told together, each at its line."""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import EvalSetError, EvalSetErrors, ScorerError, did_you_mean
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
+from pytest_finetune.verdicts.evalset.eval_set import EvalSet, request_params
+from pytest_finetune.verdicts.evalset.formats import CaseReader, canonical_json
+from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.evalset.settings_file import key_path, line_of, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset.scorer import Scorer
+
+
+def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = None) -> list[EvalSet]:
+    """
+    The eval sets of some JSONL files, in the order of the files.
+
+    Args:
+        paths: The JSONL files; settings are read from the TOML of the same name beside each.
+        root: The folder that the sets' names are relative to.
+        repeats: Ask every case so often, whatever `[stability]` says.
+
+    Raises:
+        EvalSetErrors: All faults of all files.
+    """
+    loads = [_Loading(path, root, repeats) for path in paths]
+    sets = [loading.load() for loading in loads]
+    faults = [fault for loading in loads for fault in loading.faults]
+    if faults:
+        raise EvalSetErrors(faults)
+    return [eval_set for eval_set in sets if eval_set is not None]
+
+
+def eval_set_name(path: Path, root: Path) -> str:
+    """The posix path of a file relative to the root, with `..` where it lies outside."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:
+        # Another drive on Windows.
+        return path.as_posix()
+
+
+def settings_sha256(settings: EvalSettings, fingerprint: str = "") -> str:
+    """
+    Hash of what settings mean, whatever their order and layout in the file; a default may be spelt out or not.
+
+    `fingerprint` is that of a scorer whose code is the user's: other code scores otherwise.
+    """
+    values = settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    if "normalize" in settings.model_fields_set:
+        # The default spelt out differs from the default: JSON values are normalized only where the settings say so.
+        values["normalize"] = settings.normalize
+    return sha256((canonical_json(values) + fingerprint).encode()).hexdigest()
+
+
+def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
+    stability = settings.stability.model_copy(update={"repeats": repeats})
+    return settings.model_copy(update={"stability": stability})
+
+
+class _Loading:
+    """One file and the settings beside it on their way to an eval set, and the faults met on it."""
+
+    def __init__(self, path: Path, root: Path, repeats: int | None) -> None:
+        self.path, self.root, self.repeats = path, root, repeats
+        self.toml = path.with_suffix(".toml")
+        self._lines = Faults(eval_set_name(path, root))
+        self._keys = Faults(eval_set_name(self.toml, root))
+        self._reader = CaseReader(self._lines)
+        self._text = ""
+
+    @property
+    def faults(self) -> list[EvalSetError]:
+        return [*self._keys.found, *self._lines.found]
+
+    def load(self) -> EvalSet | None:
+        written = self._settings()
+        settings = written if written is None or self.repeats is None else _repeated(written, self.repeats)
+        scorer = None if settings is None else self._scorer(settings)
+        cases = self._cases(scorer)
+        if settings is None or written is None:
+            return None
+        params = request_params(settings, self._response_schema(settings))
+        if scorer is not None and not self._lines.found:
+            for fault in settings_faults(settings, cases):
+                self._add_at(fault.path, fault.problem, fault.hint)
+        if scorer is None or self.faults:
+            return None
+        return EvalSet(
+            name=self._lines.name,
+            path=self.path,
+            cases=cases,
+            settings=settings,
+            scorer=scorer,
+            cases_sha256=self._reader.cases_sha256(),
+            settings_sha256=settings_sha256(written, getattr(scorer, "fingerprint", "")),
+            schema_sha256=self._schema_sha256(settings),
+            warnings=(*getattr(scorer, "warnings", ()), *settings_warnings(settings, self._reader.unsent)),
+            params=params,
+        )
+
+    def _settings(self) -> EvalSettings | None:
+        # A link that leads nowhere is a fault, not a set without settings.
+        if not os.path.lexists(self.toml):
+            return EvalSettings()
+        data = _read(self.toml, self._keys)
+        if data is None:
+            return None
+        settings, self._text = read_settings(data, self._keys)
+        return settings
+
+    def _scorer(self, settings: EvalSettings) -> Scorer | None:
+        # The scorers read these settings: imported at the top, either package would wait for the other.
+        from pytest_finetune.verdicts.scoring import make_scorer
+
+        try:
+            return make_scorer(settings, self.path.parent)
+        except ScorerError as error:
+            place = f"{error.where}: ".replace(f"{self.path.parent}{os.sep}", "") if error.where else ""
+            self._add_at((_blamed(error, settings),), f"{place}{error.problem}", error.hint)
+            return None
+
+    def _cases(self, scorer: Scorer | None) -> tuple[Case, ...]:
+        data = _read(self.path, self._lines)
+        if data is None:
+            return ()
+        cases: dict[str, Case] = {}
+        for line, value in read_objects(data, self._lines):
+            case = self._reader.read(line, value)
+            if case is None:
+                continue
+            first = cases.setdefault(case.id, case)
+            if first is not case:
+                self._lines.add(*_twice(first, case, own_id=value.get("id") is not None))
+            if scorer is not None and (problem := scorer.check(case)):
+                self._lines.add(problem, f"the scorer is {scorer.name}: mend the line, or choose another scorer")
+        return tuple(cases.values())
+
+    def _response_schema(self, settings: EvalSettings) -> Any:
+        if settings.request.response_schema is None:
+            return None
+        path = self.path.parent / settings.request.response_schema
+        try:
+            return parse_json(path.read_bytes().removeprefix(UTF8_BOM).decode())
+        except OSError as error:
+            problem, hint = f"{error.strerror}", _file_hint(path)
+        except UnicodeDecodeError:
+            problem, hint = "the file is not UTF-8", "save it as UTF-8"
+        except JsonFault as fault:
+            problem, hint = f"not strict JSON: {fault}", "it must be a JSON Schema"
+        self._add_at(("request", "response_schema"), f"{settings.request.response_schema}: {problem}", hint)
+        return None
+
+    def _schema_sha256(self, settings: EvalSettings) -> str:
+        names = [name for name in (settings.json_schema, settings.request.response_schema) if name is not None]
+        digests = [
+            sha256(path.read_bytes()).hexdigest() for name in names if (path := self.path.parent / name).is_file()
+        ]
+        return sha256("".join(digests).encode()).hexdigest() if digests else ""
+
+    def _add_at(self, path: tuple[str | int, ...], problem: str, hint: str) -> None:
+        if not self._text:
+            self._lines.line = 1
+            self._lines.add(problem, hint)
+            return
+        self._keys.line = line_of(self._text, path)
+        self._keys.add(f"{key_path(path)}: {problem}", hint)
+
+
+def _read(path: Path, faults: Faults) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        faults.add(f"cannot be read: {error.strerror}", _file_hint(path))
+        return None
+
+
+def _file_hint(path: Path) -> str:
+    if path.parent.is_dir() and not path.exists():
+        known = [other.name for other in path.parent.iterdir() if other.suffix == path.suffix]
+        return did_you_mean(path.name, known) if known else f"there is no {path.suffix} file in its folder"
+    return "check the path and the rights to read it"
+
+
+def _blamed(error: ScorerError, settings: EvalSettings) -> str:
+    """The key that a scorer would not be made for: of those that are set, the first one its error speaks of."""
+    if error.where and settings.json_schema is not None:
+        return "schema"
+    written = settings.model_dump(by_alias=True, exclude_unset=True).keys() - {"scorer"}
+    spoken = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
+    return min(spoken)[1] if spoken else "scorer"
+
+
+def _twice(first: Case, second: Case, *, own_id: bool) -> tuple[str, str]:
+    if own_id:
+        return f"the id {second.id!r} stands on line {first.line} too", "an id names one case"
+    return f"the same case twice: line {first.line} says the same", "remove one, or give each an id"

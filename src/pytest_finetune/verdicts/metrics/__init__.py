@@ -1,0 +1,6 @@
+"""From samples to numbers: every metric over the whole plan or a slice of it, with its interval where one exists."""
+
+from pytest_finetune.verdicts.metrics.measure import Measure
+from pytest_finetune.verdicts.metrics.summary import Summary, summarize
+
+__all__ = ["Measure", "Summary", "summarize"]

@@ -1,0 +1,150 @@
+"""Which label is taken for which: the confusion matrix, precision, recall and F1, with an interval of macro F1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.stats import Interval, rate_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.verdicts.metrics.plan import CaseSamples
+
+INVALID = "(invalid)"
+"""The column of answers that are none of the labels."""
+
+NO_ANSWER = "(no answer)"
+"""The column of errors and unrun samples: they miss their label and are never predicted as another."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFigures:
+    """
+    How one label fares.
+
+    Precision is None for a label never answered; recall and F1 are None for one that no case expects.
+    """
+
+    label: str
+    support: int
+    precision: Fraction | None
+    recall: Fraction | None
+    f1: Fraction | None
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """
+    The confusion matrix over planned samples.
+
+    Args:
+        counts: Samples by (expected label, answered label); the second may be `INVALID` or `NO_ANSWER`.
+        repeats: Attempts a case, which the interval of macro F1 divides out again.
+    """
+
+    counts: Mapping[tuple[str, str], int]
+    repeats: int = 1
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """All labels expected or answered, in alphabetical order."""
+        return tuple(sorted({label for pair in self.counts for label in pair} - {INVALID, NO_ANSWER}))
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The matrix's columns: the labels, then what is no label where it occurs."""
+        answered = {answer for _, answer in self.counts}
+        return (*self.labels, *(column for column in (INVALID, NO_ANSWER) if column in answered))
+
+    @cached_property
+    def figures(self) -> tuple[LabelFigures, ...]:
+        """Support, precision, recall and F1 of each label."""
+        return tuple(self._figures(label) for label in self.labels)
+
+    @cached_property
+    def macro_f1(self) -> Fraction | None:
+        """Mean F1 over the labels that a planned case expects; None where there is none."""
+        values = [figures.f1 for figures in self.figures if figures.f1 is not None]
+        return sum(values, Fraction(0)) / len(values) if values else None
+
+    def macro_f1_interval(self, confidence: float, *, times: float = 1) -> Interval | None:
+        """
+        Interval of macro F1, sound at 1.0 too, where resampling would claim certainty.
+
+        A label's F1 is 2J / (1 + J) of the rate J at which the cases that involve it, expecting or answering it, get
+        it right; J has an exact interval. The labels' distances to their bounds add up as squares do, doubled because
+        one mistake can hurt two labels, and no mistake hurts more: (x + y)² <= 2 (x² + y²).
+
+        Args:
+            confidence: Two-sided level in (0, 1).
+            times: As if there were so many times the present evidence.
+
+        Source: Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for combining the bounds.
+        """
+        if self.macro_f1 is None:
+            return None
+        expected = [figures for figures in self.figures if figures.f1 is not None]
+        below = above = 0.0
+        for figures in expected:
+            f1, bounds = float(figures.f1 or 0), self._f1_interval(figures.label, confidence, times)
+            below += (f1 - bounds.low) ** 2
+            above += (bounds.high - f1) ** 2
+        centre, scale = float(self.macro_f1), sqrt(2) / len(expected)
+        return Interval(max(0.0, centre - scale * sqrt(below)), min(1.0, centre + scale * sqrt(above)))
+
+    def _figures(self, label: str) -> LabelFigures:
+        right, support, answered = self._margins(label)
+        return LabelFigures(
+            label,
+            support,
+            Fraction(right, answered) if answered else None,
+            Fraction(right, support) if support else None,
+            Fraction(2 * right, support + answered) if support else None,
+        )
+
+    def _f1_interval(self, label: str, confidence: float, times: float) -> Interval:
+        right, support, answered = self._margins(label)
+        scale = times / self.repeats
+        rate = rate_interval(right * scale, (support + answered - right) * scale, confidence=confidence)
+        return Interval(2 * rate.low / (1 + rate.low), 2 * rate.high / (1 + rate.high))
+
+    def _margins(self, label: str) -> tuple[int, int, int]:
+        return self.counts.get((label, label), 0), self._support[label], self._answered[label]
+
+    @cached_property
+    def _support(self) -> Counter[str]:
+        return _totals(self.counts, 0)
+
+    @cached_property
+    def _answered(self) -> Counter[str]:
+        return _totals(self.counts, 1)
+
+
+def tabulate_labels(rows: Sequence[CaseSamples], expected_label: Callable[[Case], str]) -> LabelTable:
+    """The confusion matrix of planned samples; a right answer among several expected ones counts as its own label."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        label = expected_label(row.case)
+        counts.update(_pair(label, sample) for sample in row.samples)
+    return LabelTable(dict(counts), len(rows[0].samples) if rows else 1)
+
+
+def _pair(expected: str, sample: Sample | None) -> tuple[str, str]:
+    if sample is None or sample.score is None:
+        return expected, NO_ANSWER
+    answered = sample.score.label or INVALID
+    return (answered if sample.score.passed and sample.score.label else expected), answered
+
+
+def _totals(counts: Mapping[tuple[str, str], int], side: int) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for pair, count in counts.items():
+        totals[pair[side]] += count
+    return totals

@@ -1,0 +1,52 @@
+"""One number of a run, kept exact so that no rounding can carry it over a bar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.verdicts.stats import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """
+    The value of a metric.
+
+    Args:
+        exact: The value as a fraction; None where there is nothing to take it from.
+        interval: What the evidence leaves possible; None where no sound interval exists.
+        n: What the interval counts: planned cases, or timed answers for a latency.
+    """
+
+    exact: Fraction | None
+    interval: Interval | None
+    n: int
+
+    @property
+    def value(self) -> float | None:
+        """The value as a float, for people and reports."""
+        return None if self.exact is None else float(self.exact)
+
+
+QUANTILES = {"latency_p50": Fraction(1, 2), "latency_p95": Fraction(19, 20)}
+"""The metrics that are quantiles of the latency."""
+
+NOTHING_MEASURED = Measure(None, None, 0)
+
+
+def exact_sum(shares: Sequence[Fraction]) -> Fraction:
+    """The sum of fractions, grouped by denominator, which keeps ten thousand of them quick to add."""
+    by_denominator: dict[int, int] = {}
+    for share in shares:
+        by_denominator[share.denominator] = by_denominator.get(share.denominator, 0) + share.numerator
+    return sum((Fraction(total, below) for below, total in by_denominator.items()), Fraction(0))
+
+
+def as_written(number: float) -> Fraction:
+    """The decimal fraction that a person wrote: 0.95 is 19/20, not the double beside it."""
+    return Fraction(repr(number))

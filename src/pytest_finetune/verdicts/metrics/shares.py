@@ -1,0 +1,109 @@
+"""How much of one case is right, by each metric that lies in [0, 1]; an error or an unrun attempt is never right."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.records import State
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.verdicts.metrics.plan import CaseSamples
+
+
+def passed_share(row: CaseSamples, needed: int | None = None) -> Fraction:
+    """Share of the attempts that passed; with `needed`, 1 for a case that passed that often and else 0."""
+    passed = row.count(State.PASSED)
+    if needed is not None:
+        return Fraction(int(passed >= needed))
+    return Fraction(passed, len(row.samples))
+
+
+def valid_share(row: CaseSamples) -> Fraction:
+    """Share of the attempts that were answered in the asked form."""
+    return Fraction(sum(score.format_failure is None for score in row.scores), len(row.samples))
+
+
+def stable_share(row: CaseSamples) -> Fraction:
+    """1 for a case whose attempts are all valid and of one shape, else 0. The order of keys is no part of a shape."""
+    shapes = {canonical_shape(score.shape) for score in row.scores}
+    return Fraction(int(valid_share(row) == 1 and len(shapes) == 1))
+
+
+def agreeing_share(row: CaseSamples) -> Fraction:
+    """Share of the attempts that equal the case's commonest answer."""
+    answers = Counter(_answer(sample) for sample in row.samples if sample and sample.completion and sample.score)
+    return Fraction(max(answers.values(), default=0), len(row.samples))
+
+
+def field_share(row: CaseSamples) -> Fraction:
+    """Mean share of right fields over the attempts; an answer without readable fields has none right."""
+    right = [_right_fields(sample) for sample in row.samples]
+    return sum(right, Fraction(0)) / len(right)
+
+
+def error_share(row: CaseSamples) -> Fraction:
+    """Share of the attempts that ended in an error."""
+    return Fraction(row.count(State.ERROR), len(row.samples))
+
+
+SHARES: dict[str, Callable[[CaseSamples], Fraction]] = {
+    "accuracy": passed_share,
+    "valid_rate": valid_share,
+    "format_stability": stable_share,
+    "agreement": agreeing_share,
+    "field_accuracy": field_share,
+    "error_rate": error_share,
+}
+
+
+@lru_cache(maxsize=1024)
+def canonical_shape(shape: str) -> str:
+    """A shape with its keys in alphabetical order, so that two answers that differ in key order alone are equal."""
+    try:
+        return json.dumps(_sorted_shape(json.loads(shape)), sort_keys=True) if shape else ""
+    except RecursionError:
+        # Nested as only a broken or hostile answer is: two of them are alike only to the letter.
+        return shape
+
+
+def _sorted_shape(shape: Any) -> Any:
+    if isinstance(shape, dict):
+        return {key: _sorted_shape(value) for key, value in shape.items()}
+    if isinstance(shape, list):
+        elements = {json.dumps(_sorted_shape(element), sort_keys=True) for element in shape}
+        return [json.loads(element) for element in sorted(elements)]
+    return shape
+
+
+def _right_fields(sample: Sample | None) -> Fraction:
+    if sample is None or sample.score is None or sample.score.fields is None:
+        return Fraction(0)
+    right, of = sample.score.fields
+    return Fraction(right, of) if of else Fraction(int(sample.score.passed))
+
+
+def _answer(sample: Sample) -> Hashable:
+    """What makes two answers the same: the label, the JSON value, or else text and calls."""
+    score, completion = sample.score, sample.completion
+    if score is None or completion is None:
+        return None
+    if score.label:
+        return score.label
+    if score.shape and not completion.tool_calls:
+        return _canonical_json(completion.text)
+    return completion.text.strip(), completion.refusal, completion.tool_calls
+
+
+def _canonical_json(text: str) -> str:
+    try:
+        return json.dumps(parse_json(text), sort_keys=True)
+    except (JsonFault, RecursionError):
+        return text

@@ -1,0 +1,194 @@
+"""All figures of one eval set, or of a slice of it, worked out when asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.records import NOTHING, FormatFailure, State
+from pytest_finetune.verdicts.metrics.drift import Drift, find_drift
+from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
+from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, exact_sum
+from pytest_finetune.verdicts.metrics.plan import CaseSamples, in_slice, lay_out, state_of
+from pytest_finetune.verdicts.metrics.shares import SHARES, passed_share
+from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from pytest_finetune.base.records import Case, Completion, Sample
+
+
+def summarize(
+    samples: Iterable[Sample],
+    cases: Sequence[Case],
+    *,
+    eval_set: str | None = None,
+    repeats: int = 1,
+    where: Mapping[str, Any] = NOTHING,
+    needed: int | None = None,
+    expected_label: Callable[[Case], str] | None = None,
+) -> Summary:
+    """
+    The figures of one eval set over its whole plan, cases x repeats, or over the slice `where`.
+
+    Args:
+        samples: In any order; what is missing from the plan counts as unrun.
+        cases: The planned cases.
+        eval_set: Name of the set, where the samples may hold those of other sets too.
+        repeats: Planned attempts a case.
+        where: `tag` or metadata facts that a case must have.
+        needed: A case passes when at least so many attempts pass; without it, its share of passes counts.
+        expected_label: The label a case expects, after normalizing; None where answers are no labels.
+
+    Raises:
+        ValueError: Two samples claim one place in the plan.
+    """
+    chosen = [case for case in cases if in_slice(case, where)]
+    return Summary(lay_out(chosen, repeats, samples, eval_set), needed, expected_label)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The rows of a plan and every figure over them. Errors and unrun samples stay in every denominator."""
+
+    rows: tuple[CaseSamples, ...]
+    needed: int | None = None
+    expected_label: Callable[[Case], str] | None = None
+
+    def value(self, metric: str, *, confidence: float = 0.95) -> Measure:
+        """
+        One metric by its name in settings.
+
+        Rates are means over cases of the case's share, with an interval over cases. Latencies are those of answers
+        that came over the wire. Tokens and cost are means over answers, None when those of any answer are unknown.
+
+        Raises:
+            KeyError: There is no such metric.
+        """
+        if metric in SHARES:
+            return self._rate(metric, confidence)
+        if metric in QUANTILES:
+            return self._latency(QUANTILES[metric], confidence)
+        others = {
+            "macro_f1": self._macro_f1,
+            "tokens_per_case": self._tokens_per_case,
+            "cost_per_case": self._cost_per_case,
+        }
+        return others[metric](confidence)
+
+    def shares(self, metric: str) -> list[Fraction]:
+        """The share of each case in plan order, for the metrics that are means over cases."""
+        if metric == "accuracy":
+            return [passed_share(row, self.needed) for row in self.rows]
+        return [SHARES[metric](row) for row in self.rows]
+
+    @cached_property
+    def planned(self) -> int:
+        """Planned samples: cases x repeats."""
+        return sum(len(row.samples) for row in self.rows)
+
+    @cached_property
+    def counts(self) -> Mapping[State, int]:
+        """How the planned samples ended; the counts add up to `planned`."""
+        found = Counter(state_of(sample) for sample in self._places)
+        return {state: found[state] for state in State}
+
+    @cached_property
+    def format_failures(self) -> Mapping[FormatFailure, int]:
+        """How many answers failed in form, by kind, the commonest first."""
+        kinds = Counter(score.format_failure for row in self.rows for score in row.scores if score.format_failure)
+        return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
+
+    @cached_property
+    def drift(self) -> tuple[Drift, ...]:
+        """What changes between the answers to one case, by JSON path."""
+        return find_drift(self.rows)
+
+    @cached_property
+    def labels(self) -> LabelTable | None:
+        """Confusion matrix and F1 by label; None where answers are no labels."""
+        return tabulate_labels(self.rows, self.expected_label) if self.expected_label else None
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The model names that answered, in alphabetical order."""
+        return tuple(sorted({completion.model for completion in self.completions if completion.model}))
+
+    @cached_property
+    def from_cache(self) -> int:
+        """How many answers came from the response cache."""
+        return sum(completion.from_cache for completion in self.completions)
+
+    @cached_property
+    def tokens(self) -> int | None:
+        """Prompt and completion tokens of all answers; None when there is none, or any was not counted."""
+        usages = [completion.usage for completion in self.completions]
+        if not usages or None in usages:
+            return None
+        return sum(usage.prompt + usage.completion for usage in usages if usage)
+
+    @cached_property
+    def cost(self) -> Decimal | None:
+        """US dollars for all answers; None when there is none, or any price is unknown."""
+        costs = [sample.cost for sample in self._places if sample and sample.completion]
+        if not costs or None in costs:
+            return None
+        return sum((cost for cost in costs if cost is not None), Decimal(0))
+
+    @cached_property
+    def completions(self) -> list[Completion]:
+        """All that the target answered, in plan order."""
+        return [completion for row in self.rows for completion in row.completions]
+
+    @property
+    def _places(self) -> Iterable[Sample | None]:
+        return (sample for row in self.rows for sample in row.samples)
+
+    def _rate(self, metric: str, confidence: float) -> Measure:
+        if not self.rows:
+            return NOTHING_MEASURED
+        total, cases = exact_sum(self.shares(metric)), len(self.rows)
+        return Measure(total / cases, rate_interval(float(total), cases, confidence=confidence), cases)
+
+    def _macro_f1(self, confidence: float) -> Measure:
+        if self.labels is None or self.labels.macro_f1 is None:
+            return NOTHING_MEASURED
+        return Measure(self.labels.macro_f1, self.labels.macro_f1_interval(confidence), len(self.rows))
+
+    def _latency(self, quantile: Fraction, confidence: float) -> Measure:
+        timed = sorted(completion.latency for completion in self.completions if not completion.from_cache)
+        if not timed:
+            return NOTHING_MEASURED
+        # The smallest latency that at least this share of the answers stayed within.
+        rank = -(-len(timed) * quantile.numerator // quantile.denominator)
+        independent = sum(any(not completion.from_cache for completion in row.completions) for row in self.rows)
+        interval = quantile_interval(timed, float(quantile), independent=independent, confidence=confidence)
+        return Measure(Fraction(timed[rank - 1]), interval, len(timed))
+
+    def _tokens_per_case(self, confidence: float) -> Measure:
+        if self.tokens is None:
+            return NOTHING_MEASURED
+        means = [
+            sum(completion.usage.prompt + completion.usage.completion for completion in answers if completion.usage)
+            / len(answers)
+            for answers in (row.completions for row in self.rows)
+            if answers
+        ]
+        return Measure(Fraction(self.tokens, len(self.completions)), mean_interval(means, confidence), len(means))
+
+    def _cost_per_case(self, confidence: float) -> Measure:
+        # An answer from the cache was not paid for, and tells nothing of what one costs.
+        paid = [[s for s in row.samples if s and s.completion and not s.completion.from_cache] for row in self.rows]
+        costs = [[sample.cost for sample in row] for row in paid if row]
+        if not costs or any(cost is None for row in costs for cost in row):
+            return NOTHING_MEASURED
+        known = [[cost for cost in row if cost is not None] for row in costs]
+        total, answers = sum((sum(row, Decimal(0)) for row in known), Decimal(0)), sum(map(len, known))
+        means = [float(sum(row, Decimal(0))) / len(row) for row in known]
+        return Measure(Fraction(total) / answers, mean_interval(means, confidence), len(means))

@@ -1,0 +1,185 @@
+"""
+`package.module:function`: a scorer of the user's own.
+
+The function takes `(case, completion)`, both frozen records, and returns a `bool` or a `Score`. It runs in a thread,
+so it may wait or compute for long, and several calls may run at once.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_finetune.base.errors import ScorerError, did_you_mean
+from pytest_finetune.base.records import FormatFailure, Score
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.scoring.taxonomy import withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from pytest_finetune.base.records import Case, Completion
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+
+FACTS = frozenset({"valid_rate", "format_stability", "field_accuracy"})
+"""Metrics that rest on more than whether an answer passed."""
+
+SIGNATURE = "it takes (case, completion) and returns a bool or a Score"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionScorer:
+    """
+    Scores by the user's function.
+
+    Args:
+        name: `package.module:function`.
+        function: What to call.
+        fingerprint: Hash of the module's source: another source is another scorer.
+        facts: Facts that the gates of the set rest on, and a bare bool does not give.
+    """
+
+    name: str
+    function: Callable[[Case, Completion], object]
+    fingerprint: str = ""
+    facts: frozenset[str] = frozenset()
+    blocking: ClassVar[bool] = True
+
+    def check(self, case: Case) -> str | None:  # noqa: ARG002 - only the function knows what it needs
+        """No case is unfit, for all that can be known."""
+        return None
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """
+        What the function says; of an answer that it turns down, also whether there was an answer at all.
+
+        Raises:
+            ScorerError: The function broke, or returned something else.
+        """
+        try:
+            verdict = self.function(case, completion)
+        except (Exception, SystemExit) as error:
+            # Whatever a user's function raises is told as its fault, and ends one sample, not the run.
+            problem = f"{self.name} broke: {type(error).__name__}: {shorten(str(error), 200)}"
+            raise ScorerError(problem, _place(error), "mend the scoring function") from error
+        if isinstance(verdict, Score):
+            return self._checked(verdict)
+        if self.facts:
+            problem = (
+                f"{self.name} returned {type(verdict).__name__}, and a gate asks for {', '.join(sorted(self.facts))}"
+            )
+            raise ScorerError(problem, hint="return a Score that tells it, or gate accuracy alone")
+        if not isinstance(verdict, bool):
+            raise ScorerError(f"{self.name} returned {type(verdict).__name__}", hint=SIGNATURE)
+        fault = None if verdict else withheld(completion)
+        return fault.score() if fault else Score(passed=verdict)
+
+    def _checked(self, score: Score) -> Score:
+        """The user's Score, if it can be one: what is wrong in it would otherwise count as right."""
+        problem = _unsound(score) or _lacking(score, self.facts)
+        if problem:
+            raise ScorerError(f"{self.name} returned a Score whose {problem}", hint="see pytest_finetune.Score")
+        return score
+
+
+def make(settings: EvalSettings, folder: Path) -> FunctionScorer:
+    """
+    A scorer around the function that the settings name.
+
+    Its module is looked for in the eval set's folder, in those above it up to the working directory, and among what
+    is installed.
+
+    Raises:
+        ScorerError: The module or the function cannot be found, or is not a plain function.
+    """
+    module_name, _, function_name = settings.scorer.partition(":")
+    module = _imported(settings.scorer, module_name, folder)
+    function = getattr(module, function_name, None)
+    if function is None:
+        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        raise ScorerError(f"{module_name!r} has no function {function_name!r}", hint=did_you_mean(function_name, names))
+    if not callable(function) or inspect.iscoroutinefunction(function):
+        raise ScorerError(f"{settings.scorer!r} is not a plain function", hint=SIGNATURE)
+    facts = FACTS & {gate.metric for gate in settings.gates}
+    return FunctionScorer(settings.scorer, function, _fingerprint(module), facts)
+
+
+def _fingerprint(module: ModuleType) -> str:
+    file = inspect.getsourcefile(module)
+    return sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def _unsound(score: Any) -> str:
+    """What no Score can be, in one clause; empty when it is sound."""
+    if not isinstance(score.passed, bool):
+        return "passed is no bool"
+    if score.format_failure is not None and not isinstance(score.format_failure, FormatFailure):
+        return "format_failure is no FormatFailure"
+    if not all(isinstance(text, str) for text in (score.path, score.detail, score.label, score.shape)):
+        return "path, detail, label or shape is no text"
+    if score.fields is not None and not _is_share(score.fields):
+        return "fields are not (right, all) with 0 <= right <= all and all above 0"
+    if score.shape and not _is_json(score.shape):
+        return "shape is no JSON text"
+    return ""
+
+
+def _lacking(score: Score, facts: frozenset[str]) -> str:
+    if "field_accuracy" in facts and score.fields is None:
+        return "fields are missing, and a gate asks for field_accuracy"
+    if "format_stability" in facts and not score.shape and score.format_failure is None:
+        return "shape is missing, and a gate asks for format_stability"
+    return ""
+
+
+def _is_share(fields: object) -> bool:
+    match fields:
+        case (int(right), int(total)):
+            return 0 <= right <= total and total > 0
+    return False
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except JsonFault:
+        return False
+    return True
+
+
+def _imported(name: str, module_name: str, folder: Path) -> ModuleType:
+    try:
+        with _importable(folder):
+            return import_module(module_name)
+    except (Exception, SystemExit) as error:
+        # Importing runs the user's code, which may raise anything.
+        problem = f"scorer {name!r} cannot be imported: {type(error).__name__}: {shorten(str(error), 200)}"
+        hint = f"{module_name!r} is looked for beside the eval set, above it, and among installed packages"
+        raise ScorerError(problem, hint=hint) from error
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let modules be found from the folder up to the working directory, for as long as this lasts."""
+    start, top = folder.resolve(), Path.cwd()
+    above = [each for each in start.parents if each.is_relative_to(top)] or [top]
+    before = list(sys.path)
+    sys.path[:0] = [str(each) for each in (start, *above)]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _place(error: BaseException) -> str:
+    frames: list[Any] = traceback.extract_tb(error.__traceback__)[1:]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

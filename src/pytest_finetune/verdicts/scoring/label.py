@@ -1,0 +1,99 @@
+"""`label`: the answer is one of a fixed list of labels, and the right one. Any other answer is a format failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_finetune.base.errors import ScorerError, did_you_mean
+from pytest_finetune.base.records import FormatFailure, Score
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.scoring.exact import unusable_text
+from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
+from pytest_finetune.verdicts.scoring.taxonomy import FormatFault, dressed, truncated, withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Case, Completion
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScorer:
+    """
+    Labels, compared after `normalize`.
+
+    Args:
+        normalize: Applied to answers and expected labels.
+        canonical: Normalized label -> the label as the settings write it.
+    """
+
+    normalize: Callable[[str], str]
+    canonical: Mapping[str, str]
+    name: ClassVar[str] = "label"
+    blocking: ClassVar[bool] = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The allowed labels, in the order of the settings."""
+        return tuple(self.canonical.values())
+
+    def expected_label(self, case: Case) -> str:
+        """The first expected label of a checked case, as the settings write it."""
+        return self.canonical[self.normalize(case.expected[0])]
+
+    def check(self, case: Case) -> str | None:
+        """Every expected answer must be one of the labels."""
+        if problem := unusable_text(case, self.normalize):
+            return problem
+        for expected in case.expected:
+            if self.normalize(expected) not in self.canonical:
+                hint = did_you_mean(expected, self.canonical.values())
+                return f"expected {shorten(expected)!r} is not one of the labels; {hint}"
+        return None
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """Passed when the answer is a label, and any expected one."""
+        if fault := withheld(completion):
+            return fault.score()
+        answer = self.normalize(completion.text)
+        label = self.canonical.get(answer)
+        if label is None:
+            return self._outside(completion).score()
+        for expected in case.expected:
+            if self.normalize(expected) == answer:
+                return Score(passed=True, label=label)
+        return Score(passed=False, detail=f"expected {self.expected_label(case)!r}, got {label!r}", label=label)
+
+    def _outside(self, completion: Completion) -> FormatFault:
+        if fault := truncated(completion):
+            return fault
+        if (fault := dressed(completion.text)) and fault.kind is FormatFailure.REFUSAL:
+            return fault
+        return FormatFault(FormatFailure.NOT_IN_ENUM, f"{shorten(completion.text)!r} is not one of the labels")
+
+
+def make(settings: EvalSettings, folder: Path) -> LabelScorer:  # noqa: ARG001 - all scorers are made alike
+    """
+    A `label` scorer.
+
+    Raises:
+        ScorerError: There are no labels, or two of them are one after normalizing.
+    """
+    if not settings.labels:
+        raise ScorerError("scorer 'label' needs labels", hint='add labels = ["…", "…"]')
+    normalize = make_normalizer(settings.normalize)
+    canonical: dict[str, str] = {}
+    for label in settings.labels:
+        key = normalize(label)
+        if not key.strip():
+            raise ScorerError(f"label {label!r} is empty after normalizing", hint="remove it")
+        if key in canonical:
+            raise ScorerError(
+                f"labels {canonical[key]!r} and {label!r} are the same after normalizing",
+                hint="remove one, or normalize less",
+            )
+        canonical[key] = label
+    return LabelScorer(normalize, canonical)

@@ -1,0 +1,78 @@
+"""`regex`: the whole answer matches an expected pattern. A pattern that takes too long on an answer is a miss."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.scoring.exact import PASSED, unusable_text
+from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
+from pytest_finetune.verdicts.scoring.taxonomy import missed_text, withheld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Case, Completion, Score
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+
+SECONDS = 1.0
+"""What one pattern may spend on one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegexScorer:
+    """Patterns of the `regex` package, matched against the answer after `normalize`; the patterns stay as written."""
+
+    normalize: Callable[[str], str]
+    name: ClassVar[str] = "regex"
+    blocking: ClassVar[bool] = False
+
+    def check(self, case: Case) -> str | None:
+        """Every expected answer must be a pattern."""
+        if problem := unusable_text(case, str):
+            return problem
+        for expected in case.expected:
+            try:
+                compiled(expected)
+            except Exception as error:  # noqa: BLE001 - `regex` raises many kinds on a bad pattern
+                return f"expected {shorten(expected)!r} is not a pattern: {error}"
+        return None
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """Passed when any pattern matches the whole answer."""
+        if fault := withheld(completion):
+            return fault.score()
+        answer = self.normalize(completion.text)
+        detail = f"expected a match of {shorten(case.expected[0])!r}, got {shorten(completion.text)!r}"
+        for expected in case.expected:
+            try:
+                if compiled(expected).fullmatch(answer, timeout=SECONDS):
+                    return PASSED
+            except (TimeoutError, MemoryError):
+                detail = f"the pattern {shorten(expected)!r} took longer than {SECONDS:g} s on this answer"
+        return missed_text(completion, detail)
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> Any:
+    """
+    The pattern, ready to match with.
+
+    Raises:
+        regex.error: It is not a pattern.
+    """
+    import regex
+
+    with warnings.catch_warnings():
+        # A set within a set will mean something else in some later version; the floor of the dependency holds.
+        warnings.simplefilter("ignore", FutureWarning)
+        return regex.compile(pattern, regex.VERSION0)
+
+
+def make(settings: EvalSettings, folder: Path) -> RegexScorer:  # noqa: ARG001 - all scorers are made alike
+    """A `regex` scorer."""
+    return RegexScorer(make_normalizer(settings.normalize))

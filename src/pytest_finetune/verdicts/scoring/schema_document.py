@@ -1,0 +1,145 @@
+"""
+What a JSON Schema must be before it judges answers: whole in one file, free of bad patterns, plain in its words.
+
+Nothing is ever fetched: a `$ref` out of the file is refused when the schema is read.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import jsonschema_specifications  # type: ignore[import-untyped]
+import referencing.exceptions
+from jsonschema import FormatChecker
+from referencing import Registry, Resource
+from referencing.jsonschema import specification_with
+
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.json_path import json_path
+from pytest_finetune.verdicts.scoring.ecma_pattern import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from referencing._core import Resolver
+
+META_SCHEMAS = ("https://json-schema.org/", "http://json-schema.org/")
+"""Where the meta-schemas live, which come with the library."""
+
+_ONE = (
+    *("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not"),
+    *("propertyNames", "then", "unevaluatedItems", "unevaluatedProperties"),
+)
+_LIST = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
+_NAMED = ("$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_PLAIN_WORDS = (
+    *("$anchor", "$comment", "$defs", "$dynamicAnchor", "$id", "$recursiveAnchor", "$schema", "$vocabulary"),
+    *("contentEncoding", "contentMediaType", "contentSchema", "default", "definitions", "deprecated", "description"),
+    *("else", "examples", "id", "maxContains", "minContains", "readOnly", "then", "title", "writeOnly"),
+)
+
+
+class Document:
+    """
+    A schema document under examination.
+
+    Args:
+        contents: The parsed schema.
+        where: What to name in errors: the file, or the tool.
+        dialect: The validator class of the document's dialect.
+        formats: The formats that are checked.
+    """
+
+    def __init__(self, contents: Any, where: str, dialect: Any, formats: Mapping[str, Any]) -> None:
+        self._where, self._dialect, self._formats = where, dialect, formats
+        self._words = {*dialect.VALIDATORS, *_PLAIN_WORDS}
+        specification = specification_with(str(dialect.META_SCHEMA.get("$id") or dialect.META_SCHEMA.get("id")))
+        resource: Resource[Any] = specification.create_resource(contents)
+        self._specification = specification
+        registry: Any = Registry
+        self.registry = registry(retrieve=_refuse).combine(jsonschema_specifications.REGISTRY)
+        self._seen: set[int] = set()
+        self._resolver = self.registry.with_resource(resource.id() or "", resource).crawl().resolver_with_root(resource)
+        self._contents = contents
+
+    def warnings(self) -> tuple[str, ...]:
+        """
+        Words that no validator knows; they are ignored, and often misspelt.
+
+        Raises:
+            ScorerError: A reference leads nowhere or out of the document, or a pattern cannot be used.
+        """
+        return tuple(self._walk(self._contents, self._resolver, ()))
+
+    def _walk(self, schema: Any, resolver: Resolver[Any], path: tuple[str | int, ...]) -> Iterator[str]:
+        if not isinstance(schema, dict) or id(schema) in self._seen:
+            return
+        self._seen.add(id(schema))
+        if path:
+            resolver = resolver.in_subresource(self._specification.create_resource(schema))
+        yield from self._doubts(schema, path)
+        self._examine_patterns(schema, path)
+        for word in _REFERENCES:
+            if isinstance(reference := schema.get(word), str):
+                yield from self._follow(reference, resolver, (*path, word))
+        for step, child in _children(schema):
+            yield from self._walk(child, resolver, (*path, *step))
+
+    def _doubts(self, schema: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[str]:
+        place = f"{self._where}: {json_path(path)}"
+        for word in schema:
+            if word not in self._words and not word.startswith("x-"):
+                yield f"{place}: unknown keyword {word!r} is ignored{_suggestion(word, self._words)}"
+        name = schema.get("format")
+        if isinstance(name, str) and name not in self._formats:
+            yield f"{place}: unknown format {name!r} is not checked{_suggestion(name, self._formats)}"
+
+    def _examine_patterns(self, schema: dict[str, Any], path: tuple[str | int, ...]) -> None:
+        patterns = [*schema.get("patternProperties", ()), *([schema["pattern"]] if "pattern" in schema else [])]
+        for pattern in patterns:
+            try:
+                compiled(pattern)
+            except Exception as error:  # noqa: BLE001 - `regex` raises many kinds on a bad pattern
+                self._fail(f"{pattern!r} is not a pattern: {error}", path, "mend the pattern")
+        if patterns and "patternProperties" in schema and "unevaluatedProperties" in schema:
+            hint = "use additionalProperties: patterns under unevaluatedProperties run without a time limit"
+            self._fail("patternProperties stands beside unevaluatedProperties", path, hint)
+
+    def _follow(self, reference: str, resolver: Resolver[Any], path: tuple[str | int, ...]) -> Iterator[str]:
+        try:
+            resolved = resolver.lookup(reference)
+        except (referencing.exceptions.Unresolvable, ValueError):
+            if reference.startswith("#"):
+                self._fail(f"{reference!r} leads nowhere", path, "name a definition that is there")
+            hint = "put the definition into this document, under $defs"
+            self._fail(f"{reference!r} leads out of this document, and nothing is ever fetched", path, hint)
+        if not isinstance(resolved.contents, dict | bool):
+            self._fail(f"{reference!r} leads to something that is no schema", path, "let it lead to a schema")
+        if id(resolved.contents) not in self._seen and not reference.startswith(META_SCHEMAS):
+            self._dialect.check_schema(resolved.contents, format_checker=FormatChecker(formats=()))
+            yield from self._walk(resolved.contents, resolved.resolver, path)
+
+    def _fail(self, problem: str, path: tuple[str | int, ...], hint: str) -> NoReturn:
+        raise ScorerError(problem, f"{self._where}: {json_path(path)}", hint)
+
+
+def _children(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    for word in _ONE:
+        yield (word,), schema.get(word)
+    for word in _LIST:
+        if isinstance(schemas := schema.get(word), list):
+            yield from (((word, index), child) for index, child in enumerate(schemas))
+    for word in _NAMED:
+        if isinstance(schemas := schema.get(word), dict):
+            yield from (((word, name), child) for name, child in schemas.items())
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _refuse(uri: str) -> Resource[Any]:
+    raise referencing.exceptions.NoSuchResource(uri)

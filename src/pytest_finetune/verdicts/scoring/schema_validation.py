@@ -1,0 +1,129 @@
+"""JSON Schema validation that any answer survives: compiled once, nothing fetched, one fault with its JSON path."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
+from jsonschema.validators import validator_for
+
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.json_path import json_path
+from pytest_finetune.base.records import FormatFailure
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.scoring.ecma_pattern import SearchTimeout, renew_budget
+from pytest_finetune.verdicts.scoring.schema_document import Document
+from pytest_finetune.verdicts.scoring.schema_faults import fault_of
+from pytest_finetune.verdicts.scoring.schema_keywords import formats, guarded
+from pytest_finetune.verdicts.scoring.taxonomy import FormatFault
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jsonschema.protocols import Validator
+
+MOST_ERRORS = 100
+"""Errors of one answer that are looked through for the one to tell."""
+
+_SIMPLE: tuple[Any, ...] = (None, "", 0, [], {})
+
+
+class Schema:
+    """
+    A compiled JSON Schema.
+
+    Args:
+        validator: Ready to validate with.
+        warnings: Words in the schema that no validator knows.
+    """
+
+    __slots__ = ("_validator", "warnings")
+
+    def __init__(self, validator: Validator, warnings: tuple[str, ...]) -> None:
+        self._validator, self.warnings = validator, warnings
+
+    @property
+    def document(self) -> Any:
+        """The schema as it was written."""
+        return self._validator.schema
+
+    def fault(self, value: Any) -> FormatFault | None:
+        """What is wrong with a parsed JSON value, and where; None when it is valid."""
+        renew_budget()
+        try:
+            errors = list(islice(self._validator.iter_errors(value), MOST_ERRORS))
+            return fault_of(errors) if errors else None
+        except RecursionError:
+            return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$")
+        except SearchTimeout as timeout:
+            # Raised through everything, so that no `not` and no alternative makes the answer valid after all.
+            return FormatFault(FormatFailure.PATTERN, f"the pattern {timeout.args[0]!r} took too long", "$")
+
+
+def load_schema(path: Path) -> Schema:
+    """
+    The JSON Schema in a file, in the dialect that its `$schema` names, or else 2020-12.
+
+    Raises:
+        ScorerError: The file cannot be read, is not strict JSON, not a schema, or refers out of itself.
+    """
+    try:
+        contents = parse_json(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ScorerError(
+            f"the schema cannot be read: {reason}", str(path), "name a file beside the eval set"
+        ) from None
+    except UnicodeDecodeError:
+        raise ScorerError("the schema is not UTF-8", str(path), "save it as UTF-8") from None
+    except JsonFault as fault:
+        raise ScorerError(f"the schema is not JSON: {fault.problem}", str(path)) from None
+    return compile_schema(contents, str(path))
+
+
+def compile_schema(contents: Any, where: str) -> Schema:
+    """
+    A parsed JSON Schema, made ready; `where` names it in errors.
+
+    Raises:
+        ScorerError: It is not a schema, or refers out of itself.
+    """
+    dialect = _dialect(contents, where)
+    try:
+        dialect.check_schema(contents, format_checker=_without_patterns(dialect))
+        document = Document(contents, where, dialect, formats(dialect).checkers)
+        warnings = document.warnings()
+        validator = guarded(dialect)(contents, registry=document.registry, format_checker=formats(dialect))
+        renew_budget()
+        for value in _SIMPLE:
+            validator.is_valid(value)
+    except SchemaError as error:
+        place = f"{where}: {json_path(error.absolute_path)}"
+        raise ScorerError(f"not a JSON Schema: {shorten(error.message, 160)}", place) from None
+    except RecursionError:
+        raise ScorerError("the schema refers to itself without end", where, "break the circle of $ref") from None
+    return Schema(validator, warnings)
+
+
+def _dialect(contents: Any, where: str) -> Any:
+    if not isinstance(contents, dict | bool):
+        raise ScorerError("a JSON Schema is an object, true or false", where)
+    named = contents.get("$schema") if isinstance(contents, dict) else None
+    unknown: Any = None
+    found = validator_for({"$schema": named}, default=unknown) if named else Draft202012Validator
+    if found is unknown or "allOf" not in found.VALIDATORS:
+        hint = 'use "https://json-schema.org/draft/2020-12/schema", or draft 4, 6, 7 or 2019-09'
+        raise ScorerError(f"unknown dialect: $schema is {named!r}", where, hint)
+    return found
+
+
+def _without_patterns(dialect: Any) -> Any:
+    """The format checks of a schema itself; its patterns are ECMA's and tried out by their own engine."""
+    from jsonschema import FormatChecker
+
+    checker = FormatChecker(formats=())
+    checker.checkers = {name: check for name, check in formats(dialect).checkers.items() if name != "regex"}
+    return checker

@@ -1,0 +1,78 @@
+"""`sql`: the answer holds the expected statements as parsed: layout, letter case and comments do not matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.records import FormatFailure, Score
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.scoring.exact import PASSED, difference, unusable_text
+from pytest_finetune.verdicts.scoring.taxonomy import FormatFault, dressed, truncated, withheld
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_finetune.base.records import Case, Completion
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SqlScorer:
+    """
+    Statements, compared one for one.
+
+    Args:
+        dialect: The `sqlglot.Dialect` that both sides are read in.
+    """
+
+    dialect: Any
+    name: ClassVar[str] = "sql"
+    blocking: ClassVar[bool] = False
+
+    def check(self, case: Case) -> str | None:
+        """Every expected answer must parse."""
+        from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, statements
+
+        if problem := unusable_text(case, str):
+            return problem
+        for expected in case.expected:
+            try:
+                statements(expected, self.dialect)
+            except SqlFault as fault:
+                return f"expected {shorten(expected)!r} is not SQL: {fault}"
+        return None
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """Passed when the answer holds the statements of any expected answer, in order."""
+        from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, statements
+
+        if fault := withheld(completion):
+            return fault.score()
+        try:
+            answer = statements(completion.text, self.dialect)
+        except SqlFault as error:
+            named = truncated(completion) or dressed(completion.text)
+            return (named or FormatFault(FormatFailure.OTHER, f"not SQL: {shorten(str(error), 160)}")).score()
+        if any(statements(expected, self.dialect) == answer for expected in case.expected):
+            return PASSED
+        return Score(passed=False, detail=difference(case, completion))
+
+
+def make(settings: EvalSettings, folder: Path) -> SqlScorer:  # noqa: ARG001 - all scorers are made alike
+    """
+    A `sql` scorer.
+
+    Raises:
+        ScorerError: sqlglot is not installed, or does not know the dialect.
+    """
+    try:
+        from sqlglot import Dialect
+    except ImportError:
+        hint = "pip install 'pytest-finetune[sql]'"
+        raise ScorerError("scorer 'sql' needs sqlglot, which is not installed", hint=hint) from None
+    try:
+        return SqlScorer(Dialect.get_or_raise(settings.dialect))
+    except ValueError as error:
+        raise ScorerError(f"dialect {settings.dialect!r} is unknown", hint=str(error)) from None

@@ -1,0 +1,185 @@
+"""Bad answers made from right ones, as models go wrong. Damage is only what the set's own scorer turns down."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pytest_finetune.base.records import Completion, Failure, Sample, State
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.verdicts.selftest.perfect import json_text, scored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pytest_finetune.verdicts.evalset import EvalSet
+
+T = TypeVar("T")
+
+TRIES = 8
+"""Ways of planting one kind in one case that are tried, until the scorer turns one down."""
+
+_FENCES = {"json": "json", "schema": "json", "sql": "sql"}
+_PLAIN_TEXT = ("exact", "label", "sql", "regex", "contains")
+
+
+class Kind(StrEnum):
+    """How an answer is bad; `error` is no answer at all."""
+
+    EMPTY = "empty"
+    FENCED = "fenced"
+    ANOTHER = "another case's answer"
+    WRONG_LABEL = "wrong label"
+    TRUNCATED = "truncated"
+    EXTRA_KEY = "extra key"
+    WRONG_TYPE = "wrong type"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """
+    One kind, planted in every case of a set that it can be planted in.
+
+    Args:
+        kind: What was planted.
+        samples: By case id, the bad sample of each case where the scorer noticed it.
+        unnoticed: Ids of the cases whose bad answers the scorer passes, whichever way they were planted.
+    """
+
+    kind: Kind
+    samples: Mapping[str, Sample]
+    unnoticed: frozenset[str]
+
+
+def plant(eval_set: EvalSet, perfect: Sequence[Sample]) -> tuple[Damage, ...]:
+    """Every kind of damage to a perfect run with one sample a case, those that fit no case with nothing in them."""
+    planter = _Planter(eval_set, perfect)
+    return (*(planter.damage(kind) for kind in _WAYS), _errors(perfect))
+
+
+class _Planter:
+    def __init__(self, eval_set: EvalSet, perfect: Sequence[Sample]) -> None:
+        self.eval_set, self.perfect = eval_set, perfect
+        self.answers = list(dict.fromkeys(answer for sample in perfect if (answer := sample.completion)))
+        self.places = {answer: place for place, answer in enumerate(self.answers)}
+
+    def damage(self, kind: Kind) -> Damage:
+        bad: dict[str, Sample] = {}
+        unnoticed: set[str] = set()
+        for case, right in zip(self.eval_set.cases, self.perfect, strict=True):
+            ways = islice(_WAYS[kind](self, right), TRIES)
+            for sample in (scored(self.eval_set, case, answer) for answer in ways):
+                if sample.state is not State.PASSED:
+                    bad[case.id] = sample
+                    unnoticed.discard(case.id)
+                    break
+                unnoticed.add(case.id)
+        return Damage(kind, bad, frozenset(unnoticed))
+
+    def empty(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds are planted alike
+        yield Completion("")
+
+    def fenced(self, right: Sample) -> Iterator[Completion]:
+        if right.completion is None:
+            return
+        calls = [{"name": call.name, "arguments": call.arguments} for call in right.completion.tool_calls]
+        text = json_text(calls) if calls else right.completion.text
+        language = "json" if calls else _FENCES.get(self.eval_set.scorer.name, "")
+        yield Completion(f"```{language}\n{text}\n```")
+
+    def another(self, right: Sample) -> Iterator[Completion]:
+        if right.completion is not None:
+            yield from _others(self.answers, self.places[right.completion])
+
+    def wrong_label(self, right: Sample) -> Iterator[Completion]:
+        labels = self.eval_set.settings.labels
+        if right.score is not None and right.score.label in labels:
+            yield from map(Completion, _others(labels, labels.index(right.score.label)))
+
+    def truncated(self, right: Sample) -> Iterator[Completion]:
+        if right.completion is not None:
+            text = _text_of(right.completion)
+            yield replace(_with_text(right.completion, text[: len(text) // 2]), finish_reason="length")
+
+    def extra_key(self, right: Sample) -> Iterator[Completion]:
+        return self._changed(right, _extra_key)
+
+    def wrong_type(self, right: Sample) -> Iterator[Completion]:
+        return self._changed(right, _wrong_type)
+
+    def _changed(self, right: Sample, change: Callable[[Any], Iterable[Any]]) -> Iterator[Completion]:
+        if right.completion is None or self.eval_set.scorer.name in _PLAIN_TEXT:
+            return
+        try:
+            value = parse_json(_text_of(right.completion))
+        except JsonFault:
+            return
+        for changed in _variants(value, change):
+            yield _with_text(right.completion, json_text(changed))
+
+
+_WAYS: dict[Kind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
+    Kind.EMPTY: _Planter.empty,
+    Kind.FENCED: _Planter.fenced,
+    Kind.ANOTHER: _Planter.another,
+    Kind.WRONG_LABEL: _Planter.wrong_label,
+    Kind.TRUNCATED: _Planter.truncated,
+    Kind.EXTRA_KEY: _Planter.extra_key,
+    Kind.WRONG_TYPE: _Planter.wrong_type,
+}
+
+
+def _errors(perfect: Sequence[Sample]) -> Damage:
+    failure = Failure("server", "planted by the self-test")
+    bad = {right.case_id: Sample(right.eval_set, right.case_id, 0, State.ERROR, failure=failure) for right in perfect}
+    return Damage(Kind.ERROR, bad, frozenset())
+
+
+def _others(of: Sequence[T], place: int) -> Iterator[T]:
+    return (of[(place + step) % len(of)] for step in range(1, len(of)))
+
+
+def _text_of(completion: Completion) -> str:
+    """The answer's text, or the arguments of its last call."""
+    return completion.tool_calls[-1].arguments if completion.tool_calls else completion.text
+
+
+def _with_text(completion: Completion, text: str) -> Completion:
+    """The answer with another text, or with other arguments of its last call."""
+    if not completion.tool_calls:
+        return replace(completion, text=text)
+    *before, last = completion.tool_calls
+    return replace(completion, tool_calls=(*before, replace(last, arguments=text)))
+
+
+def _variants(value: Any, change: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """A JSON value changed in one place, from the outside in."""
+    yield from change(value)
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        for changed in _variants(item, change):
+            whole = copy(value)
+            whole[key] = changed
+            yield whole
+
+
+def _extra_key(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        name = "note"
+        while name in value:
+            name += "_"
+        yield {**value, name: "planted"}
+
+
+def _wrong_type(value: Any) -> Iterator[Any]:
+    if isinstance(value, str):
+        yield [value]
+    elif isinstance(value, dict | list):
+        if not value:
+            yield None
+    else:
+        yield [] if value is None else json_text(value)

@@ -1,0 +1,72 @@
+"""The answers of a model that is always right, as far as the cases tell what is right; the set's own scorer decides."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.records import Completion, Failure, Sample, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset import EvalSet
+
+
+def perfect_run(eval_set: EvalSet) -> list[Sample]:
+    """One sample a case, in file order; those that are not `passed` have no right answer that could be built."""
+    return [_right_answer(eval_set, case) for case in eval_set.cases]
+
+
+def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
+    """An answer judged as in a run: a scoring function that breaks leaves a sample in error."""
+    try:
+        score = eval_set.scorer.score(case, completion)
+    except ScorerError as error:
+        failure = Failure("scorer", str(error))
+        return Sample(eval_set.name, case.id, 0, State.ERROR, completion, failure=failure)
+    return Sample(eval_set.name, case.id, 0, State.PASSED if score.passed else State.MISSED, completion, score)
+
+
+def what_is_not_answered(eval_set: EvalSet, perfect: Sequence[Sample]) -> str:
+    """Why a run is not perfect, in one clause; empty where it is."""
+    short = [(case, sample) for case, sample in zip(eval_set.cases, perfect, strict=True) if not _is_right(sample)]
+    if not short:
+        return ""
+    case, sample = short[0]
+    return f"no right answer can be built for {len(short)} of {len(perfect)} cases; {case.id}: {_reason(sample)}"
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as a model would write it."""
+    return json.dumps(value, ensure_ascii=False, default=dict)
+
+
+def _right_answer(eval_set: EvalSet, case: Case) -> Sample:
+    tried = Sample(eval_set.name, case.id, 0, State.UNRUN)
+    for completion in _candidates(case):
+        tried = scored(eval_set, case, completion)
+        if _is_right(tried):
+            break
+    return tried
+
+
+def _candidates(case: Case) -> Iterator[Completion]:
+    if case.tool_calls:
+        yield Completion("", "tool_calls", tool_calls=case.tool_calls)
+    for expected in case.expected:
+        yield Completion(expected if isinstance(expected, str) else json_text(expected))
+
+
+def _is_right(sample: Sample) -> bool:
+    return sample.state is State.PASSED
+
+
+def _reason(sample: Sample) -> str:
+    if sample.failure is not None:
+        return sample.failure.message
+    if sample.score is not None:
+        return f"the scorer turns down what is expected ({sample.score.detail})"
+    return "nothing in particular is expected"

@@ -1,0 +1,22 @@
+"""Intervals and paired tests that gates decide by, each with its source; pure functions of counts."""
+
+from pytest_finetune.verdicts.stats.independent import difference_interval
+from pytest_finetune.verdicts.stats.interval import Interval
+from pytest_finetune.verdicts.stats.paired import mcnemar, paired_interval
+from pytest_finetune.verdicts.stats.rates import can_ever_pass, cases_to_ever_pass, rate_interval, wilson_interval
+from pytest_finetune.verdicts.stats.samples import mean_interval, quantile_interval
+from pytest_finetune.verdicts.stats.sizes import more_cases_needed
+
+__all__ = [
+    "Interval",
+    "can_ever_pass",
+    "cases_to_ever_pass",
+    "difference_interval",
+    "mcnemar",
+    "mean_interval",
+    "more_cases_needed",
+    "paired_interval",
+    "quantile_interval",
+    "rate_interval",
+    "wilson_interval",
+]

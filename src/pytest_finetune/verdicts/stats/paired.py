@@ -1,0 +1,78 @@
+"""What two answers to the same cases can tell: the interval of their difference, and whether they differ at all."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.stats.interval import Interval, normal_deviate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@lru_cache(maxsize=4096)
+def paired_interval(only_first: float, only_second: float, planned: float, *, confidence: float = 0.95) -> Interval:
+    """
+    Score interval of the difference of two pass rates over the same cases, first minus second.
+
+    With repeats, the counts are sums of the cases' differences in pass share, which vary less than whole flips of
+    the same sum, so that the interval is then longer than it needs to be, never shorter.
+
+    Args:
+        only_first: Cases that only the first passed; may be a fraction.
+        only_second: Cases that only the second passed; may be a fraction.
+        planned: All cases, those that agree included; above 0.
+        confidence: Two-sided level in (0, 1).
+
+    Returns:
+        Lower and upper bound, each in [-1, 1].
+
+    Raises:
+        ValueError: Nothing was planned, or more cases differ than were planned.
+
+    Source: Tango (1998), Statistics in Medicine 17, 891-908.
+    """
+    if planned <= 0 or only_first < 0 or only_second < 0 or only_first + only_second > planned * (1 + 1e-12):
+        raise ValueError(f"{only_first} and {only_second} differing cases of {planned} are no paired counts")
+    z = normal_deviate(confidence)
+    estimate = (only_first - only_second) / planned
+
+    def score(difference: float) -> float:
+        return _score(only_first, only_second, planned, difference)
+
+    low = _crossing(lambda difference: score(difference) < z, -1.0, estimate)
+    high = _crossing(lambda difference: score(difference) < -z, estimate, 1.0)
+    return Interval(low, high)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """
+    Exact two-sided p-value of "the two pass equally often", from the cases in which they differ; 1 where none does.
+
+    Source: McNemar (1947), with the binomial distribution in place of the normal one.
+    """
+    differing, ways, tail = only_first + only_second, 1, 0
+    for count in range(min(only_first, only_second) + 1):
+        tail += ways
+        ways = ways * (differing - count) // (count + 1)
+    return min(1.0, 2 * tail / (1 << differing))
+
+
+def _score(b: float, c: float, n: float, difference: float) -> float:
+    """Tango's statistic: how many standard errors the counts lie above a supposed difference."""
+    linear = -b - c + (2 * n - b + c) * difference
+    constant = -c * difference * (1 - difference)
+    second = (sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)
+    variance = n * (2 * second + difference * (1 - difference))
+    distance = b - c - n * difference
+    return distance / sqrt(variance) if variance > 0 else distance * float("inf") if distance else 0.0
+
+
+def _crossing(below: Callable[[float], bool], low: float, high: float) -> float:
+    """Where a condition that is false at `low` turns true on the way to `high`, to the last bit or so."""
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if below(middle) else (middle, high)
+    return (low + high) / 2
