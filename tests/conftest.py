@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
 
+import _pytest.pytester
 import pytest
 from scripted_server import ScriptedServer
-
-import pytest_finetune.evaluation.pricing
-import pytest_finetune.evaluation.targets.cache
-import pytest_finetune.evaluation.targets.client
-import pytest_finetune.evaluation.targets.local
-import pytest_finetune.evaluation.targets.openai  # noqa: F401
-
-# pytester forgets what an inner session imports. Imported twice, C extensions misbehave, and it is slow.
 
 pytest_plugins = ["pytester"]
 
 # Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
 LABELS = ("bug", "feature", "question", "other")
+
+
+class _ForgetOnlyOwnModules(_pytest.pytester.SysModulesSnapshot):
+    """
+    After an inner session, forget only the modules that its test wrote.
+
+    pytester forgets all that an inner session imported. Imported a second time, C extensions misbehave, classes are no
+    longer those that other modules hold, and it is slow.
+    """
+
+    def __init__(self, preserve=None):
+        super().__init__(preserve=_is_installed)
+
+
+def _is_installed(name):
+    module = sys.modules.get(name)
+    origins = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", [])]
+    return not any(origin.startswith(tempfile.gettempdir()) for origin in origins)
+
+
+_pytest.pytester.SysModulesSnapshot = _ForgetOnlyOwnModules
 
 
 @pytest.fixture(autouse=True)
