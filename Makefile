@@ -30,15 +30,16 @@ demo-train: $(TRAINING) $(WEIGHTS) ## train the demo's two versions again, on th
 test: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite
 	@$(RUN) pytest -n auto
 
-lint: $(INSTALLED) $(LINTERS) ## ruff and mypy
+lint: $(INSTALLED) $(LINTERS) ## ruff, mypy and import-linter
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
+	@$(VENV)/bin/lint-imports
 
 weights: $(WEIGHTS) ## the small model's weights, 98 MB
 
 clean: ## remove .venv, caches and reports; recorded runs in .finetune stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis report.html demo/report.html demo/registry.json dist build
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis report.html demo/report.html demo/registry.json dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml

@@ -7,7 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetError
-from pytest_finetune.plugin.options import EVAL_SET_PATTERNS
+from pytest_finetune.base.eval_set_patterns import EVAL_SET_PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,13 +5,12 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.eval_set_patterns import EVAL_SET_PATTERNS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
-
-EVAL_SET_PATTERNS = ["eval_sets/*.jsonl", "*/eval_sets/*.jsonl"]
-"""Paths relative to the root; `*` crosses folders, as in fnmatch."""
 
 
 def add_options(parser: pytest.Parser) -> None:
