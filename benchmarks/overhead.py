@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 HERE = Path(__file__).parent
-SERVER = HERE.parent / "tests" / "scripted_server.py"
+SERVER = HERE.parent / "tests" / "support" / "scripted_server.py"
 MODEL = "bench-model"
 
 AIOHTTP = """

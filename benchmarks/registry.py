@@ -22,12 +22,12 @@ from typing import Any
 from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend, Registry, apply, verify
 from pytest_finetune.lifecycle.registry.document import write_document
 
-PROCESSES = Path(__file__).parent.parent / "tests" / "registry_processes.py"
+PROCESSES = Path(__file__).parent.parent / "tests" / "support" / "registry_processes.py"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def many(command: str, **options: float) -> dict[str, Any]:
-    """Run a command of `tests/registry_processes.py` in a folder of its own."""
+    """Run a command of `tests/support/registry_processes.py` in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         done = subprocess.run([sys.executable, PROCESSES, command, folder, *given], stdout=subprocess.PIPE, check=True)

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "plugin" / "golden"
+FOLDER = Path(__file__).parents[1] / "plugin" / "golden"
 CHANGING = (
     # A slow machine tells seconds, and the width of a figure is the padding's business.
     (r" {2,}[0-9.]+/[0-9.]+ m?s\b", "  1/2 ms"),

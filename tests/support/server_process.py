@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-CACHE = Path(__file__).parents[1] / ".pytest_cache" / "weights"
+CACHE = Path(__file__).parents[2] / ".pytest_cache" / "weights"
 """The base model unpacked, once for all tests and sessions; `make clean` removes it."""
 
 BASE = "smollm2-135m"

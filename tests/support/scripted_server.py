@@ -6,7 +6,7 @@ In a test::
     with ScriptedServer(answer=lambda body: "bug") as server:
         ...  # server.url, server.requests, server.max_in_flight
 
-In a process of its own, for benchmarks: `python tests/scripted_server.py --latency 0.2`, which prints its URL.
+In a process of its own, for benchmarks: `python tests/support/scripted_server.py --latency 0.2`, which prints its URL.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Many processes at one registry file: they race for it, they crowd it, they are killed while they write it.
 
-    python tests/registry_processes.py race FOLDER --processes 50 --rounds 100
+    python tests/support/registry_processes.py race FOLDER --processes 50 --rounds 100
 
 Each command prints its findings as one JSON object; the tests and `benchmarks/registry.py` judge them. It runs in a
 process of its own, so that it may fork.
