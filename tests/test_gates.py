@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample
 
 from pytest_finetune.base.records import State, Usage
+from pytest_finetune.evaluation.evaluation import verdict_record
+from pytest_finetune.evaluation.runs import VerdictRecord
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
 from pytest_finetune.verdicts.gates import Status, impossible, judge
 from pytest_finetune.verdicts.gates.wording import figure
+from pytest_finetune.verdicts.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +41,30 @@ def status(
     samples: Sequence[Sample], planned: list[Case], repeats: int = 1, max_errors: int = 0, **rule: Any
 ) -> Status:
     return verdict(samples, planned, repeats, max_errors, **rule).status
+
+
+@pytest.mark.parametrize(
+    ("written", "facts"),
+    [
+        ({"min": 0.9, "confidence": 0.95}, {"kind": "min", "bar": 0.9, "confidence": 0.95}),
+        (
+            {"metric": "latency_p95", "max": 2.0, "where": {"tag": "chat", "hard": True}},
+            {"kind": "max", "metric": "latency_p95", "bar": 2.0, "where": {"tag": "chat", "hard": True}},
+        ),
+        (
+            {"max_drop": 0.02, "against": "production", "per_case": "3 of 5"},
+            {"kind": "max_drop", "bar": 0.02, "against": "production", "per_case": "3 of 5"},
+        ),
+        ({"max_flips": 0, "against": "ft:a"}, {"kind": "max_flips", "bar": 0, "against": "ft:a"}),
+        ({"must_pass": ["critical", "legal"]}, {"kind": "must_pass", "tags": ("critical", "legal")}),
+    ],
+)
+def test_a_verdict_and_its_record_carry_what_the_gate_demands(written: dict[str, Any], facts: dict[str, Any]) -> None:
+    found = verdict(run_of(3), cases(3), **written)
+    assert found.rule == Rule(**facts)
+    record = verdict_record(found)
+    assert VerdictRecord.model_validate_json(record.model_dump_json()) == record
+    assert record.rule == found.rule
 
 
 @pytest.mark.parametrize(
@@ -88,7 +115,7 @@ def test_an_inconclusive_verdict_says_what_would_settle_it() -> None:
 def test_the_interval_that_is_shown_is_the_one_that_decides() -> None:
     found = verdict(run_of(97, 3), cases(100), **CONFIDENT)
     assert found.interval
-    assert found.interval.low >= (found.bar or 1)
+    assert found.interval.low >= (found.rule.bar or 1)
     assert (found.value, found.n) == (0.97, 100)
 
 

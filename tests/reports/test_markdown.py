@@ -20,6 +20,7 @@ from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.verdicts.comparison import compare
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
 from pytest_finetune.verdicts.metrics import summarize
+from pytest_finetune.verdicts.rule import Rule
 
 HOSTILE = [
     "a | b",
@@ -67,7 +68,7 @@ def test_no_text_leaves_its_cell(text):
 
 def gate(label, status, message="why", **figures):
     verdict = VerdictRecord(eval_set="set", gate=label, status=status, message=message, planned=9, **figures)
-    return Gate(verdict, "accuracy", 0.9 if figures else None)
+    return Gate(verdict, Rule(kind="min", bar=0.9) if figures else None)
 
 
 def answered(number, text, ids, *, passed):

@@ -13,6 +13,7 @@ import pytest
 from page_runs import evaluated, recorded, write_set
 
 from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.document import page_html
 from pytest_finetune.reports.page.sections import headline
@@ -245,14 +246,34 @@ def test_a_damaged_seal_is_told(tmp_path: Path) -> None:
     assert any("seal" in note for note in from_record(changed, root=tmp_path).notes)
 
 
-def test_without_the_settings_the_verdicts_stay_and_the_bars_are_not_made_up(tmp_path: Path) -> None:
+def test_without_the_settings_verdicts_and_bars_come_from_the_record(tmp_path: Path) -> None:
     eval_set = write_set(tmp_path, "t", ROWS, GATED)
     run = recorded(tmp_path, [eval_set], right, copies=False)
     eval_set.path.with_suffix(".toml").write_text("[[gates]]\nmin = 0.1\n", "utf-8")
     reported = from_record(run, root=tmp_path)
     assert reported.sets[0].settings is None
+    assert [gate.bar for gate in reported.sets[0].gates] == [0.9, 0.5, None, 1.5, 0.1, 1.0]
+    assert "Labels of eval_sets/t.jsonl are not shown: its settings are gone or have changed" in page_html([reported])
+
+
+def test_a_record_of_an_earlier_version_has_the_bars_of_its_own_settings_or_none(tmp_path: Path) -> None:
+    eval_set = write_set(tmp_path, "t", ROWS, GATED)
+    run = without_rules(recorded(tmp_path, [eval_set], right, copies=False))
+    assert [gate.bar for gate in from_record(run, root=tmp_path).sets[0].gates] == [0.9, 0.5, None, 1.5, 0.1, 1.0]
+    eval_set.path.with_suffix(".toml").write_text("[[gates]]\nmin = 0.1\n", "utf-8")
+    reported = from_record(run, root=tmp_path)
     assert {gate.bar for gate in reported.sets[0].gates} == {None}
-    assert "its settings are gone or have changed" in page_html([reported])
+    assert "Bars and labels of eval_sets/t.jsonl are not shown" in page_html([reported])
+
+
+def without_rules(run: Run) -> Run:
+    """The run as a version wrote it that did not record what its gates demand."""
+    path = run.path / "manifest.json"
+    values = json.loads(path.read_text("utf-8"))
+    for verdict in values["verdicts"]:
+        del verdict["rule"], verdict["baseline"]
+    path.write_text(json.dumps(values), "utf-8")
+    return Run.load(run.path)
 
 
 def test_a_scoring_function_of_the_users_is_not_copied_and_the_cases_are(

@@ -65,6 +65,16 @@ def test_no_text_or_number_of_the_manifest_changes_unseen(run):
     assert ("verdicts", 0, "status") in seen
 
 
+def test_a_record_from_before_rules_were_kept_is_read_and_fits_its_seal(run):
+    def as_before(values):
+        for verdict in values["verdicts"]:
+            del verdict["rule"], verdict["baseline"]
+
+    older = rewrite(run, as_before)
+    assert older.seal_fault == ""
+    assert [(verdict.rule, verdict.baseline) for verdict in older.manifest.verdicts] == [(None, "")]
+
+
 def test_samples_that_are_gone_are_seen(run):
     (run.path / "samples.jsonl").unlink()
     assert "samples.jsonl was changed" in run.seal_fault

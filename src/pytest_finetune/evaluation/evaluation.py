@@ -280,4 +280,6 @@ def verdict_record(verdict: Verdict) -> VerdictRecord:
         high=interval.high if interval else None,
         planned=verdict.n,
         message=verdict.message,
+        rule=verdict.rule,
+        baseline=verdict.baseline,
     )

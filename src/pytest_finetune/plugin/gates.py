@@ -27,6 +27,6 @@ def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
 def _report(config: pytest.Config, result: SetResult, verdict: Verdict, suffix: str) -> None:
     failure = "" if verdict.status is Status.PASS else f"{result.eval_set.name}: {verdict.message}"
     # Plain values, for a report may be written as JSON by others.
-    told = {**verdict_record(verdict).model_dump(), "bar": verdict.bar, "model": result.model}
+    told = {**verdict_record(verdict).model_dump(), "bar": verdict.rule.bar, "model": result.model}
     said = {"finetune_gate": verdict.status.value, "finetune_verdict": told}
     report_test(config, result.eval_set.name, f"gate[{verdict.gate}]{suffix}", failure=failure, said=said)

@@ -95,8 +95,8 @@ def _set_row(part: ReportedSet) -> str:
 
 
 def _bar(part: ReportedSet) -> float | None:
-    """What the accuracy over all cases is held against; a gate on a slice is none of that."""
-    bars = (gate.bar for gate in part.gates if gate.metric == "accuracy" and "," not in gate.verdict.gate)
+    """The bar of the first gate on the accuracy over all cases."""
+    bars = (gate.bar for gate in part.gates if gate.metric == "accuracy" and gate.rule and gate.rule.covers_all)
     return next((bar for bar in bars if bar is not None), None)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
     from pytest_finetune.verdicts.gates.outcome import Outcome
     from pytest_finetune.verdicts.metrics import Summary
+    from pytest_finetune.verdicts.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +26,30 @@ class Gate:
     One gate and its verdict.
 
     Args:
-        verdict: As it stands in the record: name, status, value, interval, message.
-        metric: What it measures; empty where the settings are gone.
-        bar: What the value is held against; None for `must_pass`, or where the settings are gone.
-        upward: The value has to reach the bar; otherwise to stay within it.
+        verdict: As it is in the record: name, status, value, interval, message.
+        rule: What the gate demands; None where neither the record nor the settings say so.
     """
 
     verdict: VerdictRecord
-    metric: str = ""
-    bar: float | None = None
-    upward: bool = True
+    rule: Rule | None = None
+
+    @property
+    def metric(self) -> str:
+        """What the value is: a metric, `drop` or `flips`; empty where the rule is not known."""
+        names = {"max_drop": "drop", "max_flips": "flips"}
+        return names.get(self.rule.kind, self.rule.metric) if self.rule else ""
+
+    @property
+    def bar(self) -> float | None:
+        """The limit on the value; None for `must_pass`, or where the rule is not known."""
+        return self.rule.bar if self.rule else None
 
     @property
     def margin(self) -> float | None:
         """How far the value lies on the good side of the bar; below 0 on the bad one."""
         if self.verdict.value is None or self.bar is None:
             return None
-        return (self.verdict.value - self.bar) * (1 if self.upward else -1)
+        return (self.verdict.value - self.bar) * (1 if self.rule and self.rule.upward else -1)
 
 
 @dataclass(frozen=True, slots=True)

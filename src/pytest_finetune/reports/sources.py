@@ -14,6 +14,7 @@ from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.reports.runs import moment
 from pytest_finetune.verdicts.metrics import summarize
+from pytest_finetune.verdicts.rule import rule_of
 from pytest_finetune.verdicts.scoring import make_scorer
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs.copies import AskedSet
     from pytest_finetune.evaluation.runs.pairing import SetPair
     from pytest_finetune.verdicts.comparison import Comparison
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
     from pytest_finetune.verdicts.gates import Verdict
 
 UNASKED = "::"
@@ -152,17 +153,9 @@ def _expected_label(asked: AskedSet) -> Callable[[Case], str] | None:
 
 
 def _gates(verdicts: Iterable[VerdictRecord], settings: EvalSettings | None) -> tuple[Gate, ...]:
-    rules = {gate.label: gate for gate in settings.judged_by} if settings else {}
-    return tuple(_gate(verdict, rules.get(verdict.gate)) for verdict in verdicts)
-
-
-def _gate(verdict: VerdictRecord, rule: GateSettings | None) -> Gate:
-    if rule is None:
-        return Gate(verdict)
-    limits = (rule.min, rule.max, rule.max_drop, rule.max_flips)
-    bar = next((float(limit) for limit in limits if limit is not None), None)
-    metric = "flips" if rule.max_flips is not None else "drop" if rule.max_drop is not None else rule.metric
-    return Gate(verdict, metric, bar, upward=rule.min is not None or bool(rule.must_pass))
+    # Records of earlier versions hold no rules: the settings of the run do, under the same labels.
+    rules = {gate.label: rule_of(gate) for gate in settings.judged_by} if settings else {}
+    return tuple(Gate(verdict, verdict.rule or rules.get(verdict.gate)) for verdict in verdicts)
 
 
 def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -> ReportedRun:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pytest_finetune.verdicts.rule import Rule  # noqa: TC001 - pydantic reads the annotations
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -48,7 +50,16 @@ class EvalSetPlan(Record):
 
 
 class VerdictRecord(Record):
-    """One gate's verdict as it stood when the run ended."""
+    """
+    One gate's verdict as it stood when the run ended.
+
+    Args:
+        gate: The gate's label, for people: `accuracy>=0.95,tag=critical`.
+        low, high: Ends of the interval; None where there is none, and for an end that is unbounded.
+        planned: Cases of the gate's slice.
+        rule: What the gate demands; None in records that an earlier version wrote.
+        baseline: Name of what it was compared with; empty where with nothing, or where an earlier version wrote it.
+    """
 
     eval_set: str
     gate: str
@@ -58,6 +69,8 @@ class VerdictRecord(Record):
     high: float | None = None
     planned: int = 0
     message: str = ""
+    rule: Rule | None = None
+    baseline: str = ""
 
 
 class BaselineRecord(Record):

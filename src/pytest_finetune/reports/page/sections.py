@@ -86,7 +86,8 @@ def _set_notes(part: ReportedSet) -> Iterator[str]:
     if part.missing_prompts:
         yield f"Prompts and expected answers are not shown: {part.missing_prompts}."
     if part.settings is None:
-        yield f"Bars and labels of {part.name} are not shown: its settings are gone or have changed."
+        what = "Labels" if all(gate.rule for gate in part.gates) else "Bars and labels"
+        yield f"{what} of {part.name} are not shown: its settings are gone or have changed."
     if part.comparison is None:
         yield from (f"{part.name}: {note}" for note in part.notes)
 

@@ -31,14 +31,13 @@ def judge_bar(question: Question) -> Verdict:
     bar = bar_of(gate)
     measure = question.summary.value(gate.metric, confidence=gate.confidence or 0.95)
     if measure.exact is None:
-        return question.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {gate.metric}", bar=bar)
+        return question.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {gate.metric}")
     status = status_at(measure.exact, measure.interval, bar, upward=gate.min is not None, confidence=gate.confidence)
     return question.verdict(
         status,
         _message(question, measure, bar, status),
         value=measure.value,
         interval=measure.interval,
-        bar=bar,
         n=measure.n,
     )
 

@@ -39,7 +39,6 @@ def _judge_flips(question: Question, max_flips: int) -> Verdict:
         f"{lost} of {len(question.chosen)} cases passed in {_name(question)} and do not now"
         f" ({len(flips) - lost} the other way round), at most {max_flips}",
         value=float(lost),
-        bar=float(max_flips),
         flips=flips,
     )
 
@@ -59,7 +58,6 @@ def _judge_paired_drop(question: Question, max_drop: float) -> Verdict:
         text,
         value=float(difference.drop),
         interval=interval,
-        bar=max_drop,
         flips=find_flips(question.before, question.summary) if metric == "accuracy" else (),
     )
 
@@ -67,10 +65,10 @@ def _judge_paired_drop(question: Question, max_drop: float) -> Verdict:
 def _judge_plain_drop(question: Question, max_drop: float) -> Verdict:
     before, now = (summary.value(question.gate.metric).exact for summary in (question.before, question.summary))
     if before is None or now is None:
-        return question.verdict(Status.INCOMPLETE, f"incomplete: {question.gate.metric} has no value", bar=max_drop)
+        return question.verdict(Status.INCOMPLETE, f"incomplete: {question.gate.metric} has no value")
     status = status_at(before - now, None, max_drop, upward=False, confidence=None)
     text = _drop_text(question, before - now, max_drop)
-    return question.verdict(status, text, value=float(before - now), bar=max_drop)
+    return question.verdict(status, text, value=float(before - now))
 
 
 def _name(question: Question) -> str:

@@ -130,7 +130,7 @@ class GateCount:
         reach = f"{self.sure} to {self.possible}" if self.possible > self.sure else f"{self.sure}"
         text = f"decided after {len(self.seen)} of {len(self.left) * question.repeats} samples: "
         text += f"{reach} of {self.total} {unit} pass, whatever the rest would answer"
-        return question.verdict(status, text, bar=None if question.gate.must_pass else bar_of(question.gate))
+        return question.verdict(status, text)
 
     def _sure(self, case: str) -> int:
         return self.passed[case] if self.needed is None else int(self.passed[case] >= self.needed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.verdicts.gates.verdict import Verdict
 from pytest_finetune.verdicts.metrics.plan import in_slice, lay_out
 from pytest_finetune.verdicts.metrics.summary import Summary
+from pytest_finetune.verdicts.rule import rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,10 @@ class Question:
     def verdict(self, status: Status, message: str, **figures: Any) -> Verdict:
         """A verdict on this gate."""
         figures.setdefault("n", len(self.chosen))
-        return Verdict(self.eval_set, self.gate.label, self.gate.metric, status, message, **figures)
+        baseline = self.baseline.name if self.baseline and self.gate.against is not None else ""
+        return Verdict(
+            self.eval_set, self.gate.label, rule_of(self.gate), status, message, baseline=baseline, **figures
+        )
 
     def _summarize(self, samples: tuple[Sample, ...]) -> Summary:
         return Summary(lay_out(self.chosen, self.repeats, samples, self.eval_set), self.needed, self.expected_label)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Sample
     from pytest_finetune.verdicts.comparison import Flip
+    from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
 
 
@@ -31,28 +32,28 @@ class Verdict:
     Args:
         eval_set: Name of the set.
         gate: The gate's label: `accuracy>=0.95,tag=critical`.
-        metric: What was measured.
+        rule: What the gate demands: metric, bar, slice, confidence.
         status: `pass`, `fail`, `inconclusive` or `incomplete`.
         message: One line for people: the value, the bar, and why.
         value: The measured value, or the drop, or the number of flips; None where there is none.
         interval: What the evidence leaves possible, at the gate's confidence or else 0.95; None where none exists.
-        bar: What the value is held against; None for `must_pass`.
         n: Planned cases of the gate's slice.
         flips: Cases that passed in the baseline and do not now, or the other way round.
         missed: Ids of cases that must pass and did not.
+        baseline: Name of what the gate was compared with; empty where it compares with nothing.
     """
 
     eval_set: str
     gate: str
-    metric: str
+    rule: Rule
     status: Status
     message: str
     value: float | None = None
     interval: Interval | None = None
-    bar: float | None = None
     n: int = 0
     flips: tuple[Flip, ...] = ()
     missed: tuple[str, ...] = ()
+    baseline: str = ""
 
 
 @dataclass(frozen=True, slots=True)
