@@ -45,6 +45,28 @@ def _no_key_from_outside(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden files with the outputs as they are")
+
+
+@pytest.fixture
+def golden(request):
+    """
+    Compare a text with a golden file, in `golden/` next to the test: `golden("runs-list.txt", output)`.
+
+    syrupy keeps its session in a module global, which the sessions that pytester runs in this process would replace.
+    """
+
+    def compare(name, text):
+        path = request.path.parent / "golden" / name
+        if request.config.getoption("update_golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+        assert text == path.read_text("utf-8"), f"{path} differs; where that is meant: pytest --update-golden"
+
+    return compare
+
+
 @pytest.fixture
 def server():
     """Answers every question with its own last message."""

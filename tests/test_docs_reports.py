@@ -6,8 +6,6 @@ import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from golden_texts import FOLDER
-
 from pytest_finetune.reports import html_row
 from pytest_finetune.reports.redaction import hidden
 
@@ -29,7 +27,7 @@ def test_the_columns_are_the_ones_there_are():
 
 
 def test_the_properties_are_ones_that_are_written():
-    golden = ET.parse(FOLDER / "junit.xml").getroot()
+    golden = ET.parse(Path(__file__).parent / "plugin/golden/junit.xml").getroot()
     written = {found.get("name").partition("[")[0] for found in golden.iter("property")}
     named = set(re.findall(r"`(finetune\.\w+)", chapter("JUnit")))
     # The model of the golden file has no price, and its gates are incomplete.

@@ -20,7 +20,6 @@ from pytest_finetune.lifecycle.registry.document import write_document
 from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet, Registry, Status
 from pytest_finetune.verdicts.loading import load_eval_sets
 
-GOLDEN = Path(__file__).parent / "golden"
 CONFLICT = row(clean_rows()[9]["messages"][1]["content"], "other")
 
 
@@ -56,11 +55,11 @@ def faulty_rows():
     )
 
 
-def test_findings_are_shown_by_code_the_worst_first(data):
+def test_findings_are_shown_by_code_the_worst_first(data, golden):
     data("train.jsonl", faulty_rows())
     result = run("train.jsonl")
     assert result.exit_code == 1
-    assert result.output == (GOLDEN / "data-check.txt").read_text("utf-8")
+    golden("data-check.txt", result.output)
     assert max(map(len, result.output.splitlines())) <= 80
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +15,6 @@ from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, re
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import BaselineRecord
 
-GOLDEN = Path(__file__).parent / "golden"
 TUNED = "ft:gpt-4o-mini-2024-07-18:acme:tickets:9Kx2"
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
@@ -71,10 +69,6 @@ def told(registry, *words, code=0):
     return json.loads(registry(*words, "--json", code=code))
 
 
-def assert_golden(output, name):
-    assert output == (GOLDEN / f"registry-{name}.txt").read_text("utf-8")
-
-
 def unfolded(output):
     return " ".join(output.split())
 
@@ -116,12 +110,12 @@ def test_the_version_that_was_there_is_deprecated(registry, two_versions):
     assert registry("promote", "v2").endswith("v2: canary -> production\nv1: production -> deprecated\n")
 
 
-def test_every_reason_against_a_promotion_is_told_at_once(registry, record, tickets, tmp_path):
+def test_every_reason_against_a_promotion_is_told_at_once(registry, record, tickets, tmp_path, golden):
     registry("add", "v1", "--model-id", MODEL, "--shutdown-date", "2026-11-05")
     run = recorded(record, tickets, spec="ft:other", answered_by=("third",), verdicts=[("accuracy>=0.6", "fail")])
     write_set(tmp_path, cases=6)
     write_set(tmp_path, "eval_sets/profile.jsonl")
-    assert_golden(registry("promote", "v1", "--run", run.id, code=1), "refused")
+    golden("registry-refused.txt", registry("promote", "v1", "--run", run.id, code=1))
     assert told(registry, "show", "v1")["status"] == "candidate"
 
 
@@ -243,10 +237,10 @@ def test_an_unknown_version_is_answered_with_the_known_ones(registry, two_versio
         assert "hint: known: canary, candidate, production, v1, v2" in registry(*command, code=2)
 
 
-def test_the_list_is_a_table(registry, two_versions):
+def test_the_list_is_a_table(registry, two_versions, golden):
     registry("add", "v3-rc.1", "--model-id", "local:mine")
     output = registry("list")
-    assert_golden(output, "list")
+    golden("registry-list.txt", output)
     assert max(map(len, output.splitlines())) <= 80
     listed = told(registry, "list")
     assert [(one["version"], one["status"]) for one in listed] == [
@@ -257,14 +251,14 @@ def test_the_list_is_a_table(registry, two_versions):
     assert (listed[1]["gates_passed"], listed[1]["shutdown_date"]) == ("1 of 1", "2027-01-14")
 
 
-def test_a_version_is_shown_with_its_evidence(registry, two_versions):
-    assert_golden(registry("show", "canary"), "show")
+def test_a_version_is_shown_with_its_evidence(registry, two_versions, golden):
+    golden("registry-show.txt", registry("show", "canary"))
 
 
-def test_the_history_is_told_newest_first(registry, two_versions):
+def test_the_history_is_told_newest_first(registry, two_versions, golden):
     registry("promote", "v1", "--force", "--reason", "again", code=2)
     registry("retire", "v1", "--force", "--reason", "the service ends")
-    assert_golden(registry("history"), "history")
+    golden("registry-history.txt", registry("history"))
     assert [event["seq"] for event in told(registry, "history", "-n", "2")] == [5, 4]
     assert [event["action"] for event in told(registry, "history", "v2")] == ["canary", "add"]
     assert registry("history", "-n", "2").endswith("3 older: -n 5 lists all\n")
@@ -279,23 +273,23 @@ def test_a_whole_history_is_sound_and_a_changed_one_is_not(registry, two_version
     assert (checked["sound"], len(checked["problems"])) == (False, 1)
 
 
-def test_two_versions_are_set_side_by_side(registry, two_versions):
-    assert_golden(registry("diff", "production", "v2"), "diff")
+def test_two_versions_are_set_side_by_side(registry, two_versions, golden):
+    golden("registry-diff.txt", registry("diff", "production", "v2"))
     differences = told(registry, "diff", "v1", "v2")["v1 -> v2"]
     (accuracy,) = (one for one in differences if one["name"] == "accuracy")
     assert accuracy == {"eval_set": TICKETS, "kind": "metric", "name": "accuracy", "a": 0.8, "b": 1.0}
     assert registry("diff", "v1", "v1") == "no difference\n"
 
 
-def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path):
+def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path, golden):
     (tmp_path / "before.json").write_bytes((tmp_path / "registry.json").read_bytes())
     registry("promote", "v2")
     registry("add", "v3", "--model-id", "m")
-    assert_golden(registry("diff", "before.json", "registry.json"), "diff-files")
+    golden("registry-diff-files.txt", registry("diff", "before.json", "registry.json"))
 
 
-def test_what_goes_is_listed_and_fails_the_job(registry, two_versions):
-    assert_golden(registry("sunset", code=1), "sunset")
+def test_what_goes_is_listed_and_fails_the_job(registry, two_versions, golden):
+    golden("registry-sunset.txt", registry("sunset", code=1))
     assert registry("sunset", "--within", "10w") == "no version in use is known to go within 70 days\n"
     (gone,) = told(registry, "sunset", "--within", "90", code=1)
     assert (gone["version"], gone["days_left"], gone["status"]) == ("v2", 73, "canary")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,9 +13,12 @@ from recorded_runs import TICKETS, Recorder, plan, sample, samples
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import BaselineRecord
 
-Command = Callable[..., Result]
+if TYPE_CHECKING:
+    from pathlib import Path
 
-GOLDEN = Path(__file__).parent / "golden"
+Command = Callable[..., Result]
+Golden = Callable[[str, str], None]
+
 PROFILE = "eval_sets/profile.jsonl"
 
 
@@ -30,10 +33,6 @@ def runs() -> Command:
     return lambda *words, **how: CliRunner().invoke(main, ["runs", *words], prog_name="pytest-finetune", **how)
 
 
-def assert_golden(result: Result, name: str) -> None:
-    assert result.output == (GOLDEN / f"runs-{name}.txt").read_text("utf-8")
-
-
 def unfolded(result: Result) -> str:
     return " ".join(result.output.split())
 
@@ -42,12 +41,12 @@ def ids(record: Recorder) -> list[str]:
     return [path.name for path in record.store.newest_first()]
 
 
-def test_a_list_shows_the_newest_first(record: Recorder, runs: Command) -> None:
+def test_a_list_shows_the_newest_first(record: Recorder, runs: Command, golden: Golden) -> None:
     record("ppm", verdicts=[("accuracy>=0.6", "pass"), ("accuracy>=0.9", "fail")])
     record("ppp", spec="ft:gpt-4.1-nano:acme:tickets:9Kx2", verdicts=[("accuracy>=0.6", "pass")])
     record("pe.", closed=False)
     result = runs("list")
-    assert_golden(result, "list")
+    golden("runs-list.txt", result.output)
     assert result.exit_code == 0
 
 
@@ -84,15 +83,15 @@ def test_where_there_is_no_run_the_list_says_what_to_do(record: Recorder, runs: 
     assert (result.exit_code, runs("list", "--json").output) == (0, "[]\n")
 
 
-def test_a_run_is_shown_whole(record: Recorder, runs: Command) -> None:
+def test_a_run_is_shown_whole(record: Recorder, runs: Command, golden: Golden) -> None:
     plans = [plan(repeats=2), plan(PROFILE, 1200, schema_sha256="5c" * 32)]
     record(["pp", "pm", "ee"], plans=plans, verdicts=[("accuracy>=0.6", "pass"), ("macro_f1>=0.9", "inconclusive")])
-    assert_golden(runs("show", "last"), "show")
+    golden("runs-show.txt", runs("show", "last").output)
 
 
-def test_an_open_run_is_shown_with_what_it_has(record: Recorder, runs: Command) -> None:
+def test_an_open_run_is_shown_with_what_it_has(record: Recorder, runs: Command, golden: Golden) -> None:
     record("pm.", closed=False)
-    assert_golden(runs("show", "last"), "show-open")
+    golden("runs-show-open.txt", runs("show", "last").output)
 
 
 def test_a_run_for_programs_is_its_manifest(record: Recorder, runs: Command) -> None:
@@ -153,16 +152,18 @@ def test_runs_are_found_from_a_folder_below_and_in_another_place(
     assert run.id in runs("list", "--runs-dir", "../../.finetune/runs").output
 
 
-def test_a_comparison_shows_the_flips_both_ways(record: Recorder, runs: Command) -> None:
+def test_a_comparison_shows_the_flips_both_ways(record: Recorder, runs: Command, golden: Golden) -> None:
     record("ppppm" * 6, spec="ft:old")
     record("pmpep" * 6, spec="ft:new")
     old, new = reversed(ids(record))
     result = runs("compare", old, new, "--show", "4")
-    assert_golden(result, "compare")
+    golden("runs-compare.txt", result.output)
     assert result.exit_code == 0
 
 
-def test_a_comparison_over_several_sets_says_which_were_not_compared(record: Recorder, runs: Command) -> None:
+def test_a_comparison_over_several_sets_says_which_were_not_compared(
+    record: Recorder, runs: Command, golden: Golden
+) -> None:
     shared, only_old, only_new = plan(cases=1), plan("eval_sets/a.jsonl", 1), plan("eval_sets/b.jsonl", 1)
     changed = plan(PROFILE, 2), plan(PROFILE, 3, cases_sha256="d")
     more_old = [
@@ -177,7 +178,7 @@ def test_a_comparison_over_several_sets_says_which_were_not_compared(record: Rec
     a = record("p", plans=[shared, changed[0], only_old], more=more_old)
     b = record("p", plans=[shared, changed[1], only_new], more=more_new)
     result = runs("compare", a.id, b.id)
-    assert_golden(result, "compare-refused")
+    golden("runs-compare-refused.txt", result.output)
     assert result.exit_code == 2
 
 
@@ -297,9 +298,9 @@ def test_colour_is_for_terminals(record: Recorder, runs: Command) -> None:
     assert "\x1b" not in runs("compare", a.id, b.id).output
 
 
-def test_the_help_of_compare_tells_its_exit_codes(runs: Command) -> None:
+def test_the_help_of_compare_tells_its_exit_codes(runs: Command, golden: Golden) -> None:
     result = runs("compare", "--help", terminal_width=80)
-    assert_golden(result, "compare-help")
+    golden("runs-compare-help.txt", result.output)
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

@@ -6,7 +6,6 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from golden_texts import compare
 from scripted_server import error
 
 GATES = "[[gates]]\nmin = 0.5\n[[gates]]\nmetric = 'valid_rate'\nmin = 0.9\n"
@@ -36,7 +35,7 @@ def ended(case):
     return found.tag, found.get("message"), found.text
 
 
-def test_a_whole_file(suite, junit, server):
+def test_a_whole_file(suite, junit, server, golden):
     suite(["bug", "feature", "bug", "bug"], inputs=["bug", "bug", "neither", "none"], toml=LABELS + GATES, tags=["en"])
     suite(["calm", "plain"], inputs=["storm", "plain"], name="free")
     server.answer = lambda body: error(400, "no") if "none" in str(body) else body["messages"][-1]["content"]
@@ -49,7 +48,7 @@ def test_a_whole_file(suite, junit, server):
         (r'(name="finetune.run" value)="[^"]*"', r'\1="-"'),
     ):
         text = re.sub(found, put, text)
-    compare("junit.xml", text)
+    golden("junit.xml", text)
 
 
 def test_a_case_has_its_figures(suite, junit):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from golden_texts import compare, steady
+from steady_text import steady
 
 GATES = """
 scorer = "label"
@@ -32,12 +32,12 @@ def passing(suite):
     return suite(3, toml="[[gates]]\nmin = 0.5\n")
 
 
-def test_a_whole_comment(gated, evaluate, server, pytester):
+def test_a_whole_comment(gated, evaluate, server, pytester, golden):
     answers = {"old": lambda asked: asked, "new": lambda asked: "a|b `c`" if asked == "other" else asked}
     server.answer = lambda body: answers[body["model"]](body["messages"][-1]["content"])
     evaluate("--baseline=old", "--finetune-markdown=out/comment.md", model="new")
     text = pytester.path.joinpath("out/comment.md").read_text("utf-8")
-    compare("markdown.md", steady(text))
+    golden("markdown.md", steady(text))
 
 
 def test_the_file_is_replaced_and_the_closing_section_names_it(passing, evaluate, pytester):

@@ -7,8 +7,8 @@ import json
 import re
 
 import pytest
-from golden_texts import compare, steady
 from scripted_server import Reply, error
+from steady_text import steady
 
 PROMPT, EXPECTED, ANSWER = "zebra crossing", "quokka island", "walrus harbour"
 KEY = "sk-proj-Very0Secret1Key2That3Nobody4May5See"
@@ -208,7 +208,7 @@ def test_the_record_on_disk_still_holds_the_answers(pytester, suite, reports, se
     assert ANSWER in samples.read_text("utf-8")
 
 
-def test_a_redacted_session_at_the_terminal(suite, evaluate, server, monkeypatch):
+def test_a_redacted_session_at_the_terminal(suite, evaluate, server, monkeypatch, golden):
     # With either of these pytest prints its summary uncut.
     for name in ("CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)
@@ -216,7 +216,7 @@ def test_a_redacted_session_at_the_terminal(suite, evaluate, server, monkeypatch
     suite([EXPECTED, EXPECTED], inputs=[PROMPT, "plain"], name="free")
     server.answer = lambda body: ANSWER if "zebra" in str(body) else error(400, "no: plain")
     text = evaluate("--finetune-redact", "--concurrency=1").stdout.str()
-    compare("redacted.txt", steady(text[text.index("eval_sets/free.jsonl ") :]))
+    golden("redacted.txt", steady(text[text.index("eval_sets/free.jsonl ") :]))
 
 
 def everything(pytester, result):

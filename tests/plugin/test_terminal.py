@@ -1,12 +1,12 @@
-"""The closing section as a whole, against texts kept beside this file (UPDATE_GOLDEN=1 writes them anew)."""
+"""The closing section as a whole, against texts in golden files."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
-from golden_texts import compare, steady
 from scripted_server import error
+from steady_text import steady
 
 from pytest_finetune.reports.text import columns
 
@@ -51,21 +51,21 @@ def labelled(suite):
     return suite(expected, inputs=inputs, toml=LABELS + GATES, tags=["en"], metadata={"team": "web"})
 
 
-def test_gates_of_every_verdict(labelled, evaluate):
-    compare("gates.txt", closing(evaluate(model="ft:new")))
+def test_gates_of_every_verdict(labelled, evaluate, golden):
+    golden("gates.txt", closing(evaluate(model="ft:new")))
 
 
-def test_verbose_shows_labels_and_slices(labelled, evaluate):
-    compare("verbose.txt", closing(evaluate("-v", model="ft:new")))
+def test_verbose_shows_labels_and_slices(labelled, evaluate, golden):
+    golden("verbose.txt", closing(evaluate("-v", model="ft:new")))
 
 
-def test_two_models_and_a_baseline(labelled, evaluate, server):
+def test_two_models_and_a_baseline(labelled, evaluate, server, golden):
     answers = {"old": lambda asked: asked, "new": lambda asked: "bug" if asked == "other" else asked}
     server.answer = lambda body: answers[body["model"]](body["messages"][-1]["content"])
-    compare("baseline.txt", closing(evaluate("--baseline=old", model="new")))
+    golden("baseline.txt", closing(evaluate("--baseline=old", model="new")))
 
 
-def test_repeats_show_what_is_not_stable(suite, evaluate, server):
+def test_repeats_show_what_is_not_stable(suite, evaluate, server, golden):
     suite([{"name": "Ada"}] * 4, inputs=["Ada"] * 4, toml=UNSTABLE)
     asked = iter(range(100))
 
@@ -74,11 +74,11 @@ def test_repeats_show_what_is_not_stable(suite, evaluate, server):
         return json.dumps([{"name": "Ada"}, {"name": 1}, {"name": "Ada", "age": None}][turn])
 
     server.answer = answer
-    compare("stability.txt", closing(evaluate("--concurrency=1", model="m")))
+    golden("stability.txt", closing(evaluate("--concurrency=1", model="m")))
 
 
-def test_quiet_tells_the_outcome_and_the_gates_that_do_not_pass(labelled, evaluate):
-    compare("quiet.txt", closing(evaluate("-q", model="ft:new")))
+def test_quiet_tells_the_outcome_and_the_gates_that_do_not_pass(labelled, evaluate, golden):
+    golden("quiet.txt", closing(evaluate("-q", model="ft:new")))
 
 
 def test_twice_quiet_tells_the_outcome_alone(labelled, evaluate):
