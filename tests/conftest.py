@@ -101,10 +101,12 @@ def suite(pytester):
 def evaluate(pytester, server):
     """Run pytest on the suite with the scripted server as the model `ft:test`; with the response cache if asked."""
 
-    def run(*options, model="ft:test", subprocess=False, cache=False):
+    def run(*options, model="ft:test", subprocess=False, cache=False, timeout=None):
         if not cache:
             options = ("--finetune-no-cache", *options)
         options = (f"--model={model}", f"--model-base-url={server.url}", *PLAIN, *options)
-        return (pytester.runpytest_subprocess if subprocess else pytester.runpytest_inprocess)(*options)
+        if subprocess:
+            return pytester.runpytest_subprocess(*options, timeout=timeout)
+        return pytester.runpytest_inprocess(*options)
 
     return run

@@ -25,7 +25,13 @@ def test_every_normalizer_of_the_settings_exists() -> None:
         ("strip_punctuation", "“**Bug.**”", "Bug"),
         ("strip_punctuation", "`bug` 。", "bug"),
         ("strip_punctuation", "don't!", "don't"),
-        ("strip_punctuation", "…", ""),
+        ("strip_punctuation", "…", "…"),
+        ("strip_punctuation", "-5", "-5"),
+        ("strip_punctuation", "50%", "50%"),
+        ("strip_punctuation", "C#", "C#"),
+        ("strip_punctuation", ".NET.", ".NET"),
+        ("strip_punctuation", "A*", "A*"),
+        ("strip_punctuation", "(bug)", "bug"),
     ],
 )
 def test_what_each_normalizer_does(name: str, text: str, normal: str) -> None:

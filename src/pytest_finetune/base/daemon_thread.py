@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def _may_cross(error: BaseException) -> bool:
+    """A future refuses StopIteration, and on a loop CancelledError and KeyboardInterrupt mean something else."""
+    return isinstance(error, Exception) and not isinstance(error, StopIteration)
+
+
 async def in_daemon_thread(work: Callable[[], Any]) -> Any:
     """
     What `work` returns or raises; a cancelled wait leaves the thread to itself.
@@ -32,7 +37,7 @@ async def in_daemon_thread(work: Callable[[], Any]) -> Any:
         try:
             result = work()
         except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
-            error = raised
+            error = raised if _may_cross(raised) else RuntimeError(f"{type(raised).__name__}: {raised}")
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Request
     from pytest_finetune.evaluation.targets import Target
+
+ALIKE = 10
+"""Equal refusals in a row after which no more is asked: what the server says of one request, it says of all."""
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -124,6 +127,8 @@ class Engine(Generic[K, R]):
         self._price, self._then = price, then
         self.budget = Budget(limits.max_cost)
         self.stopped: Failure | None = None
+        self._refusal = ""
+        self._refused = 0
 
     async def stream(self, questions: Questions[K]) -> AsyncIterator[R]:
         """
@@ -156,6 +161,7 @@ class Engine(Generic[K, R]):
                 return
             outcome = await self.target.ask(question.request, self.limits.deadline)
             cost = self._book(question.request, outcome)
+            outcome = self._noted(outcome)
             fatal = isinstance(outcome, Failure) and outcome.fatal
             if fatal and isinstance(outcome, Failure):
                 self._stop(outcome)
@@ -163,6 +169,17 @@ class Engine(Generic[K, R]):
             await ready.put(await self._then(Answer(question.key, outcome, cost)))
             if fatal:
                 await ready.put(None)
+
+    def _noted(self, outcome: Completion | Failure) -> Completion | Failure:
+        """The outcome; fatal when it is one of many equal refusals with no answer between them."""
+        if isinstance(outcome, Completion) or outcome.kind not in ("bad_request", "rate_limit"):
+            self._refused = 0
+            return outcome
+        self._refused = self._refused + 1 if outcome.message == self._refusal else 1
+        self._refusal = outcome.message
+        if self._refused < ALIKE:
+            return outcome
+        return replace(outcome, message=f"{outcome.message} ({self._refused} times in a row)", fatal=True)
 
     def _book(self, request: Request, outcome: Completion | Failure) -> Decimal | None:
         if isinstance(outcome, Failure) or outcome.from_cache:

@@ -191,6 +191,9 @@ class Evaluation:
             return replace(sample, completion=outcome, failure=late)
         except ScorerError as error:
             return replace(sample, completion=outcome, failure=Failure("scorer", str(error)))
+        except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is one errored sample, not the end
+            broke = f"{scorer.name} broke on this answer: {type(error).__name__}: {error}"
+            return replace(sample, completion=outcome, failure=Failure("scorer", broke))
         return replace(sample, state=State.PASSED if score.passed else State.MISSED, completion=outcome, score=score)
 
     @property

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from math import isfinite
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
+from pytest_finetune.evaluation.targets.finish_reasons import known_reason
 from pytest_finetune.evaluation.targets.secret import MASK, masked_completion, without_keys
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_BODY = 16 * 1024 * 1024
 """Bytes of an answer that are read; no chat completion comes near."""
+
+MOST_TOKENS = 10**12
+"""A count above this is no count of tokens."""
 
 _LONGEST_MESSAGE = 300
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -39,6 +43,7 @@ _BY_CODE = {
     "overloaded_error": "server",
     "invalid_request_error": "bad_request",
 }
+_CONTENT_FILTER = frozenset({"content_filter", "responsibleaipolicyviolation"})
 _DECISIVE = frozenset({"quota", "auth", "not_found"})
 """Kinds that a code proves whatever the status says; with them no further question can succeed."""
 
@@ -64,6 +69,13 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret:
         A Completion without latency and retries, or a Failure. Lone surrogates in what the model wrote become
         U+FFFD, so that a record of it can be written as UTF-8.
     """
+    try:
+        return _read(status, headers, body, secret)
+    except Exception as error:  # noqa: BLE001 - no bytes of a server may end the run
+        return Failure("malformed", clean(f"HTTP {status}: {type(error).__name__}: {error}", secret), status)
+
+
+def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Completion | Failure:
     if 200 <= status < 300:  # noqa: PLR2004 - as HTTP has it
         return _success(status, headers, body, secret)
     if 300 <= status < 400:  # noqa: PLR2004
@@ -85,10 +97,23 @@ def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) 
     if inside := _error_holder(value):
         return _error_inside(status, inside, headers, secret)
     try:
-        return masked_completion(_completion(value), secret)
+        completion = masked_completion(_completion(value), secret)
     except _Malformed as fault:
         told = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
         return Failure("malformed", clean(f"HTTP {status} with {told}", secret), status)
+    return _finished(completion, status, secret)
+
+
+def _finished(completion: Completion, status: int, secret: str) -> Completion | Failure:
+    """The completion with its finish reason in OpenAI's words; a failure where the server did not finish it."""
+    reason = known_reason(completion.finish_reason)
+    if reason is None:
+        text = f"the answer ended with the unknown finish_reason {completion.finish_reason!r}"
+        return Failure("finish_reason", clean(text, secret), status)
+    if reason == "error":
+        text = f"the server broke the answer off: finish_reason {completion.finish_reason!r}"
+        return Failure("server", clean(text, secret), status)
+    return replace(completion, finish_reason=reason)
 
 
 def _error_holder(value: Any) -> dict[str, Any] | None:
@@ -110,16 +135,21 @@ def _redirect(status: int, headers: Mapping[str, str]) -> Failure:
     return Failure("bad_request", clean(text), status, fatal=True)
 
 
-def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], secret: str) -> Failure:
+def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], secret: str) -> Completion | Failure:
     told, codes = _error(value)
     kinds = [_BY_CODE[code] for code in codes if code in _BY_CODE]
+    if _CONTENT_FILTER & set(codes):
+        # Azure refuses a filtered prompt with a 400 where others answer with this finish reason: one fact, one state.
+        return Completion("", finish_reason="content_filter")
     kind = next((kind for kind in kinds if kind in _DECISIVE), "") or _kind_of(status)
     if not told:
         told = "an HTML page, not an API; is the base URL right?" if _is_html(headers, body) else _excerpt(body, secret)
     return Failure(kind, clean(f"HTTP {status}: {told}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
 
 
-def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Failure:
+def _error_inside(
+    status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str
+) -> Completion | Failure:
     """An error dressed as success: classified by its own code, for the status says nothing."""
     told, codes = _error(value)
     statuses = [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]
@@ -162,7 +192,7 @@ def _completion(value: Any) -> Completion:
         model=_text(value.get("model"), "model"),
         tool_calls=_tool_calls(message),
         refusal=_text(message.get("refusal"), "refusal") or refusal,
-        usage=_usage(value.get("usage")),
+        usage=_usage(value.get("usage"), answered=bool(text or message.get("tool_calls"))),
     )
 
 
@@ -207,12 +237,13 @@ def _text(value: Any, name: str) -> str:
     return value if value.isascii() else _LONE_SURROGATE.sub("\ufffd", value)
 
 
-def _usage(value: Any) -> Usage | None:
+def _usage(value: Any, *, answered: bool) -> Usage | None:
     """Tokens as counted; None unless both sides of the call were, for a guess would become a cost."""
     if not isinstance(value, dict):
         return None
     prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    if prompt is None or completion is None:
+    if not prompt or completion is None or (answered and not completion):
+        # No prompt has no tokens, and no answer: a zero there means that the server does not count.
         return None
     details = value.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
@@ -220,7 +251,7 @@ def _usage(value: Any) -> Usage | None:
 
 
 def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
         return None
     return int(value)
 

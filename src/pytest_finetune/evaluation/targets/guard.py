@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,10 @@ class GuardedTarget:
         """
         try:
             await self._target.open()
-        except Exception as error:
-            # The target is the user's, and may raise anything.
+        except BaseException as error:
+            # The target is the user's, and may raise anything; what is no Exception would end the event loop.
+            if _is_cancelled(error):
+                raise
             broke = without_keys(_broke("open", error), self.secret)
             raise TargetError(broke, self.spec, "mend the target that the hook returned") from error
 
@@ -48,7 +51,9 @@ class GuardedTarget:
         """Its answer, or what was wrong with it."""
         try:
             outcome: Any = await self._target.ask(request, deadline)
-        except Exception as error:  # noqa: BLE001 - as in `open`
+        except BaseException as error:
+            if _is_cancelled(error):
+                raise
             return Failure("target", clean(_broke("ask", error), self.secret))
         if isinstance(outcome, Completion):
             return masked_completion(outcome, self.secret)
@@ -61,5 +66,11 @@ class GuardedTarget:
         await self._target.close()
 
 
-def _broke(what: str, error: Exception) -> str:
+def _is_cancelled(error: BaseException) -> bool:
+    """The evaluation itself is being cancelled, rather than the target raising CancelledError of its own accord."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _broke(what: str, error: BaseException) -> str:
     return f"{what} broke: {type(error).__name__}: {error}"

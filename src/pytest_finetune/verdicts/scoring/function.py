@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import threading
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class FunctionScorer:
         """
         try:
             verdict = self.function(case, completion)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             # Whatever a user's function raises is told as its fault, and ends one sample, not the run.
             problem = f"{self.name} broke: {type(error).__name__}: {shorten(str(error), 200)}"
             raise ScorerError(problem, _place(error), "mend the scoring function") from error
@@ -160,7 +161,9 @@ def _imported(name: str, module_name: str, folder: Path) -> ModuleType:
     try:
         with _importable(folder):
             return import_module(module_name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+            raise
         # Importing runs the user's code, which may raise anything.
         problem = f"scorer {name!r} cannot be imported: {type(error).__name__}: {shorten(str(error), 200)}"
         hint = f"{module_name!r} is looked for beside the eval set, above it, and among installed packages"

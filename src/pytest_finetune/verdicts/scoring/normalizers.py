@@ -12,6 +12,11 @@ PIECE = 1024
 """Characters that NFKC takes at once: it is quadratic over a run of combining characters, so a run is bounded."""
 
 
+_STOPS = ".,;:!?…。，；：！？、"
+_CLOSING = dict(zip("\"'`*_([{<“‘«‹「『《（【", "\"'`*_)]}>”’»›」』》）】", strict=True))
+"""Marks that are dropped in pairs only."""
+
+
 def make_normalizer(names: Iterable[str]) -> Callable[[str], str]:
     """The named normalizers as one function, applied in order; the text itself where none is named."""
     steps = tuple(NORMALIZERS[name] for name in names)
@@ -40,16 +45,20 @@ def collapse_whitespace(text: str) -> str:
 
 def strip_punctuation(text: str) -> str:
     """
-    Drop punctuation, backticks and white space from both ends: `**Bug.**` becomes `Bug`.
+    Drop quotes, Markdown marks and brackets around a text, and stops after it: `**Bug.**` becomes `Bug`.
 
-    A leading minus is punctuation too, so this does not suit numbers.
+    What may change a word or a number stays: signs (`-5`), currency, `%`, `#` (`C#`), a leading dot (`.NET`), a mark on
+    one side alone (`A*`). A text of nothing but punctuation stays whole.
     """
-    start, end = 0, len(text)
-    while start < end and _is_edge(text[start]):
-        start += 1
-    while end > start and _is_edge(text[end - 1]):
-        end -= 1
-    return text[start:end]
+    whole = text = text.strip()
+    while text:
+        shorter = text.rstrip(_STOPS).rstrip()
+        if len(shorter) > 1 and _CLOSING.get(shorter[0]) == shorter[-1]:
+            shorter = shorter[1:-1].strip()
+        if shorter == text:
+            return text
+        text = shorter
+    return whole
 
 
 NORMALIZERS: dict[str, Callable[[str], str]] = {
@@ -59,10 +68,6 @@ NORMALIZERS: dict[str, Callable[[str], str]] = {
     "collapse_whitespace": collapse_whitespace,
     "strip_punctuation": strip_punctuation,
 }
-
-
-def _is_edge(character: str) -> bool:
-    return character == "`" or character.isspace() or unicodedata.category(character)[0] == "P"
 
 
 def _pieces(text: str) -> Iterable[str]:
