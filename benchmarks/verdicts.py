@@ -27,6 +27,7 @@ from pytest_finetune.base.records import Case, Completion, Sample, Score, State
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
 from pytest_finetune.verdicts.gates.bars import status_at
+from pytest_finetune.verdicts.metrics import lay_out
 from pytest_finetune.verdicts.stats import (
     Interval,
     mcnemar,
@@ -123,7 +124,7 @@ def verdict(gate: GateSettings, passes: Sequence[bool], before: Sequence[bool] |
     cases = [Case(str(number), number + 1, ()) for number in range(len(passes))]
     baseline = None if before is None else Baseline("production", "sha", 1, samples(before))
     settings = EvalSettings(gates=[gate])
-    return judge(settings, "set", cases, 1, samples(passes), baseline=baseline, cases_sha256="sha")[0].status
+    return judge(settings, lay_out(cases, samples(passes), cases_sha256="sha"), baseline)[0].status
 
 
 def drop_verdict(lost: int, won: int, n: int, margin: float) -> Status:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sample_plans import SET, cases, run_of
+from sample_plans import cases, run_of
+from sample_plans import table as plan_table
 from scipy import stats as reference  # type: ignore[import-untyped]
 
 from pytest_finetune.verdicts.evalset.settings import METRICS, EvalSettings, GateSettings
@@ -40,7 +41,7 @@ def percent(share: float) -> str:
 
 def verdict(passed: int, n: int, **rule: Any) -> Verdict:
     settings = EvalSettings(gates=[GateSettings(**rule)])
-    return judge(settings, SET, cases(n), 1, run_of(passed, n - passed))[0]
+    return judge(settings, plan_table(cases(n), run_of(passed, n - passed)))[0]
 
 
 @pytest.mark.parametrize("word", [*METRICS, *GateSettings.model_fields, *Status])
@@ -136,15 +137,7 @@ def test_a_gate_on_a_drop_decides_by_the_paired_interval() -> None:
     gate = GateSettings(against="production", max_drop=0.1, confidence=0.95)
     for lost in range(21):
         baseline = Baseline("production", "today", 1, run_of(20))
-        found = judge(
-            EvalSettings(gates=[gate]),
-            SET,
-            cases(20),
-            1,
-            run_of(20 - lost, lost),
-            baseline=baseline,
-            cases_sha256="today",
-        )[0]
+        found = judge(EvalSettings(gates=[gate]), plan_table(cases(20), run_of(20 - lost, lost)), baseline)[0]
         assert (found.status is Status.PASS) is (paired_interval(lost, 0, 20).high <= 0.1)
         assert (found.status is Status.FAIL) is (paired_interval(lost, 0, 20).low > 0.1)
 

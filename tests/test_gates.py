@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_plans import SET, case, cases, labelled, run_of, sample
+from sample_plans import case, cases, labelled, run_of, sample, table
 
 from pytest_finetune.base.records import State, Usage
 from pytest_finetune.evaluation.evaluation import verdict_record
@@ -34,7 +34,7 @@ def verdict(
     samples: Sequence[Sample], planned: list[Case], repeats: int = 1, max_errors: int = 0, **rule: Any
 ) -> Verdict:
     settings = EvalSettings(gates=[GateSettings(**rule)], max_errors=max_errors)
-    return judge(settings, SET, planned, repeats, samples, expected_label=lambda case: str(case.expected[0]))[0]
+    return judge(settings, table(planned, samples, repeats))[0]
 
 
 def status(
@@ -134,7 +134,7 @@ def test_a_tolerated_error_still_counts_as_not_passed() -> None:
 
 def test_a_gates_own_max_errors_goes_before_the_sets() -> None:
     settings = EvalSettings(gates=[GateSettings(min=0.5, max_errors=0), GateSettings(min=0.6)], max_errors=5)
-    found = judge(settings, SET, cases(4), 1, run_of(3, errors=1))
+    found = judge(settings, table(cases(4), run_of(3, errors=1)))
     assert [verdict.status for verdict in found] == [Status.INCOMPLETE, Status.PASS]
 
 

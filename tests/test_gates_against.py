@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_plans import SET, case, cases, labelled, run_of, sample
+from sample_plans import case, cases, labelled, run_of, sample, table
 
 from pytest_finetune.verdicts.comparison import compare, differing_cases
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
@@ -42,17 +42,7 @@ def verdict(
 ) -> Verdict:
     baseline = Baseline(name, sha, repeats, before, aliases) if before is not None else None
     settings = EvalSettings(gates=[GateSettings(**rule)], max_errors=max_errors)
-    found = judge(
-        settings,
-        SET,
-        planned,
-        1,
-        after,
-        baseline=baseline,
-        cases_sha256="today",
-        expected_label=lambda case: str(case.expected[0]),
-    )
-    return found[0]
+    return judge(settings, table(planned, after), baseline)[0]
 
 
 @pytest.mark.parametrize(

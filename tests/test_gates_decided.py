@@ -5,18 +5,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_plans import SET, case, cases, run_of, sample
+from sample_plans import case, cases, run_of, sample, table
 
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
-from pytest_finetune.verdicts.gates import Decider, Status, decided, judge
+from pytest_finetune.verdicts.gates import Decider, Status, judge
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.verdicts.gates import Verdict
 
 
 def gates(*rules: dict[str, Any], max_errors: int = 0) -> EvalSettings:
     return EvalSettings(gates=[GateSettings(**rule) for rule in rules], max_errors=max_errors)
+
+
+def decided(rules: EvalSettings, planned: Sequence[Case], samples: Iterable[Sample]) -> list[Verdict] | None:
+    """The verdicts that the full run is bound to end with, or None while any of them is open."""
+    decider = Decider(rules, table(planned, ()))
+    for one in samples:
+        decider.add(one)
+    return decider.verdicts()
 
 
 def first(verdicts: list[Verdict] | None) -> Status:
@@ -25,27 +36,27 @@ def first(verdicts: list[Verdict] | None) -> Status:
 
 
 def test_a_gate_that_the_rest_cannot_save_is_decided_as_failed() -> None:
-    found = decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(0, 3)) or []
+    found = decided(gates({"min": 0.9}), cases(20), run_of(0, 3)) or []
     assert [verdict.status for verdict in found] == [Status.FAIL]
     assert found[0].message == (
         "decided after 3 of 20 samples: 0 to 17 of 20 samples pass, whatever the rest would answer"
     )
-    assert decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(0, 2)) is None
+    assert decided(gates({"min": 0.9}), cases(20), run_of(0, 2)) is None
 
 
 def test_a_gate_that_the_rest_cannot_break_is_decided_as_passed() -> None:
-    assert first(decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(18))) is Status.PASS
-    assert decided(gates({"min": 0.9}), SET, cases(20), 1, run_of(17)) is None
+    assert first(decided(gates({"min": 0.9}), cases(20), run_of(18))) is Status.PASS
+    assert decided(gates({"min": 0.9}), cases(20), run_of(17)) is None
 
 
 def test_too_many_errors_are_decided_at_once() -> None:
-    assert first(decided(gates({"min": 0.1}), SET, cases(20), 1, run_of(0, errors=1))) is Status.INCOMPLETE
+    assert first(decided(gates({"min": 0.1}), cases(20), run_of(0, errors=1))) is Status.INCOMPLETE
 
 
 def test_a_run_stops_only_when_all_its_gates_are_decided() -> None:
     rules = gates({"min": 0.5}, {"min": 0.9})
-    assert decided(rules, SET, cases(20), 1, run_of(12)) is None
-    assert decided(rules, SET, cases(20), 1, run_of(18)) is not None
+    assert decided(rules, cases(20), run_of(12)) is None
+    assert decided(rules, cases(20), run_of(18)) is not None
 
 
 @pytest.mark.parametrize(
@@ -53,15 +64,15 @@ def test_a_run_stops_only_when_all_its_gates_are_decided() -> None:
     [{"metric": "macro_f1", "min": 0.0}, {"metric": "valid_rate", "min": 0.0}, {"against": "p", "max_flips": 99}],
 )
 def test_a_gate_that_cannot_be_counted_is_never_decided(rule: dict[str, Any]) -> None:
-    assert decided(gates(rule, {"min": 0.0}), SET, cases(2), 1, run_of(2)) is None
+    assert decided(gates(rule, {"min": 0.0}), cases(2), run_of(2)) is None
 
 
 def test_a_set_without_gates_is_never_decided() -> None:
-    assert decided(EvalSettings(), SET, cases(2), 1, run_of(2)) is None
+    assert decided(EvalSettings(), cases(2), run_of(2)) is None
 
 
 def test_a_sample_counts_once_and_only_in_its_own_plan() -> None:
-    decider = Decider(gates({"min": 0.5}), SET, cases(4), 1)
+    decider = Decider(gates({"min": 0.5}), table(cases(4), ()))
     for _ in range(4):
         decider.add(sample(0))
     decider.add(sample(9))
@@ -109,7 +120,7 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     likely = data.draw(st.sampled_from([["passed"], ["missed"], ["passed", "missed"], ["passed", "missed", "error"]]))
     asked = [sample(number, data.draw(st.sampled_from(likely)), attempt) for number, attempt in plan]
 
-    decider, found, before_stop = Decider(toml, SET, planned, repeats), None, []
+    decider, found, before_stop = Decider(toml, table(planned, (), repeats)), None, []
     for one in asked:
         decider.add(one)
         before_stop.append(one)
@@ -124,7 +135,7 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
         end = "missed" if end == "error" and errors >= tolerated else end
         errors += end == "error"
         rest.append(sample(number, end, attempt))
-    full = judge(toml, SET, planned, repeats, [*before_stop, *rest])
+    full = judge(toml, table(planned, [*before_stop, *rest], repeats))
     assert [verdict.status for verdict in found] == [verdict.status for verdict in full]
 
 
@@ -138,8 +149,8 @@ def test_a_gate_is_decided_as_soon_as_both_extremes_agree(
     done = data.draw(st.integers(0, count))
     asked = [sample(number, data.draw(st.sampled_from(["passed", "missed"]))) for number in range(done)]
     extremes = [
-        judge(toml, SET, planned, 1, [*asked, *(sample(number, end) for number in range(done, count))])[0].status
+        judge(toml, table(planned, [*asked, *(sample(number, end) for number in range(done, count))]))[0].status
         for end in ("passed", "missed")
     ]
-    found = decided(toml, SET, planned, 1, asked)
+    found = decided(toml, planned, asked)
     assert (found is not None) == (extremes[0] is extremes[1])

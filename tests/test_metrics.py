@@ -14,9 +14,10 @@ from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
 
 from pytest_finetune.base.records import Completion, FormatFailure, Score, State, ToolCall, Usage
 from pytest_finetune.verdicts.evalset.settings import METRICS, RATES
-from pytest_finetune.verdicts.metrics import summarize
+from pytest_finetune.verdicts.metrics import lay_out, summarize
 from pytest_finetune.verdicts.metrics.drift import DriftKind
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable
+from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
@@ -96,9 +97,9 @@ def test_the_order_of_samples_plays_no_part() -> None:
         ({"nowhere": 1}, []),
     ],
 )
-def test_a_slice_holds_the_cases_that_have_every_fact(where: dict[str, Any], chosen: list[int]) -> None:
+def test_a_slice_has_the_cases_with_every_fact(where: dict[str, Any], chosen: list[int]) -> None:
     planned = [case(0, tags=("en",), level=1), case(1, tags=("en", "long")), case(2, level=True)]
-    rows = summarize([], planned, where=where).rows
+    rows = lay_out(planned, ()).slice(Rule(kind="min", bar=1, where=where).covers).rows
     assert [row.case.id for row in rows] == [f"c{number}" for number in chosen]
 
 

@@ -284,7 +284,7 @@ def test_a_trial_judges_as_a_run_with_these_samples_would_be_judged(load):
     perfect = perfect_run(eval_set)
     bad = planted(eval_set)[Kind.WRONG_LABEL].samples["c4"]
     samples = [bad if sample.case_id == "c4" else sample for sample in perfect]
-    expected = judge(eval_set.settings, eval_set.name, eval_set.cases, 1, samples)
+    expected = judge(eval_set.settings, eval_set.table(samples))
     assert [_Trial(eval_set, eval_set.settings.gates[0], perfect).verdict({"c4": bad})] == expected
 
 

@@ -417,15 +417,7 @@ def test_a_later_run_is_paired_with_stored_evidence(record, tmp_path):
     evidence = evidence_of(recorded(record, eval_set, "pppmm"), [eval_set])
 
     def status(letters):
-        verdicts = judge(
-            eval_set.settings,
-            eval_set.name,
-            eval_set.cases,
-            1,
-            samples(letters),
-            baseline=baseline_from(evidence, eval_set),
-            cases_sha256=eval_set.cases_sha256,
-        )
+        verdicts = judge(eval_set.settings, eval_set.table(samples(letters)), baseline_from(evidence, eval_set))
         return verdicts[1].status, [flip.case_id for flip in verdicts[1].flips]
 
     assert status("ppppp") == (Status.PASS, ["case-03", "case-04"])

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import Case, Completion, Failure, FormatFailure, Sample, Score, State, Usage
+from pytest_finetune.verdicts.metrics import lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_finetune.verdicts.metrics import SampleTable
 
 SET = "eval_sets/s.jsonl"
 
@@ -45,6 +52,18 @@ def run_of(passed: int, missed: int = 0, errors: int = 0) -> list[Sample]:
     """One attempt a case: first the passed ones, then the missed, then the errors."""
     states = [State.PASSED] * passed + [State.MISSED] * missed + [State.ERROR] * errors
     return [sample(number, state) for number, state in enumerate(states)]
+
+
+def table(planned: Sequence[Case], samples: Iterable[Sample], repeats: int = 1) -> SampleTable:
+    """Samples in their places; every case expects its first answer as a label, and is of today."""
+    return lay_out(
+        planned,
+        samples,
+        repeats=repeats,
+        eval_set=SET,
+        cases_sha256="today",
+        expected_label=lambda case: str(case.expected[0]),
+    )
 
 
 def labelled(number: int, expected: str, answered: str, attempt: int = 0) -> Sample:

@@ -25,8 +25,7 @@ from pytest_finetune.evaluation.runs import (
     sample_to_dict,
 )
 from pytest_finetune.verdicts.comparison import compare
-from pytest_finetune.verdicts.gates import Decider, Verdict, judge
-from pytest_finetune.verdicts.metrics import summarize
+from pytest_finetune.verdicts.gates import Decider, Verdict, judge, table_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Baseline
+    from pytest_finetune.verdicts.metrics import SampleTable
 
 Key = tuple[str, str, int]
 
@@ -82,11 +82,7 @@ class Evaluation:
     ) -> None:
         self.target, self.limits, self.run = target, limits, run
         self.eval_sets = tuple(eval_sets)
-        self._deciders = (
-            {e.name: Decider(e.settings, e.name, e.cases, e.repeats) for e in self.eval_sets}
-            if stop_when_decided
-            else {}
-        )
+        self._deciders = {e.name: Decider(e.settings, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
         self._planned_names = {eval_set.name for eval_set in self.eval_sets}
         self.stopped: Failure | None = None
 
@@ -148,23 +144,13 @@ class Evaluation:
     def _judge_set(self, eval_set: EvalSet, samples: Mapping[Key, Sample], baseline: Baseline | None) -> SetResult:
         mine = [sample for sample in samples.values() if sample.eval_set == eval_set.name]
         asked = [sample for sample in mine if sample.state is not State.UNNEEDED]
-        expected_label = getattr(eval_set.scorer, "expected_label", None)
-        summary = summarize(asked, eval_set.cases, repeats=eval_set.repeats, expected_label=expected_label)
-        result = SetResult(eval_set, self.target.spec, summary, (), unneeded=len(mine) - len(asked))
+        table = eval_set.table(asked)
+        result = SetResult(eval_set, self.target.spec, table.summary, (), unneeded=len(mine) - len(asked))
         verdicts = self._deciders[eval_set.name].verdicts() if result.unneeded and not result.unrun else None
         if verdicts is None:
-            verdicts = judge(
-                eval_set.settings,
-                eval_set.name,
-                eval_set.cases,
-                eval_set.repeats,
-                asked,
-                baseline=baseline,
-                cases_sha256=eval_set.cases_sha256,
-                expected_label=expected_label,
-            )
+            verdicts = judge(eval_set.settings, table, baseline)
         result = replace(result, verdicts=tuple(verdicts))
-        return _compared(result, baseline) if baseline else result
+        return _compared(result, table, baseline) if baseline else result
 
     async def _settle(self, answer: Answer[Planned]) -> Sample:
         sample = await self._score(answer)
@@ -245,13 +231,13 @@ def set_plan(eval_set: EvalSet) -> EvalSetPlan:
     )
 
 
-def _compared(result: SetResult, baseline: Baseline) -> SetResult:
+def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:
     """Side by side with the baseline, where both were asked the same and are whole."""
-    eval_set, record = result.eval_set, _baseline_record(baseline)
-    result = replace(result, baseline=baseline.name, baseline_record=record)
-    if (baseline.cases_sha256, baseline.repeats) != (eval_set.cases_sha256, eval_set.repeats):
+    result = replace(result, baseline=baseline.name, baseline_record=_baseline_record(baseline))
+    before_table = table_of(baseline, table)
+    if before_table is None:
         return replace(result, not_compared="the baseline was asked other cases, or another number of times")
-    before = summarize(baseline.samples, eval_set.cases, eval_set=eval_set.name, repeats=eval_set.repeats)
+    before = before_table.summary
     missing = before.counts[State.UNRUN] + before.counts[State.ERROR]
     if missing:
         return replace(result, not_compared=f"{missing:,} answers of the baseline are missing")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.verdicts.metrics.plan import in_slice
+from pytest_finetune.verdicts.rule import in_slice, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -106,8 +106,8 @@ def _impossible_faults(gate: GateSettings, cases: Sequence[Case], index: int) ->
     # The gates read these settings: imported at the top, either package would wait for the other.
     from pytest_finetune.verdicts.gates.possible import impossible
 
-    tags = set(gate.must_pass)
-    ruled = [case for case in cases if in_slice(case, gate.where) and (not tags or not tags.isdisjoint(case.tags))]
+    covers = rule_of(gate).covers
+    ruled = [case for case in cases if covers(case)]
     if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
         clause, _, hint = problem.partition("; ")
         path = ("gates", index) if gate.confidence is None else ("gates", index, "confidence")

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset.settings import GateSettings
 
 RuleKind = Literal["min", "max", "max_drop", "max_flips", "must_pass"]
@@ -54,6 +57,22 @@ class Rule:
     def covers_all(self) -> bool:
         """Every case of the set counts, each by its share of passes."""
         return not self.where and not self.tags and not self.per_case
+
+    def covers(self, case: Case) -> bool:
+        """Whether the gate rules over a case."""
+        return in_slice(case, self.where) and (not self.tags or not set(self.tags).isdisjoint(case.tags))
+
+
+def in_slice(case: Case, where: Mapping[str, str | int | bool]) -> bool:
+    """Whether a case has every fact of `where`: `tag` among its tags, any other key equal in its metadata."""
+    return all(
+        value in case.tags if key == "tag" else _same(case.metadata.get(key), value) for key, value in where.items()
+    )
+
+
+def _same(found: object, wanted: object) -> bool:
+    # To Python, 1 is True; to the person who wrote the gate it is not.
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
 def rule_of(gate: GateSettings) -> Rule:

@@ -233,15 +233,7 @@ def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[Ev
 def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
     settings = _gated(eval_set.settings)
     alone = settings.model_copy(update={"gates": [gate for gate in settings.gates if not gate.against]})
-    return judge(
-        alone,
-        eval_set.name,
-        eval_set.cases,
-        eval_set.repeats,
-        [sample for sample in samples if sample.eval_set == eval_set.name],
-        cases_sha256=eval_set.cases_sha256,
-        expected_label=getattr(eval_set.scorer, "expected_label", None),
-    )
+    return judge(alone, eval_set.table(samples))
 
 
 def _gated(settings: EvalSettings) -> EvalSettings:

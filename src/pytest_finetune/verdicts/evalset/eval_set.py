@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import Request
+from pytest_finetune.verdicts.metrics import lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from pytest_finetune.base.records import Case
+    from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.metrics import SampleTable
 
 _FIXED = {"response_format", "response_schema", "extra_body"}
 
@@ -53,6 +55,22 @@ class EvalSet:
     def repeats(self) -> int:
         """How often each case is asked, at least 1."""
         return self.settings.stability.repeats
+
+    def table(self, samples: Iterable[Sample]) -> SampleTable:
+        """
+        The plan of this set with the samples in their places; those of other sets are left out.
+
+        Raises:
+            ValueError: Two different samples claim one place.
+        """
+        return lay_out(
+            self.cases,
+            samples,
+            repeats=self.repeats,
+            eval_set=self.name,
+            cases_sha256=self.cases_sha256,
+            expected_label=getattr(self.scorer, "expected_label", None),
+        )
 
     def request(self, case: Case, model: str, attempt: int = 0) -> Request:
         """

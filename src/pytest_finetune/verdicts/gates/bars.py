@@ -15,27 +15,27 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from pytest_finetune.verdicts.evalset.settings import GateSettings
-    from pytest_finetune.verdicts.gates.question import Question
+    from pytest_finetune.verdicts.gates.inputs import GateInputs
     from pytest_finetune.verdicts.gates.verdict import Verdict
     from pytest_finetune.verdicts.metrics.measure import Measure
 
 
-def judge_bar(question: Question) -> Verdict:
+def judge_bar(inputs: GateInputs) -> Verdict:
     """
     The verdict on `min` or `max`, over whole evidence.
 
     With a confidence the whole interval has to clear the bar; without one the exact value decides, so that 19 of 20
     meets 0.95.
     """
-    gate = question.gate
+    gate = inputs.gate
     bar = bar_of(gate)
-    measure = question.summary.value(gate.metric, confidence=gate.confidence or 0.95)
+    measure = inputs.summary.value(gate.metric, confidence=gate.confidence or 0.95)
     if measure.exact is None:
-        return question.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {gate.metric}")
+        return inputs.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {gate.metric}")
     status = status_at(measure.exact, measure.interval, bar, upward=gate.min is not None, confidence=gate.confidence)
-    return question.verdict(
+    return inputs.verdict(
         status,
-        _message(question, measure, bar, status),
+        _message(inputs, measure, bar, status),
         value=measure.value,
         interval=measure.interval,
         n=measure.n,
@@ -68,13 +68,13 @@ def status_at(
     return Status.PASS if cleared else Status.FAIL if missed else Status.INCONCLUSIVE
 
 
-def judge_must_pass(question: Question) -> Verdict:
+def judge_must_pass(inputs: GateInputs) -> Verdict:
     """The verdict on `must_pass`: every case with one of the tags passes, errors counted as not passed."""
-    rows = question.summary.rows
-    missed = tuple(row.case.id for row in rows if not row.passes(question.needed))
+    rows = inputs.summary.rows
+    missed = tuple(row.case.id for row in rows if not row.passes(inputs.needed))
     passed = len(rows) - len(missed)
     named = f": {', '.join(missed[:5])}{' …' if len(missed) > 5 else ''}" if missed else ""  # noqa: PLR2004
-    return question.verdict(
+    return inputs.verdict(
         Status.FAIL if missed else Status.PASS,
         f"{passed} of {len(rows)} cases pass{f', and {len(missed)} must and do not{named}' if missed else ''}",
         value=passed / len(rows),
@@ -82,29 +82,29 @@ def judge_must_pass(question: Question) -> Verdict:
     )
 
 
-def _message(question: Question, measure: Measure, bar: float, status: Status) -> str:
-    gate, value = question.gate, measure.exact
+def _message(inputs: GateInputs, measure: Measure, bar: float, status: Status) -> str:
+    gate, value = inputs.gate, measure.exact
     sign = ">=" if gate.min is not None else "<="
-    text = f"{gate.metric} {figure(value, bar) if value is not None else None}{_count(question, measure)}"
+    text = f"{gate.metric} {figure(value, bar) if value is not None else None}{_count(inputs, measure)}"
     if gate.confidence is not None:
         text += interval_text(measure.interval, gate.confidence)
     text += f", bar {sign} {bar:g}"
     if status is Status.INCONCLUSIVE:
-        text += settling_text(more_cases_needed(_interval_of(question, measure), measure.n, bar))
+        text += settling_text(more_cases_needed(_interval_of(inputs, measure), measure.n, bar))
     return text
 
 
-def _count(question: Question, measure: Measure) -> str:
+def _count(inputs: GateInputs, measure: Measure) -> str:
     """What the value rests on: ` (19 of 20 cases)`, ` (118 answers)`."""
-    if question.gate.metric not in SHARES or measure.exact is None:
-        return f" ({measure.n} {'answers' if question.gate.metric in QUANTILES else 'cases'})"
+    if inputs.gate.metric not in SHARES or measure.exact is None:
+        return f" ({measure.n} {'answers' if inputs.gate.metric in QUANTILES else 'cases'})"
     right = measure.exact * measure.n
     return f" ({right} of {measure.n} cases)" if right.denominator == 1 else f" ({measure.n} cases)"
 
 
-def _interval_of(question: Question, measure: Measure) -> Callable[[float], Interval | None]:
+def _interval_of(inputs: GateInputs, measure: Measure) -> Callable[[float], Interval | None]:
     """How the interval would be with so many times the evidence."""
-    metric, confidence, labels = question.gate.metric, question.gate.confidence or 0.95, question.summary.labels
+    metric, confidence, labels = inputs.gate.metric, inputs.gate.confidence or 0.95, inputs.summary.labels
     if metric in SHARES and measure.exact is not None:
         right = float(measure.exact) * measure.n
         return lambda times: rate_interval(min(right, measure.n) * times, measure.n * times, confidence=confidence)

@@ -10,25 +10,16 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates.bars import bar_of, status_at
 from pytest_finetune.verdicts.gates.completeness import plan_fault
-from pytest_finetune.verdicts.gates.question import Question
+from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.verdict import Status, Verdict
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
-    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.base.records import Sample
     from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
-
-
-def decided(
-    settings: EvalSettings, eval_set: str, cases: Sequence[Case], repeats: int, samples: Iterable[Sample]
-) -> list[Verdict] | None:
-    """The verdicts that the full run is bound to end with, or None while any of them is open. See `Decider`."""
-    decider = Decider(settings, eval_set, cases, repeats)
-    for sample in samples:
-        decider.add(sample)
-    return decider.verdicts()
+    from pytest_finetune.verdicts.metrics import SampleTable
 
 
 class Decider:
@@ -38,15 +29,18 @@ class Decider:
     Bound means: whatever the samples still to come are answered, right or wrong, and whichever of them end in an
     error, as long as no more errors come than `max_errors` tolerates. Only gates on accuracy with a bar, and
     `must_pass`, can be bound; a set with any other gate, or with none, is never decided.
+
+    Args:
+        settings: With the gates and the tolerated errors.
+        table: The plan; the samples in it are not counted.
     """
 
-    def __init__(self, settings: EvalSettings, eval_set: str, cases: Sequence[Case], repeats: int) -> None:
-        questions = [
-            Question(gate, settings, eval_set, tuple(cases), repeats, (), None, "", None) for gate in settings.gates
-        ]
-        self._eval_set = eval_set
-        self._countable = bool(questions) and all(is_countable(question.gate) for question in questions)
-        self._counts = [GateCount.of(question) for question in questions] if self._countable else []
+    def __init__(self, settings: EvalSettings, table: SampleTable) -> None:
+        gates = settings.gates
+        self._eval_set = table.eval_set
+        self._countable = bool(gates) and all(is_countable(gate) for gate in gates)
+        inputs = [GateInputs(gate, settings.max_errors, table) for gate in gates] if self._countable else []
+        self._counts = [GateCount.of(each) for each in inputs]
 
     def add(self, sample: Sample) -> None:
         """Count one sample, each at most once; one that was not run is still to come."""
@@ -74,7 +68,7 @@ class GateCount:
     `breaks` are the totals at which the status changes, from none passed to all passed.
     """
 
-    question: Question
+    inputs: GateInputs
     fault: str
     status: Callable[[int], Status]
     total: int
@@ -88,20 +82,20 @@ class GateCount:
     seen: set[tuple[str, int]] = field(default_factory=set)
 
     @classmethod
-    def of(cls, question: Question) -> GateCount:
+    def of(cls, inputs: GateInputs) -> GateCount:
         """An empty count for one gate over its whole plan."""
-        cases, repeats, gate = len(question.chosen), question.repeats, question.gate
-        needed = question.needed if question.needed is not None or not gate.must_pass else repeats
+        cases, repeats, gate = len(inputs.sliced.rows), inputs.table.repeats, inputs.gate
+        needed = inputs.needed if inputs.needed is not None or not gate.must_pass else repeats
         total = cases if needed is not None else cases * repeats
-        left = {case.id: repeats for case in question.chosen}
-        fault, status = plan_fault(question), _status_by_count(gate, total, cases)
+        left = {row.case.id: repeats for row in inputs.sliced.rows}
+        fault, status = plan_fault(inputs), _status_by_count(gate, total, cases)
         breaks = [] if fault else _breaks(status, total)
-        return cls(question, fault, status, total, needed, breaks, left, dict.fromkeys(left, 0), possible=total)
+        return cls(inputs, fault, status, total, needed, breaks, left, dict.fromkeys(left, 0), possible=total)
 
     def add(self, sample: Sample) -> None:
         """Count a sample of the plan; a second one for the same place is not counted."""
         case, place = sample.case_id, (sample.case_id, sample.attempt)
-        if case not in self.left or place in self.seen or not 0 <= sample.attempt < self.question.repeats:
+        if case not in self.left or place in self.seen or not 0 <= sample.attempt < self.inputs.table.repeats:
             return
         self.seen.add(place)
         before = self._sure(case), self._possible(case)
@@ -114,23 +108,23 @@ class GateCount:
     @property
     def bound(self) -> bool:
         """Whether no answer still to come can change the status."""
-        if self.fault or self.errors > self.question.tolerated:
+        if self.fault or self.errors > self.inputs.tolerated:
             return True
         return bisect_right(self.breaks, self.sure) == bisect_right(self.breaks, self.possible)
 
     def verdict(self) -> Verdict:
         """The verdict that is bound to come, once it is `bound`."""
-        question = self.question
+        inputs = self.inputs
         if self.fault:
-            return question.verdict(Status.INCOMPLETE, f"incomplete: {self.fault}")
-        if self.errors > question.tolerated:
-            problem = f"{self.errors} samples ended in an error, and max_errors is {question.tolerated}"
-            return question.verdict(Status.INCOMPLETE, f"incomplete: {problem}")
+            return inputs.verdict(Status.INCOMPLETE, f"incomplete: {self.fault}")
+        if self.errors > inputs.tolerated:
+            problem = f"{self.errors} samples ended in an error, and max_errors is {inputs.tolerated}"
+            return inputs.verdict(Status.INCOMPLETE, f"incomplete: {problem}")
         status, unit = self.status(self.sure), "samples" if self.needed is None else "cases"
         reach = f"{self.sure} to {self.possible}" if self.possible > self.sure else f"{self.sure}"
-        text = f"decided after {len(self.seen)} of {len(self.left) * question.repeats} samples: "
+        text = f"decided after {len(self.seen)} of {len(self.left) * inputs.table.repeats} samples: "
         text += f"{reach} of {self.total} {unit} pass, whatever the rest would answer"
-        return question.verdict(status, text)
+        return inputs.verdict(status, text)
 
     def _sure(self, case: str) -> int:
         return self.passed[case] if self.needed is None else int(self.passed[case] >= self.needed)

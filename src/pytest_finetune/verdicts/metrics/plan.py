@@ -1,15 +1,13 @@
-"""The plan as a table, one row a case with a place for every attempt: nothing that was planned can drop out of it."""
+"""One case of a plan with a place for every planned attempt, so that nothing planned can drop out of a figure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from pytest_finetune.base.records import Case, Completion, Sample, Score
 
 
@@ -42,39 +40,3 @@ class CaseSamples:
 def state_of(sample: Sample | None) -> State:
     """How a place in the plan ended."""
     return sample.state if sample else State.UNRUN
-
-
-def lay_out(
-    cases: Sequence[Case], repeats: int, samples: Iterable[Sample], eval_set: str | None = None
-) -> tuple[CaseSamples, ...]:
-    """
-    Put samples in their places of the plan, cases x repeats, whatever order they came in.
-
-    Samples of other eval sets, and of cases and attempts that were not planned, are left out.
-
-    Raises:
-        ValueError: Two samples claim one place, so that the order they came in would decide.
-    """
-    found: dict[tuple[str, int], Sample] = {}
-    for sample in samples:
-        if eval_set is not None and sample.eval_set != eval_set:
-            continue
-        place = sample.case_id, sample.attempt
-        if place in found and found[place] != sample:
-            raise ValueError(f"two samples for attempt {sample.attempt} of case {sample.case_id!r}")
-        found[place] = sample
-    return tuple(
-        CaseSamples(case, tuple(found.get((case.id, attempt)) for attempt in range(repeats))) for case in cases
-    )
-
-
-def in_slice(case: Case, where: Mapping[str, Any]) -> bool:
-    """Whether a case has every fact of `where`: `tag` among its tags, any other key equal in its metadata."""
-    return all(
-        value in case.tags if key == "tag" else _same(case.metadata.get(key), value) for key, value in where.items()
-    )
-
-
-def _same(found: Any, wanted: Any) -> bool:
-    # To Python, 1 is True; to the person who wrote the gate it is not.
-    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)

@@ -9,48 +9,18 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.records import NOTHING, FormatFailure, State
+from pytest_finetune.base.records import FormatFailure, State
 from pytest_finetune.verdicts.metrics.drift import Drift, find_drift
 from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
 from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, exact_sum
-from pytest_finetune.verdicts.metrics.plan import CaseSamples, in_slice, lay_out, state_of
+from pytest_finetune.verdicts.metrics.plan import CaseSamples, state_of
 from pytest_finetune.verdicts.metrics.shares import SHARES, passed_share
 from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_finetune.base.records import Case, Completion, Sample
-
-
-def summarize(
-    samples: Iterable[Sample],
-    cases: Sequence[Case],
-    *,
-    eval_set: str | None = None,
-    repeats: int = 1,
-    where: Mapping[str, Any] = NOTHING,
-    needed: int | None = None,
-    expected_label: Callable[[Case], str] | None = None,
-) -> Summary:
-    """
-    The figures of one eval set over its whole plan, cases x repeats, or over the slice `where`.
-
-    Args:
-        samples: In any order; what is missing from the plan counts as unrun.
-        cases: The planned cases.
-        eval_set: Name of the set, where the samples may hold those of other sets too.
-        repeats: Planned attempts a case.
-        where: `tag` or metadata facts that a case must have.
-        needed: A case passes when at least so many attempts pass; without it, its share of passes counts.
-        expected_label: The label a case expects, after normalizing; None where answers are no labels.
-
-    Raises:
-        ValueError: Two samples claim one place in the plan.
-    """
-    chosen = [case for case in cases if in_slice(case, where)]
-    return Summary(lay_out(chosen, repeats, samples, eval_set), needed, expected_label)
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates import Status, judge
-from pytest_finetune.verdicts.gates.question import Question
+from pytest_finetune.verdicts.metrics.plan import CaseSamples
+from pytest_finetune.verdicts.rule import rule_of
 from pytest_finetune.verdicts.selftest.damage import Kind, plant
 from pytest_finetune.verdicts.selftest.perfect import perfect_run, what_is_not_answered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.base.records import Sample
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.settings import GateSettings
     from pytest_finetune.verdicts.gates import Verdict
@@ -152,7 +153,8 @@ class _Trial:
     def __init__(self, eval_set: EvalSet, gate: GateSettings, perfect: Sequence[Sample]) -> None:
         self.eval_set, self.gate = eval_set, gate
         self.settings = eval_set.settings.model_copy(update={"gates": [gate]})
-        self.chosen = self._chosen()
+        self.plan = eval_set.table(()).slice(rule_of(gate).covers)
+        self.chosen = [row.case for row in self.plan.rows]
         self.perfect = {sample.case_id: self._attempts(sample) for sample in perfect}
         self.damage_order = sorted((case.id for case in self.chosen), key=_scattered)
 
@@ -167,15 +169,8 @@ class _Trial:
 
     def verdict(self, bad: Mapping[str, Sample]) -> Verdict:
         """The gate's verdict with these samples in place of the perfect ones, by case id."""
-        samples = [sample for case in self.chosen for sample in self._row(case.id, bad.get(case.id))]
-        (verdict,) = judge(
-            self.settings,
-            self.eval_set.name,
-            self.chosen,
-            self.eval_set.repeats,
-            samples,
-            expected_label=getattr(self.eval_set.scorer, "expected_label", None),
-        )
+        rows = tuple(CaseSamples(case, tuple(self._row(case.id, bad.get(case.id)))) for case in self.chosen)
+        (verdict,) = judge(self.settings, replace(self.plan, rows=rows))
         return verdict
 
     def _passes(self, bad: Sequence[Sample]) -> bool:
@@ -194,10 +189,6 @@ class _Trial:
     def _attempts(self, sample: Sample) -> list[Sample]:
         """The same answer to every attempt."""
         return [sample, *(replace(sample, attempt=attempt) for attempt in range(1, self.eval_set.repeats))]
-
-    def _chosen(self) -> tuple[Case, ...]:
-        plan = self.eval_set.name, self.eval_set.cases, self.eval_set.repeats
-        return Question(self.gate, self.settings, *plan, (), None, "", None).chosen
 
 
 def _scattered(name: str) -> bytes:

@@ -1,0 +1,113 @@
+"""Everything that one gate is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.gates.verdict import Verdict
+from pytest_finetune.verdicts.rule import Rule, rule_of
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.comparison import Flip
+    from pytest_finetune.verdicts.evalset.settings import GateSettings
+    from pytest_finetune.verdicts.gates.verdict import Baseline, Status
+    from pytest_finetune.verdicts.metrics import SampleTable, Summary
+    from pytest_finetune.verdicts.stats import Interval
+
+
+@dataclass(frozen=True)
+class GateInputs:
+    """
+    A gate and what it is judged by.
+
+    Args:
+        gate: As written.
+        max_errors: Errors that the set's settings tolerate.
+        table: The whole plan of the set with what came of it, not only the gate's slice.
+        baseline: The run that `against` compares with; None where there is none.
+        baseline_table: Its samples in the same plan; None where the two cannot be compared.
+    """
+
+    gate: GateSettings
+    max_errors: int
+    table: SampleTable
+    baseline: Baseline | None = None
+    baseline_table: SampleTable | None = None
+
+    @cached_property
+    def rule(self) -> Rule:
+        """What the gate demands."""
+        return rule_of(self.gate)
+
+    @cached_property
+    def sliced(self) -> SampleTable:
+        """The part of the table that the gate rules over."""
+        return self.table.slice(self.rule.covers)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The figures of the gate's cases."""
+        return self._figures(self.sliced)
+
+    @cached_property
+    def before(self) -> Summary:
+        """
+        The figures of the same cases in the baseline.
+
+        Raises:
+            ValueError: The two cannot be compared.
+        """
+        if self.baseline_table is None:
+            raise ValueError("no baseline to compare with")
+        return self._figures(self.baseline_table.slice(self.rule.covers))
+
+    @cached_property
+    def needed(self) -> int | None:
+        """The m of `per_case = "m of k"`."""
+        return int(self.gate.per_case.split()[0]) if self.gate.per_case else None
+
+    @property
+    def tolerated(self) -> int:
+        """
+        Errors that the verdict tolerates.
+
+        A gate on the error rate tolerates what its own bar does: there, errors are what is measured. Any other `max`
+        tolerates none, because a missing answer would count for the model there: the slowest one has no latency, and
+        a missed one keeps accuracy low.
+        """
+        if self.gate.max_errors is not None and self.gate.max is None:
+            return self.gate.max_errors
+        if self.gate.metric == "error_rate" and self.gate.against is None and not self.gate.must_pass:
+            return self.summary.planned
+        return 0 if self.gate.max is not None else self.max_errors
+
+    def verdict(
+        self,
+        status: Status,
+        message: str,
+        *,
+        value: float | None = None,
+        interval: Interval | None = None,
+        n: int | None = None,
+        flips: tuple[Flip, ...] = (),
+        missed: tuple[str, ...] = (),
+    ) -> Verdict:
+        """A verdict on this gate; `n` is the number of its cases where it is not given."""
+        return Verdict(
+            self.table.eval_set,
+            self.gate.label,
+            self.rule,
+            status,
+            message,
+            value=value,
+            interval=interval,
+            n=len(self.sliced.rows) if n is None else n,
+            flips=flips,
+            missed=missed,
+            baseline=self.baseline.name if self.baseline and self.rule.compares else "",
+        )
+
+    def _figures(self, table: SampleTable) -> Summary:
+        return table.summary if self.needed is None else replace(table.summary, needed=self.needed)

@@ -1,0 +1,111 @@
+"""What came of a plan, laid out once: one row per case, one place per attempt. Summaries and gates look at slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.metrics.plan import CaseSamples
+from pytest_finetune.verdicts.metrics.summary import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_finetune.base.records import Case, Sample
+
+
+@dataclass(frozen=True)
+class SampleTable:
+    """
+    The plan of one eval set, cases x repeats, with the samples that were made.
+
+    Args:
+        rows: Every planned case in file order.
+        repeats: Planned attempts per case.
+        eval_set: Name of the set.
+        cases_sha256: Hash of the cases, which that of a baseline has to equal.
+        expected_label: The label a case expects, after normalizing; None where answers are not labels.
+    """
+
+    rows: tuple[CaseSamples, ...]
+    repeats: int = 1
+    eval_set: str = ""
+    cases_sha256: str = ""
+    expected_label: Callable[[Case], str] | None = None
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The figures over all rows; a case counts by its share of passes."""
+        return Summary(self.rows, expected_label=self.expected_label)
+
+    def slice(self, covers: Callable[[Case], bool]) -> SampleTable:
+        """The rows of the cases that `covers` accepts; the table itself, with its summary, where that is all."""
+        rows = tuple(row for row in self.rows if covers(row.case))
+        return self if len(rows) == len(self.rows) else replace(self, rows=rows)
+
+    def with_samples(self, samples: Iterable[Sample]) -> SampleTable:
+        """The same plan with the samples of another run."""
+        return replace(self, rows=_rows([row.case for row in self.rows], samples, self.repeats, self.eval_set))
+
+
+def lay_out(
+    cases: Sequence[Case],
+    samples: Iterable[Sample],
+    *,
+    repeats: int = 1,
+    eval_set: str = "",
+    cases_sha256: str = "",
+    expected_label: Callable[[Case], str] | None = None,
+) -> SampleTable:
+    """
+    Put samples in their places of a plan, in whatever order they came.
+
+    Samples of cases and attempts that were not planned are left out, and so are those of other eval sets where
+    `eval_set` is given. The other arguments are those of `SampleTable`.
+
+    Raises:
+        ValueError: Two different samples claim one place, so that their order would decide.
+    """
+    rows = _rows(cases, samples, repeats, eval_set)
+    return SampleTable(rows, repeats, eval_set, cases_sha256, expected_label)
+
+
+def summarize(
+    samples: Iterable[Sample],
+    cases: Sequence[Case],
+    *,
+    eval_set: str = "",
+    repeats: int = 1,
+    needed: int | None = None,
+    expected_label: Callable[[Case], str] | None = None,
+) -> Summary:
+    """
+    The figures of one eval set over its whole plan, cases x repeats; see `lay_out`.
+
+    Args:
+        samples: In any order; what is missing from the plan counts as unrun.
+        cases: The planned cases.
+        eval_set: Name of the set, where the samples may hold those of other sets too.
+        repeats: Planned attempts per case.
+        needed: A case passes when at least so many attempts pass; without it, its share of passes counts.
+        expected_label: The label a case expects, after normalizing; None where answers are not labels.
+
+    Raises:
+        ValueError: Two different samples claim one place in the plan.
+    """
+    return Summary(_rows(cases, samples, repeats, eval_set), needed, expected_label)
+
+
+def _rows(cases: Sequence[Case], samples: Iterable[Sample], repeats: int, eval_set: str) -> tuple[CaseSamples, ...]:
+    found: dict[tuple[str, int], Sample] = {}
+    for sample in samples:
+        if eval_set and sample.eval_set != eval_set:
+            continue
+        place = sample.case_id, sample.attempt
+        if place in found and found[place] != sample:
+            raise ValueError(f"two samples for attempt {sample.attempt} of case {sample.case_id!r}")
+        found[place] = sample
+    return tuple(
+        CaseSamples(case, tuple(found.get((case.id, attempt)) for attempt in range(repeats))) for case in cases
+    )
