@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from pytest_finetune.base.records import Completion, Failure, Message, Request, Usage
-from pytest_finetune.evaluation.engine import Answer, Engine, Limits, Question
+from pytest_finetune.evaluation.engine import Engine, KeyedRequest, Limits, Response
 
 FATAL = Failure("auth", "401", 401, fatal=True)
 DOLLAR = Decimal(1)
@@ -24,7 +24,7 @@ class Listed:
         if number is None:
             return None
         self.asked += 1
-        return Question(number, Request("m", (Message("user", str(number)),)))
+        return KeyedRequest(number, Request("m", (Message("user", str(number)),)))
 
     def close(self):
         self.left = iter(())
@@ -85,8 +85,11 @@ def drain(engine, questions):
 
 def test_every_question_is_answered_once():
     answers = drain(engine(at_once, concurrency=3), Listed(20))
-    assert sorted(answer.key for answer in answers) == list(range(20))
-    assert all(answer == Answer(answer.key, Completion(str(answer.key), usage=Usage(1, 1)), 0) for answer in answers)
+    assert sorted(answer.to.key for answer in answers) == list(range(20))
+    assert all(
+        answer == Response(answer.to, Completion(str(answer.to.key), usage=Usage(1, 1)), 0) for answer in answers
+    )
+    assert all(a.to.request.messages[0].content == str(a.to.key) for a in answers)
 
 
 def test_no_more_are_in_flight_than_allowed_and_no_fewer():
@@ -142,7 +145,7 @@ def test_a_fatal_answer_stops_new_questions_and_says_why():
 
     asked, questions = engine(answer, concurrency=1), Endless(100)
     answers = drain(asked, questions)
-    assert [answer.key for answer in answers] == [0, 1, 2, 3, 4, 5]
+    assert [answer.to.key for answer in answers] == [0, 1, 2, 3, 4, 5]
     assert asked.stopped is FATAL
     assert questions.asked == 6
 
@@ -153,7 +156,7 @@ def test_a_fatal_answer_does_not_wait_for_calls_that_hang():
             await asyncio.Event().wait()
         return FATAL
 
-    assert [a.key for a in drain(engine(answer, concurrency=8), Endless(8))] == [0]
+    assert [a.to.key for a in drain(engine(answer, concurrency=8), Endless(8))] == [0]
 
 
 @pytest.mark.parametrize("concurrency", [1, 4, 32])

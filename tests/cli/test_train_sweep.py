@@ -13,7 +13,7 @@ from server_process import ServerProcess, chat_lines, needs_training, tiny_job, 
 
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import RecordedEvaluation
+from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.targets import OpenAITarget
 from pytest_finetune.lifecycle.registry import FileBackend
@@ -105,7 +105,7 @@ def test_a_bound_that_cannot_be_kept_asks_nothing(trained, folder):
     write_set(folder)
     with FaultyProxy(trained.url) as proxy:
         words = ("train", "sweep", trained.job.id, "--base-url", proxy.url, "--max-cost", "0.01")
-        assert "a bound cannot be kept" in command(*words, code=2).output
+        assert "the limit cannot be enforced" in command(*words, code=2).output
         assert proxy.count("POST", CHAT) == 0
 
 
@@ -134,8 +134,8 @@ def model(folder):
         servers.append(server)
         server.__enter__()
         (eval_set,) = load_eval_sets([write_set(folder, cases=cases, toml=toml)], root=folder)
-        evaluation = RecordedEvaluation(RunStore(folder / ".finetune/runs"), root=folder, limits=Limits())
-        return server, evaluation.run(OpenAITarget("ft:scripted", base_url=server.url), [eval_set]).run
+        target, store = OpenAITarget("ft:scripted", base_url=server.url), RunStore(folder / ".finetune/runs")
+        return server, evaluate(target, [eval_set], Limits(), store=store, root=folder).run
 
     (folder / "train.jsonl").write_bytes(chat_lines(80))
     yield make

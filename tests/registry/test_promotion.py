@@ -15,7 +15,7 @@ from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, re
 from sample_plans import SET, cases, sample
 
 from pytest_finetune.base.errors import RunError
-from pytest_finetune.evaluation.evaluation import set_plan
+from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
 from pytest_finetune.lifecycle.registry.entry import Entry
 from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from recorded_runs import Recorder
 
-from pytest_finetune.evaluation.evaluation import set_plan
+from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs.copies import asked_set, keep_copies
 from pytest_finetune.verdicts.loading import load_eval_sets
 

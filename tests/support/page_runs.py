@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.evaluation import Evaluation, set_plan, target_info
+from pytest_finetune.evaluation.evaluation import Evaluation
 from pytest_finetune.evaluation.runs import RunStore, prompt_sha256, sample_to_dict
-from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -50,24 +49,16 @@ def evaluated(
 ) -> tuple[Evaluation, list[SetResult]]:
     """A whole evaluation; `answer` gives a text, a completion, a failure, or None for a sample that is never asked."""
     target: Any = SimpleNamespace(spec=spec, model=spec, base_url="http://127.0.0.1:1/v1", identity="", free=True)
-    run = RunStore(root / ".finetune" / "runs").create(
-        target_info(target), [set_plan(eval_set) for eval_set in eval_sets], folder=root
-    )
-    if copies:
-        keep_copies(run, eval_sets, root=root)
-    evaluation = Evaluation(target, eval_sets, Limits(), run=run)
-    samples = {}
-    for planned in evaluation.plan():
+    evaluation = Evaluation(target, eval_sets, Limits())
+    run = evaluation.open_record(RunStore(root / ".finetune" / "runs"), root=root, keep_files=copies)
+    for planned in evaluation.missing():
         answered = answer(planned.case, planned.attempt)
         if answered is not None:
             sample = _sample(planned.eval_set, planned.case, planned.attempt, answered)
-            samples[sample.key] = sample
+            evaluation.collect(sample)
             run.append(sample_to_dict(sample))
     run.release()
-    results = evaluation.judge(samples, baselines)
-    if judged:
-        evaluation.close(results, samples)
-    return evaluation, results
+    return evaluation, evaluation.conclude(baselines) if judged else evaluation.judge(baselines)
 
 
 def recorded(root: Path, eval_sets: list[EvalSet], answer: Callable[[Case, int], Answer], **how: Any) -> Run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recorded_runs import TICKETS, Recorder
 
-from pytest_finetune.evaluation.evaluation import set_plan
+from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs import Run, sample_to_dict
 from pytest_finetune.evaluation.runs.samples import read_samples, sealed_line
 from pytest_finetune.evaluation.runs.seal import sealed

@@ -13,7 +13,7 @@ from pytest_finetune.base.errors import FinetuneError, RunError
 from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
 from pytest_finetune.cli.train.options import base_url_option, job_store, read_dollars, service
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import RecordedEvaluation
+from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.runs.copies import FOLDER
 from pytest_finetune.lifecycle.data.writing import new_files
 from pytest_finetune.lifecycle.registry import open_registry
@@ -151,8 +151,15 @@ def _asked(asking: Asking, run: Run, plan: EvalSetPlan, store: RunStore) -> Answ
         models=store.root.parent / "models",
     )
     click.echo(f"asking {len(drawn.eval_set.cases):,} training examples of {target.spec}", err=True)
-    evaluation = RecordedEvaluation(store, root=Path.cwd(), limits=asking.limits, fresh=asking.fresh, keep_files=False)
-    recorded = evaluation.run(target, [drawn.eval_set])
+    recorded = evaluate(
+        target,
+        [drawn.eval_set],
+        asking.limits,
+        store=store,
+        root=Path.cwd(),
+        fresh=asking.fresh,
+        keep_files=False,
+    )
     if recorded.stopped:
         raise RunError(f"asking the training data stopped: {recorded.stopped}", recorded.run.id, "mend it, and repeat")
     return answers_of(recorded.run, plan_of(recorded.run))

@@ -1,4 +1,4 @@
-"""An evaluation on an event loop of its own thread, so that all questions are in flight while one answer is read."""
+"""An evaluation on an event loop in a background thread: requests are in flight while pytest runs its items."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pytest_finetune.base.records import Sample, State
 from pytest_finetune.evaluation.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
-    from pytest_finetune.evaluation.engine import Question
-    from pytest_finetune.evaluation.evaluation import Evaluation, Key, Planned
+    from pytest_finetune.base.records import Failure
+    from pytest_finetune.evaluation.engine import KeyedRequest
+    from pytest_finetune.evaluation.evaluation import Evaluation
+    from pytest_finetune.evaluation.plan import Key, Planned
 
 WINDOW = 1024
-"""Samples that may be asked ahead of the one being read: bounds memory, whatever the size of the set."""
-
+"""Samples that may be requested ahead of the one being read: what `-x` or Ctrl-C may waste at most."""
 
 TICK = 0.2
-"""Seconds between two looks of one who wants to see how far it is."""
+"""Seconds between two updates of the live line."""
 
 
 class LoopThread:
-    """One event loop in one daemon thread, for all evaluations of a process."""
+    """An event loop in a daemon thread, shared by all evaluations of a process."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -33,11 +34,11 @@ class LoopThread:
 
     @property
     def is_alive(self) -> bool:
-        """The loop turns."""
+        """Whether the loop still runs."""
         return self._thread.is_alive()
 
     def start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Begin `work` on the loop; the task is to be touched on the loop only."""
+        """Start a task on the loop; it may only be used on the loop."""
 
         async def begin() -> asyncio.Task[None]:
             return asyncio.create_task(work)
@@ -45,7 +46,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(begin(), self.loop).result()
 
     def stop(self) -> None:
-        """Cancel what runs, let it clean up, and end the thread."""
+        """Cancel all tasks, wait for their cleanup, and end the thread."""
         asyncio.run_coroutine_threadsafe(_cancel_all(), self.loop).result()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
@@ -54,110 +55,95 @@ class LoopThread:
 
 class Backlog:
     """
-    Planned samples waiting to be asked, never more than `WINDOW` ahead of the reader. Lives on the loop.
+    Planned samples waiting to be requested, at most `WINDOW` ahead of the reader. Used on the event loop only.
 
     Args:
-        model: The id on the wire.
-        unneeded: Told of a sample whose turn has come; True leaves it unasked, being answered for otherwise.
-        tally: Told of every question that goes out.
+        model: The model id on the wire.
+        skip: Called with a sample whose turn has come; True if it is not to be requested.
+        tally: Counts the requests that are sent.
     """
 
-    def __init__(self, model: str, unneeded: Callable[[Planned], bool], tally: Tally) -> None:
-        self._model, self._unneeded, self._tally = model, unneeded, tally
+    def __init__(self, model: str, skip: Callable[[Planned], bool], tally: Tally) -> None:
+        self._model, self._skip, self._tally = model, skip, tally
         self._planned: list[Planned] = []
-        self._asked = 0
+        self._taken = 0
         self._read = 0
-        self._ended = False
+        self._closed = False
         self._more = asyncio.Event()
 
-    async def next(self) -> Question[Planned] | None:
-        """The next question; waits while the reader is too far behind or more may come."""
-        while not self._ended:
-            if self._asked < min(len(self._planned), self._read + WINDOW):
-                planned = self._planned[self._asked]
-                self._asked += 1
-                if self._unneeded(planned):
+    async def next(self) -> KeyedRequest[Planned] | None:
+        """The next request; waits while the reader is too far behind, or while more samples may be added."""
+        while not self._closed:
+            if self._taken < min(len(self._planned), self._read + WINDOW):
+                planned = self._planned[self._taken]
+                self._taken += 1
+                if self._skip(planned):
                     continue
                 self._tally.ask()
-                return planned.question(self._model)
+                return planned.request(self._model)
             self._more.clear()
             await self._more.wait()
         return None
 
     def extend(self, planned: Iterable[Planned]) -> None:
-        """Append samples to be asked, in this order."""
+        """Append samples, in the order in which they are to be requested."""
         self._planned.extend(planned)
         self._more.set()
 
     def read_up_to(self, position: int) -> None:
-        """Tell that the reader has come to this position."""
+        """Note how many samples the reader has come to, which moves the window."""
         self._read = position
         self._more.set()
 
     def close(self) -> None:
-        """Ask nothing more."""
-        self._ended = True
+        """Request nothing more."""
+        self._closed = True
         self._more.set()
 
 
 class BackgroundEvaluation:
     """
-    Asks ahead in the background; `take` hands each sample to the thread that reads.
+    Requests samples ahead on the event loop's thread; `take` hands each one to the thread that reads.
 
-    After a fatal answer, the end of the money, or `stop`, a sample that has no answer is handed out as `unrun`.
+    After a fatal failure, a spent budget or `stop`, `take` returns a sample in state `unrun` where there is none.
 
     Args:
-        evaluation: What to run.
-        thread: The loop to run it on.
-        kept: Names of eval sets whose samples may be taken again, later than can be foreseen.
-        tally: Where the samples are counted as they come.
+        evaluation: The evaluation to run. The samples that it has already are not requested.
+        thread: The event loop to run it on.
+        tally: Counts samples as they arrive.
     """
 
-    def __init__(
-        self, evaluation: Evaluation, thread: LoopThread, *, kept: Container[str] = (), tally: Tally | None = None
-    ) -> None:
+    def __init__(self, evaluation: Evaluation, thread: LoopThread, *, tally: Tally | None = None) -> None:
         self.evaluation = evaluation
-        self._kept = kept
         self._thread = thread
         self._tally = tally or Tally(())
-        self._backlog = Backlog(evaluation.target.model, self._is_unneeded, self._tally)
+        self._backlog = Backlog(evaluation.target.model, self._skip, self._tally)
         self._ready: dict[Key, Sample] = {}
-        self._takers: dict[Key, int] = {}
         self._position: dict[Key, int] = {}
         self._furthest = 0
-        self._released = 0
+        self._announced = 0
+        # Guards `_ready`, `_ended` and `_crash`, which the loop's thread sets and the reader waits for.
         self._changed = threading.Condition()
         self._ended = False
         self._crash: BaseException | None = None
+        for sample in evaluation.samples.values():
+            self._ready[sample.key] = sample
+            self._tally.plan(1)
+            self._tally.come(evaluation.target.spec, sample, earlier=True)
         self._task = thread.start(self._run())
 
     def ask(self, planned: Iterable[Planned]) -> None:
-        """Queue samples in the order they will be read; one queued already is asked once and handed out twice."""
+        """Queue samples in the order in which they will be read; what is queued or ready already is left out."""
         new: list[Planned] = []
         for sample in planned:
-            if sample.key in self._position:
-                self._takers[sample.key] = self._takers.get(sample.key, 1) + 1
-            else:
+            if not self.expects(sample.key):
                 self._position[sample.key] = len(self._position)
                 new.append(sample)
         self._tally.plan(len(new))
         self._thread.loop.call_soon_threadsafe(self._backlog.extend, new)
 
-    def give(self, samples: Iterable[Sample]) -> None:
-        """Hand in samples that a resumed run has already; they are not asked."""
-        with self._changed:
-            for sample in samples:
-                self._ready[sample.key] = sample
-                self.evaluation.count(sample)
-                self._tally.plan(1)
-                self._tally.come(self.evaluation.target.spec, sample, earlier=True)
-
-    def has(self, key: Key) -> bool:
-        """The sample is there already."""
-        return key in self._ready
-
     def expects(self, key: Key) -> bool:
-        """The sample has been asked for, or is there."""
+        """Whether the sample is queued, requested or ready."""
         return key in self._position or key in self._ready
 
     def take(self, key: Key, waiting: Callable[[], None] | None = None) -> Sample:
@@ -165,63 +151,56 @@ class BackgroundEvaluation:
         Wait for a sample.
 
         Args:
-            key: Which one.
-            waiting: Called at once where there is a wait, and every `TICK` seconds of it.
+            key: Its key.
+            waiting: Called at once if the sample is not ready, and then every `TICK` seconds until it is.
 
         Raises:
-            LookupError: It was never asked for, or handed out before, so that no wait would end.
-            BaseException: Whatever broke the evaluation, in the reader's thread.
+            LookupError: It was never queued, so the wait would not end.
+            BaseException: Whatever ended the evaluation, raised again in the reader's thread.
         """
-        if not self.expects(key) or self._takers.get(key) == 0:
+        if not self.expects(key):
             raise LookupError(f"no answer will come for {key}")
         self._advance(key)
         while not self._is_settled(key):
             if waiting is not None:
                 waiting()
             with self._changed:
-                # A wait without time-out cannot be interrupted by Ctrl-C on every platform.
+                # A wait without timeout cannot be interrupted by Ctrl-C on every platform.
                 self._changed.wait_for(lambda: self._is_settled(key), 1.0 if waiting is None else TICK)
-        with self._changed:
-            if key in self._ready:
-                return self._hand_out(key)
+        if sample := self._ready.get(key):
+            return sample
         if self._crash is not None:
             raise self._crash
         return Sample(*key, State.UNRUN)
 
     def stop(self) -> None:
-        """Ask nothing more and cancel what is in flight."""
+        """Send no further request and cancel those in flight."""
         if not self._ended:
             self._thread.loop.call_soon_threadsafe(self._task.cancel)
             with self._changed:
                 self._changed.wait_for(lambda: self._ended)
 
     @property
-    def stopped(self) -> str:
-        """Why the evaluation gave up by itself; empty while it has not."""
-        failure = self.evaluation.stopped
-        return f"{failure.kind}: {failure.message}" if self._ended and failure else ""
+    def stopped(self) -> Failure | None:
+        """Why the evaluation ended by itself; None while it has not."""
+        return self.evaluation.stopped if self._ended else None
 
     def _is_settled(self, key: Key) -> bool:
         return key in self._ready or self._ended or not self._thread.is_alive
 
-    def _hand_out(self, key: Key) -> Sample:
-        if key[0] in self._kept:
-            return self._ready[key]
-        left = self._takers[key] = self._takers.get(key, 1) - 1
-        return self._ready[key] if left else self._ready.pop(key)
-
     def _advance(self, key: Key) -> None:
         self._furthest = max(self._furthest, self._position.get(key, 0) + 1)
-        # Waking the loop for every sample would cost more than the window is worth.
-        if self._furthest - self._released >= WINDOW // 4:
-            self._released = self._furthest
+        # Waking the event loop for each sample would cost more than a window that moves in steps.
+        if self._furthest - self._announced >= WINDOW // 4:
+            self._announced = self._furthest
             self._thread.loop.call_soon_threadsafe(self._backlog.read_up_to, self._furthest)
 
-    def _is_unneeded(self, planned: Planned) -> bool:
-        unneeded = self.evaluation.is_decided(planned.eval_set.name)
-        if unneeded:
-            self._put(Sample(*planned.key, State.UNNEEDED))
-        return unneeded
+    def _skip(self, planned: Planned) -> bool:
+        sample = self.evaluation.skip(planned)
+        if sample is None:
+            return False
+        self._put(sample)
+        return True
 
     def _put(self, sample: Sample) -> None:
         self._tally.come(self.evaluation.target.spec, sample)
@@ -231,11 +210,11 @@ class BackgroundEvaluation:
 
     async def _run(self) -> None:
         try:
-            async for sample in self.evaluation.samples(self._backlog):
+            async for sample in self.evaluation.request(self._backlog):
                 self._tally.land()
                 self._put(sample)
-        except BaseException as error:  # noqa: BLE001 - told to the reader, see below
-            # A cancelled loop is how `stop` ends it; everything else belongs to the reader, not to this thread.
+        except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
+            # `stop` cancels the task; any other exception belongs to the reader, not to this thread.
             if not isinstance(error, asyncio.CancelledError):
                 self._crash = error
         finally:

@@ -1,4 +1,4 @@
-"""Questions in, answers out as they come: many in flight, bounded in number, time and money, stopped at once."""
+"""Sends requests to one target concurrently, and stops at a fatal failure or when the budget is spent."""
 
 from __future__ import annotations
 
@@ -23,41 +23,41 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[K]):
-    """A request under the asker's own key."""
+class KeyedRequest(Generic[K]):
+    """A request with the caller's own key."""
 
     key: K
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[K]):
-    """What came back for a key, and what it cost in US dollars (None: the price is unknown)."""
+class Response(Generic[K]):
+    """The outcome of a request, and its cost in US dollars (None: the price is unknown)."""
 
-    key: K
+    to: KeyedRequest[K]
     outcome: Completion | Failure
     cost: Decimal | None
 
 
-class Questions(Protocol[K]):
-    """Where questions come from; `next` may wait, and is called by many askers at once."""
+class RequestSource(Protocol[K]):
+    """Supplies requests; all workers call `next` concurrently, and it may wait."""
 
-    async def next(self) -> Question[K] | None:
-        """The next question, or None when there will be no more."""
+    async def next(self) -> KeyedRequest[K] | None:
+        """The next request, or None when there will be no more."""
 
     def close(self) -> None:
-        """Let every `next`, waiting ones too, return None from now on."""
+        """Make every call of `next`, pending ones included, return None from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    What a run may use.
+    Limits of an evaluation.
 
     Args:
-        concurrency: Questions in flight, at least 1.
-        deadline: Seconds for one sample, all tries together.
-        max_cost: US dollars after which nothing new is asked; None for no bound.
+        concurrency: Requests in flight, at least 1.
+        deadline: Seconds for one sample, retries included.
+        max_cost: US dollars after which no new request is sent; None for no limit.
     """
 
     concurrency: int = 32
@@ -67,52 +67,54 @@ class Limits:
 
 class Budget:
     """
-    Money spent and promised: a question is asked only when it, and all in flight, still fit.
+    Money spent and reserved: a request is sent only if it and all in flight still fit the limit.
 
-    What a call in flight will cost is not known, so each is taken to cost what the dearest so far did. The first
-    calls go out alone until one has come back.
+    The cost of a request in flight is unknown, so each is assumed to cost as much as the most expensive so far.
+    Until the first cost is known, requests go out one at a time.
     """
 
     def __init__(self, limit: Decimal | None) -> None:
         self.limit = limit
         self.spent = Decimal(0)
-        self._dearest: Decimal | None = None
+        self._highest_cost: Decimal | None = None
         self._in_flight = 0
         self._settled = asyncio.Event()
 
     async def reserve(self) -> bool:
-        """Make room for one more call; False when the money is used up."""
+        """Reserve money for one request; False when the limit is reached."""
         if self.limit is None:
             return True
-        while self._dearest is None and self._in_flight:
+        while self._highest_cost is None and self._in_flight:
             self._settled.clear()
             await self._settled.wait()
-        if self.spent + (self._dearest or 0) * (self._in_flight + 1) > self.limit or self.spent >= self.limit:
+        if self.spent + (self._highest_cost or 0) * (self._in_flight + 1) > self.limit or self.spent >= self.limit:
             return False
         self._in_flight += 1
         return True
 
     def settle(self, cost: Decimal | None) -> None:
-        """Book what a call has cost."""
+        """Replace a reservation by the actual cost."""
         if cost is not None:
             self.spent += cost
         if self.limit is None:
             return
         self._in_flight -= 1
         if cost is not None:
-            self._dearest = max(cost, self._dearest or Decimal(0))
+            self._highest_cost = max(cost, self._highest_cost or Decimal(0))
         self._settled.set()
 
 
 class Engine(Generic[K, R]):
     """
-    Asks one target. `stopped` tells why it gave up before the questions ended: a fatal answer, or the money.
+    Sends requests to one target.
+
+    `stopped` holds the reason when it stops before the source is exhausted: a fatal failure, or the budget.
 
     Args:
         target: An opened target.
-        limits: What the run may use.
-        price: What a completion cost in US dollars, None when unknown.
-        then: Turns an answer into what the reader wants, while other questions are in flight.
+        limits: Concurrency, deadline and budget.
+        price: Cost of a completion in US dollars, None when unknown.
+        then: Turns a response into the result that `stream` yields, while other requests are in flight.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class Engine(Generic[K, R]):
         limits: Limits,
         *,
         price: Callable[[Request, Completion], Decimal | None],
-        then: Callable[[Answer[K]], Awaitable[R]],
+        then: Callable[[Response[K]], Awaitable[R]],
     ) -> None:
         self.target, self.limits = target, limits
         self._price, self._then = price, then
@@ -130,44 +132,45 @@ class Engine(Generic[K, R]):
         self._refusal = ""
         self._refused = 0
 
-    async def stream(self, questions: Questions[K]) -> AsyncIterator[R]:
+    async def stream(self, source: RequestSource[K]) -> AsyncIterator[R]:
         """
-        Answers in the order they come.
+        Results in the order in which they arrive.
 
-        At most `concurrency` are unread at any time beside those in flight, so a slow reader slows the asking.
-        Leaving the stream early, and a fatal answer, cancel what is in flight; when the money is used up, what is
-        in flight, being paid for, is waited for.
+        At most `concurrency` results wait to be read, besides the requests in flight, so a slow reader slows the
+        workers. Closing the stream early and a fatal failure cancel the requests in flight. When the budget is
+        spent, the requests in flight are awaited, because they are paid for.
         """
         ready: asyncio.Queue[R | None] = asyncio.Queue(self.limits.concurrency)
-        askers = [asyncio.create_task(self._ask_all(questions, ready)) for _ in range(self.limits.concurrency)]
-        end = asyncio.create_task(_announce_end(askers, ready))
+        workers = [asyncio.create_task(self._work(source, ready)) for _ in range(self.limits.concurrency)]
+        end = asyncio.create_task(_put_end(workers, ready))
         try:
             while (result := await ready.get()) is not None:
                 yield result
-            for asker in askers:
-                if asker.done():
-                    # A crash in an asker is a bug, and belongs to the reader.
-                    asker.result()
+            for worker in workers:
+                if worker.done():
+                    # An exception in a worker is a bug; raise it to the reader.
+                    worker.result()
         finally:
-            for task in (*askers, end):
+            for task in (*workers, end):
                 task.cancel()
-            await asyncio.gather(*askers, end, return_exceptions=True)
+            await asyncio.gather(*workers, end, return_exceptions=True)
 
-    async def _ask_all(self, questions: Questions[K], ready: asyncio.Queue[R | None]) -> None:
-        while (question := await questions.next()) is not None and self.stopped is None:
+    async def _work(self, source: RequestSource[K], ready: asyncio.Queue[R | None]) -> None:
+        while (keyed := await source.next()) is not None and self.stopped is None:
             if not await self.budget.reserve():
                 self._stop(Failure("budget", f"--max-cost {self.limits.max_cost} is used up", fatal=True))
-                questions.close()
+                source.close()
                 return
-            outcome = await self.target.ask(question.request, self.limits.deadline)
-            cost = self._book(question.request, outcome)
+            outcome = await self.target.ask(keyed.request, self.limits.deadline)
+            cost = self._book(keyed.request, outcome)
             outcome = self._noted(outcome)
             fatal = isinstance(outcome, Failure) and outcome.fatal
             if fatal and isinstance(outcome, Failure):
                 self._stop(outcome)
-                questions.close()
-            await ready.put(await self._then(Answer(question.key, outcome, cost)))
+                source.close()
+            await ready.put(await self._then(Response(keyed, outcome, cost)))
             if fatal:
+                # The reader leaves the stream at None, which cancels the other requests: they would fail too.
                 await ready.put(None)
 
     def _noted(self, outcome: Completion | Failure) -> Completion | Failure:
@@ -196,6 +199,7 @@ class Engine(Generic[K, R]):
             self.stopped = reason
 
 
-async def _announce_end(askers: list[asyncio.Task[None]], ready: asyncio.Queue[R | None]) -> None:
-    await asyncio.wait(askers, return_when=asyncio.FIRST_EXCEPTION)
+async def _put_end(workers: list[asyncio.Task[None]], ready: asyncio.Queue[R | None]) -> None:
+    """Mark the end of the results once all workers are done, or one has raised."""
+    await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
     await ready.put(None)

@@ -1,148 +1,226 @@
-"""One evaluation from plan to verdicts: ask, score, record, judge. What every shell calls."""
+"""One evaluation from plan to verdicts, for the plugin and the commands: request, score, record, judge."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.daemon_thread import in_daemon_thread
-from pytest_finetune.base.errors import ScorerError, TargetError
+from pytest_finetune.base.errors import PriceError, ScorerError, TargetError
 from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
-from pytest_finetune.evaluation.engine import Engine, Limits, Question
+from pytest_finetune.evaluation.engine import Engine
+from pytest_finetune.evaluation.plan import plan, set_plan, target_info
 from pytest_finetune.evaluation.pricing import price
 from pytest_finetune.evaluation.results import SetResult
 from pytest_finetune.evaluation.runs import (
     BaselineRecord,
-    EvalSetPlan,
-    TargetInfo,
+    Run,
     Totals,
     VerdictRecord,
     prompt_sha256,
     sample_to_dict,
 )
+from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.verdicts.comparison import compare
 from pytest_finetune.verdicts.gates import Decider, Verdict, judge, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from pathlib import Path
 
-    from pytest_finetune.base.records import Case, Request
-    from pytest_finetune.evaluation.engine import Answer, Questions
-    from pytest_finetune.evaluation.runs import Run
+    from pytest_finetune.base.records import Request
+    from pytest_finetune.evaluation.engine import Limits, RequestSource, Response
+    from pytest_finetune.evaluation.plan import Key, Planned
+    from pytest_finetune.evaluation.runs import RunStore
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Baseline
     from pytest_finetune.verdicts.metrics import SampleTable
 
-Key = tuple[str, str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One sample to be asked for: a case, and which repeat of it."""
-
-    eval_set: EvalSet
-    case: Case
-    attempt: int
-
-    @property
-    def key(self) -> Key:
-        """What names the sample in its run."""
-        return self.eval_set.name, self.case.id, self.attempt
-
-    def question(self, model: str) -> Question[Planned]:
-        """The planned sample as a question to a model."""
-        return Question(self, self.eval_set.request(self.case, model, self.attempt))
-
 
 class Evaluation:
     """
-    One target over some eval sets.
+    One model over some eval sets: its samples are requested, scored, recorded and judged.
 
     Args:
         target: The model under test.
         eval_sets: The plan: all their cases, each `repeats` times.
-        limits: What asking may use.
-        run: Where samples are recorded; None records nothing.
-        stop_when_decided: Leave samples unasked once no answer can change any verdict of their set.
+        limits: Concurrency, deadline and budget.
+        stop_when_decided: Skip the samples of an eval set once none of them can change one of its verdicts.
+
+    Attributes:
+        samples: By key: samples of this process, of a resumed run, and reported by other processes.
     """
 
     def __init__(
-        self,
-        target: Target,
-        eval_sets: Iterable[EvalSet],
-        limits: Limits,
-        *,
-        run: Run | None = None,
-        stop_when_decided: bool = False,
+        self, target: Target, eval_sets: Iterable[EvalSet], limits: Limits, *, stop_when_decided: bool = False
     ) -> None:
-        self.target, self.limits, self.run = target, limits, run
+        self.target, self.limits = target, limits
         self.eval_sets = tuple(eval_sets)
+        self.samples: dict[Key, Sample] = {}
+        self._run: Run | None = None
+        self._stopped: Failure | None = None
+        self._names = {eval_set.name for eval_set in self.eval_sets}
         self._deciders = {e.name: Decider(e.settings, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
-        self._planned_names = {eval_set.name for eval_set in self.eval_sets}
-        self.stopped: Failure | None = None
 
-    def plan(self) -> Iterator[Planned]:
-        """Every sample of the plan, case by case."""
-        for eval_set in self.eval_sets:
-            for case in eval_set.cases:
-                for attempt in range(eval_set.repeats):
-                    yield Planned(eval_set, case, attempt)
+    @property
+    def run(self) -> Run | None:
+        """The record; None before one is opened."""
+        return self._run
 
-    async def samples(self, questions: Questions[Planned]) -> AsyncIterator[Sample]:
-        """Open the target, ask, score and record; samples in the order they are ready."""
+    @property
+    def stopped(self) -> Failure | None:
+        """Why the evaluation stopped before all samples were requested; None if it did not."""
+        return self._stopped
+
+    def refuse_unknown_price(self) -> None:
+        """
+        A budget needs a price.
+
+        Raises:
+            PriceError: The budget is limited and the model's price is unknown.
+        """
+        any_answer = Completion("", usage=Usage(prompt=1, completion=1))
+        first = (eval_set.request(eval_set.cases[0], self.target.model) for eval_set in self.eval_sets)
+        if self.limits.max_cost is not None and any(self._price(request, any_answer) is None for request in first):
+            server = self.target.base_url or "no server"
+            problem = f"the price of {self.target.model} at {server} is unknown, so the limit cannot be enforced"
+            raise PriceError(problem, "--max-cost", "leave out --max-cost, or try fewer cases first")
+
+    def open_record(
+        self, store: RunStore, *, root: Path, resume: bool = False, closed_too: bool = False, keep_files: bool = True
+    ) -> Run:
+        """
+        Create the record, or resume an earlier run of the same plan.
+
+        Args:
+            store: Where runs are recorded.
+            root: The folder that names of eval sets are relative to.
+            resume: Resume the latest unfinished run.
+            closed_too: If no run is unfinished, take the latest closed one whose seal is intact, else create one.
+            keep_files: Copy the eval sets into the record.
+
+        Raises:
+            RunError: There is no run to resume.
+        """
+        info, plans = target_info(self.target), [set_plan(eval_set) for eval_set in self.eval_sets]
+        earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
+        if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
+            earlier = None
+        run = self._run = earlier or store.create(info, plans, folder=root)
+        if keep_files and not run.manifest.closed:
+            keep_copies(run, self.eval_sets, root=root)
+        return run
+
+    def join_record(self, path: Path) -> None:
+        """
+        Append to a record that another process has opened.
+
+        Raises:
+            RunError: It cannot be read.
+        """
+        self._run = Run.load(path)
+
+    def take_recorded(self) -> None:
+        """
+        Take the samples of a resumed run; those that ended in an error are requested again, unless the run is closed.
+
+        Raises:
+            RunError: The record is damaged.
+        """
+        if self._run is None:
+            return
+        recorded = self._run.samples() if self._run.manifest.closed else self._run.answered()
+        for sample in recorded.values():
+            self.samples[sample.key] = sample
+            self._count(sample)
+
+    def collect(self, sample: Sample) -> bool:
+        """Take a sample that another process reports; False if there is one with its key already, which is kept."""
+        return self.samples.setdefault(sample.key, sample) is sample
+
+    def collect_stop(self, reason: Failure) -> None:
+        """Take the reason why the evaluation stopped in another process; the first one is kept."""
+        self._stopped = self._stopped or reason
+
+    def missing(self) -> list[Planned]:
+        """Planned samples that are not there yet."""
+        return [planned for planned in plan(self.eval_sets) if planned.key not in self.samples]
+
+    async def request(self, source: RequestSource[Planned]) -> AsyncIterator[Sample]:
+        """Open the target, request, score and record; yields samples in the order in which they are ready."""
         try:
             await self.target.open()
         except TargetError as error:
-            self.stopped = Failure("target", "; ".join(part for part in error.args if part), fatal=True)
+            self._stopped = Failure("target", "; ".join(part for part in error.args if part), fatal=True)
             return
         engine: Engine[Planned, Sample] = Engine(self.target, self.limits, price=self._price, then=self._settle)
         try:
-            async for sample in engine.stream(questions):
+            async for sample in engine.stream(source):
                 yield sample
         finally:
-            self.stopped = engine.stopped
+            self._stopped = engine.stopped
             await self.target.close()
 
-    def count(self, sample: Sample) -> None:
-        """Let a sample that a resumed run has already count towards what is decided."""
-        if sample.eval_set in self._deciders:
-            self._deciders[sample.eval_set].add(sample)
+    def skip(self, planned: Planned) -> Sample | None:
+        """The sample in state `unneeded` if no remaining answer can change a verdict of its eval set, else None."""
+        if not self.is_decided(planned.eval_set.name):
+            return None
+        return self.samples.setdefault(planned.key, Sample(*planned.key, State.UNNEEDED))
 
     def is_decided(self, eval_set: str) -> bool:
         """No answer still to come can change a verdict of this set."""
         return eval_set in self._deciders and self._deciders[eval_set].verdicts() is not None
 
-    def judge(self, samples: Mapping[Key, Sample], baselines: Mapping[str, Baseline] | None = None) -> list[SetResult]:
-        """Verdicts over the plan: a sample that is not there is unrun. Baselines go by the name of the set."""
-        baselines = baselines or {}
-        return [self._judge_set(eval_set, samples, baselines.get(eval_set.name)) for eval_set in self.eval_sets]
+    def conclude(self, baselines: Mapping[str, Baseline] | None = None) -> list[SetResult]:
+        """
+        Judge all samples and write the outcome into the record.
 
-    def close(self, results: Iterable[SetResult], samples: Mapping[Key, Sample]) -> None:
-        """Write the outcome into the record; it closes for good only when nothing is missing."""
-        if self.run is None or self.run.manifest.closed:
+        Raises:
+            RunError: The record is damaged.
+        """
+        self._complete_from_record()
+        results = self.judge(baselines)
+        self.close(results)
+        return results
+
+    def judge(self, baselines: Mapping[str, Baseline] | None = None) -> list[SetResult]:
+        """Verdicts over the plan: a missing sample is `unrun`. Baselines are by the name of the eval set."""
+        baselines = baselines or {}
+        return [self._judge_set(eval_set, baselines.get(eval_set.name)) for eval_set in self.eval_sets]
+
+    def close(self, results: Sequence[SetResult]) -> None:
+        """Write the outcome into the record. The run is closed, for good, only if no sample is missing."""
+        run, samples = self._run, self.samples
+        if run is None or run.manifest.closed:
             return
-        results = list(results)
         closed = all(result.complete for result in results)
         if closed:
-            self.run.settle(samples)
-        self.run.update(
+            run.settle(samples)
+        run.update(
             closed=closed,
             closed_at=datetime.now(UTC) if closed else None,
-            stopped=self.stopped.message if self.stopped else "",
+            stopped=self._stopped.message if self._stopped else "",
             answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
             baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
             verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
-            totals=self._totals(results, samples),
+            totals=self._totals(results),
         )
-        self.run.release()
+        run.release()
 
-    def _judge_set(self, eval_set: EvalSet, samples: Mapping[Key, Sample], baseline: Baseline | None) -> SetResult:
-        mine = [sample for sample in samples.values() if sample.eval_set == eval_set.name]
+    def _complete_from_record(self) -> None:
+        """Take recorded samples that no process reported: of a resumed run, or answered as the session ended."""
+        planned = sum(len(eval_set.cases) * eval_set.repeats for eval_set in self.eval_sets)
+        if self._run is not None and len(self.samples) < planned:
+            for sample in self._run.samples().values():
+                self.collect(sample)
+
+    def _judge_set(self, eval_set: EvalSet, baseline: Baseline | None) -> SetResult:
+        mine = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
         asked = [sample for sample in mine if sample.state is not State.UNNEEDED]
         table = eval_set.table(asked)
         result = SetResult(eval_set, self.target.spec, table.summary, (), unneeded=len(mine) - len(asked))
@@ -152,17 +230,23 @@ class Evaluation:
         result = replace(result, verdicts=tuple(verdicts))
         return _compared(result, table, baseline) if baseline else result
 
-    async def _settle(self, answer: Answer[Planned]) -> Sample:
-        sample = await self._score(answer)
-        if self.run is not None and answer.key.eval_set.name in self._planned_names:
-            self.run.append(sample_to_dict(sample))
-        self.count(sample)
+    def _count(self, sample: Sample) -> None:
+        if sample.eval_set in self._deciders:
+            self._deciders[sample.eval_set].add(sample)
+
+    async def _settle(self, response: Response[Planned]) -> Sample:
+        sample = await self._score(response)
+        if sample.eval_set in self._names:
+            self.samples[sample.key] = sample
+            if self._run is not None:
+                self._run.append(sample_to_dict(sample))
+        self._count(sample)
         return sample
 
-    async def _score(self, answer: Answer[Planned]) -> Sample:
-        planned, outcome = answer.key, answer.outcome
-        asked = prompt_sha256(planned.question(self.target.model).request)
-        sample = Sample(*planned.key, State.ERROR, cost=answer.cost, prompt_sha256=asked)
+    async def _score(self, response: Response[Planned]) -> Sample:
+        planned, outcome = response.to.key, response.outcome
+        asked = prompt_sha256(response.to.request)
+        sample = Sample(*planned.key, State.ERROR, cost=response.cost, prompt_sha256=asked)
         if isinstance(outcome, Failure):
             return replace(sample, failure=outcome)
         scorer = planned.eval_set.scorer
@@ -182,13 +266,6 @@ class Evaluation:
             return replace(sample, completion=outcome, failure=Failure("scorer", broke))
         return replace(sample, state=State.PASSED if score.passed else State.MISSED, completion=outcome, score=score)
 
-    @property
-    def has_price(self) -> bool:
-        """What a call costs can be told."""
-        anything = Completion("", usage=Usage(prompt=1, completion=1))
-        asked = (eval_set.request(eval_set.cases[0], self.target.model) for eval_set in self.eval_sets)
-        return all(self._price(request, anything) is not None for request in asked)
-
     def _price(self, request: Request, completion: Completion) -> Decimal | None:
         if self.target.free:
             return Decimal(0)
@@ -197,7 +274,8 @@ class Evaluation:
         tier = request.params.get("service_tier")
         return price(self.target.model, completion.usage, base_url=self.target.base_url, service_tier=tier)
 
-    def _totals(self, results: list[SetResult], samples: Mapping[Key, Sample]) -> Totals:
+    def _totals(self, results: Sequence[SetResult]) -> Totals:
+        samples = self.samples
         counts: Counter[State] = Counter()
         for result in results:
             counts.update(result.summary.counts)
@@ -211,24 +289,6 @@ class Evaluation:
             from_cache=sum(1 for s in samples.values() if s.completion and s.completion.from_cache),
             cost=sum(known, Decimal(0)) if len(known) == len(costs) else None,
         )
-
-
-def target_info(target: Target) -> TargetInfo:
-    """What a run's manifest says of its target."""
-    return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=target.identity)
-
-
-def set_plan(eval_set: EvalSet) -> EvalSetPlan:
-    """What a run's manifest says of an eval set."""
-    return EvalSetPlan(
-        name=eval_set.name,
-        cases=len(eval_set.cases),
-        repeats=eval_set.repeats,
-        max_errors=eval_set.settings.max_errors,
-        cases_sha256=eval_set.cases_sha256,
-        settings_sha256=eval_set.settings_sha256,
-        schema_sha256=eval_set.schema_sha256,
-    )
 
 
 def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_finetune.base.records import State
 from pytest_finetune.evaluation.runs import sample_to_dict
-from pytest_finetune.plugin.session import SESSION
+from pytest_finetune.plugin.session import SESSION, stop_reason
 from pytest_finetune.reports.failure import failure_text, short_reason
 from pytest_finetune.reports.redaction import stop_words
 
@@ -109,7 +109,7 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     if not ends or not item.samples:
         return
     answered = [sample_to_dict(sample) for sample in item.samples if sample.state is not State.UNRUN]
-    stopped = item.model.asking.stopped if item.model.asking else ""
+    stopped = stop_reason(item.model)
     report.finetune = {"model": item.model.spec, "samples": answered, "stopped": stopped}  # type: ignore[attr-defined]
     report.finetune_key = [item.model.spec, item.eval_set.name, item.case.id]  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
@@ -128,5 +128,5 @@ def _give_up(session: FinetuneSession, item: EvalItem) -> None:
     """No answer will come for this case; when none can come for any, the session ends here."""
     if session.stopped:
         item.session.shouldstop = stop_words(session.stopped, redact=item.redacted)
-    reason = item.model.asking.stopped if item.model.asking else "not asked"
+    reason = stop_reason(item.model) if item.model.asking else "not asked"
     pytest.skip(f"unrun: {stop_words(reason, redact=item.redacted)}")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.base.errors import PriceError, RunError
+from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Failure
 from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.evaluation.baseline import Baselines, asked_baselines, recorded_baselines
-from pytest_finetune.evaluation.evaluation import Evaluation, Planned, set_plan, target_info
-from pytest_finetune.evaluation.runs import Run, RunStore, TargetInfo, sample_from_dict
-from pytest_finetune.evaluation.runs.copies import keep_copies
+from pytest_finetune.evaluation.evaluation import Evaluation
+from pytest_finetune.evaluation.plan import Planned, target_info
+from pytest_finetune.evaluation.runs import RunStore, TargetInfo, sample_from_dict
 from pytest_finetune.evaluation.tally import Tally
 from pytest_finetune.lifecycle.registry.production import PRODUCTION, registry_of, stored_baselines, wants_production
 from pytest_finetune.plugin.setup import limits_of, load, target_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.evaluation.engine import Limits
-    from pytest_finetune.evaluation.evaluation import Key
+    from pytest_finetune.evaluation.plan import Key
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.plugin.live_line import LiveLine
     from pytest_finetune.verdicts.evalset import EvalSet
@@ -39,16 +39,20 @@ SESSION = pytest.StashKey["FinetuneSession"]()
 @dataclass
 class ModelUnderTest:
     """
-    One `--model`: its evaluation, the samples that reports brought, and its asking, once begun.
+    One `--model`: its evaluation, and the same in the background, once started.
 
-    A baseline that is asked in the same session is not judged: its misses are nobody's failure.
+    A baseline that is evaluated in the same session is not judged: its misses fail nothing.
     """
 
     spec: str
     evaluation: Evaluation
-    samples: dict[Key, Sample]
     asking: BackgroundEvaluation | None = None
     judged: bool = True
+
+    @property
+    def samples(self) -> dict[Key, Sample]:
+        """The model's samples so far."""
+        return self.evaluation.samples
 
 
 class FinetuneSession:
@@ -136,37 +140,27 @@ class FinetuneSession:
         """Make or resume the record of every model; a worker appends to the record that the controller made."""
         if not self.eval_sets:
             return
-        plans = [set_plan(eval_set) for eval_set in self.eval_sets.values()]
         for model in self.models:
             if model.evaluation.run is not None:
                 continue
-            info = target_info(model.evaluation.target)
             if self.is_worker:
-                model.evaluation.run = Run.load(Path(self.config.workerinput["finetune_runs"][model.spec]))  # type: ignore[attr-defined]
-            elif self.resumes and (earlier := self.store.resume(info, plans, closed_too=len(self.models) > 1)):
-                model.evaluation.run = earlier
+                model.evaluation.join_record(Path(self.config.workerinput["finetune_runs"][model.spec]))  # type: ignore[attr-defined]
             else:
-                model.evaluation.run = self.store.create(info, plans, folder=self.root)
-            if not self.is_worker:
-                keep_copies(model.evaluation.run, self.eval_sets.values(), root=self.root)
+                model.evaluation.open_record(
+                    self.store, root=self.root, resume=self.resumes, closed_too=len(self.models) > 1
+                )
         if self.resumes and not self.is_worker:
             self._refuse_nothing_to_resume()
 
     def refuse_unknown_prices(self) -> None:
         """
-        A bound on the cost needs a price.
+        A budget needs a price.
 
         Raises:
             PriceError: A model's price is unknown while --max-cost is set.
         """
         for evaluation in self.evaluations:
-            if evaluation.limits.max_cost is not None and not evaluation.has_price:
-                model = f"{evaluation.target.model} at {evaluation.target.base_url or 'no server'}"
-                raise PriceError(
-                    f"the price of {model} is not known, so a bound cannot be kept",
-                    "--max-cost",
-                    "run without --max-cost, or with fewer cases first",
-                )
+            evaluation.refuse_unknown_price()
 
     def _refuse_nothing_to_resume(self) -> None:
         if all(evaluation.run is None or evaluation.run.manifest.closed for evaluation in self.evaluations):
@@ -188,34 +182,33 @@ class FinetuneSession:
             wanted[model.spec].extend(Planned(eval_set, case, attempt) for attempt in range(eval_set.repeats))
         for model in self.models:
             if wanted[model.spec]:
-                asking = self._asking(model)
-                asking.ask(sample for sample in wanted[model.spec] if not asking.has(sample.key))
+                self._asking(model).ask(wanted[model.spec])
 
     def answers(self, model: ModelUnderTest, eval_set: EvalSet, case: Case) -> list[Sample]:
         """All samples of one case, waited for."""
         asking = self._asking(model)
         planned = [Planned(eval_set, case, attempt) for attempt in range(eval_set.repeats)]
         # A fixture asked for by name in the middle of a test was not foreseen.
-        asking.ask(sample for sample in planned if not asking.expects(sample.key))
+        asking.ask(planned)
         with self.live.waiting() if self.live else nullcontext() as waiting:
             return [asking.take(sample.key, waiting) for sample in planned]
 
     def collect(self, spec: str, samples: Iterable[dict[str, Any]], *, stopped: str = "") -> None:
-        """Take the samples that a report carries; the first word on a sample counts, so a rerun changes nothing."""
+        """Take the samples that a report carries; the first report of a sample counts, so a rerun changes nothing."""
         for model in self.models:
             if model.spec == spec:
-                if stopped and model.evaluation.stopped is None:
+                if stopped:
                     kind, _, message = stopped.partition(": ")
-                    model.evaluation.stopped = Failure(kind, message, fatal=True)
+                    model.evaluation.collect_stop(Failure(kind, message, fatal=True))
                 for value in samples:
                     sample = sample_from_dict(value)
-                    if model.samples.setdefault(sample.key, sample) is sample and model.asking is None:
+                    if model.evaluation.collect(sample) and model.asking is None:
                         self.tally.come(spec, sample)
 
     @property
     def stopped(self) -> str:
         """Why no model can be asked any more; empty while one can."""
-        reasons = [model.asking.stopped if model.asking else "" for model in self.models]
+        reasons = [stop_reason(model) for model in self.models]
         return reasons[0] if all(reasons) else ""
 
     def stop_asking(self) -> None:
@@ -231,10 +224,7 @@ class FinetuneSession:
         """The verdicts of all models over all sets, made once; the records get them too."""
         baselines = self._baselines()
         for model in self.models:
-            _take_from_record(model)
-            results = model.evaluation.judge(model.samples, baselines if model.judged else None)
-            model.evaluation.close(results, model.samples)
-            self.results.extend(results)
+            self.results.extend(model.evaluation.conclude(baselines if model.judged else None))
         return self.results
 
     def is_judged(self, result: SetResult) -> bool:
@@ -243,9 +233,9 @@ class FinetuneSession:
 
     def _asking(self, model: ModelUnderTest) -> BackgroundEvaluation:
         if model.asking is None:
-            model.asking = BackgroundEvaluation(model.evaluation, self.loop, kept=self.marked_names, tally=self.tally)
-            if self.resumes and model.evaluation.run is not None:
-                model.asking.give(model.evaluation.run.answered().values())
+            if self.resumes:
+                model.evaluation.take_recorded()
+            model.asking = BackgroundEvaluation(model.evaluation, self.loop, tally=self.tally)
         return model.asking
 
     def _model(self, spec: str, limits: Limits) -> ModelUnderTest:
@@ -257,7 +247,7 @@ class FinetuneSession:
             limits,
             stop_when_decided=judged and option.finetune_stop_when_decided,
         )
-        return ModelUnderTest(spec, evaluation, {}, judged=judged)
+        return ModelUnderTest(spec, evaluation, judged=judged)
 
     def _compare_with_production(self) -> None:
         """Gates against production mean the registry's: its stored evidence, or else the model, asked beside ours."""
@@ -296,9 +286,7 @@ class FinetuneSession:
         return {name: baseline for name, baseline in self._recorded.items() if baseline.model not in ours}
 
 
-def _take_from_record(model: ModelUnderTest) -> None:
-    """Answers that are on record though no item has reported them: of a resumed run, or come as the session ended."""
-    planned = sum(len(eval_set.cases) * eval_set.repeats for eval_set in model.evaluation.eval_sets)
-    if len(model.samples) < planned and model.evaluation.run is not None:
-        for key, sample in model.evaluation.run.samples().items():
-            model.samples.setdefault(key, sample)
+def stop_reason(model: ModelUnderTest) -> str:
+    """Why the model's evaluation in this process ended by itself, `KIND: MESSAGE`; empty while it has not."""
+    failure = model.asking.stopped if model.asking else None
+    return f"{failure.kind}: {failure.message}" if failure else ""

@@ -17,7 +17,7 @@ from pytest_finetune.cli.train.options import base_url_option, job_argument, job
 from pytest_finetune.cli.train.watch import adopted
 from pytest_finetune.evaluation.baseline import recorded_baselines
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import RecordedEvaluation
+from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.targets import OpenAITarget
 from pytest_finetune.lifecycle.registry import open_registry
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
@@ -126,10 +126,10 @@ def _judge(
     found = []
     for number, checkpoint in enumerate(models, 1):
         line = _Line(f"{number} of {len(models)}: {checkpoint.model}")
-        evaluation = RecordedEvaluation(store, seen=line.show, **asking)
         target = OpenAITarget(checkpoint.model, base_url=api.base_url, concurrency=asking["limits"].concurrency)
         try:
-            found.append(Judged(checkpoint, evaluation.run(target, eval_sets, baselines)))
+            recorded = evaluate(target, eval_sets, store=store, baselines=baselines, progress=line.show, **asking)
+            found.append(Judged(checkpoint, recorded))
         finally:
             line.wipe()
     return found

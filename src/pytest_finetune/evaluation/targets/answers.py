@@ -147,9 +147,7 @@ def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], s
     return Failure(kind, clean(f"HTTP {status}: {told}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
 
 
-def _error_inside(
-    status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str
-) -> Completion | Failure:
+def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Completion | Failure:
     """An error dressed as success: classified by its own code, for the status says nothing."""
     told, codes = _error(value)
     statuses = [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]
