@@ -11,8 +11,8 @@ import pytest
 from rapidfuzz import fuzz, process, utils
 
 from pytest_finetune.base.strict_json import parse_json
+from pytest_finetune.verdicts.json_schema.validation import load_schema
 from pytest_finetune.verdicts.loading import load_eval_sets
-from pytest_finetune.verdicts.scoring.schema_validation import load_schema
 
 ROOT = Path(__file__).parents[1]
 FILES = ("train", "validation")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.lifecycle.rollout import ModelRouter
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.loading import load_eval_sets
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "Run",
     "RunStore",
     "Score",
+    "Scorer",
     "Target",
     "Usage",
     "load_eval_sets",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "FinetuneError": "base.errors",
     "EvalSet": "verdicts.evalset",
+    "Scorer": "verdicts.evalset.scorer",
     "load_eval_sets": "verdicts.loading",
     "ModelRouter": "lifecycle.rollout",
     "Run": "evaluation.runs",

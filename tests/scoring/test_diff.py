@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_finetune.base.diff import MOST_LINES, json_diff, text_diff
 from pytest_finetune.base.records import Completion
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.diff import MOST_LINES, explain, json_diff, text_diff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,19 +64,19 @@ def test_the_difference_suits_the_scorer(
     scorer: Callable[..., Any], case: Callable[..., Case], name: str, pair: tuple[Any, str], line: str
 ) -> None:
     expected, answer = pair
-    assert line in explain(case(expected), Completion(answer), scorer(name))
+    assert line in scorer(name).explain(case(expected), Completion(answer))
 
 
 def test_calls_differ_by_path(
     scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
 ) -> None:
     wanted = case(calls=[("f", '{"a": 1}'), ("g", "{}")])
-    lines = explain(wanted, calling(("f", '{"a": 2}'), ("h", "{")), scorer("tool_call"))
+    lines = scorer("tool_call").explain(wanted, calling(("f", '{"a": 2}'), ("h", "{")))
     assert lines == ["~ $.f.a: expected 1, got 2", "- $.g: {} is missing", '+ $.h: "{" is extra']
 
 
 def test_an_answer_without_an_expected_one_is_shown(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
-    assert explain(case(), Completion(""), scorer("schema", schema={})) == ["got (nothing)"]
+    assert scorer("schema", schema={}).explain(case(), Completion("")) == ["got (nothing)"]
 
 
 @given(st.text(), st.text())

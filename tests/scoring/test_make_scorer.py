@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.errors import ScorerError
-from pytest_finetune.verdicts.evalset.scorer import SCORERS
-from pytest_finetune.verdicts.scoring import scorer_warnings
+from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
 SETTINGS: dict[str, dict[str, Any]] = {"label": {"labels": ["a", "b"]}, "schema": {"schema": {"type": "object"}}}
 
 
-@pytest.mark.parametrize("name", SCORERS)
+@pytest.mark.parametrize("name", built_in_scorers())
 def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], name: str) -> None:
     made = scorer(name, **SETTINGS.get(name, {}))
     assert made.name == name
     assert made.blocking is False
-    assert scorer_warnings(made) == ()
+    assert made.warnings == ()
 
 
 def test_a_misspelt_scorer_is_told_the_right_one(scorer: Callable[..., Any]) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
-from pytest_finetune.verdicts.scoring import ecma_pattern, scorer_warnings
-from pytest_finetune.verdicts.scoring.schema_validation import compile_schema, load_schema
+from pytest_finetune.verdicts.json_schema import pattern as ecma_pattern
+from pytest_finetune.verdicts.json_schema.validation import compile_schema, load_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,7 +173,7 @@ def test_the_named_dialect_is_honoured(schema: Any) -> None:
 
 def test_unknown_words_are_warned_of(scorer: Callable[..., Any]) -> None:
     made = scorer("json", schema={"properties": {"a": {"requird": [], "format": "emial", "x-note": 1, "nullable": 1}}})
-    typo, nullable, form = scorer_warnings(made)
+    typo, nullable, form = made.warnings
     assert "$.properties.a: unknown keyword 'requird' is ignored; did you mean 'required'?" in typo
     assert nullable.endswith("unknown keyword 'nullable' is ignored")
     assert form.endswith("unknown format 'emial' is not checked; did you mean 'email'?")

@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pytest_finetune.base.json_compare import differences, field_counts, leaves
+from pytest_finetune.base.json_shape import shape
 from pytest_finetune.base.records import Case, Completion, Score, ToolCall
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.json_schema.validation import compile_schema
 from pytest_finetune.verdicts.scoring import make_scorer
-from pytest_finetune.verdicts.scoring.diff import explain
-from pytest_finetune.verdicts.scoring.json_compare import differences, field_counts, leaves
-from pytest_finetune.verdicts.scoring.schema_validation import compile_schema
-from pytest_finetune.verdicts.scoring.shape import shape
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.scorer import Scorer
@@ -70,7 +69,7 @@ def test_no_answer_makes_a_scorer_raise(name: str, completion: Completion) -> No
     score = scorer.score(case, completion)
     assert isinstance(score, Score)
     assert not (score.passed and score.format_failure)
-    for text in (score.path, score.detail, score.label, score.shape, *explain(case, completion, scorer)):
+    for text in (score.path, score.detail, score.label, score.shape, *scorer.explain(case, completion)):
         text.encode("utf-8")
         assert "\n" not in text
     if score.fields:
@@ -133,7 +132,7 @@ def test_depth_never_crashes(depth: int, unit: Any) -> None:
     completion = Completion(text, tool_calls=(ToolCall("f", text),))
     for scorer, case in SCORERS.values():
         assert not scorer.score(case, completion).passed
-        explain(case, completion, scorer)
+        scorer.explain(case, completion)
     assert sys.getrecursionlimit() < 10_000
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
-from pytest_finetune.verdicts.scoring import pattern
+from pytest_finetune.verdicts.scoring.scorers import regex as pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

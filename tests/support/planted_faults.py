@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_finetune.lifecycle.data.check import CheckOptions
-from pytest_finetune.verdicts.scoring.schema_validation import compile_schema
+from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
 SYSTEM = "Classify the ticket."
 LABELS = ("bug", "feature", "question", "other")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.tables import rate
 from pytest_finetune.reports.text import columns, fitted, padded
+from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.metrics import Summary
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def detail_lines(result: SetResult, width: int) -> Iterator[Line]:
     """All that a set's one line leaves out, for who asked with -v; nothing where that line says it all."""
     summary = result.summary
     lines: list[Line] = []
-    if result.eval_set.scorer.name in ("json", "tool_call"):
+    if reports_metric(result.eval_set.settings, "field_accuracy"):
         lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
     if summary.labels is not None:
         lines += _label_lines(summary.labels, rate(summary, "macro_f1"), width)

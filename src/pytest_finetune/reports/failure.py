@@ -9,7 +9,6 @@ from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.redaction import failure_words, hidden
 from pytest_finetune.reports.text import shortened
-from pytest_finetune.verdicts.scoring.diff import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,7 +108,7 @@ def _difference(eval_set: EvalSet, case: Case, sample: Sample) -> Iterator[str]:
         return
     if max(len(expected_text(case)), len(got_text(sample.completion))) > GLANCE:
         yield "  difference:"
-        yield from (f"    {line}" for line in explain(case, sample.completion, eval_set.scorer))
+        yield from (f"    {line}" for line in eval_set.scorer.explain(case, sample.completion))
 
 
 def _format_failure(score: Score, *, redact: bool) -> str:

@@ -14,7 +14,6 @@ from pytest_finetune.reports.failure import (
 )
 from pytest_finetune.reports.html_text import escaped, marked
 from pytest_finetune.verdicts.gates.wording import figure
-from pytest_finetune.verdicts.scoring.diff import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -94,13 +93,12 @@ def _compared(
     eval_set: EvalSet, case: Case, completion: Completion, told: dict[str, str], limit: int
 ) -> Iterator[tuple[str, str]]:
     """Expected and got with marks on the words that differ; or plain, with the scorer's own account of it."""
-    by_path = eval_set.scorer.name in ("json", "tool_call")
-    marks = None if by_path else marked(told["expected"], told["got"], limit)
+    marks = None if eval_set.scorer.explains_by_path else marked(told["expected"], told["got"], limit)
     plain = {name: escaped(text, limit) for name, text in told.items()}
     if marks is not None:
         plain["expected"], plain["got"] = marks
     yield from plain.items()
-    lines = explain(case, completion, eval_set.scorer) if marks is None else []
+    lines = eval_set.scorer.explain(case, completion) if marks is None else []
     # Two short texts that have nothing in common are told as they are, which stands above already.
     if lines and not lines[0].startswith(("expected: ", "got ")):
         yield "difference", "".join(map(_diff_line, lines))

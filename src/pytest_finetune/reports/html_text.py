@@ -5,9 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.diff import word_changes
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.text import shortened
-from pytest_finetune.verdicts.scoring.diff import word_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

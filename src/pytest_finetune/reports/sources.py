@@ -7,12 +7,14 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Case, State
 from pytest_finetune.evaluation.evaluation import verdict_record
 from pytest_finetune.evaluation.runs.copies import asked_set
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.reports.runs import moment
+from pytest_finetune.verdicts.checks import has_meaning
 from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.rule import rule_of
 from pytest_finetune.verdicts.scoring import make_scorer
@@ -145,11 +147,13 @@ def _known_cases(plan: EvalSetPlan, samples: Sequence[Sample]) -> list[Case]:
 
 
 def _expected_label(asked: AskedSet) -> Callable[[Case], str] | None:
-    if asked.cases is None or asked.settings is None or asked.settings.scorer != "label":
+    if asked.cases is None or asked.settings is None or not has_meaning("macro_f1", asked.settings.scorer):
         return None
-    # Labels need no file but the settings, so that the folder plays no part.
-    scorer = make_scorer(asked.settings, Path())
-    return getattr(scorer, "expected_label", None)
+    try:
+        # Labels are in the settings, so the folder does not matter.
+        return make_scorer(asked.settings, Path()).expected_label
+    except ScorerError:
+        return None
 
 
 def _gates(verdicts: Iterable[VerdictRecord], settings: EvalSettings | None) -> tuple[Gate, ...]:

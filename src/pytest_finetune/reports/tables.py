@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.text import columns, dollars, fitted, folded, padded
+from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ STATUS_MARKUP = {
 }
 _INDENT = 16
 _GAP = "  "
-_FORMATS = ("label", "json", "schema", "tool_call")
 
 
 class _Figure(NamedTuple):
@@ -113,7 +113,7 @@ def model_table(results: Sequence[SetResult], judged: Container[str], width: int
 def figures(result: SetResult) -> dict[str, str]:
     """The figures of a set as short texts, by name."""
     summary = result.summary
-    has_format = result.eval_set.scorer.name in _FORMATS
+    has_format = reports_metric(result.eval_set.settings, "valid_rate")
     tokens = "-" if summary.tokens is None else f"{summary.tokens:,}"
     cached = f", {summary.from_cache:,} cached" if summary.from_cache else ""
     unrun = f"+{result.unrun:,}u" if result.unrun else ""

@@ -6,21 +6,15 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.rule import in_slice, rule_of
+from pytest_finetune.verdicts.scoring import scorer_class, scorers_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
-
-_SCORERS_OF = {
-    "macro_f1": ("label",),
-    "field_accuracy": ("json", "tool_call"),
-    "valid_rate": ("label", "json", "schema", "tool_call", "sql"),
-    "format_stability": ("label", "json", "schema", "tool_call", "sql"),
-}
-"""The metrics that only some scorers give a meaning to; a function may give one to all but macro F1."""
 
 
 class SettingsFault(NamedTuple):
@@ -32,9 +26,13 @@ class SettingsFault(NamedTuple):
 
 
 def has_meaning(metric: str, scorer: str) -> bool:
-    """Whether a metric says something of answers that this scorer, by its name in the settings, has judged."""
-    scorers = _SCORERS_OF.get(metric)
-    return scorers is None or scorer in scorers or (":" in scorer and metric != "macro_f1")
+    """Whether a metric can be computed from the scores of a scorer, given by its name in the settings."""
+    return metric not in SCORER_METRICS or metric in scorer_class(scorer).metrics
+
+
+def reports_metric(settings: EvalSettings, metric: str) -> bool:
+    """Whether reports show a metric for eval sets with these settings."""
+    return metric not in SCORER_METRICS or scorer_class(settings.scorer).reports(metric, settings)
 
 
 def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[SettingsFault]:
@@ -63,14 +61,12 @@ def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator
     for gate in settings.gates:
         if gate.metric in ("agreement", "format_stability") and settings.stability.repeats == 1:
             yield f"gate {gate.label}: every case is asked once; set repeats under [stability] to see answers differ"
-        if gate.metric in _SCORERS_OF and ":" in settings.scorer:
-            yield f"gate {gate.label}: it means something only if {settings.scorer} returns Score with the facts for it"
 
 
 def _metric_faults(gate: GateSettings, scorer: str, index: int) -> Iterator[SettingsFault]:
     if has_meaning(gate.metric, scorer):
         return
-    scorers = _SCORERS_OF[gate.metric]
+    scorers = scorers_with(gate.metric)
     problem = f"the scorer {scorer} gives {gate.metric} no meaning"
     yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
 

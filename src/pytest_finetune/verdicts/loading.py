@@ -105,9 +105,9 @@ class _Loading:
             settings=settings,
             scorer=scorer,
             cases_sha256=self._reader.cases_sha256(),
-            settings_sha256=settings_sha256(written, getattr(scorer, "fingerprint", "")),
+            settings_sha256=settings_sha256(written, scorer.fingerprint),
             schema_sha256=self._schema_sha256(settings),
-            warnings=(*getattr(scorer, "warnings", ()), *settings_warnings(settings, self._reader.unsent)),
+            warnings=(*scorer.warnings, *settings_warnings(settings, self._reader.unsent)),
             params=params,
         )
 

@@ -135,7 +135,7 @@ def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
 
 
 def _options(how: dict[str, Any], production: Production | None) -> CheckOptions:
-    from pytest_finetune.verdicts.scoring.schema_validation import load_schema
+    from pytest_finetune.verdicts.json_schema.validation import load_schema
 
     return CheckOptions(
         codes=codes_wanted(how["select"], how["ignore"]),

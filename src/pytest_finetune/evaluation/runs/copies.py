@@ -12,6 +12,7 @@ from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
 from pytest_finetune.verdicts.evalset.settings_file import read_settings
 from pytest_finetune.verdicts.loading import eval_set_name, settings_sha256
+from pytest_finetune.verdicts.scoring import scorer_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -126,6 +127,6 @@ def _settings(path: Path, plan: EvalSetPlan, *, own: bool = False) -> EvalSettin
     settings, _ = read_settings(data, Faults(toml.name))
     if settings is None:
         return None
-    # The hash of a scoring function covers its module, which lies elsewhere and may have changed.
-    unhashed = own and ":" in settings.scorer
+    # The hash of the settings covers the scorer's code, which is not in the run and may have changed.
+    unhashed = own and scorer_class(settings.scorer).fingerprinted
     return settings if unhashed or settings_sha256(settings) == plan.settings_sha256 else None

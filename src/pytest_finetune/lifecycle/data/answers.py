@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
     from pytest_finetune.lifecycle.data.form import Say
-    from pytest_finetune.verdicts.scoring.schema_validation import Schema
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
 LEAST, SHARE = 10, 0.8
 """Under one system prompt, so many answers of which such a share is JSON are all meant to be."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.honesty import Production
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.scoring.schema_validation import Schema
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
     Watch = Callable[[Iterable[Row | Finding]], Iterator[Row | Finding]]
 
@@ -295,14 +295,14 @@ def _labels(options: CheckOptions, schema: Schema | None, eval_sets: Sequence[Ev
     if options.label_by:
         names = choices(schema.document, options.label_by) if schema else ()
         return Labels(names, schema=True) if names else None
-    scorers: list[Any] = [eval_set.scorer for eval_set in eval_sets if eval_set.scorer.name == "label"]
+    scorers = [eval_set.scorer for eval_set in eval_sets if eval_set.scorer.labels]
     if not scorers:
         return None
-    return Labels(tuple(dict.fromkeys(name for scorer in scorers for name in scorer.labels)), scorers[0].normalize)
+    return Labels(tuple(dict.fromkeys(name for scorer in scorers for name in scorer.labels)), scorers[0].normalized)
 
 
 def _shared_schema(eval_sets: Sequence[EvalSet]) -> Schema | None:
     """The schema of the eval sets, where they have one and the same."""
-    schemas = {eval_set.schema_sha256: getattr(eval_set.scorer, "schema", None) for eval_set in eval_sets}
+    schemas = {eval_set.schema_sha256: eval_set.scorer.schema for eval_set in eval_sets}
     (schema,) = schemas.values() if len(schemas) == 1 else (None,)
     return schema

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.finding import FindingLog
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
-    from pytest_finetune.verdicts.scoring.schema_validation import Schema
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
 MOST_PROMPTS = 1000
 """Different system prompts, or lists of tools, of one file; beyond, they are data and no setting, and not compared."""
@@ -261,7 +261,7 @@ def _schema(response_format: Any) -> Schema | None:
     wrapped = response_format.get("json_schema") if type(response_format) is dict else None
     if type(wrapped) is not dict or "schema" not in wrapped:
         return None
-    from pytest_finetune.verdicts.scoring.schema_validation import compile_schema
+    from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
     return compile_schema(wrapped["schema"], "response_format")
 

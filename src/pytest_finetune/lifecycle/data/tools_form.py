@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_finetune.lifecycle.data.form import Say
-    from pytest_finetune.verdicts.scoring.schema_validation import Schema
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
 MOST_TOOL_SETS = 1000
 """Different lists of tools whose compiled schemas are kept."""
@@ -83,7 +83,7 @@ def _examine(value: Any) -> _Tools:
 
 
 def _compiled(parameters: Any, where: str, noted: Faults) -> Schema | None:
-    from pytest_finetune.verdicts.scoring.schema_validation import compile_schema
+    from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
     try:
         return compile_schema(parameters, where)

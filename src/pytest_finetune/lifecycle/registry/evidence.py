@@ -138,7 +138,7 @@ def _condensed(
 
 
 def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summary:
-    expected_label = getattr(eval_set.scorer, "expected_label", None)
+    expected_label = eval_set.scorer.expected_label
     return summarize(samples, eval_set.cases, eval_set=eval_set.name, repeats=repeats, expected_label=expected_label)
 
 

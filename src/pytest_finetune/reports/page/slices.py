@@ -9,6 +9,7 @@ from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import between, link, metric_name
 from pytest_finetune.reports.tables import short_names
+from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.metrics import Summary
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 SLICES_SHOWN = 8
 """Slices of a set that are seen at once."""
-
-FORMATS = ("label", "json", "schema", "tool_call")
-"""Scorers whose answers have a form of their own."""
 
 
 def accuracy_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
@@ -63,7 +61,7 @@ def _metrics_of(part: ReportedSet) -> Iterator[str]:
         yield "macro_f1"
     if any(score.fields for row in part.summary.rows for score in row.scores):
         yield "field_accuracy"
-    if part.scorer in FORMATS:
+    if part.settings and reports_metric(part.settings, "valid_rate"):
         yield "valid_rate"
 
 

@@ -69,7 +69,7 @@ class EvalSet:
             repeats=self.repeats,
             eval_set=self.name,
             cases_sha256=self.cases_sha256,
-            expected_label=getattr(self.scorer, "expected_label", None),
+            expected_label=self.scorer.expected_label,
         )
 
     def request(self, case: Case, model: str, attempt: int = 0) -> Request:

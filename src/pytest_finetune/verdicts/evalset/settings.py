@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.verdicts.evalset.scorer import SCORERS
+from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_known
 
 Normalizer = Literal["strip", "casefold", "nfkc", "collapse_whitespace", "strip_punctuation"]
 
@@ -156,8 +156,8 @@ class EvalSettings(Settings):
     How the cases of one set are asked, scored and gated.
 
     Args:
-        scorer: `exact`, `label`, `json`, `schema`, `tool_call`, `sql`, `regex`, `contains`, or
-            `package.module:function`.
+        scorer: A built-in scorer (`exact`, `label`, `json`, `schema`, `tool_call`, `sql`, `regex`, `contains`), one
+            of an installed package, or `package.module:function`.
         normalize: Applied in order to both sides before text is compared.
         labels: The allowed answers of the `label` scorer.
         json_schema: `schema = "FILE"`: a JSON Schema file beside the set.
@@ -183,8 +183,8 @@ class EvalSettings(Settings):
     @field_validator("scorer")
     @classmethod
     def _known_scorer(cls, name: str) -> str:
-        if ":" not in name and name not in SCORERS:
-            known = (*SCORERS, "package.module:function")
+        if not is_known(name):
+            known = (*built_in_scorers(), *installed_scorers(), "package.module:function")
             raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, known)}")
         return name
 

@@ -1,63 +1,82 @@
-"""Scorers: one judges (Case, Completion) into a Score; each is pure, and none can be hung or crashed by an answer."""
+"""Scorers: each judges (Case, Completion) into a Score."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
-from pytest_finetune.verdicts.evalset.scorer import SCORERS, USES
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
-__all__ = ["make_scorer", "scorer_warnings"]
+__all__ = ["make_scorer", "scorer_class", "scorers_with"]
+
+_SETTINGS = {"normalize": "normalize", "labels": "labels", "json_schema": "schema", "dialect": "dialect"}
+"""Field of `EvalSettings` -> key in the file, of the settings that only some scorers read."""
 
 
 def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
     """
-    The scorer that the settings ask for.
+    The scorer that the settings name.
 
     Args:
         settings: The settings of the eval set.
-        folder: Where the eval set lies: schema files are named from here, and modules found.
+        folder: The eval set's folder; schema files and modules are looked up from here.
 
     Raises:
-        ScorerError: The settings do not suit the scorer, or the user's function cannot be had.
+        ScorerError: The settings do not suit the scorer, or it cannot be imported.
     """
-    name = settings.scorer
-    if ":" in name:
-        from pytest_finetune.verdicts.scoring.function import make
-
-        _refuse_idle_settings(settings, set())
-        return make(settings, folder)
-    _refuse_idle_settings(settings, USES[name])
-    return _builder(name)(settings, folder)
-
-
-def scorer_warnings(scorer: Scorer) -> tuple[str, ...]:
-    """What looked doubtful while the scorer was made, such as unknown words in its JSON Schema."""
-    warnings: tuple[str, ...] = getattr(scorer, "warnings", ())
-    return warnings
-
-
-def _builder(name: str) -> Callable[[EvalSettings, Path], Scorer]:
-    from importlib import import_module
-
-    module = {"json": "json_value", "regex": "pattern"}.get(name, name)
-    make: Callable[[EvalSettings, Path], Scorer] = import_module(f"{__name__}.{module}").make
-    return make
-
-
-def _refuse_idle_settings(settings: EvalSettings, used: set[str]) -> None:
-    for field in ("normalize", "labels", "json_schema", "dialect"):
-        if field in settings.model_fields_set and field not in used:
-            key = "schema" if field == "json_schema" else field
-            takers = ", ".join(name for name in SCORERS if field in USES[name])
+    chosen = scorer_class(settings.scorer)
+    for field, key in _SETTINGS.items():
+        if field in settings.model_fields_set and key not in chosen.settings:
             raise ScorerError(
                 f"{key!r} has no effect on scorer {settings.scorer!r}",
-                hint=f"remove it, or use a scorer that reads it: {takers}",
+                hint=f"remove it, or use a scorer that reads it: {', '.join(_readers(key))}",
             )
+    return chosen.make(settings, folder)
+
+
+@lru_cache(maxsize=64)
+def scorer_class(name: str) -> type[Scorer]:
+    """
+    The class of a scorer, by the name in the settings.
+
+    Raises:
+        ScorerError: The package that provides it cannot be imported, or provides something else.
+    """
+    if is_function(name):
+        from pytest_finetune.verdicts.scoring.function import FunctionScorer
+
+        return FunctionScorer
+    if name in built_in_scorers():
+        return _class_in(f"{__name__}.scorers.{name}")
+    if (point := installed_scorers().get(name)) is None:
+        raise ScorerError(f"there is no scorer {name!r}", hint="install the package that provides it")
+    try:
+        found = point.load()
+    except Exception as error:
+        problem = f"scorer {name!r} cannot be imported from {point.value}: {type(error).__name__}: {error}"
+        raise ScorerError(problem, hint="fix or reinstall the package that provides it") from error
+    if not (isinstance(found, type) and issubclass(found, Scorer)):
+        raise ScorerError(f"{point.value} is not a subclass of pytest_finetune.Scorer")
+    return found
+
+
+def scorers_with(metric: str) -> list[str]:
+    """The built-in scorers whose scores support one of `SCORER_METRICS`."""
+    return [name for name in built_in_scorers() if metric in scorer_class(name).metrics]
+
+
+def _readers(key: str) -> list[str]:
+    return [name for name in built_in_scorers() if key in scorer_class(name).settings]
+
+
+def _class_in(module: str) -> type[Scorer]:
+    own = (value for value in vars(import_module(module)).values() if isinstance(value, type))
+    return next(each for each in own if issubclass(each, Scorer) and each.__module__ == module)

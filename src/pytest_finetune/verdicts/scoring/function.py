@@ -22,23 +22,22 @@ from pytest_finetune.base.errors import ScorerError, did_you_mean
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.taxonomy import withheld
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.answers import withheld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
+    from typing import Self
 
     from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
-
-FACTS = frozenset({"valid_rate", "format_stability", "field_accuracy"})
-"""Metrics that rest on more than whether an answer passed."""
 
 SIGNATURE = "it takes (case, completion) and returns a bool or a Score"
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionScorer:
+class FunctionScorer(Scorer):
     """
     Scores by the user's function.
 
@@ -46,18 +45,53 @@ class FunctionScorer:
         name: `package.module:function`.
         function: What to call.
         fingerprint: Hash of the module's source: another source is another scorer.
-        facts: Facts that the gates of the set rest on, and a bare bool does not give.
+        facts: Metrics that the gates of the set use and a bare bool does not support.
+        warnings: What looks doubtful in the gates.
     """
 
     name: str
     function: Callable[[Case, Completion], object]
     fingerprint: str = ""
     facts: frozenset[str] = frozenset()
-    blocking: ClassVar[bool] = True
+    warnings: tuple[str, ...] = ()
+    metrics: ClassVar = frozenset({"field_accuracy", "valid_rate", "format_stability"})
+    blocking: ClassVar = True
+    fingerprinted: ClassVar = True
+    holds_json: ClassVar = True
 
-    def check(self, case: Case) -> str | None:  # noqa: ARG002 - only the function knows what it needs
-        """No case is unfit, for all that can be known."""
-        return None
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:
+        """
+        A scorer around the function that the settings name.
+
+        Its module is looked up in the eval set's folder, in the folders above it up to the working directory, and
+        among installed packages.
+
+        Raises:
+            ScorerError: The module or the function cannot be found, or it is not a plain function.
+        """
+        module_name, _, function_name = settings.scorer.partition(":")
+        module = _imported(settings.scorer, module_name, folder)
+        function = getattr(module, function_name, None)
+        if function is None:
+            names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+            hint = did_you_mean(function_name, names)
+            raise ScorerError(f"{module_name!r} has no function {function_name!r}", hint=hint)
+        if not callable(function) or inspect.iscoroutinefunction(function):
+            raise ScorerError(f"{settings.scorer!r} is not a plain function", hint=SIGNATURE)
+        gates = [gate for gate in settings.gates if gate.metric in cls.metrics]
+        return cls(
+            settings.scorer,
+            function,
+            _fingerprint(module),
+            frozenset(gate.metric for gate in gates),
+            tuple(f"gate {gate.label}: it needs a Score from {settings.scorer}, not a bool" for gate in gates),
+        )
+
+    @classmethod
+    def reports(cls, metric: str, settings: EvalSettings) -> bool:
+        """Only what a gate uses: without one, the function may return a bare bool."""
+        return metric in cls.metrics and any(gate.metric == metric for gate in settings.gates)
 
     def score(self, case: Case, completion: Completion) -> Score:
         """
@@ -90,28 +124,6 @@ class FunctionScorer:
         if problem:
             raise ScorerError(f"{self.name} returned a Score whose {problem}", hint="see pytest_finetune.Score")
         return score
-
-
-def make(settings: EvalSettings, folder: Path) -> FunctionScorer:
-    """
-    A scorer around the function that the settings name.
-
-    Its module is looked for in the eval set's folder, in those above it up to the working directory, and among what
-    is installed.
-
-    Raises:
-        ScorerError: The module or the function cannot be found, or is not a plain function.
-    """
-    module_name, _, function_name = settings.scorer.partition(":")
-    module = _imported(settings.scorer, module_name, folder)
-    function = getattr(module, function_name, None)
-    if function is None:
-        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise ScorerError(f"{module_name!r} has no function {function_name!r}", hint=did_you_mean(function_name, names))
-    if not callable(function) or inspect.iscoroutinefunction(function):
-        raise ScorerError(f"{settings.scorer!r} is not a plain function", hint=SIGNATURE)
-    facts = FACTS & {gate.metric for gate in settings.gates}
-    return FunctionScorer(settings.scorer, function, _fingerprint(module), facts)
 
 
 def _fingerprint(module: ModuleType) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_finetune.base.records import Completion, Failure, Sample, State
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.verdicts.selftest.perfect import json_text, scored
+from pytest_finetune.verdicts.evalset.scorer import json_text
+from pytest_finetune.verdicts.selftest.perfect import scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,9 +22,6 @@ T = TypeVar("T")
 
 TRIES = 8
 """Ways of planting one kind in one case that are tried, until the scorer turns one down."""
-
-_FENCES = {"json": "json", "schema": "json", "sql": "sql"}
-_PLAIN_TEXT = ("exact", "label", "sql", "regex", "contains")
 
 
 class Kind(StrEnum):
@@ -88,7 +86,7 @@ class _Planter:
             return
         calls = [{"name": call.name, "arguments": call.arguments} for call in right.completion.tool_calls]
         text = json_text(calls) if calls else right.completion.text
-        language = "json" if calls else _FENCES.get(self.eval_set.scorer.name, "")
+        language = "json" if calls else self.eval_set.scorer.fence
         yield Completion(f"```{language}\n{text}\n```")
 
     def another(self, right: Sample) -> Iterator[Completion]:
@@ -96,7 +94,7 @@ class _Planter:
             yield from _others(self.answers, self.places[right.completion])
 
     def wrong_label(self, right: Sample) -> Iterator[Completion]:
-        labels = self.eval_set.settings.labels
+        labels = self.eval_set.scorer.labels
         if right.score is not None and right.score.label in labels:
             yield from map(Completion, _others(labels, labels.index(right.score.label)))
 
@@ -112,7 +110,7 @@ class _Planter:
         return self._changed(right, _wrong_type)
 
     def _changed(self, right: Sample, change: Callable[[Any], Iterable[Any]]) -> Iterator[Completion]:
-        if right.completion is None or self.eval_set.scorer.name in _PLAIN_TEXT:
+        if right.completion is None or not self.eval_set.scorer.holds_json:
             return
         try:
             value = parse_json(_text_of(right.completion))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
-from pytest_finetune.base.records import Completion, Failure, Sample, State
+from pytest_finetune.base.records import Failure, Sample, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from pytest_finetune.base.records import Case
+    from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset import EvalSet
 
 
@@ -39,25 +38,13 @@ def what_is_not_answered(eval_set: EvalSet, perfect: Sequence[Sample]) -> str:
     return f"no right answer can be built for {len(short)} of {len(perfect)} cases; {case.id}: {_reason(sample)}"
 
 
-def json_text(value: Any) -> str:
-    """A JSON value as a model would write it."""
-    return json.dumps(value, ensure_ascii=False, default=dict)
-
-
 def _right_answer(eval_set: EvalSet, case: Case) -> Sample:
     tried = Sample(eval_set.name, case.id, 0, State.UNRUN)
-    for completion in _candidates(case):
+    for completion in eval_set.scorer.right_answers(case):
         tried = scored(eval_set, case, completion)
         if _is_right(tried):
             break
     return tried
-
-
-def _candidates(case: Case) -> Iterator[Completion]:
-    if case.tool_calls:
-        yield Completion("", "tool_calls", tool_calls=case.tool_calls)
-    for expected in case.expected:
-        yield Completion(expected if isinstance(expected, str) else json_text(expected))
 
 
 def _is_right(sample: Sample) -> bool:

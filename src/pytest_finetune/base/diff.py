@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from difflib import SequenceMatcher, unified_diff
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from pytest_finetune.base.json_compare import ABSENT, Difference, differences
 from pytest_finetune.base.text import escaped, shorten, shown
-
-if TYPE_CHECKING:
-    from pytest_finetune.base.records import Case, Completion
-    from pytest_finetune.verdicts.evalset.scorer import Scorer
-    from pytest_finetune.verdicts.scoring.json_compare import Difference
 
 MOST_LINES = 20
 MOST_WORDS = 160
@@ -22,21 +18,11 @@ ALIKE = 0.3
 """Similarity below which two short texts are shown whole: marks on everything tell nothing."""
 
 _WORD = re.compile(r"[A-Za-z0-9_]+|\s+|.", re.DOTALL)
-_WIDTH = 110
+WIDTH = 110
+"""Characters of one line that are shown."""
+
 _LONG = 440
 _KEPT = 6
-
-
-def explain(case: Case, completion: Completion, scorer: Scorer) -> list[str]:
-    """The difference between an answer and what was expected of it, in the way that suits the scorer."""
-    if scorer.name == "tool_call" and case.tool_calls:
-        return json_diff(*(_calls(calls) for calls in (case.tool_calls, completion.tool_calls)))
-    if not case.expected:
-        return [f"got {shorten(completion.text or '(nothing)', _WIDTH)}"]
-    if scorer.name == "json" and (pair := _both_values(case.expected[0], completion.text)):
-        return json_diff(*pair)
-    expected = case.expected[0]
-    return text_diff(expected if isinstance(expected, str) else shown(expected, 10_000), completion.text)
 
 
 def text_diff(expected: str, got: str) -> list[str]:
@@ -49,8 +35,6 @@ def text_diff(expected: str, got: str) -> list[str]:
 
 def json_diff(expected: Any, got: Any) -> list[str]:
     """One line for each path at which two JSON values differ: `-` missing, `+` extra, `~` changed."""
-    from pytest_finetune.verdicts.scoring.json_compare import differences
-
     try:
         found = list(islice(differences(expected, got), MOST_LINES + 1))
     except RecursionError:
@@ -59,8 +43,6 @@ def json_diff(expected: Any, got: Any) -> list[str]:
 
 
 def _path_line(difference: Difference) -> str:
-    from pytest_finetune.verdicts.scoring.json_compare import ABSENT
-
     path = shorten(difference.path)
     if difference.got is ABSENT:
         return f"- {path}: {shown(difference.expected)} is missing"
@@ -118,7 +100,7 @@ def _line_diff(expected: str, got: str) -> list[str]:
     ours, theirs = (side[first : first + 2 * MOST_LINES] for side in (ours, theirs))
     changes = [*islice(unified_diff(ours, theirs, lineterm="", n=1), 3, None)]
     lines = [f"line {first + 1}:"] if first else []
-    return _bounded([*lines, *(shorten(line, _WIDTH) for line in changes if not line.startswith("@@"))])
+    return _bounded([*lines, *(shorten(line, WIDTH) for line in changes if not line.startswith("@@"))])
 
 
 def _lines(text: str) -> list[str]:
@@ -129,28 +111,3 @@ def _bounded(lines: list[str]) -> list[str]:
     if len(lines) <= MOST_LINES:
         return lines
     return [*lines[: MOST_LINES - 1], "… and more"]
-
-
-def _calls(calls: Any) -> dict[str, Any]:
-    from pytest_finetune.verdicts.scoring.tool_call import keyed
-
-    return {key: _value_or_text(call.arguments) for key, call in keyed(calls)}
-
-
-def _both_values(expected: Any, text: str) -> tuple[Any, Any] | None:
-    from pytest_finetune.base.strict_json import JsonFault, parse_json
-    from pytest_finetune.verdicts.scoring.json_value import expected_value
-
-    try:
-        return expected_value(expected), parse_json(text)
-    except JsonFault:
-        return None
-
-
-def _value_or_text(text: str) -> Any:
-    from pytest_finetune.base.strict_json import JsonFault, parse_json
-
-    try:
-        return parse_json(text)
-    except JsonFault:
-        return text

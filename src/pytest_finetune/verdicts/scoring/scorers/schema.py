@@ -2,39 +2,55 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.format_fault import FormatFault
+from pytest_finetune.base.json_shape import shape
 from pytest_finetune.base.records import FormatFailure, Score
-from pytest_finetune.verdicts.scoring.json_value import DEEP, schema_of
-from pytest_finetune.verdicts.scoring.shape import shape
-from pytest_finetune.verdicts.scoring.taxonomy import FormatFault, read_json, truncated
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.answers import read_json, truncated
+from pytest_finetune.verdicts.scoring.json_values import DEEP, schema_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
-    from pytest_finetune.verdicts.scoring.schema_validation import Schema
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaScorer:
+class SchemaScorer(Scorer):
     """Validity alone; expected answers are not looked at."""
 
-    schema: Schema
-    name: ClassVar[str] = "schema"
-    blocking: ClassVar[bool] = False
+    # Without field() the inherited property would become the default.
+    schema: Schema = field()
+    name = "schema"
+    settings: ClassVar = frozenset({"schema"})
+    metrics: ClassVar = frozenset({"valid_rate", "format_stability"})
+    fence: ClassVar = "json"
+    holds_json: ClassVar = True
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:
+        """
+        Reads `schema`.
+
+        Raises:
+            ScorerError: No schema is set, or it cannot be used.
+        """
+        schema = schema_of(settings, folder)
+        if schema is None:
+            raise ScorerError("scorer 'schema' needs a schema", hint='add schema = "FILE.json"')
+        return cls(schema)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Doubts about the schema."""
         return self.schema.warnings
-
-    def check(self, case: Case) -> str | None:  # noqa: ARG002 - every case will do
-        """No case is unfit."""
-        return None
 
     def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - the schema alone decides
         """Passed when the answer is strict JSON and valid."""
@@ -47,16 +63,3 @@ class SchemaScorer:
             return unread.score()
         except RecursionError:
             return FormatFault(FormatFailure.NOT_JSON, DEEP).score()
-
-
-def make(settings: EvalSettings, folder: Path) -> SchemaScorer:
-    """
-    A `schema` scorer.
-
-    Raises:
-        ScorerError: No schema is set, or it cannot be used.
-    """
-    schema = schema_of(settings, folder)
-    if schema is None:
-        raise ScorerError("scorer 'schema' needs a schema", hint='add schema = "FILE.json"')
-    return SchemaScorer(schema)

@@ -17,7 +17,7 @@ from referencing.jsonschema import specification_with
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.json_path import json_path
-from pytest_finetune.verdicts.scoring.ecma_pattern import compiled
+from pytest_finetune.verdicts.json_schema.pattern import compiled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -6,20 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.exact import PASSED, difference, unusable_text
-from pytest_finetune.verdicts.scoring.taxonomy import FormatFault, dressed, truncated, withheld
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.answers import dressed, truncated, withheld
+from pytest_finetune.verdicts.scoring.texts import PASSED, difference, unusable_text
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Self
 
     from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 
 @dataclass(frozen=True, slots=True)
-class SqlScorer:
+class SqlScorer(Scorer):
     """
     Statements, compared one for one.
 
@@ -28,8 +31,28 @@ class SqlScorer:
     """
 
     dialect: Any
-    name: ClassVar[str] = "sql"
-    blocking: ClassVar[bool] = False
+    name = "sql"
+    settings: ClassVar = frozenset({"dialect"})
+    metrics: ClassVar = frozenset({"valid_rate", "format_stability"})
+    fence: ClassVar = "sql"
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
+        """
+        Reads `dialect`.
+
+        Raises:
+            ScorerError: sqlglot is not installed, or does not know the dialect.
+        """
+        try:
+            from sqlglot import Dialect
+        except ImportError:
+            hint = "pip install 'pytest-finetune[sql]'"
+            raise ScorerError("scorer 'sql' needs sqlglot, which is not installed", hint=hint) from None
+        try:
+            return cls(Dialect.get_or_raise(settings.dialect))
+        except ValueError as error:
+            raise ScorerError(f"dialect {settings.dialect!r} is unknown", hint=str(error)) from None
 
     def check(self, case: Case) -> str | None:
         """Every expected answer must parse."""
@@ -58,21 +81,3 @@ class SqlScorer:
         if any(statements(expected, self.dialect) == answer for expected in case.expected):
             return PASSED
         return Score(passed=False, detail=difference(case, completion))
-
-
-def make(settings: EvalSettings, folder: Path) -> SqlScorer:  # noqa: ARG001 - all scorers are made alike
-    """
-    A `sql` scorer.
-
-    Raises:
-        ScorerError: sqlglot is not installed, or does not know the dialect.
-    """
-    try:
-        from sqlglot import Dialect
-    except ImportError:
-        hint = "pip install 'pytest-finetune[sql]'"
-        raise ScorerError("scorer 'sql' needs sqlglot, which is not installed", hint=hint) from None
-    try:
-        return SqlScorer(Dialect.get_or_raise(settings.dialect))
-    except ValueError as error:
-        raise ScorerError(f"dialect {settings.dialect!r} is unknown", hint=str(error)) from None

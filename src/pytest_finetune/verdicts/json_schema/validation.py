@@ -10,15 +10,15 @@ from jsonschema.exceptions import SchemaError
 from jsonschema.validators import validator_for
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.json_path import json_path
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.ecma_pattern import SearchTimeout, renew_budget
-from pytest_finetune.verdicts.scoring.schema_document import Document
-from pytest_finetune.verdicts.scoring.schema_faults import fault_of
-from pytest_finetune.verdicts.scoring.schema_keywords import formats, guarded
-from pytest_finetune.verdicts.scoring.taxonomy import FormatFault
+from pytest_finetune.verdicts.json_schema.document import Document
+from pytest_finetune.verdicts.json_schema.faults import fault_of
+from pytest_finetune.verdicts.json_schema.keywords import formats, guarded
+from pytest_finetune.verdicts.json_schema.pattern import SearchTimeout, renew_budget
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from jsonschema import FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from pytest_finetune.verdicts.scoring.ecma_pattern import search
+from pytest_finetune.verdicts.json_schema.pattern import search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

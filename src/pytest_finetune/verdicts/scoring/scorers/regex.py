@@ -8,13 +8,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.exact import PASSED, unusable_text
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.answers import missed_text, withheld
 from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
-from pytest_finetune.verdicts.scoring.taxonomy import missed_text, withheld
+from pytest_finetune.verdicts.scoring.texts import PASSED, unusable_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import Self
 
     from pytest_finetune.base.records import Case, Completion, Score
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -24,12 +26,17 @@ SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class RegexScorer:
+class RegexScorer(Scorer):
     """Patterns of the `regex` package, matched against the answer after `normalize`; the patterns stay as written."""
 
     normalize: Callable[[str], str]
-    name: ClassVar[str] = "regex"
-    blocking: ClassVar[bool] = False
+    name = "regex"
+    settings: ClassVar = frozenset({"normalize"})
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
+        """Reads `normalize`."""
+        return cls(make_normalizer(settings.normalize))
 
     def check(self, case: Case) -> str | None:
         """Every expected answer must be a pattern."""
@@ -71,8 +78,3 @@ def compiled(pattern: str) -> Any:
         # A set within a set will mean something else in some later version; the floor of the dependency holds.
         warnings.simplefilter("ignore", FutureWarning)
         return regex.compile(pattern, regex.VERSION0)
-
-
-def make(settings: EvalSettings, folder: Path) -> RegexScorer:  # noqa: ARG001 - all scorers are made alike
-    """A `regex` scorer."""
-    return RegexScorer(make_normalizer(settings.normalize))

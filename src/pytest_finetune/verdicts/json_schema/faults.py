@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.json_path import json_path
+from pytest_finetune.base.json_shape import type_name
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.base.text import shorten, shown
-from pytest_finetune.verdicts.scoring.shape import type_name
-from pytest_finetune.verdicts.scoring.taxonomy import FormatFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,6 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
@@ -34,19 +35,6 @@ _APOLOGY = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LENIENT = json.JSONDecoder()
-
-
-class FormatFault(ValueError):  # noqa: N818 - a fault in an answer, not an error of ours
-    """An answer has not the asked form: why, where (a JSON path, or empty) and one clause for people."""
-
-    def __init__(self, kind: FormatFailure, problem: str, path: str = "") -> None:
-        super().__init__(kind, problem, path)
-        self.kind, self.problem, self.path = kind, problem, path
-
-    def score(self, fields: tuple[int, int] | None = None) -> Score:
-        """The score of an answer with this fault."""
-        detail = f"{self.path}: {self.problem}" if self.path else self.problem
-        return Score(passed=False, format_failure=self.kind, path=self.path, detail=detail, fields=fields)
 
 
 def withheld(completion: Completion) -> FormatFault | None:

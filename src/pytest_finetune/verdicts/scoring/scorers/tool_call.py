@@ -12,27 +12,31 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pytest_finetune.base.diff import json_diff
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.format_fault import FormatFault
+from pytest_finetune.base.json_compare import differences, field_counts, leaves
 from pytest_finetune.base.json_path import json_path
+from pytest_finetune.base.json_shape import shape, type_name
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.json_compare import differences, field_counts, leaves
-from pytest_finetune.verdicts.scoring.json_value import DEEP, leaf_equality, schema_of, told
-from pytest_finetune.verdicts.scoring.shape import shape, type_name
-from pytest_finetune.verdicts.scoring.taxonomy import FormatFault, denied, truncated, withheld
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.answers import denied, truncated, withheld
+from pytest_finetune.verdicts.scoring.json_values import DEEP, difference_text, leaf_equality, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+    from typing import Self
 
     from pytest_finetune.base.records import Case, Completion, ToolCall
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
-    from pytest_finetune.verdicts.scoring.schema_validation import Schema
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCallScorer:
+class ToolCallScorer(Scorer):
     """
     Calls, compared by name, order and arguments.
 
@@ -43,11 +47,24 @@ class ToolCallScorer:
     """
 
     same: Callable[[Any, Any], bool]
-    schema: Schema | None
-    tools: tuple[Mapping[str, Any], ...]
-    name: ClassVar[str] = "tool_call"
-    blocking: ClassVar[bool] = False
+    schema: Schema | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    name = "tool_call"
+    settings: ClassVar = frozenset({"normalize", "schema"})
+    metrics: ClassVar = frozenset({"field_accuracy", "valid_rate", "format_stability"})
+    holds_json: ClassVar = True
+    explains_by_path: ClassVar = True
     _parameters: dict[str, Schema] = field(default_factory=dict)
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:
+        """
+        Reads `schema`, the tools of `[request]`, and `normalize` for strings where it is set.
+
+        Raises:
+            ScorerError: The schema file cannot be used.
+        """
+        return cls(leaf_equality(settings), schema_of(settings, folder), tuple(settings.request.tools or ()))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -68,7 +85,7 @@ class ToolCallScorer:
 
     def score(self, case: Case, completion: Completion) -> Score:
         """Passed when the calls are the expected ones, no more and no fewer."""
-        expected = {key: parse_json(call.arguments) for key, call in keyed(case.tool_calls)}
+        expected = {key: parse_json(call.arguments) for key, call in _keyed(case.tool_calls)}
         try:
             if not completion.tool_calls:
                 return _without_calls(case, completion, expected)
@@ -80,6 +97,12 @@ class ToolCallScorer:
         except RecursionError:
             return FormatFault(FormatFailure.NOT_JSON, DEEP).score((0, _leaves(expected)))
 
+    def explain(self, case: Case, completion: Completion) -> list[str]:
+        """One line per argument that differs; the texts' difference if no call is expected."""
+        if not case.tool_calls:
+            return Scorer.explain(self, case, completion)
+        return json_diff(_call_values(case.tool_calls), _call_values(completion.tool_calls))
+
     def _compare(self, expected: dict[str, Any], got: dict[str, Any]) -> Score:
         if not expected:
             names = ", ".join(got)
@@ -88,7 +111,7 @@ class ToolCallScorer:
         counts = field_counts(expected, found)
         if found:
             first = found[0]
-            return Score(passed=False, path=first.path, detail=told(first), fields=counts, shape=shape(got))
+            return Score(passed=False, path=first.path, detail=difference_text(first), fields=counts, shape=shape(got))
         if list(expected) != list(got):
             detail = f"calls in another order: expected {', '.join(expected)}; got {', '.join(got)}"
             return Score(passed=False, path="$", detail=shorten(detail, 200), fields=counts, shape=shape(got))
@@ -102,7 +125,7 @@ class ToolCallScorer:
             FormatFault: A function is unknown, or its arguments are not as its parameters ask.
         """
         tools = {tool["function"]["name"]: tool["function"] for tool in case.tools or self.tools if _is_function(tool)}
-        return {key: self._arguments(key, call, tools) for key, call in keyed(calls)}
+        return {key: self._arguments(key, call, tools) for key, call in _keyed(calls)}
 
     def _arguments(self, key: str, call: ToolCall, tools: Mapping[str, Mapping[str, Any]]) -> Any:
         place = json_path([key])
@@ -124,23 +147,13 @@ class ToolCallScorer:
             return None
         text = json.dumps(tool["parameters"], sort_keys=True)
         if text not in self._parameters:
-            from pytest_finetune.verdicts.scoring.schema_validation import compile_schema
+            from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
             self._parameters[text] = compile_schema(tool["parameters"], f"parameters of tool {tool['name']!r}")
         return self._parameters[text]
 
 
-def make(settings: EvalSettings, folder: Path) -> ToolCallScorer:
-    """
-    A `tool_call` scorer.
-
-    Raises:
-        ScorerError: The schema file cannot be used.
-    """
-    return ToolCallScorer(leaf_equality(settings), schema_of(settings, folder), tuple(settings.request.tools or ()))
-
-
-def keyed(calls: Iterable[ToolCall]) -> Iterable[tuple[str, ToolCall]]:
+def _keyed(calls: Iterable[ToolCall]) -> Iterable[tuple[str, ToolCall]]:
     """Each call with a key of its own: the function's name, and from its second call on `name#2`."""
     seen: Counter[str] = Counter()
     used: set[str] = set()
@@ -172,3 +185,15 @@ def _without_calls(case: Case, completion: Completion, expected: dict[str, Any])
         raise fault
     detail = f"expected a call of {', '.join(expected)}, got the text {shorten(completion.text)!r}"
     return Score(passed=False, path="$", detail=shorten(detail, 200), fields=(0, _leaves(expected)))
+
+
+def _call_values(calls: Iterable[ToolCall]) -> dict[str, Any]:
+    """Arguments by call; those that are not JSON stay text."""
+    return {key: _value_or_text(call.arguments) for key, call in _keyed(calls)}
+
+
+def _value_or_text(text: str) -> Any:
+    try:
+        return parse_json(text)
+    except JsonFault:
+        return text

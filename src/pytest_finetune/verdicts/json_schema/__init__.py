@@ -1,0 +1,1 @@
+"""JSON Schema validation that no schema and no answer can crash or hang."""

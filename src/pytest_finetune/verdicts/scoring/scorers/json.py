@@ -1,0 +1,111 @@
+"""`json`: the answer is the expected JSON value, and where a schema is set, valid under it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pytest_finetune.base.diff import json_diff
+from pytest_finetune.base.format_fault import FormatFault
+from pytest_finetune.base.json_compare import leaves
+from pytest_finetune.base.json_shape import shape
+from pytest_finetune.base.records import FormatFailure, Score
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.answers import read_json, truncated
+from pytest_finetune.verdicts.scoring.json_values import (
+    DEEP,
+    difference_text,
+    expected_value,
+    leaf_equality,
+    nearest,
+    schema_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Self
+
+    from pytest_finetune.base.records import Case, Completion
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.json_schema.validation import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class JsonScorer(Scorer):
+    """
+    JSON values, compared leaf by leaf.
+
+    Args:
+        same: Whether two leaves are equal.
+        schema: What an answer must satisfy to be valid; None asks for JSON only.
+    """
+
+    same: Callable[[Any, Any], bool]
+    schema: Schema | None = None
+    name = "json"
+    settings: ClassVar = frozenset({"normalize", "schema"})
+    metrics: ClassVar = frozenset({"field_accuracy", "valid_rate", "format_stability"})
+    fence: ClassVar = "json"
+    holds_json: ClassVar = True
+    explains_by_path: ClassVar = True
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:
+        """
+        Reads `schema`, and `normalize` for strings where it is set.
+
+        Raises:
+            ScorerError: The schema file cannot be used.
+        """
+        return cls(leaf_equality(settings), schema_of(settings, folder))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Doubts about the schema."""
+        return self.schema.warnings if self.schema else ()
+
+    def check(self, case: Case) -> str | None:
+        """Every expected answer must be strict JSON and satisfy the schema."""
+        if not case.expected:
+            return "no expected JSON value" + (", only tool calls; use scorer 'tool_call'" if case.tool_calls else "")
+        return next(filter(None, map(self._unusable, case.expected)), None)
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """Passed when the answer is valid and equals any expected value; else told against the nearest one."""
+        try:
+            answer = read_json(completion)
+            return self._compare([expected_value(expected) for expected in case.expected], answer, completion)
+        except FormatFault as fault:
+            return fault.score((0, leaves(expected_value(case.expected[0]))))
+        except RecursionError:
+            return FormatFault(FormatFailure.NOT_JSON, DEEP).score((0, leaves(expected_value(case.expected[0]))))
+
+    def explain(self, case: Case, completion: Completion) -> list[str]:
+        """One line per path that differs; the texts' difference if the answer is not JSON."""
+        try:
+            return json_diff(expected_value(case.expected[0]), parse_json(completion.text))
+        except (JsonFault, IndexError):
+            return Scorer.explain(self, case, completion)
+
+    def _compare(self, expected: list[Any], answer: Any, completion: Completion) -> Score:
+        counts, found = nearest(expected, answer, self.same)
+        if self.schema and (fault := self.schema.fault(answer)):
+            return (truncated(completion) or fault).score(counts)
+        if not found:
+            return Score(passed=True, fields=counts, shape=shape(answer))
+        first = found[0]
+        return Score(passed=False, path=first.path, detail=difference_text(first), fields=counts, shape=shape(answer))
+
+    def _unusable(self, expected: Any) -> str | None:
+        try:
+            value = expected_value(expected)
+            shape(value)
+        except JsonFault as unread:
+            return f"expected {shorten(expected)!r} is not JSON: {unread.problem}"
+        except RecursionError:
+            return f"expected is {DEEP}"
+        fault = self.schema.fault(value) if self.schema else None
+        return f"expected does not satisfy the schema: {fault.path}: {fault.problem}" if fault else None
