@@ -16,7 +16,7 @@ WEIGHTS := $(VENV)/.weights-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-train test lint weights clean
+.PHONY: help demo demo-train test test-fast coverage lint weights clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,17 @@ demo-train: $(TRAINING) $(WEIGHTS) ## train the demo's two versions again, on th
 test: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite
 	@$(RUN) pytest -n auto
 
+test-fast: $(TESTING) ## the tests that are not marked slow, in under a minute on two cores
+	@$(RUN) pytest -n auto -m 'not slow'
+
+# Each process that a test starts writes a file of its own, wherever it runs.
+coverage: export COVERAGE_FILE = $(abspath .coverage)
+coverage: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite, then the lines and branches that it does not reach
+	@$(RUN) coverage erase
+	@$(RUN) coverage run -m pytest -n auto
+	@$(RUN) coverage combine --quiet
+	@$(RUN) coverage report
+
 lint: $(INSTALLED) $(LINTERS) ## ruff, mypy and import-linter
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
@@ -39,7 +50,7 @@ lint: $(INSTALLED) $(LINTERS) ## ruff, mypy and import-linter
 weights: $(WEIGHTS) ## the small model's weights, 98 MB
 
 clean: ## remove .venv, caches and reports; recorded runs in .finetune stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis report.html demo/report.html demo/registry.json dist build
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis report.html demo/report.html demo/registry.json dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): pyproject.toml

@@ -1,7 +1,7 @@
 """
 The embedded model on two real data sets that nobody here wrote, as it is.
 
-    python benchmarks/real_data.py ../shared/data
+    python benchmarks/real_data.py FOLDER
 
 The folder holds `banking-intents/` (classification) and `voice-slots/` (extraction to JSON), each with `train.jsonl`
 and `validation.jsonl` in chat format. Nothing is copied: the cases are read where they lie.
@@ -48,7 +48,9 @@ min = 0.99
 
 
 def main() -> None:
-    data = Path(sys.argv[1] if len(sys.argv) > 1 else "../shared/data").resolve()
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    data = Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder:
         sets = Path(folder, "eval_sets")
         sets.mkdir()

@@ -8,12 +8,21 @@ import tempfile
 
 import _pytest.pytester
 import pytest
+from hypothesis import HealthCheck, settings
 from scripted_server import ScriptedServer
 
 pytest_plugins = ["pytester"]
 
+# Deadlines would measure the machine. `pytest --hypothesis-profile=derandomized` tries the same examples every time.
+settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.register_profile("derandomized", settings.get_profile("random"), derandomize=True, database=None)
+settings.load_profile("random")
+
 # Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
+SLOW_FIXTURES = {"chromium", "mlflow_address", "running"}
+"""A browser, an MLflow server, our own server with a model in it."""
+
 LABELS = ("bug", "feature", "question", "other")
 
 
@@ -47,6 +56,12 @@ def _no_key_from_outside(monkeypatch):
 
 def pytest_addoption(parser):
     parser.addoption("--update-golden", action="store_true", help="rewrite golden files with the outputs as they are")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not SLOW_FIXTURES.isdisjoint(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ REPEATED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data(), st.integers(1, 14), st.sampled_from([1, 3]))
 def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     data: st.DataObject, count: int, repeats: int
@@ -139,7 +139,7 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     assert [verdict.status for verdict in found] == [verdict.status for verdict in full]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), st.integers(1, 12), RULES)
 def test_a_gate_is_decided_as_soon_as_both_extremes_agree(
     data: st.DataObject, count: int, rule: dict[str, Any]

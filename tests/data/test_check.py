@@ -266,7 +266,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows=st.lists(ROWS, max_size=3))
 def test_no_row_that_is_json_raises(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "odd.jsonl"

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import DataError
@@ -53,7 +53,6 @@ def test_a_record_becomes_a_chat():
     assert [role for role, _ in messages(only({"input": "a", "output": "b"}))] == ["user", "assistant"]
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(
         st.fixed_dictionaries({"input": TEXT, "output": TEXT}, optional={"system_prompt": TEXT}),
@@ -175,7 +174,6 @@ def test_a_schema_gives_the_order_of_keys():
     assert messages(example)[-1][1] == '{"order":null,"slots":{"city":2,"date":1},"extra":0}'
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.recursive(

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.lifecycle.data.languages import UNDECIDED, language_of, script_of
@@ -33,7 +33,6 @@ def profile_of(rows, **options):
     return profiler.profile()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
 def test_a_distribution_is_that_of_its_numbers(numbers):
     counts = {number: numbers.count(number) for number in numbers}
@@ -99,7 +98,6 @@ def test_languages_and_scripts_are_told_apart(text, language, script):
         assert language_of(text) == language
 
 
-@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_has_a_language_and_a_script(text):
     assert isinstance(language_of(text), str)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import DataError
@@ -40,7 +40,6 @@ def records(path, form=None, **how):
     ]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), chunk=st.sampled_from([1, 3, 17]))
 def test_an_array_is_read_item_by_item_whatever_the_size_of_the_window(values, indent, chunk):
     with pytest.MonkeyPatch.context() as patch:
@@ -91,7 +90,6 @@ def test_cells_keep_quotes_commas_and_line_ends(file):
     ]
 
 
-@settings(deadline=None)
 @given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=2, max_size=2), max_size=5))
 def test_what_a_csv_writer_wrote_is_read_back(rows):
     import csv

@@ -7,7 +7,7 @@ import threading
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.lifecycle.data.finding import Finding
@@ -132,7 +132,6 @@ def test_a_pipe_is_read_as_it_comes(tmp_path):
     assert lines_of(found) == [1, 2]
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_at_all_raise(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"

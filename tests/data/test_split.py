@@ -40,7 +40,7 @@ NUMBERS = st.lists(st.integers(0, 10_000), min_size=1, max_size=25, unique=True)
 SEEDS = st.text(st.characters(codec="utf-8"), max_size=5)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(numbers=NUMBERS, seed=SEEDS, stratify=st.booleans())
 def test_every_row_goes_to_exactly_one_side(numbers, seed, stratify):
     rows = [chat(question(number), LABELS[number % 3]) for number in numbers]
@@ -49,7 +49,7 @@ def test_every_row_goes_to_exactly_one_side(numbers, seed, stratify):
     assert {side: list(found.values()).count(side) for side in SIDES} == split.rows
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(numbers=NUMBERS, more=NUMBERS, seed=SEEDS, order=st.randoms(use_true_random=False))
 def test_adding_rows_anywhere_moves_nobody(numbers, more, seed, order):
     rows = [chat(question(number)) for number in numbers]
@@ -60,7 +60,7 @@ def test_adding_rows_anywhere_moves_nobody(numbers, more, seed, order):
     assert {asked: after[asked] for asked in before} == before
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(numbers=NUMBERS, seed=SEEDS, stratify=st.booleans(), order=st.randoms(use_true_random=False))
 def test_the_order_of_rows_decides_nothing(numbers, seed, stratify, order):
     rows = [chat(question(number), LABELS[number % 3], group=str(number % 7)) for number in numbers]
@@ -70,7 +70,7 @@ def test_the_order_of_rows_decides_nothing(numbers, seed, stratify, order):
     assert sides(rows, seed=seed, stratify=stratify, group_by="group")[0] == before
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(numbers=st.lists(st.integers(0, 200), min_size=2, max_size=20, unique=True), seed=SEEDS)
 def test_near_duplicates_stay_together(numbers, seed):
     rows = [
@@ -84,7 +84,7 @@ def test_near_duplicates_stay_together(numbers, seed):
         assert len({side for asked, side in found.items() if asked.lower().startswith(question(number))}) == 1
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(numbers=NUMBERS, more=st.integers(20_000, 30_000), seed=SEEDS)
 def test_a_group_stays_together_and_stays_where_it_is_when_it_grows(numbers, more, seed):
     rows = [chat(question(number), metadata={"customer": number % 4}) for number in numbers]
@@ -121,7 +121,7 @@ def test_a_test_side_takes_nobody_out_of_validation():
     }
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(sizes=st.lists(st.integers(3, 30), min_size=2, max_size=3), seed=SEEDS)
 def test_stratifying_gives_each_label_its_share(sizes, seed):
     numbered = enumerate(label for label, size in zip(LABELS, sizes, strict=False) for _ in range(size))

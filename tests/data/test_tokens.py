@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.lifecycle.data.tokens import FRAME, tokenizer_for
@@ -83,7 +83,6 @@ def test_what_is_no_chat_counts_nothing_and_breaks_nothing():
     assert tokenizer.count_example({"messages": odd}) == FRAME * 2
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_can_be_counted(text):
     assert 0 <= tokenizer_for("gpt-4o").count(text) <= 4 * len(text) + 1

@@ -5,8 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import EvalSetErrors
@@ -17,8 +16,6 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset import EvalSet
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 words = text.filter(bool)
@@ -60,7 +57,6 @@ def read(data: bytes) -> tuple[list[Case], str]:
     return cases, reader.cases_sha256()
 
 
-@settings(deadline=None)
 @given(lines, layouts)
 def test_valid_cases_survive_the_file_they_are_written_to(values: Any, layout: Any) -> None:
     escaped, line_end, mark, last = layout
@@ -78,7 +74,6 @@ def test_valid_cases_survive_the_file_they_are_written_to(values: Any, layout: A
         assert case.metadata == value.get("metadata", {})
 
 
-@settings(deadline=None)
 @given(lines, st.data())
 def test_an_inserted_line_renames_no_case(values: Any, data: st.DataObject) -> None:
     written = [json.dumps(value).encode() for value in values]
@@ -110,7 +105,6 @@ toml_contents = (
 )
 
 
-@settings(deadline=None)
 @given(contents, toml_contents)
 def test_any_bytes_at_all_end_in_cases_or_in_faults(data: bytes, toml: bytes | None) -> None:
     try:
@@ -122,18 +116,3 @@ def test_any_bytes_at_all_end_in_cases_or_in_faults(data: bytes, toml: bytes | N
         assert eval_set.cases
         assert all(json.dumps(eval_set.request(case, "m").body()) for case in eval_set.cases)
     assert all(place.startswith("set.") and place.partition(":")[2].isdigit() for place in places)
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="the real data sets are not beside this checkout")
-@pytest.mark.parametrize(
-    ("name", "cases"),
-    [
-        ("banking-intents/train", 750),
-        ("banking-intents/validation", 300),
-        ("voice-slots/train", 2000),
-        ("voice-slots/validation", 400),
-    ],
-)
-def test_real_data_loads_without_a_fault(name: str, cases: int) -> None:
-    (eval_set,) = load_eval_sets([DATA / f"{name}.jsonl"], root=DATA)
-    assert (eval_set.name, len(eval_set.cases)) == (f"{name}.jsonl", cases)

@@ -306,5 +306,5 @@ class AnyChanges(RuleBasedStateMachine):
         assert verify(again) == []
 
 
-AnyChanges.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+AnyChanges.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyChanges = AnyChanges.TestCase
