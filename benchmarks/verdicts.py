@@ -24,10 +24,10 @@ from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, ma
 from scipy import stats as reference  # type: ignore[import-untyped]
 
 from pytest_finetune.base.records import Case, Completion, Sample, Score, State
-from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
-from pytest_finetune.verdicts.gates.bars import status_at
+from pytest_finetune.verdicts.gates.bars import status_of
 from pytest_finetune.verdicts.metrics import lay_out
+from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import (
     Interval,
     mcnemar,
@@ -92,7 +92,7 @@ def judges(report: Report) -> None:
 
     def rows() -> Iterator[Sequence[str]]:
         by_rate = [
-            verdict(GateSettings(min=bar, confidence=CONFIDENCE), answers(passed, n)) is rate_status(passed, n, bar)
+            verdict(Rule("min", bar=bar, confidence=CONFIDENCE), answers(passed, n)) is rate_status(passed, n, bar)
             for n, bar in product((20, 100), BARS)
             for passed in range(n + 1)
         ]
@@ -120,29 +120,28 @@ def samples(passes: Sequence[bool]) -> list[Sample]:
     ]
 
 
-def verdict(gate: GateSettings, passes: Sequence[bool], before: Sequence[bool] | None = None) -> Status:
+def verdict(rule: Rule, passes: Sequence[bool], before: Sequence[bool] | None = None) -> Status:
     cases = [Case(str(number), number + 1, ()) for number in range(len(passes))]
     baseline = None if before is None else Baseline("production", "sha", 1, samples(before))
-    settings = EvalSettings(gates=[gate])
-    return judge(settings, lay_out(cases, samples(passes), cases_sha256="sha"), baseline)[0].status
+    return judge([rule], lay_out(cases, samples(passes), cases_sha256="sha"), baseline)[0].status
 
 
 def drop_verdict(lost: int, won: int, n: int, margin: float) -> Status:
-    gate = GateSettings(against="production", max_drop=margin, confidence=CONFIDENCE)
+    rule = Rule("max_drop", bar=margin, against="production", confidence=CONFIDENCE)
     before = [number < lost or number >= lost + won for number in range(n)]
     now = [number >= lost for number in range(n)]
-    return verdict(gate, now, before)
+    return verdict(rule, now, before)
 
 
 def rate_status(passed: int, n: int, bar: float) -> Status:
     interval = rate_interval(passed, n, confidence=CONFIDENCE)
-    return status_at(Fraction(passed, n), interval, bar, upward=True, confidence=CONFIDENCE)
+    return status_of(Rule("min", bar=bar, confidence=CONFIDENCE), Fraction(passed, n), interval)
 
 
 @cache
 def drop_status(lost: int, won: int, n: int, margin: float) -> Status:
     interval = paired_interval(lost, won, n, confidence=CONFIDENCE)
-    return status_at(Fraction(lost - won, n), interval, margin, upward=False, confidence=CONFIDENCE)
+    return status_of(Rule("max_drop", bar=margin, confidence=CONFIDENCE), Fraction(lost - won, n), interval)
 
 
 # --- a rate just under its bar, a drop at its margin ----------------------------------------------------------------

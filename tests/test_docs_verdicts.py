@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sample_plans import cases, run_of
+from sample_plans import cases, rules, run_of
 from sample_plans import table as plan_table
 from scipy import stats as reference  # type: ignore[import-untyped]
 
-from pytest_finetune.verdicts.evalset.settings import METRICS, EvalSettings, GateSettings
+from pytest_finetune.verdicts.evalset.settings import GATE_KEYS, METRICS
 from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge
+from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "verdicts.md").read_text("utf-8")
 SIDE = 0.025
+KEYS = dict.fromkeys(key for keys in GATE_KEYS.values() for key in keys)
 
 
 def table(title: str) -> list[list[str]]:
@@ -40,11 +42,10 @@ def percent(share: float) -> str:
 
 
 def verdict(passed: int, n: int, **rule: Any) -> Verdict:
-    settings = EvalSettings(gates=[GateSettings(**rule)])
-    return judge(settings, plan_table(cases(n), run_of(passed, n - passed)))[0]
+    return judge(rules(rule), plan_table(cases(n), run_of(passed, n - passed)))[0]
 
 
-@pytest.mark.parametrize("word", [*METRICS, *GateSettings.model_fields, *Status])
+@pytest.mark.parametrize("word", [*METRICS, *KEYS, *Status])
 def test_every_metric_gate_key_and_verdict_is_explained(word: str) -> None:
     assert f"`{word}`" in PAGE
 
@@ -65,7 +66,8 @@ def test_the_page_quotes_what_gates_say(passed: int, n: int, rule: dict[str, Any
 
 
 def test_the_page_quotes_the_impossible_gate_and_the_sizes() -> None:
-    assert f"\n{impossible(GateSettings(min=0.999, confidence=0.95), 200)}\n" in PAGE
+    (rule,) = rules({"min": 0.999, "confidence": 0.95})
+    assert f"\n{impossible(rule, 200)}\n" in PAGE
     sizes = [f"{cases_to_ever_pass(bar, 0.95):,}" for bar in (0.8, 0.9, 0.95, 0.99, 0.995, 0.999)]
     assert f"| cases | {' | '.join(sizes)} |" in PAGE
 
@@ -134,10 +136,10 @@ def test_a_drop_at_the_margin_passes_at_most_as_promised(margin: float) -> None:
 
 
 def test_a_gate_on_a_drop_decides_by_the_paired_interval() -> None:
-    gate = GateSettings(against="production", max_drop=0.1, confidence=0.95)
+    rule = Rule("max_drop", bar=0.1, against="production", confidence=0.95)
     for lost in range(21):
         baseline = Baseline("production", "today", 1, run_of(20))
-        found = judge(EvalSettings(gates=[gate]), plan_table(cases(20), run_of(20 - lost, lost)), baseline)[0]
+        found = judge([rule], plan_table(cases(20), run_of(20 - lost, lost)), baseline)[0]
         assert (found.status is Status.PASS) is (paired_interval(lost, 0, 20).high <= 0.1)
         assert (found.status is Status.FAIL) is (paired_interval(lost, 0, 20).low > 0.1)
 

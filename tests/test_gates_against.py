@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_plans import case, cases, labelled, run_of, sample, table
+from sample_plans import case, cases, labelled, rules, run_of, sample, table
 
 from pytest_finetune.verdicts.comparison import compare, differing_cases
-from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
 from pytest_finetune.verdicts.metrics import summarize
 
@@ -41,8 +40,7 @@ def verdict(
     **rule: Any,
 ) -> Verdict:
     baseline = Baseline(name, sha, repeats, before, aliases) if before is not None else None
-    settings = EvalSettings(gates=[GateSettings(**rule)], max_errors=max_errors)
-    return judge(settings, table(planned, after), baseline)[0]
+    return judge(rules(rule, max_errors=max_errors), table(planned, after), baseline)[0]
 
 
 @pytest.mark.parametrize(
@@ -97,8 +95,6 @@ def test_flips_from_pass_to_miss_are_counted_and_those_back_are_not(after: str, 
         ({"before": ends("ppe"), "max_errors": 1}, "1 of 3 baseline samples ended in an error"),
         ({"after": ends("ppu")}, "1 of 3 samples were not run"),
         ({"after": ends("ppe")}, "1 of 3 samples ended in an error"),
-        ({"metric": "latency_p50"}, "cannot be judged by pairs"),
-        ({"metric": "macro_f1", "confidence": 0.9}, "no paired interval"),
         ({"after": [replace(one, eval_set="other") for one in ends("ppp")]}, "3 of 3 samples were not run"),
     ],
 )

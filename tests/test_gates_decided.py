@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_plans import case, cases, run_of, sample, table
+from sample_plans import case, cases, rules, run_of, sample, table
 
 from pytest_finetune.base.records import State
-from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
 from pytest_finetune.verdicts.gates import Decider, Status, judge
 
 if TYPE_CHECKING:
@@ -16,15 +15,12 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.verdicts.gates import Verdict
+    from pytest_finetune.verdicts.rule import Rule
 
 
-def gates(*rules: dict[str, Any], max_errors: int = 0) -> EvalSettings:
-    return EvalSettings(gates=[GateSettings(**rule) for rule in rules], max_errors=max_errors)
-
-
-def decided(rules: EvalSettings, planned: Sequence[Case], samples: Iterable[Sample]) -> list[Verdict] | None:
+def decided(judged_by: Sequence[Rule], planned: Sequence[Case], samples: Iterable[Sample]) -> list[Verdict] | None:
     """The verdicts that the full run is bound to end with, or None while any of them is open."""
-    decider = Decider(rules, table(planned, ()))
+    decider = Decider(judged_by, table(planned, ()))
     for one in samples:
         decider.add(one)
     return decider.verdicts()
@@ -36,27 +32,27 @@ def first(verdicts: list[Verdict] | None) -> Status:
 
 
 def test_a_gate_that_the_rest_cannot_save_is_decided_as_failed() -> None:
-    found = decided(gates({"min": 0.9}), cases(20), run_of(0, 3)) or []
+    found = decided(rules({"min": 0.9}), cases(20), run_of(0, 3)) or []
     assert [verdict.status for verdict in found] == [Status.FAIL]
     assert found[0].message == (
         "decided after 3 of 20 samples: 0 to 17 of 20 samples pass, whatever the rest would answer"
     )
-    assert decided(gates({"min": 0.9}), cases(20), run_of(0, 2)) is None
+    assert decided(rules({"min": 0.9}), cases(20), run_of(0, 2)) is None
 
 
 def test_a_gate_that_the_rest_cannot_break_is_decided_as_passed() -> None:
-    assert first(decided(gates({"min": 0.9}), cases(20), run_of(18))) is Status.PASS
-    assert decided(gates({"min": 0.9}), cases(20), run_of(17)) is None
+    assert first(decided(rules({"min": 0.9}), cases(20), run_of(18))) is Status.PASS
+    assert decided(rules({"min": 0.9}), cases(20), run_of(17)) is None
 
 
 def test_too_many_errors_are_decided_at_once() -> None:
-    assert first(decided(gates({"min": 0.1}), cases(20), run_of(0, errors=1))) is Status.INCOMPLETE
+    assert first(decided(rules({"min": 0.1}), cases(20), run_of(0, errors=1))) is Status.INCOMPLETE
 
 
 def test_a_run_stops_only_when_all_its_gates_are_decided() -> None:
-    rules = gates({"min": 0.5}, {"min": 0.9})
-    assert decided(rules, cases(20), run_of(12)) is None
-    assert decided(rules, cases(20), run_of(18)) is not None
+    both = rules({"min": 0.5}, {"min": 0.9})
+    assert decided(both, cases(20), run_of(12)) is None
+    assert decided(both, cases(20), run_of(18)) is not None
 
 
 @pytest.mark.parametrize(
@@ -64,15 +60,15 @@ def test_a_run_stops_only_when_all_its_gates_are_decided() -> None:
     [{"metric": "macro_f1", "min": 0.0}, {"metric": "valid_rate", "min": 0.0}, {"against": "p", "max_flips": 99}],
 )
 def test_a_gate_that_cannot_be_counted_is_never_decided(rule: dict[str, Any]) -> None:
-    assert decided(gates(rule, {"min": 0.0}), cases(2), run_of(2)) is None
+    assert decided(rules(rule, {"min": 0.0}), cases(2), run_of(2)) is None
 
 
 def test_a_set_without_gates_is_never_decided() -> None:
-    assert decided(EvalSettings(), cases(2), run_of(2)) is None
+    assert decided(rules(), cases(2), run_of(2)) is None
 
 
 def test_a_sample_counts_once_and_only_in_its_own_plan() -> None:
-    decider = Decider(gates({"min": 0.5}), table(cases(4), ()))
+    decider = Decider(rules({"min": 0.5}), table(cases(4), ()))
     for _ in range(4):
         decider.add(sample(0))
     decider.add(sample(9))
@@ -110,11 +106,11 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     data: st.DataObject, count: int, repeats: int
 ) -> None:
     """The rest ends in any mixture of passes, misses and as many errors as the gates tolerate: with `max`, none."""
-    rules: list[dict[str, Any]] = data.draw(
-        st.lists(RULES | REPEATED, min_size=1, max_size=2, unique_by=lambda rule: GateSettings(**rule).label)
+    gates: list[dict[str, Any]] = data.draw(
+        st.lists(RULES | REPEATED, min_size=1, max_size=2, unique_by=lambda gate: rules(gate)[0].label)
     )
-    tolerated = 0 if any("max" in rule for rule in rules) else 1
-    toml = gates(*rules, max_errors=1)
+    tolerated = 0 if any("max" in gate for gate in gates) else 1
+    toml = rules(*gates, max_errors=1)
     planned = [case(number, tags=("odd" if number % 2 else "even",)) for number in range(count)]
     plan = data.draw(st.permutations([(number, attempt) for number in range(count) for attempt in range(repeats)]))
     likely = data.draw(st.sampled_from([["passed"], ["missed"], ["passed", "missed"], ["passed", "missed", "error"]]))
@@ -144,7 +140,7 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
 def test_a_gate_is_decided_as_soon_as_both_extremes_agree(
     data: st.DataObject, count: int, rule: dict[str, Any]
 ) -> None:
-    toml = gates(rule, max_errors=1)
+    toml = rules(rule, max_errors=1)
     planned = [case(number, tags=("odd" if number % 2 else "even",)) for number in range(count)]
     done = data.draw(st.integers(0, count))
     asked = [sample(number, data.draw(st.sampled_from(["passed", "missed"]))) for number in range(done)]

@@ -267,7 +267,7 @@ def test_halving_finds_what_trying_every_count_finds(load, metric, rule):
     toml = f"max_errors = 4\n{LABELS}{gate(rule, metric)}[stability]\nrepeats = 3\n"
     eval_set = load(lines, toml)
     perfect = perfect_run(eval_set)
-    trial = _Trial(eval_set, eval_set.settings.gates[0], perfect)
+    trial = _Trial(eval_set, eval_set.settings.rules[0], perfect)
     for damage in plant(eval_set, perfect):
         bad = [damage.samples[name] for name in trial.damage_order if name in damage.samples]
         passes = [
@@ -284,8 +284,8 @@ def test_a_trial_judges_as_a_run_with_these_samples_would_be_judged(load):
     perfect = perfect_run(eval_set)
     bad = planted(eval_set)[Kind.WRONG_LABEL].samples["c4"]
     samples = [bad if sample.case_id == "c4" else sample for sample in perfect]
-    expected = judge(eval_set.settings, eval_set.table(samples))
-    assert [_Trial(eval_set, eval_set.settings.gates[0], perfect).verdict({"c4": bad})] == expected
+    expected = judge(eval_set.settings.rules, eval_set.table(samples))
+    assert [_Trial(eval_set, eval_set.settings.rules[0], perfect).verdict({"c4": bad})] == expected
 
 
 def test_a_check_comes_out_the_same_whatever_the_order_of_the_file(load):

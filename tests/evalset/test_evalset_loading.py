@@ -196,8 +196,8 @@ def test_a_gate_that_so_few_cases_can_never_pass_is_a_fault(fault: Callable[...,
 def test_a_gate_whose_parts_do_not_fit_is_a_fault(fault: Callable[..., Fault]) -> None:
     toml = '[[gates]]\nmetric = "error_rate"\nmax = 0.1\nper_case = "1 of 1"\n'
     assert fault(GOOD, toml)[:2] == (
-        "set.toml:1",
-        "gates[0]: per_case says when a case passes, which is accuracy's business and not that of error_rate",
+        "set.toml:4",
+        "gates[0].per_case: per_case says when a case passes, which error_rate does not count",
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_finetune.verdicts.evalset.reading import Faults
 from pytest_finetune.verdicts.evalset.settings_file import line_of, read_settings
+from pytest_finetune.verdicts.loading import settings_sha256
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -27,6 +28,8 @@ def fault_of(text: str | bytes) -> Fault:
     return fault
 
 
+ONE = "a gate has exactly one of min, max, max_drop, max_flips, must_pass"
+DROP = 'against = "p"\nmax_drop = 0.1'
 FULL = """\
 scorer = "label"
 normalize = ["strip", "casefold"]
@@ -127,7 +130,85 @@ def test_an_unknown_key_is_told_at_its_line_with_the_likely_one(text: str, where
             "gates[0].metric: unknown metric 'acuracy'",
             "did you mean 'accuracy'?",
         ),
-        ("[[gates]]\nmin = 1\nmax = 1", 1, "gates[0]: a gate has exactly one of", ""),
+        ("[[gates]]\nmin = 1\nmax = 1", 1, f"gates[0]: {ONE}; found min and max", ""),
+        ('[[gates]]\nmetric = "macro_f1"', 1, f"gates[0]: {ONE}; found none", ""),
+        ("[[gates]]\nmust_pass = []", 1, f"gates[0]: {ONE}; found none", ""),
+        ("gates = [3]", 1, f"gates[0]: {ONE}; found none", ""),
+        (f"[[gates]]\n{DROP}\nmin = 1", 4, "gates[0].min: does not go with max_drop", ONE),
+        (f'[[gates]]\n{DROP}\nmust_pass = ["a"]', 4, "gates[0].must_pass: does not go with max_drop", ONE),
+        ("[[gates]]\nmax_flips = -1\nagainst = 'p'", 2, "gates[0].max_flips: Input should be greater", ""),
+        (
+            "[[gates]]\nmax_flips = 1",
+            1,
+            "gates[0]: max_flips needs against",
+            'name the baseline: against = "production"',
+        ),
+        (
+            '[[gates]]\nmin = 1\nagainst = "p"',
+            3,
+            "gates[0].against: does not go with min or max",
+            "against goes with max_drop or max_flips",
+        ),
+        (
+            '[[gates]]\nagainst = "p"\nmax_flips = 1\nconfidence = 0.9',
+            4,
+            "gates[0].confidence: does not go with max_flips",
+            "confidence goes with max_drop or min or max",
+        ),
+        (
+            '[[gates]]\nmust_pass = ["a"]\nconfidence = 0.9',
+            3,
+            "gates[0].confidence: does not go with must_pass",
+            "confidence goes with max_drop or min or max",
+        ),
+        (
+            '[[gates]]\nmetric = "valid_rate"\nagainst = "p"\nmax_flips = 1',
+            2,
+            "gates[0].metric: max_flips counts cases that pass, not valid_rate",
+            "leave metric out",
+        ),
+        (
+            '[[gates]]\nmetric = "latency_p95"\nmust_pass = ["a"]',
+            2,
+            "gates[0].metric: must_pass counts cases that pass, not latency_p95",
+            "leave metric out",
+        ),
+        (
+            '[[gates]]\nmetric = "valid_rate"\nmin = 0.5\nper_case = "1 of 2"',
+            4,
+            "gates[0].per_case: per_case says when a case passes, which valid_rate does not count",
+            "use it with accuracy",
+        ),
+        (
+            '[[gates]]\nmetric = "cost_per_case"\nmax = 2.0\nconfidence = 0.95',
+            4,
+            "gates[0].confidence: cost_per_case has a long tail",
+            "leave confidence out",
+        ),
+        (
+            '[[gates]]\nmetric = "latency_p50"\nmax = 0',
+            1,
+            "gates[0]: nothing stays within latency_p50 <= 0",
+            "use a bar above 0",
+        ),
+        (
+            f'[[gates]]\nmetric = "latency_p50"\n{DROP}',
+            1,
+            "gates[0]: a drop of latency_p50 cannot be judged by pairs of cases",
+            "use max",
+        ),
+        (
+            f'[[gates]]\nmetric = "macro_f1"\n{DROP}\nconfidence = 0.9',
+            1,
+            "gates[0]: a drop of macro_f1 has no paired interval",
+            "leave confidence out",
+        ),
+        (
+            f"[[gates]]\n{DROP}\nconfidance = 0.9",
+            4,
+            "gates[0].confidance: unknown key",
+            "did you mean 'confidence'?",
+        ),
         ("[[gates]]\nmin = 95", 1, "gates[0]: accuracy lies in [0, 1]; the bar 95 cannot be met or missed", ""),
         ('[[gates]]\nmin = 1\nper_case = "6 of 5"', 3, "gates[0].per_case: '6 of 5' is not of the form '3 of 5'", ""),
         ("[request.extra_body]\nstream = true", 1, "request.extra_body: stream cannot be set here", ""),
@@ -142,6 +223,25 @@ def test_a_wrong_value_is_told_at_the_line_of_its_key(text: str, where: str, pro
     assert found[0] == f"set.toml:{where}"
     assert found[1].startswith(problem)
     assert found[2].startswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("gate", "digest"),
+    [
+        ("min = 1", "797c155fd334b417"),
+        ('min = 0.95\nconfidence = 0.95\nmetric = "accuracy"', "265cdbf4a8ac0d0e"),
+        ('metric = "latency_p95"\nmax = 2\nwhere = { tag = "a", hard = true }', "3ea8676aa8e9c004"),
+        ('max_drop = 0.02\nagainst = "production"\nconfidence = 0.9', "ff0fda0fdb9f3872"),
+        ('max_flips = 1\nagainst = "ft:a"\nper_case = "1 of 1"', "b6ea803deeada20c"),
+        ('must_pass = ["a", "b"]\nmax_errors = 0', "f931b0a8c9409a89"),
+        ('metric = "accuracy"\nmax_flips = 0\nagainst = "production"', "222aaaedd0a3e0b1"),
+    ],
+)
+def test_the_hash_of_a_gate_is_what_earlier_versions_made_of_it(gate: str, digest: str) -> None:
+    """Runs and registries hold these hashes as evidence: they may change only on purpose."""
+    settings, _ = read(f"[[gates]]\n{gate}\n")
+    assert settings is not None
+    assert settings_sha256(settings)[:16] == digest
 
 
 def test_every_wrong_key_is_told() -> None:

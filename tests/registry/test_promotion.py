@@ -417,7 +417,9 @@ def test_a_later_run_is_paired_with_stored_evidence(record, tmp_path):
     evidence = evidence_of(recorded(record, eval_set, "pppmm"), [eval_set])
 
     def status(letters):
-        verdicts = judge(eval_set.settings, eval_set.table(samples(letters)), baseline_from(evidence, eval_set))
+        verdicts = judge(
+            eval_set.settings.judged_by, eval_set.table(samples(letters)), baseline_from(evidence, eval_set)
+        )
         return verdicts[1].status, [flip.case_id for flip in verdicts[1].flips]
 
     assert status("ppppp") == (Status.PASS, ["case-03", "case-04"])

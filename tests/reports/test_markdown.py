@@ -18,7 +18,7 @@ from pytest_finetune.evaluation.runs import VerdictRecord
 from pytest_finetune.reports.markdown import LIMIT, code, markdown
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.verdicts.comparison import compare
-from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+from pytest_finetune.verdicts.evalset.settings import BarGate, EvalSettings
 from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.rule import Rule
 
@@ -83,7 +83,7 @@ def part(cases=3, *, text="bug", name="eval_sets/tickets.jsonl", ids="case-", ga
         summarize([answered(n, text, ids, passed=passed) for n in range(cases)], planned) for passed in (True, False)
     )
     gates = gates or (gate("accuracy>=0.9", "fail", value=0.5, low=0.2, high=0.8),)
-    settings = EvalSettings(gates=[GateSettings(min=0.9)])
+    settings = EvalSettings(gates=[BarGate(min=0.9)])
     return ReportedSet(name, after, gates, 1, settings, baseline=text, comparison=compare(before, after))
 
 

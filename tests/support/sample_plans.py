@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import Case, Completion, Failure, FormatFailure, Sample, Score, State, Usage
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.metrics import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_finetune.verdicts.metrics import SampleTable
+    from pytest_finetune.verdicts.rule import Rule
 
 SET = "eval_sets/s.jsonl"
 
@@ -52,6 +54,11 @@ def run_of(passed: int, missed: int = 0, errors: int = 0) -> list[Sample]:
     """One attempt a case: first the passed ones, then the missed, then the errors."""
     states = [State.PASSED] * passed + [State.MISSED] * missed + [State.ERROR] * errors
     return [sample(number, state) for number, state in enumerate(states)]
+
+
+def rules(*gates: dict[str, Any], max_errors: int = 0) -> list[Rule]:
+    """What gates demand that are written as in a settings file."""
+    return EvalSettings.model_validate({"gates": list(gates), "max_errors": max_errors}).rules
 
 
 def table(planned: Sequence[Case], samples: Iterable[Sample], repeats: int = 1) -> SampleTable:

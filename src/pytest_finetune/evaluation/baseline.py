@@ -118,4 +118,4 @@ def _scored(sample: Sample, case: Case, eval_set: EvalSet) -> Sample:
 
 def _aliases(eval_set: EvalSet) -> tuple[str, ...]:
     # Who names a baseline on the command line means it, whatever word the gates have for it.
-    return tuple(gate.against for gate in eval_set.settings.gates if gate.against)
+    return tuple(rule.against for rule in eval_set.settings.rules if rule.against)

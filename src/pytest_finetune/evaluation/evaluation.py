@@ -65,7 +65,9 @@ class Evaluation:
         self._run: Run | None = None
         self._stopped: Failure | None = None
         self._names = {eval_set.name for eval_set in self.eval_sets}
-        self._deciders = {e.name: Decider(e.settings, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
+        self._deciders = (
+            {e.name: Decider(e.settings.rules, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
+        )
 
     @property
     def run(self) -> Run | None:
@@ -226,7 +228,7 @@ class Evaluation:
         result = SetResult(eval_set, self.target.spec, table.summary, (), unneeded=len(mine) - len(asked))
         verdicts = self._deciders[eval_set.name].verdicts() if result.unneeded and not result.unrun else None
         if verdicts is None:
-            verdicts = judge(eval_set.settings, table, baseline)
+            verdicts = judge(eval_set.settings.judged_by, table, baseline)
         result = replace(result, verdicts=tuple(verdicts))
         return _compared(result, table, baseline) if baseline else result
 

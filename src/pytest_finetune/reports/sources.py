@@ -16,7 +16,6 @@ from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.reports.runs import moment
 from pytest_finetune.verdicts.checks import has_meaning
 from pytest_finetune.verdicts.metrics import summarize
-from pytest_finetune.verdicts.rule import rule_of
 from pytest_finetune.verdicts.scoring import make_scorer
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def _expected_label(asked: AskedSet) -> Callable[[Case], str] | None:
 
 def _gates(verdicts: Iterable[VerdictRecord], settings: EvalSettings | None) -> tuple[Gate, ...]:
     # Records of earlier versions hold no rules: the settings of the run do, under the same labels.
-    rules = {gate.label: rule_of(gate) for gate in settings.judged_by} if settings else {}
+    rules = {rule.label: rule for rule in settings.judged_by} if settings else {}
     return tuple(Gate(verdict, verdict.rule or rules.get(verdict.gate)) for verdict in verdicts)
 
 

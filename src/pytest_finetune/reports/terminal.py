@@ -71,7 +71,7 @@ def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) ->
     lines += [f"eval set: {e.name}, {len(e.cases):,} cases{_times(e.repeats)}" for e in eval_sets]
     lines += [f"warning: {warning}" for e in eval_sets for warning in e.warnings]
     for eval_set in eval_sets:
-        against = {gate.against for gate in eval_set.settings.gates if gate.against}
+        against = {rule.against for rule in eval_set.settings.rules if rule.against}
         if against and eval_set.name not in compared:
             lines.append(f"warning: {eval_set.name} is compared with {min(against)}, and no --baseline was asked it")
     return lines

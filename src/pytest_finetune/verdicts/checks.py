@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
-from pytest_finetune.verdicts.rule import in_slice, rule_of
+from pytest_finetune.verdicts.gates import impossible
+from pytest_finetune.verdicts.metrics.labels import LabelTable
+from pytest_finetune.verdicts.rule import in_slice
 from pytest_finetune.verdicts.scoring import scorer_class, scorers_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_finetune.base.records import Case
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.rule import Rule
 
 
 class SettingsFault(NamedTuple):
@@ -40,7 +43,7 @@ def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[S
     if settings.request.response_format is not None and settings.request.response_schema is not None:
         problem = "response_schema and response_format both decide the format"
         yield SettingsFault(("request", "response_schema"), problem, "keep one of them")
-    for index, gate in enumerate(settings.gates):
+    for index, gate in enumerate(settings.rules):
         yield from _metric_faults(gate, settings.scorer, index)
         yield from _repeats_faults(gate, settings.stability.repeats, index)
         yield from _slice_faults(gate, cases, index)
@@ -58,12 +61,12 @@ def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator
     """
     for key in sorted(set(unsent) - settings.request.model_fields_set):
         yield f"{key} in the lines is not sent; set it under [request]"
-    for gate in settings.gates:
+    for gate in settings.rules:
         if gate.metric in ("agreement", "format_stability") and settings.stability.repeats == 1:
             yield f"gate {gate.label}: every case is asked once; set repeats under [stability] to see answers differ"
 
 
-def _metric_faults(gate: GateSettings, scorer: str, index: int) -> Iterator[SettingsFault]:
+def _metric_faults(gate: Rule, scorer: str, index: int) -> Iterator[SettingsFault]:
     if has_meaning(gate.metric, scorer):
         return
     scorers = scorers_with(gate.metric)
@@ -71,14 +74,14 @@ def _metric_faults(gate: GateSettings, scorer: str, index: int) -> Iterator[Sett
     yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
 
 
-def _repeats_faults(gate: GateSettings, repeats: int, index: int) -> Iterator[SettingsFault]:
-    if gate.per_case is not None and int(gate.per_case.split()[-1]) != repeats:
+def _repeats_faults(gate: Rule, repeats: int, index: int) -> Iterator[SettingsFault]:
+    if gate.repeats not in (None, repeats):
         asked = "once" if repeats == 1 else f"{repeats} times"
         problem = f"per_case is {gate.per_case!r}, and every case is asked {asked}"
         yield SettingsFault(("gates", index, "per_case"), problem, "let it fit repeats under [stability]")
 
 
-def _slice_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+def _slice_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
     if not gate.where or any(in_slice(case, gate.where) for case in cases):
         return
     for key, value in gate.where.items():
@@ -90,37 +93,31 @@ def _slice_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iter
     yield SettingsFault(("gates", index, "where"), "no case matches all of it", "a gate over nothing proves nothing")
 
 
-def _must_pass_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
     sliced = [case for case in cases if in_slice(case, gate.where)]
-    for tag in gate.must_pass:
+    for tag in gate.tags:
         if sliced and not any(tag in case.tags for case in sliced):
             problem = f"no case has the tag {tag!r}"
             yield SettingsFault(("gates", index, "must_pass"), problem, _tag_hint(tag, cases))
 
 
-def _impossible_faults(gate: GateSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
-    # The gates read these settings: imported at the top, either package would wait for the other.
-    from pytest_finetune.verdicts.gates.possible import impossible
-
-    covers = rule_of(gate).covers
-    ruled = [case for case in cases if covers(case)]
+def _impossible_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    ruled = [case for case in cases if gate.covers(case)]
     if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
         clause, _, hint = problem.partition("; ")
         path = ("gates", index) if gate.confidence is None else ("gates", index, "confidence")
         yield SettingsFault(path, clause, hint or "add cases, lower the bar, or leave confidence out")
 
 
-def _f1_out_of_reach(gate: GateSettings, cases: Sequence[Case]) -> str | None:
+def _f1_out_of_reach(gate: Rule, cases: Sequence[Case]) -> str | None:
     """A run without a mistake has the best interval that these cases allow."""
-    from pytest_finetune.verdicts.metrics.labels import LabelTable
-
-    if gate.metric != "macro_f1" or gate.min is None or gate.confidence is None:
+    if gate.metric != "macro_f1" or gate.kind != "min" or gate.confidence is None or gate.bar is None:
         return None
     perfect = Counter((str(case.expected[0]), str(case.expected[0])) for case in cases if case.expected)
     best = LabelTable(perfect).macro_f1_interval(gate.confidence)
-    if best is None or best.low >= gate.min:
+    if best is None or best.low >= gate.bar:
         return None
-    return f"{len(cases)} cases cannot show macro_f1 >= {gate.min:g} with confidence {gate.confidence:g}"
+    return f"{len(cases)} cases cannot show macro_f1 >= {gate.bar:g} with confidence {gate.confidence:g}"
 
 
 def _tag_hint(tag: str, cases: Sequence[Case]) -> str:

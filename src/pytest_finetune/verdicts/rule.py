@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_finetune.base.records import Case
-    from pytest_finetune.verdicts.evalset.settings import GateSettings
 
 RuleKind = Literal["min", "max", "max_drop", "max_flips", "must_pass"]
 """The key of `[[gates]]` that makes a gate what it is."""
@@ -29,6 +28,7 @@ class Rule:
         tags: Of `must_pass`: a case with one of them has to pass.
         per_case: `m of k` attempts that a case needs to pass; empty where its share of passes counts.
         against: What the settings call the baseline; empty where there is no comparison.
+        max_errors: Samples in error that the verdict tolerates; None for any number, where errors are what is measured.
     """
 
     # Records hold rules, and no record has an unknown field; pydantic itself is not needed for judging.
@@ -42,6 +42,31 @@ class Rule:
     tags: tuple[str, ...] = ()
     per_case: str = ""
     against: str = ""
+    max_errors: int | None = 0
+
+    @property
+    def label(self) -> str:
+        """The gate's name in node ids and tables: `accuracy>=0.95,tag=critical`."""
+        bar = "" if self.bar is None else repr(self.bar).removesuffix(".0")
+        names = {
+            "min": f"{self.metric}>={bar}",
+            "max": f"{self.metric}<={bar}",
+            "max_drop": f"{self.metric}_drop<={bar},vs={self.against}",
+            "max_flips": f"flips<={bar},vs={self.against}",
+            "must_pass": f"must_pass={'+'.join(self.tags)}",
+        }
+        slices = [f"{key}={value}" for key, value in self.where.items()]
+        return ",".join([names[self.kind], *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])
+
+    @property
+    def needed(self) -> int | None:
+        """Attempts that a case needs to pass: the m of `m of k`; None where its share of passes counts."""
+        return int(self.per_case.split()[0]) if self.per_case else None
+
+    @property
+    def repeats(self) -> int | None:
+        """Attempts that the rule supposes: the k of `m of k`; None for any number."""
+        return int(self.per_case.split()[-1]) if self.per_case else None
 
     @property
     def upward(self) -> bool:
@@ -73,25 +98,3 @@ def in_slice(case: Case, where: Mapping[str, str | int | bool]) -> bool:
 def _same(found: object, wanted: object) -> bool:
     # To Python, 1 is True; to the person who wrote the gate it is not.
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
-
-
-def rule_of(gate: GateSettings) -> Rule:
-    """The facts of a gate as it is written in the settings."""
-    limits: tuple[tuple[RuleKind, float | None], ...] = (
-        ("min", gate.min),
-        ("max", gate.max),
-        ("max_drop", gate.max_drop),
-        ("max_flips", gate.max_flips),
-        ("must_pass", None),
-    )
-    kind, bar = next((one for one in limits if one[1] is not None), limits[-1])
-    return Rule(
-        kind=kind,
-        metric=gate.metric,
-        bar=bar,
-        confidence=gate.confidence,
-        where=gate.where,
-        tags=tuple(gate.must_pass),
-        per_case=gate.per_case or "",
-        against=gate.against or "",
-    )

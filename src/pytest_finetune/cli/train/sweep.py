@@ -108,7 +108,7 @@ def _baselines(named: str | None, store: RunStore, eval_sets: Sequence[EvalSet])
     """What gates compare with: a recorded run, or what the registry keeps of production's answers."""
     if named:
         return recorded_baselines(f"replay:{named}", find_run(store, named), eval_sets)
-    if not any(gate.against for eval_set in eval_sets for gate in eval_set.settings.gates):
+    if not any(rule.against for eval_set in eval_sets for rule in eval_set.settings.rules):
         return {}
     from pytest_finetune.lifecycle.registry.production import stored_baselines
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.claim import Claim
     from pytest_finetune.lifecycle.registry.entry import Entry
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.evalset.settings import GateSettings
+    from pytest_finetune.verdicts.rule import Rule
 
 PRODUCTION = "production"
 
@@ -46,7 +46,7 @@ def comparison_faults(
     claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
 ) -> Iterator[str]:
     """A gate against production says nothing of production where something else stood in for it."""
-    if not any(_means_production(gate) for eval_set in eval_sets for gate in eval_set.settings.gates):
+    if not any(_means_production(gate) for eval_set in eval_sets for gate in eval_set.settings.rules):
         return
     if production is None:
         yield from _nothing_there_faults(eval_sets, first=first)
@@ -74,7 +74,7 @@ def excused(claim: Claim, eval_sets: Sequence[EvalSet]) -> set[tuple[str, str]]:
     compared = {
         (eval_set.name, gate.label)
         for eval_set in eval_sets
-        for gate in eval_set.settings.gates
+        for gate in eval_set.settings.rules
         if _means_production(gate)
     }
     incomplete = {(one.eval_set, one.gate) for one in claim.verdicts if one.status == Status.INCOMPLETE}
@@ -86,7 +86,7 @@ def _nothing_there_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Itera
         yield "gates compare with production, and no version is there now: roll back first, or --force"
         return
     for eval_set in eval_sets:
-        gates = eval_set.settings.gates
+        gates = eval_set.settings.rules
         if gates and all(_means_production(gate) for gate in gates):
             yield f"{eval_set.name}: every gate compares with production, and there was none yet: add one with a bar"
 
@@ -106,5 +106,5 @@ def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
     return f"{baseline.name}, and {baseline.doubt}" if baseline.doubt else ""
 
 
-def _means_production(gate: GateSettings) -> bool:
-    return gate.against == PRODUCTION
+def _means_production(rule: Rule) -> bool:
+    return rule.against == PRODUCTION

@@ -73,7 +73,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
     compares more than passes and misses, which is all that the evidence keeps.
     """
     stored = next((one for one in evidence.eval_sets if one.name == eval_set.name), None)
-    compared = {gate.metric for gate in eval_set.settings.gates if gate.against}
+    compared = {rule.metric for rule in eval_set.settings.rules if rule.compares}
     if stored is None or differences(stored, eval_set) or compared - {"accuracy"}:
         return None
     planned = [(case.id, attempt) for case in eval_set.cases for attempt in range(eval_set.repeats)]

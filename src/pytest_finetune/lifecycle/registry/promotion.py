@@ -19,7 +19,6 @@ from pytest_finetune.lifecycle.registry.claim import claim_of
 from pytest_finetune.lifecycle.registry.evidence import baseline_from, differences, evidence_of
 from pytest_finetune.lifecycle.registry.standing import history_faults, narrowing, unseen_weights, weights_fault
 from pytest_finetune.lifecycle.registry.sunset import shutdown_of
-from pytest_finetune.verdicts.evalset.settings import GateSettings
 from pytest_finetune.verdicts.gates import Status, judge
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.entry import Entry, Evidence
     from pytest_finetune.lifecycle.registry.sunset import Shutdown
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings
     from pytest_finetune.verdicts.gates import Verdict
 
 __all__ = ["baseline_from", "cautions", "evidence_of", "history_faults", "let_off", "refusals"]
@@ -204,9 +202,9 @@ def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], let_off: Contain
     judged = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
     asked = {plan.name for plan in claim.plans}
     for eval_set in eval_sets:
-        for gate in _gated(eval_set.settings).gates if eval_set.name in asked else ():
-            if (eval_set.name, gate.label) not in judged:
-                yield f"{eval_set.name}: gate {gate.label} has no verdict"
+        for rule in eval_set.settings.judged_by if eval_set.name in asked else ():
+            if (eval_set.name, rule.label) not in judged:
+                yield f"{eval_set.name}: gate {rule.label} has no verdict"
 
 
 def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
@@ -231,14 +229,8 @@ def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[Ev
 
 
 def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
-    settings = _gated(eval_set.settings)
-    alone = settings.model_copy(update={"gates": [gate for gate in settings.gates if not gate.against]})
-    return judge(alone, eval_set.table(samples))
-
-
-def _gated(settings: EvalSettings) -> EvalSettings:
-    """The settings, with the rule that a set without gates implies: every case passes."""
-    return settings if settings.gates else settings.model_copy(update={"gates": [GateSettings(min=1.0)]})
+    rules = [rule for rule in eval_set.settings.judged_by if not rule.compares]
+    return judge(rules, eval_set.table(samples))
 
 
 def _version_faults(claim: Claim, plugin_version: str) -> Iterator[str]:

@@ -61,7 +61,7 @@ def narrowing(eval_sets: tuple[EvalSet, ...], production: Entry | None) -> Itera
         if len(eval_set.cases) < stored.cases:
             now = len(eval_set.cases)
             yield f"{stored.name}: production was judged by {stored.cases:,} cases, and now it has {now:,}"
-        labels = {gate.label for gate in eval_set.settings.gates}
+        labels = {rule.label for rule in eval_set.settings.rules}
         for verdict in stored.verdicts:
             if labels and verdict.gate not in labels:
                 yield f"{stored.name}: production was held to {verdict.gate}, and no gate says so now"

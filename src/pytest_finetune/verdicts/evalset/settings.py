@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_known
+from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
+from pytest_finetune.verdicts.rule import Rule, RuleKind
 
 Normalizer = Literal["strip", "casefold", "nfkc", "collapse_whitespace", "strip_punctuation"]
 
@@ -29,6 +42,11 @@ METRICS = (
 
 RATES = METRICS[:7]
 """The metrics that lie in [0, 1]."""
+
+LONG_TAILED = ("tokens_per_case", "cost_per_case")
+"""Metrics whose mean has an interval to look at, but none to decide by: see docs/verdicts.md."""
+
+ONE_RULE = "a gate has exactly one of min, max, max_drop, max_flips, must_pass"
 
 
 class Settings(BaseModel):
@@ -79,25 +97,13 @@ class StabilitySettings(Settings):
     temperature: float | None = Field(default=None, ge=0)
 
 
-class GateSettings(Settings):
-    """
-    `[[gates]]`: one rule over a run.
-
-    A gate has a bar (`min` or `max`) or compares with a baseline (`against` with `max_drop` or `max_flips`), or
-    names tags whose cases `must_pass`.
-    """
+class _Gate(Settings):
+    """What each kind of gate may say besides its own keys."""
 
     metric: str = "accuracy"
-    min: float | None = None
-    max: float | None = None
-    confidence: float | None = Field(default=None, gt=0.5, lt=1)
     where: dict[str, str | int | bool] = Field(default_factory=dict)
     per_case: str | None = None
     max_errors: int | None = Field(default=None, ge=0)
-    against: str | None = None
-    max_drop: float | None = Field(default=None, ge=0, lt=1)
-    max_flips: int | None = Field(default=None, ge=0)
-    must_pass: list[str] = Field(default_factory=list)
 
     @field_validator("metric")
     @classmethod
@@ -108,47 +114,154 @@ class GateSettings(Settings):
 
     @field_validator("per_case")
     @classmethod
-    def _of(cls, value: str | None) -> str | None:
-        if value is not None:
-            match = re.fullmatch(r"([0-9]+) of ([0-9]+)", value)
-            if not match or not 1 <= int(match[1]) <= int(match[2]):
-                raise ValueError(f"{value!r} is not of the form '3 of 5'")
+    def _m_of_k(cls, value: str | None, info: ValidationInfo) -> str | None:
+        match = re.fullmatch(r"([0-9]+) of ([0-9]+)", value or "")
+        if value is not None and not (match and 1 <= int(match[1]) <= int(match[2])):
+            raise ValueError(f"{value!r} is not of the form '3 of 5'")
+        if value is not None and (metric := info.data.get("metric", "accuracy")) != "accuracy":
+            raise _misfit(f"per_case says when a case passes, which {metric} does not count", "use it with accuracy")
+        return value
+
+    def _rule(self, kind: RuleKind, bar: float | None, max_errors: int | None) -> Rule:
+        return Rule(kind, self.metric, bar, where=self.where, per_case=self.per_case or "", max_errors=max_errors)
+
+    def _tolerated(self, max_errors: int) -> int:
+        return max_errors if self.max_errors is None else self.max_errors
+
+
+class BarGate(_Gate):
+    """The metric has to reach `min` or to stay within `max`."""
+
+    min: float | None = None
+    max: float | None = None
+    confidence: float | None = Field(default=None, gt=0.5, lt=1)
+
+    @field_validator("confidence")
+    @classmethod
+    def _has_an_interval(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and (metric := info.data.get("metric")) in LONG_TAILED:
+            raise _misfit(f"{metric} has a long tail, and no interval of its mean is reliable", "leave confidence out")
         return value
 
     @model_validator(mode="after")
-    def _one_rule(self) -> GateSettings:
-        rules = [name for name in ("min", "max", "max_drop", "max_flips") if getattr(self, name) is not None] + (
-            ["must_pass"] if self.must_pass else []
-        )
-        if len(rules) != 1:
-            found = " and ".join(rules) or "none"
-            raise ValueError(f"a gate has exactly one of min, max, max_drop, max_flips, must_pass; found {found}")
-        if (self.against is None) != (rules[0] not in ("max_drop", "max_flips")):
-            raise ValueError("against goes with max_drop or max_flips, and they with it")
-        bar = self.min if self.min is not None else self.max
-        if bar is not None and self.metric in RATES and not 0 <= bar <= 1:
-            raise ValueError(f"{self.metric} lies in [0, 1]; the bar {bar:g} cannot be met or missed")
+    def _one_reachable_bar(self) -> BarGate:
+        if self.min is not None and self.max is not None:
+            raise ValueError(f"{ONE_RULE}; found min and max")
+        if self.metric in RATES and not 0 <= self.bar <= 1:
+            raise ValueError(f"{self.metric} lies in [0, 1]; the bar {self.bar:g} cannot be met or missed")
+        if self.max is not None and self.max <= 0 and self.metric not in RATES:
+            raise _misfit(f"nothing stays within {self.metric} <= {self.max:g}", "use a bar above 0")
         return self
 
     @property
-    def label(self) -> str:
-        """The gate's name in node ids and tables: `accuracy>=0.95,tag=critical`."""
-        if self.must_pass:
-            rule = f"must_pass={'+'.join(self.must_pass)}"
-        elif self.min is not None:
-            rule = f"{self.metric}>={_as_written(self.min)}"
-        elif self.max is not None:
-            rule = f"{self.metric}<={_as_written(self.max)}"
-        elif self.max_drop is not None:
-            rule = f"{self.metric}_drop<={_as_written(self.max_drop)},vs={self.against}"
+    def bar(self) -> float:
+        """The limit, in the metric's unit."""
+        return self.min if self.min is not None else self.max or 0.0
+
+    def rule(self, max_errors: int = 0) -> Rule:
+        """The facts, in a set that tolerates `max_errors`."""
+        if self.metric == "error_rate" and (self.max is not None or self.max_errors is None):
+            # Errors are what is measured: the bar itself says how many are too many.
+            tolerated = None
         else:
-            rule = f"flips<={self.max_flips},vs={self.against}"
-        slices = [f"{key}={value}" for key, value in self.where.items()]
-        return ",".join([rule, *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])
+            # Under `max` a missing answer counts for the model: the slowest one has no latency, and a missed one keeps
+            # accuracy low.
+            tolerated = self._tolerated(max_errors) if self.max is None else 0
+        rule = self._rule("min" if self.max is None else "max", self.bar, tolerated)
+        return replace(rule, confidence=self.confidence)
 
 
-def _as_written(bar: float) -> str:
-    return repr(bar).removesuffix(".0")
+class DropGate(_Gate):
+    """The metric may be lower than the baseline's by at most `max_drop`."""
+
+    against: str
+    max_drop: float = Field(ge=0, lt=1)
+    confidence: float | None = Field(default=None, gt=0.5, lt=1)
+
+    @model_validator(mode="after")
+    def _paired(self) -> DropGate:
+        if self.metric not in (*CASE_MEANS, "macro_f1"):
+            raise _misfit(f"a drop of {self.metric} cannot be judged by pairs of cases", "use max")
+        if self.metric == "macro_f1" and self.confidence is not None:
+            raise _misfit(f"a drop of {self.metric} has no paired interval", "leave confidence out")
+        return self
+
+    def rule(self, max_errors: int = 0) -> Rule:
+        """The facts, in a set that tolerates `max_errors`."""
+        rule = self._rule("max_drop", self.max_drop, self._tolerated(max_errors))
+        return replace(rule, confidence=self.confidence, against=self.against)
+
+
+class FlipsGate(_Gate):
+    """At most `max_flips` cases that pass in the baseline may miss."""
+
+    against: str
+    max_flips: int = Field(ge=0)
+
+    @field_validator("metric")
+    @classmethod
+    def _of_cases(cls, value: str) -> str:
+        return _only_accuracy(value, "max_flips")
+
+    def rule(self, max_errors: int = 0) -> Rule:
+        """The facts, in a set that tolerates `max_errors`."""
+        return replace(self._rule("max_flips", self.max_flips, self._tolerated(max_errors)), against=self.against)
+
+
+class MustPassGate(_Gate):
+    """Every case with one of the tags has to pass."""
+
+    must_pass: list[str] = Field(min_length=1)
+
+    @field_validator("metric")
+    @classmethod
+    def _of_cases(cls, value: str) -> str:
+        return _only_accuracy(value, "must_pass")
+
+    def rule(self, max_errors: int = 0) -> Rule:
+        """The facts, in a set that tolerates `max_errors`."""
+        return replace(self._rule("must_pass", None, self._tolerated(max_errors)), tags=tuple(self.must_pass))
+
+
+# Brackets, because an error's path holds the tag between the keys that the user wrote, and no key looks like one.
+_KINDS: dict[str, type[_Gate]] = {
+    "[max_drop]": DropGate,
+    "[max_flips]": FlipsGate,
+    "[must_pass]": MustPassGate,
+    "[min or max]": BarGate,
+}
+_RULE_KEYS = {"max_drop": 0, "max_flips": 1, "must_pass": 2, "min": 3, "max": 3}
+
+
+def _kind_of(value: object) -> str | None:
+    """The tag of the first rule that a gate names; None where it names none."""
+    tags = list(_KINDS)
+    if isinstance(value, dict):
+        return next((tags[index] for key, index in _RULE_KEYS.items() if value.get(key) not in (None, [])), None)
+    return next((tag for tag, kind in _KINDS.items() if isinstance(value, kind)), None)
+
+
+GateSettings = Annotated[
+    Annotated[DropGate, Tag("[max_drop]")]
+    | Annotated[FlipsGate, Tag("[max_flips]")]
+    | Annotated[MustPassGate, Tag("[must_pass]")]
+    | Annotated[BarGate, Tag("[min or max]")],
+    Discriminator(_kind_of, custom_error_type="no_rule", custom_error_message=f"{ONE_RULE}; found none"),
+]
+"""`[[gates]]`: one rule over a run, of the kind whose key is there."""
+
+GATE_KEYS: dict[str, tuple[str, ...]] = {tag: tuple(kind.model_fields) for tag, kind in _KINDS.items()}
+"""The keys of each kind of gate, by the tag that pydantic puts into the path of an error."""
+
+
+def _misfit(problem: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("misfit", "{problem}; {hint}", {"problem": problem, "hint": hint})
+
+
+def _only_accuracy(metric: str, key: str) -> str:
+    if metric != "accuracy":
+        raise _misfit(f"{key} counts cases that pass, not {metric}", "leave metric out")
+    return metric
 
 
 class EvalSettings(Settings):
@@ -176,9 +289,14 @@ class EvalSettings(Settings):
     gates: list[GateSettings] = Field(default_factory=list)
 
     @property
-    def judged_by(self) -> list[GateSettings]:
-        """The gates; where none is written, the rule of plain pytest, that every case must pass."""
-        return self.gates or [_EVERY_CASE]
+    def rules(self) -> list[Rule]:
+        """What the gates demand, in the order they were written."""
+        return [gate.rule(self.max_errors) for gate in self.gates]
+
+    @property
+    def judged_by(self) -> list[Rule]:
+        """The rules; where no gate is written, that of plain pytest: every case passes."""
+        return self.rules or [BarGate(min=1.0).rule(self.max_errors)]
 
     @field_validator("scorer")
     @classmethod
@@ -190,11 +308,8 @@ class EvalSettings(Settings):
 
     @field_validator("gates")
     @classmethod
-    def _told_apart(cls, gates: list[GateSettings]) -> list[GateSettings]:
-        labels = [gate.label for gate in gates]
+    def _distinct(cls, gates: list[GateSettings]) -> list[GateSettings]:
+        labels = [gate.rule().label for gate in gates]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"two gates are one test {min(twice)!r}; keep the stricter, or give them other bars")
         return gates
-
-
-_EVERY_CASE = GateSettings(min=1.0)

@@ -8,11 +8,17 @@ from datetime import date, datetime, time
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
-from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings, RequestSettings, StabilitySettings
+from pytest_finetune.verdicts.evalset.settings import (
+    GATE_KEYS,
+    ONE_RULE,
+    EvalSettings,
+    RequestSettings,
+    StabilitySettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,11 +27,12 @@ if TYPE_CHECKING:
 
     from pytest_finetune.verdicts.evalset.reading import Faults
 
-_TABLES: dict[str, type[BaseModel]] = {
-    "the top of the file, above any [table]": EvalSettings,
-    "[request]": RequestSettings,
-    "[stability]": StabilitySettings,
-    "[[gates]]": GateSettings,
+_TOP = "the top of the file, above any [table]"
+_TABLES: dict[str, list[str]] = {
+    _TOP: [field.alias or name for name, field in EvalSettings.model_fields.items()],
+    "[request]": list(RequestSettings.model_fields),
+    "[stability]": list(StabilitySettings.model_fields),
+    "[[gates]]": list(dict.fromkeys(key for keys in GATE_KEYS.values() for key in keys)),
 }
 _HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_\-.\" ]+?)\s*\]?\]\s*(?:#.*)?\r?")
 
@@ -133,6 +140,8 @@ def _written(values: Any, detail: ErrorDetails) -> tuple[str | int, ...]:
     """The part of an error's place that stands in the file; pydantic adds the names of a union's members."""
     path: list[str | int] = []
     for key in detail["loc"]:
+        if key in GATE_KEYS:
+            continue
         try:
             values = values[key]
         except (KeyError, IndexError, TypeError):
@@ -144,7 +153,11 @@ def _written(values: Any, detail: ErrorDetails) -> tuple[str | int, ...]:
 def _explained(details: list[ErrorDetails]) -> tuple[str, str]:
     first = details[0]
     if first["type"] == "extra_forbidden":
-        return "unknown key", _key_hint(first["loc"])
+        return _misplaced(first["loc"]) or ("unknown key", _key_hint(first["loc"]))
+    if first["type"] == "misfit":
+        return first["ctx"]["problem"], first["ctx"]["hint"]
+    if first["type"] == "missing" and (kind := _gate_kind(first["loc"])):
+        return f"{kind} needs {first['loc'][-1]}", 'name the baseline: against = "production"'
     if first["type"] == "literal_error" and len(details) == 1:
         known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
         return f"unknown value {first['input']!r}", did_you_mean(str(first["input"]), known)
@@ -153,15 +166,27 @@ def _explained(details: list[ErrorDetails]) -> tuple[str, str]:
     return problem, f"did you mean {hint}" if hint else ""
 
 
+def _gate_kind(place: tuple[str | int, ...]) -> str:
+    """The rule of the gate that an error is about, as written; empty outside gates."""
+    return next((str(key).strip("[]") for key in place if key in GATE_KEYS), "")
+
+
+def _misplaced(place: tuple[str | int, ...]) -> tuple[str, str] | None:
+    """A key of another kind of gate, and the kinds that it goes with."""
+    key, kind = str(place[-1]), _gate_kind(place)
+    others = [tag.strip("[]") for tag, keys in GATE_KEYS.items() if key in keys]
+    if not kind or not others:
+        return None
+    is_rule = any(key in other.split(" or ") for other in others)
+    return f"does not go with {kind}", ONE_RULE if is_rule else f"{key} goes with {' or '.join(others)}"
+
+
 def _key_hint(place: tuple[str | int, ...]) -> str:
     """Where an unknown key belongs: a neighbour of nearly the same name, or another table."""
-    key = str(place[-1])
-    model = _TABLES.get(f"[{place[0]}]", _TABLES.get(f"[[{place[0]}]]", EvalSettings)) if place[1:] else EvalSettings
-    for table, other in _TABLES.items():
-        if other is not model and key in _known(other):
-            return f"{key} belongs to {table}"
-    return did_you_mean(key, _known(model))
-
-
-def _known(model: type[BaseModel]) -> list[str]:
-    return [field.alias or name for name, field in model.model_fields.items()]
+    key, table = str(place[-1]), _TOP
+    if place[1:]:
+        table = next((name for name in (f"[{place[0]}]", f"[[{place[0]}]]") if name in _TABLES), _TOP)
+    for other, keys in _TABLES.items():
+        if other != table and key in keys:
+            return f"{key} belongs to {other}"
+    return did_you_mean(key, _TABLES[table])

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from fractions import Fraction
 
-    from pytest_finetune.verdicts.evalset.settings import GateSettings
     from pytest_finetune.verdicts.gates.inputs import GateInputs
     from pytest_finetune.verdicts.gates.verdict import Verdict
     from pytest_finetune.verdicts.metrics.measure import Measure
+    from pytest_finetune.verdicts.rule import Rule
 
 
 def judge_bar(inputs: GateInputs) -> Verdict:
@@ -27,51 +27,56 @@ def judge_bar(inputs: GateInputs) -> Verdict:
     With a confidence the whole interval has to clear the bar; without one the exact value decides, so that 19 of 20
     meets 0.95.
     """
-    gate = inputs.gate
-    bar = bar_of(gate)
-    measure = inputs.summary.value(gate.metric, confidence=gate.confidence or 0.95)
+    rule = inputs.rule
+    measure = inputs.summary.value(rule.metric, confidence=rule.confidence or 0.95)
     if measure.exact is None:
-        return inputs.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {gate.metric}")
-    status = status_at(measure.exact, measure.interval, bar, upward=gate.min is not None, confidence=gate.confidence)
+        return inputs.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {rule.metric}")
+    status = status_of(rule, measure.exact, measure.interval)
     return inputs.verdict(
         status,
-        _message(inputs, measure, bar, status),
+        _message(inputs, measure, status),
         value=measure.value,
         interval=measure.interval,
         n=measure.n,
     )
 
 
-def bar_of(gate: GateSettings) -> float:
-    """The `min` or `max` of a gate that has one."""
-    return gate.min if gate.min is not None else gate.max or 0.0
-
-
-def status_at(
-    value: Fraction, interval: Interval | None, bar: float, *, upward: bool, confidence: float | None
-) -> Status:
+def status_of(rule: Rule, value: Fraction, interval: Interval | None) -> Status:
     """
-    Where a value stands to a bar that it has to reach (`upward`) or to stay within.
+    How a value compares with the bar of a rule that has one.
 
     With a confidence: the whole interval on the right side is `pass`, the whole of it beyond is `fail`, and anything
-    else, no interval included, is `inconclusive`.
+    else, no interval included, is `inconclusive`. Without one the value decides.
     """
-    if confidence is None:
+    bar = limit_of(rule)
+    if rule.confidence is None:
         exact = as_written(bar)
-        return Status.PASS if (value >= exact if upward else value <= exact) else Status.FAIL
+        return Status.PASS if (value >= exact if rule.upward else value <= exact) else Status.FAIL
     if interval is None:
         return Status.INCONCLUSIVE
-    if upward:
+    if rule.upward:
         cleared, missed = interval.low >= bar, interval.high < bar
     else:
         cleared, missed = interval.high <= bar, interval.low > bar
     return Status.PASS if cleared else Status.FAIL if missed else Status.INCONCLUSIVE
 
 
+def limit_of(rule: Rule) -> float:
+    """
+    The bar of a rule that has one.
+
+    Raises:
+        ValueError: It is a `must_pass`.
+    """
+    if rule.bar is None:
+        raise ValueError(f"{rule.label} has no bar")
+    return rule.bar
+
+
 def judge_must_pass(inputs: GateInputs) -> Verdict:
     """The verdict on `must_pass`: every case with one of the tags passes, errors counted as not passed."""
     rows = inputs.summary.rows
-    missed = tuple(row.case.id for row in rows if not row.passes(inputs.needed))
+    missed = tuple(row.case.id for row in rows if not row.passes(inputs.rule.needed))
     passed = len(rows) - len(missed)
     named = f": {', '.join(missed[:5])}{' …' if len(missed) > 5 else ''}" if missed else ""  # noqa: PLR2004
     return inputs.verdict(
@@ -82,12 +87,12 @@ def judge_must_pass(inputs: GateInputs) -> Verdict:
     )
 
 
-def _message(inputs: GateInputs, measure: Measure, bar: float, status: Status) -> str:
-    gate, value = inputs.gate, measure.exact
-    sign = ">=" if gate.min is not None else "<="
-    text = f"{gate.metric} {figure(value, bar) if value is not None else None}{_count(inputs, measure)}"
-    if gate.confidence is not None:
-        text += interval_text(measure.interval, gate.confidence)
+def _message(inputs: GateInputs, measure: Measure, status: Status) -> str:
+    rule, value, bar = inputs.rule, measure.exact, limit_of(inputs.rule)
+    sign = ">=" if rule.upward else "<="
+    text = f"{rule.metric} {figure(value, bar) if value is not None else None}{_count(inputs, measure)}"
+    if rule.confidence is not None:
+        text += interval_text(measure.interval, rule.confidence)
     text += f", bar {sign} {bar:g}"
     if status is Status.INCONCLUSIVE:
         text += settling_text(more_cases_needed(_interval_of(inputs, measure), measure.n, bar))
@@ -96,15 +101,15 @@ def _message(inputs: GateInputs, measure: Measure, bar: float, status: Status) -
 
 def _count(inputs: GateInputs, measure: Measure) -> str:
     """What the value rests on: ` (19 of 20 cases)`, ` (118 answers)`."""
-    if inputs.gate.metric not in SHARES or measure.exact is None:
-        return f" ({measure.n} {'answers' if inputs.gate.metric in QUANTILES else 'cases'})"
+    if inputs.rule.metric not in SHARES or measure.exact is None:
+        return f" ({measure.n} {'answers' if inputs.rule.metric in QUANTILES else 'cases'})"
     right = measure.exact * measure.n
     return f" ({right} of {measure.n} cases)" if right.denominator == 1 else f" ({measure.n} cases)"
 
 
 def _interval_of(inputs: GateInputs, measure: Measure) -> Callable[[float], Interval | None]:
     """How the interval would be with so many times the evidence."""
-    metric, confidence, labels = inputs.gate.metric, inputs.gate.confidence or 0.95, inputs.summary.labels
+    metric, confidence, labels = inputs.rule.metric, inputs.rule.confidence or 0.95, inputs.summary.labels
     if metric in SHARES and measure.exact is not None:
         right = float(measure.exact) * measure.n
         return lambda times: rate_interval(min(right, measure.n) * times, measure.n * times, confidence=confidence)

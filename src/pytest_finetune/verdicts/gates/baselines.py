@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.comparison import Difference, difference_of, find_flips
-from pytest_finetune.verdicts.gates.bars import status_at
+from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
 from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text
-from pytest_finetune.verdicts.metrics.shares import SHARES
+from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.stats import more_cases_needed
 
 if TYPE_CHECKING:
@@ -17,21 +17,10 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.gates.inputs import GateInputs
     from pytest_finetune.verdicts.gates.verdict import Verdict
 
-CASE_MEANS = tuple(metric for metric in SHARES if metric != "error_rate")
-"""The metrics whose drop has a paired interval: means over cases of which more is better."""
 
-
-def judge_against(inputs: GateInputs) -> Verdict:
-    """The verdict on `max_drop` or `max_flips`, over whole evidence of both runs."""
-    if inputs.gate.max_flips is not None:
-        return _judge_flips(inputs, inputs.gate.max_flips)
-    max_drop = inputs.gate.max_drop or 0.0
-    if inputs.gate.metric in CASE_MEANS:
-        return _judge_paired_drop(inputs, max_drop)
-    return _judge_plain_drop(inputs, max_drop)
-
-
-def _judge_flips(inputs: GateInputs, max_flips: int) -> Verdict:
+def judge_flips(inputs: GateInputs) -> Verdict:
+    """The verdict on `max_flips`, over whole evidence of both runs."""
+    max_flips = int(limit_of(inputs.rule))
     flips = find_flips(inputs.before, inputs.summary)
     lost = sum(flip.lost for flip in flips)
     return inputs.verdict(
@@ -43,37 +32,38 @@ def _judge_flips(inputs: GateInputs, max_flips: int) -> Verdict:
     )
 
 
-def _judge_paired_drop(inputs: GateInputs, max_drop: float) -> Verdict:
-    metric, confidence = inputs.gate.metric, inputs.gate.confidence
-    difference = difference_of(inputs.before.shares(metric), inputs.summary.shares(metric))
-    interval = difference.interval(confidence or 0.95)
-    status = status_at(difference.drop, interval, max_drop, upward=False, confidence=confidence)
+def judge_drop(inputs: GateInputs) -> Verdict:
+    """The verdict on `max_drop`, over whole evidence of both runs."""
+    return _judge_paired_drop(inputs) if inputs.rule.metric in CASE_MEANS else _judge_plain_drop(inputs)
+
+
+def _judge_paired_drop(inputs: GateInputs) -> Verdict:
+    rule, max_drop = inputs.rule, limit_of(inputs.rule)
+    confidence = rule.confidence or 0.95
+    difference = difference_of(inputs.before.shares(rule.metric), inputs.summary.shares(rule.metric))
+    interval = difference.interval(confidence)
+    status = status_of(rule, difference.drop, interval)
     text = _drop_text(inputs, difference.drop, max_drop)
-    if confidence is not None:
+    if rule.confidence is not None:
         text += interval_text(interval, confidence, "of the drop ")
     if status is Status.INCONCLUSIVE:
-        text += settling_text(_more_pairs(difference, max_drop, confidence or 0.95))
-    return inputs.verdict(
-        status,
-        text,
-        value=float(difference.drop),
-        interval=interval,
-        flips=find_flips(inputs.before, inputs.summary) if metric == "accuracy" else (),
-    )
+        text += settling_text(_more_pairs(difference, max_drop, confidence))
+    flips = find_flips(inputs.before, inputs.summary) if rule.metric == "accuracy" else ()
+    return inputs.verdict(status, text, value=float(difference.drop), interval=interval, flips=flips)
 
 
-def _judge_plain_drop(inputs: GateInputs, max_drop: float) -> Verdict:
-    before, now = (summary.value(inputs.gate.metric).exact for summary in (inputs.before, inputs.summary))
+def _judge_plain_drop(inputs: GateInputs) -> Verdict:
+    rule = inputs.rule
+    before, now = (summary.value(rule.metric).exact for summary in (inputs.before, inputs.summary))
     if before is None or now is None:
-        return inputs.verdict(Status.INCOMPLETE, f"incomplete: {inputs.gate.metric} has no value")
-    status = status_at(before - now, None, max_drop, upward=False, confidence=None)
-    text = _drop_text(inputs, before - now, max_drop)
-    return inputs.verdict(status, text, value=float(before - now))
+        return inputs.verdict(Status.INCOMPLETE, f"incomplete: {rule.metric} has no value")
+    drop = before - now
+    return inputs.verdict(status_of(rule, drop, None), _drop_text(inputs, drop, limit_of(rule)), value=float(drop))
 
 
 def _name(inputs: GateInputs) -> str:
     """What it was compared with in truth, and what the gate calls that."""
-    against = str(inputs.gate.against)
+    against = inputs.rule.against
     name = inputs.baseline.name if inputs.baseline else against
     return against if name == against else f"{name} (for {against})"
 
@@ -82,7 +72,7 @@ def _drop_text(inputs: GateInputs, drop: Fraction, max_drop: float) -> str:
     change = "drops" if drop >= 0 else "rises"
     sign = 1 if drop >= 0 else -1
     shown = figure(sign * drop, sign * max_drop)
-    return f"{inputs.gate.metric} {change} by {shown} against {_name(inputs)}, at most {max_drop:g} down"
+    return f"{inputs.rule.metric} {change} by {shown} against {_name(inputs)}, at most {max_drop:g} down"
 
 
 def _more_pairs(difference: Difference, max_drop: float, confidence: float) -> int | None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.comparison import differing_cases
-from pytest_finetune.verdicts.gates.possible import misfit
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.gates.inputs import GateInputs
@@ -20,26 +19,24 @@ def what_is_missing(inputs: GateInputs) -> str:
         plan_fault(inputs)
         # Of the whole plan: what a selection left out is missing from the evidence, whatever the gate's slice is.
         or _unrun(inputs.table.summary)
-        or _errors(inputs.summary, inputs.tolerated)
-        or (_baseline(inputs) if inputs.gate.against is not None else "")
+        or (_errors(inputs.summary, inputs.rule.max_errors) if inputs.too_many_errors else "")
+        or (_baseline(inputs) if inputs.rule.compares else "")
     )
 
 
 def plan_fault(inputs: GateInputs) -> str:
     """Why a plan could not show anything however it is answered; empty where it could."""
-    gate = inputs.gate
-    if problem := misfit(gate):
-        return problem
-    tags = {tag for row in inputs.sliced.rows for tag in row.case.tags}
-    if absent := [tag for tag in gate.must_pass if tag not in tags]:
+    rule, rows, repeats = inputs.rule, inputs.sliced.rows, inputs.table.repeats
+    tags = {tag for row in rows for tag in row.case.tags}
+    if absent := [tag for tag in rule.tags if tag not in tags]:
         return f"nothing planned: no case has the tag {absent[0]!r}"
-    if not inputs.sliced.rows:
-        facts = " and ".join(f"{key} = {value!r}" for key, value in gate.where.items())
+    if not rows:
+        facts = " and ".join(f"{key} = {value!r}" for key, value in rule.where.items())
         return f"nothing planned: no case has {facts}" if facts else "nothing planned: the eval set holds no case"
-    if inputs.table.repeats < 1:
+    if repeats < 1:
         return "nothing planned: no attempt a case"
-    if gate.per_case and int(gate.per_case.split()[-1]) != inputs.table.repeats:
-        return f"the gate asks for {gate.per_case} attempts a case, and the plan has {inputs.table.repeats}"
+    if rule.repeats not in (None, repeats):
+        return f"the gate asks for {rule.per_case} attempts a case, and the plan has {repeats}"
     return ""
 
 
@@ -49,21 +46,21 @@ def _unrun(summary: Summary, whose: str = "") -> str:
     return f"{unrun} of {summary.planned} {whose}samples were not run" if unrun else ""
 
 
-def _errors(summary: Summary, max_errors: int, whose: str = "") -> str:
+def _errors(summary: Summary, max_errors: int | None, whose: str = "") -> str:
     errors = summary.counts[State.ERROR]
-    if errors <= max_errors:
-        return ""
     return f"{errors} of {summary.planned} {whose}samples ended in an error, and max_errors is {max_errors}"
 
 
 def _baseline(inputs: GateInputs) -> str:
     # An error of the baseline counts for the new model, so that not one is tolerated there.
-    against, baseline = inputs.gate.against, inputs.baseline
+    against, baseline = inputs.rule.against, inputs.baseline
     if baseline is None:
         return f"nothing to compare with: needs --baseline {against}"
     if against not in (baseline.name, *baseline.aliases):
         return f"the gate compares with {against}, and the baseline is {baseline.name}: needs --baseline {against}"
-    return _staleness(inputs, baseline) or _unrun(inputs.before, "baseline ") or _errors(inputs.before, 0, "baseline ")
+    if problem := _staleness(inputs, baseline) or _unrun(inputs.before, "baseline "):
+        return problem
+    return _errors(inputs.before, 0, "baseline ") if inputs.before.counts[State.ERROR] else ""
 
 
 def _staleness(inputs: GateInputs, baseline: Baseline) -> str:

@@ -8,18 +8,18 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
-from pytest_finetune.verdicts.gates.bars import bar_of, status_at
+from pytest_finetune.verdicts.gates.bars import status_of
 from pytest_finetune.verdicts.gates.completeness import plan_fault
 from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.verdict import Status, Verdict
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_finetune.base.records import Sample
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings, GateSettings
     from pytest_finetune.verdicts.metrics import SampleTable
+    from pytest_finetune.verdicts.rule import Rule
 
 
 class Decider:
@@ -31,16 +31,14 @@ class Decider:
     `must_pass`, can be bound; a set with any other gate, or with none, is never decided.
 
     Args:
-        settings: With the gates and the tolerated errors.
+        rules: What the set is judged by.
         table: The plan; the samples in it are not counted.
     """
 
-    def __init__(self, settings: EvalSettings, table: SampleTable) -> None:
-        gates = settings.gates
+    def __init__(self, rules: Sequence[Rule], table: SampleTable) -> None:
         self._eval_set = table.eval_set
-        self._countable = bool(gates) and all(is_countable(gate) for gate in gates)
-        inputs = [GateInputs(gate, settings.max_errors, table) for gate in gates] if self._countable else []
-        self._counts = [GateCount.of(each) for each in inputs]
+        self._countable = bool(rules) and all(is_countable(rule) for rule in rules)
+        self._counts = [GateCount.of(GateInputs(rule, table)) for rule in rules] if self._countable else []
 
     def add(self, sample: Sample) -> None:
         """Count one sample, each at most once; one that was not run is still to come."""
@@ -55,9 +53,9 @@ class Decider:
         return [count.verdict() for count in self._counts]
 
 
-def is_countable(gate: GateSettings) -> bool:
+def is_countable(rule: Rule) -> bool:
     """Whether more passes can only move the gate's verdict one way, which is what counting rests on."""
-    return gate.against is None and gate.metric == "accuracy"
+    return not rule.compares and rule.metric == "accuracy"
 
 
 @dataclass(slots=True)
@@ -84,11 +82,11 @@ class GateCount:
     @classmethod
     def of(cls, inputs: GateInputs) -> GateCount:
         """An empty count for one gate over its whole plan."""
-        cases, repeats, gate = len(inputs.sliced.rows), inputs.table.repeats, inputs.gate
-        needed = inputs.needed if inputs.needed is not None or not gate.must_pass else repeats
+        cases, repeats, rule = len(inputs.sliced.rows), inputs.table.repeats, inputs.rule
+        needed = repeats if rule.kind == "must_pass" and rule.needed is None else rule.needed
         total = cases if needed is not None else cases * repeats
         left = {row.case.id: repeats for row in inputs.sliced.rows}
-        fault, status = plan_fault(inputs), _status_by_count(gate, total, cases)
+        fault, status = plan_fault(inputs), _status_by_count(rule, total, cases)
         breaks = [] if fault else _breaks(status, total)
         return cls(inputs, fault, status, total, needed, breaks, left, dict.fromkeys(left, 0), possible=total)
 
@@ -108,7 +106,7 @@ class GateCount:
     @property
     def bound(self) -> bool:
         """Whether no answer still to come can change the status."""
-        if self.fault or self.errors > self.inputs.tolerated:
+        if self.fault or self._too_many_errors:
             return True
         return bisect_right(self.breaks, self.sure) == bisect_right(self.breaks, self.possible)
 
@@ -117,14 +115,18 @@ class GateCount:
         inputs = self.inputs
         if self.fault:
             return inputs.verdict(Status.INCOMPLETE, f"incomplete: {self.fault}")
-        if self.errors > inputs.tolerated:
-            problem = f"{self.errors} samples ended in an error, and max_errors is {inputs.tolerated}"
+        if self._too_many_errors:
+            problem = f"{self.errors} samples ended in an error, and max_errors is {inputs.rule.max_errors}"
             return inputs.verdict(Status.INCOMPLETE, f"incomplete: {problem}")
         status, unit = self.status(self.sure), "samples" if self.needed is None else "cases"
         reach = f"{self.sure} to {self.possible}" if self.possible > self.sure else f"{self.sure}"
         text = f"decided after {len(self.seen)} of {len(self.left) * inputs.table.repeats} samples: "
         text += f"{reach} of {self.total} {unit} pass, whatever the rest would answer"
         return inputs.verdict(status, text)
+
+    @property
+    def _too_many_errors(self) -> bool:
+        return self.inputs.rule.max_errors is not None and self.errors > self.inputs.rule.max_errors
 
     def _sure(self, case: str) -> int:
         return self.passed[case] if self.needed is None else int(self.passed[case] >= self.needed)
@@ -134,13 +136,13 @@ class GateCount:
         return reachable if self.needed is None else int(reachable >= self.needed)
 
 
-def _status_by_count(gate: GateSettings, total: int, cases: int) -> Callable[[int], Status]:
+def _status_by_count(rule: Rule, total: int, cases: int) -> Callable[[int], Status]:
     def status(passed: int) -> Status:
-        if gate.must_pass:
+        if rule.kind == "must_pass":
             return Status.PASS if passed == total else Status.FAIL
         value = Fraction(passed, total)
-        interval = rate_interval(float(value * cases), cases, confidence=gate.confidence) if gate.confidence else None
-        return status_at(value, interval, bar_of(gate), upward=gate.min is not None, confidence=gate.confidence)
+        interval = rate_interval(float(value * cases), cases, confidence=rule.confidence) if rule.confidence else None
+        return status_of(rule, value, interval)
 
     return status
 

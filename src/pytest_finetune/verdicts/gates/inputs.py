@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates.verdict import Verdict
-from pytest_finetune.verdicts.rule import Rule, rule_of
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import Flip
-    from pytest_finetune.verdicts.evalset.settings import GateSettings
     from pytest_finetune.verdicts.gates.verdict import Baseline, Status
     from pytest_finetune.verdicts.metrics import SampleTable, Summary
+    from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
 
 
@@ -23,23 +23,16 @@ class GateInputs:
     A gate and what it is judged by.
 
     Args:
-        gate: As written.
-        max_errors: Errors that the set's settings tolerate.
+        rule: What the gate demands.
         table: The whole plan of the set with what came of it, not only the gate's slice.
         baseline: The run that `against` compares with; None where there is none.
         baseline_table: Its samples in the same plan; None where the two cannot be compared.
     """
 
-    gate: GateSettings
-    max_errors: int
+    rule: Rule
     table: SampleTable
     baseline: Baseline | None = None
     baseline_table: SampleTable | None = None
-
-    @cached_property
-    def rule(self) -> Rule:
-        """What the gate demands."""
-        return rule_of(self.gate)
 
     @cached_property
     def sliced(self) -> SampleTable:
@@ -63,25 +56,10 @@ class GateInputs:
             raise ValueError("no baseline to compare with")
         return self._figures(self.baseline_table.slice(self.rule.covers))
 
-    @cached_property
-    def needed(self) -> int | None:
-        """The m of `per_case = "m of k"`."""
-        return int(self.gate.per_case.split()[0]) if self.gate.per_case else None
-
     @property
-    def tolerated(self) -> int:
-        """
-        Errors that the verdict tolerates.
-
-        A gate on the error rate tolerates what its own bar does: there, errors are what is measured. Any other `max`
-        tolerates none, because a missing answer would count for the model there: the slowest one has no latency, and
-        a missed one keeps accuracy low.
-        """
-        if self.gate.max_errors is not None and self.gate.max is None:
-            return self.gate.max_errors
-        if self.gate.metric == "error_rate" and self.gate.against is None and not self.gate.must_pass:
-            return self.summary.planned
-        return 0 if self.gate.max is not None else self.max_errors
+    def too_many_errors(self) -> bool:
+        """More samples of the slice ended in an error than the gate tolerates."""
+        return self.rule.max_errors is not None and self.summary.counts[State.ERROR] > self.rule.max_errors
 
     def verdict(
         self,
@@ -97,7 +75,7 @@ class GateInputs:
         """A verdict on this gate; `n` is the number of its cases where it is not given."""
         return Verdict(
             self.table.eval_set,
-            self.gate.label,
+            self.rule.label,
             self.rule,
             status,
             message,
@@ -110,4 +88,5 @@ class GateInputs:
         )
 
     def _figures(self, table: SampleTable) -> Summary:
-        return table.summary if self.needed is None else replace(table.summary, needed=self.needed)
+        needed = self.rule.needed
+        return table.summary if needed is None else replace(table.summary, needed=needed)

@@ -5,32 +5,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates.bars import judge_bar, judge_must_pass
-from pytest_finetune.verdicts.gates.baselines import judge_against
+from pytest_finetune.verdicts.gates.baselines import judge_drop, judge_flips
 from pytest_finetune.verdicts.gates.completeness import what_is_missing
 from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.verdict import Status, Verdict
 
 if TYPE_CHECKING:
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from collections.abc import Sequence
+
     from pytest_finetune.verdicts.gates.verdict import Baseline
     from pytest_finetune.verdicts.metrics import SampleTable
+    from pytest_finetune.verdicts.rule import Rule
 
 
-def judge(settings: EvalSettings, table: SampleTable, baseline: Baseline | None = None) -> list[Verdict]:
+def judge(rules: Sequence[Rule], table: SampleTable, baseline: Baseline | None = None) -> list[Verdict]:
     """
-    The verdicts of all gates of one eval set, in the order they were written.
+    One verdict per rule, in their order.
 
     Args:
-        settings: With the gates and the tolerated errors.
+        rules: What the set is judged by: `settings.judged_by`.
         table: The whole plan with what came of it; what is missing counts as unrun.
         baseline: The run that `against` compares with.
 
     Raises:
         ValueError: Two samples of the baseline claim one place in the plan.
     """
-    compares = any(gate.against is not None for gate in settings.judged_by)
-    before = table_of(baseline, table) if baseline and compares else None
-    return [_judge(GateInputs(gate, settings.max_errors, table, baseline, before)) for gate in settings.judged_by]
+    before = table_of(baseline, table) if baseline and any(rule.compares for rule in rules) else None
+    return [_judge(GateInputs(rule, table, baseline, before)) for rule in rules]
 
 
 def table_of(baseline: Baseline, table: SampleTable) -> SampleTable | None:
@@ -42,8 +43,5 @@ def table_of(baseline: Baseline, table: SampleTable) -> SampleTable | None:
 def _judge(inputs: GateInputs) -> Verdict:
     if missing := what_is_missing(inputs):
         return inputs.verdict(Status.INCOMPLETE, f"incomplete: {missing}")
-    if inputs.gate.must_pass:
-        return judge_must_pass(inputs)
-    if inputs.gate.against is not None:
-        return judge_against(inputs)
-    return judge_bar(inputs)
+    judges = {"max_drop": judge_drop, "max_flips": judge_flips, "must_pass": judge_must_pass}
+    return judges.get(inputs.rule.kind, judge_bar)(inputs)

@@ -63,6 +63,9 @@ SHARES: dict[str, Callable[[CaseSamples], Fraction]] = {
     "error_rate": error_share,
 }
 
+CASE_MEANS = tuple(metric for metric in SHARES if metric != "error_rate")
+"""The metrics whose drop has a paired interval: means over cases of which more is better."""
+
 
 @lru_cache(maxsize=1024)
 def canonical_shape(shape: str) -> str:

@@ -79,7 +79,7 @@ class FunctionScorer(Scorer):
             raise ScorerError(f"{module_name!r} has no function {function_name!r}", hint=hint)
         if not callable(function) or inspect.iscoroutinefunction(function):
             raise ScorerError(f"{settings.scorer!r} is not a plain function", hint=SIGNATURE)
-        gates = [gate for gate in settings.gates if gate.metric in cls.metrics]
+        gates = [gate for gate in settings.rules if gate.metric in cls.metrics]
         return cls(
             settings.scorer,
             function,

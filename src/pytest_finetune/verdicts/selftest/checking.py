@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics.plan import CaseSamples
-from pytest_finetune.verdicts.rule import rule_of
 from pytest_finetune.verdicts.selftest.damage import Kind, plant
 from pytest_finetune.verdicts.selftest.perfect import perfect_run, what_is_not_answered
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Sample
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.evalset.settings import GateSettings
     from pytest_finetune.verdicts.gates import Verdict
+    from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.selftest.damage import Damage
 
 _NEEDS = {
@@ -57,14 +56,14 @@ class GateCheck:
     One gate tried out.
 
     Args:
-        gate: The gate as written.
+        gate: What the gate demands.
         n: Cases of its slice.
         perfect: Its verdict on the perfect run; None when it was not tried.
         trips: By kind; empty when it was not tried, or does not pass the perfect run.
         needs: What this gate judges by and a planted run has not; empty when it was tried.
     """
 
-    gate: GateSettings
+    gate: Rule
     n: int
     perfect: Verdict | None = None
     trips: tuple[Trip, ...] = ()
@@ -85,7 +84,7 @@ class GateCheck:
 
     def _telling(self) -> list[Trip]:
         """Bad answers; errors make any verdict incomplete, and only a gate on them is for catching them."""
-        on_errors = self.gate.metric == "error_rate" and not self.gate.must_pass
+        on_errors = self.gate.metric == "error_rate"
         return [trip for trip in self.trips if (trip.kind is Kind.ERROR) is on_errors]
 
 
@@ -141,19 +140,16 @@ def _check(trial: _Trial, damage: Sequence[Damage]) -> GateCheck:
     return GateCheck(gate, n, perfect, tuple(trips))
 
 
-def _needs(gate: GateSettings) -> str:
-    if gate.against is not None:
-        return "a baseline"
-    return "" if gate.must_pass else _NEEDS.get(gate.metric, "")
+def _needs(gate: Rule) -> str:
+    return "a baseline" if gate.compares else _NEEDS.get(gate.metric, "")
 
 
 class _Trial:
     """One gate over runs that are perfect but for what was planted."""
 
-    def __init__(self, eval_set: EvalSet, gate: GateSettings, perfect: Sequence[Sample]) -> None:
+    def __init__(self, eval_set: EvalSet, gate: Rule, perfect: Sequence[Sample]) -> None:
         self.eval_set, self.gate = eval_set, gate
-        self.settings = eval_set.settings.model_copy(update={"gates": [gate]})
-        self.plan = eval_set.table(()).slice(rule_of(gate).covers)
+        self.plan = eval_set.table(()).slice(gate.covers)
         self.chosen = [row.case for row in self.plan.rows]
         self.perfect = {sample.case_id: self._attempts(sample) for sample in perfect}
         self.damage_order = sorted((case.id for case in self.chosen), key=_scattered)
@@ -170,7 +166,7 @@ class _Trial:
     def verdict(self, bad: Mapping[str, Sample]) -> Verdict:
         """The gate's verdict with these samples in place of the perfect ones, by case id."""
         rows = tuple(CaseSamples(case, tuple(self._row(case.id, bad.get(case.id)))) for case in self.chosen)
-        (verdict,) = judge(self.settings, replace(self.plan, rows=rows))
+        (verdict,) = judge([self.gate], replace(self.plan, rows=rows))
         return verdict
 
     def _passes(self, bad: Sequence[Sample]) -> bool:
