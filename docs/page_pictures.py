@@ -18,7 +18,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from pytest_finetune.cli.runs import find_run, project_of, run_store
+from pytest_finetune.cli.runs.options import find_run, project_of, run_store
 from pytest_finetune.reports.page.document import page_html
 from pytest_finetune.reports.sources import from_record
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_finetune.cli import main
-from pytest_finetune.cli.data import SUBCOMMANDS
+from pytest_finetune.cli.data import command as data_group
 from pytest_finetune.evaluation.fine_tune_prices import AS_OF, PRICES, SOURCE
 from pytest_finetune.lifecycle.data.languages import CERTAIN
 from pytest_finetune.lifecycle.data.price import EPOCHS_SOURCE, usual_epochs
@@ -37,8 +37,8 @@ def block(kind, number=0):
 
 
 def test_every_command_has_its_chapter():
-    assert set(SUBCOMMANDS) <= set(CHAPTERS)
-    for name in SUBCOMMANDS:
+    assert set(data_group.subcommands) <= set(CHAPTERS)
+    for name in data_group.subcommands:
         assert f"[`data {name}`](#{name})" in TEXT
 
 

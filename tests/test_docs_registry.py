@@ -29,14 +29,14 @@ def shown_commands():
 
 @pytest.mark.parametrize("words", list(shown_commands()))
 def test_every_command_that_is_shown_takes_the_options_it_is_shown_with(words):
-    found = command.commands[words[0]]
+    found = command.get_command(click.Context(command), words[0])
     options = {option for parameter in found.params if isinstance(parameter, click.Option) for option in parameter.opts}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
 
 
 def test_every_command_is_told_of():
     told = set(re.findall(r"`([a-z]+)[ `]", TEXTS["registry"]))
-    assert set(command.commands) <= told
+    assert set(command.subcommands) <= told
 
 
 def test_the_announced_ends_are_those_of_the_code():

@@ -196,7 +196,7 @@ def test_what_cannot_be_done_is_one_message_and_exit_2(data, words, said):
 
 def test_a_limit_that_nobody_knows_is_said_to_be_unknown(data):
     data("train.jsonl", clean_rows())
-    assert "how many llama-3 takes is not known" in run("train.jsonl", "--model", "llama-3").stderr
+    assert "the limit of llama-3 is unknown" in run("train.jsonl", "--model", "llama-3").stderr
     for known in (["--model", "gpt-4o-mini-2024-07-18"], ["--model", "llama-3", "--max-tokens", "8192"], []):
         assert run("train.jsonl", *known).stderr == ""
 

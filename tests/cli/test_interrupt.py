@@ -11,6 +11,6 @@ def test_ctrl_c_is_neither_good_nor_bad_news(monkeypatch, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pytest_finetune.cli.runs.RunStore", interrupted)
+    monkeypatch.setattr("pytest_finetune.cli.runs.options.RunStore", interrupted)
     result = CliRunner().invoke(main, ["runs", "list", "--runs-dir", str(tmp_path)])
     assert (result.exit_code, result.stderr) == (INTERRUPTED, "interrupted\n")

@@ -75,7 +75,7 @@ def unfolded(output):
 
 def test_an_empty_registry_says_what_to_do(registry):
     output = registry("list")
-    assert output == "no version yet in registry.json: pytest-finetune registry add VERSION --model-id ID\n"
+    assert output == "no versions in registry.json; add one: pytest-finetune registry add VERSION --model-id ID\n"
     assert told(registry, "list") == []
 
 
@@ -92,7 +92,7 @@ def test_a_version_is_added_with_all_that_is_known_of_it(registry, tmp_path):
 
 
 def test_a_hyperparameter_has_a_name_and_a_value(registry):
-    assert "is not of the form n_epochs=3" in registry("add", "v1", "--model-id", "m", "--hyperparameter", "x", code=2)
+    assert "is not NAME=VALUE" in registry("add", "v1", "--model-id", "m", "--hyperparameter", "x", code=2)
 
 
 def test_a_version_is_promoted_on_a_run_that_passed(registry, record, tickets):
@@ -134,7 +134,7 @@ def test_without_evidence_nothing_is_promoted(registry, tickets):
 def test_force_needs_a_reason_and_stays_in_the_history(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     run = recorded(record, tickets, "ppp", closed=False)
-    assert "--force needs a reason" in registry("promote", "v1", "--run", run.id, "--force", code=2)
+    assert "--force requires a reason" in registry("promote", "v1", "--run", run.id, "--force", code=2)
     output = registry("promote", "v1", "--run", run.id, "--force", "--reason", "the old one burns")
     assert output.endswith("v1: candidate -> production, forced\n")
     event = told(registry, "history")[0]
@@ -190,7 +190,7 @@ def test_a_version_is_rejected_for_a_reason(registry, two_versions):
 
 @pytest.mark.parametrize("reason", ["", " "])
 def test_a_rejection_without_a_reason_is_refused(registry, two_versions, reason):
-    assert "needs a reason" in registry("reject", "v2", "--reason", reason, code=2)
+    assert "requires a reason" in registry("reject", "v2", "--reason", reason, code=2)
     assert told(registry, "show", "v2")["status"] == "canary"
 
 
@@ -227,7 +227,7 @@ def test_a_record_that_was_edited_promotes_nothing(registry, record, tickets):
 
 def test_production_is_retired_by_force_alone(registry, two_versions):
     registry("retire", "v1", code=2)
-    assert "--force needs a reason" in registry("retire", "v1", "--force", code=2)
+    assert "--force requires a reason" in registry("retire", "v1", "--force", code=2)
     output = registry("retire", "v1", "--force", "--reason", "the service ends")
     assert output == "v1: production -> deprecated, forced\n"
 
@@ -261,11 +261,11 @@ def test_the_history_is_told_newest_first(registry, two_versions, golden):
     golden("registry-history.txt", registry("history"))
     assert [event["seq"] for event in told(registry, "history", "-n", "2")] == [5, 4]
     assert [event["action"] for event in told(registry, "history", "v2")] == ["canary", "add"]
-    assert registry("history", "-n", "2").endswith("3 older: -n 5 lists all\n")
+    assert registry("history", "-n", "2").endswith("3 older; -n 5 lists all\n")
 
 
 def test_a_whole_history_is_sound_and_a_changed_one_is_not(registry, two_versions, tmp_path):
-    assert registry("verify") == "registry.json: 4 events, every one in its place\n"
+    assert registry("verify") == "registry.json: 4 events, all consistent\n"
     file = tmp_path / "registry.json"
     file.write_text(file.read_text("utf-8").replace('"why": "first', '"why": "fist'), "utf-8")
     assert "was changed after it was written" in registry("verify", code=1)
@@ -278,7 +278,7 @@ def test_two_versions_are_set_side_by_side(registry, two_versions, golden):
     differences = told(registry, "diff", "v1", "v2")["v1 -> v2"]
     (accuracy,) = (one for one in differences if one["name"] == "accuracy")
     assert accuracy == {"eval_set": TICKETS, "kind": "metric", "name": "accuracy", "a": 0.8, "b": 1.0}
-    assert registry("diff", "v1", "v1") == "no difference\n"
+    assert registry("diff", "v1", "v1") == "no differences\n"
 
 
 def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path, golden):
@@ -293,7 +293,7 @@ def test_what_goes_is_listed_and_fails_the_job(registry, two_versions, golden):
     assert registry("sunset", "--within", "10w") == "no version in use is known to go within 70 days\n"
     (gone,) = told(registry, "sunset", "--within", "90", code=1)
     assert (gone["version"], gone["days_left"], gone["status"]) == ("v2", 73, "canary")
-    assert "give days or weeks" in registry("sunset", "--within", "soon", code=2)
+    assert "must be days or weeks" in registry("sunset", "--within", "soon", code=2)
 
 
 def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
@@ -304,7 +304,7 @@ def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
 
 
 def test_another_registry_is_named_by_its_path(registry, two_versions, tmp_path):
-    assert "no version yet" in registry("list", "--registry", "other.json")
+    assert "no versions" in registry("list", "--registry", "other.json")
     registry("add", "v9", "--model-id", "m", "--registry", "other.json")
     assert (tmp_path / "other.json").exists()
 

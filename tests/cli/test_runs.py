@@ -55,7 +55,7 @@ def test_a_long_list_is_cut_and_says_so(record: Recorder, runs: Command) -> None
         record("p")
     result = runs("list", "-n", "1")
     assert result.output.startswith(ids(record)[0])
-    assert result.output.endswith("\n2 older: -n 3 lists all\n")
+    assert result.output.endswith("\n2 older; -n 3 lists all\n")
 
 
 def test_a_list_for_programs(record: Recorder, runs: Command) -> None:
@@ -148,7 +148,7 @@ def test_runs_are_found_from_a_folder_below_and_in_another_place(
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
     assert run.id in runs("list").output
-    assert "no run yet" in runs("list", "--runs-dir", str(below)).output
+    assert "no runs in" in runs("list", "--runs-dir", str(below)).output
     assert run.id in runs("list", "--runs-dir", "../../.finetune/runs").output
 
 

@@ -111,7 +111,7 @@ def test_an_existing_file_is_kept_unless_forced(pytester, suite, evaluate) -> No
     evaluate()
     (pytester.path / "report.html").write_text("mine", "utf-8")
     refused = report("last")
-    assert (refused.exit_code, "the file is there already" in refused.output) == (2, True)
+    assert (refused.exit_code, "the file already exists" in refused.output) == (2, True)
     assert (pytester.path / "report.html").read_text("utf-8") == "mine"
     assert report("last", "--force").exit_code == 0
     assert title(pytester.path / "report.html").startswith("ft:test: Ships")

@@ -1,69 +1,66 @@
-"""The `pytest-finetune` command: thin shells on the core, each saying in its help what it does and how it ends."""
+"""The `pytest-finetune` command: a thin layer over the core, with one module per subcommand."""
 
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from typing import Any
 
 import click
 
 from pytest_finetune import __version__
 from pytest_finetune.base.errors import FinetuneError
-
-COMMANDS = {
-    "data": "Prepare, check, split, price and describe training files.",
-    "diagnose": "Tell from a run why a fine-tuned model is not better.",
-    "gates": "Try the gates of eval sets.",
-    "registry": "Keep model versions and promote them by evidence.",
-    "runs": "Look at recorded runs.",
-    "train": "Fine-tune models, follow the jobs, choose a checkpoint.",
-    "serve": "Serve OpenAI's API on this machine, fine-tuning included.",
-}
-
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+"""The exit code after Ctrl-C, as in shells: 128 plus the number of SIGINT."""
 
 
-class CannotBeDone(click.ClickException):
-    """What click prints as one message before it exits with 2."""
+class _Error(click.ClickException):
+    """Printed by click as one message; exits with 2."""
 
     exit_code = 2
 
 
-class FinetuneGroup(click.Group):
-    """Loads a subcommand's module only when it is called, and turns this project's errors into one message, exit 2."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The names, without loading anything."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        """Load one subcommand."""
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"pytest_finetune.cli.{cmd_name}").command
-        return command
+class _MainGroup(LazyGroup):
+    """Turns this project's errors into one message and exit code 2."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run, and tell what cannot be done in the words of the error."""
+        """Run the subcommand."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False
         try:
             return super().invoke(ctx)
         except FinetuneError as error:
-            raise CannotBeDone(str(error)) from error
+            raise _Error(str(error)) from error
         except (KeyboardInterrupt, click.Abort):
-            # click would end with 1, which says "done and not good" here.
+            # click would exit with 1, which here means that a check failed.
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=FinetuneGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_MainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Eval sets, runs and gates of fine-tuned models, beside `pytest --model=…`.
+    """Prepare data, fine-tune models, and manage runs, gates and model versions.
 
-    Exit codes: 0 done and good, 1 done and not good, 2 could not be done, 130 interrupted.
-    """
+    To evaluate a model, run `pytest --model=…`.
+
+    \b
+    Exit codes:
+      0    success
+      1    a check failed
+      2    error
+      130  interrupted
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+
+
+_HERE = "pytest_finetune.cli"
+main.subcommands = {
+    "data": Subcommand(f"{_HERE}.data:command", "Prepare, check, split, price and profile training data."),
+    "train": Subcommand(f"{_HERE}.train:command", "Fine-tune models on OpenAI's API or a compatible server."),
+    "gates": Subcommand(f"{_HERE}.gates:command", "Test the gates of eval sets, without a model."),
+    "runs": Subcommand(f"{_HERE}.runs:command", "List, show, compare and report recorded runs."),
+    "diagnose": Subcommand(f"{_HERE}.diagnose:command", "Find out why a fine-tuned model is not better."),
+    "registry": Subcommand(f"{_HERE}.registry:command", "Track model versions and promote them on evidence."),
+    "serve": Subcommand(f"{_HERE}.serve:command", "Serve OpenAI's API on this machine, fine-tuning included."),
+}

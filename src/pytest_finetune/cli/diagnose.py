@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.base.errors import FinetuneError, RunError
-from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
+from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import base_url_option, job_store, read_dollars, service
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate
@@ -78,7 +79,7 @@ class Asking:
 @json_option
 @base_url_option
 def command(store: RunStore, run: str, *, base_url: str | None, as_json: bool, **how: Any) -> None:
-    """Tell from RUN whether its model is overfitted, underfitted, unstable in form, or healthy.
+    """Find out why a fine-tuned model is not better.
 
     RUN is a run's id, the beginning of it, a path, or `last`. Its accuracy on the eval set is held against that on a
     sample of the training data (--training, which is asked now and recorded, or --train-run), the losses of its job and

@@ -1,4 +1,4 @@
-"""`pytest-finetune serve`: the local OpenAI-compatible server, told where to listen and where its state is."""
+"""`pytest-finetune serve`: the local OpenAI-compatible server."""
 
 from __future__ import annotations
 
@@ -25,22 +25,28 @@ _folder = click.Path(file_okay=False, path_type=Path)
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8321, show_default=True, help="0 takes any free one.")
-@click.option("--state", type=_folder, default=STATE, show_default=True, help="Folder of everything it remembers.")
-@click.option("--models", type=_folder, default=MODELS, show_default=True, help="Folder where its adapters go.")
 @click.option(
-    "--weights-cache", type=_folder, help="Folder of the unpacked base model, 0.5 GB.  [default: base in --state]"
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8321,
+    show_default=True,
+    help="Port; 0 picks a free one.",
 )
-@click.option("--places", type=click.IntRange(1, 16), help="Answers at once, a core each.  [default: the cores]")
+@click.option("--state", type=_folder, default=STATE, show_default=True, help="Folder for files, jobs and batches.")
+@click.option("--models", type=_folder, default=MODELS, show_default=True, help="Folder for fine-tuned adapters.")
+@click.option(
+    "--weights-cache", type=_folder, help="Folder for the unpacked base model (0.5 GB).  [default: base in --state]"
+)
+@click.option("--places", type=click.IntRange(1, 16), help="Concurrent completions, a core each.  [default: all cores]")
 @click.option(
     "--threads",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Cores of a training. More than one pays only where nothing else computes.",
+    help="Cores used for training; more than one helps only on an idle machine.",
 )
-@click.option("--quiet", is_flag=True, help="Do not tell each request on standard error.")
-@click.option("--json", "as_json", is_flag=True, help="Tell the address as JSON.")
+@click.option("--quiet", is_flag=True, help="Do not log requests to standard error.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
 def command(
     host: str,
     port: int,
@@ -53,18 +59,18 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Serve OpenAI's API on this machine: chat, files, fine-tuning jobs, batches.
+    """Serve OpenAI's API on this machine, fine-tuning included.
 
-    The base URL is printed once it answers. Ctrl-C ends it: a training saves its state, and the next server with the
-    same --state goes on with it.
+    Supports chat completions, files, fine-tuning jobs and batches. The base URL is printed once the server is ready.
+    Ctrl-C stops it; a running training saves its state, and a server with the same --state resumes it.
 
-    Where the environment has FINETUNE_SERVER_KEY, clients must send it as their API key. Without one it listens on
-    this machine alone.
+    If FINETUNE_SERVER_KEY is set, clients must send it as their API key. Without it, the server accepts connections
+    from this machine only.
 
     \b
     Exit codes:
-      0  ended by Ctrl-C or SIGTERM
-      2  could not be started, or could not go on, say because the disk is full
+      0  stopped by Ctrl-C or SIGTERM
+      2  error: could not start, or had to stop, such as when the disk is full
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     key = os.environ.get(KEY, "").strip()
     _check(host, key)
@@ -86,8 +92,8 @@ def _check(host: str, key: str) -> None:
         hint = "pip install 'pytest-finetune[serve,local,train]'"
         raise ServerError(f"{', '.join(missing)} is not installed", "serve", hint)
     if host not in _LOOPBACK and not key:
-        hint = f"set {KEY} to a long secret, and give it to clients as their API key; or listen on 127.0.0.1"
-        raise ServerError("anybody could use a server that listens beyond this machine", f"--host {host}", hint)
+        hint = f"set {KEY} to a long secret that clients send as their API key, or listen on 127.0.0.1"
+        raise ServerError("a server without a key must not be reachable from other machines", f"--host {host}", hint)
     find_weights(f"local:{BASE}", Path())
 
 
@@ -100,7 +106,7 @@ def _log(line: str) -> None:
 
 
 def _silent(_: str) -> None:
-    """Nobody asked."""
+    """Log nothing."""
 
 
 def _cores() -> int:

@@ -1,15 +1,24 @@
-"""`pytest-finetune data`: training files prepared, checked, split, priced and described before they are paid for."""
+"""`pytest-finetune data`: training files prepared, checked, split, priced and profiled before training is paid for."""
 
 from __future__ import annotations
 
 import click
 
-from pytest_finetune.cli.late_group import LateGroup
-
-SUBCOMMANDS = ("prepare", "check", "split", "price", "profile")
-"""In the order in which people need them."""
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 
-@click.group("data", cls=LateGroup, late={name: f"pytest_finetune.cli.data.{name}:command" for name in SUBCOMMANDS})
+@click.group("data", cls=LazyGroup)
 def command() -> None:
-    """Prepare, check, split, price and describe training files."""
+    """Prepare, check, split, price and profile training data."""
+
+
+_HERE = "pytest_finetune.cli.data"
+command.subcommands = {
+    "prepare": Subcommand(
+        f"{_HERE}.prepare:command", "Convert raw records to training examples in OpenAI's chat format."
+    ),
+    "check": Subcommand(f"{_HERE}.check:command", "Check training, validation and eval files for problems."),
+    "split": Subcommand(f"{_HERE}.split:command", "Split a JSONL file into training, validation and test files."),
+    "price": Subcommand(f"{_HERE}.price:command", "Estimate the cost of training, evaluation and monthly traffic."),
+    "profile": Subcommand(f"{_HERE}.profile:command", "Summarize lengths, tokens, labels, languages and findings."),
+}

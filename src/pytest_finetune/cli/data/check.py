@@ -1,4 +1,4 @@
-"""`pytest-finetune data check`: everything in training, validation and eval files that would hurt, found together."""
+"""`pytest-finetune data check`: finds problems in training, validation and eval files, and across them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_finetune.cli.data.production import known_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.cli.runs import print_json, print_lines
+from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.codes import codes_wanted
 from pytest_finetune.lifecycle.data.finding import Severity
@@ -40,26 +40,26 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 @click.command("check")
 @click.argument("files", nargs=-1, type=FILE, metavar="[TRAINING_FILE]...")
-@click.option("--train", "training", multiple=True, type=FILE, help="A training file; the same as naming it outright.")
-@click.option("--validation", multiple=True, type=FILE, help="A validation file; repeatable.")
+@click.option("--train", "training", multiple=True, type=FILE, help="Training file; same as a positional argument.")
+@click.option("--validation", multiple=True, type=FILE, help="Validation file; repeatable.")
 @click.option(
     "--eval",
     "evals",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="An eval set, or a folder of them; repeatable. The data is held against its settings.",
+    help="Eval set, or a folder of eval sets, to compare the data with; repeatable.",
 )
-@click.option("--model", default="", metavar="NAME", help="The model to be trained: its tokenizer and limit count.")
-@click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of one example.  [default: the model's limit]")
-@click.option("--labels", multiple=True, callback=_names, metavar="A,B,…", help="The allowed answers.")
-@click.option("--label-by", default="", metavar="KEY", help="The label is this key of a JSON answer.")
+@click.option("--model", default="", metavar="NAME", help="Model to be trained; sets tokenizer and token limit.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="Token limit per example.  [default: the model's limit]")
+@click.option("--labels", multiple=True, callback=_names, metavar="A,B,…", help="Allowed answers.")
+@click.option("--label-by", default="", metavar="KEY", help="Key of a JSON answer to use as the label.")
 @click.option("--schema", type=FILE, help="JSON Schema that every answer must satisfy.")
 @click.option(
     "--similarity",
     type=click.FloatRange(0.5, 1, min_open=False),
     default=SIMILARITY,
     show_default=True,
-    help="Share of letters that near duplicates have in common.",
+    help="Minimum text similarity of near duplicates.",
 )
 @click.option(
     "--region",
@@ -67,36 +67,45 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
     multiple=True,
     callback=_names,
     metavar="CC",
-    help=f"Country whose phone numbers are known without +CC; repeatable.  [default: {', '.join(REGIONS)}]",
+    help=f"Country whose national phone numbers are detected; repeatable.  [default: {', '.join(REGIONS)}]",
 )
-@click.option("--registry", default=None, metavar="PATH|mlflow:URI", help="Compare with the version in production.")
-@click.option("--production-request", type=FILE, help="JSON file with one request as production sends it.")
-@click.option("--select", multiple=True, callback=_names, metavar="CODE,…", help="Look for these codes or groups only.")
-@click.option("--ignore", multiple=True, callback=_names, metavar="CODE,…", help="Leave these codes or groups out.")
+@click.option(
+    "--registry",
+    default=None,
+    metavar="PATH|mlflow:URI",
+    help="Compare with this registry's production version.",
+)
+@click.option("--production-request", type=FILE, help="JSON file with one request body as sent in production.")
+@click.option("--select", multiple=True, callback=_names, metavar="CODE,…", help="Report only these codes or groups.")
+@click.option("--ignore", multiple=True, callback=_names, metavar="CODE,…", help="Ignore these codes or groups.")
 @click.option(
     "--fail-on",
     type=click.Choice([severity.word for severity in sorted(Severity, reverse=True)]),
     default=Severity.ERROR.word,
     show_default=True,
-    help="The least severity that makes the exit code 1.",
+    help="Lowest severity that sets exit code 1.",
 )
-@click.option("--fix", "target", type=click.Path(path_type=Path), metavar="OUT", help="Write what is safe to mend.")
-@click.option("--force", is_flag=True, help="Replace OUT if it is there.")
+@click.option(
+    "--fix", "target", type=click.Path(path_type=Path), metavar="OUT", help="Write a copy with safe fixes applied."
+)
+@click.option("--force", is_flag=True, help="Overwrite OUT.")
 @click.option("--max-line-bytes", type=click.IntRange(min=1000), default=MAX_LINE_BYTES, show_default=True, hidden=True)
-@click.option("-v", "--verbose", is_flag=True, help=f"Show all places, not the first {FEW} of each code.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("-v", "--verbose", is_flag=True, help=f"Show every location, not just the first {FEW} per code.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def command(files: tuple[Path, ...], training: tuple[Path, ...], *, verbose: bool, as_json: bool, **how: Any) -> None:
-    """Check training, validation and eval files together, before a training is paid for.
+    """Check training, validation and eval files for problems.
 
-    Files are JSONL in OpenAI's chat format; eval sets may have any of their shapes. Findings have a code, which
-    docs/data.md explains, a severity and a place. No secret is shown whole. --fix takes one training file and writes
-    OUT, a new file without broken lines and exact duplicates and with trimmed answers; all else is left as it is.
+    Files are JSONL in OpenAI's chat format; eval sets may use any supported format. Each finding has a code (see
+    docs/data.md), a severity and a location. Secrets are masked.
+
+    --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
+    answers. Everything else is unchanged.
 
     \b
     Exit codes:
-      0  nothing of the severity --fail-on or worse was found
-      1  something was
-      2  a file is not there, or an option cannot be followed
+      0  no finding of severity --fail-on or higher
+      1  at least one such finding
+      2  error, such as a missing file
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     named = tuple(dict.fromkeys((*files, *training)))
     if not (named or how["validation"] or how["evals"]):
@@ -106,7 +115,7 @@ def command(files: tuple[Path, ...], training: tuple[Path, ...], *, verbose: boo
     if how["target"] is not None:
         _refuse_target(named[0], how["target"], force=how["force"])
     if how["model"] and how["max_tokens"] is None and example_limit(how["model"]) is None:
-        click.echo(f"tokens are not checked: how many {how['model']} takes is not known; say --max-tokens", err=True)
+        click.echo(f"tokens not checked: the limit of {how['model']} is unknown; set it with --max-tokens", err=True)
     root = Path.cwd()
     evals = _eval_sets(how["evals"], root)
     names = [eval_set_name(path, root) for path in evals]
@@ -152,7 +161,7 @@ def _options(how: dict[str, Any], production: Production | None) -> CheckOptions
 
 
 def _refuse_target(source: Path, target: Path, *, force: bool) -> None:
-    """What would be refused after the check is refused before it, which may take a while."""
+    """Refuse before the check, which may take minutes, what would be refused after it."""
     refuse_pipe(source)
     refuse_own_source(source, [target])
     refuse_existing(target, force=force)

@@ -1,4 +1,4 @@
-"""`pytest-finetune data price`: training, evaluation and traffic in dollars, before they are paid."""
+"""`pytest-finetune data price`: estimates the cost of training, evaluation and traffic in US dollars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.price import (
     count_training,
     evaluation_traffic,
@@ -40,11 +40,21 @@ if TYPE_CHECKING:
 
 @click.command("price")
 @click.argument("training", required=False, type=Source())
-@click.option("--model", "models", multiple=True, required=True, help="A base model or a fine-tune; repeat to compare.")
-@click.option("--eval", "evals", multiple=True, type=click.Path(path_type=Path), help="Eval sets; repeatable.")
-@click.option("--epochs", type=click.IntRange(min=1), help="[default: 3; more for few examples, fewer for many]")
+@click.option("--model", "models", multiple=True, required=True, help="Base or fine-tuned model; repeat to compare.")
 @click.option(
-    "--monthly-calls", type=click.IntRange(min=1), help="Calls of a month, as long as those of the eval sets."
+    "--eval",
+    "evals",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Eval set, or folder of them; repeatable.",
+)
+@click.option(
+    "--epochs", type=click.IntRange(min=1), help="Training epochs.  [default: 3, adjusted to the number of examples]"
+)
+@click.option(
+    "--monthly-calls",
+    type=click.IntRange(min=1),
+    help="Calls per month, as long as the eval cases.",
 )
 @json_option
 def command(
@@ -56,17 +66,17 @@ def command(
     monthly_calls: int | None,
     as_json: bool,
 ) -> None:
-    """Tell what training on TRAINING, one evaluation and a month of traffic cost.
+    """Estimate the cost of training, evaluation and monthly traffic.
 
-    Tokens are counted by the model's own tokenizer, without the network; where it is not known, another stands in and
-    the figures are called estimates. Answers are taken to be the expected ones, and those of a base model that can be
-    fine-tuned are priced as its fine-tune's. Without --eval, a month's calls are those of TRAINING.
+    Tokens are counted offline with the model's tokenizer, or with a substitute if it is unknown; the figures are then
+    marked as estimates. Answers are assumed to be as long as the expected ones. A base model that can be fine-tuned
+    is priced as its fine-tuned version. Without --eval, monthly calls resemble the rows of TRAINING.
 
     \b
     Exit codes:
       0  every cost is known
-      1  some price is unknown, or some lines of TRAINING are no rows
-      2  could not be done
+      1  a price is unknown, or lines of TRAINING were skipped
+      2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     if training is None and not evals:
         raise click.UsageError("name a training file, or --eval, or both")

@@ -1,4 +1,4 @@
-"""`pytest-finetune data profile`: what is in a training file, at the terminal and as a page."""
+"""`pytest-finetune data profile`: summarizes a training file, in the terminal or as an HTML page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.profile import Profiler
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
@@ -23,24 +23,25 @@ from pytest_finetune.reports.prepared import left_out_lines
 
 @click.command("profile")
 @click.argument("source", type=Source())
-@click.option("--model", default="gpt-4.1", show_default=True, help="Whose tokens are counted.")
-@click.option("--label-by", default="", metavar="KEY", help="The label is this key of a JSON answer.")
-@click.option("-o", "--output", "page", type=click.Path(path_type=Path), help="Write a page as well, one HTML file.")
-@click.option("--no-check", is_flag=True, help="Leave the findings out, which take most of the time.")
-@click.option("--force", is_flag=True, help="Replace the page if it is there.")
+@click.option("--model", default="gpt-4.1", show_default=True, help="Model whose tokenizer counts tokens.")
+@click.option("--label-by", default="", metavar="KEY", help="Key of a JSON answer to use as the label.")
+@click.option("-o", "--output", "page", type=click.Path(path_type=Path), help="Also write an HTML page.")
+@click.option("--no-check", is_flag=True, help="Skip the data check, which takes most of the time.")
+@click.option("--force", is_flag=True, help="Overwrite an existing page.")
 @json_option
 def command(
     source: Path, *, model: str, label_by: str, page: Path | None, no_check: bool, force: bool, as_json: bool
 ) -> None:
-    """Describe a JSONL file of training data: lengths, tokens, labels, prompts, languages, and findings by kind.
+    """Summarize lengths, tokens, labels, languages and findings.
 
-    A language is named where the question leaves little doubt, and is undecided elsewhere: short texts and names do.
+    SOURCE is a JSONL file of training data. Languages are detected from the prompt; short texts and names are often
+    undecided.
 
     \b
     Exit codes:
-      0  done
-      1  done, but some lines are no rows
-      2  could not be done
+      0  success
+      1  success, but lines were skipped
+      2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     if page is not None:
         refuse_own_source(source, [page])

@@ -1,4 +1,4 @@
-"""`pytest-finetune data split`: one file of rows to training, validation and test."""
+"""`pytest-finetune data split`: splits one file into training, validation and test files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.split import SplitOptions
 from pytest_finetune.lifecycle.data.split_files import split_file
 from pytest_finetune.reports.split import sides_asked, split_json, split_lines
@@ -20,31 +20,39 @@ _share = click.FloatRange(0, 1, max_open=True)
 
 @click.command("split")
 @click.argument("source", type=Source())
-@click.option("--validation", type=_share, default=0.1, show_default=True, help="Share of the validation file.")
-@click.option("--test", type=_share, default=0.0, show_default=True, help="Share of a test file.")
-@click.option("--seed", default="0", show_default=True, help="Another one deals all rows anew.")
-@click.option("--group-by", default="", metavar="KEY", help="Rows with the same value of this key stay together.")
-@click.option("--label-by", default="", metavar="KEY", help="The label is this key of a JSON answer.")
-@click.option("--stratify", is_flag=True, help="Give each label its exact share; added rows may then move others.")
-@click.option("--exact-only", is_flag=True, help="Part near duplicates; keep only equal questions together.")
-@click.option("-o", "--output", "stem", type=click.Path(path_type=Path), help="[default: SOURCE without .jsonl]")
-@click.option("--force", is_flag=True, help="Replace the outputs if they are there.")
+@click.option("--validation", type=_share, default=0.1, show_default=True, help="Share of validation rows.")
+@click.option("--test", type=_share, default=0.0, show_default=True, help="Share of test rows.")
+@click.option("--seed", default="0", show_default=True, help="Seed of the assignment; changing it reassigns every row.")
+@click.option("--group-by", default="", metavar="KEY", help="Keep rows with the same value of KEY together.")
+@click.option("--label-by", default="", metavar="KEY", help="Key of a JSON answer to use as the label.")
+@click.option("--stratify", is_flag=True, help="Give each label its exact share; adding rows may then move others.")
+@click.option("--exact-only", is_flag=True, help="Keep only identical prompts together, not near duplicates.")
+@click.option(
+    "-o",
+    "--output",
+    "stem",
+    type=click.Path(path_type=Path),
+    help="Output prefix.  [default: SOURCE without .jsonl]",
+)
+@click.option("--force", is_flag=True, help="Overwrite existing output files.")
 @json_option
 def command(source: Path, *, stem: Path | None, exact_only: bool, force: bool, as_json: bool, **how: Any) -> None:
-    """Deal the rows of a JSONL file out to OUTPUT.train.jsonl, OUTPUT.validation.jsonl and OUTPUT.test.jsonl.
+    """Split a JSONL file into training, validation and test files.
 
-    A row's side is decided by a hash of the seed and of what the model sees of the row: adding rows moves nobody, and
-    shares are met about, not exactly. Rows that ask the same or nearly the same stay together, and so do rows of one
-    group (a key of the row or of its metadata). Rows are copied as they stand.
+    Writes OUTPUT.train.jsonl, OUTPUT.validation.jsonl and OUTPUT.test.jsonl.
+
+    Rows are assigned by a hash of the seed and the prompt, so adding rows does not move existing ones and shares are
+    approximate. Rows with identical or nearly identical prompts stay together, as do rows of one group (a key of the
+    row or of its metadata). Rows are copied unchanged.
 
     \b
     Exit codes:
-      0  done
-      1  done, but some lines are no rows and were left out, or a side got no row
-      2  could not be done; nothing was written
+      0  success
+      1  written, but lines were skipped or a file has no rows
+      2  error; nothing was written
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     if how["validation"] + how["test"] >= 1:
-        raise click.UsageError("--validation and --test leave nothing for training")
+        raise click.UsageError("--validation and --test must leave a share for training")
     options = SplitOptions(**how, near=not exact_only)
     base = stem or source.with_suffix("") if source.suffix == ".jsonl" else stem or source
     targets = {side: base.with_name(f"{base.name}.{side}.jsonl") for side in sides_asked(options)}

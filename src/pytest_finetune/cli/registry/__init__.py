@@ -1,23 +1,37 @@
-"""`pytest-finetune registry`: which versions there are, what earned their place, and the steps between places."""
+"""`pytest-finetune registry`: model versions, their evidence, and the steps from candidate to production."""
 
 from __future__ import annotations
 
 import click
 
-from pytest_finetune.cli.registry import changing, looking, promoting
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 
-@click.group("registry")
+@click.group("registry", cls=LazyGroup)
 def command() -> None:
-    """Keep model versions and promote them by evidence.
+    """Track model versions and promote them on evidence.
 
     \b
     Exit codes:
-      0  done
-      1  refused by the evidence, or something was found
-      2  could not be done
+      0  success
+      1  the evidence was insufficient, or problems were found
+      2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
 
 
-for _subcommand in (*looking.COMMANDS, *promoting.COMMANDS, *changing.COMMANDS):
-    command.add_command(_subcommand)
+_HERE = "pytest_finetune.cli.registry"
+command.subcommands = {
+    "list": Subcommand(f"{_HERE}.looking:list_versions", "List the versions."),
+    "show": Subcommand(f"{_HERE}.looking:show", "Show one version and its evidence."),
+    "add": Subcommand(f"{_HERE}.changing:add", "Add VERSION as a candidate."),
+    "canary": Subcommand(f"{_HERE}.promoting:canary", "Send a share of users to VERSION, on evidence."),
+    "promote": Subcommand(f"{_HERE}.promoting:promote", "Promote VERSION to production, on evidence."),
+    "rollback": Subcommand(f"{_HERE}.changing:rollback", "Return to an earlier production version."),
+    "reject": Subcommand(f"{_HERE}.changing:reject", "Reject VERSION permanently."),
+    "retire": Subcommand(f"{_HERE}.changing:retire", "Take VERSION out of use."),
+    "rollout": Subcommand(f"{_HERE}.changing:rollout", "Change how the router distributes traffic."),
+    "history": Subcommand(f"{_HERE}.looking:history", "List changes, newest first."),
+    "diff": Subcommand(f"{_HERE}.looking:diff", "Show the differences between two versions or registry files."),
+    "sunset": Subcommand(f"{_HERE}.looking:sunset", "List versions whose base model is being retired."),
+    "verify": Subcommand(f"{_HERE}.looking:verify", "Check the history for gaps and tampering."),
+}

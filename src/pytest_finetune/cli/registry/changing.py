@@ -1,4 +1,4 @@
-"""Commands that need no evidence: add, rollback, reject, retire, and how the router shares traffic out."""
+"""Commands that change a registry without evidence: add, rollback, reject, retire, rollout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import (
     complete_versions,
     earlier_version,
@@ -18,7 +19,6 @@ from pytest_finetune.cli.registry.options import (
     who_option,
 )
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.address import check_base_url
 from pytest_finetune.lifecycle.registry import Change, Entry, RegistryError, TrainingFile, apply
@@ -34,7 +34,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     for text in values:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise click.BadParameter(f"{text!r} is not of the form n_epochs=3", context, parameter)
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE, such as n_epochs=3", context, parameter)
         found[name] = _json_or_text(value)
     return found
 
@@ -52,13 +52,28 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 @click.command()
 @click.argument("version")
-@click.option("--model-id", required=True, help="The id on the wire, or a `local:` spec.")
-@click.option("--base-url", default="", callback=_address, help="Its server.  [default: that of the environment]")
-@click.option("--base-model", default="", help="What it was tuned from.  [default: what an `ft:` id says]")
-@click.option("--job-id", default="", help="The fine-tuning job that made it.")
-@click.option("--training-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its data; hashed.")
-@click.option("--hyperparameter", "hyperparameters", multiple=True, metavar="NAME=VALUE", callback=_pairs)
-@click.option("--shutdown-date", type=click.DateTime(["%Y-%m-%d"]), help="When it is switched off, where you know.")
+@click.option("--model-id", required=True, help="Model id sent to the server, or a `local:` spec.")
+@click.option(
+    "--base-url", default="", callback=_address, help="Base URL of its server.  [default: from the environment]"
+)
+@click.option("--base-model", default="", help="Model it was fine-tuned from.  [default: from an `ft:` id]")
+@click.option("--job-id", default="", help="Fine-tuning job that created it.")
+@click.option(
+    "--training-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Training file; its hash is recorded.",
+)
+@click.option(
+    "--hyperparameter",
+    "hyperparameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=_pairs,
+    help="Hyperparameter of the training; repeatable.",
+)
+@click.option(
+    "--shutdown-date", type=click.DateTime(["%Y-%m-%d"]), help="Date on which the model is shut down, if known."
+)
 @reason_option
 @who_option
 @json_option
@@ -68,10 +83,13 @@ def add(
 ) -> None:
     """Add VERSION as a candidate.
 
-    A version never changes: another model is another version.
+    Versions are immutable; add a new version for a new model.
 
-    Exit codes: 0 added, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     now = datetime.now(UTC)
     facts["base_model"] = facts["base_model"] or _tuned_from(facts["model_id"])
     if facts["shutdown_date"] is not None:
@@ -87,12 +105,15 @@ def add(
 @json_option
 @registry_option
 def rollback(backend: Backend, version: str, reason: str, who: str, *, as_json: bool) -> None:
-    """Go back to the production version before.
+    """Return to an earlier production version.
 
-    With VERSION, go back to that one, which must have been in production once.
+    Without VERSION, to the one before the current one. VERSION must have been in production.
 
-    Exit codes: 0 done, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     now, before, change = datetime.now(UTC), backend.read(), Change("rollback", version, who, reason)
     after = apply(before, change, now=now)
     known = end_cautions(after.entries[after.history[-1].version], now=now)
@@ -103,20 +124,23 @@ def rollback(backend: Backend, version: str, reason: str, who: str, *, as_json: 
 
 @click.command()
 @known_version
-@click.option("--reason", required=True, metavar="TEXT", help="Why, for the history.")
+@click.option("--reason", required=True, metavar="TEXT", help="Reason recorded in the history.")
 @who_option
 @json_option
 @registry_option
 def reject(backend: Backend, version: str, reason: str, who: str, *, as_json: bool) -> None:
-    """Reject VERSION for good.
+    """Reject VERSION permanently.
 
-    Any but the one in production can be.
+    The version in production cannot be rejected.
 
-    Exit codes: 0 done, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     if not reason.strip():
         raise RegistryError(
-            "a rejection is for good, and needs a reason", "--reason", "say why: it stays in the history"
+            "a rejection is permanent and requires a reason", "--reason", "say why; it is recorded in the history"
         )
     take_step(backend, Change("reject", version, who, reason), datetime.now(UTC), as_json=as_json)
 
@@ -131,10 +155,13 @@ def reject(backend: Backend, version: str, reason: str, who: str, *, as_json: bo
 def retire(backend: Backend, version: str, reason: str, who: str, *, force: bool, as_json: bool) -> None:
     """Take VERSION out of use.
 
-    The one in production goes only with --force, and leaves none there.
+    The version in production is retired only with --force, which leaves production empty.
 
-    Exit codes: 0 done, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     check_reason(reason, force=force)
     take_step(backend, Change("retire", version, who, reason, forced=force), datetime.now(UTC), as_json=as_json)
 
@@ -144,23 +171,28 @@ def retire(backend: Backend, version: str, reason: str, who: str, *, force: bool
     "--fallback",
     metavar="VERSION",
     shell_complete=complete_versions,
-    help="Takes over when production exceeds its error budget.",
+    help="Version that takes over if production exceeds its error budget.",
 )
-@click.option("--error-budget", type=click.FloatRange(0, 1), help="Share of failed calls that production may have.")
-@click.option("--window", type=click.FloatRange(0, min_open=True), help="Seconds that the error rate looks back.")
-@click.option("--salt", help="Mixed into the hash of user ids; another one deals everybody anew.")
+@click.option("--error-budget", type=click.FloatRange(0, 1), help="Tolerated share of failed calls in production.")
+@click.option("--window", type=click.FloatRange(0, min_open=True), help="Window of the error rate in seconds.")
+@click.option("--salt", help="Salt for hashing user ids; changing it reassigns every user.")
 @reason_option
 @who_option
 @json_option
 @registry_option
 def rollout(backend: Backend, reason: str, who: str, *, as_json: bool, **settings: Any) -> None:
-    """Set how the router shares traffic out; what is not named stays.
+    """Change how the router distributes traffic.
 
-    Exit codes: 0 done, 2 could not be done.
-    """
+    Options that are not given keep their values.
+
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     chosen = {name: value for name, value in settings.items() if value is not None}
     if not chosen:
-        raise click.UsageError("name at least one of --fallback, --error-budget, --window, --salt")
+        raise click.UsageError("pass at least one of --fallback, --error-budget, --window, --salt")
     before = backend.read()
     change = Change("set_rollout", "", who, reason, rollout=before.rollout.model_copy(update=chosen))
     now = datetime.now(UTC)
@@ -178,6 +210,3 @@ def _tuned_from(model_id: str) -> str:
 def _hashed(path: Path) -> TrainingFile:
     with path.open("rb") as file:
         return TrainingFile(path=path.as_posix(), sha256=hashlib.file_digest(file, "sha256").hexdigest())
-
-
-COMMANDS: tuple[click.Command, ...] = (add, rollback, reject, retire, rollout)

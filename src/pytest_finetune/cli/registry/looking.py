@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import optional_version, read, registry_option, two_versions, version_argument
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.registry import Verifiable, open_registry, version_for
 from pytest_finetune.lifecycle.registry import verify as find_problems
 from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates, going, shutdown_of
@@ -38,14 +38,19 @@ def list_versions(backend: Backend, *, as_json: bool) -> None:
     """List the versions.
 
     Production comes first, then the canary and the candidates.
-    """
+
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     registry, now = backend.read(), datetime.now(UTC)
     if as_json:
         print_json([_listed(version, entry) for version, entry in in_order(registry)])
     elif registry.entries:
         print_lines(table_lines(registry, now=now))
     else:
-        click.echo(f"no version yet in {backend.location}: pytest-finetune registry add VERSION --model-id ID")
+        click.echo(f"no versions in {backend.location}; add one: pytest-finetune registry add VERSION --model-id ID")
 
 
 @click.command()
@@ -53,10 +58,15 @@ def list_versions(backend: Backend, *, as_json: bool) -> None:
 @json_option
 @registry_option
 def show(backend: Backend, version: str, *, as_json: bool) -> None:
-    """Show one version with its evidence.
+    """Show one version and its evidence.
 
-    VERSION may be `production`, `canary`, or `candidate` for the newest one.
-    """
+    VERSION may also be `production`, `canary`, or `candidate` (the newest one).
+
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     name, entry = version_for(backend.read(), version)
     if as_json:
         print_json({"version": name, **entry.model_dump(mode="json")})
@@ -66,14 +76,21 @@ def show(backend: Backend, version: str, *, as_json: bool) -> None:
 
 @click.command()
 @optional_version
-@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of changes."
+)
 @json_option
 @registry_option
 def history(backend: Backend, version: str | None, count: int, *, as_json: bool) -> None:
-    """List what was done, the newest first.
+    """List changes, newest first.
 
-    With VERSION, only what was done to it.
-    """
+    With VERSION, only changes to it.
+
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     registry = backend.read()
     name = version_for(registry, version)[0] if version else None
     events = [event for event in registry.history if name in (None, event.version)]
@@ -82,7 +99,7 @@ def history(backend: Backend, version: str | None, count: int, *, as_json: bool)
         return
     print_lines(history_lines(events[-count:]))
     if len(events) > count:
-        click.echo(f"{len(events) - count:,} older: -n {len(events)} lists all")
+        click.echo(f"{len(events) - count:,} older; -n {len(events)} lists all")
 
 
 @click.command()
@@ -90,12 +107,16 @@ def history(backend: Backend, version: str | None, count: int, *, as_json: bool)
 @registry_option
 @click.pass_context
 def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
-    """Check that the history is whole.
+    """Check the history for gaps and tampering.
 
-    Its chain of hashes has to hold, and it has to explain every entry.
+    The hash chain must be intact, and replaying the history must produce every entry.
 
-    Exit codes: 0 it does, 1 something is wrong, 2 the registry cannot be read.
-    """
+    \b
+    Exit codes:
+      0  success
+      1  a problem was found
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     registry = read(backend)
     # A backend that shows the registry elsewhere too, as MLflow does, checks that as well.
     problems = backend.verify() if isinstance(backend, Verifiable) else find_problems(registry)
@@ -104,7 +125,7 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
     elif problems:
         print_lines(line for problem in problems for line in folded(one_line(problem), {"red": True}))
     else:
-        click.echo(f"{backend.location}: {len(registry.history)} events, every one in its place")
+        click.echo(f"{backend.location}: {len(registry.history)} events, all consistent")
     ctx.exit(1 if problems else 0)
 
 
@@ -114,18 +135,21 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
 @json_option
 @registry_option
 def diff(backend: Backend, a: str, b: str, *, as_json: bool) -> None:
-    """Show what sets two versions or files apart.
+    """Show the differences between two versions or registry files.
 
-    Fields, metrics and verdicts that are the same on both sides are left out.
+    A and B are registry files if both exist, otherwise versions. Equal fields, metrics and verdicts are omitted.
 
-    A and B are files where both are there, else versions of the registry.
-    """
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     files = Path(a).is_file() and Path(b).is_file()
     found = _between_files(a, b) if files else _between_versions(backend, a, b)
     if as_json:
         print_json({name: [_differing(one) for one in differences] for name, differences in found.items()})
     elif not found:
-        click.echo("no difference")
+        click.echo("no differences")
     for name, differences in found.items() if not as_json else ():
         print_lines(difference_lines(name, differences))
 
@@ -133,23 +157,30 @@ def diff(backend: Backend, a: str, b: str, *, as_json: bool) -> None:
 def _within(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,5})([dw]?)", value, re.ASCII)
     if not match:
-        raise click.BadParameter("give days or weeks, such as 90d or 12w", context, parameter)
+        raise click.BadParameter("must be days or weeks, such as 90d or 12w", context, parameter)
     return timedelta(days=int(match[1]) * _DAYS[match[2] or "d"])
 
 
 @click.command()
-@click.option("--within", default="90d", show_default=True, callback=_within, help="How far to look ahead: 90d, 12w.")
-@click.option("--ask", is_flag=True, help="Ask the models endpoint of the environment's server for its dates first.")
+@click.option(
+    "--within", default="90d", show_default=True, callback=_within, help="How far to look ahead, such as 90d or 12w."
+)
+@click.option("--ask", is_flag=True, help="Also query the server's models endpoint for shutdown dates.")
 @json_option
 @registry_option
 @click.pass_context
 def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool, as_json: bool) -> None:
-    """List the versions in use that are going.
+    """List versions whose base model is being retired.
 
-    A version goes when its model, or the one it was tuned from, is switched off.
+    Only versions in use are listed. A version stops working when its model, or the model it was fine-tuned from, is
+    shut down.
 
-    Exit codes: 0 none is, 1 some are, 2 the registry cannot be read or the server not asked.
-    """
+    \b
+    Exit codes:
+      0  success
+      1  at least one version is affected
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     now, registry = datetime.now(UTC), read(backend)
     found = going(registry, within=within, now=now, told=ask_shutdown_dates() if ask else {})
     if as_json:
@@ -199,6 +230,3 @@ def _between_versions(backend: Backend, a: str, b: str) -> dict[str, list[Differ
     (old, before), (new, after) = (version_for(registry, name) for name in (a, b))
     found = version_differences(before, after)
     return {f"{old} -> {new}": found} if found else {}
-
-
-COMMANDS: tuple[click.Command, ...] = (list_versions, show, history, verify, diff, sunset)

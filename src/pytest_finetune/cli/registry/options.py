@@ -1,4 +1,4 @@
-"""What the registry's commands share: where the registry is, which version is meant, and who acts."""
+"""Options and arguments that the registry commands share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.errors import FinetuneError
-from pytest_finetune.cli.runs import run_store
+from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.lifecycle.registry import FileBackend, Registry, RegistryError, current_who, open_registry
 from pytest_finetune.lifecycle.registry.states import NAMED_BY_STATUS
 
@@ -24,14 +24,14 @@ def _open(context: click.Context, parameter: click.Parameter, value: str) -> Bac
 
 def read(backend: Backend) -> Registry:
     """
-    The registry, which has to be there: a mistyped path is no empty registry.
+    Read a registry that must exist: a mistyped path must not look like an empty registry.
 
     Raises:
-        RegistryError: It is not, or cannot be read.
+        RegistryError: The registry does not exist, or cannot be read.
     """
     if isinstance(backend, FileBackend) and not backend.path.exists():
-        hint = "name it with --registry, or begin one: pytest-finetune registry add"
-        raise RegistryError("there is no registry", backend.location, hint)
+        hint = "set its path with --registry, or create one with pytest-finetune registry add"
+        raise RegistryError("the registry does not exist", backend.location, hint)
     return backend.read()
 
 
@@ -43,21 +43,21 @@ registry_option = click.option(
     show_default=True,
     callback=_open,
     is_eager=True,
-    help="Where the registry is kept.",
+    help="Registry to use.",
 )
 
 who_option = click.option(
-    "--who", default=current_who, metavar="NAME", help="Who acts, for the history.  [default: git's user.email]"
+    "--who", default=current_who, metavar="NAME", help="Name recorded in the history.  [default: git's user.email]"
 )
 
 
 def complete_versions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """The versions that begin so, for a shell that completes."""
+    """Complete the names of versions."""
     return [name for name in _registry(context).entries if name.startswith(incomplete)]
 
 
 def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Versions, and the statuses that stand for one."""
+    """Complete versions, and statuses that name a version."""
     held = {entry.status for entry in _registry(context).entries.values()}
     standing = [status.value for status in NAMED_BY_STATUS if status in held and status.startswith(incomplete)]
     return [*complete_versions(context, parameter, incomplete), *standing]
@@ -68,12 +68,12 @@ def _registry(context: click.Context) -> Registry:
         backend: Backend = context.params.get("backend") or open_registry(DEFAULT)
         return backend.read()
     except FinetuneError:
-        # A shell that completes has no place for an error; the command itself will tell it.
+        # Completion cannot show an error; running the command will.
         return Registry()
 
 
 def _runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """The newest runs that begin so, and `last`."""
+    """Complete runs, newest first, and `last`."""
     store: RunStore = context.params.get("store") or run_store()
     names = [path.name for path in store.newest_first()]
     return [name for name in (*names, *(["last"] if names else [])) if name.startswith(incomplete)]
@@ -92,5 +92,5 @@ run_option = click.option(
     "run_name",
     metavar="RUN",
     shell_complete=_runs,
-    help="The run that is the evidence: id, prefix, path or `last`.",
+    help="Run to use as evidence: id, prefix, path or `last`.",
 )

@@ -1,4 +1,4 @@
-"""Commands that show a version to users, canary and promote: evidence lets it through, or a person with a reason."""
+"""Commands that expose a version to users, canary and promote: they require evidence, or --force and a reason."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune import __version__
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.pytest_configuration import configured_patterns
 from pytest_finetune.cli.registry.options import registry_option, run_option, version_argument, who_option
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
-from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
+from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.lifecycle.registry import Change, FileBackend, Status, is_before_first, production_of, version_for
 from pytest_finetune.lifecycle.registry.promotion import cautions, evidence_of, history_faults, let_off, refusals
 from pytest_finetune.reports.registry import caution_lines, refusal_lines
@@ -31,8 +32,8 @@ _eval_sets = click.option(
     "--eval-sets",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Judge by these alone: files, or folders that hold them; repeatable. What is left out of the project's sets "
-    "is a reason against it.  [default: all below this folder, by pytest's configuration here]",
+    help="Eval set, or a folder of eval sets, to judge by; repeatable. Leaving out any of the project's is a reason to "
+    "refuse.  [default: all that pytest's configuration finds below this folder]",
 )
 
 
@@ -47,23 +48,26 @@ _eval_sets = click.option(
 @json_option
 @registry_option
 def promote(backend: Backend, version: str, who: str, *, as_json: bool, **how: Any) -> None:
-    """Put VERSION into production, on evidence.
+    """Promote VERSION to production, on evidence.
 
-    The version that was there before is deprecated.
+    The current production version becomes deprecated.
 
-    The evidence is the run named by --run, or without it the one that VERSION has been let through on before. It has
-    to be a closed run of this very model, over all of today's eval sets, settings, schemas and repeats, with every
-    gate passed. Every reason against it is told at once. A registry that never had a production version has nothing
-    to compare the first one with: its gates against production are left out.
+    The evidence is the run given by --run, or the one that VERSION was accepted on before. It must be a finished run of
+    the same model, over all current eval sets, settings, schemas and repeats, with every gate passed. All reasons to
+    refuse are reported together. For the first production version, gates against production are skipped.
 
-    Exit codes: 0 promoted, 1 refused by the evidence, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  success
+      1  refused: the evidence is insufficient
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     _let_through("promote", backend, version, who, as_json=as_json, **how)
 
 
 @click.command()
 @version_argument
-@click.option("--traffic", type=click.FloatRange(0, 1), required=True, help="Share of users, 0 to 1.")
+@click.option("--traffic", type=click.FloatRange(0, 1), required=True, help="Share of users, from 0 to 1.")
 @run_option
 @_eval_sets
 @force_option
@@ -73,13 +77,16 @@ def promote(backend: Backend, version: str, who: str, *, as_json: bool, **how: A
 @json_option
 @registry_option
 def canary(backend: Backend, version: str, who: str, *, as_json: bool, **how: Any) -> None:
-    """Show VERSION to a share of users, on evidence.
+    """Send a share of users to VERSION, on evidence.
 
-    The evidence is what `promote` asks for. For a version that is the canary already this changes its share, and needs
-    no new evidence.
+    The evidence is the same as for `promote`. Changing the share of the current canary needs no new evidence.
 
-    Exit codes: 0 done, 1 refused by the evidence, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  success
+      1  refused: the evidence is insufficient
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     _let_through("canary", backend, version, who, as_json=as_json, **how)
 
 
@@ -202,6 +209,3 @@ def _beside_registry(backend: Backend, today: Sequence[EvalSet]) -> list[str]:
     files = [file for pattern in own for file in sorted(folder.glob(pattern)) if file.suffix == ".jsonl"]
     left = [os.path.relpath(file) for file in files if file.resolve() not in judged]
     return [f"{file}: lies beside the registry, and was not judged" for file in left]
-
-
-COMMANDS: tuple[click.Command, ...] = (canary, promote)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_finetune.cli.runs import print_json
+from pytest_finetune.cli.output import print_json
 from pytest_finetune.lifecycle.registry import RegistryError, Status
 
 if TYPE_CHECKING:
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.registry import Backend, Change, Entry
 
-reason_option = click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
-force_option = click.option(
-    "--force", is_flag=True, help="Do it all the same; needs --reason, and stays in the history."
-)
+reason_option = click.option("--reason", default="", metavar="TEXT", help="Reason recorded in the history.")
+force_option = click.option("--force", is_flag=True, help="Override the refusals; requires --reason and is recorded.")
 
 
 def take_step(
@@ -64,4 +62,4 @@ def check_reason(reason: str, *, force: bool) -> None:
         RegistryError: It does not.
     """
     if force and not reason.strip():
-        raise RegistryError("--force needs a reason", "--force", 'add --reason "…"; it stays in the history')
+        raise RegistryError("--force requires a reason", "--force", 'add --reason "…"; it is recorded in the history')

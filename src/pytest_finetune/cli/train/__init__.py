@@ -1,37 +1,38 @@
-"""`pytest-finetune train`: fine-tuning jobs from a data file to a candidate in the registry."""
+"""`pytest-finetune train`: fine-tuning jobs, from a training file to a candidate in the registry."""
 
 from __future__ import annotations
 
 import click
 
-from pytest_finetune.cli.late_group import LateGroup
-
-_HERE = "pytest_finetune.cli.train"
-_LATE = {
-    "suggest": f"{_HERE}.suggest:command",
-    "start": f"{_HERE}.start:command",
-    "watch": f"{_HERE}.watch:command",
-    "list": f"{_HERE}.jobs:list_jobs",
-    "events": f"{_HERE}.jobs:events",
-    "checkpoints": f"{_HERE}.jobs:checkpoints",
-    "cancel": f"{_HERE}.jobs:cancel",
-    "pause": f"{_HERE}.jobs:pause",
-    "resume": f"{_HERE}.jobs:resume",
-    "sweep": f"{_HERE}.sweep:command",
-}
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 
-@click.group("train", cls=LateGroup, late=_LATE)
+@click.group("train", cls=LazyGroup)
 def command() -> None:
-    """Fine-tune models on OpenAI's API, or on any server that speaks it.
+    """Fine-tune models on OpenAI's API or a compatible server.
 
-    The server is --base-url, else OPENAI_BASE_URL, else OpenAI's own; the key is OPENAI_API_KEY, which a server of your
-    own may not need. What is known of each job is kept in .finetune/jobs.
+    The server is --base-url, else OPENAI_BASE_URL, else OpenAI's own. The API key is OPENAI_API_KEY; your own server
+    may not need one. Job records are kept in .finetune/jobs.
 
     \b
     Exit codes:
-      0    done and good
-      1    done and not good: the data, the job or every checkpoint failed
+      0    success
+      1    the data, the job or every checkpoint failed
       2    could not be done
-      130  interrupted; a job goes on without its watcher
+      130  interrupted; the job keeps running
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
+
+
+_HERE = "pytest_finetune.cli.train"
+command.subcommands = {
+    "suggest": Subcommand(f"{_HERE}.suggest:command", "Suggest hyperparameters for TRAINING."),
+    "start": Subcommand(f"{_HERE}.start:command", "Start fine-tuning a model on TRAINING, once."),
+    "watch": Subcommand(f"{_HERE}.watch:command", "Follow JOB to its end and add its model to the registry."),
+    "list": Subcommand(f"{_HERE}.jobs:list_jobs", "List the jobs of the server, newest first."),
+    "events": Subcommand(f"{_HERE}.jobs:events", "Show the events of JOB, oldest first."),
+    "checkpoints": Subcommand(f"{_HERE}.jobs:checkpoints", "List the checkpoint models of JOB."),
+    "cancel": Subcommand(f"{_HERE}.jobs:cancel", "Cancel JOB; its checkpoints are kept."),
+    "pause": Subcommand(f"{_HERE}.jobs:pause", "Pause JOB after its current step."),
+    "resume": Subcommand(f"{_HERE}.jobs:resume", "Resume a paused JOB."),
+    "sweep": Subcommand(f"{_HERE}.sweep:command", "Evaluate every checkpoint of JOB and name the best one."),
+}

@@ -6,7 +6,7 @@ from itertools import islice
 
 import click
 
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, service
 from pytest_finetune.lifecycle.training.job import CANCELLED
 from pytest_finetune.reports.training import (
@@ -24,7 +24,7 @@ from pytest_finetune.reports.training import (
 @json_option
 @base_url_option
 def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
-    """List the jobs of the server, the newest first.
+    """List the jobs of the server, newest first.
 
     Exit codes: 0 done, 2 the server cannot be asked.
     """
@@ -50,7 +50,7 @@ def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
 @json_option
 @base_url_option
 def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) -> None:
-    """Show the events of JOB, the oldest first.
+    """Show the events of JOB, oldest first.
 
     Exit codes: 0 done, 2 could not be done.
     """
@@ -66,7 +66,7 @@ def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) 
 @json_option
 @base_url_option
 def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """List the models that JOB has left behind on its way.
+    """List the checkpoint models of JOB.
 
     `train sweep` evaluates them all.
 
@@ -99,7 +99,7 @@ def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: s
 @json_option
 @base_url_option
 def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """Cancel JOB; what it has left behind stays.
+    """Cancel JOB; its checkpoints are kept.
 
     Exit codes: 0 done, 2 could not be done, such as one that has ended.
     """
@@ -111,7 +111,7 @@ def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
 @json_option
 @base_url_option
 def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """Pause JOB at its next step.
+    """Pause JOB after its current step.
 
     Exit codes: 0 done, 2 could not be done.
     """
@@ -123,7 +123,7 @@ def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
 @json_option
 @base_url_option
 def resume(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """Let a paused JOB go on.
+    """Resume a paused JOB.
 
     Exit codes: 0 done, 2 could not be done.
     """

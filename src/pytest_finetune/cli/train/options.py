@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_finetune.cli.runs import run_store
+from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.lifecycle.training.record import JobStore
 from pytest_finetune.lifecycle.training.service import FineTuning
 

@@ -13,8 +13,8 @@ from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.cli.registry.options import who_option
-from pytest_finetune.cli.runs import print_json, print_lines
 from pytest_finetune.cli.train.options import (
     base_url_option,
     chosen,

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from pytest_finetune.cli.data.progress import watched
-from pytest_finetune.cli.runs import json_option, print_json, print_lines
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, chosen, hyperparameter_options
 from pytest_finetune.evaluation.targets.address import check_base_url
 from pytest_finetune.lifecycle.training.plan import plan_training

@@ -11,8 +11,9 @@ import click
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
-from pytest_finetune.cli.runs import find_run, json_option, print_json, print_lines, runs_dir
+from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, read_dollars, service
 from pytest_finetune.cli.train.watch import adopted
 from pytest_finetune.evaluation.baseline import recorded_baselines
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 def command(
     job: str, *, base_url: str | None, store: RunStore, named: tuple[Path, ...], as_json: bool, **how: Any
 ) -> None:
-    """Evaluate every checkpoint of JOB, and name the best one that passes.
+    """Evaluate every checkpoint of JOB and name the best one.
 
     Each is asked the same cases, one checkpoint after the other, scored, judged by the same gates, and recorded as a
     run like any other. Of those whose gates all pass the most accurate is named, of equals the earliest. What is on

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.cli.runs import print_lines
+from pytest_finetune.cli.output import print_lines
 from pytest_finetune.lifecycle.training.job import KNOWN, PAUSED, JobEvent
 from pytest_finetune.lifecycle.training.watching import Back, Lost
 from pytest_finetune.reports.training import bar_line, event_json, event_line, job_json

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli import INTERRUPTED
+from pytest_finetune.cli.output import print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
-from pytest_finetune.cli.runs import print_lines
 from pytest_finetune.cli.train.options import (
     base_url_option,
     give_up_option,
@@ -87,7 +87,7 @@ def command(
     give_up: float,
     as_json: bool,
 ) -> None:
-    """Follow JOB to its end, and make what came of it a candidate in the registry.
+    """Follow JOB to its end and add its model to the registry.
 
     Every event is shown once, however often the watcher is stopped and started; a server that does not answer is asked
     again. Watching a job that has ended adds what is missing, and nothing twice. Ctrl-C ends the watching only.

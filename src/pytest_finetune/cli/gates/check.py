@@ -1,4 +1,4 @@
-"""`pytest-finetune gates`: whether gates would catch what they are there for, found out before a model is asked."""
+"""`pytest-finetune gates check`: how many bad answers it takes to fail each gate."""
 
 from __future__ import annotations
 
@@ -19,25 +19,23 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.selftest import SetCheck
 
 
-@click.group("gates")
-def command() -> None:
-    """Try the gates of eval sets."""
-
-
-@command.command()
+@click.command("check")
 @click.argument("eval_sets", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="One JSON object in place of the table.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
-def check(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -> None:
-    """
-    Plant bad answers into a perfect run and show at what damage each gate stops passing.
+def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -> None:
+    """Show how many bad answers it takes to fail each gate.
 
-    EVAL_SETS are .jsonl files, or folders that hold them (default: eval_sets). No model is asked; the set's own
-    scorer judges what is planted: empty, fenced, truncated and mistyped answers, those of other cases, and more.
+    EVAL_SETS are .jsonl files or folders of them (default: eval_sets). No model is called: a perfect run is damaged
+    with empty, fenced, truncated and mistyped answers, answers to other cases, and more, and the eval set's own
+    scorer and gates judge the result.
 
-    Exit codes: 0 every gate that was tried is tripped by something, 1 a gate is not, or does not pass a run
-    without a fault, 2 an eval set cannot be used, or no gate could be tried.
-    """
+    \b
+    Exit codes:
+      0  every tested gate fails for some damage
+      1  a gate never fails, or fails a perfect run
+      2  error, or no gate could be tested
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     root = Path.cwd()
     files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in eval_set_files(named, root)}
     checks = [check_gates(eval_set) for eval_set in load_eval_sets(list(files), root=root)]

@@ -1,8 +1,7 @@
-"""`pytest-finetune runs`: recorded runs listed, shown, compared and reported, from the records alone."""
+"""`pytest-finetune runs list, show, compare, report`: recorded runs, read from their records alone."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,9 @@ import click
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.files import replace_file
 from pytest_finetune.base.text import printable, shorten
-from pytest_finetune.evaluation.runs import Run, RunStore
+from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.cli.runs.options import find_run, project_of, redact_option, runs_dir
+from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.comparison import (
     answer_line,
@@ -27,71 +28,50 @@ from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_total
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_finetune.evaluation.runs import RunStore
     from pytest_finetune.evaluation.runs.pairing import Pairing
     from pytest_finetune.reports.text import Line
 
-RUNS = Path(".finetune", "runs")
 
-redact_option = click.option("--redact", is_flag=True, help="Leave prompts and answers out: hashes and verdicts stay.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-
-
-def run_store() -> RunStore:
-    """The runs of the nearest folder that has any, from here upwards."""
-    here = Path.cwd()
-    return RunStore(next((folder / RUNS for folder in (here, *here.parents) if (folder / RUNS).is_dir()), here / RUNS))
-
-
-def _store(context: click.Context, parameter: click.Parameter, value: Path | None) -> RunStore:  # noqa: ARG001
-    return RunStore(value.resolve()) if value else run_store()
-
-
-runs_dir = click.option(
-    "--runs-dir",
-    "store",
-    type=click.Path(file_okay=False, path_type=Path),
-    callback=_store,
-    help=f"Folder of the records.  [default: {RUNS.as_posix()} here or in the nearest parent that has it]",
-)
-
-
-@click.group()
-def command() -> None:
-    """Look at recorded runs.
-
-    RUN, A and B are a run's id, the beginning of it that no other run has, a path to its folder, or `last`.
-    """
-
-
-@command.command("list")
-@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.command("list")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of runs.")
 @json_option
 @runs_dir
 def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
-    """List runs, the newest first."""
+    """List runs, newest first.
+
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     folders = store.newest_first()
     if as_json:
         print_json([_listed(path) for path in folders[:count]])
         return
     if not folders:
-        click.echo(f"no run yet in {store.root}: evaluate a model first: pytest --model=…")
+        click.echo(f"no runs in {store.root}; evaluate a model first: pytest --model=…")
     for path in folders[:count]:
         print_lines(_list_lines(path))
     if len(folders) > count:
-        click.echo(f"{len(folders) - count:,} older: -n {len(folders)} lists all")
+        click.echo(f"{len(folders) - count:,} older; -n {len(folders)} lists all")
 
 
-@command.command()
+@click.command()
 @click.argument("run")
 @redact_option
 @json_option
 @runs_dir
 def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
-    """Show one run: its target, eval sets, verdicts, totals and versions.
+    """Show one run: target, eval sets, verdicts, totals and versions.
 
-    There is no prompt and no answer in it, but why a run stopped may be in the server's own words: --redact leaves
-    those out.
-    """
+    Prompts and answers are not shown. Use --redact to omit the server's error message if the run stopped early.
+
+    \b
+    Exit codes:
+      0  success
+      2  error
+    """  # noqa: D301 - as above
     found = find_run(store, run)
     if as_json:
         told = {
@@ -104,36 +84,38 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
         print_lines(run_lines(found, redact=redact))
 
 
-@command.command()
+@click.command()
 @click.argument("a")
 @click.argument("b")
-@click.option("--show", type=click.IntRange(min=0), default=10, show_default=True, help="Flipped cases to show.")
+@click.option(
+    "--show", type=click.IntRange(min=0), default=10, show_default=True, help="Number of flipped cases to show."
+)
 @click.option("--all", "show_all", is_flag=True, help="Show all flipped cases.")
 @click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1, max_open=True),
     default=0.95,
     show_default=True,
-    help="Level of the interval; 1 minus it is the p below which B is worse.",
+    help="Confidence level; B is worse if p is below 1 minus this.",
 )
-@click.option("--open", "allow_open", is_flag=True, help="Take open runs too; what they miss counts as not passed.")
+@click.option("--open", "allow_open", is_flag=True, help="Accept unfinished runs; missing cases count as not passed.")
 @redact_option
 @json_option
 @runs_dir
 def compare(
     store: RunStore, a: str, b: str, *, show: int, show_all: bool, redact: bool, as_json: bool, **how: Any
 ) -> None:
-    """Compare run B with run A, paired by case, over every eval set that both asked.
+    """Compare run B with run A, case by case.
 
-    Lost cases passed in A and not in B, won ones the other way round; with repeats a case passes when every attempt
-    does. B is worse in an eval set when more cases are lost than won and the exact McNemar test gives a p below 0.05
-    (1 minus --confidence).
+    Compares every eval set that both runs contain. A case is lost if it passed in A but not in B, and won if the
+    reverse. With repeats, a case passes if every attempt passes. B is worse in an eval set if more cases are lost than
+    won and the exact McNemar test gives p < 0.05 (1 minus --confidence).
 
     \b
     Exit codes:
       0  B is not worse
-      1  B is worse in some eval set
-      2  B is not worse in any that could be compared, but not all could
+      1  B is worse in at least one eval set
+      2  error, or an eval set could not be compared and B is not worse in others
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     before, after = find_run(store, a), find_run(store, b)
     pairing = pair_runs(before, after, **how)
@@ -144,69 +126,50 @@ def compare(
     sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
 
 
-@command.command()
+@click.command()
 @click.argument("run")
-@click.option("--against", metavar="RUN", help="Compare with this run, case by case, and show the flips.")
+@click.option("--against", metavar="RUN", help="Compare with this run, case by case, and show flipped cases.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("report.html"),
     show_default=True,
-    help="The file to write.",
+    help="File to write.",
 )
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @redact_option
 @runs_dir
 def report(store: RunStore, run: str, against: str | None, output: Path, *, force: bool, redact: bool) -> None:
-    """Write the page on which a run is reviewed: one HTML file that needs no network.
+    """Write a run as one HTML page that works offline.
 
-    Verdicts are shown as they stood when the run ended. Prompts come from the record's own copies of the eval sets, or
-    from today's files where they have not changed since; without either the page shows ids and answers, and says why.
+    Verdicts are shown as they were when the run ended. Prompts come from the run's own copies of the eval sets, or from
+    the current files if they are unchanged. Otherwise the page shows ids and answers only, and says why.
 
     \b
     Exit codes:
       0  written, whatever the verdict
-      2  not written: no such run, a damaged record, or a file that is there or cannot be made
+      2  error, such as an unknown run, a damaged record or an existing file
     """  # noqa: D301 - as above
     from pytest_finetune.reports.page.document import page_html
     from pytest_finetune.reports.page.sections import headline
     from pytest_finetune.reports.sources import from_record
 
     if output.exists() and not force:
-        raise RunError("the file is there already", str(output), "name another with -o, or replace it with --force")
+        raise RunError("the file already exists", str(output), "choose another with -o, or overwrite it with --force")
     found = find_run(store, run)
     reported = from_record(found, root=project_of(found), against=find_run(store, against) if against else None)
     data = page_html([reported], redact=redact).encode()
     try:
         replace_file(output, data)
     except OSError as error:
-        hint = "name a file in a folder that is there"
-        raise RunError(f"cannot be written: {error.strerror}", str(output), hint) from error
+        hint = "choose a file in an existing folder"
+        raise RunError(f"cannot write: {error.strerror}", str(output), hint) from error
     click.echo(f"wrote {printable(str(output))}: {printable(headline(reported))}")
 
 
-def project_of(run: Run) -> Path:
-    """The folder that the names of a run's eval sets are relative to: the one that holds `.finetune`."""
-    inside = run.path.resolve().parts[-3:-1] == RUNS.parts
-    return run.path.resolve().parents[2] if inside else Path.cwd()
-
-
-def find_run(store: RunStore, name: str) -> Run:
-    """
-    The run that RUN names: a path, or what `RunStore.find` takes.
-
-    Raises:
-        RunError: There is no such run, or more than one.
-    """
-    path = Path(name)
-    if name != "last" and (path / "manifest.json").is_file():
-        return Run.load(path.resolve())
-    return store.find(name)
-
-
 def _listed(path: Path) -> dict[str, Any]:
-    """One run of `list --json`; a record that cannot be read is told as such, and hides no other."""
+    """Return one run of `list --json`; an unreadable record is listed with its error, and hides no other."""
     try:
         run = Run.load(path)
         totals = run_totals(run)
@@ -252,16 +215,3 @@ def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None,
             yield from (
                 (f"only in {name}, not compared: {shorten(eval_set, 50)}", {"yellow": True}) for eval_set in sets
             )
-
-
-def print_lines(lines: Iterable[Line]) -> None:
-    """Lines for people, coloured where the terminal has colours."""
-    for text, markup in lines:
-        colour = next((name for name in markup if name != "bold"), None)
-        click.secho(text, fg=colour, bold=markup.get("bold"))
-
-
-def print_json(value: Any) -> None:
-    """One JSON value for programs."""
-    # All but ASCII is escaped, so that no control code of an answer reaches a terminal.
-    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,28 @@
+"""What commands print: coloured lines for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_finetune.reports.text import Line
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Lines for people, coloured where the terminal has colours."""
+    for text, markup in lines:
+        colour = next((name for name in markup if name != "bold"), None)
+        click.secho(text, fg=colour, bold=markup.get("bold"))
+
+
+def print_json(value: Any) -> None:
+    """One JSON value for programs."""
+    # All but ASCII is escaped, so that no control code of an answer reaches a terminal.
+    click.echo(json.dumps(value, indent=1))

@@ -1,0 +1,25 @@
+"""`pytest-finetune runs`: recorded runs, read from their records alone."""
+
+from __future__ import annotations
+
+import click
+
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
+
+
+@click.group("runs", cls=LazyGroup)
+def command() -> None:
+    """List, show, compare and report recorded runs.
+
+    RUN, A and B are a run's id, a unique prefix of it, a path to its folder, or
+    `last`.
+    """
+
+
+_COMMANDS = "pytest_finetune.cli.runs.commands"
+command.subcommands = {
+    "list": Subcommand(f"{_COMMANDS}:list_runs", "List runs, newest first."),
+    "show": Subcommand(f"{_COMMANDS}:show", "Show one run: target, eval sets, verdicts, totals and versions."),
+    "compare": Subcommand(f"{_COMMANDS}:compare", "Compare run B with run A, case by case."),
+    "report": Subcommand(f"{_COMMANDS}:report", "Write a run as one HTML page that works offline."),
+}
