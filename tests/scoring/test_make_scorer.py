@@ -50,7 +50,7 @@ def test_a_light_scorer_imports_no_heavy_library() -> None:
         "import sys; from pathlib import Path; from pytest_finetune.verdicts.evalset.settings import EvalSettings\n"
         "from pytest_finetune.verdicts.scoring import make_scorer\n"
         "make_scorer(EvalSettings(scorer='json'), Path())\n"
-        "print([m for m in ('jsonschema', 'regex', 'sqlglot', 'scipy', 'referencing') if m in sys.modules])"
+        "print([m for m in ('jsonschema', 'regex', 'regress', 'sqlglot', 'scipy', 'referencing') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert out.stdout.strip() == "[]"

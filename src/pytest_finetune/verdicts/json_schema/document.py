@@ -101,8 +101,8 @@ class Document:
         for pattern in patterns:
             try:
                 compiled(pattern)
-            except Exception as error:  # noqa: BLE001 - `regex` raises many kinds on a bad pattern
-                self._fail(f"{pattern!r} is not a pattern: {error}", path, "mend the pattern")
+            except ValueError as error:
+                self._fail(f"{pattern!r} is not an ECMA pattern: {error}", path, "fix the pattern")
         if patterns and "patternProperties" in schema and "unevaluatedProperties" in schema:
             hint = "use additionalProperties: patterns under unevaluatedProperties run without a time limit"
             self._fail("patternProperties stands beside unevaluatedProperties", path, hint)

@@ -1,25 +1,32 @@
-"""Patterns of JSON Schema, which are ECMA-262's, searched by `regex` under a time limit: no text can hang one."""
+"""Patterns of JSON Schema: ECMA-262 regular expressions, searched within a time limit that no text can break."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from contextvars import ContextVar
 from functools import lru_cache
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING
+
+from pytest_finetune.verdicts.json_schema.pattern_cost import cost_of
+from pytest_finetune.verdicts.json_schema.search_process import SearchTimeout, search_elsewhere
+
+if TYPE_CHECKING:
+    from regress import Regex
 
 SECONDS = 1.0
 """What one validation may spend on searching, all patterns and texts together."""
 
+MOST_STEPS = 1_000_000
+"""Steps of the engine that are taken in this process, some 50 ms at worst; it cannot be interrupted."""
+
+LONG = 2_000
+"""Characters of a pattern above which compiling, which takes quadratic time, is left to the other process."""
+
 _seconds_left: ContextVar[float] = ContextVar("_seconds_left", default=SECONDS)
-_PART = re.compile(r"\\.|\[\^?|\]|\$|[^\\\[\]$]+", re.DOTALL)
-_ASCII = {r"\d": "0-9", r"\w": "A-Za-z0-9_"}
-_ASCII_NOT = {r"\D": "[^0-9]", r"\W": "[^A-Za-z0-9_]"}
-
-
-class SearchTimeout(Exception):  # noqa: N818 - named as what happened
-    """A pattern, its only argument, took too long on a text."""
+_PUNCTUATION = re.compile(r"\\(.)", re.DOTALL)
+_SYNTAX = frozenset("^$\\.*+?()[]{}|/-")
+_UNICODE_ONLY = re.compile(r"\\(?![dDsSwWbBnrtfvcxk0-9])[A-Za-z]|\\x(?![0-9A-Fa-f]{2})|\\c(?![A-Za-z])")
 
 
 def renew_budget() -> None:
@@ -37,43 +44,88 @@ def search(pattern: str, text: str) -> bool:
     left = _seconds_left.get()
     if left <= 0:
         raise SearchTimeout(pattern)
-    start = perf_counter()
-    try:
-        return compiled(pattern).search(text, timeout=left) is not None
-    except (TimeoutError, MemoryError):
-        raise SearchTimeout(pattern) from None
-    finally:
-        _seconds_left.set(_seconds_left.get() - (perf_counter() - start))
+    text = _without_surrogates(text)
+    if len(pattern) <= LONG and cost_of(pattern).steps(len(text)) <= MOST_STEPS:
+        start = perf_counter()
+        found = compiled(pattern).find(text) is not None
+        spent = perf_counter() - start
+    else:
+        try:
+            found, spent = search_elsewhere(*_spelling(pattern), text, left)
+        except SearchTimeout:
+            _seconds_left.set(0)
+            raise SearchTimeout(pattern) from None
+    _seconds_left.set(left - spent)
+    return found
 
 
 @lru_cache(maxsize=1024)
-def compiled(pattern: str) -> Any:
+def compiled(pattern: str) -> Regex:
     """
     The pattern, ready to search with.
 
     Raises:
-        regex.error: It is not a pattern.
+        ValueError: It is not an ECMA pattern.
     """
-    import regex
+    from regress import Regex
 
-    with warnings.catch_warnings():
-        # A set within a set will mean something else in some later version; the floor of the dependency holds.
-        warnings.simplefilter("ignore", FutureWarning)
-        return regex.compile(translated(pattern), regex.VERSION0)
+    return Regex(*_spelling(pattern))
 
 
-def translated(pattern: str) -> str:
-    r"""The pattern in Python's words: `$` is the very end of the text, `\d` and `\w` are ASCII."""
-    words: list[str] = []
-    inside = False
-    for part in _PART.findall(pattern):
-        if part == "$" and not inside:
-            words.append(r"\Z")
-        elif part in _ASCII:
-            words.append(_ASCII[part] if inside else f"[{_ASCII[part]}]")
-        elif part in _ASCII_NOT and not inside:
-            words.append(_ASCII_NOT[part])
+def is_pattern(text: str) -> bool:
+    """
+    Whether a text is an ECMA pattern, strictly: with the flag `u`, as the JSON Schema test suite has it.
+
+    Takes linear time, so that any answer can be checked; one that is too long to be compiled in time is no pattern.
+    """
+    try:
+        if len(text) > LONG:
+            search_elsewhere(text, "u", "", SECONDS)
         else:
-            words.append(part)
-        inside = part != "]" and (inside or part[0] == "[")
-    return "".join(words)
+            _strict(text)
+    except (ValueError, SearchTimeout):
+        return False
+    return True
+
+
+def _strict(pattern: str) -> Regex:
+    from regress import Regex, RegressError
+
+    try:
+        return Regex(pattern, "u")
+    except (RegressError, UnicodeEncodeError) as error:
+        raise ValueError(str(error)) from None
+
+
+@lru_cache(maxsize=1024)
+def _spelling(pattern: str) -> tuple[str, str]:
+    r"""
+    The pattern and the flags to compile it with.
+
+    JSON Schema recommends the flag `u`, which `\p{…}` needs. It refuses what many schemas hold and no engine
+    misreads: needless escapes such as `\@`, dropped here, and unescaped braces, for which the flag is left out. Any
+    other escape it refuses is refused, because it means something else without the flag: `\Z` would be the letter.
+    """
+    plain = _PUNCTUATION.sub(lambda escape: escape[0] if _needs_escape(escape[1]) else escape[1], pattern)
+    try:
+        _strict(plain)
+    except ValueError:
+        if _UNICODE_ONLY.search(_PUNCTUATION.sub(lambda escape: "" if escape[1] == "\\" else escape[0], plain)):
+            raise
+        from regress import Regex, RegressError
+
+        try:
+            Regex(plain)
+        except (RegressError, UnicodeEncodeError) as error:
+            raise ValueError(str(error)) from None
+        return plain, ""
+    return plain, "u"
+
+
+def _needs_escape(character: str) -> bool:
+    return character.isalnum() or character == "_" or character in _SYNTAX or not character.isprintable()
+
+
+def _without_surrogates(text: str) -> str:
+    # An answer may hold half of a surrogate pair, which the engine cannot take.
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -18,7 +18,8 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.json_schema.document import Document
 from pytest_finetune.verdicts.json_schema.faults import fault_of
 from pytest_finetune.verdicts.json_schema.keywords import formats, guarded
-from pytest_finetune.verdicts.json_schema.pattern import SearchTimeout, renew_budget
+from pytest_finetune.verdicts.json_schema.pattern import renew_budget
+from pytest_finetune.verdicts.json_schema.search_process import SearchTimeout
 
 if TYPE_CHECKING:
     from pathlib import Path
