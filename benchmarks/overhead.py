@@ -158,7 +158,12 @@ def plugin(suite: Path, url: str, *options: str) -> list[str]:
 def run(command: Sequence[str], folder: Path) -> Cost:
     started = time.perf_counter()
     with Path(folder, "output.txt").open("wb") as output:
-        environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        environ = os.environ | {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONPYCACHEPREFIX": str(folder.parent / "pycache"),
+        }
+        # As after an installation, byte code is compiled once, by the first run.
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=subprocess.STDOUT)
         _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - started

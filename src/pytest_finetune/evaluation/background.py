@@ -122,8 +122,9 @@ class BackgroundEvaluation:
         self._position: dict[Key, int] = {}
         self._furthest = 0
         self._announced = 0
-        # Guards `_ready`, `_ended` and `_crash`, which the loop's thread sets and the reader waits for.
+        # Guards `_ready`, `_ended` and `_crash`, which the loop's thread sets, and `_awaited`, which the reader sets.
         self._changed = threading.Condition()
+        self._awaited: Key | None = None
         self._ended = False
         self._crash: BaseException | None = None
         for sample in evaluation.samples.values():
@@ -139,8 +140,10 @@ class BackgroundEvaluation:
             if not self.expects(sample.key):
                 self._position[sample.key] = len(self._position)
                 new.append(sample)
-        self._tally.plan(len(new))
-        self._thread.loop.call_soon_threadsafe(self._backlog.extend, new)
+        # Each call wakes the event loop and all idle workers, and most calls bring nothing new.
+        if new:
+            self._tally.plan(len(new))
+            self._thread.loop.call_soon_threadsafe(self._backlog.extend, new)
 
     def expects(self, key: Key) -> bool:
         """Whether the sample is queued, requested or ready."""
@@ -165,6 +168,7 @@ class BackgroundEvaluation:
             if waiting is not None:
                 waiting()
             with self._changed:
+                self._awaited = key
                 # A wait without timeout cannot be interrupted by Ctrl-C on every platform.
                 self._changed.wait_for(lambda: self._is_settled(key), 1.0 if waiting is None else TICK)
         if sample := self._ready.get(key):
@@ -203,10 +207,13 @@ class BackgroundEvaluation:
         return True
 
     def _put(self, sample: Sample) -> None:
+        key = sample.key
         self._tally.come(self.evaluation.target.spec, sample)
         with self._changed:
-            self._ready[sample.key] = sample
-            self._changed.notify()
+            self._ready[key] = sample
+            # Waking the reader for every sample would cost a thread switch each.
+            if key == self._awaited:
+                self._changed.notify()
 
     async def _run(self) -> None:
         try:

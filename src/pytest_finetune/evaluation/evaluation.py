@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_finetune.base.records import Request
+    from pytest_finetune.base.records import Request, Score
     from pytest_finetune.evaluation.engine import Limits, RequestSource, Response
     from pytest_finetune.evaluation.plan import Key, Planned
     from pytest_finetune.evaluation.runs import RunStore
@@ -247,26 +247,33 @@ class Evaluation:
 
     async def _score(self, response: Response[Planned]) -> Sample:
         planned, outcome = response.to.key, response.outcome
-        asked = prompt_sha256(response.to.request)
-        sample = Sample(*planned.key, State.ERROR, cost=response.cost, prompt_sha256=asked)
+        completion, score, failure, state = None, None, None, State.ERROR
         if isinstance(outcome, Failure):
-            return replace(sample, failure=outcome)
+            failure = outcome
+        else:
+            completion, judged = outcome, await self._judgement(planned, outcome)
+            if isinstance(judged, Failure):
+                failure = judged
+            else:
+                score, state = judged, State.PASSED if judged.passed else State.MISSED
+        asked = prompt_sha256(response.to.request)
+        return Sample(*planned.key, state, completion, score, failure, response.cost, asked)
+
+    async def _judgement(self, planned: Planned, completion: Completion) -> Score | Failure:
+        """The score of an answer, or why its scorer gave none."""
         scorer = planned.eval_set.scorer
         try:
-            if scorer.blocking:
-                async with asyncio.timeout(self.limits.deadline):
-                    score = await in_daemon_thread(lambda: scorer.score(planned.case, outcome))
-            else:
-                score = scorer.score(planned.case, outcome)
+            if not scorer.blocking:
+                return scorer.score(planned.case, completion)
+            async with asyncio.timeout(self.limits.deadline):
+                score: Score = await in_daemon_thread(lambda: scorer.score(planned.case, completion))
+                return score
         except TimeoutError:
-            late = Failure("scorer", f"{scorer.name} took longer than {self.limits.deadline:g} s")
-            return replace(sample, completion=outcome, failure=late)
+            return Failure("scorer", f"{scorer.name} took longer than {self.limits.deadline:g} s")
         except ScorerError as error:
-            return replace(sample, completion=outcome, failure=Failure("scorer", str(error)))
+            return Failure("scorer", str(error))
         except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is one errored sample, not the end
-            broke = f"{scorer.name} broke on this answer: {type(error).__name__}: {error}"
-            return replace(sample, completion=outcome, failure=Failure("scorer", broke))
-        return replace(sample, state=State.PASSED if score.passed else State.MISSED, completion=outcome, score=score)
+            return Failure("scorer", f"{scorer.name} broke on this answer: {type(error).__name__}: {error}")
 
     def _price(self, request: Request, completion: Completion) -> Decimal | None:
         if self.target.free:

@@ -32,10 +32,10 @@ _LISTED_BY = {"missed": "x", "error": "E"}
 
 def collect(session: FinetuneSession, report: pytest.TestReport) -> None:
     """Take a report's samples, once, on the controller."""
-    told = getattr(report, "finetune", None)
-    if told is None or session.is_worker:
+    carried = getattr(report, "finetune", None)
+    if carried is None or session.is_worker:
         return
-    session.collect(told["model"], told["samples"], stopped=told["stopped"])
+    session.collect(carried)
     # The terminal keeps every report to the end of the session; the samples are kept once, by us.
     del report.finetune
 

@@ -10,6 +10,7 @@ from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.plugin import asking, conclusion, junit, live, markdown, marks, page, privacy
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
 from pytest_finetune.plugin.promotion import refuse_unclear_promotion
+from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.report_file import refuse_unwritable
 from pytest_finetune.plugin.session import SESSION, FinetuneSession
 from pytest_finetune.reports import terminal
@@ -40,6 +41,7 @@ def begin(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
     config.pluginmanager.register(SessionHooks(session), "finetune-session")
+    config.pluginmanager.register(ReportData(), "finetune-report-data")
     junit.begin(session, privacy.begin(session))
     if getattr(config.option, "htmlpath", None) and not session.is_worker:
         from pytest_finetune.plugin import html

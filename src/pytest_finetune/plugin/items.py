@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.records import State
-from pytest_finetune.evaluation.runs import sample_to_dict
+from pytest_finetune.plugin.report_data import CarriedSamples
 from pytest_finetune.plugin.session import SESSION, stop_reason
 from pytest_finetune.reports.failure import failure_text, short_reason
 from pytest_finetune.reports.redaction import stop_words
@@ -100,7 +100,7 @@ class EvalItem(pytest.Item):
 
 def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """
-    Put the samples on the one report that ends the case, as plain data that crosses processes.
+    Put the samples on the one report that ends the case.
 
     In a set with gates a case that did not pass is reported as missed or errored: as an xfail to JUnit, HTML and the
     exit code, under its own name at the terminal. Any other failure, such as a broken hook, stays a failure.
@@ -108,9 +108,9 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     ends = report.when == "call" or (report.when == "setup" and not report.passed)
     if not ends or not item.samples:
         return
-    answered = [sample_to_dict(sample) for sample in item.samples if sample.state is not State.UNRUN]
-    stopped = stop_reason(item.model)
-    report.finetune = {"model": item.model.spec, "samples": answered, "stopped": stopped}  # type: ignore[attr-defined]
+    answered = tuple(sample for sample in item.samples if sample.state is not State.UNRUN)
+    stopped = item.model.asking.stopped if item.model.asking else None
+    report.finetune = CarriedSamples(item.model.spec, answered, stopped)  # type: ignore[attr-defined]
     report.finetune_key = [item.model.spec, item.eval_set.name, item.case.id]  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
     missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_finetune.base.errors import RunError
-from pytest_finetune.base.records import Failure
 from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.evaluation.baseline import Baselines, asked_baselines, recorded_baselines
 from pytest_finetune.evaluation.evaluation import Evaluation
 from pytest_finetune.evaluation.plan import Planned, target_info
-from pytest_finetune.evaluation.runs import RunStore, TargetInfo, sample_from_dict
+from pytest_finetune.evaluation.runs import RunStore, TargetInfo
 from pytest_finetune.evaluation.tally import Tally
 from pytest_finetune.lifecycle.registry.production import PRODUCTION, registry_of, stored_baselines, wants_production
 from pytest_finetune.plugin.setup import limits_of, load, target_of
@@ -24,13 +23,13 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.evaluation.engine import Limits
     from pytest_finetune.evaluation.plan import Key
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.plugin.live_line import LiveLine
+    from pytest_finetune.plugin.report_data import CarriedSamples
     from pytest_finetune.verdicts.evalset import EvalSet
 
 SESSION = pytest.StashKey["FinetuneSession"]()
@@ -193,17 +192,17 @@ class FinetuneSession:
         with self.live.waiting() if self.live else nullcontext() as waiting:
             return [asking.take(sample.key, waiting) for sample in planned]
 
-    def collect(self, spec: str, samples: Iterable[dict[str, Any]], *, stopped: str = "") -> None:
+    def collect(self, carried: CarriedSamples) -> None:
         """Take the samples that a report carries; the first report of a sample counts, so a rerun changes nothing."""
-        for model in self.models:
-            if model.spec == spec:
-                if stopped:
-                    kind, _, message = stopped.partition(": ")
-                    model.evaluation.collect_stop(Failure(kind, message, fatal=True))
-                for value in samples:
-                    sample = sample_from_dict(value)
-                    if model.evaluation.collect(sample) and model.asking is None:
-                        self.tally.come(spec, sample)
+        model = next(model for model in self.models if model.spec == carried.model)
+        if model.asking is not None:
+            # This process has requested them, so the evaluation has them already.
+            return
+        if carried.stopped:
+            model.evaluation.collect_stop(carried.stopped)
+        for sample in carried.samples:
+            if model.evaluation.collect(sample):
+                self.tally.come(model.spec, sample)
 
     @property
     def stopped(self) -> str:

@@ -1,0 +1,63 @@
+"""The samples that a test report carries: as objects within a process, as plain data between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_finetune.base.records import Failure
+from pytest_finetune.evaluation.runs import sample_from_dict, sample_to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_finetune.base.records import Sample
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedSamples:
+    """
+    The samples of one case.
+
+    Args:
+        model: Spec of the model.
+        samples: Those that were answered, skipped or failed; not the unrun ones.
+        stopped: Why the model's evaluation had stopped in the reporting process; None if it had not.
+    """
+
+    model: str
+    samples: tuple[Sample, ...]
+    stopped: Failure | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        stopped = {"kind": self.stopped.kind, "message": self.stopped.message} if self.stopped else None
+        return {"model": self.model, "samples": [sample_to_dict(one) for one in self.samples], "stopped": stopped}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> CarriedSamples:
+        """The reverse of `to_data`."""
+        stopped = Failure(data["stopped"]["kind"], data["stopped"]["message"], fatal=True) if data["stopped"] else None
+        return cls(data["model"], tuple(sample_from_dict(one) for one in data["samples"]), stopped)
+
+
+class ReportData:
+    """pytest's hooks for reports that leave the process: to an xdist controller, or into a report log."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+        """Turn the samples into data."""
+        data = yield
+        if data is not None and isinstance(carried := data.get("finetune"), CarriedSamples):
+            data["finetune"] = carried.to_data()
+        return data
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(self) -> Generator[None, Any, Any]:
+        """Turn the data into samples again."""
+        report = yield
+        if isinstance(data := getattr(report, "finetune", None), dict):
+            report.finetune = CarriedSamples.from_data(data)
+        return report

@@ -1,0 +1,45 @@
+"""What a test report carries stays an object within a process and is plain JSON between processes."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from pytest_finetune.base.records import Completion, Failure, Sample, Score, State, Usage
+from pytest_finetune.plugin.report_data import CarriedSamples
+
+SAMPLES = (
+    Sample(
+        "s.jsonl", "a", 0, State.PASSED, Completion("é", usage=Usage(3, 1)), Score(passed=True), cost=Decimal("0.1")
+    ),
+    Sample("s.jsonl", "a", 1, State.ERROR, failure=Failure("server", "HTTP 500", 500)),
+)
+
+
+@pytest.mark.parametrize("stopped", [None, Failure("quota", "no money left", fatal=True)])
+def test_carried_samples_survive_json(stopped):
+    carried = CarriedSamples("ft:test", SAMPLES, stopped)
+    assert CarriedSamples.from_data(json.loads(json.dumps(carried.to_data()))) == carried
+
+
+def test_a_report_is_json_when_it_leaves_the_process_and_an_object_when_it_arrives(suite, pytester, server):
+    suite(1)
+    pytester.makeconftest(
+        """
+        import json, pytest
+
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_runtest_makereport(item, call):
+            report = yield
+            if report.when == "call":
+                hook = item.config.hook
+                data = json.dumps(hook.pytest_report_to_serializable(config=item.config, report=report))
+                again = hook.pytest_report_from_serializable(config=item.config, data=json.loads(data))
+                print("equal:", again.finetune == report.finetune, type(report.finetune).__name__)
+            return report
+        """
+    )
+    result = pytester.runpytest_inprocess("--model=ft:test", f"--model-base-url={server.url}", "-s", "-p", "no:xdist")
+    result.stdout.fnmatch_lines(["*equal: True CarriedSamples"])
