@@ -119,6 +119,7 @@ def test_a_closed_run_never_changes(run):
 def test_resume_finds_the_newest_open_run_of_the_same_plan(store, tmp_path):
     store.create(TARGET, PLAN, folder=tmp_path).update(closed=True)
     wanted = store.create(TARGET, PLAN, folder=tmp_path)
+    wanted.release()
     store.create(TARGET, [PLAN[0].model_copy(update={"cases_sha256": "other"})], folder=tmp_path)
     assert store.resume(TARGET, PLAN).id == wanted.id
 

@@ -78,8 +78,9 @@ def evaluate(
     if not run.manifest.closed:
         try:
             asyncio.run(_request_all(evaluation, missing, progress))
-        finally:
+        except BaseException:
             run.release()
+            raise
     results = evaluation.conclude(baselines)
     stopped = f"{evaluation.stopped.kind}: {evaluation.stopped.message}" if evaluation.stopped else ""
     return Recorded(run, tuple(results), len(missing), stopped)

@@ -23,22 +23,29 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from filelock import FileLock
+
     from pytest_finetune.base.records import Sample
     from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
 
 _ENDED = (State.PASSED, State.MISSED)
+
+# Records hold prompts and answers, which are nobody's business but the user's.
+_PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 class Run:
     """
     One run's directory: `manifest.json` and `samples.jsonl`.
 
-    Several processes may append at once: each record is one write to a file opened for appending.
+    One session writes a run at a time. Its processes may append at once: each record is one write to a file opened for
+    appending.
     """
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self.path, self.manifest = path, manifest
         self._file: int | None = None
+        self._lock: FileLock | None = None
 
     @property
     def id(self) -> str:
@@ -93,7 +100,7 @@ class Run:
     def append(self, sample: dict[str, Any]) -> None:
         """Write one sample, as `sample_to_dict` gives it; it survives the process from here on."""
         if self._file is None:
-            self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE)
         os.write(self._file, sealed_line(sample))
 
     def settle(self, judged: Mapping[tuple[str, str, int], Sample]) -> None:
@@ -127,11 +134,34 @@ class Run:
         self.manifest = sealed(manifest, self._samples) if manifest.closed else manifest
         _replace(self.path / "manifest.json", self.manifest.model_dump_json(indent=1).encode() + b"\n")
 
+    def lock(self) -> None:
+        """
+        Become the one session that writes this run, until `release` or the end of the process.
+
+        Raises:
+            RunError: Another session is writing it.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / "writer.lock", timeout=0, mode=_PRIVATE)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise RunError(
+                "another session is writing this run",
+                str(self.path),
+                "wait until it ends, or start a new run without --resume",
+            ) from error
+        self._lock = lock
+
     def release(self) -> None:
-        """Close the file that `append` opened."""
+        """Close the file that `append` opened, and let another session write."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 class RunStore:
@@ -145,7 +175,8 @@ class RunStore:
         now = datetime.now(UTC)
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", target.spec).strip("-.")[-40:].strip("-.")
         path = self.root / f"{now:%Y%m%dT%H%M%S.%f}-{slug}-{secrets.token_hex(2)}"
-        path.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=_PRIVATE_FOLDER)
         ignore = self.root.parent / ".gitignore"
         if not ignore.exists():
             # Runs hold prompts and answers: they enter a repository by decision, not by accident.
@@ -159,6 +190,7 @@ class RunStore:
             versions=current_versions(folder),
         )
         run = Run(path, manifest)
+        run.lock()
         run.update()
         return run
 
@@ -173,11 +205,12 @@ class RunStore:
                 have come to its end while another has not.
 
         Raises:
-            RunError: There is none.
+            RunError: There is none, or another session is writing it.
         """
         wanted = plan_sha256(target, eval_sets)
         runs = [run for run in self._readable() if run.manifest.plan_sha256 == wanted]
         if run := next((run for run in runs if not run.manifest.closed), None):
+            run.lock()
             _cut_torn_tail(run.path / "samples.jsonl")
             return run
         if closed_too:

@@ -1,0 +1,56 @@
+"""A run has one writer, and what it holds is private."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from stat import S_IMODE
+
+import pytest
+
+from pytest_finetune.base.errors import RunError
+from pytest_finetune.evaluation.runs import EvalSetPlan, RunStore, TargetInfo
+
+PLAN = EvalSetPlan(
+    name="a.jsonl", cases=1, repeats=1, max_errors=0, cases_sha256="a", settings_sha256="b", schema_sha256=""
+)
+TARGET = TargetInfo(spec="m", model="m", base_url="", identity="")
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunStore(tmp_path / "runs").create(TARGET, [PLAN], folder=tmp_path)
+
+
+def test_a_second_session_cannot_resume_a_run_that_is_being_written(run, tmp_path):
+    with pytest.raises(RunError, match="another session is writing this run"):
+        RunStore(tmp_path / "runs").resume(TARGET, [PLAN])
+
+
+def test_a_released_run_can_be_resumed(run, tmp_path):
+    run.release()
+    assert RunStore(tmp_path / "runs").resume(TARGET, [PLAN]).id == run.id
+
+
+def test_only_its_owner_can_read_a_run(run):
+    run.append({"case_id": "a"})
+    assert S_IMODE(run.path.stat().st_mode) == 0o700
+    assert S_IMODE((run.path / "samples.jsonl").stat().st_mode) == 0o600
+
+
+def test_a_session_that_resumes_a_run_being_written_is_refused(suite, evaluate, server, pytester):
+    suite(40, toml="[[gates]]\nmin = 0.5\n")
+    server.latency = 0.5
+    options = ("--model=m", f"--model-base-url={server.url}", "--concurrency=1", "-p", "no:randomly")
+    first = subprocess.Popen([sys.executable, "-m", "pytest", *options], cwd=pytester.path, stdout=subprocess.DEVNULL)
+    try:
+        while not server.questions:
+            assert first.poll() is None
+        result = evaluate("--resume", model="m", subprocess=True)
+    finally:
+        first.kill()
+        first.wait()
+    assert result.ret not in (0, pytest.ExitCode.TESTS_FAILED)
+    output = result.stdout.str() + result.stderr.str()
+    assert "another session is writing this run" in output
+    assert "Traceback" not in output
