@@ -98,7 +98,7 @@ def _from_user(spec: str, made: Any) -> Target:
                 "pytest_finetune_target",
                 "pytest_finetune.Target tells what a target has",
             )
-        from pytest_finetune.evaluation.targets.guard import GuardedTarget
+        from pytest_finetune.evaluation.targets.user_target import GuardedTarget
 
         return GuardedTarget(cast("Target", made))
     if hasattr(made, "chat"):

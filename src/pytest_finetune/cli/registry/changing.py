@@ -20,7 +20,7 @@ from pytest_finetune.cli.registry.options import (
 )
 from pytest_finetune.cli.registry.steps import check_reason, force_option, reason_option, take_step
 from pytest_finetune.evaluation.fine_tune_prices import base_of
-from pytest_finetune.evaluation.targets.address import check_base_url
+from pytest_finetune.evaluation.targets.base_url import check_base_url
 from pytest_finetune.lifecycle.registry import Change, Entry, RegistryError, TrainingFile, apply
 from pytest_finetune.lifecycle.registry.promotion import end_cautions
 from pytest_finetune.reports.registry import caution_lines

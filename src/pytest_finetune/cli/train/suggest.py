@@ -11,7 +11,7 @@ import click
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, chosen, hyperparameter_options
-from pytest_finetune.evaluation.targets.address import check_base_url
+from pytest_finetune.evaluation.targets.base_url import check_base_url
 from pytest_finetune.lifecycle.training.plan import plan_training
 from pytest_finetune.lifecycle.training.service import DEFAULT_BASE_URL
 from pytest_finetune.reports.training import plan_json, plan_lines

@@ -12,7 +12,7 @@ from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.evaluation.targets.answers import clean, read_answer
-from pytest_finetune.evaluation.targets.body import encode
+from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.evaluation.targets.llama import CONTEXT, SETTLING, LlamaServer
-from pytest_finetune.evaluation.targets.slot import CLOSED, Slot
+from pytest_finetune.evaluation.targets.llama_slot import CLOSED, Slot
 from pytest_finetune.evaluation.targets.weights import find_weights
 
 if TYPE_CHECKING:

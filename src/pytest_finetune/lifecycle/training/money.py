@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pytest_finetune.evaluation.fine_tune_prices import fine_tune_prices
 from pytest_finetune.evaluation.pricing import OPENAI_HOST
-from pytest_finetune.evaluation.targets.address import is_loopback
+from pytest_finetune.evaluation.targets.base_url import is_loopback
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.job import Job

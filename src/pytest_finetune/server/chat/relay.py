@@ -9,9 +9,9 @@ import aiohttp
 
 from pytest_finetune.base.records import Message, Request
 from pytest_finetune.base.strict_json import parse_json
-from pytest_finetune.evaluation.targets.body import encode
 from pytest_finetune.evaluation.targets.llama import LlamaServer
-from pytest_finetune.evaluation.targets.slot import Slot
+from pytest_finetune.evaluation.targets.llama_slot import Slot
+from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.server.wire import ApiError
 
 if TYPE_CHECKING:

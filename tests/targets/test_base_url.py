@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import TargetError
-from pytest_finetune.evaluation.targets.address import check_base_url, needs_key, proxy_for
+from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from pytest_finetune.base.records import Failure
-from pytest_finetune.evaluation.targets.body import encode
 from pytest_finetune.evaluation.targets.llama import LOOK_AGAIN
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
+from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Try
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A request as the bytes that go over the wire: compact UTF-8 JSON, and nothing that JSON does not have."""
+"""Encodes a request as compact UTF-8 JSON; values that JSON cannot represent are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def encode(request: Request) -> bytes | Failure:
-    """The body of `POST /chat/completions`; a Failure where it holds NaN, a lone surrogate or no JSON value at all."""
+    """The body of `POST /chat/completions`; a Failure if it holds NaN, a lone surrogate or another non-JSON value."""
     try:
         return _ENCODER.encode(request.body()).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""A target of somebody else's making, held to the promise that a target never raises for what a server does."""
+"""Wraps a target that the user's hook returned, so that it never raises: its errors become failures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GuardedTarget:
-    """What the target behind raises, or returns that is no outcome, becomes a failure of one sample."""
+    """The wrapper: an exception, or a result that is not an outcome, becomes the failure of one sample."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -28,15 +28,15 @@ class GuardedTarget:
 
     @property
     def identity(self) -> str:
-        """That of the target behind."""
+        """The identity of the wrapped target."""
         return self._target.identity
 
     async def open(self) -> None:
         """
-        Open the target behind.
+        Open the wrapped target.
 
         Raises:
-            TargetError: It broke.
+            TargetError: The wrapped target raised.
         """
         try:
             await self._target.open()
@@ -45,10 +45,10 @@ class GuardedTarget:
             if _is_cancelled(error):
                 raise
             broke = without_keys(_broke("open", error), self.secret)
-            raise TargetError(broke, self.spec, "mend the target that the hook returned") from error
+            raise TargetError(broke, self.spec, "fix the target that the hook returned") from error
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
-        """Its answer, or what was wrong with it."""
+        """The wrapped target's answer, or a failure with its error."""
         try:
             outcome: Any = await self._target.ask(request, deadline)
         except BaseException as error:
@@ -62,7 +62,7 @@ class GuardedTarget:
         return Failure("target", f"ask returned {type(outcome).__name__}, and no Completion or Failure")
 
     async def close(self) -> None:
-        """Close the target behind."""
+        """Close the wrapped target."""
         await self._target.close()
 
 

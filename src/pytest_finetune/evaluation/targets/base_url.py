@@ -1,4 +1,4 @@
-"""Where a server is: a base URL checked before the first call, and the proxy on the way to it."""
+"""Validates a base URL before the first request, and finds the proxy that applies to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUFFIX = "/chat/completions"
 
 def check_base_url(url: str) -> str:
     """
-    The base URL without a trailing slash.
+    Validate a base URL and remove its trailing slash.
 
     Raises:
         TargetError: It is not an absolute http(s) URL, or it carries credentials, a query or a fragment. The text
@@ -36,19 +36,19 @@ def check_base_url(url: str) -> str:
 
 
 def needs_key(base_url: str) -> bool:
-    """Whether the server is OpenAI's own, which answers nobody without a key."""
+    """Whether the server is OpenAI's own, which requires an API key."""
     host = urlsplit(base_url).hostname or ""
     return host == "api.openai.com" or host.endswith(".api.openai.com")
 
 
 def is_loopback(base_url: str) -> bool:
-    """Whether the server is on this very machine."""
+    """Whether the server runs on this machine."""
     return _is_loopback(urlsplit(base_url).hostname or "")
 
 
 def proxy_for(base_url: str, environ: Mapping[str, str]) -> str | None:
     """
-    The proxy that the environment names for a server, None for none; a server on loopback is never behind one.
+    The proxy for a server according to the environment, None if there is none; never one for a loopback address.
 
     Raises:
         TargetError: The proxy is not an http or https one.

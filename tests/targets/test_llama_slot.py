@@ -8,7 +8,7 @@ import pytest
 from scripted_server import Reply, ScriptedServer
 
 from pytest_finetune.base.records import Completion, Message, Request
-from pytest_finetune.evaluation.targets.slot import CLOSED, Slot
+from pytest_finetune.evaluation.targets.llama_slot import CLOSED, Slot
 
 SYSTEM, USER = Message("system", "Answer in one word."), Message("user", "It crashes.")
 WAIT = 20.0
