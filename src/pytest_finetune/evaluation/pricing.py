@@ -1,7 +1,7 @@
 """
-What answers cost, by the price list that genai-prices ships: no network, and never zero for what is unknown.
+What answers cost, by the price list that genai-prices ships: no network access, and an unknown price is never zero.
 
-Fine-tunes that the list does not have are priced by OpenAI's own list, `data/fine_tune_prices.py`.
+Fine-tunes that are not in the list are priced by OpenAI's own list, in `fine_tune_prices.py`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Message, Request
 
 ASSUMED_ANSWER = 100
-"""Tokens that `estimate_cost` takes an answer for, where the request sets no limit."""
+"""Tokens that `estimate_cost` assumes for an answer if the request sets no limit."""
 
 OPENAI_HOST = "api.openai.com"
 
@@ -34,7 +34,7 @@ _THOUSAND = Decimal(1_000)
 
 
 class Priced(Protocol):
-    """The part of a target that its price depends on."""
+    """The attributes of a target that its price depends on."""
 
     model: str
     base_url: str
@@ -55,7 +55,7 @@ def price(
     US dollars that one call costs.
 
     Args:
-        model: The id that was asked.
+        model: The model id of the request.
         usage: Tokens as the server counted them; `cached` ones are part of `prompt`.
         base_url: The server, because one model costs differently on several; empty finds the vendor by the id.
         when: Time of the call, for prices that change; None is now.
@@ -80,9 +80,9 @@ def price(
 
 def estimate_cost(target: Priced, request: Request) -> Decimal | None:
     """
-    Roughly what asking costs, told before anything is asked; None when the price is unknown.
+    Estimate the cost of a request before it is sent; None when the price is unknown.
 
-    An answer is taken to be as long as the request allows, or `ASSUMED_ANSWER` tokens where it sets no limit.
+    The answer is assumed to be as long as the request allows, or `ASSUMED_ANSWER` tokens if it sets no limit.
     """
     params = request.params
     limit = params.get("max_completion_tokens") or params.get("max_tokens") or ASSUMED_ANSWER
@@ -99,7 +99,7 @@ def estimate_cost(target: Priced, request: Request) -> Decimal | None:
 
 def estimate_tokens(messages: Iterable[Message]) -> int:
     """
-    About how many tokens a prompt has.
+    Estimate how many tokens a prompt has.
 
     A rule of thumb: four characters a token, one token for every Chinese, Japanese or Korean character, four a
     message for its frame. Real tokenizers differ by a fifth either way; images and audio are not counted.

@@ -1,4 +1,4 @@
-"""How far the asking has come, counted as samples come in; what a person who waits wants to know."""
+"""Progress of a session, counted as samples arrive: what the live line shows."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Sample
 
 RECENT = 200
-"""Samples that the pace is taken from, so that a burst from the cache is soon forgotten."""
+"""Latest samples that the pace is measured over, so that a burst from the cache soon stops to count."""
 
 ENOUGH = 10
-"""Samples before a pace says anything."""
+"""Samples needed before a pace is meaningful."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """
-    How far a session is.
+    The progress of a session.
 
     Args:
-        planned: Samples there will be; 0 where that is not known.
-        done: Samples that are there.
-        in_flight: Questions that are with the model; None where that is not known.
+        planned: Samples in total; 0 if unknown.
+        done: Samples that have arrived.
+        in_flight: Requests waiting for an answer; None if unknown.
         errors: Samples that ended in an error.
         accuracy: Share of passes among the samples of each model so far, errors counted, in the order of the models;
             None for a model that has none yet.
         cost: US dollars so far; None where the price of any answer is unknown.
-        left: Seconds until the rest is there, at the pace of the last `RECENT`; None before there is a pace.
+        left: Estimated seconds until the rest has arrived, at the pace of the last `RECENT`; None while unknown.
     """
 
     planned: int
@@ -53,9 +53,9 @@ class Tally:
     Counts for all models of a session, from any thread.
 
     Args:
-        models: Specs of the models whose accuracy is told.
-        asks: The questions are asked in this process, so that those in flight are known.
-        clock: Seconds on a clock that never goes back.
+        models: Specs of the models whose accuracy is shown.
+        asks: This process sends the requests, so the number in flight is known.
+        clock: A monotonic clock, in seconds.
     """
 
     def __init__(
@@ -70,24 +70,24 @@ class Tally:
         self._came: deque[float] = deque(maxlen=RECENT)
 
     def plan(self, samples: int) -> None:
-        """So many samples more will come."""
+        """Expect this many more samples."""
         with self._lock:
             self._planned += samples
 
     def ask(self) -> None:
-        """A question goes out."""
+        """Count a request as sent."""
         with self._lock:
             self._in_flight += 1
             if self._begun is None:
                 self._begun = self._clock()
 
     def land(self) -> None:
-        """A question is back."""
+        """Count a request as answered."""
         with self._lock:
             self._in_flight -= 1
 
     def come(self, model: str, sample: Sample, *, earlier: bool = False) -> None:
-        """A sample is there; one from an `earlier` session says nothing of the pace."""
+        """Count a sample as arrived; one from an `earlier` session does not affect the pace."""
         with self._lock:
             self._done += 1
             if not earlier:
@@ -101,7 +101,7 @@ class Tally:
             self._cost = None if self._cost is None or sample.cost is None else self._cost + sample.cost
 
     def progress(self) -> Progress:
-        """The figures of this moment."""
+        """The current figures."""
         with self._lock:
             return Progress(
                 self._planned,
@@ -114,7 +114,7 @@ class Tally:
             )
 
     def _left(self) -> float | None:
-        """The whole first wave has to be back: before that, only the quickest answers are."""
+        """None until as many have arrived as are in flight: before that, only the fastest answers are known."""
         rest, count = self._planned - self._done, len(self._came)
         if self._begun is None or rest <= 0 or count < ENOUGH or (count < RECENT and count < self._in_flight):
             return None

@@ -1,4 +1,4 @@
-"""Asking until there is an answer, within one deadline over all tries and waits, at the pace the server asks for."""
+"""Retries a request until it is answered or its deadline has passed, and honours the server's `Retry-After`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
 TRIES = 8
-"""Most calls for one answer."""
+"""Maximum number of calls for one answer."""
 
 TRIES_IN_VAIN = {"malformed": 3}
-"""Fewer where trying again seldom helps."""
+"""Lower maximum for kinds of failure that a retry seldom fixes."""
 
 TRIES_UNREACHED = 4
-"""Calls to a server that has never answered anything: more likely a wrong address than a bad moment."""
+"""Maximum for a server that has never answered: more likely a wrong address than a temporary fault."""
 
 TRANSIENT = frozenset({"connection", "rate_limit", "server", "malformed"})
-"""Kinds of failure that another try may mend, unless they are fatal."""
+"""Kinds of failure that a retry may fix, unless they are fatal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What one call came to, and for how many seconds the server asked to be left alone, where it did."""
+    """The outcome of one call, and the seconds that the server asked to wait; None if it did not ask."""
 
     outcome: Completion | Failure
     asked_wait: float | None = None
@@ -55,7 +55,7 @@ class Backoff:
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
-    Seconds that a server asks to be left alone; None when it does not say, or says nothing usable.
+    Seconds that a server asks clients to wait; None if it does not, or if the value is unusable.
 
     Reads `retry-after-ms`, then `retry-after` as seconds or as an HTTP date, which is measured from the server's own
     `date` where there is one, else from `now` (Unix time). An overflowing number is an infinite wait.
@@ -74,12 +74,12 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 class Persistence:
     """
-    The retries of one target; what one question learns of the server's pace holds for all.
+    The retries of one target. A pause that one response asks for applies to all requests.
 
     Args:
         rng: Source of the jitter.
-        sleep, clock: How to wait, and what time it is, both in seconds.
-        remedy: What to check when nothing ever answers.
+        sleep, clock: Replaceable in tests; both in seconds.
+        remedy: What the user should check if the server never answers.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class Persistence:
 
     async def ask(self, call: Callable[[], Awaitable[Try]], deadline: float) -> Completion | Failure:
         """
-        The first answer that `call` gets, or why there is none; at the end of `deadline` seconds the call is cancelled.
+        The first answer that `call` gets, or the last failure; the call is cancelled after `deadline` seconds.
 
-        A server that asks for a longer wait than is left, and a failure that no retry mends, end it at once.
+        A requested wait that exceeds the time left, and a failure that a retry cannot fix, end it at once.
         """
-        question = _Question(self, deadline)
+        question = _Retries(self, deadline)
         try:
             async with asyncio.timeout(deadline):
                 return await question.answer(call)
@@ -109,8 +109,8 @@ class Persistence:
             return question.out_of_time()
 
 
-class _Question:
-    """One question on its way through its tries."""
+class _Retries:
+    """The state of one request over its calls."""
 
     def __init__(self, persistence: Persistence, deadline: float) -> None:
         self.persistence, self.deadline = persistence, deadline
@@ -136,7 +136,7 @@ class _Question:
                 return ended
 
     async def _sit_out(self) -> Failure | None:
-        """Wait while the server wants to be left alone, each question a little longer than that by its own measure."""
+        """Wait out a pause, plus a random time, so that the requests do not all return at the same moment."""
         persistence = self.persistence
         wait = persistence.paused_until - persistence.clock()
         if wait <= 0:
@@ -148,7 +148,7 @@ class _Question:
         return None
 
     async def _after(self, failure: Failure, asked_wait: float | None) -> Failure | None:
-        """Wait for another try, or say that there will be none."""
+        """Wait before the next call; return the failure if there is to be none."""
         self.failed += 1
         self.last = failure
         persistence = self.persistence
@@ -188,7 +188,7 @@ class _Question:
         return self._ended(replace(failure, message=message))
 
     def _ended(self, failure: Failure, *, cut_short: bool = False) -> Failure:
-        """The failure as the sample keeps it. A call that was cut short is not yet among the failed ones."""
+        """The failure as recorded in the sample. A call that the deadline cut short is not counted in `failed` yet."""
         latency = self.persistence.clock() - self.started
         failure = replace(failure, latency=latency, retries=self.failed if cut_short else max(0, self.failed - 1))
         if failure.kind != "connection" or self.persistence.reached:
