@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,6 +31,8 @@ def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[t
             yield from walk(found, (*path, name))
 
 
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
 COMMANDS = dict(walk(main))
 GROUPS = {path: command for path, command in COMMANDS.items() if isinstance(command, LazyGroup)}
 
@@ -115,3 +118,12 @@ def test_names_and_summaries_are_completed() -> None:
     assert [(each.value, each.help) for each in found] == [
         (name, GROUPS["data",].subcommands[name].summary) for name in ("prepare", "price", "profile")
     ]
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path not in GROUPS], ids=name_of)
+def test_every_command_and_its_options_are_documented(path: tuple[str, ...]) -> None:
+    group, name = " ".join(path[:-1]), path[-1]
+    assert re.search(rf"pytest-finetune {' '.join(path)}\b|`({group} )?{name}\b", DOCUMENTS)
+    documented = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", DOCUMENTS))
+    options = [each for each in COMMANDS[path].params if isinstance(each, click.Option) and not each.hidden]
+    assert [option.opts for option in options if documented.isdisjoint(option.opts)] == []

@@ -31,7 +31,7 @@ from planted_faults import (
 
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.codes import CODES
-from pytest_finetune.lifecycle.data.honesty import Production
+from pytest_finetune.lifecycle.data.parity import Production
 
 USER, ANSWER = "$.messages[1].content", "$.messages[2].content"
 CALL = "$.messages[2].tool_calls[0]"

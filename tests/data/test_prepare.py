@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.strict_json import parse_json
+from pytest_finetune.lifecycle.data.columns import read_mapping
 from pytest_finetune.lifecycle.data.json_output import CanonicalJson
-from pytest_finetune.lifecycle.data.mapping import read_mapping
 from pytest_finetune.lifecycle.data.prepare import Prepared, PrepareOptions, prepare, write_prepared
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_raw
 from pytest_finetune.lifecycle.data.rows import Row

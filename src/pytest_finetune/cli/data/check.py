@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -27,8 +27,7 @@ from pytest_finetune.reports.findings import FEW, check_json, check_lines, fixed
 from pytest_finetune.verdicts.loading import eval_set_name
 
 if TYPE_CHECKING:
-    from pytest_finetune.lifecycle.data.fix import Fixed
-    from pytest_finetune.lifecycle.data.honesty import Production
+    from pytest_finetune.verdicts.json_schema.validation import Schema
 
 FILE = Source(exists=True)
 
@@ -92,7 +91,30 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @click.option("--max-line-bytes", type=click.IntRange(min=1000), default=MAX_LINE_BYTES, show_default=True, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help=f"Show every location, not just the first {FEW} per code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(files: tuple[Path, ...], training: tuple[Path, ...], *, verbose: bool, as_json: bool, **how: Any) -> None:
+def command(
+    files: tuple[Path, ...],
+    *,
+    training: tuple[Path, ...],
+    validation: tuple[Path, ...],
+    evals: tuple[Path, ...],
+    model: str,
+    max_tokens: int | None,
+    labels: tuple[str, ...],
+    label_by: str,
+    schema: Path | None,
+    similarity: float,
+    regions: tuple[str, ...],
+    registry: str | None,
+    production_request: Path | None,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str,
+    target: Path | None,
+    force: bool,
+    max_line_bytes: int,
+    verbose: bool,
+    as_json: bool,
+) -> None:
     """Check training, validation and eval files for problems.
 
     Files are JSONL in OpenAI's chat format; eval sets may use any supported format. Each finding has a code (see
@@ -108,56 +130,62 @@ def command(files: tuple[Path, ...], training: tuple[Path, ...], *, verbose: boo
       2  error, such as a missing file
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     named = tuple(dict.fromkeys((*files, *training)))
-    if not (named or how["validation"] or how["evals"]):
+    if not (named or validation or evals):
         raise click.UsageError("name a training file, --validation or --eval")
-    if how["target"] is not None and len(named) != 1:
+    if target is not None and len(named) != 1:
         raise click.UsageError("--fix takes exactly one training file")
-    if how["target"] is not None:
-        _refuse_target(named[0], how["target"], force=how["force"])
-    if how["model"] and how["max_tokens"] is None and example_limit(how["model"]) is None:
-        click.echo(f"tokens not checked: the limit of {how['model']} is unknown; set it with --max-tokens", err=True)
+    if target is not None:
+        _refuse_target(named[0], target, force=force)
+    if model and max_tokens is None and example_limit(model) is None:
+        click.echo(f"tokens not checked: the limit of {model} is unknown; set it with --max-tokens", err=True)
     root = Path.cwd()
-    evals = _eval_sets(how["evals"], root)
-    names = [eval_set_name(path, root) for path in evals]
-    production, unknown = known_production(how["registry"], how["production_request"], names)
+    eval_sets = _eval_sets(evals, root)
+    names = [eval_set_name(path, root) for path in eval_sets]
+    production, unknown = known_production(registry, production_request, names)
     for sentence in unknown:
         click.echo(printable(sentence), err=True)
     result = check(
         named,
-        validation=how["validation"],
-        evals=evals,
-        options=_options(how, production),
+        validation=validation,
+        evals=eval_sets,
+        options=CheckOptions(
+            codes=codes_wanted(select, ignore),
+            model=model,
+            max_tokens=max_tokens,
+            labels=labels,
+            label_by=label_by,
+            schema=_schema(schema),
+            similarity=similarity,
+            regions=regions or REGIONS,
+            production=production,
+            max_line_bytes=max_line_bytes,
+        ),
         root=root,
         watch=lambda rows: watched(rows, "checked"),
     )
-    fixed = None if how["target"] is None else _fix(named[0], root, how)
+    fixed = None
+    if target is not None:
+        name = eval_set_name(named[0], root)
+        fixed = write_fixed(named[0], target, force=force, name=name, max_line_bytes=max_line_bytes)
     if as_json:
-        print_json(check_json(result) | ({} if fixed is None else {"fixed": fixed_json(fixed, how["target"], result)}))
+        written = {} if target is None or fixed is None else {"fixed": fixed_json(fixed, target, result)}
+        print_json(check_json(result) | written)
     else:
         print_lines(check_lines(result, show=None if verbose else FEW))
-        print_lines(() if fixed is None else fixed_lines(fixed, how["target"], result))
-    sys.exit(1 if result.worst is not None and result.worst >= Severity[how["fail_on"].upper()] else 0)
+        print_lines(() if target is None or fixed is None else fixed_lines(fixed, target, result))
+    sys.exit(1 if result.worst is not None and result.worst >= Severity[fail_on.upper()] else 0)
 
 
 def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
     return list(dict.fromkeys(found for path in named for found in eval_set_files(path, root)))
 
 
-def _options(how: dict[str, Any], production: Production | None) -> CheckOptions:
+def _schema(path: Path | None) -> Schema | None:
+    if path is None:
+        return None
     from pytest_finetune.verdicts.json_schema.validation import load_schema
 
-    return CheckOptions(
-        codes=codes_wanted(how["select"], how["ignore"]),
-        model=how["model"],
-        max_tokens=how["max_tokens"],
-        labels=how["labels"],
-        label_by=how["label_by"],
-        schema=None if how["schema"] is None else load_schema(how["schema"]),
-        similarity=how["similarity"],
-        regions=how["regions"] or REGIONS,
-        production=production,
-        max_line_bytes=how["max_line_bytes"],
-    )
+    return load_schema(path)
 
 
 def _refuse_target(source: Path, target: Path, *, force: bool) -> None:
@@ -165,8 +193,3 @@ def _refuse_target(source: Path, target: Path, *, force: bool) -> None:
     refuse_pipe(source)
     refuse_own_source(source, [target])
     refuse_existing(target, force=force)
-
-
-def _fix(source: Path, root: Path, how: dict[str, Any]) -> Fixed:
-    name, limit = eval_set_name(source, root), how["max_line_bytes"]
-    return write_fixed(source, how["target"], force=how["force"], name=name, max_line_bytes=limit)

@@ -14,7 +14,7 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.output import print_json, print_lines
-from pytest_finetune.lifecycle.data.mapping import FIELDS, read_mapping
+from pytest_finetune.lifecycle.data.columns import FIELDS, read_mapping
 from pytest_finetune.lifecycle.data.prepare import PrepareOptions, write_prepared
 from pytest_finetune.lifecycle.data.raw_rows import FORMATS, format_of, read_raw
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES
@@ -64,7 +64,21 @@ def _encoding(context: click.Context, parameter: click.Parameter, value: str) ->
 )
 @click.option("--force", is_flag=True, help="Overwrite an existing output file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, including every skipped record.")
-def command(source: Path, target: Path, *, form: str | None, force: bool, as_json: bool, **how: Any) -> None:
+def command(
+    source: Path,
+    *,
+    target: Path,
+    form: str | None,
+    pairs: tuple[str, ...],
+    system: str | None,
+    json_output: bool,
+    schema: Path | None,
+    keep: bool,
+    encoding: str,
+    limit: int,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Convert raw records to training examples in OpenAI's chat format.
 
     SOURCE is a JSONL, JSON, CSV or TSV file of any size. Each record needs the columns `input` and `output`, and may
@@ -80,13 +94,13 @@ def command(source: Path, target: Path, *, form: str | None, force: bool, as_jso
       2  error; nothing was written
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     options = PrepareOptions(
-        columns=read_mapping(how["pairs"]),
-        system=_system(how["system"]),
-        json_output=how["json_output"],
-        schema=_schema(how["schema"]),
-        keep=how["keep"],
+        columns=read_mapping(pairs),
+        system=_system(system),
+        json_output=json_output,
+        schema=_schema(schema),
+        keep=keep,
     )
-    records = read_raw(source, form=form or format_of(source), encoding=how["encoding"], limit=how["limit"])
+    records = read_raw(source, form=form or format_of(source), encoding=encoding, limit=limit)
     prepared = write_prepared(watched(records, "prepared"), options, source=source, target=target, force=force)
     if as_json:
         print_json(prepared_json(prepared, source, target))

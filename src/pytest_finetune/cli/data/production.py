@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import DataError, RunError
 from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.evaluation.runs.copies import asked_set
 from pytest_finetune.lifecycle.data.chat_example import example_of_case
-from pytest_finetune.lifecycle.data.honesty import Asked, Production, read_production, request_of
+from pytest_finetune.lifecycle.data.parity import Asked, Production, read_production, request_of
 from pytest_finetune.lifecycle.registry import open_registry, production_of
 
 if TYPE_CHECKING:

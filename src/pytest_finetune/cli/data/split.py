@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -36,7 +35,20 @@ _share = click.FloatRange(0, 1, max_open=True)
 )
 @click.option("--force", is_flag=True, help="Overwrite existing output files.")
 @json_option
-def command(source: Path, *, stem: Path | None, exact_only: bool, force: bool, as_json: bool, **how: Any) -> None:
+def command(
+    source: Path,
+    *,
+    validation: float,
+    test: float,
+    seed: str,
+    group_by: str,
+    label_by: str,
+    stratify: bool,
+    exact_only: bool,
+    stem: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Split a JSONL file into training, validation and test files.
 
     Writes OUTPUT.train.jsonl, OUTPUT.validation.jsonl and OUTPUT.test.jsonl.
@@ -51,9 +63,9 @@ def command(source: Path, *, stem: Path | None, exact_only: bool, force: bool, a
       1  written, but lines were skipped or a file has no rows
       2  error; nothing was written
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    if how["validation"] + how["test"] >= 1:
+    if validation + test >= 1:
         raise click.UsageError("--validation and --test must leave a share for training")
-    options = SplitOptions(**how, near=not exact_only)
+    options = SplitOptions(validation, test, seed, group_by, label_by, stratify=stratify, near=not exact_only)
     base = stem or source.with_suffix("") if source.suffix == ".jsonl" else stem or source
     targets = {side: base.with_name(f"{base.name}.{side}.jsonl") for side in sides_asked(options)}
     done = split_file(source, targets, options, force=force, watch=lambda rows: watched(rows, "read"))

@@ -103,7 +103,16 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
 @json_option
 @runs_dir
 def compare(
-    store: RunStore, a: str, b: str, *, show: int, show_all: bool, redact: bool, as_json: bool, **how: Any
+    store: RunStore,
+    a: str,
+    b: str,
+    *,
+    show: int,
+    show_all: bool,
+    confidence: float,
+    allow_open: bool,
+    redact: bool,
+    as_json: bool,
 ) -> None:
     """Compare run B with run A, case by case.
 
@@ -118,7 +127,7 @@ def compare(
       2  error, or an eval set could not be compared and B is not worse in others
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     before, after = find_run(store, a), find_run(store, b)
-    pairing = pair_runs(before, after, **how)
+    pairing = pair_runs(before, after, confidence=confidence, allow_open=allow_open)
     if as_json:
         print_json(pairing_to_json(before, after, pairing, redact=redact))
     else:

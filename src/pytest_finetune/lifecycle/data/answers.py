@@ -12,7 +12,7 @@ from pytest_finetune.lifecycle.data.codes import found
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
-    from pytest_finetune.lifecycle.data.form import Say
+    from pytest_finetune.lifecycle.data.structure import Say
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 LEAST, SHARE = 10, 0.8

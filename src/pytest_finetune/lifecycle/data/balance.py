@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
-    from pytest_finetune.lifecycle.data.form import Say
+    from pytest_finetune.lifecycle.data.structure import Say
 
 LEAST, SENSIBLE = 10, 100
 """OpenAI trains on 10 examples and more; its guide sees clear improvements from 50 to 100 on."""

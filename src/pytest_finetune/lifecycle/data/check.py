@@ -17,17 +17,17 @@ from pytest_finetune.lifecycle.data.answers import JsonAnswers, read_answer
 from pytest_finetune.lifecycle.data.balance import Balance, Labels
 from pytest_finetune.lifecycle.data.chat_example import example_of_case, example_of_row
 from pytest_finetune.lifecycle.data.codes import CODES, found
+from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION, Repeats
 from pytest_finetune.lifecycle.data.finding import Finding, FindingLog, Severity
-from pytest_finetune.lifecycle.data.form import ROW_KEYS, check_form
-from pytest_finetune.lifecycle.data.honesty import Honesty
 from pytest_finetune.lifecycle.data.labels import choices
 from pytest_finetune.lifecycle.data.limits import DEFAULT_LIMIT, example_limit
 from pytest_finetune.lifecycle.data.masking import masked
 from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY
+from pytest_finetune.lifecycle.data.parity import Honesty
 from pytest_finetune.lifecycle.data.personal import REGIONS
-from pytest_finetune.lifecycle.data.repeats import EVAL, TRAINING, VALIDATION, Repeats
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
+from pytest_finetune.lifecycle.data.structure import ROW_KEYS, check_form
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.lifecycle.data.tools_form import ToolsForm
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
     from pytest_finetune.lifecycle.data.chat_example import Example
-    from pytest_finetune.lifecycle.data.honesty import Production
+    from pytest_finetune.lifecycle.data.parity import Production
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.json_schema.validation import Schema
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.lifecycle.data.columns import ASKED, KEPT, missing_column_hint, read_mapping
 from pytest_finetune.lifecycle.data.json_output import CanonicalJson
-from pytest_finetune.lifecycle.data.mapping import ASKED, KEPT, missing_column_hint, read_mapping
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.lifecycle.data.tokens import compact_json
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source

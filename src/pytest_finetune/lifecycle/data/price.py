@@ -212,11 +212,11 @@ def price_model(
     )
 
 
-def _calls_cost(model: str, traffic: Traffic, **how: Any) -> Decimal | None:
-    """The rates are those for a prompt of average length, because some vendors ask more for long ones."""
+def _calls_cost(model: str, traffic: Traffic, *, when: datetime, free: bool, batch: bool = False) -> Decimal | None:
+    """Return the cost at the rates for a prompt of average length: some vendors charge more for long prompts."""
     average = -(-traffic.prompt // max(1, traffic.calls)) or 1
-    asked = price(model, Usage(prompt=average), **how)
-    both = price(model, Usage(prompt=average, completion=1), **how)
+    asked = price(model, Usage(prompt=average), when=when, batch=batch, free=free)
+    both = price(model, Usage(prompt=average, completion=1), when=when, batch=batch, free=free)
     if asked is None or both is None:
         return None
     return asked * traffic.prompt / average + (both - asked) * traffic.completion

@@ -13,7 +13,7 @@ from pytest_finetune.lifecycle.data.secrets import Secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.lifecycle.data.form import Say
+    from pytest_finetune.lifecycle.data.structure import Say
 
 REMEDIES = {
     "email_address": "replace it, say by name@example.com",

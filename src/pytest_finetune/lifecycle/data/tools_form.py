@@ -15,7 +15,7 @@ from pytest_finetune.verdicts.evalset.reading import Faults, type_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_finetune.lifecycle.data.form import Say
+    from pytest_finetune.lifecycle.data.structure import Say
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 MOST_TOOL_SETS = 1000

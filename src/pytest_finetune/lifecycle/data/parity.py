@@ -11,7 +11,7 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.chat_example import system_prompt
 from pytest_finetune.lifecycle.data.codes import found
-from pytest_finetune.lifecycle.data.repeats import EVAL, TRAINING
+from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING
 from pytest_finetune.verdicts.evalset.formats import canonical_json
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 

@@ -10,7 +10,7 @@ from pytest_finetune.lifecycle.data.near_duplicates import TextIndex
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
-    from pytest_finetune.lifecycle.data.form import Say
+    from pytest_finetune.lifecycle.data.structure import Say
 
 TRAINING, VALIDATION, EVAL = 1, 2, 4
 """The sides of the data, each a bit; files are read in this order."""
