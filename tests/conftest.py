@@ -20,8 +20,8 @@ settings.load_profile("random")
 
 # Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
-SLOW_FIXTURES = {"chromium", "mlflow_address", "running"}
-"""A browser, an MLflow server, our own server with a model in it."""
+SLOW_FIXTURES = {"chromium", "mlflow_address", "pytester", "running"}
+"""A browser, an MLflow server, pytest inside pytest, our own server with a model in it."""
 
 LABELS = ("bug", "feature", "question", "other")
 

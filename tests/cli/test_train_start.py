@@ -277,11 +277,15 @@ def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
 
 
 def answered(process, terminal, typed):
-    """The exit code; a key that comes just before Python's reader listens is not seen, and is pressed again."""
-    for _ in range(60):
+    """
+    The exit code; a key that comes just before Python's reader listens is not seen, and is pressed again.
+
+    Not too soon: a second Ctrl-C would kill a process that is about to exit.
+    """
+    for _ in range(12):
         os.write(terminal, typed)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return process.wait(1)
+            return process.wait(5)
     return None
 
 

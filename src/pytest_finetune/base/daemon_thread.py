@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 
 def _may_cross(error: BaseException) -> bool:
@@ -15,34 +19,28 @@ def _may_cross(error: BaseException) -> bool:
     return isinstance(error, Exception) and not isinstance(error, StopIteration)
 
 
-async def in_daemon_thread(work: Callable[[], Any]) -> Any:
+async def in_daemon_thread(work: Callable[[], _T]) -> _T:
     """
     What `work` returns or raises; a cancelled wait leaves the thread to itself.
 
     Unlike `asyncio.to_thread`, nothing waits for the thread when the loop or the interpreter ends.
     """
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
+    future: asyncio.Future[_T] = loop.create_future()
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+    def settle(outcome: Callable[[], None]) -> None:
+        if not future.done():
+            outcome()
 
     def run() -> None:
-        result, error = None, None
         try:
-            result = work()
+            outcome = partial(future.set_result, work())
         except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
             error = raised if _may_cross(raised) else RuntimeError(f"{type(raised).__name__}: {raised}")
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            # The loop ended before the answer came; nobody waits for it.
-            return
+            outcome = partial(future.set_exception, error)
+        # The loop may have ended before the answer came; then nothing waits for it.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, outcome)
 
     threading.Thread(target=run, daemon=True, name="finetune-work").start()
     return await future

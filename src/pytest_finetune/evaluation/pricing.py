@@ -19,7 +19,7 @@ from pytest_finetune.evaluation.fine_tune_prices import fine_tune_prices
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from genai_prices.types import ModelPrice, PriceCalculation
+    from genai_prices.types import ModelPrice, PriceCalculation, TieredPrices
 
     from pytest_finetune.base.records import Message, Request
 
@@ -107,7 +107,7 @@ def estimate_tokens(messages: Iterable[Message]) -> int:
     return sum(4 + _content_tokens(message.content) + _extra_tokens(message.extra) for message in messages)
 
 
-def _content_tokens(content: Any) -> int:
+def _content_tokens(content: object) -> int:
     if isinstance(content, str):
         return _text_tokens(content)
     parts = content if isinstance(content, list | tuple) else []
@@ -118,7 +118,7 @@ def _extra_tokens(extra: Mapping[str, Any]) -> int:
     return _json_tokens(extra) if extra else 0
 
 
-def _json_tokens(value: Any) -> int:
+def _json_tokens(value: object) -> int:
     return _text_tokens(json.dumps(value, ensure_ascii=False, default=dict))
 
 
@@ -190,7 +190,7 @@ def _apply(rates: ModelPrice, usage: Usage) -> Decimal | None:
     return tokens / _MILLION + per_request / _THOUSAND
 
 
-def _at(rate: Any, prompt: int) -> Decimal | None:
+def _at(rate: Decimal | TieredPrices | None, prompt: int) -> Decimal | None:
     """A rate for prompts of this length."""
     if rate is None or isinstance(rate, Decimal):
         return rate

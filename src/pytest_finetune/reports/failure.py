@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
@@ -123,5 +123,5 @@ def _field(name: str, text: str, limit: int) -> Iterator[str]:
     yield from (f"  {'':<10} {line}" for line in rest)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=dict)

@@ -75,7 +75,7 @@ def _cells(one: Difference) -> tuple[str, str, str]:
     return before, after, f"{one.after - one.before:+.4g}" if both and one.kind == "metric" else ""
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import EvalSetError, EvalSetErrors, ScorerError, did_you_mean
 from pytest_finetune.base.strict_json import JsonFault, parse_json
@@ -148,7 +148,7 @@ class _Loading:
                 self._lines.add(problem, f"the scorer is {scorer.name}: mend the line, or choose another scorer")
         return tuple(cases.values())
 
-    def _response_schema(self, settings: EvalSettings) -> Any:
+    def _response_schema(self, settings: EvalSettings) -> object:
         if settings.request.response_schema is None:
             return None
         path = self.path.parent / settings.request.response_schema

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.json_path import step
 
@@ -103,9 +103,9 @@ def _flatten(shape: str) -> dict[str, Place]:
     return places
 
 
-def _walk(shape: Any) -> Iterator[tuple[str, Place]]:
+def _walk(shape: object) -> Iterator[tuple[str, Place]]:
     # A list of what is still to visit, because an answer may be nested deeper than calls can be.
-    waiting: list[tuple[str, str, Any]] = [("$", "", shape)]
+    waiting: list[tuple[str, str, object]] = [("$", "", shape)]
     while waiting:
         path, parent, here = waiting.pop()
         if isinstance(here, dict):

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.strict_json import JsonFault, parse_json
@@ -77,7 +77,7 @@ def canonical_shape(shape: str) -> str:
         return shape
 
 
-def _sorted_shape(shape: Any) -> Any:
+def _sorted_shape(shape: object) -> object:
     if isinstance(shape, dict):
         return {key: _sorted_shape(value) for key, value in shape.items()}
     if isinstance(shape, list):

@@ -154,18 +154,18 @@ def _with_text(completion: Completion, text: str) -> Completion:
     return replace(completion, tool_calls=(*before, replace(last, arguments=text)))
 
 
-def _variants(value: Any, change: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+def _variants(value: object, change: Callable[[object], Iterable[object]]) -> Iterator[Any]:
     """A JSON value changed in one place, from the outside in."""
     yield from change(value)
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         for changed in _variants(item, change):
-            whole = copy(value)
+            whole: Any = copy(value)
             whole[key] = changed
             yield whole
 
 
-def _extra_key(value: Any) -> Iterator[Any]:
+def _extra_key(value: object) -> Iterator[Any]:
     if isinstance(value, dict):
         name = "note"
         while name in value:
@@ -173,7 +173,7 @@ def _extra_key(value: Any) -> Iterator[Any]:
         yield {**value, name: "planted"}
 
 
-def _wrong_type(value: Any) -> Iterator[Any]:
+def _wrong_type(value: object) -> Iterator[Any]:
     if isinstance(value, str):
         yield [value]
     elif isinstance(value, dict | list):
