@@ -204,7 +204,7 @@ def test_per_case_asks_for_so_many_passes_of_each_case(passes: tuple[int, ...], 
 def test_per_case_of_another_number_of_attempts_is_no_pass() -> None:
     found = verdict(attempts(3, 3, of=3), cases(2), 3, min=0.0, per_case="3 of 5")
     assert found.status is Status.INCOMPLETE
-    assert "3 of 5 attempts a case, and the plan has 3" in found.message
+    assert "per_case is '3 of 5', but there are 3 attempts per case" in found.message
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_non_inferiority_needs_the_whole_interval_of_the_paired_difference(
 def test_a_rise_is_told_as_a_rise_and_the_interval_is_that_of_the_drop() -> None:
     found = verdict(ends("mm" + "p" * 98), ends("p" * 100), cases(100), **NON_INFERIOR)
     assert found.message == (
-        "accuracy rises by 0.020 against production, at most 0.05 down, 95 % interval of the drop -0.070 to 0.018"
+        "accuracy rose by 0.020 against production, max_drop 0.05, 95 % interval of the drop -0.070 to 0.018"
     )
 
 
@@ -85,10 +85,10 @@ def test_flips_from_pass_to_miss_are_counted_and_those_back_are_not(after: str, 
     ("change", "reason"),
     [
         ({"before": None}, "needs --baseline production"),
-        ({"sha": "yesterday"}, "production was asked other cases"),
-        ({"sha": ""}, "production was asked other cases"),
+        ({"sha": "yesterday"}, "production ran on different cases"),
+        ({"sha": ""}, "production ran on different cases"),
         ({"name": "ft:other"}, "the baseline is ft:other"),
-        ({"repeats": 3}, "production was asked 3 times a case, this run 1 times"),
+        ({"repeats": 3}, "production has 3 attempts per case, this run has 1"),
         ({"before": ends("ppu")}, "1 of 3 baseline samples were not run"),
         ({"before": ends("pp")}, "1 of 3 baseline samples were not run"),
         ({"before": ends("ppe")}, "1 of 3 baseline samples ended in an error"),

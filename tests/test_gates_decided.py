@@ -35,7 +35,7 @@ def test_a_gate_that_the_rest_cannot_save_is_decided_as_failed() -> None:
     found = decided(rules({"min": 0.9}), cases(20), run_of(0, 3)) or []
     assert [verdict.status for verdict in found] == [Status.FAIL]
     assert found[0].message == (
-        "decided after 3 of 20 samples: 0 to 17 of 20 samples pass, whatever the rest would answer"
+        "decided after 3 of 20 samples: 0 to 17 of 20 samples can pass, whatever the rest answer"
     )
     assert decided(rules({"min": 0.9}), cases(20), run_of(0, 2)) is None
 

@@ -132,7 +132,7 @@ def chosen(page: Any) -> str:
 
 def test_the_verdict_and_the_gates_come_first(page_file: Path, opened: Open) -> None:
     page = opened(page_file)
-    assert page.title() == "ft:after: Does not ship: 1 of 3 gates pass, 1 fails, 1 incomplete"
+    assert page.title() == "ft:after: Does not ship: 1 of 3 gates passed, 1 failed, 1 incomplete"
     assert page.locator("h1").inner_text() == "ft:after"
     assert page.locator("main h2").first.inner_text() == "Gates"
     rows = page.locator(".gate-table tbody tr:not(.why)")
@@ -459,7 +459,7 @@ def test_a_set_without_gates_or_labels_says_so(tmp_path: Path, opened: Open) -> 
     path = tmp_path / "page.html"
     path.write_text(page_html([from_record(recorded(tmp_path, [plain], lambda *_: "y"), root=tmp_path)]), "utf-8")
     page = opened(path)
-    assert page.locator(".headline").inner_text() == "Ships: 1 of 1 cases pass, and all must"
+    assert page.locator(".headline").inner_text() == "Ships: 1 of 1 cases passed (all must pass)"
     assert page.get_by_text("No gates: every case must pass.").is_visible()
     assert page.locator(".matrix").count() == 0
     assert page.get_by_text("Flips against").count() == 0

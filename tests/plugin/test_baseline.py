@@ -69,7 +69,7 @@ def test_a_baseline_over_other_cases_is_refused_by_the_gate(suite, evaluate):
     suite(21, toml=NON_INFERIOR)
     result = evaluate("--baseline=replay:last", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*incomplete*", "*was asked other cases*"])
+    result.stdout.fnmatch_lines(["*incomplete*", "*ran on different cases*"])
 
 
 def test_a_baseline_that_is_not_there_is_a_usage_error(suite, evaluate):

@@ -45,7 +45,7 @@ def test_the_summary_has_gates_with_their_margin_and_accuracy_with_its_interval_
     suite(20, inputs=["wrong", *(f"word-{n}" for n in range(1, 20))], toml=GATES)
     _, source, _ = report()
     summary = source[source.index("ft-summary>") : source.index('class="run-count"')]
-    assert "ships</span>: 2 of 2 gates pass" in summary
+    assert "ships</span>: 2 of 2 gates passed" in summary
     assert ">+0.45<" in summary
     assert ">+0.05<" in summary
     assert "0.950 [0.751, 0.999]" in summary

@@ -45,7 +45,7 @@ def test_the_file_is_replaced_and_the_closing_section_names_it(passing, evaluate
     path.write_text("what was there before")
     lines = evaluate("--finetune-markdown=comment.md").stdout.lines
     assert f"Markdown: {path}" in lines
-    assert path.read_text("utf-8").startswith("### ✅ `ft:test` ships: 1 of 1 gates pass")
+    assert path.read_text("utf-8").startswith("### ✅ `ft:test` ships: 1 of 1 gates passed")
     assert [one.name for one in pytester.path.glob("comment*")] == ["comment.md"]
 
 
@@ -79,7 +79,7 @@ def test_what_was_decided_early_is_told_to_be_no_evidence(suite, evaluate, pytes
     suite(40, inputs=["wrong"] * 40, toml="[[gates]]\nmin = 0.9\n")
     evaluate("--stop-when-decided", "--concurrency=1", "--finetune-markdown=comment.md", "--finetune-html=page.html")
     for name in ("comment.md", "page.html"):
-        assert "1 fails; decided early, so no evidence" in pytester.path.joinpath(name).read_text("utf-8")
+        assert "1 failed; decided early, so it is no evidence" in pytester.path.joinpath(name).read_text("utf-8")
 
 
 @pytest.mark.parametrize("option", ["--finetune-markdown", "--finetune-html"])

@@ -178,7 +178,7 @@ def test_a_first_version_passes_no_gate_against_production_in_the_session(pytest
     suite(12, toml=GATE + AGAINST)
     result = evaluate("--promote", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*nothing to compare with*"])
+    result.stdout.fnmatch_lines(["*no baseline to compare with*"])
     assert statuses(registry)["v2"] == "candidate"
     words = ["registry", "promote", "v2", "--run", "last", "--who", "ada@acme.example"]
     promoted = CliRunner().invoke(main, words)

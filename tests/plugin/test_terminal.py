@@ -83,7 +83,7 @@ def test_quiet_tells_the_outcome_and_the_gates_that_do_not_pass(labelled, evalua
 
 def test_twice_quiet_tells_the_outcome_alone(labelled, evaluate):
     lines = evaluate("-qq", model="ft:new").stdout.lines
-    assert "ft:new does not ship: 2 of 4 gates pass, 1 fails, 1 incomplete" in lines
+    assert "ft:new does not ship: 2 of 4 gates passed, 1 failed, 1 incomplete" in lines
     assert not [line for line in lines if "finetune =" in line or "run " in line or "missed cases" in line]
 
 
@@ -120,13 +120,13 @@ def test_the_outcome_of_a_model_that_ships_and_of_a_set_without_gates(suite, eva
     suite(3, toml="[[gates]]\nmin = 0.5\n")
     suite(2, inputs=["word-0", "wrong"], name="plain")
     lines = evaluate().stdout.lines
-    assert "ft:test does not ship: 1 of 1 gates pass; 1 of 2 cases pass, and all must" in lines
-    assert "ft:test ships: 1 of 1 gates pass" in evaluate("eval_sets/tickets.jsonl").stdout.lines
+    assert "ft:test does not ship: 1 of 1 gates passed; 1 of 2 cases passed (all must pass)" in lines
+    assert "ft:test ships: 1 of 1 gates passed" in evaluate("eval_sets/tickets.jsonl").stdout.lines
 
 
 def test_what_leaves_gates_open_ships_nothing_yet(suite, evaluate):
     suite(6, toml="[[gates]]\nmin = 0.1\n")
-    assert "ft:test does not ship yet: 0 of 1 gates pass, 1 incomplete" in evaluate("-k", "case-1").stdout.lines
+    assert "ft:test does not ship yet: 0 of 1 gates passed, 1 incomplete" in evaluate("-k", "case-1").stdout.lines
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -114,7 +114,7 @@ def test_nothing_that_came_from_outside_renders_pings_or_tracks(text):
 def test_one_line_tells_model_verdict_gates_and_cost():
     gates = (gate("a", "pass", value=0.95), gate("b", "fail", value=0.5), gate("c", "inconclusive", value=0.9))
     first = markdown([run(part(gates=gates), cost=Decimal("0.41"))]).splitlines()[0]
-    assert first == "### ❌ `ft:new` does not ship: 1 of 3 gates pass, 1 fails, 1 inconclusive, $0.41"
+    assert first == "### ❌ `ft:new` does not ship: 1 of 3 gates passed, 1 failed, 1 inconclusive, $0.41"
 
 
 def test_the_table_of_gates_has_interval_bar_and_margin():
@@ -124,7 +124,7 @@ def test_the_table_of_gates_has_interval_bar_and_margin():
 
 def test_a_set_without_gates_ships_only_when_every_case_passes():
     free = replace(part(), settings=EvalSettings())
-    assert markdown([run(free)]).startswith("### ❌ `ft:new` does not ship: 0 of 3 cases pass, and all must")
+    assert markdown([run(free)]).startswith("### ❌ `ft:new` does not ship: 0 of 3 cases passed (all must pass)")
 
 
 def test_a_baseline_beside_the_model_gets_no_verdict():

@@ -101,9 +101,9 @@ def test_bars_and_margins_go_the_way_of_their_gates(tmp_path: Path) -> None:
 
 def test_the_headline_says_whether_it_ships_and_why_not(tmp_path: Path) -> None:
     plain = write_set(tmp_path, "t", ROWS)
-    assert headline(from_session(*evaluated(tmp_path, [plain], right))) == "Ships: 4 of 4 cases pass, and all must"
+    assert headline(from_session(*evaluated(tmp_path, [plain], right))) == "Ships: 4 of 4 cases passed (all must pass)"
     assert headline(from_session(*evaluated(tmp_path, [plain], all_wrong))) == (
-        "Does not ship: 2 of 4 cases pass, and all must"
+        "Does not ship: 2 of 4 cases passed (all must pass)"
     )
     baseline = from_session(*evaluated(tmp_path, [plain], right), judged=False)
     assert headline(baseline) == "Baseline, not judged"

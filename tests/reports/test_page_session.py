@@ -46,7 +46,7 @@ def test_a_session_writes_the_page_and_says_where(pytester, suite, evaluate) -> 
     suite(["bug", "bug"], toml=GATES)
     result = evaluate("--finetune-html=out/page.html")
     path = pytester.path / "out" / "page.html"
-    assert title(path) == "ft:test: Ships: 1 of 1 gates pass"
+    assert title(path) == "ft:test: Ships: 1 of 1 gates passed"
     result.stdout.fnmatch_lines([f"run page: {path}"])
     assert not list(path.parent.glob("*.tmp"))
 
@@ -55,7 +55,7 @@ def test_a_session_writes_the_page_and_says_where(pytester, suite, evaluate) -> 
 def test_the_page_is_the_same_with_and_without_workers(pytester, suite, evaluate, workers: str) -> None:
     suite(6, toml=GATES)
     evaluate("--finetune-html=page.html", "-n", workers, subprocess=True)
-    assert title(pytester.path / "page.html") == "ft:test: Ships: 1 of 1 gates pass"
+    assert title(pytester.path / "page.html") == "ft:test: Ships: 1 of 1 gates passed"
     assert len(data(pytester.path / "page.html")["models"][0]["sets"][0]["cases"]) == 6
 
 
@@ -102,7 +102,7 @@ def test_a_run_is_reported_from_its_record_when_its_files_are_gone(pytester, sui
     path.unlink()
     path.with_suffix(".toml").unlink()
     result = report("last", "-o", "page.html")
-    assert (result.exit_code, result.output) == (0, "wrote page.html: Ships: 1 of 1 gates pass\n")
+    assert (result.exit_code, result.output) == (0, "wrote page.html: Ships: 1 of 1 gates passed\n")
     assert "bug" in data(pytester.path / "page.html")["strings"]
 
 

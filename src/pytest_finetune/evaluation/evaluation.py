@@ -305,7 +305,7 @@ def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetR
     result = replace(result, baseline=baseline.name, baseline_record=_baseline_record(baseline))
     before_table = table_of(baseline, table)
     if before_table is None:
-        return replace(result, not_compared="the baseline was asked other cases, or another number of times")
+        return replace(result, not_compared="the baseline ran on different cases, or with different repeats")
     before = before_table.summary
     missing = before.counts[State.UNRUN] + before.counts[State.ERROR]
     if missing:

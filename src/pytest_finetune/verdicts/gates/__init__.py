@@ -1,4 +1,4 @@
-"""Rules over a run, and their verdicts. Nothing planned, missing, unknown, stale or from another model is a pass."""
+"""Rules over a run, and their verdicts. Missing, stale or foreign evidence is never a pass."""
 
 from pytest_finetune.verdicts.gates.decided import Decider
 from pytest_finetune.verdicts.gates.judging import judge, table_of

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def judge_bar(inputs: GateInputs) -> Verdict:
     """
-    The verdict on `min` or `max`, over whole evidence.
+    The verdict on `min` or `max`, given complete evidence.
 
     With a confidence the whole interval has to clear the bar; without one the exact value decides, so that 19 of 20
     meets 0.95.
@@ -74,14 +74,14 @@ def limit_of(rule: Rule) -> float:
 
 
 def judge_must_pass(inputs: GateInputs) -> Verdict:
-    """The verdict on `must_pass`: every case with one of the tags passes, errors counted as not passed."""
+    """The verdict on `must_pass`: every case with one of the tags has to pass; errors count as not passed."""
     rows = inputs.summary.rows
     missed = tuple(row.case.id for row in rows if not row.passes(inputs.rule.needed))
     passed = len(rows) - len(missed)
     named = f": {', '.join(missed[:5])}{' …' if len(missed) > 5 else ''}" if missed else ""  # noqa: PLR2004
     return inputs.verdict(
         Status.FAIL if missed else Status.PASS,
-        f"{passed} of {len(rows)} cases pass{f', and {len(missed)} must and do not{named}' if missed else ''}",
+        f"{passed} of {len(rows)} cases passed{f'; {len(missed)} missed{named}' if missed else ''}",
         value=passed / len(rows),
         missed=missed,
     )

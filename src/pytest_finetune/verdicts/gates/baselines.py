@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 def judge_flips(inputs: GateInputs) -> Verdict:
-    """The verdict on `max_flips`, over whole evidence of both runs."""
+    """The verdict on `max_flips`, given complete evidence of both runs."""
     max_flips = int(limit_of(inputs.rule))
     flips = find_flips(inputs.before, inputs.summary)
     lost = sum(flip.lost for flip in flips)
     return inputs.verdict(
         Status.PASS if lost <= max_flips else Status.FAIL,
-        f"{lost} of {len(inputs.sliced.rows)} cases passed in {_name(inputs)} and do not now"
-        f" ({len(flips) - lost} the other way round), at most {max_flips}",
+        f"{lost} of {len(inputs.sliced.rows)} cases passed in {_name(inputs)} and miss now"
+        f" ({len(flips) - lost} the other way round), max_flips {max_flips}",
         value=float(lost),
         flips=flips,
     )
 
 
 def judge_drop(inputs: GateInputs) -> Verdict:
-    """The verdict on `max_drop`, over whole evidence of both runs."""
+    """The verdict on `max_drop`, given complete evidence of both runs."""
     return _judge_paired_drop(inputs) if inputs.rule.metric in CASE_MEANS else _judge_plain_drop(inputs)
 
 
@@ -62,17 +62,17 @@ def _judge_plain_drop(inputs: GateInputs) -> Verdict:
 
 
 def _name(inputs: GateInputs) -> str:
-    """What it was compared with in truth, and what the gate calls that."""
+    """The baseline's own name, and what the gate calls it where that differs."""
     against = inputs.rule.against
     name = inputs.baseline.name if inputs.baseline else against
     return against if name == against else f"{name} (for {against})"
 
 
 def _drop_text(inputs: GateInputs, drop: Fraction, max_drop: float) -> str:
-    change = "drops" if drop >= 0 else "rises"
+    change = "dropped" if drop >= 0 else "rose"
     sign = 1 if drop >= 0 else -1
     shown = figure(sign * drop, sign * max_drop)
-    return f"{inputs.rule.metric} {change} by {shown} against {_name(inputs)}, at most {max_drop:g} down"
+    return f"{inputs.rule.metric} {change} by {shown} against {_name(inputs)}, max_drop {max_drop:g}"
 
 
 def _more_pairs(difference: Difference, max_drop: float, confidence: float) -> int | None:

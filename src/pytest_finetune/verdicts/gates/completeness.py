@@ -1,4 +1,4 @@
-"""Why the evidence before a gate is not whole. Evidence that is not whole is never a pass, whatever it says."""
+"""Why a gate's evidence is incomplete. Incomplete evidence is never a pass, whatever the answers say."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def what_is_missing(inputs: GateInputs) -> str:
-    """One clause for people; empty where the evidence is whole."""
+    """The first gap in the evidence, in one clause; empty if it is complete."""
     return (
         plan_fault(inputs)
-        # Of the whole plan: what a selection left out is missing from the evidence, whatever the gate's slice is.
+        # Over the whole plan, not the gate's slice: deselected cases make every verdict of the set incomplete.
         or _unrun(inputs.table.summary)
         or (_errors(inputs.summary, inputs.rule.max_errors) if inputs.too_many_errors else "")
         or (_baseline(inputs) if inputs.rule.compares else "")
@@ -25,7 +25,7 @@ def what_is_missing(inputs: GateInputs) -> str:
 
 
 def plan_fault(inputs: GateInputs) -> str:
-    """Why a plan could not show anything however it is answered; empty where it could."""
+    """Why no answers to this plan could pass or fail the gate; empty if they could."""
     rule, rows, repeats = inputs.rule, inputs.sliced.rows, inputs.table.repeats
     tags = {tag for row in rows for tag in row.case.tags}
     if absent := [tag for tag in rule.tags if tag not in tags]:
@@ -34,14 +34,14 @@ def plan_fault(inputs: GateInputs) -> str:
         facts = " and ".join(f"{key} = {value!r}" for key, value in rule.where.items())
         return f"nothing planned: no case has {facts}" if facts else "nothing planned: the eval set holds no case"
     if repeats < 1:
-        return "nothing planned: no attempt a case"
+        return "nothing planned: no attempts per case"
     if rule.repeats not in (None, repeats):
-        return f"the gate asks for {rule.per_case} attempts a case, and the plan has {repeats}"
+        return f"per_case is {rule.per_case!r}, but there are {repeats} attempts per case"
     return ""
 
 
 def _unrun(summary: Summary, whose: str = "") -> str:
-    # Unneeded ones count as unrun here: what was decided without them is the business of `Decider` alone.
+    # Samples that were not needed count as unrun here: only `Decider` can judge without them.
     unrun = summary.counts[State.UNRUN] + summary.counts[State.UNNEEDED]
     return f"{unrun} of {summary.planned} {whose}samples were not run" if unrun else ""
 
@@ -52,12 +52,12 @@ def _errors(summary: Summary, max_errors: int | None, whose: str = "") -> str:
 
 
 def _baseline(inputs: GateInputs) -> str:
-    # An error of the baseline counts for the new model, so that not one is tolerated there.
+    # An error in the baseline would favour the new model, so none is tolerated.
     against, baseline = inputs.rule.against, inputs.baseline
     if baseline is None:
-        return f"nothing to compare with: needs --baseline {against}"
+        return f"no baseline to compare with: needs --baseline {against}"
     if against not in (baseline.name, *baseline.aliases):
-        return f"the gate compares with {against}, and the baseline is {baseline.name}: needs --baseline {against}"
+        return f"the gate compares with {against}, but the baseline is {baseline.name}: needs --baseline {against}"
     if problem := _staleness(inputs, baseline) or _unrun(inputs.before, "baseline "):
         return problem
     return _errors(inputs.before, 0, "baseline ") if inputs.before.counts[State.ERROR] else ""
@@ -65,9 +65,9 @@ def _baseline(inputs: GateInputs) -> str:
 
 def _staleness(inputs: GateInputs, baseline: Baseline) -> str:
     if not baseline.cases_sha256 or baseline.cases_sha256 != inputs.table.cases_sha256:
-        return f"{baseline.name} was asked other cases{_examples(inputs, baseline)}: run it again on today's"
+        return f"{baseline.name} ran on different cases{_examples(inputs, baseline)}: run it again on the current ones"
     if baseline.repeats != inputs.table.repeats:
-        return f"{baseline.name} was asked {baseline.repeats} times a case, this run {inputs.table.repeats} times"
+        return f"{baseline.name} has {baseline.repeats} attempts per case, this run has {inputs.table.repeats}"
     return ""
 
 

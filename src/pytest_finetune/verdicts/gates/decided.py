@@ -1,4 +1,4 @@
-"""Whether a run may stop: when no answer still to come can change any verdict, by counting and not by chance."""
+"""Whether a run may stop early: only when no remaining answer can change a verdict, by counting, never by odds."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 class Decider:
     """
-    Counts samples as they come, at a constant price each, and knows when the verdicts are bound to be what they are.
+    Counts samples as they arrive, in constant time each, and knows when no further sample can change a verdict.
 
-    Bound means: whatever the samples still to come are answered, right or wrong, and whichever of them end in an
-    error, as long as no more errors come than `max_errors` tolerates. Only gates on accuracy with a bar, and
-    `must_pass`, can be bound; a set with any other gate, or with none, is never decided.
+    A verdict is decided if it holds whether the remaining samples pass, miss or end in an error, as long as there are
+    no more errors than `max_errors` tolerates. Only gates on accuracy with a bar, and `must_pass`, can be decided
+    early; a set with any other gate, or without gates, is never decided.
 
     Args:
         rules: What the set is judged by.
@@ -41,20 +41,20 @@ class Decider:
         self._counts = [GateCount.of(GateInputs(rule, table)) for rule in rules] if self._countable else []
 
     def add(self, sample: Sample) -> None:
-        """Count one sample, each at most once; one that was not run is still to come."""
+        """Count one sample, each at most once; a sample that was not run is still to come."""
         if sample.eval_set == self._eval_set and sample.state not in (State.UNRUN, State.UNNEEDED):
             for count in self._counts:
                 count.add(sample)
 
     def verdicts(self) -> list[Verdict] | None:
-        """The verdicts of the full run once all are bound; None before."""
-        if not self._countable or not all(count.bound for count in self._counts):
+        """The verdicts of the full run once all are decided; None before."""
+        if not self._countable or not all(count.decided for count in self._counts):
             return None
         return [count.verdict() for count in self._counts]
 
 
 def is_countable(rule: Rule) -> bool:
-    """Whether more passes can only move the gate's verdict one way, which is what counting rests on."""
+    """Whether more passes can move the verdict in one direction only, which counting relies on."""
     return not rule.compares and rule.metric == "accuracy"
 
 
@@ -104,14 +104,14 @@ class GateCount:
         self.possible += self._possible(case) - before[1]
 
     @property
-    def bound(self) -> bool:
-        """Whether no answer still to come can change the status."""
+    def decided(self) -> bool:
+        """Whether no remaining answer can change the status."""
         if self.fault or self._too_many_errors:
             return True
         return bisect_right(self.breaks, self.sure) == bisect_right(self.breaks, self.possible)
 
     def verdict(self) -> Verdict:
-        """The verdict that is bound to come, once it is `bound`."""
+        """The verdict of the full run, once it is `decided`."""
         inputs = self.inputs
         if self.fault:
             return inputs.verdict(Status.INCOMPLETE, f"incomplete: {self.fault}")
@@ -121,7 +121,7 @@ class GateCount:
         status, unit = self.status(self.sure), "samples" if self.needed is None else "cases"
         reach = f"{self.sure} to {self.possible}" if self.possible > self.sure else f"{self.sure}"
         text = f"decided after {len(self.seen)} of {len(self.left) * inputs.table.repeats} samples: "
-        text += f"{reach} of {self.total} {unit} pass, whatever the rest would answer"
+        text += f"{reach} of {self.total} {unit} can pass, whatever the rest answer"
         return inputs.verdict(status, text)
 
     @property

@@ -35,7 +35,7 @@ def judge(rules: Sequence[Rule], table: SampleTable, baseline: Baseline | None =
 
 
 def table_of(baseline: Baseline, table: SampleTable) -> SampleTable | None:
-    """The baseline's samples in the same plan; None where it was asked other cases, or another number of times."""
+    """The baseline's samples in the same plan; None if it ran on other cases or with other repeats."""
     theirs, ours = (baseline.cases_sha256, baseline.repeats), (table.cases_sha256, table.repeats)
     return table.with_samples(baseline.samples) if theirs == ours and baseline.cases_sha256 else None
 

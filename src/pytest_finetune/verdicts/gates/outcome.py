@@ -1,4 +1,4 @@
-"""The one sentence that a reader looks for first: does this model ship?"""
+"""The first thing a reader looks for: does this model ship?"""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
-    What came of one model.
+    The result of one model.
 
     Args:
         gates: Statuses of its gates.
-        ungated: Figures of the sets without gates, whose cases all have to pass.
-        rules: Statuses of that rule.
-        early: Some answers were left unasked because the verdicts were bound without them.
+        ungated: Figures of the eval sets without gates, whose cases all have to pass.
+        rules: Statuses of that implied rule, one per such set.
+        early: Some samples were not requested because the verdicts were already decided.
     """
 
     gates: tuple[str, ...]
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def status(self) -> Status:
-        """The worst verdict: a fail, else what is open; a pass only where there is one."""
+        """The worst verdict: a fail, else an open one; a pass only if there is at least one."""
         found = {*self.gates, *self.rules}
         worst = (Status.FAIL, Status.INCOMPLETE, Status.INCONCLUSIVE)
         return next((status for status in worst if status in found), Status.PASS if found else Status.INCOMPLETE)
@@ -45,27 +45,27 @@ class Outcome:
 
     @property
     def reasons(self) -> str:
-        """Gates by verdict, and, of sets without gates, the cases: `3 of 5 gates pass, 1 fails, 1 incomplete`."""
+        """Counts of gates by verdict, and of cases for sets without gates: `3 of 5 gates passed, 1 failed`."""
         return "; ".join(self._reasons()) or "nothing was judged"
 
     def _reasons(self) -> Iterator[str]:
         if self.gates:
             counts = Counter(self.gates)
             others = {
-                "fails" if counts[Status.FAIL] == 1 else "fail": counts[Status.FAIL],
+                "failed": counts[Status.FAIL],
                 "inconclusive": counts[Status.INCONCLUSIVE],
                 "incomplete": counts[Status.INCOMPLETE],
             }
             rest = "".join(f", {count:,} {word}" for word, count in others.items() if count)
-            yield f"{counts[Status.PASS]:,} of {len(self.gates):,} gates pass{rest}"
+            yield f"{counts[Status.PASS]:,} of {len(self.gates):,} gates passed{rest}"
         if rows := [row for summary in self.ungated for row in summary.rows]:
-            yield f"{sum(row.passes() for row in rows):,} of {len(rows):,} cases pass, and all must"
+            yield f"{sum(row.passes() for row in rows):,} of {len(rows):,} cases passed (all must pass)"
         if self.early:
-            yield "decided early, so no evidence for a promotion"
+            yield "decided early, so it is no evidence for a promotion"
 
 
 class JudgedSet(NamedTuple):
-    """What came of one set: whether it has gates, the statuses of its verdicts, and its figures."""
+    """One eval set: whether it has gates, the statuses of its verdicts, and its figures."""
 
     gated: bool
     statuses: tuple[str, ...]
@@ -73,7 +73,7 @@ class JudgedSet(NamedTuple):
 
 
 def outcome_of_sets(sets: Sequence[JudgedSet], *, early: bool) -> Outcome:
-    """What came of one model over all its sets; `early` where some answers were not needed for a verdict."""
+    """The result of one model over all its eval sets; `early` if some samples were not needed for a verdict."""
     free = [one for one in sets if not one.gated]
     return Outcome(
         tuple(status for one in sets if one.gated for status in one.statuses),

@@ -1,4 +1,4 @@
-"""What a gate says in the end, and what it compares with."""
+"""Verdicts, and the baseline that a gate compares with."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Verdict:
         gate: The gate's label: `accuracy>=0.95,tag=critical`.
         rule: What the gate demands: metric, bar, slice, confidence.
         status: `pass`, `fail`, `inconclusive` or `incomplete`.
-        message: One line for people: the value, the bar, and why.
+        message: One line: the value, the bar, and the reason.
         value: The measured value, or the drop, or the number of flips; None where there is none.
-        interval: What the evidence leaves possible, at the gate's confidence or else 0.95; None where none exists.
+        interval: Confidence interval of the value, at the gate's confidence or else 0.95; None where none exists.
         n: Planned cases of the gate's slice.
-        flips: Cases that passed in the baseline and do not now, or the other way round.
+        flips: Cases that passed in only one of the two runs.
         missed: Ids of cases that must pass and did not.
         baseline: Name of what the gate was compared with; empty where it compares with nothing.
     """
@@ -62,16 +62,16 @@ class Baseline:
     The other run that a gate compares with.
 
     Args:
-        name: What it is, for people and for `against`: `production`, a model id, a run.
-        cases_sha256: Hash of the cases it was asked; another than today's cannot be compared.
-        repeats: Its attempts a case.
+        name: As shown and as `against` may say it: `production`, a model id, a run.
+        cases_sha256: Hash of the cases it ran on; only runs on the same cases can be compared.
+        repeats: Its attempts per case.
         samples: All its samples of the eval set.
-        aliases: Other words by which `against` may mean it.
+        aliases: Other names for it in `against`.
         model: Its model id on the wire, for the record.
         base_url: The server that answered, for the record; empty where there is no address.
-        identity: What makes its answers what they are, for the record: the server, or the bytes of the weights.
+        identity: What produced its answers, for the record: the server, or the hash of the weights.
         run: Id of the run that holds its answers, for the record.
-        doubt: Why its answers are no evidence of that model, for the record; empty where nothing is against them.
+        doubt: Why its answers do not count as that model's, for the record; empty if they do.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Figures for people: never rounded onto a bar that they do not stand on."""
+"""Figures in messages, never rounded so that they seem to be on the other side of a bar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def figure(value: Fraction | float, bar: float) -> str:
-    """A value with three digits after the point, or as many as show on which side of the bar it lies."""
+    """A value with three digits after the point, or as many as show on which side of the bar it is."""
     exact, limit = value if isinstance(value, Fraction) else as_written(value), as_written(bar)
     for digits in range(3, 12):
         text = f"{float(exact):.{digits}f}"
