@@ -175,7 +175,7 @@ def test_a_page_that_shows_something_else_is_found_out():
     )
     assert shown.today(f"watch {ours}") == f"watch {theirs}"
     assert not shown.compare(f"job {ours}: queued\n", f"job ftjob-{'C' * 24}: queued\n")
-    assert not shown.compare("v1: 2 of 3 gates passed\n", "v1: 3 of 3 gates pass\n")
+    assert not shown.compare("v1: 2 of 3 gates passed\n", "v1: 3 of 3 gates passed\n")
     assert not shown.compare("v1: new -> candidate\n", "v1: new -> candidate\nand more\n")
     assert not shown.compare("", "warning\n")
 
