@@ -315,7 +315,7 @@ def test_a_registry_that_cannot_be_read_is_told(registry, tmp_path):
 
 
 def test_of_two_judgements_on_one_state_the_second_is_told(registry, two_versions, monkeypatch):
-    real = "pytest_finetune.cli.registry.promoting.refusals"
+    real = "pytest_finetune.lifecycle.registry.assessment.refusals"
 
     def slow(*_, **__):
         monkeypatch.setattr(real, lambda *_, **__: [])
@@ -415,7 +415,7 @@ def test_todays_sets_are_those_that_the_project_configures(registry, record, tic
 
 
 def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, monkeypatch):
-    """Sets that lie beside the registry count, wherever the command is given."""
+    """All eval sets of the registry's project count, wherever the command runs."""
     write_set(tmp_path)
     registry("add", "v1", "--model-id", MODEL)
     corner = tmp_path / "corner"
@@ -423,7 +423,7 @@ def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, 
     run = recorded(record, write_set(corner))
     monkeypatch.chdir(corner)
     told = registry("promote", "v1", "--run", str(run.path), "--registry", "../registry.json", code=1)
-    assert f"../{TICKETS}: lies beside the registry, and was not judged" in unfolded(told)
+    assert f"corner/{TICKETS}: not asked in this run" in unfolded(told)
 
 
 def test_a_rollback_to_a_model_that_is_gone_is_done_with_a_warning(registry, record, tickets):

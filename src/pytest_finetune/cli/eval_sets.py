@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import EvalSetError
-from pytest_finetune.cli.pytest_configuration import configured_patterns
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.evalset.project import configured_patterns
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -76,9 +76,9 @@ def make_target(
 def _from_registry(
     spec: str, registry: Backend, base_url: str | None, concurrency: int, models: Path
 ) -> LocalTarget | OpenAITarget:
-    from pytest_finetune.lifecycle.registry import version_for
+    from pytest_finetune.lifecycle.registry import read_checked, version_for
 
-    _, entry = version_for(registry.read(), spec.removeprefix("registry:"))
+    _, entry = version_for(read_checked(registry), spec.removeprefix("registry:"))
     if entry.model_id.startswith("local:"):
         from pytest_finetune.evaluation.targets.local import LocalTarget
 

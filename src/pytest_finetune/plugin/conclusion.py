@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.plugin import markdown, page
 from pytest_finetune.plugin.gates import report_gates
-from pytest_finetune.plugin.promotion import promote
 from pytest_finetune.reports import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import pytest
 
+    from pytest_finetune.plugin.promotion import Promotion
     from pytest_finetune.plugin.session import FinetuneSession
     from pytest_finetune.reports.text import Line
 
@@ -48,13 +48,16 @@ def remember(session: FinetuneSession, report: pytest.TestReport) -> None:
         _remember_as_failed(session, report)
 
 
-def conclude(session: FinetuneSession, failed: Callable[[], int], *, cut_short: bool = False) -> None:
+def conclude(
+    session: FinetuneSession, pytest_session: pytest.Session, promotion: Promotion | None, *, cut_short: bool = False
+) -> None:
     """
-    Judge what there is, write the records, report the gates as tests, and promote.
+    Judge what was answered, and report gates and promotion as tests, before pytest closes its own books.
 
     Args:
-        session: After its items.
-        failed: Counts failed tests.
+        session: Ours.
+        pytest_session: Its count of failed tests includes the gates by the time of the promotion.
+        promotion: With `--promote`.
         cut_short: The session ended before all its tests had run, by `-x` or `pytest.exit` for instance.
     """
     if session.is_worker:
@@ -62,8 +65,8 @@ def conclude(session: FinetuneSession, failed: Callable[[], int], *, cut_short: 
     session.stop_asking()
     session.judge()
     report_gates(session.config, session)
-    if session.config.option.finetune_promote:
-        promote(session, failed(), cut_short=cut_short)
+    if promotion is not None:
+        promotion.assess(pytest_session, cut_short=cut_short)
     markdown.write(session)
     page.write(session)
     _forget_gates(session)

@@ -9,7 +9,7 @@ import pytest
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.plugin import asking, conclusion, junit, live, markdown, marks, page, privacy
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
-from pytest_finetune.plugin.promotion import refuse_unclear_promotion
+from pytest_finetune.plugin.promotion import Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.report_file import refuse_unwritable
 from pytest_finetune.plugin.session import SESSION, FinetuneSession
@@ -54,6 +54,11 @@ class SessionHooks:
 
     def __init__(self, session: FinetuneSession) -> None:
         self.session = session
+        self.promotion: Promotion | None = None
+        if session.config.option.finetune_promote and not session.is_worker:
+            self.promotion = Promotion(session)
+            # Runs after every plugin's pytest_sessionfinish and pytest_unconfigure: nothing may fail after a promotion.
+            session.config.add_cleanup(self.promotion.finish)
 
     def pytest_sessionstart(self) -> None:
         """Make ready to show how far it is while one waits."""
@@ -102,9 +107,9 @@ class SessionHooks:
             conclusion.interrupt(self.session)
             raise
         except BaseException:
-            conclusion.conclude(self.session, lambda: session.testsfailed, cut_short=True)
+            conclusion.conclude(self.session, session, self.promotion, cut_short=True)
             raise
-        conclusion.conclude(self.session, lambda: session.testsfailed)
+        conclusion.conclude(self.session, session, self.promotion)
         if self.session.stopped:
             redact = session.config.option.finetune_redact
             raise session.Interrupted(stop_words(self.session.stopped, redact=redact))

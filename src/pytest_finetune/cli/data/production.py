@@ -11,7 +11,7 @@ from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.evaluation.runs.copies import asked_set
 from pytest_finetune.lifecycle.data.chat_example import example_of_case
 from pytest_finetune.lifecycle.data.parity import Asked, Production, read_production, request_of
-from pytest_finetune.lifecycle.registry import open_registry, production_of
+from pytest_finetune.lifecycle.registry import open_registry, production_of, read_checked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -40,7 +40,7 @@ def known_production(
     if registry is None:
         return sent, ()
     backend = open_registry(registry)
-    entry = production_of(backend.read())
+    entry = production_of(read_checked(backend))
     if entry is None:
         raise DataError("no version is in production", backend.location, "check the path, or leave out --registry")
     known = sent or Production(entry.model_id)

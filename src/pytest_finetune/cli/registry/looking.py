@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.registry.options import optional_version, read, registry_option, two_versions, version_argument
+from pytest_finetune.cli.registry.options import (
+    look_at,
+    optional_version,
+    read,
+    registry_option,
+    two_versions,
+    version_argument,
+    warned,
+)
 from pytest_finetune.lifecycle.registry import Verifiable, open_registry, version_for
 from pytest_finetune.lifecycle.registry import verify as find_problems
 from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates, going, shutdown_of
@@ -44,7 +52,7 @@ def list_versions(backend: Backend, *, as_json: bool) -> None:
       0  success
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    registry, now = backend.read(), datetime.now(UTC)
+    registry, now = look_at(backend), datetime.now(UTC)
     if as_json:
         print_json([_listed(version, entry) for version, entry in in_order(registry)])
     elif registry.entries:
@@ -67,7 +75,7 @@ def show(backend: Backend, version: str, *, as_json: bool) -> None:
       0  success
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    name, entry = version_for(backend.read(), version)
+    name, entry = version_for(look_at(backend), version)
     if as_json:
         print_json({"version": name, **entry.model_dump(mode="json")})
     else:
@@ -91,7 +99,7 @@ def history(backend: Backend, version: str | None, count: int, *, as_json: bool)
       0  success
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    registry = backend.read()
+    registry = look_at(backend)
     name = version_for(registry, version)[0] if version else None
     events = [event for event in registry.history if name in (None, event.version)]
     if as_json:
@@ -181,7 +189,7 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
       1  at least one version is affected
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    now, registry = datetime.now(UTC), read(backend)
+    now, registry = datetime.now(UTC), warned(read(backend), backend.location)
     found = going(registry, within=within, now=now, told=ask_shutdown_dates() if ask else {})
     if as_json:
         print_json([_gone(one, now) for one in found])
@@ -222,11 +230,11 @@ def _differing(one: Difference) -> dict[str, Any]:
 
 
 def _between_files(a: str, b: str) -> dict[str, list[Difference]]:
-    return registry_differences(open_registry(a).read(), open_registry(b).read())
+    return registry_differences(*(look_at(open_registry(path)) for path in (a, b)))
 
 
 def _between_versions(backend: Backend, a: str, b: str) -> dict[str, list[Difference]]:
-    registry = read(backend)
+    registry = warned(read(backend), backend.location)
     (old, before), (new, after) = (version_for(registry, name) for name in (a, b))
     found = version_differences(before, after)
     return {f"{old} -> {new}": found} if found else {}

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.errors import FinetuneError
+from pytest_finetune.base.text import printable
 from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.lifecycle.registry import FileBackend, Registry, RegistryError, current_who, open_registry
 from pytest_finetune.lifecycle.registry.states import NAMED_BY_STATUS
+from pytest_finetune.lifecycle.registry.verification import history_problem
 
 if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs import RunStore
@@ -33,6 +35,20 @@ def read(backend: Backend) -> Registry:
         hint = "set its path with --registry, or create one with pytest-finetune registry add"
         raise RegistryError("the registry does not exist", backend.location, hint)
     return backend.read()
+
+
+def look_at(backend: Backend) -> Registry:
+    """The registry, to show it; if it was altered, with a warning."""
+    return warned(backend.read(), backend.location)
+
+
+def warned(registry: Registry, location: str) -> Registry:
+    """The registry itself; standard error says if it does not agree with its history."""
+    if problem := history_problem(registry):
+        click.echo(
+            f"warning: {printable(location)} {printable(problem)}: see pytest-finetune registry verify", err=True
+        )
+    return registry
 
 
 registry_option = click.option(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.lifecycle.registry.backend import Backend, Verifiable, open_registry
+from pytest_finetune.lifecycle.registry.assessment import Assessment, assess
+from pytest_finetune.lifecycle.registry.backend import Backend, Verifiable, open_registry, read_checked
 from pytest_finetune.lifecycle.registry.entry import (
     Entry,
     Event,
@@ -15,11 +16,13 @@ from pytest_finetune.lifecycle.registry.entry import (
     TrainingFile,
 )
 from pytest_finetune.lifecycle.registry.file_backend import FileBackend
+from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets, judged_sets
 from pytest_finetune.lifecycle.registry.moves import is_before_first, production_of
 from pytest_finetune.lifecycle.registry.states import Change, apply, verify, version_for
 from pytest_finetune.lifecycle.registry.who import current_who
 
 __all__ = [
+    "Assessment",
     "Backend",
     "Change",
     "Entry",
@@ -27,6 +30,7 @@ __all__ = [
     "Evidence",
     "EvidenceSet",
     "FileBackend",
+    "JudgedSets",
     "Registry",
     "RegistryError",
     "Rollout",
@@ -34,10 +38,13 @@ __all__ = [
     "TrainingFile",
     "Verifiable",
     "apply",
+    "assess",
     "current_who",
     "is_before_first",
+    "judged_sets",
     "open_registry",
     "production_of",
+    "read_checked",
     "verify",
     "version_for",
 ]

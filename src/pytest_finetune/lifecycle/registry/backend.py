@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pytest_finetune.lifecycle.registry.file_backend import FileBackend
+from pytest_finetune.lifecycle.registry.verification import refuse_altered
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -73,3 +74,15 @@ def open_registry(location: str | Path) -> Backend:
 
         return MlflowBackend(str(location).removeprefix(MLFLOW))
     return FileBackend(location)
+
+
+def read_checked(backend: Backend) -> Registry:
+    """
+    The registry, for a decision: which model to ask, call, compare with or train against.
+
+    Raises:
+        RegistryError: It cannot be read, or does not agree with its history.
+    """
+    registry = backend.read()
+    refuse_altered(registry, backend.location)
+    return registry

@@ -14,7 +14,7 @@ from pytest_finetune.base.files import replace_file
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
 from pytest_finetune.lifecycle.registry.entry import Registry
 from pytest_finetune.lifecycle.registry.states import apply
-from pytest_finetune.lifecycle.registry.verification import verify
+from pytest_finetune.lifecycle.registry.verification import refuse_altered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for the others; a change takes milliseconds."""
+
+_REMEDY = "restore the file from the repository, or force with a reason"
 
 
 class FileBackend:
@@ -71,7 +73,7 @@ class FileBackend:
             registry = self.read()
             self._check_seq(registry, expected_seq)
             if not change.forced:
-                self._check_history(registry)
+                refuse_altered(registry, self.location, remedy=_REMEDY)
             changed = apply(registry, change, now=now or datetime.now(UTC))
             data = write_document(changed)
             try:
@@ -114,13 +116,4 @@ class FileBackend:
                 f"changed meanwhile: it is at event {registry.seq}, and the decision was made at {expected_seq}",
                 self.location,
                 "look at it as it stands now, and decide again",
-            )
-
-    def _check_history(self, registry: Registry) -> None:
-        if problems := verify(registry):
-            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise RegistryError(
-                f"does not agree with its history: {problems[0]}{more}",
-                self.location,
-                "see `pytest-finetune registry verify`; restore the file from the repository, or force with a reason",
             )

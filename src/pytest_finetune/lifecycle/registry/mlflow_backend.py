@@ -39,7 +39,7 @@ from pytest_finetune.lifecycle.registry.mlflow_server import (
     parse_place,
 )
 from pytest_finetune.lifecycle.registry.states import apply
-from pytest_finetune.lifecycle.registry.verification import verify
+from pytest_finetune.lifecycle.registry.verification import refuse_altered, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,13 +168,8 @@ class MlflowBackend:
                 self.location,
                 "look at it as it stands now, and decide again",
             )
-        if not forced and (problems := verify(registry)):
-            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise RegistryError(
-                f"does not agree with its history: {problems[0]}{more}",
-                self.location,
-                "see `pytest-finetune registry verify`; restore MLflow's database, or force with a reason",
-            )
+        if not forced:
+            refuse_altered(registry, self.location, remedy="restore MLflow's database, or force with a reason")
 
     def _prepare(self, card: Card | None) -> None:
         """Register the two models where they are not, and leave alone what somebody else made."""

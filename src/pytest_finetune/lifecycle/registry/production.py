@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.lifecycle.registry import Backend, open_registry, production_of
+from pytest_finetune.lifecycle.registry import Backend, open_registry, production_of, read_checked
 from pytest_finetune.lifecycle.registry.evidence import baseline_from
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) ->
     """Some gate compares with production, and there is a registry that may know one."""
     compared = any(gate.against == "production" for eval_set in eval_sets for gate in eval_set.settings.rules)
     there = location.startswith("mlflow:") or (root / location).exists()
-    return compared and there and production_of(registry_of(location, root).read()) is not None
+    return compared and there and production_of(read_checked(registry_of(location, root))) is not None
 
 
 def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baselines:
@@ -35,7 +35,7 @@ def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baseline
 
     Empty unless it covers all of them by hash: then the production model has to be asked.
     """
-    entry = production_of(backend.read())
+    entry = production_of(read_checked(backend))
     found: Baselines = {}
     for eval_set in eval_sets:
         if any(gate.against == "production" for gate in eval_set.settings.rules):

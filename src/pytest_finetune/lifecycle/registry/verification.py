@@ -31,6 +31,24 @@ def verify(registry: Registry) -> list[str]:
     ]
 
 
+def history_problem(registry: Registry) -> str:
+    """What `verify` finds first, as a clause about the registry; empty if the registry agrees with its history."""
+    problems = verify(registry)
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return f"does not agree with its history: {problems[0]}{more}" if problems else ""
+
+
+def refuse_altered(registry: Registry, location: str, *, remedy: str = "restore it from the repository") -> None:
+    """
+    A registry that was changed outside its history decides nothing: what it names was never judged.
+
+    Raises:
+        RegistryError: The registry does not agree with its history.
+    """
+    if problem := history_problem(registry):
+        raise RegistryError(problem, location, f"see `pytest-finetune registry verify`; {remedy}")
+
+
 def _count_problems(registry: Registry) -> Iterator[str]:
     if registry.seq != len(registry.history):
         yield f"seq: is {registry.seq}, and the history holds {len(registry.history)} events"

@@ -8,7 +8,8 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.lifecycle.registry import FileBackend, verify
+from pytest_finetune.lifecycle.registry import FileBackend
+from pytest_finetune.lifecycle.registry.verification import refuse_altered
 from pytest_finetune.lifecycle.rollout.routing import plan_of
 
 if TYPE_CHECKING:
@@ -95,18 +96,10 @@ class Watch:
             self._next = self._clock() + self._poll
             registry = self._backend.read()
             if registry != self._current:
-                self._check(registry)
+                refuse_altered(registry, self._backend.location)
                 self._adopt(registry, plan_of(registry, self._backend.location))
                 self._current = registry
             self._seen, self._complaint = seen, ""
-
-    def _check(self, registry: Registry) -> None:
-        if problems := verify(registry):
-            raise RegistryError(
-                f"does not agree with its history: {problems[0]}",
-                self._backend.location,
-                "see `pytest-finetune registry verify`; restore the file from the repository",
-            )
 
     def _complain(self, problem: str) -> None:
         if problem != self._complaint:

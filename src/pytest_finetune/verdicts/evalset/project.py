@@ -1,4 +1,4 @@
-"""Which files a project calls eval sets, as its pytest configuration says: commands judge by what pytest asks."""
+"""Where a project begins and which of its files are eval sets, read from its pytest configuration without pytest."""
 
 from __future__ import annotations
 
@@ -16,26 +16,69 @@ if TYPE_CHECKING:
 OPTION = "finetune_eval_sets"
 
 _ALWAYS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
-"""These are the configuration wherever they are there, be they empty; others where they have pytest's section."""
+"""These configure pytest even when empty; the other files only if they have pytest's section."""
 
 _FILES = (*_ALWAYS, "pyproject.toml", "tox.ini", "setup.cfg")
 """In the order in which pytest looks for them."""
 
+_PACKAGING = ("pyproject.toml", "setup.py")
+"""Without a configuration, pytest takes the folder of one of these as the root."""
+
 
 def configured_patterns(folder: Path) -> Sequence[str]:
     """
-    The patterns of `finetune_eval_sets` that pytest finds in a folder; the plugin's own where it finds none.
+    The patterns of `finetune_eval_sets` in a folder's pytest configuration; the default patterns if it sets none.
 
-    What a session is told on its command line (`-c`, `-o`) is not the project's, and plays no part.
+    Command-line options of a session (`-c`, `-o`) are not part of the project and have no influence.
 
     Raises:
         EvalSetError: The configuration cannot be read.
     """
+    found = _configuration(folder)
+    return EVAL_SET_PATTERNS if found is None else _patterns(*found)
+
+
+def is_configured(folder: Path) -> bool:
+    """
+    The folder has a pytest configuration, which makes it the root of a project.
+
+    Raises:
+        EvalSetError: The configuration cannot be read.
+    """
+    return _configuration(folder) is not None
+
+
+def project_root(folder: Path) -> Path | None:
+    """
+    The root of the project that a folder is part of, as pytest determines it: from the folder upwards.
+
+    The nearest folder with a pytest configuration, else with `pyproject.toml` or `setup.py`, else with a folder
+    `eval_sets`. None if there is none of these.
+
+    Raises:
+        EvalSetError: A configuration cannot be read.
+    """
+    upwards = (folder, *folder.parents)
+    for is_root in (is_configured, _is_package, _has_eval_sets):
+        if root := next((each for each in upwards if is_root(each)), None):
+            return root
+    return None
+
+
+def _configuration(folder: Path) -> tuple[dict[str, Any], Path] | None:
     for name in _FILES:
         path = folder / name
         if path.is_file() and (section := _section(path)) is not None:
-            return _patterns(section, path)
-    return EVAL_SET_PATTERNS
+            return section, path
+    return None
+
+
+def _is_package(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _PACKAGING)
+
+
+def _has_eval_sets(folder: Path) -> bool:
+    return (folder / "eval_sets").is_dir()
 
 
 def _patterns(section: dict[str, Any], path: Path) -> Sequence[str]:
@@ -47,12 +90,12 @@ def _patterns(section: dict[str, Any], path: Path) -> Sequence[str]:
     except ValueError as error:
         raise EvalSetError(f"{OPTION}: {error}", str(path), "close the quotation mark") from error
     if not isinstance(found, list) or not all(isinstance(pattern, str) for pattern in found):
-        raise EvalSetError(f"{OPTION} is no list of patterns", str(path), f'such as ["{EVAL_SET_PATTERNS[0]}"]')
+        raise EvalSetError(f"{OPTION} is not a list of patterns", str(path), f'such as ["{EVAL_SET_PATTERNS[0]}"]')
     return found
 
 
 def _section(path: Path) -> dict[str, Any] | None:
-    """Pytest's own section of a file, empty where the file belongs to pytest anyway; None where there is none."""
+    """Pytest's section of a file, empty if a file of pytest's own has none; None if it does not configure pytest."""
     found = _toml(path) if path.suffix == ".toml" else _ini(path)
     return {} if found is None and path.name in _ALWAYS else found
 

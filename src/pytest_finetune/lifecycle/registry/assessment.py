@@ -1,0 +1,140 @@
+"""Whether a version may be promoted or become the canary: decided here for the command and for `--promote` alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.evidence import evidence_of
+from pytest_finetune.lifecycle.registry.moves import is_before_first, production_of
+from pytest_finetune.lifecycle.registry.promotion import cautions, history_faults, let_off, refusals
+from pytest_finetune.lifecycle.registry.states import Change
+from pytest_finetune.lifecycle.registry.verification import history_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from pytest_finetune.evaluation.runs import Run
+    from pytest_finetune.lifecycle.registry.entry import Evidence, Registry
+    from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """
+    What speaks against a step of a version, and the step itself.
+
+    Attributes:
+        action: `promote` or `canary`.
+        version: The version.
+        refusals: All reasons against the step; if there are any, it needs to be forced.
+        cautions: What people should know although it does not prevent the step.
+        waived: Gates against production that the first version is not held to, one clause each.
+        seq: `seq` of the registry that was judged; apply the change to this state only.
+        at: When the step was judged.
+    """
+
+    action: str
+    version: str
+    refusals: tuple[str, ...]
+    cautions: tuple[str, ...]
+    waived: tuple[str, ...]
+    seq: int
+    at: datetime
+    _evidence: Evidence | None
+    _traffic: float | None
+    _because: tuple[str, ...]
+
+    def change(self, *, who: str, reason: str = "") -> Change:
+        """The change to apply; it is forced, and says what it overrides, if there are refusals."""
+        against = f"against: {'; '.join(self.refusals)}" if self.refusals else ""
+        parts = (reason, *self._because, *self.waived, against)
+        return Change(
+            self.action,
+            self.version,
+            who,
+            "; ".join(part for part in parts if part),
+            forced=bool(self.refusals),
+            evidence=self._evidence,
+            traffic=self._traffic,
+        )
+
+
+def assess(
+    registry: Registry,
+    version: str,
+    run: Run | None,
+    judged_by: Callable[[], JudgedSets],
+    *,
+    now: datetime,
+    plugin_version: str,
+    models: Path,
+    action: str = "promote",
+    traffic: float | None = None,
+    known_problems: Sequence[str] = (),
+) -> Assessment:
+    """
+    Judge whether a version may be promoted, or become the canary.
+
+    Args:
+        registry: The registry as it was read.
+        version: A version in it.
+        run: The run that is the evidence; None takes the evidence that the version has.
+        judged_by: Loads what it is judged by; called if there is evidence to judge.
+        now: When the step would be taken.
+        plugin_version: The version of this plugin.
+        models: Where local models are, whose weights have to be those that were asked.
+        action: `promote` or `canary`.
+        traffic: Share of users in [0, 1] for a canary.
+        known_problems: Reasons that the caller knows, such as failed tests of the session.
+
+    Raises:
+        RunError: A line of the record is damaged.
+    """
+    entry = registry.entries[version]
+    because = ["" if traffic is None else f"traffic {traffic:.3g}", f"run {run.id}" if run else ""]
+    if action == "canary" and run is None and entry.status is Status.CANARY:
+        # A canary has been let through already: another share needs no new evidence.
+        return Assessment(action, version, (), (), (), registry.seq, now, None, traffic, tuple(because))
+    proof = run or entry.evidence
+    found = list(known_problems)
+    found += [f"the registry {problem}"] if (problem := history_problem(registry)) else []
+    waived: list[str] = []
+    warnings: list[str] = []
+    evidence = None
+    if proof is None:
+        found.append("there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run")
+    else:
+        judged = judged_by()
+        evidence = evidence_of(run, judged.eval_sets) if run and run.manifest.closed else None
+        because.append(f"judged over {', '.join(judged.chosen)} alone" if judged.chosen else "")
+        first, production = is_before_first(registry), production_of(registry)
+        found += refusals(
+            entry,
+            proof,
+            judged.eval_sets,
+            now=now,
+            plugin_version=plugin_version,
+            production=production,
+            first=first,
+            models=models,
+        )
+        waived = let_off(proof, judged.eval_sets) if first else []
+        warnings = cautions(entry, proof, now=now, eval_sets=judged.eval_sets, production=production, models=models)
+        found += [f"{name}: left out by --eval-sets" for name in judged.left_out]
+    found += history_faults(registry, version, proof)
+    return Assessment(
+        action,
+        version,
+        tuple(found),
+        (*waived, *warnings),
+        tuple(waived),
+        registry.seq,
+        now,
+        evidence,
+        traffic,
+        tuple(because),
+    )
