@@ -154,7 +154,7 @@ def test_text_that_is_json_is_left_alone_unless_all_answers_are():
     ("output", "reason"),
     [
         ("{b: 1}", "output is not strict JSON"),
-        ('{"a": 1, "a": 2}', "output is not strict JSON: key 'a' stands twice"),
+        ('{"a": 1, "a": 2}', "output is not strict JSON: key 'a' is repeated"),
         ("[" * 150 + "]" * 150, "output: nested more than 100 levels deep"),
         ("[" * 50_000, "output is not strict JSON"),
         ('"\\ud800"', "output: the lone surrogate"),

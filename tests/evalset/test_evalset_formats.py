@@ -156,7 +156,7 @@ def test_tools_and_system_prompts_are_shared_between_cases() -> None:
 )
 def test_a_line_of_no_known_shape_names_the_keys_seen(value: Any, hint: str | None) -> None:
     problem, found = fault_of(value)
-    assert problem == f"a line of no known shape; its keys: {', '.join(map(repr, value)) or 'none'}"
+    assert problem == f"unknown shape; its keys: {', '.join(map(repr, value)) or 'none'}"
     assert found == hint if hint else found.startswith("write ")
 
 
@@ -208,7 +208,7 @@ def test_an_unknown_key_is_a_fault(value: Any, key: str, hint: str | None) -> No
         ([{**USER, "name": 3}, ANSWER], "messages[0].name is a number, not text", None),
         ([{"role": "tool", "content": "a"}, ANSWER], "messages[0] has no tool_call_id", None),
         ([USER], "the last message is of role 'user', and no answer is expected", None),
-        ([ANSWER], "nothing is asked: the answer is the only message", None),
+        ([ANSWER], "no prompt: the answer is the only message", None),
         ([], "messages is an empty list", None),
         ({}, "messages is an object", None),
         ([USER, {"role": "assistant"}], "messages[1] has no content", None),
@@ -255,7 +255,7 @@ def test_a_faulty_message_is_named_by_its_place(messages: Any, problem: str, hin
         ({"input": [USER, ANSWER], "ideal": "bug"}, "input ends with the assistant's answer"),
         (
             {"input": [SYSTEM, USER], "system": "x", "expected": "b"},
-            "the system prompt stands twice: in 'system' and in input",
+            "two system prompts: in 'system' and in input",
         ),
         ({"messages": [USER, ANSWER], "tools": {}}, "tools is an object, not a list"),
         ({"messages": [USER, ANSWER], "tools": ["f"]}, "tools[0] is not a tool"),

@@ -84,19 +84,19 @@ def test_a_folder_is_no_eval_set(tmp_path: Path) -> None:
 def test_two_cases_of_one_id_are_a_fault(fault: Callable[..., Fault]) -> None:
     assert fault([GOOD[0], GOOD[1], {**GOOD[1], "id": "a"}]) == (
         "set.jsonl:3",
-        "the id 'a' stands on line 1 too",
-        "an id names one case",
+        "duplicate id 'a' (first used on line 1)",
+        "give each case an id of its own",
     )
 
 
 def test_a_number_and_its_digits_are_one_id(fault: Callable[..., Fault]) -> None:
-    assert fault([{**GOOD[0], "id": 1}, {**GOOD[1], "id": "1"}])[1] == "the id '1' stands on line 1 too"
+    assert fault([{**GOOD[0], "id": 1}, {**GOOD[1], "id": "1"}])[1] == "duplicate id '1' (first used on line 1)"
 
 
 def test_the_same_case_twice_is_a_fault_in_any_shape(fault: Callable[..., Fault]) -> None:
     chat = {"messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "bug"}]}
     where, problem, _ = fault([{"input": "1", "expected": "bug"}, {"input": "2", "expected": "bug"}, chat])
-    assert (where, problem) == ("set.jsonl:3", "the same case twice: line 1 says the same")
+    assert (where, problem) == ("set.jsonl:3", "the same case as on line 1")
 
 
 def test_a_fault_without_a_settings_file_is_told_at_the_set(tmp_path: Path, fault: Callable[..., Fault]) -> None:
@@ -204,7 +204,7 @@ def test_a_gate_whose_parts_do_not_fit_is_a_fault(fault: Callable[..., Fault]) -
 @pytest.mark.parametrize("metric", ["macro_f1", "field_accuracy", "valid_rate", "format_stability"])
 def test_a_metric_that_the_scorer_does_not_give_is_a_fault(fault: Callable[..., Fault], metric: str) -> None:
     where, problem, hint = fault(GOOD, f'[[gates]]\nmetric = "{metric}"\nmin = 1.0\n')
-    assert (where, problem) == ("set.toml:2", f"gates[0].metric: the scorer exact gives {metric} no meaning")
+    assert (where, problem) == ("set.toml:2", f"gates[0].metric: scorer exact does not support {metric}")
     assert 'scorer = "' in hint
 
 

@@ -45,7 +45,7 @@ def test_one_byte_order_mark_is_dropped() -> None:
 
 def test_a_second_byte_order_mark_is_a_fault() -> None:
     where, problem, hint = only_fault(b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}')
-    assert (where, hint) == ("set.jsonl:1", "a byte order mark stands in the middle of the file: remove it")
+    assert (where, hint) == ("set.jsonl:1", "remove the byte order mark in the middle of the file")
     assert problem.startswith("not strict JSON")
 
 
@@ -100,7 +100,7 @@ def test_a_number_that_is_not_finite_is_a_fault(value: Any) -> None:
 
 
 def test_a_repeated_key_is_a_fault() -> None:
-    assert only_fault(b'{"a": 1, "a": 1}')[1] == "not strict JSON: key 'a' stands twice in one object"
+    assert only_fault(b'{"a": 1, "a": 1}')[1] == "not strict JSON: key 'a' is repeated in one object"
 
 
 def test_a_number_of_too_many_digits_is_a_fault() -> None:

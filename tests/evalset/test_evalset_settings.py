@@ -257,11 +257,11 @@ def test_every_wrong_key_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "where", "problem"),
     [
-        ('[[gates]]\nmetric = "latency_p95"\nmax = inf', 3, "gates[0].max: inf is no number"),
-        ('[[gates]]\nmetric = "latency_p95"\nmax = nan', 3, "gates[0].max: nan is no number"),
-        ("[request]\ntemperature = nan", 2, "request.temperature: nan is no number"),
-        ("[request]\nextra_body = { since = 2026-01-01 }", 2, "request.extra_body.since: a date is no JSON value"),
-        ("[request.extra_body]\na = [[1, 12:00:00]]", 2, "request.extra_body.a[0][1]: a date is no JSON value"),
+        ('[[gates]]\nmetric = "latency_p95"\nmax = inf', 3, "gates[0].max: inf is not a finite number"),
+        ('[[gates]]\nmetric = "latency_p95"\nmax = nan', 3, "gates[0].max: nan is not a finite number"),
+        ("[request]\ntemperature = nan", 2, "request.temperature: nan is not a finite number"),
+        ("[request]\nextra_body = { since = 2026-01-01 }", 2, "request.extra_body.since: JSON has no dates"),
+        ("[request.extra_body]\na = [[1, 12:00:00]]", 2, "request.extra_body.a[0][1]: JSON has no dates"),
     ],
 )
 def test_values_that_json_has_not_are_faults(text: str, where: str, problem: str) -> None:

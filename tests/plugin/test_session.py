@@ -284,7 +284,7 @@ def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
 @pytest.mark.parametrize(
     ("returned", "gate", "told"),
     [
-        ('Score(passed="false")', "accuracy", "passed is no bool"),
+        ('Score(passed="false")', "accuracy", "passed is not a bool"),
         ("Score(passed=True, fields=(5, 1))", "field_accuracy", "fields are not"),
         ("Score(passed=True, shape='nojson')", "format_stability", "shape is no JSON"),
         ("Score(passed=True)", "format_stability", "shape is missing"),

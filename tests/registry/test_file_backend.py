@@ -122,7 +122,7 @@ def test_a_field_that_is_not_right_is_told_at_its_path(path, old, new, place, pr
     [
         (b'{\n "format": 1,\n "seq" 0\n}\n', ":3", "not strict JSON: Expecting ':' delimiter", "restore it"),
         (b'{\n "format": 1,\n<<<<<<< HEAD\n "seq": 0\n', ":3", "not strict JSON", "a merge left its marks"),
-        (b'{"format": 1, "seq": 0, "seq": 1}', "", "not strict JSON: key 'seq' stands twice", "restore it"),
+        (b'{"format": 1, "seq": 0, "seq": 1}', "", "not strict JSON: key 'seq' is repeated", "restore it"),
         (b'{"format": 1, "seq": NaN}', "", "not strict JSON: NaN is not JSON", "restore it"),
         (b'{\n"a": "\xff"}', ":2", "byte 0xff is not UTF-8", "save the file as UTF-8"),
         (b'{"format": 1, "entries": {"\\ud800": {}}}', "", "invalid JSON", ""),

@@ -160,7 +160,7 @@ def test_strings_compare_exactly_unless_normalizing_is_asked_for(
     [
         ((), "no expected JSON value"),
         (("{'a': 1}",), "is not JSON"),
-        (('{"a": 1, "a": 2}',), "stands twice"),
+        (('{"a": 1, "a": 2}',), "is repeated"),
         (("[" * 5000 + "]" * 5000,), "nested too deeply"),
         (({"name": "Li", "age": "3"},), "does not satisfy the schema: $.age: expected integer or null"),
     ],

@@ -140,13 +140,13 @@ def test_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"$ref": "#"}, "without end", "x.json"),
         ({"$ref": "#/$defs/no"}, "leads nowhere", "$.$ref"),
-        ({"$comment": "hi", "$ref": "#/$comment"}, "is no schema", "$.$ref"),
+        ({"$comment": "hi", "$ref": "#/$comment"}, "does not lead to a schema", "$.$ref"),
         ({"x-parts": {"a": {"type": "nope"}}, "$ref": "#/x-parts/a"}, "'nope' is not valid", "$.type"),
         ({"properties": {"a": {"type": "objct"}}}, "not a JSON Schema", "$.properties.a.type"),
         ({"items": {"pattern": "("}}, "is not an ECMA pattern", "$.items"),
         ({"$schema": "http://example.com/mine"}, "unknown dialect", "x.json"),
         ({"$schema": "http://json-schema.org/draft-03/schema#"}, "unknown dialect", "x.json"),
-        ({"patternProperties": {"a": True}, "unevaluatedProperties": False}, "stands beside", "$"),
+        ({"patternProperties": {"a": True}, "unevaluatedProperties": False}, "is next to", "$"),
         ([], "an object, true or false", "x.json"),
     ],
 )
@@ -174,7 +174,7 @@ def test_unknown_words_are_warned_of(scorer: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"{", "not JSON"), (b"\xff", "not UTF-8"), (b'{"a": 1, "a": 2}', "stands twice"), (None, "cannot be read")],
+    [(b"{", "not JSON"), (b"\xff", "not UTF-8"), (b'{"a": 1, "a": 2}', "is repeated"), (None, "cannot be read")],
 )
 def test_a_schema_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
     path = tmp_path / "x.json"

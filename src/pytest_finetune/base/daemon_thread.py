@@ -1,4 +1,4 @@
-"""Blocking work beside an event loop, in a thread that holds up nothing when it is no longer waited for."""
+"""Runs blocking work in a thread that never delays the end of an event loop or of the interpreter."""
 
 from __future__ import annotations
 

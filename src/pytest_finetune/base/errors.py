@@ -1,9 +1,9 @@
 """
-Every way this project says no, each built from a problem, a place and a remedy.
+The errors of this project; each has a problem, a place and a hint.
 
 FinetuneError
 ├── EvalSetError        an eval set or its settings cannot be used as written
-├── EvalSetErrors       all faults of all eval sets, told together
+├── EvalSetErrors       all faults of all eval sets, reported together
 ├── ScorerError         a scorer cannot be built, or a user's scoring function broke
 ├── TargetError         a target cannot be made from its spec
 ├── RunError            a run record cannot be read, continued or compared
@@ -28,7 +28,7 @@ _MOST_NAMED = 30
 
 class FinetuneError(Exception):
     """
-    Something cannot go on as asked.
+    An operation cannot be completed.
 
     Args:
         problem: What is wrong, in one clause.
@@ -52,7 +52,7 @@ class EvalSetError(FinetuneError):
 
 
 class EvalSetErrors(FinetuneError):  # noqa: N818 - it is the plural of the error above
-    """All faults of all eval sets, so that one look mends them all."""
+    """All faults of all eval sets, so that they can be fixed at once."""
 
     def __init__(self, faults: Iterable[EvalSetError]) -> None:
         self.faults = tuple(faults)
@@ -95,7 +95,7 @@ class PriceError(FinetuneError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A remedy for a misspelt name: the closest known one, or the list of all, of which the first are named."""
+    """A hint for a misspelt name: the closest known name, or the list of known names."""
     names = sorted(known)
     if close := get_close_matches(name, names, n=1):
         return f"did you mean {close[0]!r}?"

@@ -53,7 +53,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise JsonFault(FormatFailure.DUPLICATE_KEY, f"key {repeated!r} stands twice in one object")
+        raise JsonFault(FormatFailure.DUPLICATE_KEY, f"key {repeated!r} is repeated in one object")
     return value
 
 

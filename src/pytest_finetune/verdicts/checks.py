@@ -1,4 +1,4 @@
-"""What settings and cases say of each other before the first call: no gate over nothing, no figure without a scorer."""
+"""Checks settings against cases before the first request: every gate must be able to pass and to fail."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def reports_metric(settings: EvalSettings, metric: str) -> bool:
 
 
 def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[SettingsFault]:
-    """What cannot work between the settings and the cases that they are for."""
+    """Settings that contradict each other or cannot work with these cases."""
     if settings.request.response_format is not None and settings.request.response_schema is not None:
         problem = "response_schema and response_format both decide the format"
         yield SettingsFault(("request", "response_schema"), problem, "keep one of them")
@@ -53,24 +53,24 @@ def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[S
 
 def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator[str]:
     """
-    What is sound and yet hardly what was meant.
+    What is valid but probably a mistake.
 
     Args:
         settings: The settings of a set without faults.
-        unsent: Keys of its lines that no request will carry.
+        unsent: Keys in its lines that are not sent with any request.
     """
     for key in sorted(set(unsent) - settings.request.model_fields_set):
         yield f"{key} in the lines is not sent; set it under [request]"
     for gate in settings.rules:
         if gate.metric in ("agreement", "format_stability") and settings.stability.repeats == 1:
-            yield f"gate {gate.label}: every case is asked once; set repeats under [stability] to see answers differ"
+            yield f"gate {gate.label}: each case has one request; set repeats under [stability]"
 
 
 def _metric_faults(gate: Rule, scorer: str, index: int) -> Iterator[SettingsFault]:
     if has_meaning(gate.metric, scorer):
         return
     scorers = scorers_with(gate.metric)
-    problem = f"the scorer {scorer} gives {gate.metric} no meaning"
+    problem = f"scorer {scorer} does not support {gate.metric}"
     yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
 
 
@@ -78,7 +78,7 @@ def _repeats_faults(gate: Rule, repeats: int, index: int) -> Iterator[SettingsFa
     if gate.repeats not in (None, repeats):
         asked = "once" if repeats == 1 else f"{repeats} times"
         problem = f"per_case is {gate.per_case!r}, and every case is asked {asked}"
-        yield SettingsFault(("gates", index, "per_case"), problem, "let it fit repeats under [stability]")
+        yield SettingsFault(("gates", index, "per_case"), problem, "make it match repeats under [stability]")
 
 
 def _slice_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:

@@ -1,4 +1,4 @@
-"""Files to eval sets: either every set is sound, or all faults of all files are told together, each at its line."""
+"""Loads eval sets from files; all errors in all files are reported together, each with its line."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = N
     The eval sets of some JSONL files, in the order of the files.
 
     Args:
-        paths: The JSONL files; settings are read from the TOML of the same name beside each.
+        paths: The JSONL files; settings are read from the TOML file of the same name.
         root: The folder that the sets' names are relative to.
-        repeats: Ask every case so often, whatever `[stability]` says.
+        repeats: Requests per case; overrides `[stability]`.
 
     Raises:
         EvalSetErrors: All faults of all files.
@@ -44,7 +44,7 @@ def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = N
 
 
 def eval_set_name(path: Path, root: Path) -> str:
-    """The posix path of a file relative to the root, with `..` where it lies outside."""
+    """The posix path of a file relative to the root, starting with `..` if it is outside."""
     try:
         return Path(os.path.relpath(path, root)).as_posix()
     except ValueError:
@@ -54,9 +54,9 @@ def eval_set_name(path: Path, root: Path) -> str:
 
 def settings_sha256(settings: EvalSettings, fingerprint: str = "") -> str:
     """
-    Hash of what settings mean, whatever their order and layout in the file; a default may be spelt out or not.
+    Hash of the settings; order, layout and spelt-out defaults do not change it.
 
-    `fingerprint` is that of a scorer whose code is the user's: other code scores otherwise.
+    `fingerprint` is the scorer's: it covers code that is not part of this package.
     """
     values = settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if "normalize" in settings.model_fields_set:
@@ -71,7 +71,7 @@ def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
 
 
 class _Loading:
-    """One file and the settings beside it on their way to an eval set, and the faults met on it."""
+    """Loads one eval set with its settings and collects their faults."""
 
     def __init__(self, path: Path, root: Path, repeats: int | None) -> None:
         self.path, self.root, self.repeats = path, root, repeats
@@ -112,7 +112,7 @@ class _Loading:
         )
 
     def _settings(self) -> EvalSettings | None:
-        # A link that leads nowhere is a fault, not a set without settings.
+        # A broken link is a fault, not a set without settings.
         if not os.path.lexists(self.toml):
             return EvalSettings()
         data = _read(self.toml, self._keys)
@@ -145,7 +145,7 @@ class _Loading:
             if first is not case:
                 self._lines.add(*_twice(first, case, own_id=value.get("id") is not None))
             if scorer is not None and (problem := scorer.check(case)):
-                self._lines.add(problem, f"the scorer is {scorer.name}: mend the line, or choose another scorer")
+                self._lines.add(problem, f"the scorer is {scorer.name}: fix the line, or use another scorer")
         return tuple(cases.values())
 
     def _response_schema(self, settings: EvalSettings) -> object:
@@ -191,11 +191,11 @@ def _file_hint(path: Path) -> str:
     if path.parent.is_dir() and not path.exists():
         known = [other.name for other in path.parent.iterdir() if other.suffix == path.suffix]
         return did_you_mean(path.name, known) if known else f"there is no {path.suffix} file in its folder"
-    return "check the path and the rights to read it"
+    return "check the path and its permissions"
 
 
 def _blamed(error: ScorerError, settings: EvalSettings) -> str:
-    """The key that a scorer would not be made for: of those that are set, the first one its error speaks of."""
+    """The setting that a scorer's error is about: the first one that its text mentions."""
     if error.where and settings.json_schema is not None:
         return "schema"
     written = settings.model_dump(by_alias=True, exclude_unset=True).keys() - {"scorer"}
@@ -205,5 +205,5 @@ def _blamed(error: ScorerError, settings: EvalSettings) -> str:
 
 def _twice(first: Case, second: Case, *, own_id: bool) -> tuple[str, str]:
     if own_id:
-        return f"the id {second.id!r} stands on line {first.line} too", "an id names one case"
-    return f"the same case twice: line {first.line} says the same", "remove one, or give each an id"
+        return f"duplicate id {second.id!r} (first used on line {first.line})", "give each case an id of its own"
+    return f"the same case as on line {first.line}", "remove one of them, or give each an id"

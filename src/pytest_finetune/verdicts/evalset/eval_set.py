@@ -36,7 +36,7 @@ class EvalSet:
             do not change it, ids, tags and metadata do.
         settings_sha256: Hash of the settings; comments and key order do not change it.
         schema_sha256: Hash of the bytes of the schema files that the settings name; empty when they name none.
-        warnings: What people should know and no run is stopped for.
+        warnings: Probable mistakes that do not stop a run.
         params: The request parameters that all cases share.
     """
 

@@ -1,4 +1,4 @@
-"""A line in any of the shapes people already have becomes a case; a line of no known shape, or of two, is a fault."""
+"""Turns a line of any supported shape into a case; a line must have exactly one shape."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def canonical_json(value: Any) -> str:
 
 class CaseReader:
     """
-    Reads the lines of one file; prompts and tools that many lines share are kept once.
+    Reads the lines of one file; system prompts and tools that lines share are stored once.
 
     Args:
-        faults: Where faults are noted, at the line it stands at.
+        faults: Collects the faults, at its current line.
 
     Attributes:
-        unsent: Keys of the lines that were accepted, and that no request will carry.
+        unsent: Keys in the lines that were accepted but are not sent.
     """
 
     def __init__(self, faults: Faults) -> None:
@@ -77,7 +77,7 @@ class CaseReader:
         return Case(name, line, messages, expected, calls, tools, tags, metadata)
 
     def cases_sha256(self) -> str:
-        """Hash of all that the cases read so far say, in their order; not of the bytes that said it."""
+        """Hash of the content of the cases read so far, in order; layout and key order do not change it."""
         return self._digest.hexdigest()
 
     def _shape(self, value: dict[str, Any]) -> str | None:
@@ -100,7 +100,7 @@ class CaseReader:
     def _unknown_shape(self, value: dict[str, Any]) -> None:
         seen = ", ".join(map(repr, value)) or "none"
         close = [hint for key in value if key not in _COMMON and (hint := did_you_mean(key, _ALL_KEYS))[0] == "d"]
-        self._faults.add(f"a line of no known shape; its keys: {seen}", "; ".join(close) or _SHAPES_HINT)
+        self._faults.add(f"unknown shape; its keys: {seen}", "; ".join(close) or _SHAPES_HINT)
 
     def _chat(self, value: dict[str, Any]) -> tuple[_Prompt, tuple[Any, ...], tuple[ToolCall, ...]]:
         if "parallel_tool_calls" in value:
@@ -118,7 +118,7 @@ class CaseReader:
         elif "refusal" in answer.extra:
             self._faults.add(f"{where} expects a refusal", "expect text or tool calls; score refusals by a function")
         elif not prompt:
-            self._faults.add("nothing is asked: the answer is the only message", "put the prompt before it")
+            self._faults.add("no prompt: the answer is the only message", "put the prompt before it")
         text = expected_text(answer, where, self._faults)
         return tuple(prompt), () if text is None else (text,), expected_calls(answer)
 
@@ -137,7 +137,7 @@ class CaseReader:
     def _prompt(self, asked: list[Any], shape: str) -> tuple[Message, ...]:
         messages = self._read_messages(asked, "input")
         if messages and messages[-1].role == "assistant":
-            self._faults.add("input ends with the assistant's answer", f"the expected answer stands in {shape!r}")
+            self._faults.add("input ends with the assistant's answer", f"put the expected answer into {shape!r}")
         return messages
 
     def _read_messages(self, value: Any, where: str) -> tuple[Message, ...]:
@@ -167,7 +167,7 @@ class CaseReader:
             self._faults.add(f"{key} is {type_name(text)}, not text", "write the system prompt in quotes")
             return ()
         if any(message.role in ("system", "developer") for message in messages):
-            self._faults.add(f"the system prompt stands twice: in {key!r} and in input", "keep one of them")
+            self._faults.add(f"two system prompts: in {key!r} and in input", "keep one of them")
         return (self._share(Message("system", text)),)
 
     def _expected(self, value: dict[str, Any], key: str) -> tuple[Any, ...]:

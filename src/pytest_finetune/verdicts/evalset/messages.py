@@ -1,4 +1,4 @@
-"""Chat messages and tools as the chat completions protocol has them: known roles, known keys, nothing left unread."""
+"""Reads chat messages and tools as defined by the chat completions API; unknown roles and keys are faults."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def read_message(value: Any, where: str, faults: Faults) -> Message | None:
 
 
 def refuse_unknown(keys: Iterable[str], known: Collection[str], where: str, faults: Faults) -> None:
-    """Note a fault for each key that nothing would read."""
+    """Add a fault for each unknown key."""
     for key in keys:
         if key not in known:
             faults.add(f"unknown key {key!r}{where}", key_hint(key, known))
 
 
 def key_hint(key: str, known: Collection[str]) -> str:
-    """What to do about an unknown key: use what replaced it, or the known one that was meant."""
+    """A hint for an unknown key: what replaced it, or the closest known key."""
     return _OLD_WAYS.get(key) or did_you_mean(key, known)
 
 
@@ -148,7 +148,7 @@ def _check_small_keys(value: dict[str, Any], where: str, faults: Faults) -> None
 
 
 def check_tool_calls(value: Any, where: str, faults: Faults) -> None:
-    """Note a fault for everything that makes this no list of function calls."""
+    """Add a fault for everything that is wrong with a list of function calls."""
     if type(value) is not list or not value:
         faults.add(f"{where} is not a list of calls", "leave it out where nothing is called")
         return

@@ -1,4 +1,4 @@
-"""Bytes to numbered JSON objects: a line ends at a line feed and nowhere else, and every fault is told at its line."""
+"""Reads the JSON objects of a JSONL file, each with its line; only a line feed ends a line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DEPTH = 100
-"""Objects and lists within one another; deeper ones would outgrow the stack of whoever walks them."""
+"""Objects and lists within one another; deeper values could overflow the stack of code that walks them."""
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -25,7 +25,7 @@ _TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a num
 
 class LineFault(ValueError):  # noqa: N818 - a fault in a file, not an error of ours
     """
-    A line holds no JSON object that could be walked, written and sent.
+    A line does not hold a JSON object that can be walked, written and sent.
 
     Args:
         kind: `invalid_json`, `data_type` or `lone_surrogate`.
@@ -40,10 +40,10 @@ class LineFault(ValueError):  # noqa: N818 - a fault in a file, not an error of 
 
 class Faults:
     """
-    The faults of one file, each at the line that is being read.
+    Collects the faults of one file, each at the line being read.
 
     Args:
-        name: The file as people know it.
+        name: The file's name in messages.
 
     Attributes:
         line: 1-based line that the next fault belongs to.
@@ -66,7 +66,7 @@ def type_name(value: Any) -> str:
 
 def read_objects(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:
     """
-    The JSON objects of a JSONL file with their 1-based lines; a line that holds none is a fault and is left out.
+    The JSON objects of a JSONL file with their 1-based lines; any other line is a fault and is skipped.
 
     One UTF-8 byte order mark is dropped, lines may end with CRLF, and blank lines are skipped.
     """
@@ -85,7 +85,7 @@ def read_objects(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, A
             except LineFault as fault:
                 faults.add(fault.problem, fault.hint)
     if blank:
-        faults.add("the file is empty", 'write one JSON object a line: {"input": "…", "expected": "…"}')
+        faults.add("the file is empty", 'write one JSON object per line: {"input": "…", "expected": "…"}')
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -108,30 +108,36 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise LineFault("invalid_json", f"not strict JSON: {fault.problem}", _json_hint(text)) from None
     if type(value) is not dict:
         raise LineFault(
-            "data_type", f"the line holds {type_name(value)}, not an object", "write one JSON object a line"
+            "data_type", f"the line holds {type_name(value)}, not an object", "write one JSON object per line"
         )
     examine(text, value)
     return value
 
 
 def foreign_bytes(data: bytes) -> tuple[str, str] | None:
-    """Problem and remedy where the beginning of a file shows that it is no UTF-8 text."""
+    """Problem and hint if the beginning of a file shows that it is not UTF-8 text."""
     for magic, name in _BINARY.items():
         if data.startswith(magic):
             return f"the file is {name} data, not text", "unpack it to JSON lines in UTF-8"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" in data[:4] and data[:4].strip(b"\0")):
-        return "the file is UTF-16 or UTF-32 text, not UTF-8", "save it as UTF-8, say: iconv -f UTF-16 -t UTF-8"
+        return (
+            "the file is UTF-16 or UTF-32 text, not UTF-8",
+            "save it as UTF-8, e.g. with iconv -f UTF-16 -t UTF-8",
+        )
     if b"\0" in data:
         return "the file is binary data, not text", "name a file of JSON lines in UTF-8"
     return None
 
 
 def _foreign(data: bytes) -> tuple[str, str] | None:
-    """Problem and remedy where the whole file is something else than JSON lines."""
+    """Problem and hint if the file is not JSON lines."""
     if foreign := foreign_bytes(data):
         return foreign
     if _is_one_document(data):
-        return "the file is one JSON document over several lines", "write one object a line, say: jq -c '.[]'"
+        return (
+            "the file is one JSON document over several lines",
+            "write one object per line, e.g. with jq -c '.[]'",
+        )
     return None
 
 
@@ -150,10 +156,10 @@ def _parses(data: bytes) -> bool:
 
 def _json_hint(text: str) -> str:
     if text.startswith("\ufeff"):
-        return "a byte order mark stands in the middle of the file: remove it"
+        return "remove the byte order mark in the middle of the file"
     if "\r" in text:
         return "lines end with \\n or \\r\\n; this file seems to end them with \\r alone"
-    return "write one JSON object a line, in double quotes, without NaN, comments, repeated keys or trailing commas"
+    return "write one JSON object per line, in double quotes, without NaN, comments, repeated keys or trailing commas"
 
 
 def examine(text: str, value: Any) -> None:

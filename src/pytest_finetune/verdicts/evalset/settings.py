@@ -1,4 +1,4 @@
-"""The TOML beside an eval set: strict, so that a misspelt key is an error and never a gate that is not there."""
+"""Settings of an eval set; an unknown key is an error, so that a misspelt gate cannot go unnoticed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Settings(BaseModel):
 
 class RequestSettings(Settings):
     """
-    `[request]`: what goes into every request body beside model and messages.
+    `[request]`: parameters of every request besides model and messages.
 
     `response_schema` names a JSON Schema file that is sent as a strict `response_format`; `extra_body` holds
     whatever a server understands beyond the standard parameters.
@@ -86,12 +86,12 @@ class RequestSettings(Settings):
     @classmethod
     def _leave_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
         if taken := {"model", "messages", "n", "stream"} & value.keys():
-            raise ValueError(f"{', '.join(sorted(taken))} cannot be set here: the plugin decides it")
+            raise ValueError(f"{', '.join(sorted(taken))} cannot be set here: the plugin sets it")
         return value
 
 
 class StabilitySettings(Settings):
-    """`[stability]`: ask every case `repeats` times, at the temperature that production samples with."""
+    """`[stability]`: `repeats` requests per case, at the temperature of production."""
 
     repeats: int = Field(default=1, ge=1)
     temperature: float | None = Field(default=None, ge=0)

@@ -1,4 +1,4 @@
-"""The TOML beside an eval set, read strictly: each fault is told at the line of its key."""
+"""Reads the settings of an eval set from TOML; each fault is reported at the line of its key."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
     """
     The 1-based line of a TOML text where the value at a path is written.
 
-    The text is looked through, not parsed again: a key within a multi-line string can mislead it, and then the line
-    of its table, or the first line, is given.
+    Found by searching the text: a key inside a multi-line string can mislead it, which then gives the line of the
+    table, or the first line.
     """
     lines = text.split("\n")
     first, end, rest = _table(lines, path)
@@ -107,16 +107,16 @@ def _parse(text: str, faults: Faults) -> dict[str, Any] | None:
         found = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", message)
         if found:
             faults.line = int(found[1]) if found[1] else text.rstrip().count("\n") + 1
-        faults.add(f"not TOML: {message}", "text stands in double quotes, a list in brackets, one key = value a line")
+        faults.add(f"not TOML: {message}", "put text in double quotes, lists in brackets, one key = value per line")
     return None
 
 
 def _unsendable(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Values that TOML has and JSON has not: nothing could send them or compare with them."""
     if isinstance(value, float) and not isfinite(value):
-        yield path, f"{value} is no number that a bar or a request can hold"
+        yield path, f"{value} is not a finite number"
     elif isinstance(value, datetime | date | time):
-        yield path, "a date is no JSON value"
+        yield path, "JSON has no dates"
     elif isinstance(value, dict | list):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _unsendable(item, (*path, key))

@@ -105,18 +105,18 @@ class Document:
                 self._fail(f"{pattern!r} is not an ECMA pattern: {error}", path, "fix the pattern")
         if patterns and "patternProperties" in schema and "unevaluatedProperties" in schema:
             hint = "use additionalProperties: patterns under unevaluatedProperties run without a time limit"
-            self._fail("patternProperties stands beside unevaluatedProperties", path, hint)
+            self._fail("patternProperties is next to unevaluatedProperties", path, hint)
 
     def _follow(self, reference: str, resolver: Resolver[Any], path: tuple[str | int, ...]) -> Iterator[str]:
         try:
             resolved = resolver.lookup(reference)
         except (referencing.exceptions.Unresolvable, ValueError):
             if reference.startswith("#"):
-                self._fail(f"{reference!r} leads nowhere", path, "name a definition that is there")
+                self._fail(f"{reference!r} leads nowhere", path, "name an existing definition")
             hint = "put the definition into this document, under $defs"
             self._fail(f"{reference!r} leads out of this document, and nothing is ever fetched", path, hint)
         if not isinstance(resolved.contents, dict | bool):
-            self._fail(f"{reference!r} leads to something that is no schema", path, "let it lead to a schema")
+            self._fail(f"{reference!r} does not lead to a schema", path, "refer to a schema")
         if id(resolved.contents) not in self._seen and not reference.startswith(META_SCHEMAS):
             self._dialect.check_schema(resolved.contents, format_checker=FormatChecker(formats=()))
             yield from self._walk(resolved.contents, resolved.resolver, path)

@@ -106,7 +106,7 @@ def _diagnose(text: str, fault: JsonFault) -> FormatFault:
     if named := dressed(text):
         return named
     if _holds_json(text):
-        return FormatFault(FormatFailure.WRAPPED, "the JSON stands among other text")
+        return FormatFault(FormatFailure.WRAPPED, "there is text around the JSON")
     return FormatFault(fault.kind, f"not JSON: {fault.problem}")
 
 

@@ -105,13 +105,11 @@ class FunctionScorer(Scorer):
         except BaseException as error:
             # Whatever a user's function raises is told as its fault, and ends one sample, not the run.
             problem = f"{self.name} broke: {type(error).__name__}: {shorten(str(error), 200)}"
-            raise ScorerError(problem, _place(error), "mend the scoring function") from error
+            raise ScorerError(problem, _place(error), "fix the scoring function") from error
         if isinstance(verdict, Score):
             return self._checked(verdict)
         if self.facts:
-            problem = (
-                f"{self.name} returned {type(verdict).__name__}, and a gate asks for {', '.join(sorted(self.facts))}"
-            )
+            problem = f"{self.name} returned {type(verdict).__name__}, but a gate needs {', '.join(sorted(self.facts))}"
             raise ScorerError(problem, hint="return a Score that tells it, or gate accuracy alone")
         if not isinstance(verdict, bool):
             raise ScorerError(f"{self.name} returned {type(verdict).__name__}", hint=SIGNATURE)
@@ -134,23 +132,23 @@ def _fingerprint(module: ModuleType) -> str:
 def _unsound(score: Any) -> str:
     """What no Score can be, in one clause; empty when it is sound."""
     if not isinstance(score.passed, bool):
-        return "passed is no bool"
+        return "passed is not a bool"
     if score.format_failure is not None and not isinstance(score.format_failure, FormatFailure):
-        return "format_failure is no FormatFailure"
+        return "format_failure is not a FormatFailure"
     if not all(isinstance(text, str) for text in (score.path, score.detail, score.label, score.shape)):
-        return "path, detail, label or shape is no text"
+        return "path, detail, label or shape is not text"
     if score.fields is not None and not _is_share(score.fields):
         return "fields are not (right, all) with 0 <= right <= all and all above 0"
     if score.shape and not _is_json(score.shape):
-        return "shape is no JSON text"
+        return "shape is not JSON text"
     return ""
 
 
 def _lacking(score: Score, facts: frozenset[str]) -> str:
     if "field_accuracy" in facts and score.fields is None:
-        return "fields are missing, and a gate asks for field_accuracy"
+        return "fields are missing, but a gate needs field_accuracy"
     if "format_stability" in facts and not score.shape and score.format_failure is None:
-        return "shape is missing, and a gate asks for format_stability"
+        return "shape is missing, but a gate needs format_stability"
     return ""
 
 
