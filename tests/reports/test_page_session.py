@@ -48,7 +48,19 @@ def test_a_session_writes_the_page_and_says_where(pytester, suite, evaluate) -> 
     path = pytester.path / "out" / "page.html"
     assert title(path) == "ft:test: Ships: 1 of 1 gates passed"
     result.stdout.fnmatch_lines([f"run page: {path}"])
-    assert not list(path.parent.glob("*.tmp"))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_linked_page_stays_a_link_and_neighbours_stay(pytester, suite, evaluate) -> None:
+    suite(["bug"], toml=GATES)
+    real, link, neighbour = (pytester.path / name for name in ("real.html", "page.html", "page.html.tmp"))
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    neighbour.write_bytes(b"mine")
+    evaluate("--finetune-html=page.html")
+    assert link.is_symlink()
+    assert title(real).startswith("ft:test: ")
+    assert neighbour.read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

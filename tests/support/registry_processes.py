@@ -131,7 +131,9 @@ def kill(path: Path, kills: int, longest: float, seed: int) -> dict[str, Any]:
             add(backend, "v1")
         before = backend.read().seq
         told = max(_killed_after(path, rng.uniform(0, longest)), before)
-        findings["unwritten"] += path.with_name(f"{path.name}.tmp").exists()
+        for unwritten in path.parent.glob(".pytest-finetune-*.tmp"):
+            findings["unwritten"] += 1
+            unwritten.unlink()
         findings[_state_of(backend, told)] += 1
         try:
             backend.update(Change("canary", "v1", "next", traffic=0.5))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.files import write_file
 from pytest_finetune.lifecycle.data.check import CheckResult
 from pytest_finetune.lifecycle.data.finding import Finding, Severity
 from pytest_finetune.reports.findings import check_json
@@ -33,9 +34,7 @@ def check_once(folder: str, check: Callable[[], CheckResult]) -> CheckResult:
         if kept.exists():
             return _read(json.loads(kept.read_bytes()))
         result = check()
-        temporary = kept.with_suffix(".tmp")
-        temporary.write_text(json.dumps(check_json(result)), "utf-8")
-        temporary.replace(kept)
+        write_file(kept, json.dumps(check_json(result)).encode())
         return result
 
 

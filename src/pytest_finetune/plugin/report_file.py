@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.base.files import replace_file
+from pytest_finetune.base.files import is_stream, write_file
 from pytest_finetune.reports.sources import from_session
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def replace(path: Path, data: bytes) -> None:
         OSError: It could not be done.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists() and not path.is_file():
-        # A pipe, or /dev/stdout: nothing to replace.
+    if is_stream(path):
+        # On a terminal pytest's progress line has no end yet.
         append(path, data)
     else:
-        replace_file(path, data)
+        write_file(path, data)
 
 
 def append(path: Path, data: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from pytest_finetune.base.files import atomic_writer
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.store import Record
 from pytest_finetune.server.wire import ApiError, no_such, page, read_limit
@@ -77,18 +77,12 @@ class Files:
     def keep(self, filename: str, purpose: str, chunks: Iterable[bytes]) -> FileRecord:
         """Write a file, whole or not at all, and remember it."""
         name = new_id("file-")
-        beside, digest = self.folder / f"{name}.part", hashlib.sha256()
-        try:
-            with beside.open("wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                    digest.update(chunk)
-                size = file.tell()
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self.folder / name)
-        finally:
-            beside.unlink(missing_ok=True)
+        digest = hashlib.sha256()
+        with atomic_writer(self.folder / name) as file:
+            for chunk in chunks:
+                file.write(chunk)
+                digest.update(chunk)
+            size = file.tell()
         fields = {"filename": filename, "purpose": purpose, "bytes": size, "sha256": digest.hexdigest()}
         record = FileRecord.model_validate({"id": name, "created_at": now(), **fields})
         self.store.add(record)

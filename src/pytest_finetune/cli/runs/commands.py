@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.base.errors import RunError
-from pytest_finetune.base.files import replace_file
+from pytest_finetune.base.files import is_stream, write_file
 from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, project_of, redact_option, runs_dir
@@ -164,13 +164,13 @@ def report(store: RunStore, run: str, against: str | None, output: Path, *, forc
     from pytest_finetune.reports.page.sections import headline
     from pytest_finetune.reports.sources import from_record
 
-    if output.exists() and not force:
+    if output.exists() and not force and not is_stream(output):
         raise RunError("the file already exists", str(output), "choose another with -o, or overwrite it with --force")
     found = find_run(store, run)
     reported = from_record(found, root=project_of(found), against=find_run(store, against) if against else None)
     data = page_html([reported], redact=redact).encode()
     try:
-        replace_file(output, data)
+        write_file(output, data)
     except OSError as error:
         hint = "choose a file in an existing folder"
         raise RunError(f"cannot write: {error.strerror}", str(output), hint) from error

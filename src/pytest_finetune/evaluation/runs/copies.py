@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.files import copy_file
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
 from pytest_finetune.verdicts.evalset.settings_file import read_settings
@@ -99,9 +98,7 @@ def _copy(source: Path, copy: Path) -> None:
     if not source.exists():
         return
     copy.parent.mkdir(parents=True, exist_ok=True)
-    temporary = copy.with_name(f"{copy.name}.{os.getpid()}.tmp")
-    shutil.copyfile(source, temporary)
-    temporary.replace(copy)
+    copy_file(source, copy)
 
 
 def _cases(path: Path, plan: EvalSetPlan) -> tuple[Case, ...] | None:

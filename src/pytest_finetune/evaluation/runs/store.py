@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from pytest_finetune.base.errors import RunError
+from pytest_finetune.base.files import write_file
 from pytest_finetune.base.records import State
 from pytest_finetune.evaluation.runs.manifest import Manifest, TargetInfo, current_versions, plan_sha256
 from pytest_finetune.evaluation.runs.samples import read_samples, sample_to_dict, sealed_line, torn_tail
@@ -132,7 +133,7 @@ class Run:
             raise RunError("a closed run never changes", str(self.path), "start a new run")
         manifest = self.manifest.model_copy(update=changes)
         self.manifest = sealed(manifest, self._samples) if manifest.closed else manifest
-        _replace(self.path / "manifest.json", self.manifest.model_dump_json(indent=1).encode() + b"\n")
+        write_file(self.path / "manifest.json", self.manifest.model_dump_json(indent=1).encode() + b"\n")
 
     def lock(self) -> None:
         """
@@ -180,7 +181,7 @@ class RunStore:
         ignore = self.root.parent / ".gitignore"
         if not ignore.exists():
             # Runs hold prompts and answers: they enter a repository by decision, not by accident.
-            ignore.write_text("*\n", encoding="utf-8")
+            write_file(ignore, b"*\n")
         manifest = Manifest(
             id=path.name,
             target=target,
@@ -263,15 +264,6 @@ class RunStore:
 def _run_hint(name: str, names: list[str]) -> str:
     close = get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else "pytest-finetune runs list shows what there is"
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _lines(path: Path) -> int:

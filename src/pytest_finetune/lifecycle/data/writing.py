@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.files import PendingFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,20 +29,16 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[list[Bi
     _refuse_doubles(paths)
     for path in paths:
         refuse_existing(path, force=force)
-    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
     with ExitStack() as stack:
-        files = [stack.enter_context(_open(each, path)) for each, path in zip(temporary, paths, strict=True)]
-        for each in temporary:
-            stack.callback(each.unlink, missing_ok=True)
-        yield files
-        for file in files:
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-        for each, path in zip(temporary, paths, strict=True):
-            # Somebody may have put a file there while this one was written.
+        pending = [stack.enter_context(_open(path)) for path in paths]
+        yield [each.file for each in pending]
+        # All content is on disk before the first file appears, so that a full disk leaves none of them.
+        for each in pending:
+            each.sync()
+        for each, path in zip(pending, paths, strict=True):
+            # Another process may have put a file there in the meantime.
             refuse_existing(path, force=force)
-            each.replace(path)
+            each.commit()
 
 
 def refuse_own_source(source: Path, targets: Sequence[Path]) -> None:
@@ -79,9 +75,9 @@ def _refuse_doubles(paths: Sequence[Path]) -> None:
             raise DataError("two outputs have one name", str(path), "give each a name of its own")
 
 
-def _open(temporary: Path, path: Path) -> BinaryIO:
+def _open(path: Path) -> PendingFile:
     try:
-        return temporary.open("wb")
+        return PendingFile(path)
     except OSError as error:
         hint = "make the folder first" if not path.parent.is_dir() else "check the folder and the rights to write"
         raise DataError(f"cannot be written: {error.strerror}", str(path), hint) from error

@@ -10,7 +10,7 @@ from stat import S_IWRITE
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.base.files import replace_file
+from pytest_finetune.base.files import write_file
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
 from pytest_finetune.lifecycle.registry.entry import Registry
 from pytest_finetune.lifecycle.registry.states import apply
@@ -77,7 +77,7 @@ class FileBackend:
             changed = apply(registry, change, now=now or datetime.now(UTC))
             data = write_document(changed)
             try:
-                replace_file(target, data)
+                write_file(target, data)
             except OSError as error:
                 raise RegistryError(f"cannot be written: {error.strerror}", self.location) from error
         return changed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.base.files import write_file
 from pytest_finetune.lifecycle.data.writing import new_files
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class JobStore:
         self.root.mkdir(parents=True, exist_ok=True)
         ignore = self.root.parent / ".gitignore"
         if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+            write_file(ignore, b"*\n")
 
 
 def new_nonce() -> str:

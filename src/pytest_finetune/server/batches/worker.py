@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import FinetuneError
@@ -88,6 +89,7 @@ class BatchWorker:
         response = {"status_code": status, "request_id": new_id("req_"), "body": body}
         line = {"id": new_id("batch_req_"), "custom_id": request.custom_id, "response": response, "error": None}
         good = status == 200  # noqa: PLR2004 - HTTP's own word for done
+        # A log: each answer is added once and survives a kill, and only the torn line of a kill is cut off.
         with (folder / (_OUTPUT if good else _ERRORS)).open("ab") as file:
             file.write(encode_line(line))
         counted = "completed" if good else "failed"
@@ -139,6 +141,6 @@ def _answered(path: Path) -> Iterator[dict[str, Any]]:
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     if whole != data:
-        path.write_bytes(whole)
+        os.truncate(path, len(whole))
     for line in whole.splitlines():
         yield parse_object(line)

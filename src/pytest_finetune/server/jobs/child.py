@@ -30,6 +30,7 @@ class Child:
     async def start(cls, folder: Path) -> Child:
         """Train the job of a folder."""
         command = (sys.executable, "-m", "pytest_finetune.server.trainer", str(folder), "--leash")
+        # Not written by this process: the child streams to it, and it is read when the child has died.
         with (folder / _ERRORS).open("wb") as errors:
             # Ctrl-C at a terminal is for the server, which then lets the training save its state.
             process = await asyncio.create_subprocess_exec(

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.files import copy_file, write_file
 from pytest_finetune.server.ids import now
 from pytest_finetune.server.jobs.checking import check_files
 from pytest_finetune.server.jobs.child import Child
@@ -113,15 +114,15 @@ class TrainingQueue:
         """The job keeps its files for itself: one that is deleted while it waits is still trained on."""
         folder.mkdir(exist_ok=True)
         uploaded = self._teller.files.folder
-        shutil.copyfile(uploaded / job.training_file, folder / TRAINING)
+        copy_file(uploaded / job.training_file, folder / TRAINING)
         if job.validation_file is None:
             return check_files(folder / TRAINING, None)
-        shutil.copyfile(uploaded / job.validation_file, folder / VALIDATION)
+        copy_file(uploaded / job.validation_file, folder / VALIDATION)
         return check_files(folder / TRAINING, folder / VALIDATION)
 
     async def _train(self, job: Job) -> None:
         folder = self._setup.folder / job.id
-        (folder / JOB).write_text(self._describe(job).model_dump_json(), "utf-8")
+        write_file(folder / JOB, self._describe(job).model_dump_json().encode())
         job = self._store.change(job, status="running")
         self._teller.say(job, "Fine-tuning job started", name="started")
         child = await Child.start(folder)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.files import copy_file
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.jobs.records import Job, JobCheckpoint, JobEvent, TunedModel
 from pytest_finetune.server.trainer.job import PROGRESS, checkpoint_path
@@ -130,9 +130,7 @@ class Teller:
     def _serve(self, model: str, adapter: Path) -> str:
         """Put an adapter among the models, whole, and under a name that `local:` finds too."""
         name = f"{model.replace(':', '-')}.gguf"
-        beside = self.models / f"{name}.part"
-        shutil.copyfile(adapter, beside)
-        beside.replace(self.models / name)
+        copy_file(adapter, self.models / name)
         self.store.add(TunedModel(id=model, created_at=now(), file=name))
         return model
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import gguf
 import torch
 from peft import LoraConfig, get_peft_model
+
+from pytest_finetune.base.files import atomic_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,19 +59,19 @@ def write_adapter(path: Path, parameters: dict[str, torch.nn.Parameter], alpha: 
         alpha: As in the job.
         name: The model's name, for people.
     """
-    beside = path.with_suffix(".part")
-    writer = gguf.GGUFWriter(beside, "llama")
-    writer.add_type("adapter")
-    writer.add_name(name)
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", alpha)
-    for tensor_name, parameter in parameters.items():
-        writer.add_tensor(tensor_name, parameter.detach().to(torch.float16).numpy())
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    os.replace(beside, path)  # noqa: PTH105 - on Windows Path.rename does not replace
+    with atomic_writer(path) as file:
+        # The library opens files by name only; this is the same file once more.
+        writer = gguf.GGUFWriter(file.name, "llama")
+        writer.add_type("adapter")
+        writer.add_name(name)
+        writer.add_string("adapter.type", "lora")
+        writer.add_float32("adapter.lora.alpha", alpha)
+        for tensor_name, parameter in parameters.items():
+            writer.add_tensor(tensor_name, parameter.detach().to(torch.float16).numpy())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
 
 
 def _gguf_name(name: str) -> str:

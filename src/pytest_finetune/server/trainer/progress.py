@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path  # noqa: TC003 - pydantic reads the annotations
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -110,4 +111,4 @@ def read_progress(path: Path, start: int) -> Iterator[tuple[int, Event]]:
 def _drop_torn_line(path: Path) -> None:
     """A killed process may have left half a line."""
     if path.is_file() and (data := path.read_bytes()) and not data.endswith(b"\n"):
-        path.write_bytes(data[: data.rfind(b"\n") + 1])
+        os.truncate(path, data.rfind(b"\n") + 1)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.base.files import atomic_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,9 +27,8 @@ def save_state(
         optimizer: Of these parameters, in this order.
     """
     adapter = {name: part.detach() for name, part in parameters.items()}
-    beside = path.with_suffix(".part")
-    torch.save({"job": job, "step": step, "adapter": adapter, "optimizer": optimizer.state_dict()}, beside)
-    os.replace(beside, path)  # noqa: PTH105 - on Windows Path.rename does not replace
+    with atomic_writer(path) as file:
+        torch.save({"job": job, "step": step, "adapter": adapter, "optimizer": optimizer.state_dict()}, file)
 
 
 def restore_state(
