@@ -144,7 +144,7 @@ def test_a_run_is_reported_against_another(pytester, suite, evaluate) -> None:
     ("words", "told"),
     [
         (["nope"], "no run 'nope'"),
-        (["last", "-o", "missing/page.html"], "cannot be written"),
+        (["last", "-o", "missing/page.html"], "cannot write: No such file"),
         (["last", "--against", "nope"], "no run 'nope'"),
     ],
 )
