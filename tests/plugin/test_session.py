@@ -286,7 +286,7 @@ def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
     [
         ('Score(passed="false")', "accuracy", "passed is not a bool"),
         ("Score(passed=True, fields=(5, 1))", "field_accuracy", "fields are not"),
-        ("Score(passed=True, shape='nojson')", "format_stability", "shape is no JSON"),
+        ("Score(passed=True, shape='nojson')", "format_stability", "shape is not JSON"),
         ("Score(passed=True)", "format_stability", "shape is missing"),
         ("True", "valid_rate", "a gate asks for valid_rate"),
     ],
