@@ -139,6 +139,7 @@ def test_where_the_look_fails_too_nothing_is_tried_and_the_next_start_finds_the_
     assert (len(jobs(server, 106)), proxy.count("POST", JOBS)) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_killed_start_is_picked_up_by_the_next(train, proxy, server, tmp_path):
     proxy.silence("POST", JOBS)
     command = [
@@ -291,6 +292,7 @@ def answered(process, terminal, typed):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(("typed", "code", "told"), [("n", 2, "not started"), ("\x03", 130, "interrupted")])
+@pytest.mark.slow
 def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp_path, typed, code, told):
     import pty
 
@@ -367,6 +369,7 @@ def test_a_value_that_means_nothing_is_refused(train, option, value):
     assert option in train("start", "train.jsonl", "--model", BASE, option, value, code=2).output
 
 
+@pytest.mark.slow
 def test_the_organisation_is_told_what_to_do_when_it_is_refused(train, monkeypatch, tmp_path):
     import httpx2
     import openai

@@ -56,6 +56,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @needs_training
+@pytest.mark.slow
 def test_every_checkpoint_is_judged_once_and_the_best_that_passes_is_named(trained, folder):
     write_set(folder, toml='[request]\nmax_completion_tokens = 2\n[[gates]]\nmetric = "error_rate"\nmax = 0.0\n')
     with FaultyProxy(trained.url) as proxy:

@@ -62,6 +62,7 @@ def test_a_record_becomes_a_chat():
     ),
     form=st.sampled_from(["jsonl", "json"]),
 )
+@pytest.mark.slow
 def test_an_eval_set_reads_back_what_went_in(rows, form):
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "raw"), Path(folder, "cases.jsonl")

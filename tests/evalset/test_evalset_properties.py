@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,7 @@ def read(data: bytes) -> tuple[list[Case], str]:
 
 
 @given(lines, layouts)
+@pytest.mark.slow
 def test_valid_cases_survive_the_file_they_are_written_to(values: Any, layout: Any) -> None:
     escaped, line_end, mark, last = layout
     written = line_end.join(json.dumps(value, ensure_ascii=escaped) for value in values)
@@ -106,6 +108,7 @@ toml_contents = (
 
 
 @given(contents, toml_contents)
+@pytest.mark.slow
 def test_any_bytes_at_all_end_in_cases_or_in_faults(data: bytes, toml: bytes | None) -> None:
     try:
         eval_set = load(data, toml)

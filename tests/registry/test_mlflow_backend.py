@@ -102,6 +102,7 @@ def test_mlflow_is_imported_by_nobody_who_does_not_ask_for_it(tmp_path):
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, timeout=60, check=True)
 
 
+@pytest.mark.slow
 def test_where_no_server_answers_it_is_told_at_once_how_to_start_one():
     pytest.importorskip("mlflow")
     with socket.socket() as unused:

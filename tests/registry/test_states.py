@@ -306,5 +306,6 @@ class AnyChanges(RuleBasedStateMachine):
         assert verify(again) == []
 
 
+AnyChanges.TestCase.pytestmark = [pytest.mark.slow]
 AnyChanges.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyChanges = AnyChanges.TestCase

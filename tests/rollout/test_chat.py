@@ -129,6 +129,7 @@ def test_a_version_on_a_server_of_its_own_is_asked_there(make_router, registry, 
     assert server.questions == []
 
 
+@pytest.mark.slow
 def test_a_bad_canary_is_left_after_a_few_of_its_calls(router, client, server):
     server.answer = broken_canary
     failed = 0

@@ -294,6 +294,7 @@ def calls_until_left(router, clock, *, a_second, healthy, least=1):
 
 
 @pytest.mark.parametrize(("healthy", "at_most"), [(0, 5), (2_000, 10), (200_000, 12)])
+@pytest.mark.slow
 def test_a_dead_production_is_left_after_a_dozen_calls_whatever_was_before(router, clock, healthy, at_most):
     """At 20 calls a second: within 0.6 s, at a window of 60 s as at any other."""
     assert calls_until_left(router, clock, a_second=20, healthy=healthy) <= at_most
