@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
-from pytest_finetune.evaluation.targets.secret import masked
+from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.plugin.items import CaseNotPassedError, EvalItem
 from pytest_finetune.plugin.log_lines import guard_logs
 from pytest_finetune.plugin.marks import is_marked

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.secret_masking import without_keys
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.runs import RunStore
-from pytest_finetune.evaluation.targets.secret import without_keys
 from pytest_finetune.lifecycle.registry.production import registry_of
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets

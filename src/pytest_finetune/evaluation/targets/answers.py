@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
+from pytest_finetune.base.secret_masking import MASK, masked_completion, without_keys
 from pytest_finetune.evaluation.targets.finish_reasons import known_reason
-from pytest_finetune.evaluation.targets.secret import MASK, masked_completion, without_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.base.secret_masking import masked, masked_completion, without_keys
 from pytest_finetune.evaluation.targets.answers import clean
-from pytest_finetune.evaluation.targets.secret import masked, masked_completion, without_keys
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Request

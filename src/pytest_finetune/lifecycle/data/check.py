@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetErrors
+from pytest_finetune.base.secret_masking import abbreviated
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.answers import JsonAnswers, read_answer
 from pytest_finetune.lifecycle.data.balance import Balance, Labels
@@ -21,7 +22,6 @@ from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION
 from pytest_finetune.lifecycle.data.finding import Finding, FindingLog, Severity
 from pytest_finetune.lifecycle.data.labels import choices
 from pytest_finetune.lifecycle.data.limits import DEFAULT_LIMIT, example_limit
-from pytest_finetune.lifecycle.data.masking import masked
 from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY
 from pytest_finetune.lifecycle.data.parity import Honesty
 from pytest_finetune.lifecycle.data.personal import REGIONS
@@ -252,7 +252,7 @@ class _RowReport:
     def hide(self, text: str) -> str:
         """The text with the secrets of this row masked."""
         for secret in self.secrets:
-            text = text.replace(secret, masked(secret))
+            text = text.replace(secret, abbreviated(secret))
         return text
 
 

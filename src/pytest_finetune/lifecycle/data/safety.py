@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.json_path import step
+from pytest_finetune.base.secret_masking import abbreviated
 from pytest_finetune.lifecycle.data.encoding import Encoding
-from pytest_finetune.lifecycle.data.masking import masked
 from pytest_finetune.lifecycle.data.personal import REGIONS, PersonalData
 from pytest_finetune.lifecycle.data.secrets import Secrets
 
@@ -72,7 +72,7 @@ class Safety:
         """Everything that a text holds, as the secret itself, or empty where what was found is none."""
         for finder in (self._personal, self._secrets):
             for code, secret in finder.find(text):
-                say(code, f"{_NAMES[code]}: {masked(secret)}", REMEDIES[code], path=path)
+                say(code, f"{_NAMES[code]}: {abbreviated(secret)}", REMEDIES[code], path=path)
                 yield secret
         for code, problem in self._encoding.find(text):
             say(code, problem, REMEDIES[code], path=path)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
-from pytest_finetune.evaluation.targets.secret import masked
 from pytest_finetune.lifecycle.training.faults import NoAnswerError, told
 from pytest_finetune.lifecycle.training.job import NoSuchShape, read_checkpoint, read_event, read_job
 

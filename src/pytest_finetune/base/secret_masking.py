@@ -1,4 +1,4 @@
-"""The API key in what comes from outside: masked where answers enter the house, so that nothing behind can show it."""
+"""The one place where secrets are masked: API keys in text from outside, and secrets that a data check finds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MASK = "[API key]"
 _LIKE_A_KEY = re.compile(r"\b(sk|rk|pk)-[\w*-]{3,}|\b(Bearer) [\w.~+/*=-]+", re.ASCII)
 _SHORT, _LONG = 12, 24
+_ABBREVIATED = 10
+"""Longest secret of which only the first character is shown."""
+
 _PIECE = 10
 """Characters that are as good as the key: what is left of one that a shortened text has cut."""
 
@@ -38,6 +41,12 @@ def without_keys(text: str, key: str = "") -> str:
     """An error's text without the key, whatever its length, and without anything that looks like one."""
     text = text.replace(key, MASK) if key else text
     return _LIKE_A_KEY.sub(lambda found: f"{found[1]}-{MASK}" if found[1] else f"{found[2]} {MASK}", text)
+
+
+def abbreviated(secret: str) -> str:
+    """A secret as findings show it, enough to find it again: `sk-…9f (51 characters)`."""
+    shown = f"{secret[:3]}…{secret[-2:]}" if len(secret) > _ABBREVIATED else f"{secret[:1]}…"
+    return f"{shown} ({len(secret)} characters)"
 
 
 def masked_completion(completion: Completion, key: str) -> Completion:

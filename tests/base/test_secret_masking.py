@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.records import Completion, ToolCall
-from pytest_finetune.evaluation.targets.secret import MASK, is_secret, masked, masked_completion, without_keys
+from pytest_finetune.base.secret_masking import MASK, is_secret, masked, masked_completion, without_keys
 
 KEY = "sk-proj-Ab1Cd2Ef3Gh4Ij5Kl6"
 
