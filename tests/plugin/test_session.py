@@ -288,7 +288,7 @@ def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
         ("Score(passed=True, fields=(5, 1))", "field_accuracy", "fields are not"),
         ("Score(passed=True, shape='nojson')", "format_stability", "shape is not JSON"),
         ("Score(passed=True)", "format_stability", "shape is missing"),
-        ("True", "valid_rate", "a gate asks for valid_rate"),
+        ("True", "valid_rate", "a gate needs valid_rate"),
     ],
 )
 def test_what_a_scoring_function_does_not_tell_passes_no_gate(pytester, suite, evaluate, returned, gate, told):
