@@ -15,7 +15,7 @@ from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.lifecycle.data.check import CheckOptions, CheckResult, check
 from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
 from pytest_finetune.lifecycle.data.finding import Severity
-from pytest_finetune.plugin.check_once import check_once
+from pytest_finetune.plugin.shared_check import check_once
 from pytest_finetune.reports.findings import code_lines
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.loading import eval_set_name

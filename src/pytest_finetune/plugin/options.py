@@ -155,9 +155,7 @@ def _add_data(add: Callable[..., None], parser: pytest.Parser) -> None:
         help="lowest severity that fails a --finetune-check test (default: %(default)s)",
     )
     parser.addini("finetune_check_label_by", "key in JSON answers to use as the label in --finetune-check", default="")
-    parser.addini(
-        "finetune_check_ignore", "codes or groups that --finetune-check ignores", type="args", default=[]
-    )
+    parser.addini("finetune_check_ignore", "codes or groups that --finetune-check ignores", type="args", default=[])
 
 
 def _add_reports(add: Callable[..., None]) -> None:

@@ -18,7 +18,7 @@ from pytest_finetune.evaluation.plan import Planned, target_info
 from pytest_finetune.evaluation.runs import RunStore, TargetInfo
 from pytest_finetune.evaluation.tally import Tally
 from pytest_finetune.lifecycle.registry.production import PRODUCTION, registry_of, stored_baselines, wants_production
-from pytest_finetune.plugin.setup import limits_of, load, target_of
+from pytest_finetune.plugin.session_inputs import limits_of, load, target_of
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.registry.entry import Status
 from pytest_finetune.lifecycle.registry.evidence import evidence_of
-from pytest_finetune.lifecycle.registry.moves import is_before_first, production_of
 from pytest_finetune.lifecycle.registry.promotion import cautions, history_faults, let_off, refusals
 from pytest_finetune.lifecycle.registry.states import Change
+from pytest_finetune.lifecycle.registry.transitions import is_before_first, production_of
 from pytest_finetune.lifecycle.registry.verification import history_problem
 
 if TYPE_CHECKING:

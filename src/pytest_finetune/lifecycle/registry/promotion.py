@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.evaluation.targets.weights import name_of
-from pytest_finetune.lifecycle.registry.against import (
+from pytest_finetune.lifecycle.registry.evidence import baseline_from, differences, evidence_of
+from pytest_finetune.lifecycle.registry.evidence_claim import claim_of
+from pytest_finetune.lifecycle.registry.production_checks import (
     comparison_faults,
     coverage_faults,
     excused,
     home_of,
     server_fault,
 )
-from pytest_finetune.lifecycle.registry.claim import claim_of
-from pytest_finetune.lifecycle.registry.evidence import baseline_from, differences, evidence_of
-from pytest_finetune.lifecycle.registry.standing import history_faults, narrowing, unseen_weights, weights_fault
 from pytest_finetune.lifecycle.registry.sunset import shutdown_of
+from pytest_finetune.lifecycle.registry.version_checks import history_faults, narrowing, unseen_weights, weights_fault
 from pytest_finetune.verdicts.gates import Status, judge
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.base.records import Sample
-    from pytest_finetune.lifecycle.registry.claim import Claim
     from pytest_finetune.lifecycle.registry.entry import Entry, Evidence
+    from pytest_finetune.lifecycle.registry.evidence_claim import Claim
     from pytest_finetune.lifecycle.registry.sunset import Shutdown
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Verdict

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RegistryError, did_you_mean
 from pytest_finetune.lifecycle.registry.entry import Entry, Event, Registry, Rollout, Status
 from pytest_finetune.lifecycle.registry.history import appended, record_sha256
-from pytest_finetune.lifecycle.registry.moves import ACTIONS, holders, known, moved, reigns, statuses_of
+from pytest_finetune.lifecycle.registry.transitions import ACTIONS, holders, known, moved, reigns, statuses_of
 from pytest_finetune.lifecycle.registry.verification import verify
 
 if TYPE_CHECKING:

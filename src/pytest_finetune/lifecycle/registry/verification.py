@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry.entry import Rollout, Status
 from pytest_finetune.lifecycle.registry.history import chain_problems, record_sha256
-from pytest_finetune.lifecycle.registry.moves import ACTIONS, STILL, holders, moved, statuses_of
+from pytest_finetune.lifecycle.registry.transitions import ACTIONS, STILL, holders, moved, statuses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_finetune.lifecycle.registry.claim import Claim
     from pytest_finetune.lifecycle.registry.entry import Entry, Registry
+    from pytest_finetune.lifecycle.registry.evidence_claim import Claim
     from pytest_finetune.verdicts.evalset import EvalSet
 
 LOCAL = "local:"

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.evaluation.runs import BaselineRecord
-    from pytest_finetune.lifecycle.registry.claim import Claim
     from pytest_finetune.lifecycle.registry.entry import Entry
+    from pytest_finetune.lifecycle.registry.evidence_claim import Claim
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.rule import Rule
 
