@@ -15,9 +15,8 @@ from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.evaluation.runs.manifest import EvalSetPlan, TargetInfo
-from pytest_finetune.lifecycle.registry import Entry
-from pytest_finetune.lifecycle.registry.document import write_document
-from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet, Registry, Status
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
+from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 CONFLICT = row(clean_rows()[9]["messages"][1]["content"], "other")
@@ -160,8 +159,7 @@ def test_what_production_was_promoted_by_is_compared_by_hash(data):
     evidence = Evidence(
         run_id="r", spec="ft:a", model_id="ft:a", closed_at=now, pytest_finetune="0", eval_sets=(stored,)
     )
-    entry = Entry(model_id="ft:a", created_at=now, status=Status.PRODUCTION, evidence=evidence)
-    Path("registry.json").write_bytes(write_document(Registry(entries={"v1": entry})))
+    write_production(Path("registry.json"), evidence, now)
     shown = run("train.jsonl", "--eval", "eval_sets", "--registry", "registry.json").output
     assert "production_differs" in shown
     assert "ft:a was promoted by" in " ".join(shown.split())
@@ -227,9 +225,14 @@ def promoted(tmp_path, system="Classify the ticket."):
     evidence = Evidence(
         run_id=run.id, spec="ft:a", model_id="ft:a", closed_at=now, pytest_finetune="0", eval_sets=(stored,)
     )
-    entry = Entry(model_id="ft:a", created_at=now, status=Status.PRODUCTION, evidence=evidence)
-    (tmp_path / "registry.json").write_bytes(write_document(Registry(entries={"v1": entry})))
+    write_production(tmp_path / "registry.json", evidence, now)
     return path, run
+
+
+def write_production(path, evidence, now):
+    backend = FileBackend(path)
+    backend.update(Change("add", "v1", who="test", entry=Entry(model_id="ft:a", created_at=now)), now=now)
+    backend.update(Change("promote", "v1", who="test", evidence=evidence), now=now)
 
 
 def compared():
