@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune import ModelRouter
 from pytest_finetune.lifecycle.registry import Change, Entry, Rollout, open_registry
 from pytest_finetune.lifecycle.rollout.sequential import OverBudget, WorseThanProduction
-from pytest_finetune.lifecycle.rollout.sharing import Positions
+from pytest_finetune.lifecycle.rollout.user_positions import UserPositions
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def spread() -> None:
     names = {"user-N": "user-{}", "N": "{}", "e-mail": "{:08d}@example.org"}
     for share in (0.01, 0.1, 0.2, 0.5):
         for title, name in names.items():
-            positions = Positions("pytest-finetune")
+            positions = UserPositions("pytest-finetune")
             served = sum(positions.of(name.format(number)) < share for number in range(100_000))
             rows.append((f"{share:.0%}", title, f"{served / 1000:.2f} %", f"{served / 1000 - share * 100:+.2f}"))
     table("A share of 100,000 ids", ("share", "ids", "served", "off, points"), rows)

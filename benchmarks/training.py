@@ -24,7 +24,7 @@ from pytest_finetune.server.trainer.tokens import tokenize
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_finetune.server.trainer.tokens import Example
+    from pytest_finetune.server.trainer.tokens import TokenizedExample
 
 BATCH = 16
 PAD, IGNORED = 2, -100
@@ -61,7 +61,7 @@ def prepared(job: TrainingJob, precision: torch.dtype) -> Any:
     return model
 
 
-def tell_sizes(batches: Sequence[Sequence[Example]]) -> None:
+def tell_sizes(batches: Sequence[Sequence[TokenizedExample]]) -> None:
     """What there is to compute."""
     tokens = sum(example.length for batch in batches for example in batch)
     padded = sum(max(example.length for example in batch) * len(batch) for batch in batches)
@@ -69,7 +69,9 @@ def tell_sizes(batches: Sequence[Sequence[Example]]) -> None:
     print(f"{len(batches)} batches: {tokens:,} tokens, {padded:,} with padding, {nodes:,} packed")
 
 
-def tell(name: str, batches: Sequence[Sequence[Example]], learn: Callable[[Sequence[Example]], object]) -> None:
+def tell(
+    name: str, batches: Sequence[Sequence[TokenizedExample]], learn: Callable[[Sequence[TokenizedExample]], object]
+) -> None:
     """The median seconds of a step; the first, which warms up, is left out."""
     taken = []
     for batch in (batches[0], *batches):
@@ -79,7 +81,7 @@ def tell(name: str, batches: Sequence[Sequence[Example]], learn: Callable[[Seque
     print(f"{name:42} {sorted(taken[1:])[len(batches) // 2]:7.2f} s a step")
 
 
-def learn_padded(model: Any, batch: Sequence[Example]) -> None:
+def learn_padded(model: Any, batch: Sequence[TokenizedExample]) -> None:
     """A step as a plain training does it."""
     sequences = [sequence for example in batch for sequence in example.sequences]
     width = max(len(sequence.tokens) for sequence in sequences)

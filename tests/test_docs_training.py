@@ -15,7 +15,7 @@ from pytest_finetune.cli.train import command
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY
 from pytest_finetune.lifecycle.training import diagnosis, loss_shape
 from pytest_finetune.lifecycle.training.advice import KNOWN_FAULTS
-from pytest_finetune.lifecycle.training.diagnosis import Kind
+from pytest_finetune.lifecycle.training.diagnosis import Condition
 from pytest_finetune.lifecycle.training.hyperparameters import suggest
 
 TEXT = (Path(__file__).parents[1] / "docs" / "training.md").read_text("utf-8")
@@ -79,11 +79,11 @@ def test_the_known_faults_are_those_of_the_code():
 
 def test_the_thresholds_are_those_of_the_code():
     found = {row[0]: (row[1], row[2]) for row in rows("question")}
-    assert list(found) == [kind.value for kind in Kind]
+    assert list(found) == [kind.value for kind in Condition]
     for kind, yes, no in (
-        (Kind.OVERFITTING, (diagnosis.GAP, loss_shape.RISE), (diagnosis.TOLERATED_GAP,)),
-        (Kind.UNDERFITTING, (diagnosis.LEARNT,), (diagnosis.LEARNT_ENOUGH,)),
-        (Kind.UNSTABLE_FORMAT, (diagnosis.INVALID,), (diagnosis.TOLERATED_INVALID,)),
+        (Condition.OVERFITTING, (diagnosis.GAP, loss_shape.RISE), (diagnosis.TOLERATED_GAP,)),
+        (Condition.UNDERFITTING, (diagnosis.LEARNT,), (diagnosis.LEARNT_ENOUGH,)),
+        (Condition.UNSTABLE_FORMAT, (diagnosis.INVALID,), (diagnosis.TOLERATED_INVALID,)),
     ):
         assert {float(figure) for figure in re.findall(r"\d+\.\d+", found[kind][0])} == set(yes)
         assert {float(figure) for figure in re.findall(r"\d+\.\d+", found[kind][1])} == set(no)

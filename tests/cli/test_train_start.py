@@ -18,7 +18,7 @@ from faulty_proxy import FaultyProxy
 from server_process import BASE, ServerProcess, chat_lines, needs_server
 
 from pytest_finetune.cli import main
-from pytest_finetune.lifecycle.training import service, starting, upload
+from pytest_finetune.lifecycle.training import job_start, service, upload
 
 pytestmark = needs_server
 
@@ -43,7 +43,7 @@ def train(tmp_path, monkeypatch, proxy):
     """Run a command in a folder of its own, with nine examples: the server's check ends the job and trains nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
-    monkeypatch.setattr(starting, "LOOKS", (0.0, 0.05))
+    monkeypatch.setattr(job_start, "LOOKS", (0.0, 0.05))
     monkeypatch.setattr(upload, "WAITS", (0.0, 0.0, 0.0))
     (tmp_path / "train.jsonl").write_bytes(chat_lines(9))
 
@@ -98,8 +98,8 @@ def test_the_record_is_on_the_disk_before_the_server_is_asked(train, proxy, tmp_
 def test_a_500_after_the_job_was_made_makes_no_second_one(train, proxy, server, tmp_path):
     proxy.fail("POST", JOBS, carried_out=True)
     result = start(train, seed=102)
-    assert "looking for the job before any other try" in result.stderr
-    assert "found by its nonce" in result.stdout
+    assert "searching for the job before retrying" in result.stderr
+    assert "an earlier attempt had created this job" in result.stdout
     (job,) = jobs(server, 102)
     assert [record["job_id"] for record in records(tmp_path)] == [job.id]
     assert proxy.count("POST", JOBS) == 1
@@ -115,16 +115,16 @@ def test_a_500_without_a_job_is_tried_again_after_a_look(train, proxy, server):
 
 def test_a_server_that_never_makes_it_is_left_after_some_tries(train, proxy, server):
     proxy.fail("POST", JOBS, times=9)
-    assert "did not make the job in 3 tries" in start(train, seed=104, code=2).output
+    assert "did not create the job in 3 attempts" in start(train, seed=104, code=2).output
     assert (proxy.count("POST", JOBS), jobs(server, 104)) == (3, [])
 
 
 def test_a_time_out_makes_no_second_job(train, proxy, server, monkeypatch):
     monkeypatch.setattr(service, "CREATE_TIMEOUT", 0.3)
     proxy.silence("POST", JOBS)
-    monkeypatch.setattr(starting, "LOOKS", (0.0, 5.0))
+    monkeypatch.setattr(job_start, "LOOKS", (0.0, 5.0))
     result = start(train, seed=105)
-    assert "no answer in time" in result.stderr
+    assert "timed out" in result.stderr
     assert len(jobs(server, 105)) == 1
 
 
@@ -132,10 +132,10 @@ def test_where_the_look_fails_too_nothing_is_tried_and_the_next_start_finds_the_
     proxy.fail("POST", JOBS, carried_out=True)
     proxy.fail("GET", JOBS, times=9)
     result = start(train, seed=106, code=2)
-    assert "cannot be known" in result.output
+    assert "cannot tell whether the job was created" in result.output
     assert proxy.count("POST", JOBS) == 1
     proxy._faults.clear()
-    assert "found by its nonce" in start(train, seed=106).stdout
+    assert "an earlier attempt had created this job" in start(train, seed=106).stdout
     assert (len(jobs(server, 106)), proxy.count("POST", JOBS)) == (1, 1)
 
 
@@ -164,7 +164,7 @@ def test_a_killed_start_is_picked_up_by_the_next(train, proxy, server, tmp_path)
     finally:
         process.kill()
         process.wait()
-    assert "found by its nonce" in start(train, seed=107).stdout
+    assert "an earlier attempt had created this job" in start(train, seed=107).stdout
     (job,) = jobs(server, 107)
     assert [record["job_id"] for record in records(tmp_path)] == [job.id]
 
@@ -185,7 +185,7 @@ def test_a_job_that_comes_late_leaves_only_one_of_the_two(train, proxy, server, 
 def test_a_second_job_that_has_ended_by_itself_is_told(train, proxy, server):
     proxy.fail("POST", JOBS, late=True)
     result = start(train, seed=119)
-    assert "made twice, and could not be cancelled" in result.stderr
+    assert "is a duplicate of the job and could not be cancelled" in result.stderr
     assert result.stdout.startswith("9 examples")
 
 
@@ -197,14 +197,14 @@ def test_a_server_without_metadata_is_not_asked_twice(train, proxy, server):
 
     proxy.rewrite(forget)
     proxy.fail("POST", JOBS, carried_out=True)
-    assert "its metadata tells no nonce" in start(train, seed=109, code=2).output
+    assert "its metadata has no nonce" in start(train, seed=109, code=2).output
     assert (len(jobs(server, 109)), proxy.count("POST", JOBS)) == (1, 1)
 
 
 def test_an_upload_that_is_reset_is_sent_again(train, proxy, server, tmp_path):
     proxy.reset("POST", "/files", times=2)
     result = start(train, seed=110)
-    assert result.stderr.count("broke off") == 2
+    assert result.stderr.count("retrying") == 2
     (job,) = jobs(server, 110)
     assert server.client().files.content(job.training_file).read() == (tmp_path / "train.jsonl").read_bytes()
 
@@ -218,7 +218,7 @@ def test_an_upload_that_always_breaks_is_given_up_before_any_job(train, proxy, s
 def test_a_file_that_the_server_has_is_not_sent_twice(train, proxy, tmp_path):
     start(train, seed=112)
     result = start(train, seed=113)
-    assert "is on the server already" in result.stderr
+    assert "is already on the server" in result.stderr
     assert proxy.count("POST", "/files") == 1
     (tmp_path / "train.jsonl").write_bytes(chat_lines(9, answer="fine, thanks"))
     start(train, seed=113)
@@ -232,14 +232,14 @@ def test_a_file_that_changes_while_it_is_sent_starts_nothing(train, proxy, serve
         return value
 
     proxy.rewrite(meddle)
-    assert "changed while it was uploaded" in start(train, seed=114, code=2).output
+    assert "changed during the upload" in start(train, seed=114, code=2).output
     assert jobs(server, 114) == []
 
 
 def test_a_refusal_is_told_with_advice_and_is_no_lost_job(train, proxy, tmp_path):
     result = train("start", "train.jsonl", "--model", "gpt-9", "--seed", "115", "--no-check", "--yes", code=2)
     assert "HTTP 4" in result.output
-    assert "name a base model that this server trains" in " ".join(result.output.split())
+    assert "use a base model that this server can fine-tune" in " ".join(result.output.split())
     (record,) = records(tmp_path)
     assert (record["status"], record["job_id"]) == ("refused", "")
     assert proxy.count("GET", JOBS) == 0
@@ -253,7 +253,7 @@ def test_a_job_that_failed_may_be_started_again(train, server):
 
 def test_data_with_errors_are_refused_with_their_place(train, server):
     result = train("start", "train.jsonl", "--model", BASE, "--seed", "117", code=1)
-    assert "not started: mend the data" in result.stderr
+    assert "not started: fix the data" in result.stderr
     assert jobs(server, 117) == []
 
 
@@ -272,7 +272,7 @@ def test_an_eval_case_among_the_examples_stops_the_start(train, tmp_path):
 def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
     words = ("start", "train.jsonl", "--model", "gpt-4.1-mini-2025-04-14", "--no-check")
-    assert "nobody is at a terminal" in train(*words, code=2).output
+    assert "stdin is not a terminal" in train(*words, code=2).output
     assert "more than $0.00" in train(*words, "--max-cost", "0.0001", "--yes", code=2).output
     assert proxy.count("POST", "/files") == 0
 
@@ -328,17 +328,17 @@ def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp
 
 def test_an_unknown_price_keeps_no_bound(train):
     words = ("start", "train.jsonl", "--model", "gpt-9", "--base-url", "https://models.example/v1", "--no-check")
-    assert "a bound cannot be kept" in train(*words, "--max-cost", "5", "--yes", code=2).output
+    assert "so it cannot be limited" in train(*words, "--max-cost", "5", "--yes", code=2).output
 
 
 def test_openai_itself_needs_a_key(train):
     words = ("start", "train.jsonl", "--model", "gpt-4.1-mini", "--base-url", "https://api.openai.com/v1", "--no-check")
-    assert "there is no API key" in train(*words, code=2).output
+    assert "no API key" in train(*words, code=2).output
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "\x1b[2J"])
 def test_what_names_no_job_is_refused(train, proxy, name):
-    assert "names no job" in train("watch", name, code=2).output
+    assert "is not a job id" in train("watch", name, code=2).output
     assert proxy.seen == []
 
 

@@ -122,7 +122,7 @@ def test_a_diagnosis_draws_the_losses_and_the_learning_curve_of_the_job(trained,
     assert all(point["accuracy"]["cases"] == 3 for point in told["checkpoints"])
     text = command("diagnose", "last", *options, code=1).stdout
     assert "losses, steps 1 to 2" in text
-    assert "room for the whole answer" in text
+    assert "so that the whole answer fits" in text
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_a_model_that_chats_is_unstable_in_form(model):
     told = json.loads(command("diagnose", run.id, "--json", code=1).stdout)
     assert told["verdict"] == "unstable format"
     assert sum(told["format_failures"].values()) == 15
-    assert any("validation after the answer" in remedy for remedy in told["findings"][2]["remedies"])
+    assert any("validating answers" in remedy for remedy in told["findings"][2]["remedies"])
 
 
 def test_a_model_that_is_right_on_both_sides_is_healthy(model):
@@ -200,7 +200,7 @@ def test_examples_that_cannot_be_scored_so_are_left_out_and_told(model, folder):
         file.write(chat_lines(5, answer="no such label", start=90) + b"{broken\n")
     _, run = model(lambda body: "fine", cases=100)
     result = command("diagnose", run.id, "--training", "train.jsonl", "--sample", "500")
-    assert "5 of 85 examples cannot be asked" in result.stderr
+    assert "5 of 85 examples cannot be used" in result.stderr
     assert "1.000 of 80 cases" in result.stdout
 
 
@@ -220,7 +220,7 @@ def test_a_sample_that_is_not_answered_is_no_evidence(model):
     server, run = model(lambda body: "fine")
     server.answer = lambda body: Reply(status=404, body={"error": {"message": "gone", "code": "model_not_found"}})
     result = command("diagnose", run.id, "--training", "train.jsonl", code=2)
-    assert "asking the training data stopped" in result.output
+    assert "sending the training data stopped" in result.output
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_sample_that_is_not_answered_is_no_evidence(model):
         (("--training", "none.jsonl"), "cannot be read"),
         (("--training", "train.jsonl", "--train-run", "last"), "not both"),
         (("--eval-set", "eval_sets/itms.jsonl"), "did you mean 'eval_sets/items.jsonl'"),
-        (("--training", "eval_sets/items.toml"), "no example can be asked"),
+        (("--training", "eval_sets/items.toml"), "no example is usable"),
         (("--job", "ftjob-none", "--base-url", "http://127.0.0.1:9/v1"), "no connection"),
     ],
 )
@@ -241,7 +241,7 @@ def test_what_cannot_be_done_is_told(model, words, told):
 def test_a_known_job_that_cannot_be_asked_leaves_less_evidence(model, folder):
     from datetime import UTC, datetime
 
-    from pytest_finetune.lifecycle.training.record import JobRecord, JobStore
+    from pytest_finetune.lifecycle.training.job_records import JobRecord, JobStore
 
     _, run = model(lambda body: "fine")
     facts = {"base_url": "http://127.0.0.1:9/v1", "job_id": "ftjob-1", "fine_tuned_model": "ft:scripted"}

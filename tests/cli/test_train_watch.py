@@ -70,7 +70,7 @@ def test_a_job_that_failed_is_told_with_its_reason_and_what_to_do(train, failing
     told = " ".join(result.stdout.split())
     assert f"{failing.id} failed" in told
     assert "invalid_n_examples: Training file has 3 example(s)" in told
-    assert "what to do ten examples are the least" in told
+    assert "what to do add examples: at least 10 are required" in told
     assert not (tmp_path / "registry.json").exists()
 
 
@@ -95,7 +95,7 @@ def test_an_unknown_status_is_told_once_and_is_no_end(train, proxy, failing):
     proxy.rewrite(defrost)
     result = train("watch", failing.id, *QUICK, code=1)
     assert len(seen) == 4
-    assert result.stderr.count("status defrosting: not one that is known here") == 1
+    assert result.stderr.count("status defrosting: treated as still running") == 1
     assert f"{failing.id} failed" in result.stdout
 
 
@@ -111,7 +111,7 @@ def test_a_success_without_a_known_status_adds_nothing(train, proxy, held, tmp_p
     timer.start()
     result = train("watch", held.id, *QUICK, code=1)
     timer.join()
-    assert "neither an end nor a success" in result.stderr
+    assert "treated as still running" in result.stderr
     assert not (tmp_path / "registry.json").exists()
 
 
@@ -134,8 +134,8 @@ def test_a_lost_connection_is_waited_out(train, proxy, failing):
     train("watch", failing.id, *QUICK, code=1)
     proxy.fail("GET", f"{failing.id}/events", times=3)
     result = train("watch", failing.id, *QUICK, code=1)
-    assert "trying again until it answers" in result.stderr
-    assert "the server answers again" in result.stderr
+    assert "retrying" in result.stderr
+    assert "the server is back" in result.stderr
 
 
 @needs_server
@@ -169,7 +169,7 @@ def test_a_list_says_that_a_start_never_heard_of_its_job(train, proxy, tmp_path)
     proxy.fail("GET", "/fine_tuning/jobs", times=9)
     train("start", "train.jsonl", "--model", BASE, "--no-check", code=2)
     proxy._faults.clear()
-    assert "1 start from here never heard of a job" in train("list").stderr
+    assert "1 start from here got no answer" in train("list").stderr
 
 
 @needs_server
@@ -196,9 +196,9 @@ def test_events_are_told_oldest_first(train, failing):
 
 @needs_server
 def test_a_job_without_checkpoints_says_so(train, failing):
-    assert "no checkpoint yet" in train("checkpoints", failing.id).stdout
+    assert "no checkpoints yet" in train("checkpoints", failing.id).stdout
     assert json.loads(train("checkpoints", failing.id, "--json").stdout) == []
-    assert "left no model behind" in train("sweep", failing.id, code=2).output
+    assert "has no checkpoint or model yet" in train("sweep", failing.id, code=2).output
 
 
 def free_port():
@@ -276,12 +276,12 @@ def _check_the_candidate(folder, job, url, watchers):
     assert (entry.training_file.path, entry.validation_file.path) == ("train.jsonl", "valid.jsonl")
     assert entry.metrics["valid_loss"] > 0
     again = command("watch", job)
-    assert "v3: was added already" in again.stdout
+    assert "v3: already in the registry" in again.stdout
     assert FileBackend(folder / "registry.json").read().seq == 1
     (record,) = [json.loads(path.read_text()) for path in (folder / ".finetune/jobs").glob("*.json")]
     assert [one["step"] for one in record["checkpoints"]] == [2, 4]
     told = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, "--base-url", url)
-    assert "nothing new is made" in told.stdout
+    assert "no new job was created" in told.stdout
     assert [one["id"] for one in json.loads(command("list", "--json", "--base-url", url).stdout)] == [job]
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.lifecycle.training.curves import Curves, LossPoint, Pace
 from pytest_finetune.lifecycle.training.diagnosis import diagnose
-from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint, Rate
-from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint, JobEvent, JobFault
+from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence, LearningPoint, Rate
+from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob, JobFailure
 from pytest_finetune.reports.diagnosis import curve_lines, diagnosis_lines, sparkline
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
 from pytest_finetune.reports.training import bar_line, checkpoints_lines, event_line, job_lines, jobs_lines
@@ -23,7 +23,7 @@ HOSTILE = "\x1b[2J\u202e<script>alert(1)</script>\n\x07"
 
 
 def step(number, **data):
-    return JobEvent(f"e{number}", START + timedelta(seconds=number), "info", "", {"step": number, **data})
+    return FineTuningEvent(f"e{number}", START + timedelta(seconds=number), "info", "", {"step": number, **data})
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_the_bar_tells_step_losses_and_time_left(pace):
 def test_the_bar_never_outgrows_the_terminal(width):
     pace = Pace()
     pace.see(step(1, total_steps=9, train_loss=0.5, valid_loss=0.25))
-    assert 0 < len(bar_line(pace, Job("j", "running"), START, width)) <= width
+    assert 0 < len(bar_line(pace, FineTuningJob("j", "running"), START, width)) <= width
 
 
 def test_what_matters_least_goes_first(pace):
@@ -54,7 +54,7 @@ def test_what_matters_least_goes_first(pace):
 
 
 def test_before_the_first_step_the_status_stands_there():
-    assert bar_line(Pace(), Job("j", "validating_files"), START, 80) == "validating_files"
+    assert bar_line(Pace(), FineTuningJob("j", "validating_files"), START, 80) == "validating_files"
 
 
 def test_a_job_whose_steps_have_no_end_has_no_bar():
@@ -64,22 +64,24 @@ def test_a_job_whose_steps_have_no_end_has_no_bar():
 
 
 def test_nothing_of_a_server_reaches_the_terminal_unprintable():
-    job = Job(HOSTILE, HOSTILE, model=HOSTILE, fine_tuned_model=HOSTILE, fault=JobFault(HOSTILE, HOSTILE))
-    checkpoint = JobCheckpoint("c", HOSTILE, 1)
+    job = FineTuningJob(HOSTILE, HOSTILE, model=HOSTILE, fine_tuned_model=HOSTILE, fault=JobFailure(HOSTILE, HOSTILE))
+    checkpoint = FineTuningCheckpoint("c", HOSTILE, 1)
     lines = [
         *job_lines(job, "http://127.0.0.1:1/v1"),
         *jobs_lines([job]),
         *checkpoints_lines([checkpoint]),
-        event_line(JobEvent("e", START, "info", HOSTILE)),
+        event_line(FineTuningEvent("e", START, "info", HOSTILE)),
     ]
     assert all(text.isprintable() for text, _ in lines)
 
 
 def test_tables_fit_80_columns():
     model = "ft:gpt-4.1-mini-2025-04-14:a-rather-long-organisation:suffix-of-some-length:9Kx2AbCd:ckpt-step-2000"
-    checkpoint = JobCheckpoint("c", model, 123_456, metrics={"train_loss": 1.23456789, "full_valid_loss": 0.5})
+    checkpoint = FineTuningCheckpoint("c", model, 123_456, metrics={"train_loss": 1.23456789, "full_valid_loss": 0.5})
     assert all(len(text) <= 80 for text, _ in checkpoints_lines([checkpoint]))
-    assert all(len(text) <= 80 for text, _ in jobs_lines([Job("ftjob-" + "x" * 24, "validating_files", model=model)]))
+    assert all(
+        len(text) <= 80 for text, _ in jobs_lines([FineTuningJob("ftjob-" + "x" * 24, "validating_files", model=model)])
+    )
 
 
 def test_a_sparkline_falls_with_its_values():
@@ -99,7 +101,7 @@ def test_curves_of_any_losses_are_drawn_within_the_terminal(losses):
 @pytest.fixture
 def evidence():
     points = tuple(LossPoint(n, 10 * 0.8**n, 5 * 0.9**n if n % 5 == 0 else None) for n in range(1, 31))
-    return Evidence(
+    return DiagnosisEvidence(
         Rate(300, 450),
         Rate(20, 450),
         {FormatFailure.FENCED: 20},

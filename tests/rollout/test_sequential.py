@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pytest_finetune.lifecycle.rollout.sequential import LIFTS, Evidence, OverBudget, WorseThanProduction
+from pytest_finetune.lifecycle.rollout.sequential import LIFTS, EProcess, OverBudget, WorseThanProduction
 
 
 def weight(outcomes, rate):
@@ -60,7 +60,7 @@ def test_no_call_is_expected_to_add_evidence_while_production_keeps_its_budget(b
 
 
 def test_evidence_of_nothing_stays_at_1_for_ever():
-    evidence = Evidence()
+    evidence = EProcess()
     for _ in range(1000):
         evidence.multiply([1.0] * len(LIFTS))
         assert evidence.value == pytest.approx(1)
@@ -132,7 +132,7 @@ def test_one_failure_of_one_call_is_not_enough():
 
 def test_half_of_the_evidence_begins_at_the_start_and_the_rest_reaches_any_time():
     """What a change for the worse after a million steps has to bring, in nats more than at the start."""
-    evidence = Evidence()
+    evidence = EProcess()
     weights = []
     for _ in range(3):
         before = evidence._left

@@ -46,7 +46,7 @@ def test_every_option_is_told_of_with_its_default():
 def test_the_figures_are_those_of_the_code():
     job = TrainingJob(training_file=Path("x"))
     assert f"LoRA of rank {job.rank} " in PAGE
-    assert f"learning rate {job.learning_rate} times" in PAGE
+    assert f"learning rate is {job.learning_rate} times" in PAGE
     assert f"{LONGEST:,} tokens" in PAGE
     assert f"{MOST_BYTES >> 20} MiB" in PAGE
 

@@ -217,7 +217,7 @@ def test_an_unknown_job_is_not_found(client):
 
 
 def test_every_status_but_paused_is_one_that_the_client_knows():
-    from pytest_finetune.server.jobs.records import Status
+    from pytest_finetune.server.jobs.records import JobStatus
 
     known = get_args(FineTuningJob.model_fields["status"].annotation)
-    assert set(get_args(Status)) - set(known) == {"paused"}
+    assert set(get_args(JobStatus)) - set(known) == {"paused"}

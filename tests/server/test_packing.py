@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.server.trainer.tokens import Example, Sequence
+from pytest_finetune.server.trainer.tokens import TokenizedExample, TokenSequence
 
 pytest.importorskip("numpy")
 
@@ -16,11 +16,13 @@ from pytest_finetune.server.trainer.packing import pack
 @st.composite
 def sequences(draw):
     tokens = draw(st.lists(st.integers(0, 3), min_size=2, max_size=9))
-    return Sequence(tuple(tokens), draw(st.integers(1, len(tokens) - 1)))
+    return TokenSequence(tuple(tokens), draw(st.integers(1, len(tokens) - 1)))
 
 
 examples = st.lists(
-    st.lists(sequences(), min_size=1, max_size=3).map(lambda parts: Example(tuple(parts))), min_size=1, max_size=8
+    st.lists(sequences(), min_size=1, max_size=3).map(lambda parts: TokenizedExample(tuple(parts))),
+    min_size=1,
+    max_size=8,
 )
 
 

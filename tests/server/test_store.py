@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.server.store import Record, Store
+from pytest_finetune.server.store import Store, StoredRecord
 
 
-class Note(Record):
+class Note(StoredRecord):
     text: str = ""
     metadata: dict[str, str] | None = None
 

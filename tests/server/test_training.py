@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import struct
 from pathlib import Path
@@ -50,8 +49,8 @@ def examples(base, *conversations):
 
 
 def post(server, path, body):
-    connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=60)
-    connection.request("POST", path, json.dumps(body))
+    connection = server.connect(60)
+    connection.request("POST", path, json.dumps(body), {"Authorization": f"Bearer {server.key}"})
     answer = json.loads(connection.getresponse().read())
     connection.close()
     return answer

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import textwrap
@@ -155,20 +154,19 @@ def test_closing_while_questions_are_in_flight_ends_them_and_stops_the_servers()
     async def session():
         target = LocalTarget("local:smollm2-135m", models=Path())
         await target.open()
-        addresses = [server.address for server in target._servers]
+        servers = list(target._servers)
         asked = [asyncio.create_task(target.ask(ENDLESS, WAIT)) for _ in range(5)]
         await asyncio.sleep(0.3)
         await target.close()
         await target.close()
-        return addresses, await asyncio.gather(*asked)
+        return servers, await asyncio.gather(*asked)
 
-    addresses, outcomes = asyncio.run(session())
+    servers, outcomes = asyncio.run(session())
     assert {outcome.kind for outcome in outcomes} == {"target"}
     assert not llama._RUNNING
-    for address in addresses:
-        host, port = address.removeprefix("http://").split(":")
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((host, int(port)))
+    for server in servers:
+        with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+            server.connect(WAIT).connect()
 
 
 LEAVING = """

@@ -31,8 +31,8 @@ TOLD = [
     ("", "Example 12 exceeds the maximum of 65536 tokens", "example too long"),
     ("invalid_value", "Invalid suffix: must be at most 64 characters", "suffix invalid"),
     ("", "n_epochs must be between 1 and 50", "hyperparameter out of range"),
-    ("server_error", "The server had an error", "fault of the server"),
-    ("training_failed", "out of memory: the training process died", "fault of the server"),
+    ("server_error", "The server had an error", "server error"),
+    ("training_failed", "out of memory: the training process died", "server error"),
 ]
 
 

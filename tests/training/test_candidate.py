@@ -10,9 +10,9 @@ import pytest
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry import FileBackend, verify
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of, next_version
-from pytest_finetune.lifecycle.training.job import Job
+from pytest_finetune.lifecycle.training.job import FineTuningJob
+from pytest_finetune.lifecycle.training.job_records import JobFile, JobRecord, TrainingRequest
 from pytest_finetune.lifecycle.training.money import rate_at, training_cost
-from pytest_finetune.lifecycle.training.record import FileRecord, JobRecord, Wanted
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"
@@ -33,12 +33,12 @@ def job(**changes):
         "trained_tokens": 1_500_000,
         "metadata": {"training_sha256": "c" * 64},
     }
-    return Job(**{**facts, **changes})
+    return FineTuningJob(**{**facts, **changes})
 
 
 def record(base_url=OPENAI, **changes):
-    training = FileRecord(path="train.jsonl", bytes=3, sha256="a" * 64)
-    wanted = Wanted(base_url=base_url, model=MINI, training=training)
+    training = JobFile(path="train.jsonl", bytes=3, sha256="a" * 64)
+    wanted = TrainingRequest(base_url=base_url, model=MINI, training=training)
     return JobRecord(**{"nonce": "n", "created_at": NOW, "base_url": base_url, "wanted": wanted, **changes})
 
 
@@ -77,7 +77,7 @@ def test_added_twice_is_added_once(backend):
 
 def test_a_name_that_is_taken_is_told_with_a_free_one(backend):
     add(backend, entry_of(job(), record(), {}), "v7")
-    with pytest.raises(RegistryError, match="v7 is ft:") as caught:
+    with pytest.raises(RegistryError, match="v7 is already ft:") as caught:
         add(backend, entry_of(job(id="ftjob-2", fine_tuned_model="ft:other"), record(), {}), "v7")
     assert "--version v8" in caught.value.hint
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.lifecycle.training.curves import LossPoint, Pace, curves_of_events, read_result_file, step_of
-from pytest_finetune.lifecycle.training.job import Job, JobEvent
+from pytest_finetune.lifecycle.training.job import FineTuningEvent, FineTuningJob
 
 CSV = b"step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy\n1,2.5,0.1,,\n2,1.5,0.5,2.0,0.4\n"
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -18,7 +18,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 
 def event(number, message="", seconds=None, **data):
     at = START + timedelta(seconds=number if seconds is None else seconds)
-    return JobEvent(f"e{number}", at, "info", message, data)
+    return FineTuningEvent(f"e{number}", at, "info", message, data)
 
 
 @pytest.mark.parametrize("data", [CSV, b64encode(CSV), b64encode(CSV) + b"\n", b"\xef\xbb\xbf" + CSV])
@@ -77,7 +77,7 @@ def test_the_time_left_goes_by_the_pace_so_far():
 
 
 def test_the_server_knows_better_when_it_ends():
-    job = Job("j", "running", estimated_finish=START + timedelta(seconds=60))
+    job = FineTuningJob("j", "running", estimated_finish=START + timedelta(seconds=60))
     assert Pace().left(job, START) == 60
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.lifecycle.training.curves import Curves, LossPoint
-from pytest_finetune.lifecycle.training.diagnosis import Answer, Kind, diagnose
-from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint, Rate
+from pytest_finetune.lifecycle.training.diagnosis import Conclusion, Condition, diagnose
+from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence, LearningPoint, Rate
 
 NOTHING_INVALID = Rate(0, 450)
 FALLING = [10 * 0.7**step for step in range(40)]
@@ -17,7 +17,9 @@ FALLING = [10 * 0.7**step for step in range(40)]
 
 def evidence(passed=420, cases=450, *, training=None, invalid=0, **more):
     training = Rate(*training) if training else None
-    return Evidence(Rate(passed, cases), Rate(invalid, cases), more.pop("failures", {}), training=training, **more)
+    return DiagnosisEvidence(
+        Rate(passed, cases), Rate(invalid, cases), more.pop("failures", {}), training=training, **more
+    )
 
 
 def curves(train, valid=()):
@@ -42,30 +44,30 @@ def test_good_on_both_sides_and_in_form_is_healthy():
 
 
 def test_right_by_heart_and_wrong_on_what_is_new_is_overfitting():
-    one = finding(evidence(300, 450, training=(99, 100)), Kind.OVERFITTING)
-    assert one.answer is Answer.YES
+    one = finding(evidence(300, 450, training=(99, 100)), Condition.OVERFITTING)
+    assert one.answer is Conclusion.YES
     assert any("+0.323 above the eval set (95 %:" in said for said in one.evidence)
     assert any("more varied data" in remedy for remedy in one.remedies)
     assert any("fewer epochs" in remedy for remedy in one.remedies)
-    assert any("lower rate" in remedy for remedy in one.remedies)
+    assert any("lower learning rate" in remedy for remedy in one.remedies)
 
 
 @pytest.mark.parametrize(
     ("passed", "training", "answer"),
     [
-        (420, (100, 100), Answer.YES),  # +0.067 [0.024, 0.094]
-        (440, (100, 100), Answer.NO),  # +0.022 [-0.015, 0.041]
-        (400, (19, 20), Answer.UNKNOWN),  # +0.061 [-0.133, 0.108]
-        (440, (95, 100), Answer.NO),  # -0.028
+        (420, (100, 100), Conclusion.YES),  # +0.067 [0.024, 0.094]
+        (440, (100, 100), Conclusion.NO),  # +0.022 [-0.015, 0.041]
+        (400, (19, 20), Conclusion.UNKNOWN),  # +0.061 [-0.133, 0.108]
+        (440, (95, 100), Conclusion.NO),  # -0.028
     ],
 )
 def test_a_gap_counts_once_it_is_certain(passed, training, answer):
-    assert answers(evidence(passed, training=training))[Kind.OVERFITTING] is answer
+    assert answers(evidence(passed, training=training))[Condition.OVERFITTING] is answer
 
 
 def test_without_training_data_overfitting_cannot_be_told():
-    one = finding(evidence(), Kind.OVERFITTING)
-    assert one.answer is Answer.UNKNOWN
+    one = finding(evidence(), Condition.OVERFITTING)
+    assert one.answer is Conclusion.UNKNOWN
     assert any("--training FILE" in said for said in one.evidence)
     assert diagnose(evidence()).verdict == "cannot tell"
 
@@ -74,15 +76,15 @@ RISING = curves(FALLING, [(10, 0.5), (20, 0.4), (30, 0.6), (40, 0.9)])
 
 
 def test_a_validation_loss_that_rises_again_is_overfitting_where_nothing_better_is_known():
-    one = finding(evidence(curves=RISING), Kind.OVERFITTING)
-    assert one.answer is Answer.YES
+    one = finding(evidence(curves=RISING), Condition.OVERFITTING)
+    assert one.answer is Conclusion.YES
     assert any("rose from 0.4 at step 20 to 0.75" in said for said in one.evidence)
 
 
 def test_a_rising_loss_that_the_answers_do_not_suffer_from_is_none():
-    one = finding(evidence(440, training=(98, 100), curves=RISING), Kind.OVERFITTING)
-    assert one.answer is Answer.NO
-    assert any("do not suffer" in said for said in one.evidence)
+    one = finding(evidence(440, training=(98, 100), curves=RISING), Condition.OVERFITTING)
+    assert one.answer is Conclusion.NO
+    assert any("does not suffer" in said for said in one.evidence)
 
 
 @pytest.mark.parametrize(
@@ -95,57 +97,63 @@ def test_a_rising_loss_that_the_answers_do_not_suffer_from_is_none():
     ids=["within a tenth", "one point alone", "two points"],
 )
 def test_a_small_or_single_rise_tells_nothing(valid):
-    assert answers(evidence(curves=curves(FALLING, valid)))[Kind.OVERFITTING] is Answer.UNKNOWN
+    assert answers(evidence(curves=curves(FALLING, valid)))[Condition.OVERFITTING] is Conclusion.UNKNOWN
 
 
 def test_what_does_not_know_its_own_examples_is_underfitted():
-    one = finding(evidence(200, 450, training=(60, 100)), Kind.UNDERFITTING)
-    assert one.answer is Answer.YES
+    one = finding(evidence(200, 450, training=(60, 100)), Condition.UNDERFITTING)
+    assert one.answer is Conclusion.YES
     assert any("more epochs" in remedy for remedy in one.remedies)
-    assert any("data quality" in remedy for remedy in one.remedies)
+    assert any("better data" in remedy for remedy in one.remedies)
 
 
 @pytest.mark.parametrize(
     ("passed", "training", "answer"),
     [
-        (420, None, Answer.NO),
-        (200, (95, 100), Answer.NO),
-        (200, (88, 100), Answer.UNKNOWN),
-        (200, None, Answer.UNKNOWN),
+        (420, None, Conclusion.NO),
+        (200, (95, 100), Conclusion.NO),
+        (200, (88, 100), Conclusion.UNKNOWN),
+        (200, None, Conclusion.UNKNOWN),
     ],
 )
 def test_underfitting_is_none_for_a_model_that_knows_its_examples_or_new_ones(passed, training, answer):
-    assert answers(evidence(passed, training=training))[Kind.UNDERFITTING] is answer
+    assert answers(evidence(passed, training=training))[Condition.UNDERFITTING] is answer
 
 
 def test_a_loss_that_never_fell_is_underfitting():
     flat = curves([2.4 - step * 0.005 for step in range(40)])
-    one = finding(evidence(100, curves=flat), Kind.UNDERFITTING)
-    assert one.answer is Answer.YES
+    one = finding(evidence(100, curves=flat), Condition.UNDERFITTING)
+    assert one.answer is Conclusion.YES
     assert any("hardly fell" in said for said in one.evidence)
 
 
 def test_a_loss_that_still_falls_is_underfitting_only_where_answers_are_wrong():
     falling = curves([2.0 * 0.97**step for step in range(40)])
-    assert answers(evidence(200, curves=falling))[Kind.UNDERFITTING] is Answer.YES
-    assert answers(evidence(440, curves=falling))[Kind.UNDERFITTING] is Answer.NO
+    assert answers(evidence(200, curves=falling))[Condition.UNDERFITTING] is Conclusion.YES
+    assert answers(evidence(440, curves=falling))[Condition.UNDERFITTING] is Conclusion.NO
 
 
 def test_a_loss_near_nothing_may_fall_as_it_likes():
-    assert answers(evidence(200, curves=curves(FALLING)))[Kind.UNDERFITTING] is Answer.UNKNOWN
+    assert answers(evidence(200, curves=curves(FALLING)))[Condition.UNDERFITTING] is Conclusion.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("invalid", "cases", "answer"),
-    [(0, 450, Answer.NO), (30, 450, Answer.YES), (0, 20, Answer.UNKNOWN), (1, 20, Answer.UNKNOWN), (5, 20, Answer.YES)],
+    [
+        (0, 450, Conclusion.NO),
+        (30, 450, Conclusion.YES),
+        (0, 20, Conclusion.UNKNOWN),
+        (1, 20, Conclusion.UNKNOWN),
+        (5, 20, Conclusion.YES),
+    ],
 )
 def test_the_format_is_unstable_once_that_is_certain(invalid, cases, answer):
-    assert answers(evidence(cases - invalid, cases, invalid=invalid))[Kind.UNSTABLE_FORMAT] is answer
+    assert answers(evidence(cases - invalid, cases, invalid=invalid))[Condition.UNSTABLE_FORMAT] is answer
 
 
 def test_shapes_that_change_from_answer_to_answer_are_unstable_too():
-    assert answers(evidence(unstable=Rate(60, 450)))[Kind.UNSTABLE_FORMAT] is Answer.YES
-    assert answers(evidence(unstable=Rate(0, 450)))[Kind.UNSTABLE_FORMAT] is Answer.NO
+    assert answers(evidence(unstable=Rate(60, 450)))[Condition.UNSTABLE_FORMAT] is Conclusion.YES
+    assert answers(evidence(unstable=Rate(0, 450)))[Condition.UNSTABLE_FORMAT] is Conclusion.NO
 
 
 @pytest.mark.parametrize(
@@ -154,13 +162,13 @@ def test_shapes_that_change_from_answer_to_answer_are_unstable_too():
         (FormatFailure.FENCED, "JSON mode, or better a response schema"),
         (FormatFailure.MISSING_KEY, "a response schema, so that the server allows"),
         (FormatFailure.TRUNCATED, "max_completion_tokens"),
-        (FormatFailure.REFUSAL, "what was refused"),
-        (FormatFailure.OTHER, "format examples"),
-        (FormatFailure.EMPTY, "validation after the answer"),
+        (FormatFailure.REFUSAL, "refused requests"),
+        (FormatFailure.OTHER, "exactly one format"),
+        (FormatFailure.EMPTY, "validating answers"),
     ],
 )
 def test_the_remedy_goes_by_the_kind_of_failure(kind, remedy):
-    one = finding(evidence(400, invalid=50, failures={kind: 50}), Kind.UNSTABLE_FORMAT)
+    one = finding(evidence(400, invalid=50, failures={kind: 50}), Condition.UNSTABLE_FORMAT)
     assert any(remedy in text for text in one.remedies)
     assert f"of these: {kind} 50" in one.evidence
 
@@ -168,12 +176,12 @@ def test_the_remedy_goes_by_the_kind_of_failure(kind, remedy):
 def test_answers_that_never_came_leave_no_verdict():
     diagnosis = diagnose(evidence(training=(97, 100), missing=3))
     assert diagnosis.verdict == "cannot tell"
-    assert all("3 planned answers never came" in one.evidence[0] for one in diagnosis.findings)
+    assert all("3 planned answers are missing" in one.evidence[0] for one in diagnosis.findings)
 
 
 def test_an_earlier_checkpoint_that_was_better_is_named():
     learning = (LearningPoint(10, "a", 0.4, Rate(430, 450)), LearningPoint(20, "b", 0.6, Rate(300, 450)))
-    one = finding(evidence(300, training=(99, 100), learning=learning), Kind.OVERFITTING)
+    one = finding(evidence(300, training=(99, 100), learning=learning), Condition.OVERFITTING)
     assert "step 10" in one.remedies[0]
 
 
@@ -186,7 +194,7 @@ def test_every_answer_has_evidence_and_only_a_yes_has_remedies(counts, training,
     diagnosis = diagnose(given_evidence)
     for one in diagnosis.findings:
         assert one.evidence
-        assert bool(one.remedies) == (one.answer is Answer.YES)
+        assert bool(one.remedies) == (one.answer is Conclusion.YES)
     assert diagnosis.is_healthy == (diagnosis.verdict == "healthy")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.lifecycle.training.hyperparameters import Hyperparameters, suggest
+from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice, Hyperparameters, suggest
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_every_value_has_its_reason(examples):
 
 
 def test_what_a_person_chose_goes_before_the_suggestion():
-    chosen = suggest(50).overruled(n_epochs=7, batch_size=None, learning_rate_multiplier=None)
+    chosen = suggest(50).with_choice(HyperparameterChoice(n_epochs=7))
     assert chosen.values == Hyperparameters(7, "auto", 0.5)
-    assert chosen.reasons["n_epochs"] == "as you said"
+    assert chosen.reasons["n_epochs"] == "your choice"
     assert "half the usual rate" in chosen.reasons["learning_rate_multiplier"]
 
 
 def test_nothing_is_suggested_for_nothing():
-    with pytest.raises(ValueError, match="no example"):
+    with pytest.raises(ValueError, match="without examples"):
         suggest(0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.lifecycle.training.job import NoSuchShape, read_checkpoint, read_event, read_job
+from pytest_finetune.lifecycle.training.job import UnexpectedShape, read_checkpoint, read_event, read_job
 
 JOB = {
     "object": "fine_tuning.job",
@@ -50,7 +50,7 @@ def test_a_status_that_nobody_knows_is_no_end(status):
     if status:
         assert not read_job({**JOB, "status": status}).has_ended
     else:
-        with pytest.raises(NoSuchShape):
+        with pytest.raises(UnexpectedShape):
             read_job({**JOB, "status": status})
 
 
@@ -62,7 +62,7 @@ def test_only_three_statuses_are_ends(status):
 @given(JSON)
 def test_whatever_is_sent_is_read_or_refused(value):
     for read in (read_job, read_event, read_checkpoint):
-        with suppress(NoSuchShape):
+        with suppress(UnexpectedShape):
             read(value)
 
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli import main
+from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice
 from pytest_finetune.lifecycle.training.plan import plan_training
 
 OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"
@@ -44,11 +45,11 @@ def test_on_this_machine_it_costs_nothing(training):
 def test_an_unknown_price_is_unknown_and_says_so(training):
     plan = plan_training(training(10), "gpt-9", OPENAI)
     assert plan.cost is None
-    assert "no price is known for gpt-9" in plan.note
+    assert "no known price for gpt-9" in plan.note
 
 
 def test_passes_left_to_the_server_leave_the_price_open(training):
-    plan = plan_training(training(10), MINI, OPENAI, n_epochs="auto")
+    plan = plan_training(training(10), MINI, OPENAI, choice=HyperparameterChoice(n_epochs="auto"))
     assert (plan.trained_tokens, plan.cost) == (None, None)
 
 
@@ -79,7 +80,7 @@ def test_the_command_tells_values_reasons_tokens_and_price(training):
     assert all(len(line) <= 80 for line in text.splitlines())
     told = " ".join(text.split())
     assert f"150 examples for {MINI}" in told
-    assert "n_epochs 3 100 to 1,000 examples" in told
+    assert "n_epochs 3 3 epochs are usual for 100 to 1,000 examples" in told
     assert "learning_rate_multiplier auto" in told
     assert "at $5.00 for a million tokens" in told
     values = json.loads(suggest(training(150), "--model", MINI, "--json"))
@@ -90,11 +91,11 @@ def test_the_command_tells_values_reasons_tokens_and_price(training):
 
 
 def test_without_a_model_the_price_stays_open(training):
-    assert "name it with --model" in suggest(training(150))
+    assert "pass --model" in suggest(training(150))
 
 
 def test_what_a_person_says_is_told_as_such(training):
-    assert "as you said" in suggest(training(150), "--epochs", "7")
+    assert "your choice" in suggest(training(150), "--epochs", "7")
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):

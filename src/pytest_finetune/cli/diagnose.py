@@ -1,18 +1,18 @@
-"""`pytest-finetune diagnose`: why a fine-tuned model is not better, from its runs, its job and its training data."""
+"""`pytest-finetune diagnose`: is a model overfitted, underfitted or unstable in format?"""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pytest_finetune.base.errors import FinetuneError, RunError
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, runs_dir
-from pytest_finetune.cli.train.options import base_url_option, job_store, read_dollars, service
+from pytest_finetune.cli.train.options import as_one, base_url_option, job_store, read_dollars, service
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.runs.copies import FOLDER
@@ -22,96 +22,107 @@ from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.lifecycle.training.checkpoints import models_of
 from pytest_finetune.lifecycle.training.curves import job_curves
 from pytest_finetune.lifecycle.training.diagnosis import diagnose
-from pytest_finetune.lifecycle.training.evidence import Evidence
-from pytest_finetune.lifecycle.training.recorded_evidence import answers_of, learning_curve, plan_of
-from pytest_finetune.lifecycle.training.sample import training_sample
+from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence
+from pytest_finetune.lifecycle.training.recorded_evidence import answers_of, eval_set_plan, learning_curve
+from pytest_finetune.lifecycle.training.training_sample import training_sample
 from pytest_finetune.reports.diagnosis import diagnosis_json, diagnosis_lines
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from pytest_finetune.evaluation.runs import EvalSetPlan, Run, RunStore, TargetInfo
-    from pytest_finetune.lifecycle.training.recorded_evidence import Answers
+    from pytest_finetune.lifecycle.training.recorded_evidence import RecordedAnswers
     from pytest_finetune.verdicts.evalset import EvalSet
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """
-    How training data are asked.
+class DiagnoseOptions:
+    """The options of `diagnose`, named as click names them."""
 
-    Args:
-        training: The file.
-        sample: Examples at most.
-        seed: Of the draw.
-        model: What to ask in place of the run's own model; empty for that one.
-        base_url: Its server; None for that of the run.
-        limits: What asking may use.
-        fresh: Ask again what is on record already.
-    """
-
-    training: Path
+    run: str
+    eval_set: str
+    training: Path | None
     sample: int
     seed: int
+    train_run: str | None
     model: str
-    base_url: str | None
-    limits: Limits
+    job: str
+    max_cost: Decimal | None
+    concurrency: int
     fresh: bool
+    output: Path | None
+    force: bool
+    store: RunStore
+    as_json: bool
+    base_url: str | None
 
 
 @click.command("diagnose")
 @click.argument("run")
-@click.option("--eval-set", default="", metavar="NAME", help="The one of the run's eval sets that is meant.")
-@click.option("--training", type=click.Path(dir_okay=False, path_type=Path), help="Training data: a sample is asked.")
 @click.option(
-    "--sample", type=click.IntRange(min=1), default=100, show_default=True, help="Examples of --training to ask."
+    "--eval-set", default="", metavar="NAME", help="Eval set to diagnose.  [default: the only one of the run]"
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
-@click.option("--train-run", metavar="RUN", help="A recorded run over training data, in place of --training.")
-@click.option("--model", default="", help="Asked for --training.  [default: the run's own]")
-@click.option("--job", default="", help="Its fine-tuning job, for the losses.  [default: the one that is known here]")
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="For asking the sample.")
-@click.option("--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Requests in flight.")
-@click.option("--fresh", is_flag=True, help="Ask the sample again, though it is on record.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write a page too.")
-@click.option("--force", is_flag=True, help="Replace the page if it is there.")
+@click.option(
+    "--training",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Training data; a sample of it is sent to the model.",
+)
+@click.option(
+    "--sample", type=click.IntRange(min=1), default=100, show_default=True, help="Examples of --training to send."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed for sampling --training.")
+@click.option("--train-run", metavar="RUN", help="Recorded run over training data, instead of --training.")
+@click.option("--model", default="", help="Model that --training is sent to.  [default: the run's]")
+@click.option(
+    "--job", default="", help="Fine-tuning job of the model, for the losses.  [default: from the job records]"
+)
+@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending the sample at this cost.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum requests in flight."
+)
+@click.option("--fresh", is_flag=True, help="Send the sample again, even if its answers are recorded.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page.")
+@click.option("--force", is_flag=True, help="Overwrite the page if it exists.")
 @runs_dir
 @json_option
 @base_url_option
-def command(store: RunStore, run: str, *, base_url: str | None, as_json: bool, **how: Any) -> None:
+@as_one(DiagnoseOptions)
+def command(options: DiagnoseOptions) -> None:
     """Find out why a fine-tuned model is not better.
 
-    RUN is a run's id, the beginning of it, a path, or `last`. Its accuracy on the eval set is held against that on a
-    sample of the training data (--training, which is asked now and recorded, or --train-run), the losses of its job and
-    its checkpoints are read, and what its answers do wrong in form is counted. Each answer comes with its evidence and,
-    where something is wrong, what to try. Where the evidence is too thin, that is the answer.
+    RUN is a run id, the beginning of one, a path, or `last`. Three questions are answered with yes, no or "cannot
+    tell": is the model overfitted, is it underfitted, is its output format unstable? The evidence is its accuracy on
+    the eval set and on a sample of its training data (--training sends and records one, --train-run reads a recorded
+    one), the losses and checkpoints of its job, and the format failures of its answers. Every yes comes with remedies.
 
     \b
     Exit codes:
       0  healthy
-      1  something is wrong
+      1  a problem was found
       2  cannot tell, or could not be done
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    if how["training"] and how["train_run"]:
-        raise click.UsageError("name --training or --train-run, not both")
-    found = find_run(store, run)
-    plan = plan_of(found, how["eval_set"])
-    evidence = _evidence(found, plan, store, base_url, how)
-    diagnosis, name = diagnose(evidence), found.manifest.target.spec
-    if how["output"]:
-        with new_files([how["output"]], force=how["force"]) as (file,):
+    if options.training and options.train_run:
+        raise click.UsageError("pass --training or --train-run, not both")
+    run = find_run(options.store, options.run)
+    plan = eval_set_plan(run, options.eval_set)
+    evidence = _evidence(run, plan, options)
+    diagnosis, name = diagnose(evidence), run.manifest.target.spec
+    if options.output:
+        with new_files([options.output], force=options.force) as (file,):
             file.write(diagnosis_page(name, diagnosis, evidence).encode())
-    if as_json:
-        print_json({"run": found.id, "eval_set": plan.name, **diagnosis_json(name, diagnosis, evidence)})
+    if options.as_json:
+        print_json({"run": run.id, "eval_set": plan.name, **diagnosis_json(name, diagnosis, evidence)})
     else:
         print_lines(diagnosis_lines(name, diagnosis, evidence))
     sys.exit(1 if diagnosis.found else 0 if diagnosis.is_healthy else 2)
 
 
-def _evidence(run: Run, plan: EvalSetPlan, store: RunStore, base_url: str | None, how: dict[str, Any]) -> Evidence:
+def _evidence(run: Run, plan: EvalSetPlan, options: DiagnoseOptions) -> DiagnosisEvidence:
     answers = answers_of(run, plan)
-    training = _training(run, plan, store, base_url, how)
-    evidence = Evidence(
+    training = _training_answers(run, plan, options)
+    evidence = DiagnosisEvidence(
         answers.accuracy,
         answers.invalid,
         answers.failures,
@@ -119,75 +130,76 @@ def _evidence(run: Run, plan: EvalSetPlan, store: RunStore, base_url: str | None
         unstable=answers.unstable,
         missing=answers.missing + (training.missing if training else 0),
     )
-    job_id = how["job"] or _known_job(run.manifest.target.model)
-    return _with_job(evidence, job_id, plan, store, base_url, is_named=bool(how["job"])) if job_id else evidence
+    job_id = options.job or _known_job(run.manifest.target.model)
+    return _with_job(evidence, job_id, plan, options) if job_id else evidence
 
 
-def _training(
-    run: Run, plan: EvalSetPlan, store: RunStore, base_url: str | None, how: dict[str, Any]
-) -> Answers | None:
-    if how["train_run"]:
-        other = find_run(store, how["train_run"])
-        return answers_of(other, plan_of(other))
-    if not how["training"]:
-        return None
-    limits = Limits(concurrency=how["concurrency"], max_cost=how["max_cost"])
-    asking = Asking(how["training"], how["sample"], how["seed"], how["model"], base_url, limits, how["fresh"])
-    return _asked(asking, run, plan, store)
+def _training_answers(run: Run, plan: EvalSetPlan, options: DiagnoseOptions) -> RecordedAnswers | None:
+    """The answers to training data: of a recorded run, or of a sample that is sent now; None where there are none."""
+    if options.train_run:
+        other = find_run(options.store, options.train_run)
+        return answers_of(other, eval_set_plan(other))
+    return _send_sample(options.training, run, plan, options) if options.training else None
 
 
-def _asked(asking: Asking, run: Run, plan: EvalSetPlan, store: RunStore) -> Answers:
-    """What the model answers to a sample of its training data, recorded as a run of its own."""
-    drawn = training_sample(asking.training, _set_of(run, plan), size=asking.sample, seed=asking.seed)
+def _send_sample(training: Path, run: Run, plan: EvalSetPlan, options: DiagnoseOptions) -> RecordedAnswers:
+    """Send a sample of the training data to the model, recorded as a run of its own."""
+    drawn = training_sample(training, _set_of(run, plan), size=options.sample, seed=options.seed)
     if drawn.unusable:
         click.echo(
-            f"{drawn.unusable:,} of {drawn.examples:,} examples cannot be asked ({drawn.first_problem})", err=True
+            f"{drawn.unusable:,} of {drawn.examples:,} examples cannot be used ({drawn.first_problem})", err=True
         )
     target = make_target(
-        asking.model or _model_of(run.manifest.target),
-        base_url=asking.base_url or run.manifest.target.base_url or None,
-        concurrency=asking.limits.concurrency,
+        options.model or _model_of(run.manifest.target),
+        base_url=options.base_url or run.manifest.target.base_url or None,
+        concurrency=options.concurrency,
         registry=open_registry("registry.json"),
-        store=store,
-        models=store.root.parent / "models",
+        store=options.store,
+        models=options.store.root.parent / "models",
     )
-    click.echo(f"asking {len(drawn.eval_set.cases):,} training examples of {target.spec}", err=True)
+    click.echo(f"sending {len(drawn.eval_set.cases):,} training examples to {target.spec}", err=True)
+    limits = Limits(concurrency=options.concurrency, max_cost=options.max_cost)
     recorded = evaluate(
         target,
         [drawn.eval_set],
-        asking.limits,
-        store=store,
+        limits,
+        store=options.store,
         root=Path.cwd(),
-        fresh=asking.fresh,
+        fresh=options.fresh,
         keep_files=False,
     )
     if recorded.stopped:
-        raise RunError(f"asking the training data stopped: {recorded.stopped}", recorded.run.id, "mend it, and repeat")
-    return answers_of(recorded.run, plan_of(recorded.run))
+        hint = "fix the cause and repeat the command; recorded answers are reused"
+        raise RunError(f"sending the training data stopped: {recorded.stopped}", recorded.run.id, hint)
+    return answers_of(recorded.run, eval_set_plan(recorded.run))
 
 
 def _model_of(target: TargetInfo) -> str:
-    """What to ask for the model of a run: the id on the wire, or the spec of one that has no server."""
+    """The spec that reaches the model of a run again: its id on the wire, or its spec if it has no server."""
     return target.model if target.base_url else target.spec
 
 
 def _set_of(run: Run, plan: EvalSetPlan) -> EvalSet:
-    """The eval set as the run asked it, from its own copy; where there is none, as it is today."""
+    """The eval set as it was, from the copy in the run; without a copy, as it is today."""
     copies = run.path / FOLDER
     root = copies if (copies / plan.name).is_file() else Path.cwd()
     return load_eval_sets([root / plan.name], root=root)[0]
 
 
 def _with_job(
-    evidence: Evidence, job_id: str, plan: EvalSetPlan, store: RunStore, base_url: str | None, *, is_named: bool
-) -> Evidence:
-    """The evidence with the losses and checkpoints of a job; one that nobody named and nobody tells leaves less."""
+    evidence: DiagnosisEvidence, job_id: str, plan: EvalSetPlan, options: DiagnoseOptions
+) -> DiagnosisEvidence:
+    """
+    The evidence with the losses and checkpoints of a job.
+
+    An unreachable job is an error only if --job named it; one found in the job records is left out with a message.
+    """
     try:
-        api = service(base_url, job_id)
+        api = service(options.base_url, job_id)
         job = api.job(job_id)
-        curves, learning = job_curves(api, job), learning_curve(models_of(api, job), store, plan)
+        curves, learning = job_curves(api, job), learning_curve(models_of(api, job), options.store, plan)
     except FinetuneError as error:
-        if is_named:
+        if options.job:
             raise
         click.echo(f"without the losses of {job_id}: {error.problem}", err=True)
         return evidence
@@ -195,6 +207,7 @@ def _with_job(
 
 
 def _known_job(model: str) -> str:
+    """The id of the job whose record names this model or checkpoint; empty if there is none."""
     for record in job_store().records():
         if model == record.fine_tuned_model or any(model == checkpoint.model for checkpoint in record.checkpoints):
             return record.job_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.lifecycle.training.diagnosis import Answer
+from pytest_finetune.lifecycle.training.diagnosis import Conclusion
 from pytest_finetune.reports.registry import table
 from pytest_finetune.reports.runs import folded, one_line
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.lifecycle.training.curves import Curves
-    from pytest_finetune.lifecycle.training.diagnosis import Diagnosis, Finding
-    from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint, Rate
+    from pytest_finetune.lifecycle.training.diagnosis import Diagnosis, DiagnosisFinding
+    from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence, LearningPoint, Rate
     from pytest_finetune.reports.text import Line
 
 _MARKS = "▁▂▃▄▅▆▇█"
-_COLOURS = {Answer.YES: "red", Answer.NO: "green", Answer.UNKNOWN: "yellow"}
+_COLOURS = {Conclusion.YES: "red", Conclusion.NO: "green", Conclusion.UNKNOWN: "yellow"}
 _DRAWN = 44
 _STEEP = 20
 """Where the largest loss is more than so many times the least, heights are drawn by its logarithm."""
 
 
-def diagnosis_lines(name: str, diagnosis: Diagnosis, evidence: Evidence) -> Iterator[Line]:
+def diagnosis_lines(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> Iterator[Line]:
     """The verdict, each question with evidence and remedies, the losses, the checkpoints."""
     yield f"{one_line(name)}: {diagnosis.verdict}", {"bold": True, _verdict_colour(diagnosis): True}
     for finding in diagnosis.findings:
@@ -70,7 +70,7 @@ def height(value: float, low: float, high: float, *, steep: bool) -> float:
     return min(1.0, max(0.0, share))
 
 
-def diagnosis_json(model: str, diagnosis: Diagnosis, evidence: Evidence) -> dict[str, Any]:
+def diagnosis_json(model: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> dict[str, Any]:
     """The diagnosis for programs."""
     gap = evidence.gap
     return {
@@ -97,7 +97,7 @@ def diagnosis_json(model: str, diagnosis: Diagnosis, evidence: Evidence) -> dict
     }
 
 
-def _finding_lines(finding: Finding) -> Iterator[Line]:
+def _finding_lines(finding: DiagnosisFinding) -> Iterator[Line]:
     yield f"{finding.kind}: {finding.answer}", {"bold": True, _COLOURS[finding.answer]: True}
     for said in finding.evidence:
         yield from folded(f"  {said}", {}, indent=4)

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_finetune.lifecycle.training.curves import Curves
-    from pytest_finetune.lifecycle.training.diagnosis import Diagnosis, Finding
-    from pytest_finetune.lifecycle.training.evidence import Evidence, LearningPoint
+    from pytest_finetune.lifecycle.training.diagnosis import Diagnosis, DiagnosisFinding
+    from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence, LearningPoint
 
 _WIDTH, _HEIGHT = 600, 200
 _LONGEST = 200
@@ -45,7 +45,7 @@ svg path { fill: none; stroke-width: 2; vector-effect: non-scaling-stroke; }
 _CLASSES = {"yes": "yes", "no": "no", "cannot tell": "unknown"}
 
 
-def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: Evidence) -> str:
+def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> str:
     """The page; whatever names and messages hold comes out as text."""
     body = "\n".join(
         (
@@ -58,7 +58,7 @@ def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: Evidence) -> str:
     return plain_page(f"Diagnosis of {name}", body, style=_STYLE)
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: DiagnosisFinding) -> str:
     kind = _CLASSES[finding.answer.value]
     said = "".join(f"<p>{escaped(text)}</p>" for text in finding.evidence)
     tries = "".join(f"<li>{escaped(text)}</li>" for text in finding.remedies)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.data.check import CheckResult
     from pytest_finetune.lifecycle.training.curves import Pace
-    from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint, JobEvent
+    from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
     from pytest_finetune.lifecycle.training.plan import TrainingPlan
     from pytest_finetune.reports.text import Line
 
@@ -75,7 +75,7 @@ def check_lines(result: CheckResult, files: Sequence[str]) -> Iterator[Line]:
         yield "data: nothing found against it", {}
 
 
-def bar_line(pace: Pace, job: Job | None, now: datetime, width: int) -> str:
+def bar_line(pace: Pace, job: FineTuningJob | None, now: datetime, width: int) -> str:
     """
     How far a job is, on one line of at most `width` columns; what matters least goes first where there is no room.
 
@@ -100,14 +100,14 @@ def bar_line(pace: Pace, job: Job | None, now: datetime, width: int) -> str:
     return line[:width]
 
 
-def event_line(event: JobEvent) -> Line:
+def event_line(event: FineTuningEvent) -> Line:
     """An event on one line, with its time."""
     when = f"{event.created_at:%H:%M:%S}  " if event.created_at else ""
     colour = _LEVELS.get(event.level)
     return f"{when}{one_line(event.message)}", {colour: True} if colour else {}
 
 
-def event_json(event: JobEvent) -> dict[str, Any]:
+def event_json(event: FineTuningEvent) -> dict[str, Any]:
     """An event for programs."""
     return {
         "id": event.id,
@@ -118,7 +118,7 @@ def event_json(event: JobEvent) -> dict[str, Any]:
     }
 
 
-def jobs_lines(jobs: Iterable[Job]) -> Iterator[Line]:
+def jobs_lines(jobs: Iterable[FineTuningJob]) -> Iterator[Line]:
     """Two lines a job: its name, status and time, and below what it makes of what."""
     for job in jobs:
         when = f"  {moment(job.created_at)}" if job.created_at else ""
@@ -127,7 +127,7 @@ def jobs_lines(jobs: Iterable[Job]) -> Iterator[Line]:
         yield from folded(f"  {one_line(job.model + made)}", {})
 
 
-def job_lines(job: Job, base_url: str) -> Iterator[Line]:
+def job_lines(job: FineTuningJob, base_url: str) -> Iterator[Line]:
     """What came of a job: the model, what it was trained with, the price; or why nothing did, and what to do."""
     yield f"{one_line(job.id)} {one_line(job.status)}", {"bold": True, **_colour(job)}
     if job.fault:
@@ -145,7 +145,7 @@ def job_lines(job: Job, base_url: str) -> Iterator[Line]:
         yield from field_lines("trained", f"{job.trained_tokens:,} tokens, cost {cost}")
 
 
-def job_json(job: Job, base_url: str) -> dict[str, Any]:
+def job_json(job: FineTuningJob, base_url: str) -> dict[str, Any]:
     """A job for programs."""
     cost = job_cost(base_url, job)
     fault = job.fault
@@ -170,13 +170,13 @@ def job_json(job: Job, base_url: str) -> dict[str, Any]:
     }
 
 
-def checkpoints_lines(checkpoints: Sequence[JobCheckpoint]) -> Iterator[Line]:
+def checkpoints_lines(checkpoints: Sequence[FineTuningCheckpoint]) -> Iterator[Line]:
     """A line a checkpoint: its step, its losses, its model."""
     rows = [(f"{one.step:,}", *(_figure(one, *names) for names in _FIGURES.values()), one.model) for one in checkpoints]
     yield from table(("step", *_FIGURES, "model"), rows, wide=len(_FIGURES) + 1)
 
 
-def checkpoint_json(checkpoint: JobCheckpoint) -> dict[str, Any]:
+def checkpoint_json(checkpoint: FineTuningCheckpoint) -> dict[str, Any]:
     """A checkpoint for programs."""
     return {
         "id": checkpoint.id,
@@ -195,11 +195,11 @@ _FIGURES = {
 """The columns of the table of checkpoints, each with the names that servers give it, the best first."""
 
 
-def _figure(checkpoint: JobCheckpoint, *names: str) -> str:
+def _figure(checkpoint: FineTuningCheckpoint, *names: str) -> str:
     return next((f"{checkpoint.metrics[name]:.4g}" for name in names if name in checkpoint.metrics), "-")
 
 
-def _colour(job: Job) -> dict[str, bool]:
+def _colour(job: FineTuningJob) -> dict[str, bool]:
     colour = _COLOURS.get(job.status)
     return {colour: True} if colour else {}
 

@@ -11,13 +11,13 @@ from pytest_finetune.reports.runs import folded, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.lifecycle.training.sweep import Judged
+    from pytest_finetune.lifecycle.training.sweep import EvaluatedCheckpoint
     from pytest_finetune.reports.text import Line
 
 _GREEN = {"green": True, "bold": True}
 
 
-def sweep_lines(judged: Sequence[Judged], best: Judged | None) -> Iterator[Line]:
+def sweep_lines(judged: Sequence[EvaluatedCheckpoint], best: EvaluatedCheckpoint | None) -> Iterator[Line]:
     """A line a checkpoint, then the best one, or why there is none."""
     rows = [
         (
@@ -42,7 +42,7 @@ def sweep_lines(judged: Sequence[Judged], best: Judged | None) -> Iterator[Line]
         yield from folded(f"  {caution}", {"yellow": True})
 
 
-def caution_of(judged: Sequence[Judged], best: Judged) -> str:
+def caution_of(judged: Sequence[EvaluatedCheckpoint], best: EvaluatedCheckpoint) -> str:
     """What a choice among several by the same cases does to the figure of the chosen; empty where there was none."""
     if len(judged) == 1:
         return ""
@@ -54,7 +54,7 @@ def caution_of(judged: Sequence[Judged], best: Judged) -> str:
     )
 
 
-def sweep_json(judged: Sequence[Judged], best: Judged | None) -> dict[str, Any]:
+def sweep_json(judged: Sequence[EvaluatedCheckpoint], best: EvaluatedCheckpoint | None) -> dict[str, Any]:
     """The same for programs."""
     return {
         "checkpoints": [_judged_json(one) for one in judged],
@@ -63,7 +63,7 @@ def sweep_json(judged: Sequence[Judged], best: Judged | None) -> dict[str, Any]:
     }
 
 
-def _open_lines(one: Judged) -> Iterator[Line]:
+def _open_lines(one: EvaluatedCheckpoint) -> Iterator[Line]:
     """Why gates of a checkpoint do not pass: the first of them, and what stopped the asking."""
     if one.recorded.stopped:
         yield from folded(f"{one_line(one.checkpoint.model)}: {one_line(one.recorded.stopped)}", {"red": True})
@@ -74,7 +74,7 @@ def _open_lines(one: Judged) -> Iterator[Line]:
         yield from folded(one_line(text) + more, {"yellow": True})
 
 
-def _judged_json(one: Judged) -> dict[str, Any]:
+def _judged_json(one: EvaluatedCheckpoint) -> dict[str, Any]:
     accuracy, interval = one.accuracy, one.accuracy.interval
     passed, gates = one.gates
     return {
@@ -99,12 +99,12 @@ def _judged_json(one: Judged) -> dict[str, Any]:
     }
 
 
-def _loss(one: Judged) -> str:
+def _loss(one: EvaluatedCheckpoint) -> str:
     loss = valid_loss(one.checkpoint.metrics)
     return "-" if loss is None else f"{loss:.4g}"
 
 
-def _accuracy(one: Judged) -> str:
+def _accuracy(one: EvaluatedCheckpoint) -> str:
     accuracy, interval = one.accuracy, one.accuracy.interval
     shown = "-" if accuracy.value is None else f"{accuracy.value:.3f}"
     return f"{shown} [{interval.low:.3f}, {interval.high:.3f}]" if interval else shown

@@ -23,12 +23,12 @@ from pytest_finetune.server.access import OPEN_PATH, Access
 from pytest_finetune.server.batches.routes import BatchApi
 from pytest_finetune.server.batches.worker import BatchWorker
 from pytest_finetune.server.chat.completions import Completions
-from pytest_finetune.server.chat.pool import Pool
+from pytest_finetune.server.chat.pool import ModelPool
 from pytest_finetune.server.chat.routes import chat_routes
 from pytest_finetune.server.files import Files, file_routes
 from pytest_finetune.server.jobs.queue import TrainingQueue, TrainingSetup
+from pytest_finetune.server.jobs.recorder import JobRecorder
 from pytest_finetune.server.jobs.routes import JobApi
-from pytest_finetune.server.jobs.telling import Teller
 from pytest_finetune.server.models import Models, model_routes
 from pytest_finetune.server.store import Store
 from pytest_finetune.server.wire import ApiError
@@ -72,9 +72,9 @@ def make_app(settings: ServerSettings) -> Starlette:
     folders = _made_folders(settings)
     store = Store(settings.state / "server.db")
     files, models = Files(folders["files"], store), Models(store, settings.models)
-    pool = Pool(models.weights, settings.places)
-    teller = Teller(store, files, settings.models)
-    queue = TrainingQueue(teller, TrainingSetup(folders["jobs"], settings.weights_cache, settings.threads))
+    pool = ModelPool(models.weights, settings.places)
+    recorder = JobRecorder(store, files, settings.models)
+    queue = TrainingQueue(recorder, TrainingSetup(folders["jobs"], settings.weights_cache, settings.threads))
     completions = Completions(pool)
     batches = BatchWorker(completions, files, folders["batches"], settings.places)
 
@@ -99,7 +99,7 @@ def make_app(settings: ServerSettings) -> Starlette:
             *model_routes(models, pool),
             *chat_routes(completions),
             *file_routes(files),
-            *JobApi(teller, queue).routes(),
+            *JobApi(recorder, queue).routes(),
             *BatchApi(files, batches).routes(),
         ],
         middleware=[Middleware(Access, key=settings.key, log=settings.log)],

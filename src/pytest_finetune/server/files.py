@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from pytest_finetune.base.files import atomic_writer
 from pytest_finetune.server.ids import new_id, now
-from pytest_finetune.server.store import Record
+from pytest_finetune.server.store import StoredRecord
 from pytest_finetune.server.wire import ApiError, no_such, page, read_limit
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 _PURPOSES = ("fine-tune", "batch")
 
 
-class FileRecord(Record):
+class FileRecord(StoredRecord):
     """A file; `sha256` is kept for whoever looks into the database, and is not on the wire."""
 
     filename: str

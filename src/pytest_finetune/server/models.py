@@ -16,7 +16,7 @@ from pytest_finetune.server.wire import ApiError, no_such
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from pytest_finetune.server.chat.pool import Pool
+    from pytest_finetune.server.chat.pool import ModelPool
     from pytest_finetune.server.store import Store
 
 _BASE_CREATED = 1730246400
@@ -54,7 +54,7 @@ class Models:
         return Weights(name, base.model, self.folder / tuned.file)
 
 
-def model_routes(models: Models, pool: Pool) -> list[Route]:
+def model_routes(models: Models, pool: ModelPool) -> list[Route]:
     """`/v1/models`: list, retrieve, delete a tuned one."""
     base = {"id": BASE, "object": "model", "created": _BASE_CREATED, "owned_by": "huggingface"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -27,7 +27,7 @@ CREATE INDEX IF NOT EXISTS of_parent ON records (kind, parent, number);
 """
 
 
-class Record(BaseModel):
+class StoredRecord(BaseModel):
     """Something that is remembered, known by its id."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,7 +36,7 @@ class Record(BaseModel):
     created_at: int
 
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyRecord = TypeVar("AnyRecord", bound=StoredRecord)
 
 
 class Store:
@@ -64,7 +64,7 @@ class Store:
         """Let go of the file."""
         self._database.close()
 
-    def add(self, record: Record, *, parent: str = "", name: str = "") -> bool:
+    def add(self, record: StoredRecord, *, parent: str = "", name: str = "") -> bool:
         """
         Remember something new.
 
@@ -84,11 +84,11 @@ class Store:
         )
         return done.rowcount == 1
 
-    def replace(self, record: Record) -> None:
+    def replace(self, record: StoredRecord) -> None:
         """Remember something known as it now is."""
         self._database.execute("UPDATE records SET body = ? WHERE id = ?", (record.model_dump_json(), record.id))
 
-    def change(self, record: AnyRecord, **changes: Any) -> AnyRecord:
+    def change(self, record: AnyRecord, **changes: object) -> AnyRecord:
         """Remember some fields otherwise; the record as it now is."""
         changed = record.model_copy(update=changes)
         self.replace(changed)
@@ -154,6 +154,6 @@ class Store:
         found = [kind.model_validate_json(row[0]) for row in self._database.execute(query, (*values, limit + 1))]
         return found[:limit], len(found) > limit
 
-    def remove(self, record: Record) -> None:
+    def remove(self, record: StoredRecord) -> None:
         """Forget a record."""
         self._database.execute("DELETE FROM records WHERE id = ?", (record.id,))

@@ -1,4 +1,4 @@
-"""`pytest-finetune train`: fine-tuning jobs, from a training file to a candidate in the registry."""
+"""`pytest-finetune train`: fine-tuning jobs, from a data file to a candidate in the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pytest-finetune train list, events, checkpoints, cancel, pause, resume`: jobs looked at and acted on."""
+"""`pytest-finetune train list, events, checkpoints, cancel, pause, resume`: inspect and control jobs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pytest_finetune.reports.training import (
 
 
 @click.command("list")
-@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many at most.")
+@click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of jobs.")
 @json_option
 @base_url_option
 def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
     """List the jobs of the server, newest first.
 
-    Exit codes: 0 done, 2 the server cannot be asked.
+    Exit codes: 0 listed, 2 the server could not be reached.
     """
     api = service(base_url)
     found = list(islice(api.jobs(), count))
@@ -35,24 +35,24 @@ def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
     elif found:
         print_lines(jobs_lines(found))
     else:
-        click.echo(f"no job at {api.base_url} yet: pytest-finetune train start FILE --model BASE")
+        click.echo(f"no jobs at {api.base_url}; start one: pytest-finetune train start FILE --model BASE")
     if pending := [record for record in job_store().records() if record.is_pending and record.base_url == api.base_url]:
         click.echo(
-            f"{len(pending)} start{'' if len(pending) == 1 else 's'} from here never heard of a job: "
-            "the same `train start` looks for it before it makes another",
+            f"{len(pending)} start{'' if len(pending) == 1 else 's'} from here got no answer, so a job may exist: "
+            "repeat the same `train start`, which looks for it before creating another",
             err=True,
         )
 
 
 @click.command("events")
 @job_argument
-@click.option("-n", "count", type=click.IntRange(min=1), help="The last ones only.  [default: all]")
+@click.option("-n", "count", type=click.IntRange(min=1), help="Only the latest N events.  [default: all]")
 @json_option
 @base_url_option
 def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) -> None:
     """Show the events of JOB, oldest first.
 
-    Exit codes: 0 done, 2 could not be done.
+    Exit codes: 0 shown, 2 could not be done.
     """
     found = list(islice(service(base_url, job).events(job), count))[::-1]
     if as_json:
@@ -70,7 +70,7 @@ def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
 
     `train sweep` evaluates them all.
 
-    Exit codes: 0 done, 2 could not be done.
+    Exit codes: 0 listed, 2 could not be done.
     """
     found = service(base_url, job).checkpoints(job)
     if as_json:
@@ -78,7 +78,7 @@ def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
     elif found:
         print_lines(checkpoints_lines(found))
     else:
-        click.echo("no checkpoint yet: most servers leave one at the end of each epoch")
+        click.echo("no checkpoints yet; most servers save one after each epoch")
 
 
 def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: str = "") -> None:
@@ -101,7 +101,7 @@ def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: s
 def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Cancel JOB; its checkpoints are kept.
 
-    Exit codes: 0 done, 2 could not be done, such as one that has ended.
+    Exit codes: 0 cancelled, 2 could not be done, for example because JOB has ended.
     """
     _act(job, base_url, "cancel", as_json=as_json)
 
@@ -113,9 +113,9 @@ def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
 def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Pause JOB after its current step.
 
-    Exit codes: 0 done, 2 could not be done.
+    Exit codes: 0 paused, 2 could not be done.
     """
-    _act(job, base_url, "pause", as_json=as_json, after="it goes on with: pytest-finetune train resume {job}")
+    _act(job, base_url, "pause", as_json=as_json, after="to resume: pytest-finetune train resume {job}")
 
 
 @click.command("resume")
@@ -125,6 +125,6 @@ def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
 def resume(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Resume a paused JOB.
 
-    Exit codes: 0 done, 2 could not be done.
+    Exit codes: 0 resumed, 2 could not be done.
     """
-    _act(job, base_url, "resume", as_json=as_json, after="follow it with: pytest-finetune train watch {job}")
+    _act(job, base_url, "resume", as_json=as_json, after="to follow it: pytest-finetune train watch {job}")

@@ -1,10 +1,12 @@
-"""`pytest-finetune train start`: data checked, price told, consent asked, files sent, and one job made."""
+"""`pytest-finetune train start`: check the data, show the price, ask for consent, upload, and create one job."""
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,8 +18,8 @@ from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.cli.registry.options import who_option
 from pytest_finetune.cli.train.options import (
+    as_one,
     base_url_option,
-    chosen,
     hyperparameter_options,
     interval_option,
     job_store,
@@ -27,181 +29,219 @@ from pytest_finetune.cli.train.options import (
     service,
     version_option,
 )
-from pytest_finetune.cli.train.watch import Destination, watch
+from pytest_finetune.cli.train.watch import RegistryDestination, watch
+from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice
+from pytest_finetune.lifecycle.training.job_records import TrainingRequest, read_job_file
+from pytest_finetune.lifecycle.training.job_start import ALREADY, FOUND, JobStarter
 from pytest_finetune.lifecycle.training.plan import plan_training
-from pytest_finetune.lifecycle.training.record import Wanted, file_record
-from pytest_finetune.lifecycle.training.starting import ALREADY, FOUND, Starter
-from pytest_finetune.lifecycle.training.watching import Patience
+from pytest_finetune.lifecycle.training.polling import PollingPolicy
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.reports.training import check_lines, job_json, plan_json, plan_lines
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from pytest_finetune.lifecycle.training.hyperparameters import Number
+    from pytest_finetune.lifecycle.training.job_start import StartedJob
     from pytest_finetune.lifecycle.training.plan import TrainingPlan
     from pytest_finetune.lifecycle.training.service import FineTuning
-    from pytest_finetune.lifecycle.training.starting import Started
 
 _HOW = {
-    FOUND: "the job of an earlier try, found by its nonce: nothing was made twice",
-    ALREADY: "this very training was started before: nothing new is made (--again makes another job)",
+    FOUND: "an earlier attempt had created this job; no second one was created",
+    ALREADY: "this training was started before; no new job was created (--again creates another)",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """The options of `train start`, named as click names them."""
+
+    training: Path
+    validation: Path | None
+    model: str
+    suffix: str
+    seed: int | None
+    n_epochs: Number | None
+    batch_size: Number | None
+    learning_rate_multiplier: Number | None
+    evals: tuple[Path, ...]
+    no_check: bool
+    max_cost: Decimal | None
+    yes: bool
+    again: bool
+    then_watch: bool
+    registry: str | None
+    version: str | None
+    no_registry: bool
+    who: str
+    interval: float
+    as_json: bool
+    base_url: str | None
 
 
 @click.command("start")
 @click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--validation", type=click.Path(dir_okay=False, path_type=Path), help="Data for the validation loss.")
-@click.option("--model", required=True, help="The base model, as a dated snapshot where there is one.")
-@click.option("--suffix", default="", help="Part of the new model's name.")
-@click.option("--seed", type=click.IntRange(min=0), help="For the server's draw.  [default: its own]")
+@click.option("--model", required=True, help="Base model, preferably a dated snapshot.")
+@click.option("--suffix", default="", help="Suffix of the new model's name.")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed of the training.  [default: the server's choice]")
 @hyperparameter_options
 @click.option(
     "--eval",
     "evals",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Eval set that no example may come from, or a folder of some; repeatable.",
+    help="Eval set, or folder of eval sets, that the data must not overlap with; repeatable.",
 )
-@click.option("--no-check", is_flag=True, help="Do not look the data through.")
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Start only what costs no more than this.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before money is spent.")
-@click.option("--again", is_flag=True, help="Make another job though this very training was started before.")
-@click.option("--watch", "then_watch", is_flag=True, help="Follow the job to its end, as `train watch` does.")
+@click.option("--no-check", is_flag=True, help="Skip the data check.")
+@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Refuse to start if the estimate exceeds this.")
+@click.option("-y", "--yes", is_flag=True, help="Start without asking before money is spent.")
+@click.option("--again", is_flag=True, help="Create another job even if this training was started before.")
+@click.option("--watch", "then_watch", is_flag=True, help="Then follow the job to its end, as `train watch` does.")
 @registry_name_option
 @version_option
 @no_registry_option
 @who_option
 @interval_option
-@click.option("--json", "as_json", is_flag=True, help="JSON instead of text; with --watch one object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; with --watch one object per line.")
 @base_url_option
-def command(training: Path, *, base_url: str | None, validation: Path | None, as_json: bool, **how: Any) -> None:
+@as_one(StartOptions)
+def command(options: StartOptions) -> None:
     """Start fine-tuning a model on TRAINING, once.
 
-    The data are checked (errors refuse), tokens, price and hyperparameters shown, and where money is spent a person
-    at a terminal is asked.
+    The data are checked first; errors prevent the start. Then tokens, price and hyperparameters are shown, and where
+    training costs money you are asked to confirm.
 
-    However often it breaks off, the same command makes one job: it first looks for the job of
-    the try before. The same data, model and settings are the same training; --again pays for another.
+    Repeating the command is safe: it first looks for the job that an interrupted attempt may have created. The same
+    data, model and settings count as the same training; --again creates, and pays for, another.
 
     \b
     Exit codes:
-      0    started, or started before
+      0    started now or before
       1    the data have errors; with --watch: the job failed
-      2    not started, or nobody knows whether it was: the same command finds out
+      2    not started, or unknown: repeat the command to find out
       130  interrupted
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    api = service(base_url)
-    if not how["no_check"]:
-        _check(training, validation, how["evals"], how["model"])
-    plan = plan_training(training, how["model"], api.base_url, watched=watched, **chosen(how))
-    if not as_json:
-        print_lines(plan_lines(plan, model=how["model"]))
-    _agree(plan, api, how["max_cost"], yes=how["yes"])
-    wanted = Wanted(
+    api = service(options.base_url)
+    if not options.no_check:
+        _check(options)
+    choice = HyperparameterChoice(options.n_epochs, options.batch_size, options.learning_rate_multiplier)
+    plan = plan_training(options.training, options.model, api.base_url, choice=choice, watched=watched)
+    if not options.as_json:
+        print_lines(plan_lines(plan, model=options.model))
+    _confirm(plan, api, options.max_cost, yes=options.yes)
+    request = TrainingRequest(
         base_url=api.base_url,
-        model=how["model"],
-        training=file_record(training),
-        validation=file_record(validation) if validation else None,
+        model=options.model,
+        training=read_job_file(options.training),
+        validation=read_job_file(options.validation) if options.validation else None,
         hyperparameters=plan.suggestion.values.to_dict(),
-        suffix=how["suffix"],
-        seed=how["seed"],
+        suffix=options.suffix,
+        seed=options.seed,
     )
-    started = _start(api, wanted, how)
-    _tell(started, plan, api, as_json=as_json, then_watch=how["then_watch"])
-    if how["then_watch"]:
-        destination = Destination(how["registry"] or "", how["version"] or "", how["who"], not how["no_registry"])
-        code = watch(api, job_store(), started.record, destination, Patience(how["interval"]), as_json=as_json)
-        raise click.exceptions.Exit(code)
+    started = _start(api, request, options)
+    _print_started(started, plan, api, options)
+    if options.then_watch:
+        raise click.exceptions.Exit(_watch(api, started, options))
 
 
-def _check(training: Path, validation: Path | None, evals: tuple[Path, ...], model: str) -> None:
-    """Look the data through; errors end the command."""
+def _check(options: StartOptions) -> None:
+    """Check the data; errors end the command."""
     from pytest_finetune.lifecycle.data.check import CheckOptions, check
     from pytest_finetune.lifecycle.data.finding import Severity
 
-    asked = [found for path in evals for found in eval_set_files(path, Path.cwd())]
+    validation = options.validation
+    eval_sets = [found for path in options.evals for found in eval_set_files(path, Path.cwd())]
     result = check(
-        [training], validation=[validation] if validation else [], evals=asked, options=CheckOptions(model=model)
+        [options.training],
+        validation=[validation] if validation else [],
+        evals=eval_sets,
+        options=CheckOptions(model=options.model),
     )
-    files = [
-        str(training),
-        *(f"--validation {validation}" for _ in [0] if validation),
-        *(f"--eval {one}" for one in evals),
-    ]
-    lines = list(check_lines(result, files))
-    for text, markup in lines:
+    arguments = [str(options.training), *(f"--eval {path}" for path in options.evals)]
+    if validation:
+        arguments.insert(1, f"--validation {validation}")
+    for text, markup in check_lines(result, arguments):
         click.secho(text, fg=next(iter(markup), None), err=True)
     if result.worst is Severity.ERROR:
-        click.echo("not started: mend the data, or say --no-check", err=True)
+        click.echo("not started: fix the data, or pass --no-check", err=True)
         raise click.exceptions.Exit(1)
 
 
-def _agree(plan: TrainingPlan, api: FineTuning, most: Decimal | None, *, yes: bool) -> None:
+def _confirm(plan: TrainingPlan, api: FineTuning, most: Decimal | None, *, yes: bool) -> None:
     """
-    No money is spent that nobody agreed to.
+    Make sure that no money is spent without consent.
 
     Raises:
-        PriceError: It costs more than --max-cost, or nobody knows what it costs.
-        TrainingError: Nobody is there to agree.
+        PriceError: The training costs more than --max-cost, or its price is unknown.
+        TrainingError: Consent is needed and there is no terminal to ask at.
     """
     if most is not None and plan.cost is None:
-        raise PriceError("what the training costs is not known, so a bound cannot be kept", "--max-cost", plan.note)
+        raise PriceError("the price of the training is unknown, so it cannot be limited", "--max-cost", plan.note)
     if most is not None and plan.cost is not None and plan.cost > most:
-        hint = "raise the bound, train fewer --epochs, or on fewer examples"
+        hint = "raise the limit, or train fewer --epochs or fewer examples"
         raise PriceError(
             f"the training costs about {dollars(plan.cost)}, more than {dollars(most)}", "--max-cost", hint
         )
     if yes or plan.cost == 0:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise TrainingError("it costs money, and nobody is at a terminal to agree", "", "agree beforehand with --yes")
+        raise TrainingError("training costs money and stdin is not a terminal", "", "pass --yes to confirm")
     cost = "an unknown amount" if plan.cost is None else f"about {dollars(plan.cost)}"
     if not click.confirm(f"spend {cost} at {api.base_url}?", err=True):
         click.echo("not started", err=True)
         raise click.exceptions.Exit(2)
 
 
-def _start(api: FineTuning, wanted: Wanted, how: dict[str, Any]) -> Started:
-    starter = Starter(api, job_store(), tell=_say, progress=_sent)
+def _start(api: FineTuning, request: TrainingRequest, options: StartOptions) -> StartedJob:
+    starter = JobStarter(api, job_store(), tell=_print_message, progress=_show_upload)
+    registry, version = options.registry or "", options.version or ""
     try:
-        return starter.start(wanted, registry=how["registry"] or "", version=how["version"] or "", again=how["again"])
+        return starter.start(request, registry=registry, version=version, again=options.again)
     except KeyboardInterrupt:
         click.echo(
-            "interrupted; the same command looks for a job that may have been made before it makes one", err=True
+            "interrupted; a job may have been created: repeat the command, which looks for it before creating one",
+            err=True,
         )
         raise click.exceptions.Exit(INTERRUPTED) from None
     finally:
-        _sent(0, 0)
+        _show_upload(0, 0)
 
 
-def _say(text: str) -> None:
-    _sent(0, 0)
+def _watch(api: FineTuning, started: StartedJob, options: StartOptions) -> int:
+    destination = RegistryDestination(
+        options.registry or "", options.version or "", options.who, is_wanted=not options.no_registry
+    )
+    polling = PollingPolicy(options.interval)
+    return watch(api, job_store(), started.record, destination, polling, as_json=options.as_json)
+
+
+def _print_message(text: str) -> None:
+    _show_upload(0, 0)
     click.echo(printable(text), err=True)
 
 
-def _sent(done: int, size: int) -> None:
-    """How much of a file is on its way, on a terminal; wiped where nothing is."""
+def _show_upload(done: int, size: int) -> None:
+    """Show upload progress on a terminal; a size of 0 clears the line."""
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{f'uploading {done / size:.0%}' if size else ''}", nl=False, err=True)
 
 
-def _tell(started: Started, plan: TrainingPlan, api: FineTuning, *, as_json: bool, then_watch: bool) -> None:
-    told = {
+def _print_started(started: StartedJob, plan: TrainingPlan, api: FineTuning, options: StartOptions) -> None:
+    report = {
         "job": job_json(started.job, api.base_url),
         "how": started.how,
         "nonce": started.record.nonce,
         "cancelled": list(started.cancelled),
         "plan": plan_json(plan),
     }
-    if as_json and then_watch:
-        import json
-
-        click.echo(json.dumps({"type": "started", **told}))
-    elif as_json:
-        print_json(told)
+    if options.as_json and options.then_watch:
+        click.echo(json.dumps({"type": "started", **report}))
+    elif options.as_json:
+        print_json(report)
     else:
         click.secho(f"job {shorten(started.job.id)}: {shorten(started.job.status, 40)}", bold=True)
         if started.how in _HOW:
             click.echo(_HOW[started.how])
-        if not then_watch:
-            click.echo(f"follow it: pytest-finetune train watch {shorten(started.job.id)}")
+        if not options.then_watch:
+            click.echo(f"to follow it: pytest-finetune train watch {shorten(started.job.id)}")

@@ -1,38 +1,53 @@
-"""`pytest-finetune train suggest`: hyperparameters for a file, with their reasons, the tokens and the price."""
+"""`pytest-finetune train suggest`: hyperparameters for a training file with their reasons, token count and price."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.train.options import base_url_option, chosen, hyperparameter_options
+from pytest_finetune.cli.train.options import base_url_option, hyperparameter_options
 from pytest_finetune.evaluation.targets.base_url import check_base_url
+from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice
 from pytest_finetune.lifecycle.training.plan import plan_training
 from pytest_finetune.lifecycle.training.service import DEFAULT_BASE_URL
 from pytest_finetune.reports.training import plan_json, plan_lines
 
+if TYPE_CHECKING:
+    from pytest_finetune.lifecycle.training.hyperparameters import Number
+
 
 @click.command("suggest")
 @click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--model", default="", help="The base model, for its tokenizer and its price.")
+@click.option("--model", default="", help="Base model, which decides tokenizer and price.")
 @hyperparameter_options
 @base_url_option
 @json_option
-def command(training: Path, *, model: str, base_url: str | None, as_json: bool, **how: Any) -> None:
+def command(
+    training: Path,
+    *,
+    model: str,
+    base_url: str | None,
+    as_json: bool,
+    n_epochs: Number | None,
+    batch_size: Number | None,
+    learning_rate_multiplier: Number | None,
+) -> None:
     """Suggest hyperparameters for TRAINING.
 
-    Under 100 examples: 4 epochs, learning-rate multiplier 0.5. From 100 to 1,000: 3 epochs, the rest left to the
-    server. Above: 2 epochs, multiplier 1.0. The server is not asked; its address tells whose prices hold.
+    Under 100 examples: 4 epochs, learning-rate multiplier 0.5. From 100 to 1,000: 3 epochs, and the server chooses the
+    rest. Above 1,000: 2 epochs, multiplier 1.0. No request is sent; the server's address only decides whose prices
+    apply.
 
     Exit codes: 0 suggested, 2 could not be done.
     """
     address = check_base_url(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
-    plan = plan_training(training, model, address, watched=watched, **chosen(how))
+    choice = HyperparameterChoice(n_epochs, batch_size, learning_rate_multiplier)
+    plan = plan_training(training, model, address, choice=choice, watched=watched)
     if as_json:
         print_json(plan_json(plan))
     else:

@@ -1,11 +1,12 @@
-"""`pytest-finetune train sweep`: every checkpoint of a job under the same gates, and the best one that passes."""
+"""`pytest-finetune train sweep`: evaluate every checkpoint of a job and name the best one."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,7 +15,14 @@ from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
 from pytest_finetune.cli.runs.options import find_run, runs_dir
-from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, read_dollars, service
+from pytest_finetune.cli.train.options import (
+    as_one,
+    base_url_option,
+    job_argument,
+    job_store,
+    read_dollars,
+    service,
+)
 from pytest_finetune.cli.train.watch import adopted
 from pytest_finetune.evaluation.baseline import recorded_baselines
 from pytest_finetune.evaluation.engine import Limits
@@ -24,19 +32,38 @@ from pytest_finetune.lifecycle.registry import open_registry
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
 from pytest_finetune.lifecycle.training.checkpoints import models_of
 from pytest_finetune.lifecycle.training.job import figures
-from pytest_finetune.lifecycle.training.sweep import Judged, best_of
+from pytest_finetune.lifecycle.training.sweep import EvaluatedCheckpoint, best_checkpoint
 from pytest_finetune.reports.training_sweep import sweep_json, sweep_lines
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from pytest_finetune.evaluation.baseline import Baselines
     from pytest_finetune.evaluation.runs import RunStore
-    from pytest_finetune.lifecycle.training.candidate import Added
-    from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint
+    from pytest_finetune.lifecycle.training.candidate import AddedVersion
+    from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningJob
     from pytest_finetune.lifecycle.training.service import FineTuning
     from pytest_finetune.verdicts.evalset import EvalSet
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """The options of `train sweep`, named as click names them."""
+
+    job: str
+    named: tuple[Path, ...]
+    baseline: str | None
+    registry: str | None
+    version: str | None
+    fresh: bool
+    concurrency: int
+    max_cost: Decimal | None
+    who: str
+    store: RunStore
+    as_json: bool
+    base_url: str | None
 
 
 @click.command("sweep")
@@ -46,58 +73,54 @@ if TYPE_CHECKING:
     "named",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Files, or folders that hold them; repeatable.  [default: all below this folder]",
+    help="Eval sets, or folders of them; repeatable.  [default: all below the current folder]",
 )
-@click.option("--baseline", metavar="RUN", help="A recorded run that gates compare with.  [default: the registry's]")
-@click.option("--registry", metavar="PATH|mlflow:URI", help="Make the best one a candidate here.")
-@click.option("--version", metavar="NAME", help="Its name there.  [default: the next of v1, v2, …]")
-@click.option("--fresh", is_flag=True, help="Ask again what is on record already.")
-@click.option("--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Requests in flight.")
+@click.option("--baseline", metavar="RUN", help="Recorded run that gates compare with.  [default: the registry's]")
+@click.option("--registry", metavar="PATH|mlflow:URI", help="Add the best checkpoint to this registry.")
+@click.option("--version", metavar="NAME", help="Version name there.  [default: the next of v1, v2, …]")
+@click.option("--fresh", is_flag=True, help="Send every request again, even if its answer is recorded.")
 @click.option(
-    "--max-cost", metavar="USD", callback=read_dollars, help="For one checkpoint; nothing is asked beyond it."
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum requests in flight."
+)
+@click.option(
+    "--max-cost", metavar="USD", callback=read_dollars, help="Stop evaluating a checkpoint once this much is spent."
 )
 @who_option
 @runs_dir
 @json_option
 @base_url_option
-def command(
-    job: str, *, base_url: str | None, store: RunStore, named: tuple[Path, ...], as_json: bool, **how: Any
-) -> None:
+@as_one(SweepOptions)
+def command(options: SweepOptions) -> None:
     """Evaluate every checkpoint of JOB and name the best one.
 
-    Each is asked the same cases, one checkpoint after the other, scored, judged by the same gates, and recorded as a
-    run like any other. Of those whose gates all pass the most accurate is named, of equals the earliest. What is on
-    record is not asked again, so that a sweep that broke off goes on.
+    The checkpoints are evaluated one after the other on the same cases and with the same gates, each recorded as a
+    run. Best is the most accurate of those that pass all gates; on a tie, the earliest. Recorded answers are reused,
+    so repeating the command resumes an interrupted sweep.
 
     \b
     Exit codes:
       0  a checkpoint passes
-      1  none does
-      2  none does so far, and the asking was stopped; or it could not be done
+      1  no checkpoint passes
+      2  none passes and an evaluation stopped early, or it could not be done
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    api, root = service(base_url, job), Path.cwd()
-    done = api.job(job)
-    models = models_of(api, done)
+    api, root = service(options.base_url, options.job), Path.cwd()
+    job = api.job(options.job)
+    models = models_of(api, job)
     if not models:
-        hint = f"it is {done.status}: wait for its first epoch, pytest-finetune train watch {job}"
-        raise TrainingError("the job has left no model behind", job, hint)
-    eval_sets = _load(named, root)
-    judged = _judge(api, models, eval_sets, _baselines(how["baseline"], store, eval_sets), store, **_asking(how, root))
-    best = best_of(judged)
-    added = _add(api, done, best, how) if best and (how["registry"] or how["version"]) else None
-    if as_json:
+        hint = f"it is {job.status}; wait for its first epoch: pytest-finetune train watch {job.id}"
+        raise TrainingError("the job has no checkpoint or model yet", job.id, hint)
+    eval_sets = _load(options.named, root)
+    evaluated = _evaluate(api, models, eval_sets, options, root)
+    best = best_checkpoint(evaluated)
+    added = _add(api, job, best, options) if best and (options.registry or options.version) else None
+    if options.as_json:
         place = {"version": added.version, "is_new": added.is_new} if added else None
-        print_json({"job": job, "status": done.status, **sweep_json(judged, best), "candidate": place})
+        print_json({"job": options.job, "status": job.status, **sweep_json(evaluated, best), "candidate": place})
     else:
-        print_lines(sweep_lines(judged, best))
+        print_lines(sweep_lines(evaluated, best))
         if added:
-            click.echo(f"{added.version}: {'new -> candidate' if added.is_new else 'was added already'}")
-    sys.exit(0 if best else 2 if any(one.recorded.stopped for one in judged) else 1)
-
-
-def _asking(how: dict[str, Any], root: Path) -> dict[str, Any]:
-    limits = Limits(concurrency=how["concurrency"], max_cost=how["max_cost"])
-    return {"limits": limits, "fresh": how["fresh"], "root": root}
+            click.echo(f"{added.version}: {'new -> candidate' if added.is_new else 'already in the registry'}")
+    sys.exit(0 if best else 2 if any(one.recorded.stopped for one in evaluated) else 1)
 
 
 def _load(named: Sequence[Path], root: Path) -> list[EvalSet]:
@@ -106,7 +129,7 @@ def _load(named: Sequence[Path], root: Path) -> list[EvalSet]:
 
 
 def _baselines(named: str | None, store: RunStore, eval_sets: Sequence[EvalSet]) -> Baselines:
-    """What gates compare with: a recorded run, or what the registry keeps of production's answers."""
+    """What gates compare with: a recorded run, or production's answers as stored with the registry."""
     if named:
         return recorded_baselines(f"replay:{named}", find_run(store, named), eval_sets)
     if not any(rule.against for eval_set in eval_sets for rule in eval_set.settings.rules):
@@ -116,43 +139,53 @@ def _baselines(named: str | None, store: RunStore, eval_sets: Sequence[EvalSet])
     return stored_baselines(eval_sets, open_registry(DEFAULT))
 
 
-def _judge(
+def _evaluate(
     api: FineTuning,
-    models: Sequence[JobCheckpoint],
+    models: Sequence[FineTuningCheckpoint],
     eval_sets: Sequence[EvalSet],
-    baselines: Baselines,
-    store: RunStore,
-    **asking: Any,
-) -> list[Judged]:
+    options: SweepOptions,
+    root: Path,
+) -> list[EvaluatedCheckpoint]:
+    baselines = _baselines(options.baseline, options.store, eval_sets)
+    limits = Limits(concurrency=options.concurrency, max_cost=options.max_cost)
     found = []
     for number, checkpoint in enumerate(models, 1):
-        line = _Line(f"{number} of {len(models)}: {checkpoint.model}")
-        target = OpenAITarget(checkpoint.model, base_url=api.base_url, concurrency=asking["limits"].concurrency)
+        line = _ProgressLine(f"{number} of {len(models)}: {checkpoint.model}")
+        target = OpenAITarget(checkpoint.model, base_url=api.base_url, concurrency=options.concurrency)
         try:
-            recorded = evaluate(target, eval_sets, store=store, baselines=baselines, progress=line.show, **asking)
-            found.append(Judged(checkpoint, recorded))
+            recorded = evaluate(
+                target,
+                eval_sets,
+                limits,
+                store=options.store,
+                root=root,
+                baselines=baselines,
+                fresh=options.fresh,
+                progress=line.show,
+            )
+            found.append(EvaluatedCheckpoint(checkpoint, recorded))
         finally:
-            line.wipe()
+            line.clear()
     return found
 
 
-def _add(api: FineTuning, job: Job, best: Judged, how: dict[str, Any]) -> Added:
+def _add(api: FineTuning, job: FineTuningJob, best: EvaluatedCheckpoint, options: SweepOptions) -> AddedVersion:
     record = job_store().of_job(job.id, api.base_url) or adopted(api, job_store(), job.id)
     entry = entry_of(job, record, figures(best.checkpoint.metrics), model=best.checkpoint.model)
-    backend = open_registry(how["registry"] or DEFAULT)
-    return add_candidate(backend, entry, version=how["version"] or "", who=how["who"], now=datetime.now(UTC))
+    backend = open_registry(options.registry or DEFAULT)
+    return add_candidate(backend, entry, version=options.version or "", who=options.who, now=datetime.now(UTC))
 
 
-class _Line:
-    """How far the asking is, on a terminal's last line."""
+class _ProgressLine:
+    """The progress of one checkpoint's evaluation, on a terminal's last line."""
 
     def __init__(self, doing: str) -> None:
-        self._doing, self._watched = doing, sys.stderr.isatty()
+        self._doing, self._is_terminal = doing, sys.stderr.isatty()
 
     def show(self, done: int, planned: int) -> None:
-        if self._watched:
+        if self._is_terminal:
             click.echo(f"\r\033[K{self._doing}: {done:,}/{planned:,}", nl=False, err=True)
 
-    def wipe(self) -> None:
-        if self._watched:
+    def clear(self) -> None:
+        if self._is_terminal:
             click.echo("\r\033[K", nl=False, err=True)

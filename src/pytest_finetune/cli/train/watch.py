@@ -1,4 +1,4 @@
-"""`pytest-finetune train watch`: a job followed to its end, and what it made put into the registry."""
+"""`pytest-finetune train watch`: follow a job to its end and add its model to the registry."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.output import print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
+from pytest_finetune.cli.train.job_output import JobOutput, JsonJobOutput
 from pytest_finetune.cli.train.options import (
     base_url_option,
     give_up_option,
@@ -23,33 +24,32 @@ from pytest_finetune.cli.train.options import (
     service,
     version_option,
 )
-from pytest_finetune.cli.train.telling import JsonTelling, Telling
 from pytest_finetune.lifecycle.registry import open_registry
+from pytest_finetune.lifecycle.training.api_errors import RefusedError
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
 from pytest_finetune.lifecycle.training.curves import Pace, last_figures
-from pytest_finetune.lifecycle.training.faults import RefusedError
-from pytest_finetune.lifecycle.training.job import NONCE, SUCCEEDED, Job, JobEvent
-from pytest_finetune.lifecycle.training.record import CheckpointRecord, JobRecord, new_nonce
-from pytest_finetune.lifecycle.training.watching import Cursor, Patience, follow
+from pytest_finetune.lifecycle.training.job import NONCE, SUCCEEDED, FineTuningEvent, FineTuningJob
+from pytest_finetune.lifecycle.training.job_records import CheckpointRecord, JobRecord, new_nonce
+from pytest_finetune.lifecycle.training.polling import Cursor, PollingPolicy, follow
 from pytest_finetune.reports.training import job_json, job_lines
 
 if TYPE_CHECKING:
-    from pytest_finetune.lifecycle.training.candidate import Added
-    from pytest_finetune.lifecycle.training.job import JobCheckpoint
-    from pytest_finetune.lifecycle.training.record import JobStore
+    from pytest_finetune.lifecycle.training.candidate import AddedVersion
+    from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint
+    from pytest_finetune.lifecycle.training.job_records import JobStore
     from pytest_finetune.lifecycle.training.service import FineTuning
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class RegistryDestination:
     """
-    Where a model goes.
+    Where to add the model.
 
     Args:
-        registry: The registry; empty for what the record says, or the default.
-        version: Its name there; empty likewise.
-        who: Who adds it.
-        is_wanted: Whether it goes anywhere.
+        registry: Path or URI; empty for the one in the job's record, or the default.
+        version: Version name; empty likewise.
+        who: Author of the addition, for the history.
+        is_wanted: False to leave the registry alone.
     """
 
     registry: str
@@ -57,8 +57,8 @@ class Destination:
     who: str
     is_wanted: bool = True
 
-    def add(self, api: FineTuning, job: Job, record: JobRecord) -> tuple[str, Added]:
-        """Put a model into the registry, where it is not there yet; the registry's place and its version."""
+    def add(self, api: FineTuning, job: FineTuningJob, record: JobRecord) -> tuple[str, AddedVersion]:
+        """Add the model unless the registry has it; returns the registry's location and the version."""
         backend = open_registry(self.registry or record.registry or DEFAULT)
         entry = entry_of(job, record, last_figures(api, job, record.checkpoints))
         version = self.version or record.version
@@ -89,24 +89,32 @@ def command(
 ) -> None:
     """Follow JOB to its end and add its model to the registry.
 
-    Every event is shown once, however often the watcher is stopped and started; a server that does not answer is asked
-    again. Watching a job that has ended adds what is missing, and nothing twice. Ctrl-C ends the watching only.
+    Every event is shown once, even if the watcher is stopped and started again. An unreachable server is polled until
+    --give-up. Watching a job that has ended adds only what is missing. Ctrl-C stops watching; the job keeps running.
+    The model becomes a candidate.
 
     \b
     Exit codes:
-      0    the job succeeded; its model is in the registry, or not wanted there
-      1    the job failed, or was cancelled
+      0    the job succeeded; its model is in the registry, unless --no-registry
+      1    the job failed or was cancelled
       2    it could not be followed, or its model could not be added
-      130  interrupted; the job goes on
+      130  interrupted; the job keeps running
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     api, store = service(base_url, job), job_store()
-    destination = Destination(registry or "", version or "", who, not no_registry)
+    destination = RegistryDestination(registry or "", version or "", who, is_wanted=not no_registry)
     record = store.of_job(job, api.base_url) or adopted(api, store, job)
-    raise click.exceptions.Exit(watch(api, store, record, destination, Patience(interval, give_up), as_json=as_json))
+    raise click.exceptions.Exit(
+        watch(api, store, record, destination, PollingPolicy(interval, give_up), as_json=as_json)
+    )
 
 
 def adopted(api: FineTuning, store: JobStore, job_id: str) -> JobRecord:
-    """A record for a job that was begun elsewhere; the server says whether there is one."""
+    """
+    A record for a job that was not started here.
+
+    Raises:
+        TrainingError: The server has no such job, or did not answer.
+    """
     job = api.job(job_id)
     for record in store.records():
         if record.is_pending and record.nonce == job.metadata.get(NONCE):
@@ -118,39 +126,39 @@ def watch(
     api: FineTuning,
     store: JobStore,
     record: JobRecord,
-    destination: Destination,
-    patience: Patience,
+    destination: RegistryDestination,
+    patience: PollingPolicy,
     *,
     as_json: bool,
 ) -> int:
-    """Follow the job of a record to its end and tell it; the exit code."""
-    telling = JsonTelling(Pace(), api.base_url) if as_json else Telling(Pace())
+    """Follow the job of a record to its end and print its progress; returns the exit code."""
+    output = JsonJobOutput(Pace(), api.base_url) if as_json else JobOutput(Pace())
     try:
-        record, job = _followed(api, store, record, patience, telling)
+        record, job = _followed(api, store, record, patience, output)
     except KeyboardInterrupt:
-        telling.wipe()
+        output.wipe()
         click.echo(
-            f"stopped watching; the job goes on. Again: pytest-finetune train watch {record.job_id}; "
-            f"end it: pytest-finetune train cancel {record.job_id}",
+            f"stopped watching; the job keeps running. To watch again: pytest-finetune train watch {record.job_id}; "
+            f"to cancel it: pytest-finetune train cancel {record.job_id}",
             err=True,
         )
         return INTERRUPTED
-    telling.wipe()
-    return _concluded(api, record, job, destination, as_json=as_json, telling=telling)
+    output.wipe()
+    return _concluded(api, record, job, destination, as_json=as_json, output=output)
 
 
 def _followed(
-    api: FineTuning, store: JobStore, record: JobRecord, patience: Patience, telling: Telling
-) -> tuple[JobRecord, Job]:
+    api: FineTuning, store: JobStore, record: JobRecord, patience: PollingPolicy, output: JobOutput
+) -> tuple[JobRecord, FineTuningJob]:
     cursor = Cursor(record.last_event, record.last_event_at)
-    job: Job | None = None
+    job: FineTuningJob | None = None
     for update in follow(api, record.job_id, cursor, patience):
-        if isinstance(update, JobEvent):
-            # Noted before it is shown: whoever is killed in between loses one line, and never reads one twice.
+        if isinstance(update, FineTuningEvent):
+            # Saved before it is shown: a watcher killed in between loses one line, but no line is ever shown twice.
             cursor = cursor.after(update)
             record = store.update(record, last_event=cursor.event, last_event_at=cursor.at)
-        telling.see(update)
-        if isinstance(update, Job):
+        output.see(update)
+        if isinstance(update, FineTuningJob):
             job = update
             record = store.update(record, status=job.status, fine_tuned_model=job.fine_tuned_model)
     if job is None:
@@ -159,8 +167,8 @@ def _followed(
     return store.update(record, checkpoints=tuple(left)), job
 
 
-def _checkpoints(api: FineTuning, job: Job) -> list[JobCheckpoint]:
-    """What a job left behind; a server that has no checkpoints refuses the question."""
+def _checkpoints(api: FineTuning, job: FineTuningJob) -> list[FineTuningCheckpoint]:
+    """The job's checkpoints; a server without checkpoints refuses the request."""
     try:
         return api.checkpoints(job.id)
     except RefusedError:
@@ -168,17 +176,24 @@ def _checkpoints(api: FineTuning, job: Job) -> list[JobCheckpoint]:
 
 
 def _concluded(
-    api: FineTuning, record: JobRecord, job: Job, destination: Destination, *, as_json: bool, telling: Telling
+    api: FineTuning,
+    record: JobRecord,
+    job: FineTuningJob,
+    destination: RegistryDestination,
+    *,
+    as_json: bool,
+    output: JobOutput,
 ) -> int:
     if not as_json:
         print_lines(job_lines(job, api.base_url))
+    # Adding comes last: what fails here can be repeated with the same command.
     added = destination.add(api, job, record) if job.status == SUCCEEDED and destination.is_wanted else None
-    if isinstance(telling, JsonTelling):
+    if isinstance(output, JsonJobOutput):
         place = {"registry": added[0], "version": added[1].version, "is_new": added[1].is_new} if added else None
-        telling.write("end", {"job": job_json(job, api.base_url), "candidate": place})
+        output.write("end", {"job": job_json(job, api.base_url), "candidate": place})
     elif added:
         location, version = added[0], added[1].version
-        how = "new -> candidate" if added[1].is_new else "was added already"
+        how = "new -> candidate" if added[1].is_new else "already in the registry"
         click.echo(f"{location}: {version}: {how}")
-        click.echo(f"judge it: pytest --model=registry:{version}")
+        click.echo(f"to evaluate it: pytest --model=registry:{version}")
     return 0 if job.status == SUCCEEDED else 1

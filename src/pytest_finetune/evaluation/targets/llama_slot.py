@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from pytest_finetune.base.records import Failure
+from pytest_finetune.evaluation.targets.grammar_nesting import nesting_problem
 from pytest_finetune.evaluation.targets.llama import LOOK_AGAIN
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
 from pytest_finetune.evaluation.targets.request_body import encode
@@ -39,17 +40,32 @@ class Slot(OpenAITarget):
 
     What it refuses once, it refuses always, so nothing is tried again. A request that sets `cache_prompt` itself is
     sent as it is.
+
+    Args:
+        spec: As the user wrote it.
+        model: The model id on the wire.
+        address: The server's address, without `/v1`.
+        socket_path: The Unix socket behind the address; None if it is a TCP address.
+        key: The server's key.
     """
 
-    def __init__(self, spec: str, model: str, address: str) -> None:
-        super().__init__(spec, model=model, base_url=f"{address}/v1", environ={}, concurrency=1)
-        self._address = address
+    def __init__(self, spec: str, model: str, address: str, *, socket_path: str | None = None, key: str = "") -> None:
+        environ = {"OPENAI_API_KEY": key}
+        super().__init__(spec, model=model, base_url=f"{address}/v1", environ=environ, concurrency=1)
+        self._address, self._socket_path = address, socket_path
         self._saved: set[str] = set()
         self._refused: set[str] = set()
         self._left = False
 
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._socket_path is None:
+            return super()._connector()
+        return aiohttp.UnixConnector(self._socket_path, limit=self.concurrency, keepalive_timeout=30)
+
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
         """One answer, within `deadline` seconds, reading the system prompt included."""
+        if problem := nesting_problem(request.params):
+            return Failure("bad_request", problem)
         started = time.monotonic()
         try:
             async with asyncio.timeout(deadline):

@@ -85,7 +85,7 @@ class LocalTarget:
     async def _start_one(self) -> None:
         server = await asyncio.to_thread(LlamaServer, self._weights, self._threads)
         self._servers.append(server)
-        slot = Slot(self.spec, self.model, server.address)
+        slot = Slot(self.spec, self.model, server.address, socket_path=server.socket_path, key=server.key)
         await slot.open()
         self._slots.append(slot)
         self._idle.put_nowait(slot)

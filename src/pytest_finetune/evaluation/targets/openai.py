@@ -71,11 +71,14 @@ class OpenAITarget:
         """Make the session; no connection is made before the first question."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.concurrency, keepalive_timeout=30),
+                connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=self._headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
             )
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        return aiohttp.TCPConnector(limit=self.concurrency, keepalive_timeout=30)
 
     async def close(self) -> None:
         """Close all connections."""

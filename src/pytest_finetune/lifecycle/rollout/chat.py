@@ -1,4 +1,4 @@
-"""One question to whoever answers this user, its outcome reported; to another once more where that was asked for."""
+"""One chat completion through the router: sent to the user's version, its outcome reported, optionally retried."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Call:
     """
-    A chat completion to be asked for.
+    One chat completion request.
 
     Args:
-        report: Called with the route of every request, whether it was answered acceptably, and its latency.
-        request: The arguments of `create`, but for the model.
-        accept: Judges an answer; None accepts every one.
-        clock: Seconds, for the latency.
+        report: Called after every request with its route, whether its answer was accepted, and its latency.
+        request: The arguments of `create` except the model.
+        accept: Whether an answer is acceptable; None accepts every answer.
+        clock: Monotonic seconds, for the latency.
     """
 
     report: Callable[..., None]
@@ -31,13 +31,13 @@ class Call:
 
     def ask(self, client: Any, first: Route, second: Route | None) -> Any:
         """
-        The answer of `first`; where that fails and there is a `second`, the answer of that.
+        Send the request to `first` and, if that fails or is not accepted, to `second` unless it is None.
 
         Raises:
-            TypeError: The client is an async one.
+            TypeError: The client is asynchronous.
         """
         if inspect.iscoroutinefunction(inspect.unwrap(client.chat.completions.create)):
-            raise TypeError("an async client is asked with chat_async()")
+            raise TypeError("use chat_async() with an async client")
         try:
             answer, accepted = self._once(client, first)
         except Exception:
@@ -49,7 +49,7 @@ class Call:
         return self._once(client, second)[0]
 
     async def ask_async(self, client: Any, first: Route, second: Route | None) -> Any:
-        """As `ask`, with an async client."""
+        """Like `ask`, with an async client."""
         try:
             answer, accepted = await self._once_async(client, first)
         except Exception:
@@ -63,7 +63,7 @@ class Call:
     def _once(self, client: Any, route: Route) -> tuple[Any, bool]:
         started = self.clock()
         try:
-            answer = _at_home(client, route).chat.completions.create(model=route.model, **self.request)
+            answer = _for_server(client, route).chat.completions.create(model=route.model, **self.request)
             latency = self.clock() - started
             accepted = self._accepts(answer)
         except Exception:
@@ -75,7 +75,7 @@ class Call:
     async def _once_async(self, client: Any, route: Route) -> tuple[Any, bool]:
         started = self.clock()
         try:
-            answer = await _at_home(client, route).chat.completions.create(model=route.model, **self.request)
+            answer = await _for_server(client, route).chat.completions.create(model=route.model, **self.request)
             latency = self.clock() - started
             accepted = self._accepts(answer)
         except Exception:
@@ -88,8 +88,8 @@ class Call:
         return self.accept is None or bool(self.accept(answer))
 
 
-def _at_home(client: Any, route: Route) -> Any:
-    """The client, turned to the version's own server where it has one."""
+def _for_server(client: Any, route: Route) -> Any:
+    """The client, pointed at the version's own server if it has one."""
     if not route.base_url or str(client.base_url).rstrip("/") == route.base_url.rstrip("/"):
         return client
     return client.with_options(base_url=route.base_url)

@@ -1,4 +1,4 @@
-"""What a forked worker begins with: no lock that a thread of the parent held, for nobody in the child would free it."""
+"""Reset locks in forked workers: a lock held by a thread of the parent would never be released in the child."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from weakref import WeakSet
 
 
 class Forkable(Protocol):
-    """Something with locks or threads of its own."""
+    """An object with its own locks or threads."""
 
     def after_fork(self) -> None:
-        """Begin anew in the child; only the thread that forked is there."""
+        """Replace locks and forget threads; only the forking thread exists in the child."""
         ...
 
 
-_LIVING: WeakSet[Forkable] = WeakSet()
+_INSTANCES: WeakSet[Forkable] = WeakSet()
 
 
-def renew_in_children(one: Forkable) -> None:
-    """Have `after_fork` called in every child that this process forks, for as long as the object lives."""
-    _LIVING.add(one)
+def reset_after_fork(one: Forkable) -> None:
+    """Call `after_fork` in every child that this process forks, as long as the object exists."""
+    _INSTANCES.add(one)
 
 
-def _renew() -> None:
-    for one in tuple(_LIVING):
+def _reset() -> None:
+    for one in tuple(_INSTANCES):
         one.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=_reset)

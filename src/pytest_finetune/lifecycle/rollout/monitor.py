@@ -1,4 +1,4 @@
-"""Outcomes in, alarms out: which version has to step down, and why."""
+"""Turns reported calls into alarms: which version must stop serving, and why."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from pytest_finetune.lifecycle.registry import Rollout
-    from pytest_finetune.lifecycle.rollout.routing import Plan, Route
+    from pytest_finetune.lifecycle.rollout.routing import Route, TrafficPlan
     from pytest_finetune.lifecycle.rollout.window import Counts
 
 
 RECENT = 1 / 60
-"""Part of the window in which production must be over its budget at the moment that it falls."""
+"""Share of the window in which production must also be over its error budget for an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A version is to step down in favour of another, None where nobody can step in; `why` is a clause for people."""
+    """A version must be replaced by another, or by none if there is no fallback; `why` is a clause for people."""
 
     version: str
     to: str | None
@@ -30,19 +30,19 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class VersionHealth:
     """
-    How one version fares at the moment.
+    The current health of one version.
 
     Args:
-        version: Its name in the registry.
-        model: Its id on the wire.
+        version: Version name in the registry.
+        model: Model id on the wire.
         role: `production`, `canary` or `fallback`.
-        fallen: It has stepped down, and none of its users are routed to it.
+        fallen: It has fallen back, and no user is routed to it.
         calls: Calls reported within the window.
-        failed: How many of them failed.
-        latency: Mean seconds of those that were timed; None when none was.
-        evidence: Of its test: it steps down when this reaches 1 / false_alarm_rate. None when it is not tested.
+        failed: Number of failed calls among them.
+        latency: Mean latency in seconds of the calls that reported one; None if none did.
+        evidence: E-value of its test; it falls back when this reaches 1 / false_alarm_rate. None if it is not tested.
     """
 
     version: str
@@ -57,13 +57,13 @@ class Standing:
 
 class Monitor:
     """
-    The windows and tests of one plan. Not safe in threads; the router holds a lock around it.
+    The error rates and sequential tests of one traffic plan. Not thread-safe; the router holds a lock around it.
 
     Args:
-        false_alarm_rate: Of each test, over the whole time that it watches the same versions.
+        false_alarm_rate: Of each test, over the whole time that it tests the same versions.
     """
 
-    _plan: Plan
+    _plan: TrafficPlan
     _rollout: Rollout
     _main: Route
     _fallen: frozenset[str]
@@ -76,10 +76,10 @@ class Monitor:
         self._over: dict[tuple[Route, float], OverBudget] = {}
         self._recent: dict[Route, ErrorRate] = {}
 
-    def follow(self, plan: Plan, rollout: Rollout, fallen: Container[str]) -> None:
-        """Watch this plan from now on; windows and tests of what stays as it was go on."""
+    def follow(self, plan: TrafficPlan, rollout: Rollout, fallen: Container[str]) -> None:
+        """Monitor this plan from now on; windows and tests of unchanged versions continue."""
         self._plan, self._rollout, self._main = plan, rollout, plan.main(fallen)
-        self._fallen = frozenset(version for version in plan.stands if version in fallen)
+        self._fallen = frozenset(version for version in plan.decisions if version in fallen)
         self._windows = {route: self._window(route) for route in plan.routes}
         self._by_model = {route.model: route for route in (*reversed(plan.routes), self._main)}
         trial, production = plan.trial(fallen), plan.production
@@ -87,32 +87,32 @@ class Monitor:
         self._worse = {pair: self._worse.get(pair) or WorseThanProduction(self._rate) for pair in pairs}
         held = [(production, rollout.error_budget)] if production.version not in self._fallen else []
         if trial and plan.traffic >= 1:
-            # It serves everybody: there is nobody beside it to compare it with, and it answers for the whole.
+            # It serves all users, so there is no production traffic to compare it with: test it against the budget.
             held.append((trial, rollout.error_budget))
         self._over = {key: self._over.get(key) or OverBudget(key[1], self._rate) for key in held}
-        # What it held is no loss: it fills again within seconds.
+        # Losing its content is harmless: it fills again within seconds.
         self._recent = {route: ErrorRate(rollout.window * RECENT) for route, _ in held}
 
     def forget(self, versions: Container[str]) -> None:
-        """Drop what is known of these versions; the next `follow` begins anew with them."""
+        """Drop the windows and tests of these versions; the next `follow` starts new ones."""
         self._windows = {route: window for route, window in self._windows.items() if route.version not in versions}
         self._worse = {pair: test for pair, test in self._worse.items() if pair[0].version not in versions}
         self._over = {key: test for key, test in self._over.items() if key[0].version not in versions}
 
     def route_of(self, model: str) -> Route | None:
-        """Whom a model id belongs to; where several share it, the one that serves most users."""
+        """The route of a model id; if several versions share it, the one that serves most users."""
         return self._by_model.get(model)
 
     def report(self, route: Route, now: float, *, ok: bool, latency: float | None) -> list[Alarm]:
-        """Take in one call; one of a version that is not in the plan any more concerns nobody."""
+        """Process one call; a call of a version that is no longer in the plan is ignored."""
         if route not in self._windows:
             return []
         usual = self._windows[self._main].estimate(now)
         self._windows[route].add(now, ok=ok, latency=latency)
         return [*self._compare(route, now, ok=ok, usual=usual), *self._charge(route, now, ok=ok)]
 
-    def standings(self, now: float) -> tuple[Standing, ...]:
-        """How every version of the plan fares."""
+    def standings(self, now: float) -> tuple[VersionHealth, ...]:
+        """The health of every version in the plan."""
         return tuple(self._standing(route, self._windows[route].at(now)) for route in self._plan.routes)
 
     def _compare(self, route: Route, now: float, *, ok: bool, usual: float) -> list[Alarm]:
@@ -126,10 +126,10 @@ class Monitor:
 
     def _charge(self, route: Route, now: float, *, ok: bool) -> list[Alarm]:
         """
-        Hold one call against the budget.
+        Test one call against the error budget.
 
-        The test says that who serves everybody is over the budget, and the last few seconds say that it is so now:
-        where calls are many, a hiccup of some milliseconds is significant, and no reason to leave.
+        An alarm needs both a significant test and a recent error rate over the budget: with many calls, a hiccup of
+        milliseconds is significant but no reason to fall back.
         """
         alarms = []
         for (held, budget), test in self._over.items():
@@ -148,7 +148,7 @@ class Monitor:
     def _canary_alarm(self, canary: Route, now: float) -> Alarm:
         own, main = self._windows[canary].at(now), self._windows[self._main].at(now)
         why = (
-            f"{_failed(own)} in the last {self._rollout.window:g} s, against {_failed(main)} of {self._main.version}: "
+            f"{_failed(own)} in the last {self._rollout.window:g} s; of {self._main.version}, {_failed(main)}: "
             f"significantly worse, at a false-alarm rate of {self._rate:g}"
         )
         return Alarm(canary.version, self._main.version, why)
@@ -163,10 +163,10 @@ class Monitor:
         fallback = self._plan.fallback
         return Alarm(self._plan.production.version, fallback.version if fallback else None, why)
 
-    def _standing(self, route: Route, recent: Counts) -> Standing:
+    def _standing(self, route: Route, recent: Counts) -> VersionHealth:
         tests = [test.evidence for (canary, _), test in self._worse.items() if canary == route]
         tests += [test.evidence for (production, _), test in self._over.items() if production == route]
-        return Standing(
+        return VersionHealth(
             version=route.version,
             model=route.model,
             role=self._role(route),

@@ -1,4 +1,4 @@
-"""What a registry says about traffic, as plain data: who serves, who steps in, and who goes first."""
+"""The traffic plan of a registry: production, canary and fallback, as plain data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Registry
 
 FALLBACK = "fallback"
-"""The action of an event that says a version has fallen back; it changes no status."""
+"""Action of the registry event that records a fallback; it does not change a status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Route:
     Where a user's calls go.
 
     Args:
-        version: The name in the registry.
-        model: The id on the wire.
+        version: Version name in the registry.
+        model: Model id on the wire.
         base_url: The version's own server; empty for the client's.
     """
 
@@ -34,8 +34,12 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
-    """What people decided about a version, routers apart; `seq` is the event of the last decision, 0 for none."""
+class VersionDecision:
+    """
+    What people, not routers, last decided about a version. A fallback holds until this changes.
+
+    `seq` is the number of the registry event of that decision; 0 if there is none.
+    """
 
     status: Status
     model: str
@@ -44,69 +48,70 @@ class Stand:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrafficPlan:
     """
-    How traffic is to be shared while every version is well.
+    How traffic is shared while every version is healthy.
 
     Args:
-        production: Serves everybody whom the canary does not.
-        canary: Serves the users whose position lies below its `traffic`; None when there is none.
-        fallback: Steps in for production; None when the registry names none that can.
-        stands: Of each version above.
-        recorded: Versions of which the registry says that they fell back, with the number of the event, where nobody
-            decided anything about them since and somebody can step in.
-        faults: What is wrong with the rollout and is made do without, one clause each.
+        production: Serves all users whom the canary does not serve.
+        canary: Serves the users whose position is below `traffic`; None if there is none.
+        fallback: Replaces production if that fails; None if the registry names no usable one.
+        traffic: The canary's share of the users, in [0, 1].
+        stands: The last decision about each version above.
+        recorded: Versions whose fallback the registry records, with the event's number, if there was no decision about
+            them since and another version can replace them.
+        faults: Problems of the rollout configuration that are worked around, one clause each.
     """
 
     production: Route
     canary: Route | None
     fallback: Route | None
     traffic: float
-    stands: Mapping[str, Stand]
+    decisions: Mapping[str, VersionDecision]
     recorded: Mapping[str, int]
     faults: tuple[str, ...] = ()
 
     @property
     def routes(self) -> tuple[Route, ...]:
-        """Every version that serves or may come to; none twice."""
+        """Every version that serves or may come to serve, without duplicates."""
         return tuple(dict.fromkeys(route for route in (self.production, self.canary, self.fallback) if route))
 
     def main(self, fallen: Container[str]) -> Route:
-        """Who serves the bulk of the users: production, or after its fall the fallback."""
+        """The route of most users: production, or the fallback after production has fallen back."""
         return self.fallback if self.fallback and self.production.version in fallen else self.production
 
     def trial(self, fallen: Container[str]) -> Route | None:
-        """The canary, unless it has fallen."""
+        """The canary, unless it has fallen back."""
         return self.canary if self.canary and self.canary.version not in fallen else None
 
 
-def plan_of(registry: Registry, location: str) -> Plan:
+def traffic_plan(registry: Registry, location: str) -> TrafficPlan:
     """
-    The plan that a registry describes.
+    The traffic plan of a registry.
 
-    Where production was taken out of use, the fallback serves in its place.
+    If no version is in production, the fallback serves instead.
 
     Raises:
-        RegistryError: No version is in production, and no fallback can serve.
+        RegistryError: No version is in production, and there is no usable fallback.
     """
     stand_in, _ = _fallback(registry, "")
     production = _holders(registry, Status.PRODUCTION) or ([stand_in] if stand_in else [])
     if not production:
         raise RegistryError(
-            "no version is in production, so there is nobody to route to", location, "promote a version first"
+            "no version is in production, so there is nothing to route to", location, "promote a version first"
         )
     canaries = _holders(registry, Status.CANARY)
     fallback, faults = _fallback(registry, production[0])
     if len(canaries) > 1:
-        faults += (f"there is more than one canary, and only {canaries[0]} gets traffic",)
+        faults += (f"there are several canaries; only {canaries[0]} gets traffic",)
     routed = [production[0], *canaries[:1], *([fallback] if fallback else [])]
     routes = [_route(registry, version) for version in routed]
-    return Plan(
+    return TrafficPlan(
         production=routes[0],
         canary=routes[1] if canaries else None,
         fallback=routes[-1] if fallback else None,
         traffic=registry.entries[canaries[0]].traffic if canaries else 0.0,
-        stands={version: _stand(registry, version) for version in routed},
+        decisions={version: _stand(registry, version) for version in routed},
         recorded=_recorded(registry, [*canaries[:1], *(production[:1] if fallback else [])]),
         faults=faults,
     )
@@ -132,16 +137,16 @@ def _fallback(registry: Registry, production: str) -> tuple[str, tuple[str, ...]
     return version, ()
 
 
-def _stand(registry: Registry, version: str) -> Stand:
+def _stand(registry: Registry, version: str) -> VersionDecision:
     entry = registry.entries[version]
-    # No step of the registry leads from production to production: setting the rollout is how a person answers its fall.
+    # A version in production cannot be promoted again, so setting the rollout is how a person answers its fallback.
     answers = {"set_rollout"} if entry.status is Status.PRODUCTION else set()
     decisions = (
         event.seq
         for event in reversed(registry.history)
         if event.action in answers or (event.version == version and event.action != FALLBACK)
     )
-    return Stand(entry.status, entry.model_id, entry.traffic, next(decisions, 0))
+    return VersionDecision(entry.status, entry.model_id, entry.traffic, next(decisions, 0))
 
 
 def _recorded(registry: Registry, versions: list[str]) -> dict[str, int]:

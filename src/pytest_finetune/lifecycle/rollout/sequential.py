@@ -1,10 +1,10 @@
 """
-Tests that may be looked at after every call, for ever, and still raise a false alarm no more often than they say.
+Sequential tests: checked after every call, without end, and still with a bounded probability of a false alarm.
 
-Evidence is a product of bets at fair odds: where the null hypothesis is true it is expected to stay at most 1, so that
-it reaches 1 / rate in at most that share of all lives, however long they are (Ville's inequality). Two things
-are mixed: how bad the alternative is (`LIFTS`), and when it began, so that a model which was well for a month is found
-out almost as fast as one that never was.
+Each test keeps an e-process, a non-negative process whose expectation is at most 1 at any stopping time while the null
+hypothesis is true. By Ville's inequality it then ever reaches 1 / rate with a probability of at most `rate`, however
+long the test runs. It is a mixture over two unknowns: how bad the alternative is (`LIFTS`), and when it began, so that
+a model that turns bad after a month is detected almost as fast as one that was bad from the start.
 
 Sources: Ville (1939); Turner, Ly and Grünwald (2024), "Generic E-variables for exact sequential k-sample tests that
 allow for optional stopping", J. Statistical Planning and Inference 230; Shafer et al. (2011), "Test martingales, Bayes
@@ -16,20 +16,25 @@ from __future__ import annotations
 from math import exp, log, log2
 
 LIFTS = (0.03, 0.1, 0.3, 0.9)
-"""The alternatives that are bet on: which share of the calls that would have gone well fails in addition."""
+"""The alternatives: the share of otherwise successful calls that fail in addition. Equal weight each."""
 
 LEAST_BUDGET = 0.001
-"""A budget of nothing would be refuted by a single call; it is tested as one in a thousand."""
+"""An error budget of 0 would be refuted by a single failure, so smaller ones are tested as this one."""
 
 _CERTAIN = 1e100
+"""Upper limit of the process, far beyond any alarm, so that it cannot overflow."""
 
 
-class Evidence:
+class EProcess:
     """
-    Accumulated evidence against a null hypothesis, at most 1 in expectation at any time while it is true.
+    An e-process: evidence against a null hypothesis, whose expectation is at most 1 at any time while it is true.
 
-    The mixture over beginnings leaves 1 / (1 + log2 j) of the weight to those from step j on: half goes to the very
-    start, and a change for the worse after a million steps has to bring 19 nats more than one there, and no more.
+    `value` starts at 1. The mixture over starting times gives the weight 1 / (1 + log2 j) to all starts from step j on:
+    half of it goes to the first step. Small weights cost little: an alternative that starts at step j needs about
+    ln(j) + 2 ln(log2 j) nats more evidence than one that starts at once, about 19 after a million steps.
+
+    Invariant: the sum of `_bets` over one alternative's starts, plus `_left`, which is not yet bet, is a martingale or
+    supermartingale under the null hypothesis, because each factor has an expectation of at most 1.
     """
 
     def __init__(self) -> None:
@@ -38,58 +43,60 @@ class Evidence:
         self.value = 1.0
 
     def multiply(self, factors: list[float]) -> None:
-        """Take in one step: the likelihood ratio of what was seen, for each of the `LIFTS`."""
+        """Process one step, given the likelihood ratio of its observation for each of the `LIFTS`."""
         self._steps += 1
         left = 1 / (1 + log2(self._steps + 1))
         fresh, self._left = self._left - left, left
-        # Beyond certainty only an overflow could be gained.
+        # Capping the process keeps it a supermartingale, so the bound on false alarms holds.
         self._bets = [min((bet + fresh) * factor, _CERTAIN) for bet, factor in zip(self._bets, factors, strict=True)]
         self.value = sum(self._bets) / len(LIFTS) + left
 
 
 class WorseThanProduction:
     """
-    Sequential test of "a canary's calls fail no more often than production's at the same time".
+    Sequential test of the null hypothesis "the canary's calls fail no more often than production's at the same time".
 
-    Calls are taken in blocks, each closed as soon as it holds calls of both sides. Within a block the null
-    hypothesis has one rate for both; from block to block the rate may change at will, so that an outage which hits
-    both sides is no evidence. For any supposed rates a > b of canary and production, with m their mean weighed by the
-    block's calls, the likelihood ratio of (a, b) against (m, m) has an expectation of at most 1 under the null: it is
-    log-concave in the common rate with its top, 1, at m, and falls where the canary's rate falls below production's.
+    Calls are grouped into blocks; a block ends as soon as it has calls of both sides. Within a block the null
+    hypothesis has one failure rate for both sides; between blocks the rate may change arbitrarily, so that an outage
+    that hits both sides is no evidence. For assumed rates a > b of canary and production, with m their mean weighted by
+    the block's calls, the likelihood ratio of (a, b) to (m, m) has an expectation of at most 1 under the null
+    hypothesis: it is log-concave in the common rate, with its maximum, 1, at m, and smaller where the canary's rate is
+    below production's.
 
     Args:
-        false_alarm_rate: How often, at most, a canary that is no worse is ever called worse, in (0, 1).
+        false_alarm_rate: Upper bound, in (0, 1), on the probability of ever raising an alarm about a canary that is
+            no worse.
     """
 
     def __init__(self, false_alarm_rate: float) -> None:
         self._limit = 1 / false_alarm_rate
-        self._evidence = Evidence()
+        self._evidence = EProcess()
         self._calls, self._failed = [0, 0], [0, 0]
-        self._supposed = 0.0
+        self._assumed = 0.0
 
     @property
     def evidence(self) -> float:
-        """How many times better "worse" explains the calls than "no worse" does."""
+        """The e-value: how many times better "worse" explains the calls than "no worse"."""
         return self._evidence.value
 
     @property
     def alarmed(self) -> bool:
-        """The canary is significantly worse."""
+        """Whether the canary is significantly worse."""
         return self._evidence.value >= self._limit
 
     def add(self, *, canary: bool, ok: bool, production_rate: float) -> None:
         """
-        Take in the outcome of one call.
+        Process the outcome of one call.
 
         Args:
-            canary: The call was the canary's; else production's.
-            ok: It went well.
-            production_rate: Estimate in (0, 1) of production's error rate from calls before this one. A bad estimate
-                costs power and no validity.
+            canary: Whether the canary answered it; otherwise production did.
+            ok: Whether it succeeded.
+            production_rate: Estimate, in (0, 1), of production's error rate, from earlier calls only. A bad estimate
+                costs power, not validity.
         """
         if not any(self._calls):
-            # The bet on a block is made before anything of it is seen.
-            self._supposed = production_rate
+            # Fixed before the block's first outcome is known; otherwise the likelihood ratio would not be valid.
+            self._assumed = production_rate
         self._calls[canary] += 1
         self._failed[canary] += not ok
         if all(self._calls):
@@ -97,7 +104,7 @@ class WorseThanProduction:
             self._calls, self._failed = [0, 0], [0, 0]
 
     def _factor(self, lift: float) -> float:
-        production = self._supposed
+        production = self._assumed
         canary = production + (1 - production) * lift
         common = (self._calls[0] * production + self._calls[1] * canary) / sum(self._calls)
         return exp(
@@ -110,18 +117,19 @@ class WorseThanProduction:
 
 class OverBudget:
     """
-    Sequential test of "each call fails with a chance of at most the error budget".
+    Sequential test of the null hypothesis "each call fails with a probability of at most the error budget".
 
     Args:
-        budget: In [0, 1]; below `LEAST_BUDGET` it is tested as that, and 1 is never exceeded.
-        false_alarm_rate: How often, at most, a model within its budget is ever called over it, in (0, 1).
+        budget: In [0, 1]; tested as at least `LEAST_BUDGET`. A budget of 1 is never exceeded.
+        false_alarm_rate: Upper bound, in (0, 1), on the probability of ever raising an alarm about a model within its
+            budget.
 
-    Source: Wald (1945), "Sequential tests of statistical hypotheses", mixed over alternatives and beginnings.
+    Source: Wald (1945), "Sequential tests of statistical hypotheses", mixed over alternatives and starting times.
     """
 
     def __init__(self, budget: float, false_alarm_rate: float) -> None:
         self._limit = 1 / false_alarm_rate
-        self._evidence = Evidence()
+        self._evidence = EProcess()
         budget = max(budget, LEAST_BUDGET)
         rates = [budget + (1 - budget) * lift for lift in LIFTS]
         self._after_failure = [rate / budget for rate in rates]
@@ -129,14 +137,14 @@ class OverBudget:
 
     @property
     def evidence(self) -> float:
-        """How many times better "over budget" explains the calls than "within" does."""
+        """The e-value: how many times better "over budget" explains the calls than "within"."""
         return self._evidence.value
 
     @property
     def alarmed(self) -> bool:
-        """The error rate is significantly over the budget."""
+        """Whether the error rate is significantly over the budget."""
         return self._evidence.value >= self._limit
 
     def add(self, *, ok: bool) -> None:
-        """Take in the outcome of one call."""
+        """Process the outcome of one call."""
         self._evidence.multiply(self._after_success if ok else self._after_failure)

@@ -1,4 +1,4 @@
-"""An error rate that forgets: of what was reported longer ago than the window, nothing is left."""
+"""An error rate over a sliding time window."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections import deque
 from dataclasses import dataclass
 
 SLOTS = 60
-"""Parts of a window; a call is forgotten when its part is, up to a sixtieth early."""
+"""Slots of a window. A whole slot is dropped at once, so a call may be dropped up to a sixtieth of the window early."""
 
 _SUPPOSED_CALLS, _SUPPOSED_FAILED = 20, 1
 
 
 @dataclass(slots=True)
 class Counts:
-    """Calls, how many of them failed, and the seconds that those with a known latency took altogether."""
+    """Number of calls, of failed ones and of those with a known latency, and the sum of these latencies in seconds."""
 
     calls: int = 0
     failed: int = 0
@@ -21,7 +21,7 @@ class Counts:
     seconds: float = 0.0
 
     def add(self, other: Counts, sign: int = 1) -> None:
-        """Add, or with `sign=-1` take away."""
+        """Add, or with `sign=-1` subtract."""
         self.calls += sign * other.calls
         self.failed += sign * other.failed
         self.timed += sign * other.timed
@@ -30,7 +30,7 @@ class Counts:
 
 class ErrorRate:
     """
-    Outcomes of one version's calls over the last so many seconds.
+    The outcomes of one version's calls over the last seconds.
 
     Args:
         seconds: Length of the window, above 0.
@@ -42,7 +42,7 @@ class ErrorRate:
         self._sum = Counts()
 
     def add(self, now: float, *, ok: bool, latency: float | None = None) -> None:
-        """Count one call that ended at `now`, in seconds of a clock that does not go backwards."""
+        """Count one call that ended at `now`, in monotonic seconds."""
         self._forget(now)
         call = Counts(1, not ok, latency is not None, latency or 0.0)
         slot = self._slot(now)
@@ -52,12 +52,12 @@ class ErrorRate:
         self._sum.add(call)
 
     def at(self, now: float) -> Counts:
-        """What the window holds; not to be changed."""
+        """The counts in the window; the caller must not change them."""
         self._forget(now)
         return self._sum
 
     def estimate(self, now: float) -> float:
-        """The rate in (0, 1), as if a failure in 20 calls had been seen before: sane for a window of few calls."""
+        """The error rate in (0, 1), with a prior of 1 failure in 20 calls, so that it is sensible for few calls."""
         recent = self.at(now)
         return (recent.failed + _SUPPOSED_FAILED) / (recent.calls + _SUPPOSED_CALLS)
 

@@ -1,1 +1,1 @@
-"""Fine-tuning jobs on any server that speaks the fine-tuning API: begun once, followed to the end, and diagnosed."""
+"""Fine-tuning jobs on any server with OpenAI's fine-tuning API: started once, followed to the end, and diagnosed."""

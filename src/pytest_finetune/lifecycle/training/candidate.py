@@ -1,4 +1,4 @@
-"""What a job has made becomes a version in the registry, once, with all that is known of how it was made."""
+"""Add the model of a job to the registry as a candidate, once, with its training data, settings and cost."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytest_finetune.lifecycle.registry import Backend
-    from pytest_finetune.lifecycle.training.job import Job
-    from pytest_finetune.lifecycle.training.record import FileRecord, JobRecord
+    from pytest_finetune.lifecycle.training.job import FineTuningJob
+    from pytest_finetune.lifecycle.training.job_records import JobFile, JobRecord
 
 _NUMBERED = re.compile(r"v([0-9]{1,9})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
-    """Where a model stands in the registry: under which version, and whether that is new."""
+class AddedVersion:
+    """The version of a model in the registry, and whether it was added just now."""
 
     version: str
     is_new: bool
 
 
-def entry_of(job: Job, record: JobRecord, metrics: Mapping[str, float], *, model: str = "") -> Entry:
+def entry_of(job: FineTuningJob, record: JobRecord, metrics: Mapping[str, float], *, model: str = "") -> Entry:
     """
-    The entry of a job that succeeded.
+    The registry entry for a job that succeeded.
 
     Args:
-        job: As the server describes it.
-        record: What was asked for here.
-        metrics: Its last losses, or whatever else was measured.
-        model: One of its checkpoints, in place of what came of it in the end.
+        job: The job as the server describes it.
+        record: The local record of the job.
+        metrics: Its last losses, or other measured values.
+        model: A checkpoint of the job, instead of its final model.
     """
     wanted = record.wanted
     used = {name: value for name, value in job.hyperparameters.items() if value != "auto"}
@@ -63,42 +63,43 @@ def entry_of(job: Job, record: JobRecord, metrics: Mapping[str, float], *, model
     )
 
 
-def add_candidate(backend: Backend, entry: Entry, *, version: str = "", who: str, now: datetime) -> Added:
+def add_candidate(backend: Backend, entry: Entry, *, version: str = "", who: str, now: datetime) -> AddedVersion:
     """
-    Add a version as a candidate; one that is there already, under whatever name, is not added again.
+    Add a version as a candidate, unless the registry has the same model under any version name.
 
     Args:
         backend: The registry.
         entry: The version.
-        version: Its name; without one, the next of v1, v2, …
-        who: Who adds it, for the history.
-        now: The time that the history notes, with its zone.
+        version: Version name; by default the next of v1, v2, …
+        who: Author of the addition, for the history.
+        now: Time of the addition, with its time zone.
 
     Raises:
-        RegistryError: The name is another model's, or another writer was faster.
+        RegistryError: The name belongs to another model, or the registry changed meanwhile.
     """
     registry = backend.read()
     for name, other in registry.entries.items():
         if (other.model_id, other.base_url, other.job_id) == (entry.model_id, entry.base_url, entry.job_id):
-            return Added(name, is_new=False)
+            return AddedVersion(name, is_new=False)
     if version in registry.entries:
-        problem = f"{version} is {registry.entries[version].model_id} already, and a version never changes"
-        hint = f"nothing is lost: pytest-finetune train watch {entry.job_id} --version {next_version(registry.entries)}"
+        problem = f"{version} is already {registry.entries[version].model_id}, and a version cannot be replaced"
+        free = next_version(registry.entries)
+        hint = f"choose another name: pytest-finetune train watch {entry.job_id} --version {free}"
         raise RegistryError(problem, backend.location, hint)
     name = version or next_version(registry.entries)
     change = Change("add", name, who, f"made by job {entry.job_id}", entry=entry)
     backend.update(change, now=now, expected_seq=registry.seq)
-    return Added(name, is_new=True)
+    return AddedVersion(name, is_new=True)
 
 
 def next_version(versions: Iterable[str]) -> str:
-    """The first of v1, v2, … after all that are taken."""
+    """The first of v1, v2, … after all those in use."""
     taken = [int(found[1]) for version in versions if (found := _NUMBERED.fullmatch(version))]
     return f"v{max(taken, default=0) + 1}"
 
 
-def _file(known: FileRecord | None, file_id: str, sha256: str) -> TrainingFile | None:
-    """A file as it lay here; of a job begun elsewhere, its id and the hash that its metadata tells."""
+def _file(known: JobFile | None, file_id: str, sha256: str) -> TrainingFile | None:
+    """The file by path and hash; for a job that was not started here, by its id and the hash in its metadata."""
     if known is not None:
         return TrainingFile(path=known.path, sha256=known.sha256)
     return TrainingFile(path=file_id, sha256=sha256) if file_id else None

@@ -1,4 +1,4 @@
-"""Losses step by step, from a job's result file or from its events, and how far a job has come."""
+"""Losses by step, from a job's result file or its events, and the progress of a job."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from pytest_finetune.lifecycle.training.faults import RefusedError
+from pytest_finetune.lifecycle.training.api_errors import RefusedError
 from pytest_finetune.lifecycle.training.job import figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from pytest_finetune.lifecycle.training.job import Job, JobEvent
-    from pytest_finetune.lifecycle.training.record import CheckpointRecord
+    from pytest_finetune.lifecycle.training.job import FineTuningEvent, FineTuningJob
+    from pytest_finetune.lifecycle.training.job_records import CheckpointRecord
     from pytest_finetune.lifecycle.training.service import FineTuning
 
-_TOLD = re.compile(
+_STEP_MESSAGE = re.compile(
     r"Step (\d+)(?:/(\d+))?: training loss=([\d.eE+-]+)(?:, (?:full )?validation loss=([\d.eE+-]+))?", re.ASCII
 )
-"""How OpenAI words a step where an event brings no figures."""
+"""OpenAI's wording of a step, for events without figures."""
 
 _VALID = ("full_valid_loss", "valid_loss")
 _TOTAL = ("total_steps", "steps")
@@ -34,7 +34,7 @@ _TOTAL = ("total_steps", "steps")
 
 @dataclass(frozen=True, slots=True)
 class LossPoint:
-    """The losses at one step, 1-based; None where none was measured."""
+    """The losses at one step, 1-based; None if not measured."""
 
     step: int
     train: float | None = None
@@ -43,24 +43,24 @@ class LossPoint:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """The losses of one job, in the order of its steps."""
+    """The losses of a job, in the order of its steps."""
 
     points: tuple[LossPoint, ...] = ()
 
     @property
     def train(self) -> list[tuple[int, float]]:
-        """Step and training loss, where it was measured."""
+        """(step, training loss) wherever it was measured."""
         return [(point.step, point.train) for point in self.points if point.train is not None]
 
     @property
     def valid(self) -> list[tuple[int, float]]:
-        """Step and validation loss, where it was measured."""
+        """(step, validation loss) wherever it was measured."""
         return [(point.step, point.valid) for point in self.points if point.valid is not None]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """How far a job is: the step, of how many where that is known, its losses, and when it was reported."""
+class TrainingStep:
+    """The progress of a job: step, total number of steps if known, losses, and time of the report."""
 
     step: int
     total: int | None
@@ -70,27 +70,27 @@ class Step:
 
 
 class Pace:
-    """Step after step, and how long the rest will take."""
+    """Follows the steps of a job and estimates the time left."""
 
     def __init__(self) -> None:
-        self._first: Step | None = None
-        self.last: Step | None = None
+        self._first: TrainingStep | None = None
+        self.last: TrainingStep | None = None
         self.valid: float | None = None
 
-    def see(self, event: JobEvent) -> bool:
-        """Take in an event; whether it was a step."""
+    def see(self, event: FineTuningEvent) -> bool:
+        """Process an event; returns whether it reported a step."""
         step = step_of(event)
         if step is None:
             return False
-        # A server that was killed goes back to its last checkpoint, and its pace is measured anew.
+        # A restarted server resumes from an earlier step; measure the pace from there.
         if self._first is None or self.last is None or step.step < self.last.step:
             self._first = step
         self.last = step
         self.valid = self.valid if step.valid is None else step.valid
         return True
 
-    def left(self, job: Job | None, now: datetime) -> float | None:
-        """Seconds until the end: as the server estimates, else by the pace so far; None where neither is known."""
+    def left(self, job: FineTuningJob | None, now: datetime) -> float | None:
+        """Seconds left: the server's estimate, else from the pace so far; None if neither is known."""
         if job is not None and job.estimated_finish is not None:
             return max(0.0, (job.estimated_finish - now).total_seconds())
         first, last = self._first, self.last
@@ -100,32 +100,32 @@ class Pace:
         return max(0.0, each * (last.total - last.step) - (now - last.at).total_seconds())
 
 
-def step_of(event: JobEvent) -> Step | None:
-    """The step that an event reports, by its figures or its words; None where it reports none."""
-    data, said = figures(event.data), _TOLD.search(event.message)
-    number = data.get("step") or (float(said[1]) if said else None)
+def step_of(event: FineTuningEvent) -> TrainingStep | None:
+    """The step that an event reports, in its figures or its message; None if it reports none."""
+    data, match = figures(event.data), _STEP_MESSAGE.search(event.message)
+    number = data.get("step") or (float(match[1]) if match else None)
     if not number or number < 1:
         return None
-    total = next((data[name] for name in _TOTAL if name in data), float(said[2]) if said and said[2] else None)
+    total = next((data[name] for name in _TOTAL if name in data), float(match[2]) if match and match[2] else None)
     valid = valid_loss(data)
-    if valid is None and said and said[4]:
-        valid = _number(said[4])
-    train = data.get("train_loss", _number(said[3]) if said else None)
-    return Step(int(number), int(total) if total else None, train, valid, event.created_at)
+    if valid is None and match and match[4]:
+        valid = _number(match[4])
+    train = data.get("train_loss", _number(match[3]) if match else None)
+    return TrainingStep(int(number), int(total) if total else None, train, valid, event.created_at)
 
 
-def curves_of_events(events: Iterable[JobEvent]) -> Curves:
-    """The losses that events report; a step that was taken again counts as it came out last."""
+def curves_of_events(events: Iterable[FineTuningEvent]) -> Curves:
+    """The losses that events report; of a repeated step the last report counts."""
     steps = {step.step: step for event in events if (step := step_of(event))}
     return Curves(tuple(LossPoint(n, steps[n].train, steps[n].valid) for n in sorted(steps)))
 
 
 def read_result_file(data: bytes) -> Curves:
     """
-    The losses of a result file: CSV with a head line, as such or, as OpenAI sends it, in base64.
+    The losses in a result file: CSV with a header, plain or, as OpenAI sends it, in base64.
 
     Returns:
-        No point where it is something else.
+        Empty curves if the file is something else.
     """
     text = _decoded(data)
     if not text.lstrip().lower().startswith("step"):
@@ -134,13 +134,13 @@ def read_result_file(data: bytes) -> Curves:
     return Curves(tuple(points[number] for number in sorted(points)))
 
 
-def job_curves(service: FineTuning, job: Job) -> Curves:
+def job_curves(service: FineTuning, job: FineTuningJob) -> Curves:
     """
-    The losses of a job: of its result files, or of its events where there are none, or none can be read.
+    The losses of a job, from its result files, or from its events if no result file can be read.
 
     Raises:
-        NoAnswerError: The server does not answer.
-        RefusedError: It does not tell the events either.
+        NoAnswerError: The server did not answer.
+        RefusedError: It refused to list the events.
     """
     for name in job.result_files:
         try:
@@ -152,14 +152,14 @@ def job_curves(service: FineTuning, job: Job) -> Curves:
     return curves_of_events(reversed(list(service.events(job.id))))
 
 
-def last_figures(service: FineTuning, job: Job, checkpoints: Sequence[CheckpointRecord]) -> dict[str, float]:
+def last_figures(service: FineTuning, job: FineTuningJob, checkpoints: Sequence[CheckpointRecord]) -> dict[str, float]:
     """
-    The last losses of a job, by name; nothing where the server will not tell them.
+    The last losses of a job, by name; empty if the server refuses to return them.
 
-    A checkpoint's loss over the whole validation file goes before one over a batch of it.
+    A checkpoint's loss over the whole validation file is preferred to one over a batch of it.
 
     Raises:
-        NoAnswerError: The server does not answer.
+        NoAnswerError: The server did not answer.
     """
     try:
         curves = job_curves(service, job)
@@ -171,7 +171,7 @@ def last_figures(service: FineTuning, job: Job, checkpoints: Sequence[Checkpoint
 
 
 def valid_loss(metrics: Mapping[str, float]) -> float | None:
-    """The validation loss among some figures: that over the whole file before one over a batch of it."""
+    """The validation loss among some metrics; the one over the whole file is preferred to one over a batch."""
     return next((metrics[name] for name in _VALID if name in metrics), None)
 
 

@@ -1,9 +1,9 @@
 """
-Why a fine-tuned model is not better, or that nothing is wrong with it: thresholds, evidence, and never a guess.
+Diagnosis of a fine-tuned model: overfitting, underfitting and unstable format, each yes, no or "cannot tell".
 
-Three questions are asked, each answered yes, no or "cannot tell": has it learnt its examples by heart (overfitting),
-has it learnt too little (underfitting), does the form of its answers break (unstable format)? Healthy is what has three
-times no for an answer.
+A yes or a no needs a confidence interval that lies wholly on one side of a threshold; otherwise the answer is "cannot
+tell". The two thresholds of a question differ, so that a small interval around either decides. A model is healthy if
+all three answers are no.
 """
 
 from __future__ import annotations
@@ -12,41 +12,41 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pytest_finetune.lifecycle.training.loss_shape import falls_still, hardly_fell, rose_again
+from pytest_finetune.lifecycle.training.loss_shape import hardly_fell, rose_again, still_falling
 from pytest_finetune.lifecycle.training.remedies import remedies_for
 
 if TYPE_CHECKING:
-    from pytest_finetune.lifecycle.training.evidence import Evidence
+    from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence
 
 GAP = 0.05
-"""Accuracy on training data above that on the eval set from which on, once it is certain, overfitting is meant."""
+"""Training accuracy minus eval-set accuracy from which on, if certainly above 0, a model is overfitted."""
 
 TOLERATED_GAP = 0.10
-"""A gap that is certainly smaller than this is no overfitting."""
+"""If the gap is certainly at most this, the model is not overfitted."""
 
 LEARNT = 0.90
-"""Accuracy on its own training data that a model is certain to miss before it counts as underfitted."""
+"""If the training accuracy is certainly below this, the model is underfitted."""
 
 LEARNT_ENOUGH = 0.80
-"""Accuracy, on training data or unseen ones, that is certainly reached by a model that is not underfitted."""
+"""If the accuracy on training or unseen data is certainly at least this, the model is not underfitted."""
 
 INVALID = 0.01
-"""Share of answers out of form that has to be certainly exceeded for the format to be called unstable."""
+"""If the rate of format failures is certainly above this, the format is unstable."""
 
 TOLERATED_INVALID = 0.05
-"""A share that is certainly smaller than this is a stable format."""
+"""If the rate of format failures is certainly at most this, the format is stable."""
 
 
-class Kind(StrEnum):
-    """What is looked for."""
+class Condition(StrEnum):
+    """A problem that a fine-tuned model may have."""
 
     OVERFITTING = "overfitting"
     UNDERFITTING = "underfitting"
     UNSTABLE_FORMAT = "unstable format"
 
 
-class Answer(StrEnum):
-    """Whether it was found."""
+class Conclusion(StrEnum):
+    """Whether the model has the problem."""
 
     YES = "yes"
     NO = "no"
@@ -54,118 +54,126 @@ class Answer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One question with its answer, what the answer rests on, and what to do where it is yes."""
+class DiagnosisFinding:
+    """One problem: whether the model has it, the evidence, and remedies if it has."""
 
-    kind: Kind
-    answer: Answer
+    kind: Condition
+    answer: Conclusion
     evidence: tuple[str, ...]
     remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """The three findings; healthy where every answer is no."""
+    """The three findings."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[DiagnosisFinding, ...]
 
     @property
-    def found(self) -> tuple[Kind, ...]:
-        """What is wrong."""
-        return tuple(finding.kind for finding in self.findings if finding.answer is Answer.YES)
+    def found(self) -> tuple[Condition, ...]:
+        """The problems that were found."""
+        return tuple(finding.kind for finding in self.findings if finding.answer is Conclusion.YES)
 
     @property
     def is_healthy(self) -> bool:
-        """Nothing is wrong, and there is evidence for it."""
-        return all(finding.answer is Answer.NO for finding in self.findings)
+        """Whether the evidence rules out every problem."""
+        return all(finding.answer is Conclusion.NO for finding in self.findings)
 
     @property
     def verdict(self) -> str:
         """`overfitting`, `underfitting, unstable format`, `healthy` or `cannot tell`."""
-        return ", ".join(self.found) or ("healthy" if self.is_healthy else Answer.UNKNOWN.value)
+        return ", ".join(self.found) or ("healthy" if self.is_healthy else Conclusion.UNKNOWN.value)
 
 
-def diagnose(evidence: Evidence) -> Diagnosis:
-    """The answers that the evidence allows."""
+def diagnose(evidence: DiagnosisEvidence) -> Diagnosis:
+    """Diagnose a model from the evidence."""
     if evidence.missing:
-        return Diagnosis(tuple(_incomplete(kind, evidence.missing) for kind in Kind))
+        return Diagnosis(tuple(_incomplete(kind, evidence.missing) for kind in Condition))
     judged = {
-        Kind.OVERFITTING: _overfitting(evidence),
-        Kind.UNDERFITTING: _underfitting(evidence),
-        Kind.UNSTABLE_FORMAT: _unstable(evidence),
+        Condition.OVERFITTING: _overfitting(evidence),
+        Condition.UNDERFITTING: _underfitting(evidence),
+        Condition.UNSTABLE_FORMAT: _unstable(evidence),
     }
     return Diagnosis(
         tuple(
-            Finding(kind, answer, tuple(told), remedies_for(kind, evidence) if answer is Answer.YES else ())
-            for kind, (answer, told) in judged.items()
+            DiagnosisFinding(
+                kind, answer, tuple(clauses), remedies_for(kind, evidence) if answer is Conclusion.YES else ()
+            )
+            for kind, (answer, clauses) in judged.items()
         )
     )
 
 
-def _incomplete(kind: Kind, missing: int) -> Finding:
-    told = f"{missing:,} planned answers never came: a verdict on the rest would be one on what happened to work"
-    return Finding(kind, Answer.UNKNOWN, (told,))
+def _incomplete(kind: Condition, missing: int) -> DiagnosisFinding:
+    reason = f"{missing:,} planned answers are missing, and the others may not be representative"
+    return DiagnosisFinding(kind, Conclusion.UNKNOWN, (reason,))
 
 
-def _overfitting(evidence: Evidence) -> tuple[Answer, list[str]]:
+def _overfitting(evidence: DiagnosisEvidence) -> tuple[Conclusion, list[str]]:
     rising = rose_again(evidence.curves)
-    told = [f"on training data {evidence.training}"] if evidence.training else []
-    by_gap, said = _gap(evidence)
-    told.append(said)
+    clauses = [f"on training data {evidence.training}"] if evidence.training else []
+    by_gap, clause = _gap(evidence)
+    clauses.append(clause)
     if rising:
-        told.append(rising)
+        clauses.append(rising)
     elif evidence.curves.valid:
-        told.append("the validation loss does not rise again")
-    if rising and by_gap is Answer.UNKNOWN:
-        return Answer.YES, told
-    if rising and by_gap is Answer.NO:
-        told.append("the answers do not suffer from it: an earlier checkpoint may do as well")
-    return by_gap, told
+        clauses.append("the validation loss does not rise again")
+    if rising and by_gap is Conclusion.UNKNOWN:
+        return Conclusion.YES, clauses
+    if rising and by_gap is Conclusion.NO:
+        clauses.append("the accuracy does not suffer from it; an earlier checkpoint may be as good")
+    return by_gap, clauses
 
 
-def _gap(evidence: Evidence) -> tuple[Answer, str]:
+def _gap(evidence: DiagnosisEvidence) -> tuple[Conclusion, str]:
     interval = evidence.gap
     if interval is None or evidence.training is None:
-        return Answer.UNKNOWN, "cannot tell from accuracy: no training data were asked (--training FILE)"
+        return Conclusion.UNKNOWN, "cannot tell from accuracy: no answers to training data (pass --training FILE)"
     gap = evidence.training.value - evidence.accuracy.value
     shown = f"{gap:+.3f} above the eval set (95 %: {interval.low:+.3f} to {interval.high:+.3f})"
     if interval.low > 0 and gap >= GAP:
-        return Answer.YES, f"{shown}: certainly more than nothing, and {GAP:g} or more"
+        return Conclusion.YES, f"{shown}: certainly above 0, and at least {GAP:g}"
     if interval.high <= TOLERATED_GAP:
-        return Answer.NO, f"{shown}: certainly no more than {TOLERATED_GAP:g}"
-    return Answer.UNKNOWN, f"{shown}: too wide to tell; a larger --sample, or more cases, would narrow it"
+        return Conclusion.NO, f"{shown}: certainly at most {TOLERATED_GAP:g}"
+    return Conclusion.UNKNOWN, f"{shown}: the interval is too wide to tell; use a larger --sample or more cases"
 
 
-def _underfitting(evidence: Evidence) -> tuple[Answer, list[str]]:
-    told = [f"on the eval set {evidence.accuracy}"]
+def _underfitting(evidence: DiagnosisEvidence) -> tuple[Conclusion, list[str]]:
+    clauses = [f"on the eval set {evidence.accuracy}"]
     if evidence.accuracy.interval.low >= LEARNT_ENOUGH:
-        return Answer.NO, [*told, f"what it never saw it gets right, certainly {LEARNT_ENOUGH:g} of it"]
-    flat, falling = hardly_fell(evidence.curves), falls_still(evidence.curves)
-    told += [said for said in (flat, falling) if said]
+        return Conclusion.NO, [*clauses, f"certainly at least {LEARNT_ENOUGH:g} on unseen data"]
+    flat, falling = hardly_fell(evidence.curves), still_falling(evidence.curves)
+    clauses += [clause for clause in (flat, falling) if clause]
     if evidence.training is not None:
-        told.insert(0, f"on training data {evidence.training}")
+        clauses.insert(0, f"on training data {evidence.training}")
         if evidence.training.interval.high < LEARNT:
-            return Answer.YES, [*told, f"it does not know its own examples: certainly less than {LEARNT:g}"]
+            return Conclusion.YES, [*clauses, f"certainly below {LEARNT:g} on its own training data"]
         if evidence.training.interval.low >= LEARNT_ENOUGH:
-            return Answer.NO, [*told, f"it knows its own examples, certainly {LEARNT_ENOUGH:g} of them"]
-        return Answer.UNKNOWN, [*told, "whether it knows its own examples is open: a larger --sample would tell"]
+            return Conclusion.NO, [*clauses, f"certainly at least {LEARNT_ENOUGH:g} on its own training data"]
+        return Conclusion.UNKNOWN, [
+            *clauses,
+            "training data: too wide an interval to tell; use a larger --sample",
+        ]
     if flat or (falling and evidence.accuracy.interval.high < LEARNT):
-        return Answer.YES, told
-    return Answer.UNKNOWN, [*told, "cannot tell whether it knows its own examples: none were asked (--training FILE)"]
+        return Conclusion.YES, clauses
+    return Conclusion.UNKNOWN, [
+        *clauses,
+        "cannot tell: no answers to training data (pass --training FILE)",
+    ]
 
 
-def _unstable(evidence: Evidence) -> tuple[Answer, list[str]]:
-    rates = [(evidence.invalid, "answers out of form")]
+def _unstable(evidence: DiagnosisEvidence) -> tuple[Conclusion, list[str]]:
+    rates = [(evidence.invalid, "answers with a format failure")]
     if evidence.unstable is not None:
-        rates.append((evidence.unstable, "cases whose repeated answers differ in shape, or are out of form"))
-    told = [f"{what}: {rate}" for rate, what in rates]
+        rates.append((evidence.unstable, "cases whose repeated answers differ in shape or have a format failure"))
+    clauses = [f"{what}: {rate}" for rate, what in rates]
     if evidence.failures:
-        told.append("of these: " + ", ".join(f"{kind} {count:,}" for kind, count in evidence.failures.items()))
+        clauses.append("of these: " + ", ".join(f"{kind} {count:,}" for kind, count in evidence.failures.items()))
     if any(rate.interval.low > INVALID for rate, _ in rates):
-        return Answer.YES, [*told, f"certainly more than {INVALID:g}"]
+        return Conclusion.YES, [*clauses, f"certainly above {INVALID:g}"]
     if all(rate.interval.high <= TOLERATED_INVALID for rate, _ in rates):
-        return Answer.NO, [*told, f"certainly no more than {TOLERATED_INVALID:g}"]
-    return Answer.UNKNOWN, [
-        *told,
-        f"neither certainly above {INVALID:g} nor certainly below {TOLERATED_INVALID:g}: more cases would tell",
+        return Conclusion.NO, [*clauses, f"certainly at most {TOLERATED_INVALID:g}"]
+    return Conclusion.UNKNOWN, [
+        *clauses,
+        f"neither certainly above {INVALID:g} nor certainly at most {TOLERATED_INVALID:g}; use more cases",
     ]

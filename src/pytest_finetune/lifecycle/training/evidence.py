@@ -1,4 +1,4 @@
-"""What is known of a fine-tuned model: the facts that a diagnosis rests on."""
+"""The facts about a fine-tuned model that a diagnosis is based on."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CONFIDENCE = 0.95
 @dataclass(frozen=True, slots=True)
 class Rate:
     """
-    A sum of shares over cases: right answers, or answers out of form.
+    A rate over cases, such as accuracy or the share of format failures.
 
     Args:
-        count: Sum of the cases' shares, 0 <= count <= cases.
+        count: Sum over the cases of their share in [0, 1]; fractional where a case has several answers.
         cases: Planned cases, at least 1.
     """
 
@@ -31,12 +31,12 @@ class Rate:
 
     @property
     def value(self) -> float:
-        """The share."""
+        """The rate, in [0, 1]."""
         return self.count / self.cases
 
     @property
     def interval(self) -> Interval:
-        """What the evidence leaves possible."""
+        """The confidence interval of the rate, at the level `CONFIDENCE`."""
         return rate_interval(self.count, self.cases, confidence=CONFIDENCE)
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class LearningPoint:
-    """A checkpoint on the learning curve; None for what was not measured."""
+    """A checkpoint on the learning curve; None for a value that was not measured."""
 
     step: int
     model: str
@@ -54,19 +54,19 @@ class LearningPoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class DiagnosisEvidence:
     """
-    All that is known of a model.
+    Everything known about a model.
 
     Args:
-        accuracy: On the eval set.
-        invalid: Answers to the eval set that are out of form.
-        failures: How many, by kind.
-        training: Accuracy on a sample of its training data, asked and scored the same way; None where it was not.
-        unstable: Cases of the eval set whose repeated answers differ in shape; None where nothing was repeated.
-        curves: The losses of its job.
-        learning: Its checkpoints, in order.
-        missing: Planned answers that never came, on either side.
+        accuracy: Accuracy on the eval set.
+        invalid: Rate of answers to the eval set with a format failure.
+        failures: Number of format failures by kind.
+        training: Accuracy on a sample of the training data, requested and scored the same way; None if unknown.
+        unstable: Rate of cases whose repeated answers differ in shape; None if nothing was repeated.
+        curves: Losses of the fine-tuning job.
+        learning: Checkpoints in the order of their steps.
+        missing: Planned answers that were never received, on the eval set or the training data.
     """
 
     accuracy: Rate
@@ -80,7 +80,7 @@ class Evidence:
 
     @property
     def gap(self) -> Interval | None:
-        """Interval of the accuracy on training data minus that on the eval set; None without the former."""
+        """Interval of the training accuracy minus the eval-set accuracy; None if the former is unknown."""
         if self.training is None:
             return None
         ours, theirs = self.training, self.accuracy

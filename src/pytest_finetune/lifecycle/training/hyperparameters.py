@@ -1,4 +1,4 @@
-"""How long and how fast to train, from the number of examples alone, each value with its reason."""
+"""Suggested hyperparameters from the number of examples alone, each with its reason."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 AUTO: Literal["auto"] = "auto"
 FEW, MANY = 100, 1000
-"""Fewer than `FEW` examples are few, more than `MANY` are many."""
+"""Numbers of examples: below `FEW`, and above `MANY`, other values are suggested than between them."""
 
 Number = int | float | Literal["auto"]
 
@@ -18,12 +18,12 @@ Number = int | float | Literal["auto"]
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
     """
-    What a supervised job is trained with; `auto` leaves a value to the server.
+    The hyperparameters of a supervised job; `auto` leaves a value to the server.
 
     Args:
         n_epochs: Passes over the training file, at least 1.
-        batch_size: Examples a step, at least 1.
-        learning_rate_multiplier: Times the server's own learning rate, above 0.
+        batch_size: Examples per step, at least 1.
+        learning_rate_multiplier: Factor on the server's own learning rate, above 0.
     """
 
     n_epochs: Number = AUTO
@@ -31,8 +31,17 @@ class Hyperparameters:
     learning_rate_multiplier: Number = AUTO
 
     def to_dict(self) -> dict[str, Number]:
-        """As the API takes them."""
+        """In the form that the API accepts."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class HyperparameterChoice:
+    """Hyperparameters that the user chose; None keeps the suggestion."""
+
+    n_epochs: Number | None = None
+    batch_size: Number | None = None
+    learning_rate_multiplier: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +50,20 @@ class Suggestion:
     Hyperparameters for a training file.
 
     Args:
-        examples: How many there are.
-        values: What is suggested.
-        reasons: Why, a sentence for each value, by its name.
+        examples: Number of examples.
+        values: The suggested values.
+        reasons: The reason for each value, by its name.
     """
 
     examples: int
     values: Hyperparameters
     reasons: Mapping[str, str]
 
-    def overruled(self, **chosen: Number | None) -> Suggestion:
-        """The suggestion with what a person chose in its place; None keeps what is suggested."""
-        told = {name: value for name, value in chosen.items() if value is not None}
-        reasons = {**self.reasons, **dict.fromkeys(told, "as you said")}
-        return replace(self, values=replace(self.values, **told), reasons=reasons)
+    def with_choice(self, choice: HyperparameterChoice) -> Suggestion:
+        """The suggestion, with the chosen values in place of the suggested ones."""
+        chosen = {name: value for name, value in asdict(choice).items() if value is not None}
+        reasons = {**self.reasons, **dict.fromkeys(chosen, "your choice")}
+        return replace(self, values=replace(self.values, **chosen), reasons=reasons)
 
 
 def suggest(examples: int) -> Suggestion:
@@ -65,24 +74,24 @@ def suggest(examples: int) -> Suggestion:
         examples: At least 1.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There are no examples.
     """
     if examples < 1:
-        raise ValueError("nothing can be suggested for no example")
+        raise ValueError("cannot suggest hyperparameters without examples")
     if examples < FEW:
         values = Hyperparameters(n_epochs=4, learning_rate_multiplier=0.5)
         count = f"fewer than {FEW} examples"
-        epochs = f"{count} give few steps a pass: 4 passes let the model see enough of them"
-        rate = f"{count} are soon known by heart: half the usual rate keeps the model from it"
+        epochs = f"{count} give few steps per epoch, so more epochs are needed"
+        rate = f"{count} are easily memorised: half the usual rate reduces overfitting"
     elif examples <= MANY:
         values = Hyperparameters(n_epochs=3)
         count = f"{FEW} to {MANY:,} examples"
-        epochs = f"{count} are what 3 passes are usual for"
-        rate = f"{count} need nothing out of the ordinary: the server chooses"
+        epochs = f"3 epochs are usual for {count}"
+        rate = f"the server's choice is fine for {count}"
     else:
         values = Hyperparameters(n_epochs=2, learning_rate_multiplier=1.0)
         count = f"more than {MANY:,} examples"
-        epochs = f"{count} say the same often enough in 2 passes; a third costs half as much again"
-        rate = f"{count} average out what is odd in one: the full rate is safe"
-    reasons = {"n_epochs": epochs, "batch_size": "the server fits it to the file", "learning_rate_multiplier": rate}
+        epochs = f"2 epochs are enough for {count}; a third would cost half as much again"
+        rate = f"with {count} single odd ones average out, so the full rate is safe"
+    reasons = {"n_epochs": epochs, "batch_size": "the server chooses it for the file", "learning_rate_multiplier": rate}
     return Suggestion(examples, values, reasons)

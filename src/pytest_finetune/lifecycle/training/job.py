@@ -1,4 +1,4 @@
-"""What a server says of its jobs, events and checkpoints, read tolerantly: a field more or less breaks nothing."""
+"""Jobs, events and checkpoints as servers return them, parsed leniently: unknown or missing fields are accepted."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NONCE = "finetune_nonce"
-"""Key of a job's metadata that tells one request to train from all others."""
+"""Metadata key of the random id that identifies a training request."""
 
 TRAINING_SHA256, VALIDATION_SHA256 = "training_sha256", "validation_sha256"
 
 SUCCEEDED, FAILED, CANCELLED, PAUSED = "succeeded", "failed", "cancelled", "paused"
 ENDS = frozenset({SUCCEEDED, FAILED, CANCELLED})
-"""The only statuses after which nothing more comes."""
+"""The statuses in which a job has ended."""
 
 KNOWN = ENDS | {"validating_files", "queued", "running", PAUSED}
 
 
-class NoSuchShape(ValueError):  # noqa: N818 - a fault of an answer, not an error of ours
-    """What came is not what was asked for; the argument says in which way."""
+class UnexpectedShape(ValueError):  # noqa: N818 - internal; becomes a NoAnswerError
+    """A response does not have the expected shape; the argument describes it."""
 
 
 @dataclass(frozen=True, slots=True)
-class JobFault:
-    """Why a job failed: a code, the server's words, and the parameter that is to blame, where it says."""
+class JobFailure:
+    """Why a job failed: the server's error code, its message, and the parameter at fault; each may be empty."""
 
     code: str = ""
     message: str = ""
@@ -38,21 +38,21 @@ class JobFault:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FineTuningJob:
     """
     A fine-tuning job as its server describes it.
 
     Args:
-        id: Its name on the server.
-        status: The server's word; only those in `KNOWN` mean something here.
+        id: Its id on the server.
+        status: As the server sent it; may be one that is not in `KNOWN`.
         model: The base model.
-        fine_tuned_model: What came of it; empty until then.
+        fine_tuned_model: The resulting model; empty until the job has succeeded.
         training_file, validation_file: Ids of files on the server.
         hyperparameters: As used; `auto` until the server has decided.
-        seed: What the server drew or was given; None where it does not say.
-        trained_tokens: Tokens that are billed; None until they are counted.
-        result_files: Ids of the files that hold the losses step by step.
-        metadata: What was sent along when it was made.
+        seed: The random seed; None if the server does not report it.
+        trained_tokens: Billed tokens; None until they are counted.
+        result_files: Ids of the files with the losses of each step.
+        metadata: Sent when the job was created.
     """
 
     id: str
@@ -69,18 +69,18 @@ class Job:
     suffix: str = ""
     trained_tokens: int | None = None
     result_files: tuple[str, ...] = ()
-    fault: JobFault | None = None
+    fault: JobFailure | None = None
     metadata: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
     @property
     def has_ended(self) -> bool:
-        """It succeeded, failed or was cancelled; a status that nobody knows is no end."""
+        """Whether it succeeded, failed or was cancelled; a job with an unknown status counts as running."""
         return self.status in ENDS
 
 
 @dataclass(frozen=True, slots=True)
-class JobEvent:
-    """Something that happened to a job; `data` holds figures where there are any."""
+class FineTuningEvent:
+    """An event of a job; `data` holds its figures, if any."""
 
     id: str
     created_at: datetime | None
@@ -90,8 +90,8 @@ class JobEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class JobCheckpoint:
-    """A model that a job left behind on its way, with the figures of that step."""
+class FineTuningCheckpoint:
+    """A checkpoint: an intermediate model of a job, with the metrics of its step."""
 
     id: str
     model: str
@@ -100,19 +100,19 @@ class JobCheckpoint:
     metrics: Mapping[str, float] = field(default_factory=lambda: NOTHING)
 
 
-def read_job(value: Any) -> Job:
+def read_job(value: Any) -> FineTuningJob:
     """
-    A job from JSON.
+    Parse a job from JSON.
 
     Raises:
-        NoSuchShape: It has no id that can be printed, or no status.
+        UnexpectedShape: It has no printable id, or no status.
     """
     body = _object(value, "job")
     if not _text(body, "id") or not _text(body, "status"):
-        raise NoSuchShape("a job without id or status")
+        raise UnexpectedShape("a job without id or status")
     if not _text(body, "id").isprintable():
-        raise NoSuchShape("a job whose id cannot be printed")
-    return Job(
+        raise UnexpectedShape("a job with an unprintable id")
+    return FineTuningJob(
         id=_text(body, "id"),
         status=_text(body, "status"),
         model=_text(body, "model"),
@@ -132,17 +132,17 @@ def read_job(value: Any) -> Job:
     )
 
 
-def read_event(value: Any) -> JobEvent:
+def read_event(value: Any) -> FineTuningEvent:
     """
-    An event from JSON.
+    Parse an event from JSON.
 
     Raises:
-        NoSuchShape: It has no id.
+        UnexpectedShape: It has no id.
     """
     body = _object(value, "event")
     if not _text(body, "id"):
-        raise NoSuchShape("an event without id")
-    return JobEvent(
+        raise UnexpectedShape("an event without id")
+    return FineTuningEvent(
         _text(body, "id"),
         _moment(body, "created_at"),
         _text(body, "level") or "info",
@@ -151,18 +151,18 @@ def read_event(value: Any) -> JobEvent:
     )
 
 
-def read_checkpoint(value: Any) -> JobCheckpoint:
+def read_checkpoint(value: Any) -> FineTuningCheckpoint:
     """
-    A checkpoint from JSON.
+    Parse a checkpoint from JSON.
 
     Raises:
-        NoSuchShape: It names no model, or no step.
+        UnexpectedShape: It has no model or no step.
     """
     body = _object(value, "checkpoint")
     step = _whole(body, "step_number")
     if not _text(body, "fine_tuned_model_checkpoint") or step is None:
-        raise NoSuchShape("a checkpoint without model or step")
-    return JobCheckpoint(
+        raise UnexpectedShape("a checkpoint without model or step")
+    return FineTuningCheckpoint(
         _text(body, "id"),
         _text(body, "fine_tuned_model_checkpoint"),
         step,
@@ -172,7 +172,7 @@ def read_checkpoint(value: Any) -> JobCheckpoint:
 
 
 def figures(values: Mapping[str, Any]) -> dict[str, float]:
-    """The finite numbers among some values, by name."""
+    """The finite numbers among the values."""
     return {
         name: float(value)
         for name, value in values.items()
@@ -182,22 +182,22 @@ def figures(values: Mapping[str, Any]) -> dict[str, float]:
 
 def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise NoSuchShape(f"no {what}")
+        raise UnexpectedShape(f"not a {what} object")
     return value
 
 
 def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
-    """Where the method holds them they are there; older servers have them at the top."""
+    """The hyperparameters, which older servers send at the top level and newer ones in the method."""
     method = _inner(_inner(_inner(body, "method"), "supervised"), "hyperparameters")
     found = {**_inner(body, "hyperparameters"), **method}
     return {k: v for k, v in found.items() if isinstance(v, int | float | str) and not isinstance(v, bool)}
 
 
-def _fault(value: Any) -> JobFault | None:
-    # OpenAI sends an object of nulls for a job without fault.
+def _fault(value: Any) -> JobFailure | None:
+    # For a job that did not fail, OpenAI sends an object of nulls.
     if not isinstance(value, dict) or not any(value.values()):
         return None
-    return JobFault(_text(value, "code"), _text(value, "message"), _text(value, "param"))
+    return JobFailure(_text(value, "code"), _text(value, "message"), _text(value, "param"))
 
 
 def _inner(body: Mapping[str, Any], key: str) -> dict[str, Any]:

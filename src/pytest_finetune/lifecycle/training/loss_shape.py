@@ -1,4 +1,4 @@
-"""What the shape of loss curves tells, in a clause each; nothing where they are too short, or tell nothing."""
+"""Signs of over- and underfitting in loss curves, as one clause each; empty if a curve is too short or has no sign."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.curves import Curves
 
 RISE = 1.10
-"""How many times its least the validation loss has come to, to have risen again."""
+"""Factor over its minimum from which on the validation loss counts as risen again."""
 
 FALL = 0.90
-"""Share of the loss before that the last quarter has to stay under, to be falling still."""
+"""The training loss is still falling if its mean in the last quarter is below this share of that in the third."""
 
 LEARNT_AWAY = 0.05
-"""Share of the first loss below which a loss may fall as it likes: there is nothing more to learn."""
+"""Share of the first loss below which a loss counts as learnt, even if it is still falling."""
 
 FLAT = 0.80
-"""Share of its beginning above which a loss has hardly fallen."""
+"""The loss has hardly fallen if the last quarter's mean is above this share of the first quarter's."""
 
 _LEAST_VALID, _LEAST_TRAIN = 3, 8
+"""Measured points needed to judge a curve."""
 
 
 def rose_again(curves: Curves) -> str:
-    """The validation loss fell, and rose again while the training loss went on falling."""
+    """The validation loss fell and rose again while the training loss kept falling."""
     valid = curves.valid
     if len(valid) < _LEAST_VALID:
         return ""
@@ -36,11 +37,11 @@ def rose_again(curves: Curves) -> str:
     before, after = _around(curves, step)
     if len(later) < 2 or last < RISE * least or before is None or after is None or after > before:  # noqa: PLR2004
         return ""
-    return f"the validation loss rose from {least:.4g} at step {step:,} to {last:.4g} while the training loss fell on"
+    return f"the validation loss rose from {least:.4g} at step {step:,} to {last:.4g} while the training loss fell"
 
 
-def falls_still(curves: Curves) -> str:
-    """The training loss was still falling when the training ended."""
+def still_falling(curves: Curves) -> str:
+    """The training loss was still falling at the end of the training."""
     losses = [loss for _, loss in curves.train]
     if len(losses) < _LEAST_TRAIN:
         return ""
@@ -51,7 +52,7 @@ def falls_still(curves: Curves) -> str:
 
 
 def hardly_fell(curves: Curves) -> str:
-    """The training loss is at the end about what it was at the beginning."""
+    """The training loss is about the same at the end as at the beginning."""
     losses = [loss for _, loss in curves.train]
     if len(losses) < _LEAST_TRAIN:
         return ""
@@ -69,7 +70,7 @@ def _quarters(losses: Sequence[float]) -> list[float]:
 
 
 def _around(curves: Curves, step: int) -> tuple[float | None, float | None]:
-    """The mean training loss up to a step, over as many points as there are after it, and after it."""
+    """The mean training loss before and after a step, over the same number of points where there are enough."""
     before = [loss for at, loss in curves.train if at <= step]
     after = [loss for at, loss in curves.train if at > step]
     if not before or not after:

@@ -1,4 +1,4 @@
-"""What a training costs, before and after: never zero for what is unknown."""
+"""The cost of a training, before and after; None where it is unknown, never zero."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from pytest_finetune.evaluation.pricing import OPENAI_HOST
 from pytest_finetune.evaluation.targets.base_url import is_loopback
 
 if TYPE_CHECKING:
-    from pytest_finetune.lifecycle.training.job import Job
+    from pytest_finetune.lifecycle.training.job import FineTuningJob
 
 _MILLION = Decimal(1_000_000)
 
 
 def rate_at(base_url: str, model: str) -> Decimal | None:
     """
-    US dollars for a million trained tokens of a model on a server.
+    US dollars per million trained tokens of a model on a server; None if the price is unknown.
 
-    On this machine training costs nothing, but for a model of OpenAI's: behind such an address there is a gateway.
-
-    Returns:
-        None where the price is unknown.
+    Training on this machine is free. A model of OpenAI's at a loopback address is not: it is behind a gateway.
     """
     listed, host = fine_tune_prices(model), urlsplit(base_url).hostname or ""
     if host == OPENAI_HOST or (listed and is_loopback(base_url)):
@@ -32,13 +29,13 @@ def rate_at(base_url: str, model: str) -> Decimal | None:
 
 
 def training_cost(base_url: str, model: str, trained_tokens: int | None) -> Decimal | None:
-    """US dollars for so many tokens, all passes together; None where the price or the count is unknown."""
+    """US dollars for a number of tokens over all epochs; None if the price or the number is unknown."""
     rate = rate_at(base_url, model)
     if rate is None or rate == 0:
         return rate
     return None if trained_tokens is None else rate * trained_tokens / _MILLION
 
 
-def job_cost(base_url: str, job: Job) -> Decimal | None:
-    """US dollars that a job has cost; None where that is unknown."""
+def job_cost(base_url: str, job: FineTuningJob) -> Decimal | None:
+    """US dollars that a job has cost; None if unknown."""
     return training_cost(base_url, job.model, job.trained_tokens)

@@ -1,4 +1,4 @@
-"""A training before it is begun: how many examples, which hyperparameters, how many tokens, and at what price."""
+"""A training before it starts: number of examples, hyperparameters, tokens and price."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.evaluation.fine_tune_prices import fine_tune_prices
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
-from pytest_finetune.lifecycle.training.hyperparameters import Suggestion, suggest
+from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice, Suggestion, suggest
 from pytest_finetune.lifecycle.training.money import rate_at, training_cost
 
 if TYPE_CHECKING:
@@ -21,20 +21,22 @@ if TYPE_CHECKING:
 
     Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 
+NO_CHOICE = HyperparameterChoice()
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
     """
-    What a training would be.
+    A planned training.
 
     Args:
         suggestion: The hyperparameters with their reasons.
-        tokens: Of one pass; None where they could not be counted.
-        tokenizer: What counted them; empty where nothing did.
-        exact: It is the model's own; otherwise the count is an estimate.
-        rate: US dollars for a million tokens; None where it is unknown.
-        cost: US dollars for all passes; None where it is unknown.
-        note: Why a figure is missing, one clause; empty where none is.
+        tokens: Tokens of one epoch; None if they could not be counted.
+        tokenizer: Name of the tokenizer that counted them; empty if none did.
+        exact: The tokenizer is the model's own; otherwise the count is an estimate.
+        rate: US dollars per million tokens; None if unknown.
+        cost: US dollars for all epochs; None if unknown.
+        note: Why a figure is missing; empty if none is.
     """
 
     suggestion: Suggestion
@@ -47,26 +49,31 @@ class TrainingPlan:
 
     @property
     def trained_tokens(self) -> int | None:
-        """Tokens of all passes; None where the tokens or the passes are open."""
+        """Tokens of all epochs; None if the tokens or the number of epochs are unknown."""
         epochs = self.suggestion.values.n_epochs
         return None if self.tokens is None or not isinstance(epochs, int) else self.tokens * epochs
 
 
 def plan_training(
-    path: Path, model: str, base_url: str, *, watched: Watch = lambda rows, _: rows, **chosen: Any
+    path: Path,
+    model: str,
+    base_url: str,
+    *,
+    choice: HyperparameterChoice = NO_CHOICE,
+    watched: Watch = lambda rows, _: rows,
 ) -> TrainingPlan:
     """
-    What training a model on a file would be.
+    Plan the training of a model on a file.
 
     Args:
         path: The training file, JSONL in chat format.
-        model: The base model; empty where none is meant yet, which leaves the price open.
-        base_url: The server, by which prices go.
-        watched: Shows how far a long count is.
-        chosen: `n_epochs`, `batch_size` and `learning_rate_multiplier` where a person chose them.
+        model: The base model; empty if it is not chosen yet, which leaves the price unknown.
+        base_url: The server, which decides the price.
+        choice: Hyperparameters that replace the suggested ones.
+        watched: Wraps the rows, to show the progress of a long count.
 
     Raises:
-        DataError: The file cannot be read, or holds no example.
+        DataError: The file cannot be read, or has no examples.
     """
     tokenizer, note = _tokenizer(model)
     left_out = LeftOuts()
@@ -76,7 +83,7 @@ def plan_training(
         tokens += tokenizer.count_example(row) if tokenizer else 0
     if not examples:
         raise left_out.nothing_left(path)
-    suggestion = suggest(examples).overruled(**chosen)
+    suggestion = suggest(examples).with_choice(choice)
     plan = TrainingPlan(
         suggestion,
         tokens if tokenizer else None,
@@ -87,10 +94,10 @@ def plan_training(
         note,
     )
     if not model:
-        return replace(plan, note=note or "the price goes by the model: name it with --model")
+        return replace(plan, note=note or "the price depends on the model; pass --model")
     listed = fine_tune_prices(model)
     cost = training_cost(base_url, model, plan.trained_tokens)
-    why = "" if cost is not None else (listed.note if listed else "") or f"no price is known for {model} at {base_url}"
+    why = "" if cost is not None else (listed.note if listed else "") or f"no known price for {model} at {base_url}"
     return replace(plan, cost=cost, note=note or why)
 
 
@@ -101,12 +108,12 @@ def _examples(path: Path, left_out: LeftOuts) -> Iterator[dict[str, Any]]:
         elif isinstance(each.value.get("messages"), list):
             yield each.value
         else:
-            left_out.add(LeftOut(each.line, "there is no list of messages"))
+            left_out.add(LeftOut(each.line, "no list of messages"))
 
 
 def _tokenizer(model: str) -> tuple[Tokenizer | None, str]:
-    """What counts tokens, or why nothing does: without the extra a training can be started all the same."""
+    """A tokenizer, or the reason why there is none; a training can be started without one."""
     try:
         return tokenizer_for(model or "gpt-4.1"), ""
     except DataError as error:
-        return None, f"tokens are not counted: {error.problem} ({error.hint})"
+        return None, f"tokens not counted: {error.problem} ({error.hint})"

@@ -1,4 +1,4 @@
-"""What run records, jobs and checkpoints tell of a model, gathered for its diagnosis."""
+"""Evidence for a diagnosis, from run records, jobs and checkpoints."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import FormatFailure, Sample
     from pytest_finetune.evaluation.runs import EvalSetPlan, Run, RunStore
-    from pytest_finetune.lifecycle.training.job import JobCheckpoint
+    from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class RecordedAnswers:
     """
-    What one run answered to one eval set.
+    The answers of one run to one eval set.
 
     Args:
-        accuracy: Right answers; what never came counts as not right.
-        invalid: Answers out of form.
-        unstable: Cases whose repeated answers differ in shape; None where nothing was repeated.
-        failures: Kinds of what is out of form.
-        missing: Planned answers that never came.
+        accuracy: Accuracy; a missing answer counts as wrong.
+        invalid: Rate of answers with a format failure.
+        unstable: Rate of cases whose repeated answers differ in shape; None if nothing was repeated.
+        failures: Number of format failures by kind.
+        missing: Planned answers that were never received.
     """
 
     accuracy: Rate
@@ -40,12 +40,12 @@ class Answers:
     missing: int
 
 
-def plan_of(run: Run, name: str = "") -> EvalSetPlan:
+def eval_set_plan(run: Run, name: str = "") -> EvalSetPlan:
     """
-    The eval set of a run that is meant: the one of that name, or its only one.
+    The eval set of a run with a name; without a name, its only one.
 
     Raises:
-        RunError: There is no such set, or several and none was named.
+        RunError: There is no such eval set, or no name was given and there are several.
     """
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
     if name in plans:
@@ -54,13 +54,13 @@ def plan_of(run: Run, name: str = "") -> EvalSetPlan:
         raise RunError(f"the run has no eval set {name!r}", run.id, did_you_mean(name, plans))
     if len(plans) != 1:
         names = ", ".join(plans)
-        raise RunError(f"the run has {len(plans)} eval sets", run.id, f"name one with --eval-set: {names}")
+        raise RunError(f"the run has {len(plans)} eval sets", run.id, f"choose one with --eval-set: {names}")
     return next(iter(plans.values()))
 
 
-def answers_of(run: Run, plan: EvalSetPlan) -> Answers:
+def answers_of(run: Run, plan: EvalSetPlan) -> RecordedAnswers:
     """
-    What a run answered to one of its eval sets, from its record alone.
+    The answers of a run to one of its eval sets, from its record alone.
 
     Raises:
         RunError: The record is damaged.
@@ -68,7 +68,7 @@ def answers_of(run: Run, plan: EvalSetPlan) -> Answers:
     mine = [sample for sample in run.samples().values() if sample.eval_set == plan.name]
     summary = summarize(mine, _cases(mine, plan), repeats=plan.repeats)
     repeated = plan.repeats > 1
-    return Answers(
+    return RecordedAnswers(
         accuracy=_rate(summary, "accuracy"),
         invalid=Rate(_invalid(summary), len(summary.rows)),
         unstable=_complement(_rate(summary, "format_stability")) if repeated else None,
@@ -78,9 +78,9 @@ def answers_of(run: Run, plan: EvalSetPlan) -> Answers:
 
 
 def learning_curve(
-    checkpoints: Iterable[JobCheckpoint], store: RunStore, plan: EvalSetPlan
+    checkpoints: Iterable[FineTuningCheckpoint], store: RunStore, plan: EvalSetPlan
 ) -> tuple[LearningPoint, ...]:
-    """The checkpoints of a job with their losses, and with their accuracy where a run of the same cases has it."""
+    """The checkpoints of a job with their losses, and their accuracy if a recorded run has the same cases."""
     recorded = _recorded(store, plan)
     return tuple(
         LearningPoint(
@@ -94,7 +94,7 @@ def learning_curve(
 
 
 def _recorded(store: RunStore, plan: EvalSetPlan) -> dict[str, Rate]:
-    """The accuracy of every model that a closed run asked the same cases as often, the newest run first."""
+    """The accuracy of each model in its newest closed run over the same cases, settings and repeats."""
     from pytest_finetune.evaluation.runs import Run
 
     found: dict[str, Rate] = {}
@@ -105,7 +105,7 @@ def _recorded(store: RunStore, plan: EvalSetPlan) -> dict[str, Rate]:
             if same and run.manifest.closed and run.manifest.target.model not in found:
                 found[run.manifest.target.model] = answers_of(run, same[0]).accuracy
         except RunError:
-            # A damaged record of some other evaluation is no reason to stop.
+            # A damaged record of another evaluation does not matter here.
             continue
     return found
 
@@ -116,9 +116,9 @@ def _is_same(one: EvalSetPlan, other: EvalSetPlan) -> bool:
 
 
 def _cases(samples: Sequence[Sample], plan: EvalSetPlan) -> list[Case]:
-    """A stand-in for each case of the plan: figures need no more of it than its name."""
+    """A placeholder for each planned case: the metrics only need its id."""
     known = dict.fromkeys(sample.case_id for sample in samples)
-    never = (f"never asked {number}" for number in range(plan.cases - len(known)))
+    never = (f"missing {number}" for number in range(plan.cases - len(known)))
     return [Case(name, 0, ()) for name in (*known, *never)]
 
 
@@ -131,5 +131,5 @@ def _complement(rate: Rate) -> Rate:
 
 
 def _invalid(summary: Summary) -> float:
-    """Sum of the cases' shares of answers out of form; what never came has no form."""
+    """Sum over the cases of their share of format failures; a missing answer is not one."""
     return sum(sum(score.format_failure is not None for score in row.scores) / len(row.samples) for row in summary.rows)

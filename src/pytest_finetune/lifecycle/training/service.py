@@ -1,40 +1,46 @@
-"""One server's fine-tuning API through the official client: what it says is read here, and nowhere else."""
+"""The fine-tuning API of one server, through the official client; its responses are parsed only here."""
 
 from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
-from pytest_finetune.lifecycle.training.faults import NoAnswerError, told
-from pytest_finetune.lifecycle.training.job import NoSuchShape, read_checkpoint, read_event, read_job
+from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, translated_errors
+from pytest_finetune.lifecycle.training.job import UnexpectedShape, read_checkpoint, read_event, read_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO, Self
 
-    from pytest_finetune.lifecycle.training.job import Job, JobCheckpoint, JobEvent
+    from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 T = TypeVar("T")
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "not-needed"
-"""What goes in place of a key to a server of one's own: the client insists on one."""
+"""Sent instead of a key to your own server, because the client requires a key."""
 
 TIMEOUT = 60.0
-"""Seconds for one answer, but for the two below."""
+"""Seconds for one response, except for the two below."""
 
 CREATE_TIMEOUT = 180.0
-"""Seconds for a job to be made: the longer, the seldomer it has to be looked up."""
+"""Seconds for creating a job. Long, because after a timeout the job has to be searched for in the list of jobs."""
 
 UPLOAD_TIMEOUT = 600.0
 """Seconds without a byte moving while a file is uploaded."""
 
 _PAGE = 100
+"""Objects per page, the most that OpenAI's API returns."""
+
+
+class _PageQuery(TypedDict):
+    limit: int
+    after: NotRequired[str]
 
 
 class FineTuning:
@@ -42,13 +48,13 @@ class FineTuning:
     The fine-tuning API of one server.
 
     Args:
-        base_url: Where the server is; else `OPENAI_BASE_URL`; else OpenAI's own.
-        environ: Where `OPENAI_API_KEY`, `OPENAI_BASE_URL` and the proxy variables are looked up.
-        timeout: Seconds for one answer.
+        base_url: The server; by default `OPENAI_BASE_URL`, else OpenAI's own.
+        environ: Source of `OPENAI_API_KEY`, `OPENAI_BASE_URL` and the proxy variables.
+        timeout: Seconds for one response.
 
     Raises:
         TargetError: The base URL is not usable.
-        TrainingError: OpenAI's server is meant and there is no key.
+        TrainingError: The server is OpenAI's and there is no key.
     """
 
     def __init__(
@@ -57,8 +63,8 @@ class FineTuning:
         self.base_url = check_base_url(base_url or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
         self.secret = environ.get("OPENAI_API_KEY", "").strip()
         if not self.secret and needs_key(self.base_url):
-            hint = "set OPENAI_API_KEY, or name a server of your own with --base-url (see `pytest-finetune serve`)"
-            raise TrainingError("there is no API key for api.openai.com", "OPENAI_API_KEY", hint)
+            hint = "set OPENAI_API_KEY, or pass --base-url for your own server (see `pytest-finetune serve`)"
+            raise TrainingError("no API key for api.openai.com", "OPENAI_API_KEY", hint)
         self._client = _client(self.base_url, self.secret, environ, timeout)
         self._jobs = self._client.fine_tuning.jobs
 
@@ -74,12 +80,12 @@ class FineTuning:
 
     def upload(self, name: str, file: BinaryIO) -> str:
         """
-        Send a training file, as it is read, and give its id on the server; one try.
+        Upload a training file as a stream, without retry; returns its id on the server.
 
         Raises:
-            TrainingError: It was refused, or no answer came.
+            TrainingError: The upload was refused or not answered.
         """
-        with told("POST /files", self.secret):
+        with translated_errors("POST /files", self.secret):
             files = self._client.with_options(timeout=UPLOAD_TIMEOUT, max_retries=0).files
             answer = files.with_raw_response.create(file=(name, file), purpose="fine-tune")
         made = self._read("POST /files", answer.text, _identified)
@@ -87,128 +93,125 @@ class FineTuning:
 
     def uploaded(self, file_id: str) -> dict[str, Any]:
         """
-        What the server says of a file.
+        The server's description of an uploaded file.
 
         Raises:
-            TrainingError: It has no such file, or no answer came.
+            TrainingError: There is no such file, or the server did not answer.
         """
         where = f"GET /files/{file_id}"
-        with told(where, self.secret):
+        with translated_errors(where, self.secret):
             answer = self._client.files.with_raw_response.retrieve(file_id)
         return self._read(where, answer.text, _identified)
 
     def content(self, file_id: str) -> bytes:
         """
-        The bytes of a file.
+        The content of a file.
 
         Raises:
-            TrainingError: It has no such file, or no answer came.
+            TrainingError: There is no such file, or the server did not answer.
         """
-        with told(f"GET /files/{file_id}/content", self.secret):
+        with translated_errors(f"GET /files/{file_id}/content", self.secret):
             return bytes(self._client.files.content(file_id).read())
 
-    def create(self, body: Mapping[str, Any], *, nonce: str) -> Job:
+    def create(self, body: Mapping[str, Any], *, nonce: str) -> FineTuningJob:
         """
-        Make a job; one try, because a second one could be a second job.
+        Create a job, without retry, because a retry could create a second job.
 
         Args:
-            body: What `POST /fine_tuning/jobs` takes.
-            nonce: Sent as the idempotency key too, for servers that know one.
+            body: Body of `POST /fine_tuning/jobs`.
+            nonce: Also sent as the idempotency key, for servers that support it.
 
         Raises:
-            RefusedError: There is no job.
-            NoAnswerError: There may be one.
+            RefusedError: No job was created.
+            NoAnswerError: A job may have been created.
         """
-        with told("POST /fine_tuning/jobs", self.secret):
+        with translated_errors("POST /fine_tuning/jobs", self.secret):
             jobs = self._client.with_options(timeout=CREATE_TIMEOUT, max_retries=0).fine_tuning.jobs
             answer = jobs.with_raw_response.create(**body, extra_headers={"Idempotency-Key": nonce})
         return self._read("POST /fine_tuning/jobs", answer.text, read_job)
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> FineTuningJob:
         """
-        A job as it stands.
+        The current state of a job.
 
         Raises:
-            TrainingError: There is no such job, or no answer came.
+            TrainingError: There is no such job, or the server did not answer.
         """
         where = f"GET /fine_tuning/jobs/{job_id}"
-        with told(where, self.secret):
+        with translated_errors(where, self.secret):
             return self._read(where, self._jobs.with_raw_response.retrieve(job_id).text, read_job)
 
-    def act(self, job_id: str, action: str) -> Job:
+    def act(self, job_id: str, action: str) -> FineTuningJob:
         """
         `cancel`, `pause` or `resume` a job.
 
         Raises:
-            TrainingError: The job cannot be, there is none, or no answer came.
+            TrainingError: The job's status does not allow it, there is no such job, or the server did not answer.
         """
         where = f"POST /fine_tuning/jobs/{job_id}/{action}"
-        with told(where, self.secret):
+        with translated_errors(where, self.secret):
             return self._read(where, getattr(self._jobs.with_raw_response, action)(job_id).text, read_job)
 
-    def jobs(self) -> Iterator[Job]:
+    def jobs(self) -> Iterator[FineTuningJob]:
         """
-        All jobs, the newest first, page by page.
+        All jobs, newest first, fetched page by page.
 
         Raises:
-            TrainingError: No usable answer came.
+            TrainingError: The server did not answer, or not with a list of jobs.
         """
-        return self._pages("GET /fine_tuning/jobs", self._jobs.with_raw_response.list, read_job)
+        list_jobs = self._jobs.with_raw_response.list
+        return self._pages("GET /fine_tuning/jobs", lambda page: list_jobs(**page).text, read_job)
 
-    def events(self, job_id: str) -> Iterator[JobEvent]:
+    def events(self, job_id: str) -> Iterator[FineTuningEvent]:
         """
-        All events of a job, the newest first, page by page.
+        All events of a job, newest first, fetched page by page.
 
         Raises:
-            TrainingError: There is no such job, or no usable answer came.
+            TrainingError: There is no such job, or the server did not answer with a list of events.
         """
+        list_events = self._jobs.with_raw_response.list_events
+        where = f"GET /fine_tuning/jobs/{job_id}/events"
+        return self._pages(where, lambda page: list_events(job_id, **page).text, read_event)
 
-        def ask(**how: Any) -> Any:
-            return self._jobs.with_raw_response.list_events(job_id, **how)
-
-        return self._pages(f"GET /fine_tuning/jobs/{job_id}/events", ask, read_event)
-
-    def checkpoints(self, job_id: str) -> list[JobCheckpoint]:
+    def checkpoints(self, job_id: str) -> list[FineTuningCheckpoint]:
         """
-        The models that a job left behind on its way, the first step first.
+        The checkpoints of a job, in the order of their steps.
 
         Raises:
-            TrainingError: There is no such job, or no usable answer came.
+            TrainingError: There is no such job, or the server did not answer with a list of checkpoints.
         """
-
-        def ask(**how: Any) -> Any:
-            return self._jobs.checkpoints.with_raw_response.list(job_id, **how)
-
-        found = self._pages(f"GET /fine_tuning/jobs/{job_id}/checkpoints", ask, read_checkpoint)
+        list_checkpoints = self._jobs.checkpoints.with_raw_response.list
+        where = f"GET /fine_tuning/jobs/{job_id}/checkpoints"
+        found = self._pages(where, lambda page: list_checkpoints(job_id, **page).text, read_checkpoint)
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
     def _read(self, where: str, text: str, read: Callable[[Any], T]) -> T:
-        """What an answer says; one that cannot be read is none, because the client takes whatever it is sent."""
+        """Parse a response. The client accepts any body, so one that is not JSON is found here."""
         try:
             value = json.loads(masked(text, self.secret))
         except (ValueError, RecursionError):
             hint = "is this the base URL of an OpenAI-compatible API?"
-            raise NoAnswerError("what came is no JSON", where, hint) from None
+            raise NoAnswerError("the response is not JSON", where, hint) from None
         return _shaped(where, value, read)
 
-    def _pages(self, where: str, ask: Callable[..., Any], read: Callable[[Any], T]) -> Iterator[T]:
-        after: dict[str, str] = {}
+    def _pages(self, where: str, fetch: Callable[[_PageQuery], str], read: Callable[[Any], T]) -> Iterator[T]:
+        query: _PageQuery = {"limit": _PAGE}
         while True:
-            with told(where, self.secret):
-                text = ask(limit=_PAGE, **after).text
+            with translated_errors(where, self.secret):
+                text = fetch(query)
             page = self._read(where, text, _page)
             yield from (_shaped(where, value, read) for value in page["data"])
             last = page["data"][-1].get("id") if page["data"] else None
-            # A server that answers with the page it was asked to go on from would never come to an end.
-            if not page.get("has_more") or not last or after.get("after") == last:
+            # A server that ignores `after` would send the same page for ever.
+            if not page.get("has_more") or not last or query.get("after") == last:
                 return
-            after = {"after": last}
+            query = {"limit": _PAGE, "after": last}
 
 
 def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: float) -> Any:
     import openai
 
-    # The client takes proxies from the environment, for a server on loopback too.
+    # The client reads proxies from the environment and would use them even for a server on loopback.
     host = urlsplit(base_url).hostname or ""
     direct = {} if proxy_for(base_url, environ) else {f"all://{host}": None}
     return openai.OpenAI(
@@ -223,20 +226,20 @@ def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: flo
 def _shaped(where: str, value: Any, read: Callable[[Any], T]) -> T:
     try:
         return read(value)
-    except NoSuchShape as fault:
+    except UnexpectedShape as fault:
         hint = "is this the base URL of an OpenAI-compatible API with fine-tuning?"
-        raise NoAnswerError(f"what came is unusable: {fault}", where, hint) from None
+        raise NoAnswerError(f"unexpected response: {fault}", where, hint) from None
 
 
 def _identified(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
-        raise NoSuchShape("something without an id")
+        raise UnexpectedShape("an object without an id")
     return value
 
 
 def _page(value: Any) -> dict[str, Any]:
     rows = value.get("data") if isinstance(value, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise NoSuchShape("no list")
+        raise UnexpectedShape("not a list of objects")
     found: dict[str, Any] = value
     return found

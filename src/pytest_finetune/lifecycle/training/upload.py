@@ -1,4 +1,4 @@
-"""Files to the server: streamed, tried again when the line breaks, and not sent twice where it has them already."""
+"""Upload files: streamed, retried when the connection breaks, and skipped if the server already has them."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.lifecycle.training.faults import NoAnswerError, RefusedError
-from pytest_finetune.lifecycle.training.record import file_record
+from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, RefusedError
+from pytest_finetune.lifecycle.training.job_records import read_job_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_finetune.lifecycle.training.record import FileRecord, JobRecord
+    from pytest_finetune.lifecycle.training.job_records import JobFile, JobRecord
     from pytest_finetune.lifecycle.training.service import FineTuning
 
 WAITS = (1.0, 4.0, 15.0)
-"""Seconds before the second try and those after it. A file costs nothing, so that one sent in vain does no harm."""
+"""Seconds before each retry. Retrying is safe: an upload costs nothing, and an unused one does no harm."""
 
 
 def uploaded(
     service: FineTuning,
-    file: FileRecord,
+    file: JobFile,
     earlier: Iterable[JobRecord],
     *,
     tell: Callable[[str], None],
     sleep: Callable[[float], None],
     progress: Callable[[int, int], None] | None = None,
-) -> FileRecord:
+) -> JobFile:
     """
-    The file with its id on the server.
+    Upload a file unless the server has it; returns the file with its id.
 
-    One that an earlier start has sent, with the same SHA-256, is used again while the server still has it; a server
-    tells no hash of what it holds, so that a file of the same name and length from elsewhere is none.
+    A file with the same SHA-256 that an earlier start uploaded is reused while the server still has it. Only our own
+    records can prove that: servers do not report the hash of a file, and name and size prove nothing.
 
     Args:
         service: The server.
-        file: What to send.
+        file: The file.
         earlier: The records of earlier starts.
-        tell: Called with what happens, a sentence each.
-        sleep: Waits so many seconds.
-        progress: Called with the bytes read so far and all there are.
+        tell: Called with a message for the user.
+        sleep: Waits for a number of seconds.
+        progress: Called with the bytes read so far and the size of the file.
 
     Raises:
-        TrainingError: It could not be sent, or changed meanwhile.
+        TrainingError: The upload failed, or the file changed meanwhile.
     """
     if known := _known(service, file, earlier):
-        tell(f"{file.path} is on the server already, as {known}")
+        tell(f"{file.path} is already on the server, as {known}")
         return file.model_copy(update={"file_id": known})
     for wait in (*WAITS, None):
         try:
@@ -55,32 +55,32 @@ def uploaded(
         except NoAnswerError as fault:
             if wait is None:
                 raise
-            tell(f"the upload of {file.path} broke off ({fault.problem}): once more in {wait:g} s")
+            tell(f"the upload of {file.path} failed ({fault.problem}); retrying in {wait:g} s")
             sleep(wait)
         else:
             break
-    if file_record(Path(file.path)).sha256 != file.sha256:
-        raise TrainingError("changed while it was uploaded", file.path, "start again when nobody writes to it")
+    if read_job_file(Path(file.path)).sha256 != file.sha256:
+        raise TrainingError("changed during the upload", file.path, "start again once nothing writes to the file")
     return file.model_copy(update={"file_id": file_id})
 
 
 def _send(service: FineTuning, path: Path, progress: Callable[[int, int], None] | None) -> str:
-    with _Watched(path, progress) as file:
+    with _ProgressReader(path, progress) as file:
         return service.upload(path.name, file)
 
 
-def _known(service: FineTuning, file: FileRecord, earlier: Iterable[JobRecord]) -> str:
-    """The id under which the server has this very file; empty where it has not, or does not say."""
+def _known(service: FineTuning, file: JobFile, earlier: Iterable[JobRecord]) -> str:
+    """The id of this file on the server; empty if the server does not have it."""
     for record in earlier:
         if record.wanted is None or record.base_url != service.base_url:
             continue
-        for one in (record.wanted.training, record.wanted.validation):
-            if one and one.file_id and one.sha256 == file.sha256 and _is_there(service, one):
-                return one.file_id
+        for sent in (record.wanted.training, record.wanted.validation):
+            if sent and sent.file_id and sent.sha256 == file.sha256 and _is_there(service, sent):
+                return sent.file_id
     return ""
 
 
-def _is_there(service: FineTuning, file: FileRecord) -> bool:
+def _is_there(service: FineTuning, file: JobFile) -> bool:
     try:
         found = service.uploaded(file.file_id)
     except (RefusedError, NoAnswerError):
@@ -88,8 +88,8 @@ def _is_there(service: FineTuning, file: FileRecord) -> bool:
     return found.get("bytes") == file.bytes and found.get("status") != "error"
 
 
-class _Watched(BufferedReader):
-    """A file that tells how far it has been read."""
+class _ProgressReader(BufferedReader):
+    """A file that reports how far it has been read."""
 
     def __init__(self, path: Path, progress: Callable[[int, int], None] | None) -> None:
         super().__init__(FileIO(path, "rb"))

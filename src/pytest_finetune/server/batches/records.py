@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.server.jobs.records import Metadata  # noqa: TC001 - pydantic reads the annotations
-from pytest_finetune.server.store import Record
+from pytest_finetune.server.store import StoredRecord
 from pytest_finetune.server.wire import Body
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
 
@@ -29,7 +29,7 @@ class BatchError(Body):
     param: str | None = None
 
 
-class Batch(Record):
+class Batch(StoredRecord):
     """One batch."""
 
     input_file_id: str

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets.weights import Weights
 
 
-class Pool:
+class ModelPool:
     """
     Relays, each busy with one question or idle.
 

@@ -35,7 +35,7 @@ class Relay(Slot):
     """
 
     def __init__(self, server: LlamaServer, name: str) -> None:
-        super().__init__(name, name, server.address)
+        super().__init__(name, name, server.address, socket_path=server.socket_path, key=server.key)
         self.name, self._server = name, server
 
     @classmethod

@@ -18,7 +18,7 @@ from pytest_finetune.server.trainer.job import JOB, TrainingJob
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_finetune.server.jobs.telling import Teller
+    from pytest_finetune.server.jobs.recorder import JobRecorder
     from pytest_finetune.server.trainer.progress import Stopped
 
 _LOOK_AGAIN = 0.2
@@ -55,8 +55,8 @@ class TrainingQueue:
         setup: How to train.
     """
 
-    def __init__(self, teller: Teller, setup: TrainingSetup) -> None:
-        self._teller, self._store, self._setup = teller, teller.store, setup
+    def __init__(self, recorder: JobRecorder, setup: TrainingSetup) -> None:
+        self._recorder, self._store, self._setup = recorder, recorder.store, setup
         self._to_check, self._to_train = asyncio.Event(), asyncio.Event()
         self._running: tuple[str, Child] | None = None
 
@@ -92,7 +92,7 @@ class TrainingQueue:
 
     async def _check(self, job: Job) -> None:
         folder = self._setup.folder / job.id
-        self._teller.say(job, f"Validating training file: {job.training_file}", name="validating")
+        self._recorder.add_event(job, f"Validating training file: {job.training_file}", name="validating")
         try:
             found = await asyncio.to_thread(self._copy_and_check, job, folder)
         except OSError as error:
@@ -106,14 +106,14 @@ class TrainingQueue:
             self._fail(job, found)
             self._clear(job)
             return
-        self._teller.say(job, "Files validated, moving job to queued state", name="validated")
+        self._recorder.add_event(job, "Files validated, moving job to queued state", name="validated")
         self._store.change(job, status="queued", hyperparameters=job.hyperparameters.chosen(found))
         self.wake()
 
     def _copy_and_check(self, job: Job, folder: Path) -> int | JobFault:
         """The job keeps its files for itself: one that is deleted while it waits is still trained on."""
         folder.mkdir(exist_ok=True)
-        uploaded = self._teller.files.folder
+        uploaded = self._recorder.files.folder
         copy_file(uploaded / job.training_file, folder / TRAINING)
         if job.validation_file is None:
             return check_files(folder / TRAINING, None)
@@ -124,7 +124,7 @@ class TrainingQueue:
         folder = self._setup.folder / job.id
         write_file(folder / JOB, self._describe(job).model_dump_json().encode())
         job = self._store.change(job, status="running")
-        self._teller.say(job, "Fine-tuning job started", name="started")
+        self._recorder.add_event(job, "Fine-tuning job started", name="started")
         child = await Child.start(folder)
         self._running = job.id, child
         if self._now(job).status != "running":
@@ -133,14 +133,14 @@ class TrainingQueue:
         stopped: Stopped | None = None
         try:
             while not await child.has_ended(_LOOK_AGAIN):
-                stopped = self._teller.follow(self._now(job), folder)[1] or stopped
+                stopped = self._recorder.follow(self._now(job), folder)[1] or stopped
         finally:
             self._running = None
             # Reached while it still runs only where the server ends.
             child.pause()
             if not await child.has_ended(_PARTING):
                 child.kill()
-        job, last = self._teller.follow(self._now(job), folder)
+        job, last = self._recorder.follow(self._now(job), folder)
         self._conclude(job, folder, last or stopped, child)
         self._clear(job)
 
@@ -148,13 +148,13 @@ class TrainingQueue:
         if job.status != "running":
             return
         if stopped is not None and stopped.kind == "finished":
-            self._teller.succeed(job, folder)
+            self._recorder.succeed(job, folder)
         else:
             message = stopped.problem if stopped else child.last_words()
             self._fail(job, JobFault(code="training_failed", message=message))
 
     def _fail(self, job: Job, fault: JobFault) -> None:
-        self._teller.say(job, f"The job failed: {fault.message}", level="error")
+        self._recorder.add_event(job, f"The job failed: {fault.message}", level="error")
         self._store.change(job, status="failed", error=fault, finished_at=now(), estimated_finish=None)
 
     def _clear(self, job: Job) -> None:
@@ -186,7 +186,7 @@ class TrainingQueue:
 
     def cancel(self, job: Job) -> Job:
         """End a job for good."""
-        self._teller.say(job, "The job was cancelled", name="cancelled")
+        self._recorder.add_event(job, "The job was cancelled", name="cancelled")
         if self._running is not None and self._running[0] == job.id:
             self._running[1].kill()
         job = self._store.change(job, status="cancelled", finished_at=now(), estimated_finish=None)
@@ -196,7 +196,7 @@ class TrainingQueue:
 
     def pause(self, job: Job) -> Job:
         """Hold a job up; a training ends after the step that it is at."""
-        self._teller.say(job, "The job was paused")
+        self._recorder.add_event(job, "The job was paused")
         if self._running is not None and self._running[0] == job.id:
             with suppress(ConnectionError):
                 self._running[1].pause()
@@ -204,7 +204,7 @@ class TrainingQueue:
 
     def resume(self, job: Job) -> Job:
         """Queue a paused job again."""
-        self._teller.say(job, "The job was resumed")
+        self._recorder.add_event(job, "The job was resumed")
         job = self._store.change(job, status="queued")
         self.wake()
         return job

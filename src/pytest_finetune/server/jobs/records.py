@@ -6,15 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from pytest_finetune.server.store import Record
+from pytest_finetune.server.store import StoredRecord
 from pytest_finetune.server.wire import Body
 
 ORGANIZATION = "local"
 BASE_LEARNING_RATE = 1e-3
 """What the learning-rate multiplier multiplies."""
 
-Status = Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
-ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
+JobStatus = Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
+ENDED: frozenset[JobStatus] = frozenset({"succeeded", "failed", "cancelled"})
 
 Metadata = Annotated[
     dict[
@@ -26,19 +26,19 @@ Metadata = Annotated[
 Auto = Literal["auto"]
 
 
-class Hyperparameters(Body):
+class JobHyperparameters(Body):
     """As asked for, or as chosen once the file is known; `auto` leaves the choice to the server."""
 
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
     learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, le=100)] = "auto"
 
-    def chosen(self, examples: int) -> Hyperparameters:
+    def chosen(self, examples: int) -> JobHyperparameters:
         """With every `auto` replaced for a file of so many examples."""
         epochs = 4 if examples < 100 else 3 if examples <= 1000 else 2  # noqa: PLR2004 - the guide's own steps
         # At least twenty steps an epoch, and no larger than what the learning rate was tried with.
         batch = max(1, min(16, examples // 20))
-        return Hyperparameters(
+        return JobHyperparameters(
             n_epochs=epochs if self.n_epochs == "auto" else self.n_epochs,
             batch_size=batch if self.batch_size == "auto" else self.batch_size,
             learning_rate_multiplier=1.0 if self.learning_rate_multiplier == "auto" else self.learning_rate_multiplier,
@@ -53,17 +53,17 @@ class JobFault(Body):
     param: str | None = None
 
 
-class Job(Record):
+class Job(StoredRecord):
     """One fine-tuning job; `offset` is how far its progress file has been read."""
 
     model: str
     training_file: str
     validation_file: str | None
-    hyperparameters: Hyperparameters
+    hyperparameters: JobHyperparameters
     suffix: str | None
     seed: int
     metadata: Metadata | None
-    status: Status = "validating_files"
+    status: JobStatus = "validating_files"
     error: JobFault | None = None
     fine_tuned_model: str | None = None
     finished_at: int | None = None
@@ -93,7 +93,7 @@ class Job(Record):
         return f"ft:{self.model}:{ORGANIZATION}:{self.suffix or ''}:{self.id[-8:]}"
 
 
-class JobEvent(Record):
+class JobEvent(StoredRecord):
     """Something that happened to a job."""
 
     level: Literal["info", "warn", "error"] = "info"
@@ -106,7 +106,7 @@ class JobEvent(Record):
         return {"object": "fine_tuning.job.event", **self.model_dump()}
 
 
-class JobCheckpoint(Record):
+class JobCheckpoint(StoredRecord):
     """The adapter after an epoch."""
 
     fine_tuned_model_checkpoint: str
@@ -119,7 +119,7 @@ class JobCheckpoint(Record):
         return {"object": "fine_tuning.job.checkpoint", **self.model_dump()}
 
 
-class TunedModel(Record):
+class TunedModel(StoredRecord):
     """A model of the server's own making; its adapter is `file` in the folder of models."""
 
     file: str

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from pytest_finetune.evaluation.targets.weights import BASE
 from pytest_finetune.server.ids import new_id, now
-from pytest_finetune.server.jobs.records import ENDED, Hyperparameters, Job, JobCheckpoint, JobEvent, Metadata
+from pytest_finetune.server.jobs.records import ENDED, Job, JobCheckpoint, JobEvent, JobHyperparameters, Metadata
 from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page, read_limit, read_object
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from pytest_finetune.server.files import Files
     from pytest_finetune.server.jobs.queue import TrainingQueue
-    from pytest_finetune.server.jobs.records import Status
-    from pytest_finetune.server.jobs.telling import Teller
+    from pytest_finetune.server.jobs.recorder import JobRecorder
+    from pytest_finetune.server.jobs.records import JobStatus
 
 _METADATA = re.compile(r"metadata\[(.+)\]")
 _NEEDED = ("torch", "transformers", "peft", "gguf", "safetensors")
@@ -33,7 +33,7 @@ _NEEDED = ("torch", "transformers", "peft", "gguf", "safetensors")
 class Supervised(Body):
     """What `method.supervised` may hold."""
 
-    hyperparameters: Hyperparameters = Hyperparameters()
+    hyperparameters: JobHyperparameters = JobHyperparameters()
 
 
 class Method(Body):
@@ -49,7 +49,7 @@ class CreateJob(Body):
     model: str
     training_file: str
     validation_file: str | None = None
-    hyperparameters: Hyperparameters | None = None
+    hyperparameters: JobHyperparameters | None = None
     method: Method | None = None
     suffix: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_.-]*$")] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
@@ -66,8 +66,8 @@ class JobApi:
         queue: Trains them.
     """
 
-    def __init__(self, teller: Teller, queue: TrainingQueue) -> None:
-        self._teller, self._store, self._queue = teller, teller.store, queue
+    def __init__(self, recorder: JobRecorder, queue: TrainingQueue) -> None:
+        self._recorder, self._store, self._queue = recorder, recorder.store, queue
 
     def routes(self) -> list[Route]:
         """All of them."""
@@ -89,9 +89,9 @@ class JobApi:
         return job
 
     async def _create(self, request: Request) -> Response:
-        job = _new_job(check_body(CreateJob, await read_object(request)), self._teller.files)
+        job = _new_job(check_body(CreateJob, await read_object(request)), self._recorder.files)
         self._store.add(job)
-        self._teller.say(job, f"Created fine-tuning job: {job.id}", name="created")
+        self._recorder.add_event(job, f"Created fine-tuning job: {job.id}", name="created")
         self._queue.wake()
         return JSONResponse(job.to_wire())
 
@@ -108,7 +108,7 @@ class JobApi:
         return _page(request, self._store.page(JobCheckpoint, parent=self._get(request).id, **_paging(request)))
 
     async def _cancel(self, request: Request) -> Response:
-        when: tuple[Status, ...] = ("validating_files", "queued", "running", "paused")
+        when: tuple[JobStatus, ...] = ("validating_files", "queued", "running", "paused")
         return _changed(self._get(request), "cancel", when, self._queue.cancel)
 
     async def _pause(self, request: Request) -> Response:
@@ -139,7 +139,7 @@ def _new_job(asked: CreateJob, files: Files) -> Job:
         model=asked.model,
         training_file=asked.training_file,
         validation_file=asked.validation_file,
-        hyperparameters=hyperparameters or Hyperparameters(),
+        hyperparameters=hyperparameters or JobHyperparameters(),
         suffix=asked.suffix or None,
         seed=secrets.randbelow(2**31) if asked.seed is None else asked.seed,
         metadata=asked.metadata,
@@ -158,7 +158,7 @@ def _check_file(name: str | None, param: str, files: Files) -> None:
         raise ApiError(message, param=param, code="invalid_file_purpose")
 
 
-def _changed(job: Job, verb: str, when: tuple[Status, ...], change: Callable[[Job], Job]) -> Response:
+def _changed(job: Job, verb: str, when: tuple[JobStatus, ...], change: Callable[[Job], Job]) -> Response:
     if job.status not in when:
         already = "has already ended and" if job.status in ENDED else "cannot be changed so: it"
         message = f"Job {job.id} {already} is {job.status}; only a job that is {' or '.join(when)} can {verb}."

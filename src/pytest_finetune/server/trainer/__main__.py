@@ -37,9 +37,9 @@ def main(folder: Path, *, leashed: bool) -> None:
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     os.environ.update(_QUIET)
     from pytest_finetune.server.trainer.job import read_job
-    from pytest_finetune.server.trainer.leash import Leash, free
+    from pytest_finetune.server.trainer.parent_link import ParentLink, free
 
-    wish = Leash().wish if leashed else free
+    wish = ParentLink().wish if leashed else free
     try:
         job = read_job(folder)
         from pytest_finetune.server.trainer.training import train

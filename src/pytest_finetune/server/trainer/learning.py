@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_finetune.server.trainer.packing import Pack
-    from pytest_finetune.server.trainer.tokens import Example
+    from pytest_finetune.server.trainer.tokens import TokenizedExample
 
 _HIDDEN = -1e4
 """Added to the score of a node that must not be seen; a true infinity makes NaN of a bfloat16 product."""
@@ -47,16 +47,16 @@ class Learner:
         self._model, self._precision = model, precision
         self._head = model.lm_head.weight.detach().to(precision)
 
-    def learn(self, examples: Sequence[Example]) -> Measured:
+    def learn(self, examples: Sequence[TokenizedExample]) -> Measured:
         """Measure a batch and add its gradient to that of the parameters."""
         return self._pass(examples, learn=True)
 
-    def measure(self, examples: Sequence[Example]) -> Measured:
+    def measure(self, examples: Sequence[TokenizedExample]) -> Measured:
         """Measure without learning."""
         with torch.no_grad():
             return self._pass(examples, learn=False)
 
-    def _pass(self, examples: Sequence[Example], *, learn: bool) -> Measured:
+    def _pass(self, examples: Sequence[TokenizedExample], *, learn: bool) -> Measured:
         packs = list(pack(examples))
         total = sum(len(each.targets) for each in packs)
         loss, right = 0.0, 0

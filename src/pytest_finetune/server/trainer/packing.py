@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_finetune.server.trainer.tokens import Example, Sequence
+    from pytest_finetune.server.trainer.tokens import TokenizedExample, TokenSequence
 
 MOST_MORE = 384
 """Nodes of one pack beyond those of its first example: attention costs the square of all of them."""
@@ -54,7 +54,7 @@ class _Tree:
         self.positions: list[int] = []
         self.learned: list[tuple[int, int]] = []
 
-    def add(self, sequence: Sequence) -> None:
+    def add(self, sequence: TokenSequence) -> None:
         node = -1
         for position, token in enumerate(sequence.tokens):
             if position >= sequence.prompt:
@@ -62,11 +62,11 @@ class _Tree:
             if position < len(sequence.tokens) - 1:
                 node = self._child(node, token, position)
 
-    def missing(self, example: Example) -> int:
+    def missing(self, example: TokenizedExample) -> int:
         """How many nodes the example would add, counted for its sequences one by one."""
         return sum(self._missing(sequence) for sequence in example.sequences)
 
-    def _missing(self, sequence: Sequence) -> int:
+    def _missing(self, sequence: TokenSequence) -> int:
         node = -1
         for position, token in enumerate(sequence.tokens[:-1]):
             child = self.children.get((node, token))
@@ -93,7 +93,7 @@ class _Tree:
         return Pack(np.array(self.tokens), np.array(self.positions), visible, nodes, targets)
 
 
-def pack(examples: Iterable[Example], most_more: int = MOST_MORE) -> Iterator[Pack]:
+def pack(examples: Iterable[TokenizedExample], most_more: int = MOST_MORE) -> Iterator[Pack]:
     """Lay examples into trees, each the first one's with at most `most_more` nodes more; alike ones come together."""
     tree, first = _Tree(), 0
     for example in sorted(examples, key=lambda example: example.sequences[0].tokens):

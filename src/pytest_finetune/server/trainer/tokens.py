@@ -17,7 +17,7 @@ LONGEST = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class TokenSequence:
     """
     One prompt and its answer.
 
@@ -31,10 +31,10 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class TokenizedExample:
     """One conversation: a sequence for each answer that is to be learned."""
 
-    sequences: tuple[Sequence, ...]
+    sequences: tuple[TokenSequence, ...]
 
     @property
     def length(self) -> int:
@@ -42,7 +42,7 @@ class Example:
         return len(self.sequences[-1].tokens)
 
 
-def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -> tuple[Example, ...]:
+def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -> tuple[TokenizedExample, ...]:
     """
     All conversations as tokens.
 
@@ -52,9 +52,9 @@ def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -
     return tuple(_example(conversation, tokenizer, name) for conversation in conversations)
 
 
-def _example(conversation: Conversation, tokenizer: Any, name: str) -> Example:
+def _example(conversation: Conversation, tokenizer: Any, name: str) -> TokenizedExample:
     messages = [{"role": turn.role, "content": turn.content} for turn in conversation.turns]
-    example = Example(
+    example = TokenizedExample(
         tuple(
             _sequence(messages[:index], turn.content, tokenizer)
             for index, turn in enumerate(conversation.turns)
@@ -68,8 +68,8 @@ def _example(conversation: Conversation, tokenizer: Any, name: str) -> Example:
     return example
 
 
-def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> Sequence:
+def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> TokenSequence:
     # The answer is tokenized alone, as it is generated: merged across the border it could not be said.
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     said = tokenizer(answer, add_special_tokens=False)["input_ids"]
-    return Sequence((*prompt, *said, tokenizer.eos_token_id), len(prompt))
+    return TokenSequence((*prompt, *said, tokenizer.eos_token_id), len(prompt))

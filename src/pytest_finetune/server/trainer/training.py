@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.server.trainer.job import TrainingJob
     from pytest_finetune.server.trainer.learning import Measured
-    from pytest_finetune.server.trainer.tokens import Example
+    from pytest_finetune.server.trainer.tokens import TokenizedExample
 
 _MOST_GRADIENT = 1.0
 """Norm to which a larger gradient is shortened."""
@@ -126,7 +126,7 @@ class Training:
                 f"the loss is {measured.loss} after {self.step} steps", str(self._folder), "lower the learning rate"
             )
 
-    def _measure(self, examples: Sequence[Example]) -> Measured:
+    def _measure(self, examples: Sequence[TokenizedExample]) -> Measured:
         measured = self._learner.measure(examples)
         self._check(measured)
         return measured
@@ -153,7 +153,7 @@ class Training:
             valid_accuracy=valid.accuracy if valid else None,
         )
 
-    def _batch(self, examples: Sequence[Example], number: int, seed: int) -> Sequence[Example]:
+    def _batch(self, examples: Sequence[TokenizedExample], number: int, seed: int) -> Sequence[TokenizedExample]:
         """The batch of a step, a function of its number alone; each epoch has an order of its own."""
         size = self._job.batch_size
         epoch, place = divmod(number, math.ceil(len(examples) / size))
@@ -183,7 +183,7 @@ def train(folder: Path, job: TrainingJob, wish: Callable[[], Literal["paused", "
     return True
 
 
-def _load(path: Path, tokenizer: Any) -> tuple[Example, ...]:
+def _load(path: Path, tokenizer: Any) -> tuple[TokenizedExample, ...]:
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What is known here of each job, in `.finetune/jobs`: written before the server is asked, so that no job is lost."""
+"""The local record of each job, in `.finetune/jobs`; written before the job is created, so that no job is lost."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 FORMAT: Literal[1] = 1
 REFUSED = "refused"
-"""Status of a record whose job the server would not make."""
+"""Status of a record whose job the server refused to create."""
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FileRecord(_Record):
-    """A file as it was uploaded; `file_id` is empty until it is."""
+class JobFile(_Record):
+    """A training or validation file; `file_id` is empty until it is uploaded."""
 
     path: str
     bytes: int
@@ -39,65 +39,65 @@ class FileRecord(_Record):
 
 
 class CheckpointRecord(_Record):
-    """A model that the job left behind on its way."""
+    """A checkpoint of the job."""
 
     model: str
     step: int
     metrics: dict[str, float] = Field(default_factory=dict)
 
 
-class Wanted(_Record):
+class TrainingRequest(_Record):
     """
-    What somebody wants trained: two that are equal but for paths are the same wish.
+    A training that the user asked for. Two requests that differ only in file paths are the same request.
 
     Args:
         base_url: The server.
         model: The base model.
         training, validation: The data.
-        hyperparameters: As asked for.
-        suffix: Part of the new model's name.
-        seed: For the server's draw.
+        hyperparameters: As requested; the server may still have to choose those that are `auto`.
+        suffix: Suffix of the new model's name.
+        seed: Random seed of the training; None leaves it to the server.
     """
 
     base_url: str
     model: str
-    training: FileRecord
-    validation: FileRecord | None = None
+    training: JobFile
+    validation: JobFile | None = None
     hyperparameters: Mapping[str, int | float | str] = Field(default_factory=dict)
     suffix: str = ""
     seed: int | None = None
 
     @property
     def sha256(self) -> str:
-        """Hash of the wish: what the files say counts, not where they lie or what they are called on the server."""
+        """Hash of the request; files count by their content, not by path or id on the server."""
         files = {name: file.sha256 if file else "" for name, file in self._files().items()}
         rest = self.model_dump(mode="json", exclude={"training", "validation"})
         return hashlib.sha256(json.dumps([rest, files], sort_keys=True).encode()).hexdigest()
 
-    def _files(self) -> dict[str, FileRecord | None]:
+    def _files(self) -> dict[str, JobFile | None]:
         return {"training": self.training, "validation": self.validation}
 
 
 class JobRecord(_Record):
     """
-    One request to train, and all that is remembered of the job that came of it.
+    One training request, and what is known of its job.
 
     Args:
-        nonce: In the metadata of the job; names the file of this record.
-        wanted: What was asked for; None for a job that was begun elsewhere.
+        nonce: Random id in the metadata of the job; also the name of this record's file.
+        wanted: The request; None for a job that was not started here.
         base_url: The server.
-        registry, version: Where the model goes, under which name; empty for the defaults of `watch`.
-        job_id: Empty until the server has named the job, or somebody has found it there.
-        status: The last one seen; `refused` where the server would not make the job.
+        registry, version: Registry and version name for the model; empty for the defaults of `watch`.
+        job_id: Empty until the server has returned the job, or it was found in the list of jobs.
+        status: The last one seen; `refused` if the server refused to create the job.
         last_event, last_event_at: The event that was shown last.
-        checkpoints: As the server listed them when the job had ended.
+        checkpoints: As listed by the server after the job had ended.
     """
 
     format: Literal[1] = FORMAT
     nonce: str
     created_at: datetime
     base_url: str
-    wanted: Wanted | None = None
+    wanted: TrainingRequest | None = None
     registry: str = ""
     version: str = ""
     job_id: str = ""
@@ -109,19 +109,19 @@ class JobRecord(_Record):
 
     @property
     def is_pending(self) -> bool:
-        """A job may have been made that nobody here knows the name of."""
+        """A job may exist whose id is not known here."""
         return not self.job_id and self.status != REFUSED
 
 
 class JobStore:
-    """The folder of job records; each is replaced whole or not at all."""
+    """The folder of job records. Each record is replaced atomically."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def write(self, record: JobRecord) -> JobRecord:
         """
-        Keep a record; it is on the disk when this returns.
+        Write a record; it is on disk when this returns.
 
         Raises:
             TrainingError: It cannot be written.
@@ -129,48 +129,48 @@ class JobStore:
         try:
             self._make_folder()
         except OSError as error:
-            raise TrainingError(f"cannot be made: {error.strerror}", str(self.root), "check the rights") from error
+            raise TrainingError(f"cannot create: {error.strerror}", str(self.root), "check the permissions") from error
         with new_files([self.root / f"{record.nonce}.json"], force=True) as (file,):
             file.write(record.model_dump_json(indent=1).encode() + b"\n")
         return record
 
     def update(self, record: JobRecord, **changes: object) -> JobRecord:
-        """The record with changes, kept; nothing is written where nothing changes."""
+        """Write a record with some fields changed; nothing is written if nothing changes."""
         changed = record.model_copy(update=changes)
         return record if changed == record else self.write(changed)
 
     def records(self) -> list[JobRecord]:
         """
-        All records, the newest first.
+        All records, newest first.
 
         Raises:
-            TrainingError: One cannot be read; it may be the one that keeps a job from being made twice.
+            TrainingError: A record cannot be read. None is skipped: it may be the one that prevents a second job.
         """
         found = [_load(path) for path in self.root.glob("*.json")]
         return sorted(found, key=lambda record: record.created_at, reverse=True)
 
     def of_job(self, job_id: str, base_url: str) -> JobRecord | None:
-        """The record of a job on a server; None for one that was begun elsewhere."""
+        """The record of a job on a server; None if it was not started here."""
         mine = (record for record in self.records() if record.job_id == job_id and record.base_url == base_url)
         return next(mine, None)
 
     @contextmanager
-    def locked(self, wish: str) -> Iterator[None]:
+    def locked(self, request_sha256: str) -> Iterator[None]:
         """
-        Keep others from starting the same wish meanwhile.
+        Keep other processes from starting the same request meanwhile.
 
         Raises:
-            TrainingError: Somebody is at it.
+            TrainingError: Another process is starting it.
         """
         from filelock import FileLock, Timeout
 
         self._make_folder()
-        lock = FileLock(self.root / f"{wish[:16]}.lock", timeout=0)
+        lock = FileLock(self.root / f"{request_sha256[:16]}.lock", timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
-            hint = "wait until that one has ended: it will tell the job"
-            raise TrainingError("another process is starting the very same training", str(self.root), hint) from error
+            hint = "wait for that process; it prints the job"
+            raise TrainingError("another process is starting the same training", str(self.root), hint) from error
         try:
             yield
         finally:
@@ -184,13 +184,13 @@ class JobStore:
 
 
 def new_nonce() -> str:
-    """A name that no other request to train has."""
+    """A random id for one training request."""
     return secrets.token_hex(16)
 
 
-def file_record(path: Path) -> FileRecord:
+def read_job_file(path: Path) -> JobFile:
     """
-    A file as it is now, read once.
+    The size and hash of a file.
 
     Raises:
         TrainingError: It cannot be read.
@@ -198,21 +198,21 @@ def file_record(path: Path) -> FileRecord:
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return FileRecord(path=path.as_posix(), bytes=file.tell(), sha256=digest)
+            return JobFile(path=path.as_posix(), bytes=file.tell(), sha256=digest)
     except OSError as error:
-        raise TrainingError(f"cannot be read: {error.strerror}", str(path), "check the path and the rights") from error
+        raise TrainingError(f"cannot be read: {error.strerror}", str(path), "check path and permissions") from error
 
 
 def _load(path: Path) -> JobRecord:
     try:
         return JobRecord.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise TrainingError(f"cannot be read: {error.strerror}", str(path), "check the rights") from error
+        raise TrainingError(f"cannot be read: {error.strerror}", str(path), "check the permissions") from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         hint = (
-            "a newer version may have written it: upgrade pytest-finetune. Delete it only when "
-            "`pytest-finetune train list` shows that no job of it runs"
+            "a newer version may have written it: upgrade pytest-finetune. Delete it only if "
+            "`pytest-finetune train list` shows that its job is not running"
         )
         raise TrainingError(f"{place}: {first['msg']}", str(path), hint) from error

@@ -1,4 +1,4 @@
-"""A sample of training data as an eval set: asked and scored exactly as the eval set is that it stands beside."""
+"""A sample of training data as an eval set, requested and scored with the settings of a given eval set."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
     """
-    Some training examples to be asked.
+    A random sample of a training file.
 
     Args:
-        eval_set: Them, under the settings of the eval set but for its gates.
-        examples: How many the file has.
-        unusable: How many of them cannot be asked or scored so.
-        first_problem: Why the first of those cannot, with its line.
+        eval_set: The sampled examples, with the settings of the given eval set except its gates.
+        examples: Number of examples in the file.
+        unusable: How many of them cannot be requested or scored with these settings.
+        first_problem: Why the first unusable one cannot, with its line number.
     """
 
     eval_set: EvalSet
@@ -38,22 +38,22 @@ class TrainingSample:
 
 def training_sample(path: Path, like: EvalSet, *, size: int, seed: int) -> TrainingSample:
     """
-    Draw examples of a training file.
+    Sample examples of a training file.
 
     Args:
         path: JSONL in chat format, or in any shape of eval sets.
-        like: The eval set that says how they are asked and scored.
-        size: How many at most.
-        seed: Of the draw: the same file and seed give the same sample.
+        like: The eval set whose settings apply.
+        size: Maximum number of examples.
+        seed: Random seed; the same file and seed give the same sample.
 
     Raises:
-        DataError: The file cannot be read, or no example can be asked and scored so.
+        DataError: The file cannot be read, or no example is usable.
     """
     rows, examples, problem = _usable(path, like)
     if not rows:
-        hint = f"they are scored as {like.name} is, by {like.scorer.name}: is it the data of this model?"
-        raise DataError(f"no example can be asked: {problem or 'there is none'}", str(path), hint)
-    drawn = sorted(random.Random(seed).sample(range(len(rows)), min(size, len(rows))))  # noqa: S311 - a draw, no secret
+        hint = f"they are scored like {like.name}, by {like.scorer.name}: is this the training data of the model?"
+        raise DataError(f"no example is usable: {problem or 'the file has none'}", str(path), hint)
+    drawn = sorted(random.Random(seed).sample(range(len(rows)), min(size, len(rows))))  # noqa: S311 - sampling, not cryptography
     reader = CaseReader(Faults(str(path)))
     cases = [case for at in drawn if (case := reader.read(*rows[at])) is not None]
     settings = like.settings.model_copy(update={"gates": []})
@@ -71,19 +71,19 @@ def training_sample(path: Path, like: EvalSet, *, size: int, seed: int) -> Train
 
 
 def _usable(path: Path, like: EvalSet) -> tuple[list[tuple[int, dict[str, Any]]], int, str]:
-    """The rows that can be asked and scored, how many there are in all, and why the first other one cannot."""
+    """The usable rows, the number of all rows, and why the first unusable one is not usable."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", str(path), "check the path and the rights") from error
+        raise DataError(f"cannot be read: {error.strerror}", str(path), "check the path and the permissions") from error
     faults, problem, seen = Faults(str(path)), "", set()
     reader, rows, examples = CaseReader(faults), [], 0
     for line, value in read_objects(data, faults):
         examples += 1
         case = reader.read(line, value)
-        told = like.scorer.check(case) if case else faults.found[-1].problem
-        if case is None or told:
-            problem = problem or f"line {line}: {told}"
+        reason = like.scorer.check(case) if case else faults.found[-1].problem
+        if case is None or reason:
+            problem = problem or f"line {line}: {reason}"
         elif case.id not in seen:
             seen.add(case.id)
             rows.append((line, value))

@@ -1,8 +1,8 @@
 """
-One wish, one job: whatever breaks between here and the server, the same wish is never paid for twice.
+Idempotent job creation: the same request never creates, or costs, two jobs, whatever fails in between.
 
-A nonce is on the disk before the server is asked and travels in the job's metadata. After a creation that nobody
-answered, and at the next start of the same wish, the server's jobs are looked through for it before any other try.
+A nonce is written to disk before the job is created and sent in the job's metadata. If the creation is not answered,
+and at the next start of the same request, the nonce is searched for in the server's jobs before creation is retried.
 """
 
 from __future__ import annotations
@@ -13,59 +13,59 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.lifecycle.training.faults import NoAnswerError, RefusedError
+from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, RefusedError
 from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, NONCE, TRAINING_SHA256, VALIDATION_SHA256
-from pytest_finetune.lifecycle.training.record import REFUSED, JobRecord, Wanted, new_nonce
+from pytest_finetune.lifecycle.training.job_records import REFUSED, JobRecord, TrainingRequest, new_nonce
 from pytest_finetune.lifecycle.training.upload import uploaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_finetune.lifecycle.training.job import Job
-    from pytest_finetune.lifecycle.training.record import JobStore
+    from pytest_finetune.lifecycle.training.job import FineTuningJob
+    from pytest_finetune.lifecycle.training.job_records import JobStore
     from pytest_finetune.lifecycle.training.service import FineTuning
 
 TRIES = 3
-"""Most creations that are asked for, each after a look for the job of the one before."""
+"""Attempts to create a job, each after a search for the job of the one before."""
 
 LOOKS = (1.0, 5.0)
-"""Seconds before each look: a server may still be at work on a request whose line is dead."""
+"""Seconds before each search: the server may still be working on a request whose connection is gone."""
 
 CLOCKS_APART = timedelta(days=1)
-"""A job this much older than its record cannot be its job, however wrong a clock is."""
+"""A job this much older than its record cannot belong to it, even if the clocks differ; the search stops there."""
 
 CREATED, FOUND, ALREADY = "created", "found", "already"
 _GONE = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedJob:
     """
-    A job that will be, or has been, made for a wish.
+    The job of a training request.
 
     Args:
-        record: With the job's id.
-        job: As the server describes it.
-        how: `created` now; `found`, made by a try that nobody heard back from; `already`, made by an earlier start.
-        cancelled: Ids of further jobs of the same nonce, which were cancelled.
+        record: Its record, with the job's id.
+        job: The job as the server describes it.
+        how: `created` now; `found`, created by an attempt without an answer; `already`, created by an earlier start.
+        cancelled: Ids of further jobs with the same nonce, which were cancelled.
     """
 
     record: JobRecord
-    job: Job
+    job: FineTuningJob
     how: str
     cancelled: tuple[str, ...] = ()
 
 
-class Starter:
+class JobStarter:
     """
     Starts trainings on one server.
 
     Args:
         service: The server.
         store: Where records are kept.
-        tell: Called with what happens, a sentence each.
-        progress: Called with the bytes of a file that are read, and all there are.
-        sleep: Waits so many seconds.
+        tell: Called with a message for the user.
+        progress: Called with the bytes of a file read so far and its size.
+        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -80,18 +80,20 @@ class Starter:
         self._service, self._store = service, store
         self._tell, self._progress, self._sleep = tell, progress, sleep
 
-    def start(self, wanted: Wanted, *, registry: str = "", version: str = "", again: bool = False) -> Started:
+    def start(
+        self, wanted: TrainingRequest, *, registry: str = "", version: str = "", again: bool = False
+    ) -> StartedJob:
         """
-        The job of a wish, made if there is none yet.
+        The job of a request, created if there is none yet.
 
         Args:
-            wanted: What is to be trained; its files are sent where they have to be.
-            registry: Where the model will go.
-            version: Its name there.
-            again: Make another job though one of the same wish runs or has succeeded.
+            wanted: The request; its files are uploaded if the server does not have them.
+            registry: Where the model will be added.
+            version: Its version name there.
+            again: Create another job even if one of the same request is running or has succeeded.
 
         Raises:
-            TrainingError: It could not be started, or it cannot be known whether it was; the next start finds out.
+            TrainingError: The job could not be created, or it is unknown whether it was; the next start finds out.
         """
         with self._store.locked(wanted.sha256):
             records = self._store.records()
@@ -107,8 +109,8 @@ class Starter:
             record = self._store.update(record, wanted=wanted, **goes)
             return self._create(self._with_files(record, wanted, records))
 
-    def _still_good(self, mine: list[JobRecord]) -> Started | None:
-        """The newest job of the wish that runs, or has succeeded."""
+    def _still_good(self, mine: list[JobRecord]) -> StartedJob | None:
+        """The newest job of the request that is running or has succeeded."""
         for record in mine:
             if not record.job_id or record.status in (FAILED, CANCELLED):
                 continue
@@ -120,11 +122,11 @@ class Starter:
                 continue
             seen = self._store.update(record, status=job.status)
             if job.status not in (FAILED, CANCELLED):
-                return Started(seen, job, ALREADY)
+                return StartedJob(seen, job, ALREADY)
         return None
 
-    def _with_files(self, record: JobRecord, wanted: Wanted, earlier: list[JobRecord]) -> JobRecord:
-        """The record once all its files are on the server; each is noted as soon as it is."""
+    def _with_files(self, record: JobRecord, wanted: TrainingRequest, earlier: list[JobRecord]) -> JobRecord:
+        """Upload the files; the record is written after each, so that an interrupted start keeps them."""
         for role in ("training", "validation"):
             file = getattr(wanted, role)
             if file is None:
@@ -141,7 +143,7 @@ class Starter:
             record = self._store.update(record, wanted=wanted)
         return record
 
-    def _create(self, record: JobRecord) -> Started:
+    def _create(self, record: JobRecord) -> StartedJob:
         for tried in range(1, TRIES + 1):
             try:
                 job = self._service.create(_body(record), nonce=record.nonce)
@@ -149,7 +151,7 @@ class Starter:
                 self._store.update(record, status=REFUSED)
                 raise
             except NoAnswerError as fault:
-                self._tell(f"the creation was not answered ({fault.problem}): looking for the job before any other try")
+                self._tell(f"no answer to the creation ({fault.problem}); searching for the job before retrying")
                 if found := self._looked_for(record):
                     return self._settled(record, found, FOUND)
                 last = fault
@@ -157,30 +159,30 @@ class Starter:
                 started = self._settled(record, job, CREATED)
                 return self._alone(started) if tried > 1 else started
         raise TrainingError(
-            f"the server did not make the job in {TRIES} tries: {last.problem}",
+            f"the server did not create the job in {TRIES} attempts: {last.problem}",
             last.where,
-            "nothing runs as far as can be seen; the same command looks once more before it tries again",
+            "no job was found; repeating the command searches again before it retries",
         )
 
-    def _looked_for(self, record: JobRecord) -> Job | None:
-        """The job of a creation that was not answered, after a wait or two; None where there is none."""
+    def _looked_for(self, record: JobRecord) -> FineTuningJob | None:
+        """Search, after one or two waits, for the job of a creation without an answer; None if there is none."""
         for wait in LOOKS:
             self._sleep(wait)
             if job := self._look_up(record):
                 return job
         return None
 
-    def _look_up(self, record: JobRecord) -> Job | None:
+    def _look_up(self, record: JobRecord) -> FineTuningJob | None:
         """
-        The first job that carries the nonce; None where there is none.
+        The first job with the nonce; None if there is none.
 
         Raises:
-            TrainingError: The jobs cannot be listed, or some job may be this one and nothing tells.
+            TrainingError: The jobs cannot be listed, or a job without metadata may be this one.
         """
         found = self._carrying(record)
         return min(found, key=_age) if found else None
 
-    def _carrying(self, record: JobRecord) -> list[Job]:
+    def _carrying(self, record: JobRecord) -> list[FineTuningJob]:
         oldest, found = record.created_at - CLOCKS_APART, []
         file_id = record.wanted.training.file_id if record.wanted else ""
         try:
@@ -193,41 +195,41 @@ class Starter:
                     break
         except (NoAnswerError, RefusedError) as fault:
             raise TrainingError(
-                f"whether the job was made cannot be known: the look for it failed too ({fault.problem})",
+                f"cannot tell whether the job was created: the search for it failed too ({fault.problem})",
                 fault.where,
-                "nothing more was sent; the same command looks for the job before it tries again",
+                "nothing else was sent; repeating the command searches for the job before it retries",
             ) from fault
         return found
 
-    def _settled(self, record: JobRecord, job: Job, how: str) -> Started:
-        return Started(self._store.update(record, job_id=job.id, status=job.status), job, how)
+    def _settled(self, record: JobRecord, job: FineTuningJob, how: str) -> StartedJob:
+        return StartedJob(self._store.update(record, job_id=job.id, status=job.status), job, how)
 
-    def _alone(self, started: Started) -> Started:
-        """After a second try: where the first one came to a job after all, the first job stays and the rest goes."""
+    def _alone(self, started: StartedJob) -> StartedJob:
+        """After a retry: if the earlier attempt created a job after all, keep the first job and cancel the others."""
         found = sorted(self._carrying(started.record), key=_age) or [started.job]
         cancelled = [extra.id for extra in found[1:] if self._cancel(extra)]
         settled = self._settled(started.record, found[0], CREATED)
-        return Started(settled.record, settled.job, CREATED, tuple(cancelled))
+        return StartedJob(settled.record, settled.job, CREATED, tuple(cancelled))
 
-    def _cancel(self, extra: Job) -> bool:
+    def _cancel(self, extra: FineTuningJob) -> bool:
         try:
             self._service.act(extra.id, "cancel")
         except (RefusedError, NoAnswerError) as fault:
-            # The first job is there and must be told; this one may have ended by itself.
+            # The first job exists and must be reported; this one may have ended by itself.
             self._tell(
-                f"{extra.id} is the same job made twice, and could not be cancelled: {fault.problem}; "
-                f"see to it: pytest-finetune train cancel {extra.id}"
+                f"{extra.id} is a duplicate of the job and could not be cancelled: {fault.problem}; "
+                f"cancel it with: pytest-finetune train cancel {extra.id}"
             )
             return False
-        self._tell(f"{extra.id} was the same job made twice: it is cancelled")
+        self._tell(f"cancelled {extra.id}, a duplicate of the job")
         return True
 
 
 def _body(record: JobRecord) -> dict[str, Any]:
-    """What the server is asked for."""
+    """The body of the creation request."""
     wanted = record.wanted
     if wanted is None:
-        raise ValueError("a record of a job that was begun elsewhere cannot begin one")
+        raise ValueError("a record without a request cannot create a job")
     metadata = {NONCE: record.nonce, TRAINING_SHA256: wanted.training.sha256}
     body: dict[str, Any] = {
         "model": wanted.model,
@@ -245,19 +247,19 @@ def _body(record: JobRecord) -> dict[str, Any]:
     return body
 
 
-def _age(job: Job) -> tuple[float, str]:
+def _age(job: FineTuningJob) -> tuple[float, str]:
     return (job.created_at.timestamp() if job.created_at else 0.0), job.id
 
 
-def _is_since(job: Job, record: JobRecord) -> bool:
-    """The job may be younger than the record; clocks are taken to be right to the hour."""
+def _is_since(job: FineTuningJob, record: JobRecord) -> bool:
+    """Whether the job may have been created after the record; clocks may differ by up to an hour."""
     return job.created_at is None or job.created_at >= record.created_at - timedelta(hours=1)
 
 
-def _cannot_tell(job: Job, record: JobRecord) -> TrainingError:
+def _cannot_tell(job: FineTuningJob, record: JobRecord) -> TrainingError:
     return TrainingError(
-        f"{job.id} trains on the very file that was uploaded, and its metadata tells no nonce",
+        f"{job.id} uses the uploaded training file, but its metadata has no nonce",
         "GET /fine_tuning/jobs",
-        f"the server seems to keep no metadata. If it is the job you want: pytest-finetune train watch {job.id}; "
+        f"the server does not seem to store metadata. If it is your job: pytest-finetune train watch {job.id}; "
         f"if not, delete {record.nonce}.json in .finetune/jobs and start again",
     )

@@ -1,4 +1,4 @@
-"""The two ways in which a server does not do as asked: it says no, or nobody knows what it did."""
+"""Errors of the fine-tuning API: the server refused a request, or its outcome is unknown."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     import openai
 
 _MAYBE_DONE = frozenset({408, 409, 425})
-"""Statuses below 500 that leave open whether the request was carried out."""
+"""HTTP statuses below 500 after which the request may have been carried out."""
 
 _SLOW_DOWN = 429
-_CONNECT = "check --base-url or OPENAI_BASE_URL, and that the server runs"
+_CONNECT = "check --base-url or OPENAI_BASE_URL, and that the server is running"
 
 
 class NoAnswerError(TrainingError):
-    """No usable answer came: the request may have been carried out all the same."""
+    """There was no usable response; the request may have been carried out anyway."""
 
 
 class RefusedError(TrainingError):
     """
-    The server said no, and did nothing.
+    The server refused a request and did nothing.
 
     Args:
         problem, where, hint: As in every error.
         status: The HTTP status.
-        code: The server's own word for the reason; empty where it has none.
+        code: The server's error code; empty if it sent none.
     """
 
     def __init__(self, problem: str, where: str = "", hint: str = "", status: int = 0, code: str = "") -> None:
@@ -42,29 +42,29 @@ class RefusedError(TrainingError):
 
     @property
     def will_pass(self) -> bool:
-        """A question asked too fast; the same one will be answered a little later."""
+        """A rate limit: the same request will succeed a little later."""
         return self.status == _SLOW_DOWN and "quota" not in self.code
 
 
 @contextmanager
-def told(where: str, secret: str) -> Iterator[None]:
+def translated_errors(where: str, secret: str) -> Iterator[None]:
     """
-    Turn what the official client raises into this project's errors.
+    Translate the official client's exceptions into this project's errors.
 
     Args:
-        where: What was asked, `POST /fine_tuning/jobs`.
-        secret: The API key, which no message shows.
+        where: The request, such as `POST /fine_tuning/jobs`.
+        secret: The API key, which is masked in messages.
 
     Raises:
-        RefusedError: The server said no.
-        NoAnswerError: It cannot be known whether it did as asked.
+        RefusedError: The server refused the request.
+        NoAnswerError: It is unknown whether the request was carried out.
     """
     import openai
 
     try:
         yield
     except openai.APITimeoutError as error:
-        raise NoAnswerError("no answer in time", where, _CONNECT) from error
+        raise NoAnswerError("timed out", where, _CONNECT) from error
     except openai.APIConnectionError as error:
         reason = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
         raise NoAnswerError(f"no connection: {clean(reason, secret)}", where, _CONNECT) from error
@@ -75,17 +75,17 @@ def told(where: str, secret: str) -> Iterator[None]:
 
 
 def _status_error(error: openai.APIStatusError, where: str, secret: str) -> TrainingError:
-    said = _said(error)
-    code, param = (clean(str(said.get(key) or ""), secret) for key in ("code", "param"))
-    message = clean(str(said.get("message") or error.response.reason_phrase or "no reason given"), secret)
+    details = _details(error)
+    code, param = (clean(str(details.get(key) or ""), secret) for key in ("code", "param"))
+    message = clean(str(details.get("message") or error.response.reason_phrase or "no reason given"), secret)
     problem = f"HTTP {error.status_code}: {message}"
-    if error.status_code >= 500 or error.status_code in _MAYBE_DONE:  # noqa: PLR2004 - HTTP's own border
-        return NoAnswerError(problem, where, "the fault is the server's: try again a little later")
+    if error.status_code >= 500 or error.status_code in _MAYBE_DONE:  # noqa: PLR2004 - HTTP server errors
+        return NoAnswerError(problem, where, "the server has a problem; try again later")
     return RefusedError(problem, where, advice_for(code, message, param), error.status_code, code)
 
 
-def _said(error: openai.APIStatusError) -> dict[str, Any]:
-    """The error object of the answer; the client unwraps it where it is shaped as OpenAI's."""
+def _details(error: openai.APIStatusError) -> dict[str, Any]:
+    """The error object of the response; the client unwraps it if it has OpenAI's shape."""
     body = error.body
     if isinstance(body, dict):
         inner = body.get("error", body)

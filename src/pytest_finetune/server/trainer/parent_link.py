@@ -17,7 +17,7 @@ _NICENESS = 10
 """How far answers come before training."""
 
 
-class Leash:
+class ParentLink:
     """Reads wishes in a thread, one word a line; when the other side is gone the process ends at once."""
 
     def __init__(self) -> None:

@@ -7,22 +7,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.lifecycle.training.record import (
+from pytest_finetune.lifecycle.training.job_records import (
     REFUSED,
-    FileRecord,
+    JobFile,
     JobRecord,
     JobStore,
-    Wanted,
-    file_record,
+    TrainingRequest,
     new_nonce,
+    read_job_file,
 )
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
-FILE = FileRecord(path="train.jsonl", bytes=3, sha256="a" * 64)
+FILE = JobFile(path="train.jsonl", bytes=3, sha256="a" * 64)
 
 
 def wanted(**changes):
-    return Wanted(**{"base_url": "http://127.0.0.1:1/v1", "model": "m", "training": FILE, **changes})
+    return TrainingRequest(**{"base_url": "http://127.0.0.1:1/v1", "model": "m", "training": FILE, **changes})
 
 
 def record(**changes):
@@ -94,7 +94,7 @@ def test_two_starts_of_one_wish_do_not_run_at_once(tmp_path):
 def test_a_file_is_known_by_what_it_says(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"abc")
-    assert file_record(path).sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert file_record(path).bytes == 3
+    assert read_job_file(path).sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert read_job_file(path).bytes == 3
     with pytest.raises(TrainingError, match="cannot be read"):
-        file_record(tmp_path / "none.jsonl")
+        read_job_file(tmp_path / "none.jsonl")

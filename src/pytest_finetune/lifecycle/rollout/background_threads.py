@@ -1,4 +1,4 @@
-"""Work beside the request path, in threads of their own: what fails or hangs there holds up nobody."""
+"""Background work in daemon threads; if it fails or hangs, no request waits for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Aside:
+class BackgroundThreads:
     """
-    Starts short pieces of work that nobody waits for.
+    Starts short background tasks, one thread each.
 
-    A thread each, and no pool: a pool's threads are gone in a forked worker while the pool believes in them.
+    There is no pool, because a forked worker would inherit a pool that believes in threads it does not have.
     """
 
     def __init__(self, name: str) -> None:
@@ -23,10 +23,10 @@ class Aside:
 
     def start(self, work: Callable[[], None]) -> None:
         """
-        Begin a piece of work, which has to deal with its own failures.
+        Run a task in the background. It has to handle its own exceptions.
 
         Raises:
-            RuntimeError: The system, or the end of the process, allows no further thread.
+            RuntimeError: No thread can be started, because of a system limit or because the interpreter is exiting.
         """
         thread = threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True)
         self._running.add(thread)
@@ -37,14 +37,14 @@ class Aside:
             raise
 
     def wait(self, seconds: float) -> bool:
-        """Let what has begun end, for so many seconds at most; whether it did."""
+        """Wait for all tasks, at most this many seconds; returns whether all have ended."""
         until = time.monotonic() + seconds
         for thread in tuple(self._running):
             thread.join(max(0.0, until - time.monotonic()))
         return not self._running
 
     def forget(self) -> None:
-        """Know of no work any more; in a forked child its threads are not there."""
+        """Forget all tasks: a forked child does not have their threads."""
         self._running = set()
 
     def _run(self, work: Callable[[], None]) -> None:

@@ -6,7 +6,7 @@ import base64
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from pytest_finetune.base.files import copy_file
 from pytest_finetune.server.ids import new_id, now
@@ -32,7 +32,7 @@ _COLUMNS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class JobRecorder:
     """
     Writes down what happens to jobs. All of it may be told twice: what is known already is left as it was.
 
@@ -46,9 +46,33 @@ class Teller:
     files: Files
     models: Path
 
-    def say(self, job: Job, message: str, *, name: str = "", **more: Any) -> None:
-        """Add an event; one with a name is added once."""
-        event = JobEvent(id=new_id("ftevent-"), created_at=now(), message=message, **more)
+    def add_event(
+        self,
+        job: Job,
+        message: str,
+        *,
+        name: str = "",
+        level: Literal["info", "warn", "error"] = "info",
+        metrics: dict[str, float] | None = None,
+    ) -> None:
+        """
+        Add an event to a job.
+
+        Args:
+            job: The job.
+            message: For people.
+            name: Makes the event unique: an event of this job with the same name is not added again.
+            level: Its severity.
+            metrics: Its figures; an event with figures has the type `metrics`.
+        """
+        event = JobEvent(
+            id=new_id("ftevent-"),
+            created_at=now(),
+            level=level,
+            message=message,
+            type="message" if metrics is None else "metrics",
+            data=metrics or {},
+        )
         self.store.add(event, parent=job.id, name=name)
 
     def follow(self, job: Job, folder: Path) -> tuple[Job, Stopped | None]:
@@ -63,7 +87,7 @@ class Teller:
     def _tell(self, job: Job, event: Event, folder: Path) -> Job:
         if isinstance(event, Started):
             if event.step:
-                self.say(job, f"Fine-tuning goes on after step {event.step} of {event.steps}")
+                self.add_event(job, f"Fine-tuning goes on after step {event.step} of {event.steps}")
             return job.model_copy(update={"steps": event.steps, "tokens": event.tokens})
         if isinstance(event, Stepped):
             self._tell_step(job, event)
@@ -85,7 +109,7 @@ class Teller:
         if event.valid_loss is not None:
             message += f", validation loss={event.valid_loss:.2f}"
         known = {name: value for name, value in data.items() if value is not None}
-        self.say(job, message, name=f"step-{event.step}", type="metrics", data=known)
+        self.add_event(job, message, name=f"step-{event.step}", metrics=known)
 
     def _tell_checkpoint(self, job: Job, event: Checkpoint, folder: Path) -> None:
         model = self._serve(f"{job.model_name()}:ckpt-step-{event.step}", folder / event.file)
@@ -106,7 +130,7 @@ class Teller:
         )
         self.store.add(checkpoint, parent=job.id, name=f"step-{event.step}")
         message = f"Checkpoint created at step {event.step} with Model ID: {model}"
-        self.say(job, message, name=f"checkpoint-{event.step}")
+        self.add_event(job, message, name=f"checkpoint-{event.step}")
 
     def succeed(self, job: Job, folder: Path) -> Job:
         """The training is done: serve its last adapter, write the result file, and say so."""
@@ -115,8 +139,8 @@ class Teller:
             raise ValueError("a job is queued with its epochs chosen")
         model = self._serve(job.model_name(), checkpoint_path(folder, epochs))
         result = self.files.keep("step_metrics.csv", "fine-tune-results", [self._metrics(job)])
-        self.say(job, f"New fine-tuned model created: {model}", name="model")
-        self.say(job, "The job has successfully completed", name="succeeded")
+        self.add_event(job, f"New fine-tuned model created: {model}", name="model")
+        self.add_event(job, "The job has successfully completed", name="succeeded")
         return self.store.change(
             job,
             status="succeeded",

@@ -9,16 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.lifecycle.training.faults import NoAnswerError, RefusedError
-from pytest_finetune.lifecycle.training.job import Job, JobEvent
-from pytest_finetune.lifecycle.training.watching import LONGEST_WAIT, Back, Cursor, Lost, Patience, follow, new_events
+from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, RefusedError
+from pytest_finetune.lifecycle.training.job import FineTuningEvent, FineTuningJob
+from pytest_finetune.lifecycle.training.polling import (
+    LONGEST_WAIT,
+    ConnectionLost,
+    ConnectionRestored,
+    Cursor,
+    PollingPolicy,
+    follow,
+    new_events,
+)
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
-QUICK = Patience(interval=1.0, give_up=100.0)
+QUICK = PollingPolicy(interval=1.0, give_up=100.0)
 
 
 def event(number, *, second=None):
-    return JobEvent(
+    return FineTuningEvent(
         f"e{number}", START + timedelta(seconds=number if second is None else second), "info", f"event {number}"
     )
 
@@ -38,7 +46,7 @@ class Script:
             raise state
         status, events = state
         self.known = [event(number) for number in range(1, events + 1)]
-        return Job(job_id, status)
+        return FineTuningJob(job_id, status)
 
     def events(self, _job_id):
         return iter(self.known[::-1])
@@ -52,11 +60,11 @@ class Script:
 
 
 def names(updates):
-    return [update.id for update in updates if isinstance(update, JobEvent)]
+    return [update.id for update in updates if isinstance(update, FineTuningEvent)]
 
 
 def statuses(updates):
-    return [update.status for update in updates if isinstance(update, Job)]
+    return [update.status for update in updates if isinstance(update, FineTuningJob)]
 
 
 def test_events_come_once_and_in_order():
@@ -85,15 +93,17 @@ def test_silence_is_told_once_and_waited_out_ever_longer():
     silent = [NoAnswerError("no connection") for _ in range(4)]
     script = Script(("running", 1), *silent, ("succeeded", 2))
     updates = script.follow()
-    assert [update for update in updates if isinstance(update, Lost)] == [Lost("http://127.0.0.1:1/v1: no connection")]
-    assert [update for update in updates if isinstance(update, Back)] == [Back(15.0)]
+    assert [update for update in updates if isinstance(update, ConnectionLost)] == [
+        ConnectionLost("http://127.0.0.1:1/v1: no connection")
+    ]
+    assert [update for update in updates if isinstance(update, ConnectionRestored)] == [ConnectionRestored(15.0)]
     assert names(updates) == ["e1", "e2"]
     assert script.slept == [1, 1, 2, 4, 8]
 
 
 def test_no_wait_is_endless():
     script = Script(*[NoAnswerError("no") for _ in range(12)], ("succeeded", 0))
-    script.follow(patience=Patience(1.0, 10_000.0))
+    script.follow(patience=PollingPolicy(1.0, 10_000.0))
     assert max(script.slept) == LONGEST_WAIT
 
 
@@ -132,9 +142,9 @@ def test_however_the_watcher_is_stopped_every_event_is_shown_once(steps, data):
         updates = follow(script, "j", cursor, QUICK, sleep=script.sleep, clock=lambda script=script: script.now)
         stop_after = None if last else data.draw(st.integers(0, 5))
         for seen, update in enumerate(updates):
-            if isinstance(update, JobEvent):
+            if isinstance(update, FineTuningEvent):
                 shown.append(update.id)
                 cursor = cursor.after(update)
-            if isinstance(update, Job) or (stop_after is not None and seen >= stop_after):
+            if isinstance(update, FineTuningJob) or (stop_after is not None and seen >= stop_after):
                 break
     assert shown == [f"e{number}" for number in range(1, total + 1)]

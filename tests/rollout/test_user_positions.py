@@ -4,50 +4,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.lifecycle.rollout.sharing import Positions
+from pytest_finetune.lifecycle.rollout.user_positions import UserPositions
 
 shares = st.floats(0, 1)
 
 
 @given(st.text(), st.text())
 def test_a_position_lies_in_the_unit_interval_and_never_moves(salt, user):
-    position = Positions(salt).of(user)
+    position = UserPositions(salt).of(user)
     assert 0 <= position < 1
-    assert Positions(salt).of(user) == position
+    assert UserPositions(salt).of(user) == position
 
 
 @given(st.text(), shares, shares)
 def test_growing_a_share_moves_nobody_back(user, one, other):
     small, large = sorted((one, other))
-    position = Positions("salt").of(user)
+    position = UserPositions("salt").of(user)
     if position < small:
         assert position < large
 
 
 def test_positions_are_the_same_on_every_machine():
     """A change of these figures would deal the users of every running rollout anew."""
-    assert Positions("pytest-finetune").of("user-1") == 0.9464138002835425
-    assert Positions("other").of("user-1") == 0.6259461558154522
-    assert Positions("pytest-finetune").of("用户") == 0.9321997518561422
+    assert UserPositions("pytest-finetune").of("user-1") == 0.9464138002835425
+    assert UserPositions("other").of("user-1") == 0.6259461558154522
+    assert UserPositions("pytest-finetune").of("用户") == 0.9321997518561422
 
 
 def test_an_id_is_one_as_number_and_as_text():
-    assert Positions("salt").of(7) == Positions("salt").of("7")
+    assert UserPositions("salt").of(7) == UserPositions("salt").of("7")
 
 
 def test_half_a_surrogate_pair_is_an_id():
-    assert 0 <= Positions("salt \ud83d").of("\ud83d") < 1
+    assert 0 <= UserPositions("salt \ud83d").of("\ud83d") < 1
 
 
 @pytest.mark.parametrize("name", ["user-{}", "{}", "{:08d}@example.org"])
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.2, 0.5])
 def test_a_share_is_exact_to_within_a_percent_over_100_000_ids(name, share):
-    positions = Positions("pytest-finetune")
+    positions = UserPositions("pytest-finetune")
     served = sum(positions.of(name.format(number)) < share for number in range(100_000))
     assert served / 100_000 == pytest.approx(share, abs=0.01)
 
 
 def test_another_salt_deals_independently():
-    one, other = Positions("one"), Positions("other")
+    one, other = UserPositions("one"), UserPositions("other")
     both = sum(one.of(n) < 0.1 and other.of(n) < 0.1 for n in range(100_000))
     assert both / 100_000 == pytest.approx(0.01, abs=0.003)
