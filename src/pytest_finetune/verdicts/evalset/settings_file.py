@@ -154,6 +154,8 @@ def _explained(details: list[ErrorDetails]) -> tuple[str, str]:
     first = details[0]
     if first["type"] == "extra_forbidden":
         return _misplaced(first["loc"]) or ("unknown key", _key_hint(first["loc"]))
+    if first["type"] == "no_rule":
+        return first["msg"], _misspelt_rule(first["input"])
     if first["type"] == "misfit":
         return first["ctx"]["problem"], first["ctx"]["hint"]
     if first["type"] == "missing" and (kind := _gate_kind(first["loc"])):
@@ -164,6 +166,13 @@ def _explained(details: list[ErrorDetails]) -> tuple[str, str]:
     messages = [detail["msg"].removeprefix("Value error, ") for detail in details]
     problem, _, hint = "; or ".join(dict.fromkeys(messages)).partition("; did you mean ")
     return problem, f"did you mean {hint}" if hint else ""
+
+
+def _misspelt_rule(gate: object) -> str:
+    """The first key of a gate without a rule that no gate has, with the key that may be meant."""
+    known = {key for keys in GATE_KEYS.values() for key in keys}
+    unknown = [key for key in gate if key not in known] if isinstance(gate, dict) else []
+    return f"unknown key {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}" if unknown else ""
 
 
 def _gate_kind(place: tuple[str | int, ...]) -> str:
