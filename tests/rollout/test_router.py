@@ -93,7 +93,7 @@ def test_a_production_that_is_taken_out_of_use_is_left_for_the_fallback(router, 
 
 @pytest.mark.parametrize("options", [{"false_alarm_rate": 0}, {"false_alarm_rate": 1.0}, {"poll": -1}])
 def test_an_option_out_of_range_is_refused(make_router, options):
-    with pytest.raises(ValueError, match=r"false-alarm rate|every"):
+    with pytest.raises(ValueError, match=r"false_alarm_rate must|poll must"):
         make_router(**options)
 
 
@@ -267,7 +267,7 @@ def test_without_a_fallback_production_stays_and_says_so_once(registry, make_rou
     break_production(router)
     assert "ft:v2" in deal(router).values()
     (told,) = messages(caplog)
-    assert told.startswith("v2 stays, for the registry names no fallback: ")
+    assert told.startswith("v2 keeps serving, because the registry names no fallback: ")
 
 
 def test_an_old_burst_of_errors_does_not_count_any_more(router, clock):
@@ -592,7 +592,7 @@ def test_a_forked_worker_waits_for_no_thread_of_its_parent(registry):
         import os, sys, threading
         from pytest_finetune import ModelRouter
         router = ModelRouter.from_registry(sys.argv[1], poll=0.0)
-        router._lock.acquire(), router._watch._reading.acquire()
+        router._lock.acquire(), router._watcher._reading.acquire()
         child = os.fork()
         if child:
             sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
