@@ -85,8 +85,8 @@ def test_columns_of_any_name_are_mapped():
 @pytest.mark.parametrize(
     ("pairs", "problem"),
     [
-        (["input"], "no FIELD=COLUMN"),
-        (["input="], "no FIELD=COLUMN"),
+        (["input"], "not FIELD=COLUMN"),
+        (["input="], "not FIELD=COLUMN"),
         (["imput=q"], "unknown field 'imput'"),
         (["input=a", "input=b"], "mapped twice"),
     ],

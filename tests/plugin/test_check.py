@@ -53,7 +53,7 @@ def test_an_error_fails_its_group_with_the_findings_and_no_traceback(write, chec
         [
             "*train.jsonl check[[]meaning]*",
             "error   conflicting_answers *1",
-            "    data/train.jsonl:20: data/train.jsonl:10 asks the same and answers otherwise",
+            "    data/train.jsonl:20: data/train.jsonl:10 has the same prompt, another answer",
             "FAILED data/train.jsonl::check[[]meaning]*",
         ]
     )

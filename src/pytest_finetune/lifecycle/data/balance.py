@@ -104,10 +104,10 @@ class Balance:
         count = len(self._lengths)
         if count < LEAST:
             problem = f"{count} usable example{'s' * (count != 1)}, and OpenAI trains on no fewer than {LEAST}"
-            log.add(found("too_few_examples", self._file, 0, problem, "begin with 100 to 500 good ones"))
+            log.add(found("too_few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
         elif count < SENSIBLE:
             problem = f"{count} usable examples are few"
-            log.add(found("few_examples", self._file, 0, problem, "begin with 100 to 500 good ones"))
+            log.add(found("few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
         counts = self.label_counts()
         if counts is not None:
             self._tell_labels(counts, log)
@@ -167,7 +167,7 @@ class Balance:
             if first != label and self._labels is None:
                 file, line = self._first[label]
                 problem = f"the label {shorten(label)!r} is spelt {shorten(first)!r} in {counts[first]:,} other rows"
-                log.add(found("label_variant", file, line, problem, "spell a label in one way"))
+                log.add(found("label_variant", file, line, problem, "use one spelling per label"))
 
     def _tell_missing(self, log: FindingLog) -> None:
         middle = median(self._lengths)

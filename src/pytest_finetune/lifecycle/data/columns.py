@@ -1,4 +1,4 @@
-"""Which column of a raw record goes where in a training example."""
+"""Which column of a raw record becomes which field of a training example."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ASKED = ("system_prompt", "input", "output")
-"""What becomes the messages of an example."""
+"""Fields that become the messages of an example."""
 
 KEPT = ("id", "tags", "metadata", "group")
-"""What OpenAI's format has no place for, and eval sets and `split` know."""
+"""Fields that OpenAI's format does not have, but eval sets and `split` use."""
 
 FIELDS = (*ASKED, *KEPT)
 
 
 def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
     """
-    The column of every field, from pairs such as `input=question`; a field without a pair is its own column.
+    Map every field to a column, from pairs such as `input=question`; the default column is the field's own name.
 
     Raises:
-        DataError: A pair is no pair, names an unknown field, or a field is named twice.
+        DataError: A pair is malformed, or a field is unknown or mapped twice.
     """
     columns: dict[str, str] = {}
     for pair in pairs:
         field, sign, column = pair.partition("=")
         if not sign or not column:
-            raise DataError(f"{pair!r} is no FIELD=COLUMN", "--map", "say, for instance, --map input=question")
+            raise DataError(f"{pair!r} is not FIELD=COLUMN", "--map", "such as --map input=question")
         if field not in FIELDS:
             raise DataError(f"unknown field {field!r}", "--map", did_you_mean(field, FIELDS))
         if field in columns:
-            raise DataError(f"field {field!r} is mapped twice", "--map", "one column for each field")
+            raise DataError(f"field {field!r} is mapped twice", "--map", "map each field once")
         columns[field] = column
     return {field: columns.get(field, field) for field in FIELDS}
 
 
 def missing_column_hint(columns: Mapping[str, str], found: Iterable[str]) -> str:
-    """What to do where a record has not the column that a field is looked for in."""
+    """Suggest `--map` for a record that lacks a field's column."""
     names = ", ".join(map(repr, found)) or "none"
-    return f"the record has {names}; say where it is: " + " ".join(
+    return f"the record has {names}; name the column: " + " ".join(
         f"--map {field}=COLUMN" for field in ("input", "output") if columns[field] == field
     )

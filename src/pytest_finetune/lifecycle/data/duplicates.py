@@ -1,4 +1,4 @@
-"""What is said twice: duplicates, one question with two answers, and cases of one file that stand in another."""
+"""Duplicates within a file, the same prompt with different answers, and leakage between files."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Repeats:
             self._held_out.append((number, side, place))
 
     def close(self) -> None:
-        """Tell near duplicates, and what stands on two sides."""
+        """Report near duplicates and leakage."""
         nearest: _Nearest = {sides: {} for sides in _LEAKS}
         told: set[tuple[int, int]] = set()
         for one, other, alike in self._index.near_pairs():
@@ -82,23 +82,23 @@ class Repeats:
             self._tell_leaks(number, side, place, nearest)
 
     def _note_leak(self, mine: int, theirs: int, alike: float, nearest: _Nearest) -> None:
-        """Remember the nearest text on each side that one on a held-out side must not resemble."""
+        """Keep, for a held-out text, the most similar text of each file type that it must not resemble."""
         for (held, seen), best in nearest.items():
             place = self._first[seen].get(theirs)
             if place is not None and mine in self._first[held] and alike > best.get(mine, (0.0, place))[0]:
                 best[mine] = alike, place
 
     def _repeats(self, example: Example, side: int, place: _Place, say: Say) -> bool:
-        """Whether the same was asked before, with the same answer or another."""
+        """Report a prompt that occurred before; return whether it did."""
         key = side == EVAL, example.prompt_id
         answer, first_side, first = self._answers.setdefault(key, (example.answer_id, side, place))
         if first is place:
             return False
         if answer != example.answer_id:
-            hint = "keep the right one: the model learns to guess between them"
-            say("conflicting_answers", f"{first} asks the same and answers otherwise", hint, other=str(first))
+            hint = "keep the correct one; with both, the model learns to guess"
+            say("conflicting_answers", f"{first} has the same prompt, another answer", hint, other=str(first))
         elif first_side == side:
-            say("duplicate", f"says the same as {first}", "keep one: --fix", other=str(first))
+            say("duplicate", f"identical to {first}", "keep one of them (--fix does)", other=str(first))
         return True
 
     def _tell_near(self, first: _Place, second: _Place, alike: float) -> None:
@@ -118,22 +118,26 @@ class Repeats:
             if best is None:
                 continue
             alike, other = best
-            hint = f"take it out of the {where} file, or out of this one: nothing is tested by what has been seen"
+            hint = f"remove it from the {where} file or from this one: seen examples test nothing"
             if other.file == place.file:
                 self._tell_same_file(exact, place.file, where, hint)
                 continue
             said = "the same" if same else f"nearly the same ({alike:.0%})"
-            problem = f"asks {said} as {other}, a {where} row"
+            problem = f"has {said} prompt as {other}, a {where} row"
             self._log.add(found(exact if same else near, place.file, place.line, problem, hint, other=str(other)))
 
     def _tell_same_file(self, code: str, file: str, where: str, hint: str) -> None:
-        """One finding for all rows of a file that was named on two sides."""
+        """Report once, not per row, that a file was given as two types."""
         if not self._log.counts[file, code]:
-            self._log.add(found(code, file, 0, f"this very file is the {where} file too", hint))
+            self._log.add(found(code, file, 0, f"this file is also the {where} file", hint))
 
 
 def _say_near(say: Say, first: _Place, second: _Place, alike: float) -> None:
-    said = "the same but for case, blanks or punctuation" if alike == 1 else f"nearly the same ({alike:.0%})"
-    hint = "keep both only where the difference is worth learning"
-    answered = "with the same answer" if first.answer == second.answer else "with another answer"
-    say("near_duplicate", f"asks {said} as {first}, {answered}", hint, other=str(first))
+    said = (
+        "the same prompt except for case, spacing or punctuation"
+        if alike == 1
+        else f"nearly the same prompt ({alike:.0%})"
+    )
+    hint = "keep both only if the difference is worth learning"
+    answered = "with the same answer" if first.answer == second.answer else "with a different answer"
+    say("near_duplicate", f"has {said} as {first}, {answered}", hint, other=str(first))

@@ -1,4 +1,4 @@
-"""What is safe to mend in a training file, mended in a new one: nothing is guessed, and all that is done is counted."""
+"""Safe fixes of a training file, written to a new file: nothing is guessed, and every change is counted."""
 
 from __future__ import annotations
 

@@ -21,5 +21,5 @@ _LIMITS = (
 
 
 def example_limit(model: str) -> int | None:
-    """Tokens that one training example of a model may have; None where nobody has said. `ft:…` is as its base."""
+    """Return the token limit of a model's training examples; None if unknown. `ft:…` has the limit of its base."""
     return next((limit for pattern, limit in _LIMITS if pattern.match(base_of(model))), None)

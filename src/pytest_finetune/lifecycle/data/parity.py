@@ -1,4 +1,4 @@
-"""Whether training, validation, eval and production ask alike: with one system prompt, the same tools, for one form."""
+"""Parity of training, validation, eval and production: the same system prompt, tools and response format."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class ModelPrice:
 
 def usual_epochs(examples: int) -> int:
     """
-    How often a file is usually passed over where nobody says otherwise: 3 times, a small file more often.
+    The default number of epochs: 3, and more for small files.
 
     Source: `EPOCHS_SOURCE`.
     """

@@ -78,7 +78,7 @@ def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding
     head = file.peek(1)
     if head.startswith(UTF8_BOM):
         head = head.removeprefix(file.read(len(UTF8_BOM)))
-        yield found("byte_order_mark", name, 1, "the file begins with a byte order mark", "save it without one: --fix")
+        yield found("byte_order_mark", name, 1, "the file starts with a byte order mark", "save it without one: --fix")
     if foreign := foreign_bytes(head) or _document(head):
         yield found("file_type", name, 0, *foreign)
         return

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 REMEDIES = {
     "email_address": "replace it, say by name@example.com",
-    "phone_number": "replace it by one that is nobody's, such as +1 212 555 0100",
+    "phone_number": "replace it with a fictitious one, such as +1 212 555 0100",
     "resident_id": "replace it: a model can repeat what it was trained on",
     "payment_card": "replace it: a model can repeat what it was trained on",
     "bank_account": "replace it: a model can repeat what it was trained on",

@@ -39,15 +39,15 @@ _WORD = array("L").itemsize
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
     """
-    How rows are dealt out.
+    How rows are split.
 
     Args:
         validation, test: Shares in [0, 1), together below 1; the rest is for training.
-        seed: Another one deals everybody anew.
+        seed: Seed of the assignment; changing it reassigns every row.
         group_by: Rows with the same value under this key, of the row or its metadata, stay together.
-        label_by: The key of a JSON answer whose value is the label; empty takes short answers themselves for labels.
+        label_by: Key of a JSON answer to use as the label; empty uses short answers themselves.
         stratify: Give each label its exact share, at the price that a new row can move some at the edge.
-        near: Keep near duplicates together, not only what asks the same.
+        near: Keep near duplicates together, not only identical prompts.
     """
 
     validation: float

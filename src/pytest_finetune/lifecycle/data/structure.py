@@ -1,4 +1,4 @@
-"""The form of a training row: what the service that trains would refuse, and what it would take and nobody meant."""
+"""The structure of a training row: what a training service rejects, and what it accepts but is a likely mistake."""
 
 from __future__ import annotations
 
@@ -107,36 +107,36 @@ def _check_content(message: dict[str, Any], path: str, say: Say) -> None:
         hint = "write a JSON value as text, in quotes"
         say("missing_content", f"the content is {type_name(content)}, not text", hint, path=f"{path}.content")
     if content in ("", []) and not calls:
-        hint = "write what is meant, or leave the row out; a blank stands for an empty input"
+        hint = "fill it in or remove the row; use a space for an empty input"
         say("missing_content", "the content is empty", hint, path=f"{path}.content")
 
 
 def _check_part(part: Any, path: str, say: Say) -> None:
     kind = part.get("type") if type(part) is dict else None
     if type(kind) is not str or (kind == "text" and type(part.get("text")) is not str):
-        say("missing_content", "this is no part of a message", 'write {"type": "text", "text": "…"}', path=path)
+        say("missing_content", "not a valid content part", 'write {"type": "text", "text": "…"}', path=path)
 
 
 def _check_roles(roles: list[Any], say: Say) -> None:
     if "assistant" not in roles:
         hint = 'end with the answer: {"role": "assistant", "content": "…"}'
-        say("example_missing_assistant_message", "no message is the assistant's", hint, path="$.messages")
+        say("example_missing_assistant_message", "no assistant message", hint, path="$.messages")
     elif roles[-1] != "assistant":
         problem = f"the last message is of role {shorten(str(roles[-1]))!r}"
         say("last_message_not_assistant", problem, "end with the answer", path=f"$.messages[{len(roles) - 1}]")
     if "user" not in roles and "tool" not in roles and "assistant" in roles:
         hint = "put the user's message before the answer"
-        say("missing_user_message", "nobody asks anything", hint, path="$.messages")
+        say("missing_user_message", "no user message", hint, path="$.messages")
 
 
 def _check_answers(messages: list[Any], say: Say) -> None:
     answers = [each for each in messages if type(each) is dict and each.get("role") == "assistant"]
     if answers and all(each.get("weight") == 0 and type(each["weight"]) is int for each in answers):
-        hint = "give the answer that is to be learned weight 1, or none"
+        hint = "give the answer to learn weight 1, or remove its weight"
         say("nothing_to_learn", "every answer has weight 0", hint, path="$.messages")
     for index, message in enumerate(messages):
         if type(message) is dict and message.get("role") == "assistant":
             content = message.get("content")
             if type(content) is str and content != content.strip():
-                problem = "the answer begins or ends with white space"
+                problem = "the answer starts or ends with whitespace"
                 say("surrounding_whitespace", problem, "trim it: --fix", path=f"$.messages[{index}].content")
