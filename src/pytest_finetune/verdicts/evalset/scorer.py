@@ -37,7 +37,7 @@ class Scorer(ABC):
     """As the settings write it."""
 
     settings: ClassVar[frozenset[str]] = frozenset()
-    """Those of `normalize`, `labels`, `schema` and `dialect` that it reads; any other is refused."""
+    """Those of `normalize`, `labels`, `schema`, `dialect` and `scorer_files` that it reads; any other is refused."""
 
     metrics: ClassVar[frozenset[str]] = frozenset()
     """Those of `SCORER_METRICS` that its scores support."""

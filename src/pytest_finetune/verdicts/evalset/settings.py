@@ -275,6 +275,7 @@ class EvalSettings(Settings):
         labels: The allowed answers of the `label` scorer.
         json_schema: `schema = "FILE"`: a JSON Schema file beside the set.
         dialect: SQL dialect of the `sql` scorer, as sqlglot names it.
+        scorer_files: Files that a function of the user's reads, relative to the set; part of the settings' hash.
         max_errors: Errors that a verdict tolerates; beyond, it is `incomplete`.
     """
 
@@ -283,6 +284,7 @@ class EvalSettings(Settings):
     labels: list[str] = Field(default_factory=list)
     json_schema: str | None = Field(default=None, alias="schema")
     dialect: str | None = None
+    scorer_files: list[str] = Field(default_factory=list)
     max_errors: int = Field(default=0, ge=0)
     request: RequestSettings = Field(default_factory=RequestSettings)
     stability: StabilitySettings = Field(default_factory=StabilitySettings)

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["make_scorer", "scorer_class", "scorers_with"]
 
-_SETTINGS = {"normalize": "normalize", "labels": "labels", "json_schema": "schema", "dialect": "dialect"}
+_SETTINGS = {
+    "normalize": "normalize",
+    "labels": "labels",
+    "json_schema": "schema",
+    "dialect": "dialect",
+    "scorer_files": "scorer_files",
+}
 """Field of `EvalSettings` -> key in the file, of the settings that only some scorers read."""
 
 
@@ -74,7 +80,7 @@ def scorers_with(metric: str) -> list[str]:
 
 
 def _readers(key: str) -> list[str]:
-    return [name for name in built_in_scorers() if key in scorer_class(name).settings]
+    return [name for name in (*built_in_scorers(), "package.module:function") if key in scorer_class(name).settings]
 
 
 def _class_in(module: str) -> type[Scorer]:

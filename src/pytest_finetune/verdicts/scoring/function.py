@@ -8,10 +8,8 @@ so it may wait or compute for long, and several calls may run at once.
 from __future__ import annotations
 
 import inspect
-import sys
 import threading
 import traceback
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
@@ -24,9 +22,10 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.scoring.answers import withheld
+from pytest_finetune.verdicts.scoring.local_modules import LocalModules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Self
 
@@ -44,9 +43,10 @@ class FunctionScorer(Scorer):
     Args:
         name: `package.module:function`.
         function: What to call.
-        fingerprint: Hash of the module's source: another source is another scorer.
+        fingerprint: Hash of the module, of the local modules that it imports, and of the files in `scorer_files`:
+            when any of them changes, it is another scorer.
         facts: Metrics that the gates of the set use and a bare bool does not support.
-        warnings: What looks doubtful in the gates.
+        warnings: What looks doubtful in the gates, and what the fingerprint does not cover.
     """
 
     name: str
@@ -54,6 +54,7 @@ class FunctionScorer(Scorer):
     fingerprint: str = ""
     facts: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
+    settings: ClassVar = frozenset({"scorer_files"})
     metrics: ClassVar = frozenset({"field_accuracy", "valid_rate", "format_stability"})
     blocking: ClassVar = True
     fingerprinted: ClassVar = True
@@ -71,7 +72,8 @@ class FunctionScorer(Scorer):
             ScorerError: The module or the function cannot be found, or it is not a plain function.
         """
         module_name, _, function_name = settings.scorer.partition(":")
-        module = _imported(settings.scorer, module_name, folder)
+        local = LocalModules(module_name, _folders(folder))
+        module = _imported(settings.scorer, local)
         function = getattr(module, function_name, None)
         if function is None:
             names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
@@ -83,9 +85,12 @@ class FunctionScorer(Scorer):
         return cls(
             settings.scorer,
             function,
-            _fingerprint(module),
+            sha256("".join([_fingerprint(module, local), *_file_hashes(settings, folder)]).encode()).hexdigest(),
             frozenset(gate.metric for gate in gates),
-            tuple(f"gate {gate.label}: it needs a Score from {settings.scorer}, not a bool" for gate in gates),
+            (
+                *(f"gate {gate.label}: it needs a Score from {settings.scorer}, not a bool" for gate in gates),
+                *_not_covered(settings, module, local),
+            ),
         )
 
     @classmethod
@@ -124,9 +129,35 @@ class FunctionScorer(Scorer):
         return score
 
 
-def _fingerprint(module: ModuleType) -> str:
+def _folders(folder: Path) -> list[Path]:
+    """Where a local module is looked for: the eval set's folder, and those above it up to the working directory."""
+    start, top = folder.resolve(), Path.cwd()
+    return [start, *([each for each in start.parents if each.is_relative_to(top)] or [top])]
+
+
+def _fingerprint(module: ModuleType, local: LocalModules) -> str:
+    if local.sources:
+        return local.fingerprint
     file = inspect.getsourcefile(module)
     return sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def _file_hashes(settings: EvalSettings, folder: Path) -> list[str]:
+    try:
+        return [sha256((folder / name).read_bytes()).hexdigest() for name in settings.scorer_files]
+    except OSError as error:
+        raise ScorerError(f"scorer_files: {error.filename} cannot be read: {error.strerror}") from error
+
+
+def _not_covered(settings: EvalSettings, module: ModuleType, local: LocalModules) -> list[str]:
+    if not local.sources:
+        return [f"scorer {settings.scorer}: of installed code only {module.__name__} is hashed, not what it imports"]
+    reads = local.places_that_read()
+    if not reads or settings.scorer_files:
+        return []
+    return [
+        f"scorer {settings.scorer} reads files ({reads[0]}); list them in scorer_files, so that changes are noticed"
+    ]
 
 
 def _unsound(score: Any) -> str:
@@ -167,30 +198,16 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _imported(name: str, module_name: str, folder: Path) -> ModuleType:
+def _imported(name: str, local: LocalModules) -> ModuleType:
     try:
-        with _importable(folder):
-            return import_module(module_name)
+        return local.load() if local.sources else import_module(local.name)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         # Importing runs the user's code, which may raise anything.
         problem = f"scorer {name!r} cannot be imported: {type(error).__name__}: {shorten(str(error), 200)}"
-        hint = f"{module_name!r} is looked for beside the eval set, above it, and among installed packages"
+        hint = f"{local.name!r} is looked up in the eval set's folder, above it, and among installed packages"
         raise ScorerError(problem, hint=hint) from error
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let modules be found from the folder up to the working directory, for as long as this lasts."""
-    start, top = folder.resolve(), Path.cwd()
-    above = [each for each in start.parents if each.is_relative_to(top)] or [top]
-    before = list(sys.path)
-    sys.path[:0] = [str(each) for each in (start, *above)]
-    try:
-        yield
-    finally:
-        sys.path[:] = before
 
 
 def _place(error: BaseException) -> str:
