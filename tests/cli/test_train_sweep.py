@@ -122,7 +122,7 @@ def test_a_diagnosis_draws_the_losses_and_the_learning_curve_of_the_job(trained,
     assert all(point["accuracy"]["cases"] == 3 for point in told["checkpoints"])
     text = command("diagnose", "last", *options, code=1).stdout
     assert "losses, steps 1 to 2" in text
-    assert "so that the whole answer fits" in text
+    assert "a higher max_completion_tokens" in text
 
 
 @pytest.fixture
