@@ -222,7 +222,7 @@ def test_a_record_that_was_edited_promotes_nothing(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     run = recorded(record, tickets)
     run = edited(run, totals=run.manifest.totals.model_copy(update={"from_cache": 3}))
-    assert "does not fit its seal" in unfolded(registry("promote", "v1", "--run", run.id, code=1))
+    assert "has a broken seal" in unfolded(registry("promote", "v1", "--run", run.id, code=1))
 
 
 def test_production_is_retired_by_force_alone(registry, two_versions):

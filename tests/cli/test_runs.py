@@ -113,7 +113,7 @@ def test_a_run_is_shown_with_what_it_was_compared_with_and_whether_its_seal_hold
     assert "seal holds" in shown
     lines = run.path / "samples.jsonl"
     lines.write_bytes(lines.read_bytes()[1:])
-    assert "seal does not fit its seal: samples.jsonl was changed" in " ".join(runs("show", "last").output.split())
+    assert "seal has a broken seal: samples.jsonl changed" in " ".join(runs("show", "last").output.split())
     assert "samples.jsonl" in json.loads(runs("show", "last", "--json").output)["seal_fault"]
 
 
@@ -131,7 +131,7 @@ def test_a_prefix_of_several_runs_is_refused(record: Recorder, runs: Command) ->
     record("p")
     record("p")
     result = runs("show", "2026")
-    assert (result.exit_code, "'2026' begins the names of 2 runs" in result.output) == (2, True)
+    assert (result.exit_code, "'2026' is ambiguous: 2 runs match" in result.output) == (2, True)
 
 
 def test_an_unknown_run_is_answered_with_the_closest(record: Recorder, runs: Command) -> None:

@@ -192,6 +192,18 @@ def test_an_unknown_key_is_told_at_its_line_with_the_likely_one(text: str, where
             "use a bar above 0",
         ),
         (
+            "[[gates]]\nmax = 0.5\nmax_errors = 1",
+            1,
+            "gates[0]: a gate with max tolerates no errors, so max_errors has no effect",
+            "leave max_errors out",
+        ),
+        (
+            '[[gates]]\nmetric = "error_rate"\nmax = 0.1\nmax_errors = 0',
+            1,
+            "gates[0]: max_errors has no effect on a gate whose bar limits the errors",
+            "leave max_errors out",
+        ),
+        (
             f'[[gates]]\nmetric = "latency_p50"\n{DROP}',
             1,
             "gates[0]: a drop of latency_p50 cannot be judged by pairs of cases",

@@ -163,7 +163,7 @@ def test_a_replay_of_production_under_other_settings_promotes_nothing(suite, eva
     suite(5, toml=AGAINST)
     result = evaluate("--promote", "--baseline=replay:last", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*compared with replay:last*asked under other settings*"])
+    result.stdout.fnmatch_lines(["*compared with replay:last*used other settings*"])
 
 
 def test_another_model_in_place_of_production_promotes_nothing(suite, evaluate, production):

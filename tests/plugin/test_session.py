@@ -199,7 +199,7 @@ def test_all_faults_of_all_files_are_one_usage_error_before_the_first_call(pytes
     [
         (["--model=registry:v1"], "there is no version 'v1'"),
         (["--model= "], "names no model"),
-        (["--model=replay:last"], "there is no run yet"),
+        (["--model=replay:last"], "no run yet"),
         (["--model=local:nothing-of-the-kind"], "local:nothing-of-the-kind"),
         (["--model=ft:x", "--model-base-url=not a url"], "base URL"),
         (["--model=ft:x", "--concurrency=0"], "--concurrency"),

@@ -128,7 +128,7 @@ def test_a_manifest_that_was_edited_is_refused(record, tickets):
     run = recorded(record, tickets)
     run = edited(run, verdicts=tuple(one.model_copy(update={"value": 1.0}) for one in run.manifest.verdicts))
     (reason,) = refused(run, tickets)
-    assert reason == "the run does not fit its seal: manifest.json was changed after the run closed; run it again"
+    assert reason == "the run has a broken seal: manifest.json changed after the run closed; run it again"
 
 
 def test_a_sample_that_was_added_after_the_run_closed_is_no_part_of_it(record, tickets):
@@ -145,7 +145,7 @@ def test_a_sample_that_was_changed_under_a_right_checksum_is_refused(record, tic
     run = recorded(record, tickets, "ppppm")
     replaced(run, recorded_sample("case-04", "p", model=MODEL))
     (reason,) = refused(Run.load(run.path), tickets)
-    assert reason == "the run does not fit its seal: samples.jsonl was changed after the run closed; run it again"
+    assert reason == "the run has a broken seal: samples.jsonl changed after the run closed; run it again"
 
 
 def test_a_record_of_an_older_plugin_has_no_seal_and_is_refused(record, tickets):

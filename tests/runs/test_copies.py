@@ -66,9 +66,9 @@ def test_without_a_copy_a_changed_file_is_refused_with_the_reason(run, eval_set,
     eval_set.path.write_text(json.dumps(ROWS[0]) + "\n", "utf-8")
     found = asked_set(run, run.manifest.eval_sets[0], root=tmp_path)
     assert found.cases is None
-    assert found.problem == "the record holds no copy of eval_sets/t.jsonl, and the file has changed since"
+    assert found.problem == "the record has no copy of eval_sets/t.jsonl, and the file has changed since"
     eval_set.path.unlink()
-    assert asked_set(run, run.manifest.eval_sets[0], root=tmp_path).problem.endswith("is not there any more")
+    assert asked_set(run, run.manifest.eval_sets[0], root=tmp_path).problem.endswith("no longer exists")
 
 
 def test_an_edited_copy_is_not_believed(run, eval_set, tmp_path):

@@ -1,4 +1,4 @@
-"""`--baseline`: what a new model is compared with, a recorded run or a model that is asked in the same session."""
+"""`--baseline`: a recorded run, or a model evaluated in the same session, to compare the new model with."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
 
 Baselines = dict[str, Baseline]
-"""By the name of the eval set; a set that the baseline was not asked is not there."""
+"""By name of the eval set; sets that the baseline did not run on are absent."""
 
 
 def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, stands_for_all: bool = True) -> Baselines:
     """
-    A recorded run as the baseline of each set that it was asked, scored as today's settings score.
+    A recorded run as the baseline of each set that it ran on, scored with the current settings.
 
     Args:
-        name: What to call it.
+        name: Its name in reports.
         run: The record.
-        eval_sets: Today's.
-        stands_for_all: It is what every gate means by `against`; otherwise only a gate that names it.
+        eval_sets: The current ones.
+        stands_for_all: Every gate with `against` compares with it; otherwise only gates that name it.
 
     Raises:
         RunError: The record is damaged.
-        ScorerError: The user's own scoring function broke on a recorded answer.
+        ScorerError: The user's scoring function failed on a recorded answer.
     """
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
     samples = list(run.samples().values())
@@ -69,7 +69,7 @@ def asked_baselines(
     stands_for_all: bool = True,
     run: str = "",
 ) -> Baselines:
-    """A model of this session, recorded in the run of that id, as the baseline of every set."""
+    """A model of this session, recorded in the run with this id, as the baseline of every set."""
     return {
         eval_set.name: Baseline(
             name=name,
@@ -87,7 +87,7 @@ def asked_baselines(
 
 
 def _doubt(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> str:
-    """Why a record does not show what its model answers when it is asked as today's settings ask."""
+    """Why a record does not show how its model answers under the current settings; empty if it does."""
     if run.manifest.target.spec.startswith("replay:"):
         return "its run is itself a replay"
     if not run.manifest.closed:
@@ -95,7 +95,7 @@ def _doubt(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> str:
     if fault := run.seal_fault:
         return f"its run {fault}"
     if (plan.settings_sha256, plan.schema_sha256) != (eval_set.settings_sha256, eval_set.schema_sha256):
-        return "its run asked under other settings"
+        return "its run used other settings"
     return ""
 
 
@@ -117,5 +117,5 @@ def _scored(sample: Sample, case: Case, eval_set: EvalSet) -> Sample:
 
 
 def _aliases(eval_set: EvalSet) -> tuple[str, ...]:
-    # Who names a baseline on the command line means it, whatever word the gates have for it.
+    # A baseline named on the command line is meant, whatever the gates call it.
     return tuple(rule.against for rule in eval_set.settings.rules if rule.against)

@@ -312,6 +312,8 @@ def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetR
         return replace(result, not_compared=f"{missing:,} answers of the baseline are missing")
     if result.unneeded:
         return replace(result, not_compared="this run stopped when its verdicts were decided")
+    if result.unrun:
+        return replace(result, not_compared=f"{result.unrun:,} answers of this run are missing")
     return replace(result, comparison=compare(before, result.summary))
 
 

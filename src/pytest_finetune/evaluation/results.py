@@ -1,4 +1,4 @@
-"""How one eval set went for one model, and what that means for the model."""
+"""The results of one model on its eval sets, and whether it ships."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class SetResult:
     """
-    What came of one eval set.
+    The result of one eval set.
 
     Args:
         eval_set: The set.
         model: The target's spec.
         summary: Figures over the whole plan.
-        verdicts: One for each gate, or for the rule that is implied when there is none.
-        unneeded: Planned samples that were left unasked because the verdicts were bound without them.
-        baseline: Name of the run or model it was compared with; empty when there was none.
-        baseline_record: Whose answers those were, for the manifest; None when there was none.
-        comparison: With the baseline; None where the two cannot be compared.
+        verdicts: One per gate, or one for the implied rule of a set without gates.
+        unneeded: Planned samples not requested because the verdicts were already decided.
+        baseline: Name of the baseline; empty without one.
+        baseline_record: The baseline, for the manifest; None without one.
+        comparison: With the baseline; None if the two cannot be compared.
         not_compared: Why not, in one clause.
     """
 
@@ -53,15 +53,21 @@ class SetResult:
 
     @property
     def complete(self) -> bool:
-        """Every planned sample ended or was not needed, with no more errors than the set or its gates allow."""
+        """Every planned sample has ended or was not needed, with no more errors than the set or its gates allow."""
         tolerated = self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
         return not self.unrun and (tolerated or all(v.status is not Status.INCOMPLETE for v in self.verdicts))
 
 
 def outcome_of(results: Sequence[SetResult]) -> Outcome:
-    """What came of one model of a session over all its sets."""
+    """The outcome of one model of a session over all its sets."""
     judged = [
-        JudgedSet(bool(one.eval_set.settings.gates), tuple(v.status for v in one.verdicts), one.summary)
+        JudgedSet(
+            one.eval_set.name,
+            bool(one.eval_set.settings.gates),
+            tuple(verdict.status for verdict in one.verdicts),
+            tuple((verdict.rule, verdict.n) for verdict in one.verdicts),
+            one.summary,
+        )
         for one in results
     ]
     return outcome_of_sets(judged, early=any(result.unneeded for result in results))

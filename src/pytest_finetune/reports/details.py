@@ -33,8 +33,8 @@ def detail_lines(result: SetResult, width: int) -> Iterator[Line]:
     lines: list[Line] = []
     if reports_metric(result.eval_set.settings, "field_accuracy"):
         lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
-    if summary.labels is not None:
-        lines += _label_lines(summary.labels, rate(summary, "macro_f1"), width)
+    if (labels := summary.requested.labels) is not None and labels.counts:
+        lines += _label_lines(labels, rate(summary, "macro_f1"), width)
     lines += _slice_lines(summary, width)
     if lines:
         yield fitted(f"{result.eval_set.name} in detail, {result.model}", width), {"bold": True}

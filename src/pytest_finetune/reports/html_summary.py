@@ -75,7 +75,7 @@ def _run(run: ReportedRun, *, redact: bool) -> Iterator[str]:
 
 def _set_row(part: ReportedSet) -> str:
     summary = part.summary
-    accuracy = summary.value("accuracy")
+    accuracy = summary.measured("accuracy")
     interval = accuracy.interval
     ends = (interval.low, interval.high) if interval else (None, None)
     failures = ", ".join(f"{kind} {count:,}" for kind, count in summary.format_failures.items()) or "none"

@@ -68,8 +68,9 @@ def _set_figures(result: SetResult) -> dict[str, str]:
     for metric in ("accuracy", "valid_rate"):
         if not has_meaning(metric, result.eval_set.settings.scorer):
             continue
-        measure = summary.value(metric)
-        found[metric] = "" if measure.value is None else f"{measure.value:.6g}"
+        measure = summary.measured(metric)
+        name = metric if summary.requested is summary else f"{metric}_of_requested"
+        found[name] = "" if measure.value is None else f"{measure.value:.6g}"
         if measure.interval is not None:
             found |= {f"{metric}_low": f"{measure.interval.low:.6g}", f"{metric}_high": f"{measure.interval.high:.6g}"}
     found |= {"cases": str(len(summary.rows)), "errors": str(summary.counts[State.ERROR]), "unrun": str(result.unrun)}

@@ -121,7 +121,13 @@ class ReportedRun:
     def outcome(self) -> Outcome:
         """Whether it ships, and why not."""
         judged = [
-            JudgedSet(not part.ungated, tuple(gate.verdict.status for gate in part.gates), part.summary)
+            JudgedSet(
+                part.name,
+                not part.ungated,
+                tuple(gate.verdict.status for gate in part.gates),
+                tuple((gate.rule, gate.verdict.planned) for gate in part.gates),
+                part.summary,
+            )
             for part in self.sets
         ]
         return outcome_of_sets(judged, early=self.early)
@@ -129,4 +135,4 @@ class ReportedRun:
     def told(self, *, redact: bool) -> list[str]:
         """The notes, and why asking stopped."""
         stopped = [f"Asking stopped early: {stop_words(self.stopped, redact=redact)}"] if self.stopped else []
-        return [*self.notes, *stopped]
+        return [*self.notes, *(self.outcome.warnings if self.judged else ()), *stopped]

@@ -122,6 +122,8 @@ def outcome_lines(results: Sequence[SetResult], *, judged: Container[str], width
         outcome = outcome_of([result for result in results if result.model == model])
         text, markup = f"{model} {outcome.words}: {outcome.reasons}", {"bold": True, **STATUS_MARKUP[outcome.status]}
         yield from ((line, markup) for line in folded(text, width, "  "))
+        for warning in outcome.warnings:
+            yield from ((line, {"yellow": True}) for line in folded(f"  {warning}", width, "  "))
 
 
 def baseline_lines(results: Sequence[SetResult], *, show: int | None, layout: Layout) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""Two runs of the same cases side by side, paired by case: who flipped, by how much, and whether it is chance."""
+"""Two runs over the same cases, paired by case: which cases flipped, by how much, and whether that is chance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Flip:
     """
     A case that passed in one run and not in the other, with all samples of both.
 
-    `lost` is true where the first run, the one that runs today, passed.
+    `lost` is true if it passed in the first run, the baseline.
     """
 
     case_id: str
@@ -33,11 +33,11 @@ class Flip:
 @dataclass(frozen=True, slots=True)
 class Difference:
     """
-    A metric's fall from one run to another, as a mean over cases.
+    The drop of a metric from one run to another, a mean over cases.
 
     Args:
         drop: Before minus after; above 0 is worse.
-        better, worse: Sums of the cases' rises and falls.
+        better, worse: Sums of the cases' rises and drops.
         n: Cases.
     """
 
@@ -47,7 +47,7 @@ class Difference:
     n: int
 
     def interval(self, confidence: float, *, times: float = 1) -> Interval:
-        """What the evidence leaves possible for the drop; `times` as if there were so many times the evidence."""
+        """Confidence interval of the drop; `times` scales the evidence, to estimate how many more cases are needed."""
         worse, better = float(self.worse) * times, float(self.better) * times
         return paired_interval(worse, better, self.n * times, confidence=confidence)
 
@@ -59,11 +59,11 @@ class Comparison:
 
     Args:
         before, after: The accuracy of each.
-        difference: The fall of the accuracy.
+        difference: The drop of the accuracy.
         confidence: Two-sided level of the interval, and 1 minus that of the test.
-        interval: Of that fall.
-        flips: Every case that passed in one run alone, in plan order.
-        p_value: Exact McNemar: how often chance alone would set the two apart so far, were they equally good.
+        interval: Of that drop.
+        flips: Every case that passed in only one run, in plan order.
+        p_value: Exact McNemar test: probability of a difference at least this large between equally good models.
     """
 
     before: Fraction
@@ -86,7 +86,7 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """More cases were lost than won, and chance alone would hardly have it so: p below 1 - confidence."""
+        """Significantly more cases were lost than won: p is below 1 - confidence."""
         return len(self.lost) > len(self.won) and self.p_value < 1 - self.confidence
 
 
@@ -95,12 +95,12 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
     Compare two runs of the same plan.
 
     Args:
-        before: The run that stands, summarized over the plan's cases.
-        after: The run that would replace it, over the same cases.
+        before: The baseline, summarized over the plan's cases.
+        after: The new run, over the same cases.
         confidence: Two-sided level of the interval, and 1 minus that of `Comparison.worse`.
 
     Raises:
-        ValueError: The two hold different cases, or none.
+        ValueError: The two have different cases, or none.
     """
     old, new = before.shares("accuracy"), after.shares("accuracy")
     difference = difference_of(old, new)
@@ -119,10 +119,10 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
 
 def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Difference:
     """
-    The fall from one list of case shares to another, case by case.
+    The mean drop from one list of case shares to another.
 
     Raises:
-        ValueError: The lists have different lengths, or hold nothing.
+        ValueError: The lists have different lengths, or are empty.
     """
     if not before:
         raise ValueError("no case to compare")
@@ -134,12 +134,12 @@ def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Diff
 
 def find_flips(before: Summary, after: Summary) -> tuple[Flip, ...]:
     """
-    Cases that passed in one run alone, in plan order.
+    Cases that passed in only one run, in plan order.
 
-    With repeats a case passes when every attempt does, or as many as the summaries' `needed` says.
+    With repeats, a case passes if every attempt does, or as many as the summaries' `needed` requires.
 
     Raises:
-        ValueError: The two hold different cases.
+        ValueError: The two have different cases.
     """
     flips: list[Flip] = []
     for old, new in zip(before.rows, after.rows, strict=True):
@@ -152,7 +152,7 @@ def find_flips(before: Summary, after: Summary) -> tuple[Flip, ...]:
 
 
 def differing_cases(before: Iterable[Sample], after: Iterable[Sample]) -> tuple[str, ...]:
-    """Ids of cases that only one of two runs of an eval set has, or that were asked another question in it."""
+    """Ids of cases that only one of two runs has, or whose prompts differ."""
     old, new = _questions(before), _questions(after)
     return tuple(sorted(case for case in old.keys() | new.keys() if old.get(case) != new.get(case)))
 

@@ -1,4 +1,4 @@
-"""What a gate demands, as facts: reports and records read these and never take a gate's label apart."""
+"""What a gate demands, as data: reports and records use this and never parse a gate's label."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
 
 RuleKind = Literal["min", "max", "max_drop", "max_flips", "must_pass"]
-"""The key of `[[gates]]` that makes a gate what it is."""
+"""The key of `[[gates]]` that determines the kind of a gate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """
-    One gate's demand.
+    The demand of one gate.
 
     Args:
         kind: Which of the five rules it is.
         metric: What is measured, by its name in the settings; `accuracy` for `max_flips` and `must_pass`.
         bar: The limit on the value, in the metric's unit; the largest drop or the most flips; None for `must_pass`.
-        confidence: Level at which the whole interval has to clear the bar; None where the value alone decides.
+        confidence: Level at which the whole interval must clear the bar; None if the value alone decides.
         where: The slice of the cases, `tag` or metadata; empty for all of them.
         tags: Of `must_pass`: a case with one of them has to pass.
-        per_case: `m of k` attempts that a case needs to pass; empty where its share of passes counts.
-        against: What the settings call the baseline; empty where there is no comparison.
-        max_errors: Samples in error that the verdict tolerates; None for any number, where errors are what is measured.
+        per_case: `m of k` attempts that a case needs to pass; empty if its share of passes counts.
+        against: The baseline's name in the settings; empty if there is no comparison.
+        max_errors: Samples in error that the verdict tolerates; None for any number, if errors are what is measured.
     """
 
     # Records hold rules, and no record has an unknown field; pydantic itself is not needed for judging.
@@ -60,17 +60,17 @@ class Rule:
 
     @property
     def needed(self) -> int | None:
-        """Attempts that a case needs to pass: the m of `m of k`; None where its share of passes counts."""
+        """Attempts that a case needs to pass: the m of `m of k`; None if its share of passes counts."""
         return int(self.per_case.split()[0]) if self.per_case else None
 
     @property
     def repeats(self) -> int | None:
-        """Attempts that the rule supposes: the k of `m of k`; None for any number."""
+        """Attempts that the rule expects: the k of `m of k`; None for any number."""
         return int(self.per_case.split()[-1]) if self.per_case else None
 
     @property
     def upward(self) -> bool:
-        """The value has to reach the bar; otherwise it has to stay within it."""
+        """The value must reach the bar; otherwise it must not exceed it."""
         return self.kind in ("min", "must_pass")
 
     @property
@@ -80,21 +80,21 @@ class Rule:
 
     @property
     def covers_all(self) -> bool:
-        """Every case of the set counts, each by its share of passes."""
+        """Every case of the set counts, each with its share of passes."""
         return not self.where and not self.tags and not self.per_case
 
     def covers(self, case: Case) -> bool:
-        """Whether the gate rules over a case."""
+        """Whether the gate covers a case."""
         return in_slice(case, self.where) and (not self.tags or not set(self.tags).isdisjoint(case.tags))
 
 
 def in_slice(case: Case, where: Mapping[str, str | int | bool]) -> bool:
-    """Whether a case has every fact of `where`: `tag` among its tags, any other key equal in its metadata."""
+    """Whether a case matches all of `where`: `tag` is one of its tags, any other key is equal in its metadata."""
     return all(
         value in case.tags if key == "tag" else _same(case.metadata.get(key), value) for key, value in where.items()
     )
 
 
 def _same(found: object, wanted: object) -> bool:
-    # To Python, 1 is True; to the person who wrote the gate it is not.
+    # In Python 1 == True, but a gate on `n = 1` does not mean `n = true`.
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)

@@ -1,4 +1,4 @@
-"""The run record on disk: what was planned, what was answered, what was decided. Immutable once closed."""
+"""The run record on disk: the plan, the answers and the verdicts. A closed run never changes."""
 
 from pytest_finetune.evaluation.runs.manifest import (
     BaselineRecord,

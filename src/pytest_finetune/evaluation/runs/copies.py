@@ -1,4 +1,4 @@
-"""The eval sets that a run asked, kept beside its answers: a record can be read when the files have changed."""
+"""Copies of a run's eval sets, kept with its answers so that a record stays readable when the files change."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 FOLDER = "eval_sets"
-"""The folder of the copies in a run's own, laid out as the sets lie below the root."""
+"""Folder of the copies within a run's folder, laid out like the sets below the root."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskedSet:
     """
-    What is left of an eval set that a run asked.
+    What is still known of an eval set that a run used.
 
     Args:
-        cases: Those of the plan, by hash; None where they are gone or have changed.
-        settings: Those of the plan; None where they are gone or have changed.
-        problem: Why the cases are missing, in one clause; empty where they are there.
+        cases: Those of the plan, verified by hash; None if they are missing or have changed.
+        settings: Those of the plan; None if they are missing or have changed.
+        problem: Why the cases are missing, in one clause; empty if they are not.
     """
 
     cases: tuple[Case, ...] | None
@@ -45,10 +45,10 @@ class AskedSet:
 
 def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
     """
-    Copy each set's cases, settings and schemas into the run's folder, byte for byte; what is there already stays.
+    Copy each set's cases, settings and schemas into the run's folder, byte for byte; existing copies are kept.
 
-    A file that cannot be copied is left out: the record is whole without it, and `asked_set` says what it misses.
-    The modules of scoring functions are code of the user's and are not copied.
+    A file that cannot be copied is skipped: the record is complete without it, and `asked_set` says what is missing.
+    Modules of scoring functions are the user's code and are not copied.
     """
     for eval_set in eval_sets:
         for source in _files_of(eval_set):
@@ -57,26 +57,26 @@ def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
                 if not copy.exists():
                     _copy(source, copy)
             except OSError:
-                # A full or read-only disk stops the run where its answers are written, with a message.
+                # A full or read-only disk is reported where the answers are written.
                 continue
 
 
 def asked_set(run: Run, plan: EvalSetPlan, *, root: Path) -> AskedSet:
     """
-    The cases and settings of a plan: the run's own copy, or else today's file, where the hashes are the plan's.
+    The cases and settings of a plan: the run's copy, or else the current file if its hash matches.
 
     Args:
         run: The record.
         plan: One of its eval sets.
-        root: The folder that the set's name is relative to, for a record that was made before copies were kept.
+        root: The folder that the set's name is relative to, for records without copies.
     """
     copy, today = _place(run, plan.name), root / plan.name
     settings = _settings(copy, plan, own=True) or _settings(today, plan)
     for place in (copy, today):
         if (cases := _cases(place, plan)) is not None:
             return AskedSet(cases, settings)
-    what = "has changed since" if today.is_file() else "is not there any more"
-    return AskedSet(None, settings, f"the record holds no copy of {plan.name}, and the file {what}")
+    what = "has changed since" if today.is_file() else "no longer exists"
+    return AskedSet(None, settings, f"the record has no copy of {plan.name}, and the file {what}")
 
 
 def _files_of(eval_set: EvalSet) -> Iterator[Path]:
@@ -88,7 +88,7 @@ def _files_of(eval_set: EvalSet) -> Iterator[Path]:
 
 
 def _place(run: Run, name: str) -> Path:
-    """Where a file's copy lies; one from outside the root stays within the run's folder too."""
+    """Path of a file's copy; a file outside the root is also copied into the run's folder."""
     parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".")]
     safe = ["_up" if part == ".." else part.replace(":", "_").replace("\\", "_") for part in parts]
     return run.path.joinpath(FOLDER, *safe)

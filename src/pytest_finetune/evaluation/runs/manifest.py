@@ -1,4 +1,4 @@
-"""`manifest.json`: which target was asked which plan, under which versions, and what came of it."""
+"""`manifest.json`: the model, the plan, the versions and the results of a run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FORMAT: Literal[1] = 1
 
 
 class Record(BaseModel):
-    """Base of everything in a manifest: frozen, and an unknown field is an error."""
+    """Base of all parts of a manifest: frozen, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TargetInfo(Record):
-    """The model that was asked: its spec, the id on the wire, and the server, never with credentials."""
+    """The model: its spec, its id in requests, and the server, never with credentials."""
 
     spec: str
     model: str
@@ -51,14 +51,14 @@ class EvalSetPlan(Record):
 
 class VerdictRecord(Record):
     """
-    One gate's verdict as it stood when the run ended.
+    One gate's verdict when the run ended.
 
     Args:
         gate: The gate's label, for people: `accuracy>=0.95,tag=critical`.
-        low, high: Ends of the interval; None where there is none, and for an end that is unbounded.
+        low, high: Ends of the interval; None if there is none, or the end is unbounded.
         planned: Cases of the gate's slice.
         rule: What the gate demands; None in records that an earlier version wrote.
-        baseline: Name of what it was compared with; empty where with nothing, or where an earlier version wrote it.
+        baseline: Name of the baseline; empty without one, and in records that an earlier version wrote.
     """
 
     eval_set: str
@@ -75,14 +75,14 @@ class VerdictRecord(Record):
 
 class BaselineRecord(Record):
     """
-    Whose answers a gate was compared with.
+    The baseline of a gate.
 
     Args:
-        name: As the session called it: `production`, `registry:production`, `replay:RUN`, a model id.
-        model: Its id on the wire.
+        name: Its name in the session: `production`, `registry:production`, `replay:RUN`, a model id.
+        model: Its id in requests.
         base_url, identity: As in `TargetInfo`.
-        run: Id of the run that holds its answers; empty where there is none.
-        doubt: Why the answers are no evidence of that model, one clause; empty where nothing is against them.
+        run: Id of the run with its answers; empty if there is none.
+        doubt: Why the answers are not evidence for that model, in one clause; empty if they are.
     """
 
     name: str
@@ -107,7 +107,7 @@ class Totals(Record):
 
 
 class Versions(Record):
-    """What the run was made with."""
+    """The versions that made the run."""
 
     pytest_finetune: str
     python: str
@@ -121,11 +121,11 @@ class Manifest(Record):
 
     Args:
         answered_by: Every model name that the server answered under.
-        baselines: What gates were compared with.
-        compared_with: Model ids of the baselines, in records made before `baselines` was kept; written no more.
-        samples_bytes, samples_sha256: Length and hash of `samples.jsonl` as it was when the run closed; what comes
-            after that length is no part of the run. None and empty while it is open.
-        seal: Hash of all the rest; see `runs.seal`.
+        baselines: The baselines of its gates.
+        compared_with: Model ids of the baselines, in records older than `baselines`; no longer written.
+        samples_bytes, samples_sha256: Length and hash of `samples.jsonl` when the run closed; anything after that
+            length is not part of the run. None and empty while it is open.
+        seal: Hash of all other fields; see `runs.seal`.
     """
 
     format: Literal[1] = FORMAT
@@ -152,7 +152,7 @@ def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:
     """
     Hash of the plan: the target and, per eval set, its cases, repeats and settings. Order does not matter.
 
-    The version of the plugin is part of it: another version may score otherwise, and one run has one way of scoring.
+    It includes the plugin's version: another version may score differently, and a run must be scored in one way.
     """
     sets = sorted((plan.model_dump(mode="json") for plan in eval_sets), key=lambda plan: str(plan["name"]))
     plan = [target.model_dump(), sets, version("pytest-finetune")]
@@ -160,7 +160,7 @@ def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:
 
 
 def current_versions(folder: Path) -> Versions:
-    """The versions in force now, with the git commit of `folder` where it is in a repository."""
+    """The current versions, with the git commit of `folder` if it is in a repository."""
     commit = _git(folder, "rev-parse", "HEAD")
     return Versions(
         pytest_finetune=version("pytest-finetune"),

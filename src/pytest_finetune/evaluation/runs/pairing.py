@@ -1,4 +1,4 @@
-"""Two run records side by side, from what they hold alone; what was not asked alike is refused, with the reason."""
+"""Compare two run records, eval set by eval set; sets that were not requested alike are refused with the reason."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs.store import Run
     from pytest_finetune.verdicts.comparison import Comparison
 
-_ASK_AGAIN = "run both over today's eval sets; --model=replay:RUN scores again, without a call, what was asked alike"
+_ASK_AGAIN = "run both over the current eval sets; --model=replay:RUN scores recorded answers again without requests"
 
 
 @dataclass(frozen=True, slots=True)
 class SetPair:
     """
-    An eval set that both runs asked alike.
+    An eval set with the same cases in both runs.
 
     Args:
         eval_set: Its name.
         comparison: What changed from the first run to the second.
-        missing, errors: Samples of the plan that each run does not hold, and that ended in an error; they count as
-            not passed.
+        missing, errors: Planned samples that each run lacks, and that ended in an error; they count as not passed.
         same_settings: Both were scored under the same settings and schemas.
     """
 
@@ -50,8 +49,8 @@ class Refusal:
         eval_set: Its name.
         problem: Why, in one clause.
         hint: What to do about it.
-        only_before, only_after: Ids of the cases that one record alone holds.
-        asked_otherwise: Ids of the cases that both hold, with different prompts.
+        only_before, only_after: Ids of the cases in only one of the records.
+        asked_otherwise: Ids of the cases in both, with different prompts.
     """
 
     eval_set: str
@@ -82,13 +81,13 @@ def pair_runs(before: Run, after: Run, *, confidence: float = 0.95, allow_open: 
     Compare two runs over every eval set that both planned.
 
     Args:
-        before: The run that stands.
-        after: The run that would replace it.
+        before: The baseline.
+        after: The new run.
         confidence: As for `compare`.
-        allow_open: Take runs that have not ended too; what they miss counts as not passed.
+        allow_open: Accept open runs too; missing samples count as not passed.
 
     Raises:
-        RunError: A run is open, a record is damaged, or there is no eval set in common.
+        RunError: A run is open, a record is damaged, or the runs have no eval set in common.
     """
     if not allow_open:
         _require_closed(before, after)
@@ -135,16 +134,16 @@ class _Both:
             return Refusal(
                 self.old.name,
                 f"the records lack {missing[0]:,} and {missing[1]:,} of {before.planned:,} samples",
-                "finish the runs, or compare with --open, which counts what is missing as not passed",
+                "finish the runs, or compare with --open, which counts missing samples as not passed",
             )
         errors = before.counts[State.ERROR], after.counts[State.ERROR]
         same = (self.old.settings_sha256, self.old.schema_sha256) == (self.new.settings_sha256, self.new.schema_sha256)
         return SetPair(self.old.name, compare(before, after, confidence=confidence), missing, errors, same)
 
     def _cases(self) -> list[Case]:
-        """The planned cases, by id; a case that neither run got to is still one of them."""
+        """The planned cases, by id, including those that neither run got to."""
         ids = sorted({sample.case_id for sample in (*self.before, *self.after)})
-        # No eval set has an id with "::", so these stand for nothing but the cases that nobody was asked.
+        # No case id contains "::", so these placeholders for unrequested cases cannot clash with one.
         unasked = (f"::{number}" for number in range(self.old.cases - len(ids)))
         return [Case(case_id, 0, ()) for case_id in (*ids, *unasked)]
 
@@ -159,10 +158,12 @@ class _Both:
             only_after = tuple(case for case in differing if case not in ids[0])
             return Refusal(self.old.name, problem, _ASK_AGAIN, only_before, only_after, otherwise)
         if otherwise:
-            problem = "cases were asked with other prompts or tools"
-            return Refusal(self.old.name, problem, "ask both models alike", asked_otherwise=otherwise)
+            problem = "cases were requested with other prompts or tools"
+            return Refusal(
+                self.old.name, problem, "request both with the same prompts and tools", asked_otherwise=otherwise
+            )
         if self.old.repeats != self.new.repeats:
-            problem = f"each case was asked {self.old.repeats} times in one run and {self.new.repeats} in the other"
+            problem = f"{self.old.repeats} attempts per case in one run and {self.new.repeats} in the other"
             return Refusal(self.old.name, problem, "run again with the same --repeats")
         if cases != self.old.cases or cases < 1 or self.old.repeats < 1:
             problem = f"the records hold {cases:,} cases, their manifests say {self.old.cases:,}"
@@ -176,7 +177,7 @@ def _require_closed(*runs: Run) -> None:
             raise RunError(
                 "this run is open: it has not ended",
                 run.id,
-                "finish it with --resume, or compare with --open, which counts what is missing as not passed",
+                "finish it with --resume, or compare with --open, which counts missing samples as not passed",
             )
 
 

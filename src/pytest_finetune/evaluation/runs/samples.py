@@ -1,4 +1,4 @@
-"""`samples.jsonl`: one sample a line, each with a checksum, so that a torn or edited line is seen."""
+"""`samples.jsonl`: one sample per line, each with a checksum that reveals torn and edited lines."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SEAL = b',"crc32":"'
 
 
 def sample_to_dict(sample: Sample) -> dict[str, Any]:
-    """A sample as plain JSON values, defaults left out; it crosses processes and is what a record line holds."""
+    """A sample as plain JSON values without defaults, for record lines and between processes."""
     value: dict[str, Any] = _SAMPLE.dump_python(sample, mode="json", exclude_defaults=True)
     return value
 
@@ -33,15 +33,15 @@ def sample_from_dict(value: dict[str, Any]) -> Sample:
     The sample that `sample_to_dict` wrote.
 
     Raises:
-        pydantic.ValidationError: The value is not of a sample's form.
+        pydantic.ValidationError: The value is not a valid sample.
     """
     return _SAMPLE.validate_python(value)
 
 
 def prompt_sha256(request: Request) -> str:
-    """Short hash of what was asked: messages and tools, not the parameters."""
-    asked = [[message.to_wire() for message in request.messages], request.params.get("tools")]
-    return sha256(json.dumps(asked, sort_keys=True, default=dict).encode()).hexdigest()[:16]
+    """Short hash of the prompt: messages and tools, not the parameters."""
+    prompt = [[message.to_wire() for message in request.messages], request.params.get("tools")]
+    return sha256(json.dumps(prompt, sort_keys=True, default=dict).encode()).hexdigest()[:16]
 
 
 def sealed_line(value: dict[str, Any]) -> bytes:
@@ -52,11 +52,11 @@ def sealed_line(value: dict[str, Any]) -> bytes:
 
 def read_samples(path: Path, *, length: int | None = None) -> Iterator[Sample]:
     """
-    The samples of a record in the order they were written; a torn last line is dropped.
+    The samples of a record in the order of writing; a torn last line is ignored.
 
     Args:
         path: The file.
-        length: Bytes of it that are the record; None for all.
+        length: Length of the record in bytes; None for the whole file.
 
     Raises:
         RunError: Any other line is damaged.
@@ -79,7 +79,7 @@ def read_samples(path: Path, *, length: int | None = None) -> Iterator[Sample]:
 
 
 def torn_tail(path: Path) -> int:
-    """Bytes after the last line end: what a killed process left half-written."""
+    """Number of bytes after the last line end, left by a process that was killed while writing."""
     data = path.read_bytes()
     return len(data) - (data.rfind(b"\n") + 1)
 

@@ -1,8 +1,8 @@
 """
-The seal of a closed run: a manifest or a sample that is changed afterwards no longer fits it.
+The seal of a closed run: a hash that no longer matches once the manifest or a sample is changed.
 
-It has no secret, so it tells accidents and hand edits, and is no signature: whoever computes it anew can write what
-they like. What holds against that is who may write to where records are kept.
+It contains no secret, so it reveals accidents and manual edits but is not a signature: it can be recomputed after a
+change. To prevent that, restrict who can write to the folder of the records.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ _BLOCK = 1 << 18
 
 
 def sealed(manifest: Manifest, samples: Path) -> Manifest:
-    """The manifest with length and hash of the samples as they lie there now, and its seal over everything."""
-    # The length first: what another process appends meanwhile is left out of both.
+    """The manifest with the current length and hash of the samples, and with its seal."""
+    # Length first: both then exclude what another process appends in the meantime.
     length = samples.stat().st_size if samples.exists() else 0
     held = {"samples_bytes": length, "samples_sha256": _file_sha256(samples, length)}
     filled = manifest.model_copy(update=held)
-    # As it will be read: JSON has no word for an unbounded interval, and tells it as none.
+    # Seal what will be read back: JSON has no infinity, so an unbounded end becomes null.
     filled = type(manifest).model_validate_json(filled.model_dump_json())
     return filled.model_copy(update={"seal": _seal_of(filled)})
 
 
 def seal_fault(manifest: Manifest, samples: Path) -> str:
-    """What is against the seal of a closed run, one clause; empty where it holds."""
+    """What is wrong with the seal of a closed run, in one clause; empty if it is intact."""
     if not manifest.seal:
         return "has no seal: an older pytest-finetune closed it"
     if manifest.seal != _seal_of(manifest):
-        return "does not fit its seal: manifest.json was changed after the run closed"
+        return "has a broken seal: manifest.json changed after the run closed"
     if manifest.samples_sha256 != _file_sha256(samples, manifest.samples_bytes):
-        return "does not fit its seal: samples.jsonl was changed after the run closed"
+        return "has a broken seal: samples.jsonl changed after the run closed"
     return ""
 
 
 def _seal_of(manifest: Manifest) -> str:
-    # Defaults are left out, so that a field which a later version adds leaves old seals as they are.
+    # Defaults are excluded, so that old seals stay valid when a later version adds a field.
     values = manifest.model_dump(mode="json", exclude={"seal"}, exclude_defaults=True)
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _file_sha256(path: Path, length: int | None) -> str:
-    """Hash of a file's first bytes, None for all; that of nothing where there is none: a run may have no sample."""
+    """Hash of the first `length` bytes of a file, None for all; a run without samples has no file, hashed as empty."""
     found = hashlib.sha256()
     if not path.exists():
         return found.hexdigest()

@@ -1,4 +1,4 @@
-"""Runs in their folder: made whole, appended line by line, closed by one atomic replacement."""
+"""Runs on disk: created complete, appended line by line, closed by one atomic replacement."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _ENDED = (State.PASSED, State.MISSED)
 
-# Records hold prompts and answers, which are nobody's business but the user's.
+# Records contain prompts and answers, which are private to the user.
 _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
@@ -60,10 +60,10 @@ class Run:
     @classmethod
     def load(cls, path: Path) -> Run:
         """
-        Open a run that is there.
+        Open an existing run.
 
         Raises:
-            RunError: There is none, or its manifest cannot be read.
+            RunError: It does not exist, or its manifest cannot be read.
         """
         where = path / "manifest.json"
         try:
@@ -79,9 +79,9 @@ class Run:
 
     def samples(self) -> dict[tuple[str, str, int], Sample]:
         """
-        Every recorded sample by its key; a sample that was asked again counts as it ended last.
+        Every recorded sample by its key; for one that was requested again, the last result.
 
-        Of a closed run, those that were there when it closed: a process that was still asking may have added more.
+        For a closed run, only those recorded when it closed: a process that was still running may have added more.
 
         Raises:
             RunError: A line is damaged.
@@ -91,24 +91,24 @@ class Run:
 
     @property
     def seal_fault(self) -> str:
-        """What is against the record of a closed run, one clause; empty where it is as it was when it closed."""
+        """What is wrong with the seal of a closed run, in one clause; empty if it is intact."""
         return seal_fault(self.manifest, self._samples)
 
     def answered(self) -> dict[tuple[str, str, int], Sample]:
-        """The samples that need no asking again: errors are tried anew when a run is resumed."""
+        """The samples that are not requested again on resume; errors are."""
         return {key: sample for key, sample in self.samples().items() if sample.state in _ENDED}
 
     def append(self, sample: dict[str, Any]) -> None:
-        """Write one sample, as `sample_to_dict` gives it; it survives the process from here on."""
+        """Append one sample, as returned by `sample_to_dict`; from here on it survives the process."""
         if self._file is None:
             self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE)
         os.write(self._file, sealed_line(sample))
 
     def settle(self, judged: Mapping[tuple[str, str, int], Sample]) -> None:
         """
-        Make the record end with the very samples that were judged.
+        Make the last record of every sample the one that was judged.
 
-        Where two processes asked one question, either answer may have been written last, and either been judged.
+        If two processes requested the same sample, the answer written last may not be the one that was judged.
 
         Raises:
             RunError: A line is damaged.
@@ -124,7 +124,7 @@ class Run:
 
     def update(self, **changes: Any) -> None:
         """
-        Replace the manifest, atomically; one that closes the run is sealed.
+        Replace the manifest, atomically; a manifest that closes the run is sealed.
 
         Raises:
             RunError: The run is closed.
@@ -166,13 +166,13 @@ class Run:
 
 
 class RunStore:
-    """The folder of all runs, `.finetune/runs`; names of runs sort by the time they were made."""
+    """The folder of all runs, `.finetune/runs`; names of runs sort by creation time."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def create(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, folder: Path) -> Run:
-        """Make a run for a plan, with the git commit of `folder`; nothing has been asked yet."""
+        """Create an empty run for a plan, with the git commit of `folder`."""
         now = datetime.now(UTC)
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", target.spec).strip("-.")[-40:].strip("-.")
         path = self.root / f"{now:%Y%m%dT%H%M%S.%f}-{slug}-{secrets.token_hex(2)}"
@@ -180,7 +180,7 @@ class RunStore:
         path.mkdir(mode=_PRIVATE_FOLDER)
         ignore = self.root.parent / ".gitignore"
         if not ignore.exists():
-            # Runs hold prompts and answers: they enter a repository by decision, not by accident.
+            # Runs contain prompts and answers, which must not be committed by accident.
             write_file(ignore, b"*\n")
         manifest = Manifest(
             id=path.name,
@@ -197,13 +197,13 @@ class RunStore:
 
     def resume(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, closed_too: bool = False) -> Run | None:
         """
-        The newest open run of this very plan, its torn tail cut off.
+        The latest open run of this plan, with a torn last line cut off.
 
         Args:
             target: Of the plan.
             eval_sets: Of the plan.
-            closed_too: Where there is no open one, take the newest closed one, or None: one of several models may
-                have come to its end while another has not.
+            closed_too: If there is no open run, return the latest closed one, or None: of several models, one may
+                have finished while another has not.
 
         Raises:
             RunError: There is none, or another session is writing it.
@@ -224,15 +224,15 @@ class RunStore:
 
     def find(self, name: str) -> Run:
         """
-        The run of that name or of the only name that starts so, of a path, or the newest one for `last`.
+        The run with this name, this unique prefix of a name, or this path; `last` is the latest run.
 
         Raises:
-            RunError: There is no such run, or more than one.
+            RunError: There is no such run, or the prefix is ambiguous.
         """
         if name == "last":
             newest = next(iter(self.newest_first()), None)
             if newest is None:
-                raise RunError("there is no run yet", str(self.root), "evaluate a model first: pytest --model=…")
+                raise RunError("no run yet", str(self.root), "evaluate a model first: pytest --model=…")
             return Run.load(newest)
         for path in (self.root / name, self.root.parent.parent / name):
             if (path / "manifest.json").exists():
@@ -243,19 +243,19 @@ class RunStore:
             return Run.load(self.root / matching[0])
         if matching:
             raise RunError(
-                f"{name!r} begins the names of {len(matching)} runs", str(self.root), f"such as {matching[0]}"
+                f"{name!r} is ambiguous: {len(matching)} runs match", str(self.root), f"such as {matching[0]}"
             )
         hint = _run_hint(name, names)
         raise RunError(f"no run {name!r}", str(self.root), hint)
 
     def _readable(self) -> Iterator[Run]:
-        # A damaged record of some other evaluation is no reason to stop this one.
+        # A damaged record of another evaluation must not stop this one.
         for path in self.newest_first():
             with suppress(RunError):
                 yield Run.load(path)
 
     def newest_first(self) -> list[Path]:
-        """The folders of all runs, the newest first; nothing is read."""
+        """The folders of all runs, latest first; no file is read."""
         if not self.root.is_dir():
             return []
         return sorted((path for path in self.root.iterdir() if (path / "manifest.json").exists()), reverse=True)
@@ -263,7 +263,7 @@ class RunStore:
 
 def _run_hint(name: str, names: list[str]) -> str:
     close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else "pytest-finetune runs list shows what there is"
+    return f"did you mean {close[0]!r}?" if close else "list them with pytest-finetune runs list"
 
 
 def _lines(path: Path) -> int:

@@ -20,6 +20,7 @@ from pytest_finetune.lifecycle.registry.production_checks import (
 from pytest_finetune.lifecycle.registry.sunset import shutdown_of
 from pytest_finetune.lifecycle.registry.version_checks import history_faults, narrowing, unseen_weights, weights_fault
 from pytest_finetune.verdicts.gates import Status, judge
+from pytest_finetune.verdicts.gates.quality import quality_is_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -84,6 +85,7 @@ def refusals(
     found += [fault] if models and (fault := weights_fault(entry, claim, models)) else []
     found += _plan_faults(claim, eval_sets)
     found += _verdict_faults(claim, eval_sets, excused(claim, eval_sets) if first else set())
+    found += _quality_faults(eval_sets)
     found += comparison_faults(claim, eval_sets, production, first=first)
     found += coverage_faults(claim, eval_sets, production)
     if isinstance(proof, Run):
@@ -205,6 +207,12 @@ def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], let_off: Contain
         for rule in eval_set.settings.judged_by if eval_set.name in asked else ():
             if (eval_set.name, rule.label) not in judged:
                 yield f"{eval_set.name}: gate {rule.label} has no verdict"
+
+
+def _quality_faults(eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    for eval_set in eval_sets:
+        if not quality_is_guarded(eval_set.settings.judged_by, eval_set.cases):
+            yield f"{eval_set.name}: no gate guards its quality over all its cases; add one, such as accuracy with min"
 
 
 def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:

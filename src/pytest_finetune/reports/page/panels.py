@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.reports.page.cases import drift_name
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
-from pytest_finetune.reports.page.wording import between, link, metric_name
+from pytest_finetune.reports.page.wording import interval_or_count, link, metric_name
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -131,9 +131,10 @@ def comparison_view(part: ReportedSet, found: Comparison, number: int) -> Values
 
 def stability_view(part: ReportedSet, number: int, *, paths: bool) -> Values:
     """What asking again showed."""
-    measures = {metric: part.summary.value(metric) for metric in ("format_stability", "valid_rate", "agreement")}
+    summary = part.summary
+    measures = {metric: summary.measured(metric) for metric in ("format_stability", "valid_rate", "agreement")}
     scale = scale_of([m.interval.low for m in measures.values() if m.interval], rate=True)
-    rows = [_measure(metric_name(metric), measure, scale) for metric, measure in measures.items()]
+    rows = [_measure(metric_name(metric), summary, measure, scale) for metric, measure in measures.items()]
     drifts = part.summary.drift if paths else ()
     return {
         "rows": rows,
@@ -143,12 +144,12 @@ def stability_view(part: ReportedSet, number: int, *, paths: bool) -> Values:
     }
 
 
-def _measure(name: str, measure: Measure, scale: Scale) -> Values:
+def _measure(name: str, summary: Summary, measure: Measure, scale: Scale) -> Values:
     ends = (measure.interval.low, measure.interval.high) if measure.interval else (None, None)
     return {
         "name": name,
         "figure": "-" if measure.value is None else f"{measure.value:.3f}",
-        "interval": between(ends[0], ends[1], "accuracy"),
+        "interval": interval_or_count(summary, measure),
         "chart": interval_svg(measure.value, ends, scale=scale, kind="whole"),
     }
 

@@ -60,14 +60,15 @@ def headline(run: ReportedRun) -> str:
 def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> Values:
     summary, name = part.summary, visible(part.name)
     reads_paths = not redact
+    labels = summary.requested.labels if summary.requested.rows else None
     return {
         "name": name,
         "link": link(number, set=name),
         "ungated": part.ungated,
         "gates": [_gate(gate, rates) for gate in part.gates],
-        "matrix": matrix_view(summary.labels, number, name, linked=reads_paths) if summary.labels else None,
-        "confusions": confusions_view(summary.labels, number, name, linked=reads_paths) if summary.labels else [],
-        "labels": labels_view(summary.labels) if summary.labels else [],
+        "matrix": matrix_view(labels, number, name, linked=reads_paths) if labels else None,
+        "confusions": confusions_view(labels, number, name, linked=reads_paths) if labels else [],
+        "labels": labels_view(labels) if labels else [],
         "failures": failures_view(summary, number, name, paths=reads_paths),
         "comparison": comparison_view(part, part.comparison, number) if part.comparison else None,
         "stability": stability_view(part, number, paths=reads_paths) if part.repeats > 1 else None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.reports.details import SLICES, slices_of
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
-from pytest_finetune.reports.page.wording import between, link, metric_name
+from pytest_finetune.reports.page.wording import interval_or_count, link, metric_name
 from pytest_finetune.reports.tables import short_names
 from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.metrics import Summary
@@ -66,7 +66,7 @@ def _metrics_of(part: ReportedSet) -> Iterator[str]:
 
 
 def _accuracy_row(name: str, summary: Summary, where: str, kind: str, metric: str = "accuracy") -> Values:
-    measure = summary.value(metric)
+    measure = summary.measured(metric)
     interval = measure.interval
     return {
         "name": name,
@@ -76,7 +76,7 @@ def _accuracy_row(name: str, summary: Summary, where: str, kind: str, metric: st
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
         "figure": "-" if measure.value is None else f"{measure.value:.3f}",
-        "interval": between(interval.low, interval.high, "accuracy") if interval else "",
+        "interval": interval_or_count(summary, measure),
         "n": f"{measure.n:,}",
     }
 

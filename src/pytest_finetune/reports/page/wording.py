@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_finetune.verdicts.metrics.measure import QUANTILES
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.metrics import Measure, Summary
 
 Values = dict[str, Any]
 """What the template is given."""
@@ -21,6 +24,13 @@ def between(low: float | None, high: float | None, metric: str) -> str:
     if low is not None and high is None:
         return f"{amount(low, metric)} or more"
     return "" if low is None or high is None else f"{amount(low, metric)} to {amount(high, metric)}"
+
+
+def interval_or_count(summary: Summary, measure: Measure) -> str:
+    """The interval of a rate; while samples are missing, what the rate is of: `of 317 requested`."""
+    if measure.value is not None and summary.requested is not summary:
+        return f"of {measure.n:,} requested"
+    return between(measure.interval.low, measure.interval.high, "accuracy") if measure.interval else ""
 
 
 def amount(value: float, metric: str) -> str:

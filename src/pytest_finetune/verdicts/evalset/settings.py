@@ -151,6 +151,8 @@ class BarGate(_Gate):
             raise ValueError(f"{self.metric} lies in [0, 1]; the bar {self.bar:g} cannot be met or missed")
         if self.max is not None and self.max <= 0 and self.metric not in RATES:
             raise _misfit(f"nothing stays within {self.metric} <= {self.max:g}", "use a bar above 0")
+        if self.max is not None and self.max_errors is not None and (self.max_errors or self.metric == "error_rate"):
+            raise _unread_max_errors(self.metric)
         return self
 
     @property
@@ -256,6 +258,12 @@ GATE_KEYS: dict[str, tuple[str, ...]] = {tag: tuple(kind.model_fields) for tag, 
 
 def _misfit(problem: str, hint: str) -> PydanticCustomError:
     return PydanticCustomError("misfit", "{problem}; {hint}", {"problem": problem, "hint": hint})
+
+
+def _unread_max_errors(metric: str) -> PydanticCustomError:
+    if metric == "error_rate":
+        return _misfit("max_errors has no effect on a gate whose bar limits the errors", "leave max_errors out")
+    return _misfit("a gate with max tolerates no errors, so max_errors has no effect", "leave max_errors out")
 
 
 def _only_accuracy(metric: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Whether a run may stop early: only when no remaining answer can change a verdict, by counting, never by odds."""
+"""Whether a run may stop early: once no remaining answer can change a verdict, by exact counting."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _status_by_count(rule: Rule, total: int, cases: int) -> Callable[[int], Stat
 
 
 def _breaks(status: Callable[[int], Status], total: int) -> list[int]:
-    """The counts at which the status changes; it moves one way only, so that halving finds them."""
+    """The counts at which the status changes; it changes in one direction only, so bisection finds them."""
     breaks: list[int] = []
     while (start := breaks[-1] if breaks else 0) < total and status(start) is not status(total):
         here = status(start)

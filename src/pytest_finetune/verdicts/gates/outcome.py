@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.quality import guards_quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.verdicts.metrics import Summary
+    from pytest_finetune.verdicts.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Outcome:
         ungated: Figures of the eval sets without gates, whose cases all have to pass.
         rules: Statuses of that implied rule, one per such set.
         early: Some samples were not requested because the verdicts were already decided.
+        unguarded: Names of the eval sets whose gates do not guard their quality.
     """
 
     gates: tuple[str, ...]
     ungated: tuple[Summary, ...] = ()
     rules: tuple[str, ...] = ()
     early: bool = False
+    unguarded: tuple[str, ...] = ()
 
     @property
     def status(self) -> Status:
@@ -37,6 +41,11 @@ class Outcome:
         found = {*self.gates, *self.rules}
         worst = (Status.FAIL, Status.INCOMPLETE, Status.INCONCLUSIVE)
         return next((status for status in worst if status in found), Status.PASS if found else Status.INCOMPLETE)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each set whose quality nothing guards."""
+        return tuple(f"No gate guards the quality of {name} over all its cases." for name in self.unguarded)
 
     @property
     def words(self) -> str:
@@ -62,14 +71,38 @@ class Outcome:
             yield f"{sum(row.passes() for row in rows):,} of {len(rows):,} cases passed (all must pass)"
         if self.early:
             yield "decided early, so it is no evidence for a promotion"
+        if self.unguarded:
+            count = len(self.unguarded)
+            yield f"{count:,} eval set{'s' if count > 1 else ''} without a gate on quality"
 
 
 class JudgedSet(NamedTuple):
-    """One eval set: whether it has gates, the statuses of its verdicts, and its figures."""
+    """
+    One eval set with its verdicts.
 
+    Attributes:
+        name: Of the set.
+        gated: It has gates; otherwise all its cases must pass.
+        statuses: Of its verdicts.
+        rules: What each gate demands, with the number of cases that it covers; None where that is not known.
+        summary: Its figures.
+    """
+
+    name: str
     gated: bool
     statuses: tuple[str, ...]
+    rules: tuple[tuple[Rule | None, int], ...]
     summary: Summary
+
+    @property
+    def unguarded(self) -> bool:
+        """None of its gates guards its quality, as far as the gates are known."""
+        planned = len(self.summary.rows)
+        return (
+            self.gated
+            and bool(self.rules)
+            and not any(rule is None or guards_quality(rule, covered, planned) for rule, covered in self.rules)
+        )
 
 
 def outcome_of_sets(sets: Sequence[JudgedSet], *, early: bool) -> Outcome:
@@ -80,4 +113,5 @@ def outcome_of_sets(sets: Sequence[JudgedSet], *, early: bool) -> Outcome:
         tuple(one.summary for one in free),
         tuple(status for one in free for status in one.statuses),
         early,
+        tuple(one.name for one in sets if one.unguarded),
     )

@@ -1,4 +1,4 @@
-"""What changes between the answers to one case: keys that come and go, types that change, the order of keys."""
+"""How the answers to one case differ in form: keys that come and go, types that change, the order of keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DriftKind(StrEnum):
-    """How answers to one question differ in form. The order of keys is told, and makes no case unstable."""
+    """How answers to one case differ in form. A different key order is reported but makes no case unstable."""
 
     KEY = "key comes and goes"
     TYPE = "type changes"
@@ -45,7 +45,7 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What an answer holds at one path: its type, its keys in order, and the path of what holds it."""
+    """What an answer holds at one path: its type, its keys in order, and its parent's path."""
 
     type: str
     keys: tuple[str, ...]
@@ -53,7 +53,7 @@ class Place:
 
 
 def find_drift(rows: Sequence[CaseSamples]) -> tuple[Drift, ...]:
-    """All drift of a plan, the paths that drift in most cases first. Only valid answers have a shape to compare."""
+    """All drift of a plan, most frequent paths first. Only valid answers have a shape to compare."""
     cases: dict[tuple[str, DriftKind], list[str]] = {}
     seen: dict[tuple[str, DriftKind], Counter[str]] = {}
     for row in rows:
@@ -72,7 +72,7 @@ def _differences(shapes: Sequence[str]) -> Iterator[tuple[tuple[str, DriftKind],
     for path in sorted({path for answer in leaves for path in answer}):
         here = [answer[path] for answer in leaves if path in answer]
         types = [place.type for place in here]
-        # A key is missed only where its object is there: below a changed type it would be told twice.
+        # A key counts as absent only if its object exists: below a changed type it would be reported twice.
         absent = sum(path not in answer and _is_object(answer.get(here[0].parent)) for answer in leaves)
         if absent:
             yield (path, DriftKind.KEY), [*types, *["absent"] * absent]
@@ -89,12 +89,12 @@ def _is_object(place: Place | None) -> bool:
 
 @lru_cache(maxsize=1024)
 def _flatten(shape: str) -> dict[str, Place]:
-    """Every place of a shape by its JSON path; elements of a list share one, with all their types."""
+    """Every place of a shape by its JSON path; elements of a list share one path, with all their types."""
     places: dict[str, Place] = {}
     try:
         tree = json.loads(shape)
     except RecursionError:
-        # Nested as only a broken or hostile answer is: there is nothing to tell about it by path.
+        # Only a broken or hostile answer is nested this deeply; its paths are not worth reporting.
         return places
     for path, place in _walk(tree):
         before = places.get(path)
@@ -104,7 +104,7 @@ def _flatten(shape: str) -> dict[str, Place]:
 
 
 def _walk(shape: object) -> Iterator[tuple[str, Place]]:
-    # A list of what is still to visit, because an answer may be nested deeper than calls can be.
+    # An explicit stack: an answer may be nested deeper than Python's recursion limit.
     waiting: list[tuple[str, str, object]] = [("$", "", shape)]
     while waiting:
         path, parent, here = waiting.pop()

@@ -1,4 +1,4 @@
-"""Which label is taken for which: the confusion matrix, precision, recall and F1, with an interval of macro F1."""
+"""The confusion matrix, precision, recall and F1 of labels, with a confidence interval of macro F1."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 INVALID = "(invalid)"
-"""The column of answers that are none of the labels."""
+"""The column of answers that are not a label."""
 
 NO_ANSWER = "(no answer)"
 """The column of errors and unrun samples: they miss their label and are never predicted as another."""
@@ -27,7 +27,7 @@ NO_ANSWER = "(no answer)"
 @dataclass(frozen=True, slots=True)
 class LabelFigures:
     """
-    How one label fares.
+    The figures of one label.
 
     Precision is None for a label never answered; recall and F1 are None for one that no case expects.
     """
@@ -46,7 +46,7 @@ class LabelTable:
 
     Args:
         counts: Samples by (expected label, answered label); the second may be `INVALID` or `NO_ANSWER`.
-        repeats: Attempts a case, which the interval of macro F1 divides out again.
+        repeats: Attempts per case; the interval of macro F1 divides by it, to count cases.
     """
 
     counts: Mapping[tuple[str, str], int]
@@ -59,7 +59,7 @@ class LabelTable:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The matrix's columns: the labels, then what is no label where it occurs."""
+        """The matrix's columns: the labels, then `INVALID` and `NO_ANSWER` if they occur."""
         answered = {answer for _, answer in self.counts}
         return (*self.labels, *(column for column in (INVALID, NO_ANSWER) if column in answered))
 
@@ -76,7 +76,7 @@ class LabelTable:
 
     def macro_f1_interval(self, confidence: float, *, times: float = 1) -> Interval | None:
         """
-        Interval of macro F1, sound at 1.0 too, where resampling would claim certainty.
+        Confidence interval of macro F1, valid at 1.0 too, where resampling would claim certainty.
 
         A label's F1 is 2J / (1 + J) of the rate J at which the cases that involve it, expecting or answering it, get
         it right; J has an exact interval. The labels' distances to their bounds add up as squares do, doubled because
@@ -84,7 +84,7 @@ class LabelTable:
 
         Args:
             confidence: Two-sided level in (0, 1).
-            times: As if there were so many times the present evidence.
+            times: Scale the evidence by this factor, to estimate how many more cases are needed.
 
         Source: Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for combining the bounds.
         """

@@ -1,4 +1,4 @@
-"""One number of a run, kept exact so that no rounding can carry it over a bar."""
+"""The value of a metric, kept as a fraction so that rounding cannot move it across a bar."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Measure:
     The value of a metric.
 
     Args:
-        exact: The value as a fraction; None where there is nothing to take it from.
-        interval: What the evidence leaves possible; None where no sound interval exists.
+        exact: The value as a fraction; None without data.
+        interval: Confidence interval; None if there is no reliable one.
         n: What the interval counts: planned cases, or timed answers for a latency.
     """
 
@@ -29,7 +29,7 @@ class Measure:
 
     @property
     def value(self) -> float | None:
-        """The value as a float, for people and reports."""
+        """The value as a float, for reports."""
         return None if self.exact is None else float(self.exact)
 
 
@@ -40,7 +40,7 @@ NOTHING_MEASURED = Measure(None, None, 0)
 
 
 def exact_sum(shares: Sequence[Fraction]) -> Fraction:
-    """The sum of fractions, grouped by denominator, which keeps ten thousand of them quick to add."""
+    """The exact sum of fractions. Adding per denominator first is fast for ten thousand of them."""
     by_denominator: dict[int, int] = {}
     for share in shares:
         by_denominator[share.denominator] = by_denominator.get(share.denominator, 0) + share.numerator
@@ -48,5 +48,5 @@ def exact_sum(shares: Sequence[Fraction]) -> Fraction:
 
 
 def as_written(number: float) -> Fraction:
-    """The decimal fraction that a person wrote: 0.95 is 19/20, not the double beside it."""
+    """The decimal number as written in the settings: 0.95 is 19/20, not the nearest double."""
     return Fraction(repr(number))

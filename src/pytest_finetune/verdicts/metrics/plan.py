@@ -1,4 +1,4 @@
-"""One case of a plan with a place for every planned attempt, so that nothing planned can drop out of a figure."""
+"""One case of a plan with a place for every planned attempt, so that no planned sample drops out of a figure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CaseSamples:
-    """A case with its planned attempts in order; None stands for a sample that was never made."""
+    """A case with its planned attempts in order; None is a sample that was never requested."""
 
     case: Case
     samples: tuple[Sample | None, ...]
 
     def count(self, state: State) -> int:
-        """How many attempts ended in `state`; a missing sample is unrun."""
+        """Number of attempts that ended in `state`; a missing sample is unrun."""
         return sum(state_of(sample) is state for sample in self.samples)
 
     def passes(self, needed: int | None = None) -> bool:
@@ -28,15 +28,15 @@ class CaseSamples:
 
     @property
     def completions(self) -> list[Completion]:
-        """What the target answered."""
+        """The answers of the model."""
         return [sample.completion for sample in self.samples if sample and sample.completion]
 
     @property
     def scores(self) -> list[Score]:
-        """Scores of the answers that could be judged."""
+        """Scores of the answers that could be scored."""
         return [sample.score for sample in self.samples if sample and sample.score]
 
 
 def state_of(sample: Sample | None) -> State:
-    """How a place in the plan ended."""
+    """The state of a place in the plan."""
     return sample.state if sample else State.UNRUN

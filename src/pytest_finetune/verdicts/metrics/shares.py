@@ -1,4 +1,4 @@
-"""How much of one case is right, by each metric that lies in [0, 1]; an error or an unrun attempt is never right."""
+"""The share of one case that is right, for each metric in [0, 1]; errors and unrun attempts never count as right."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def passed_share(row: CaseSamples, needed: int | None = None) -> Fraction:
 
 
 def valid_share(row: CaseSamples) -> Fraction:
-    """Share of the attempts that were answered in the asked form."""
+    """Share of the attempts with an answer in the required format."""
     return Fraction(sum(score.format_failure is None for score in row.scores), len(row.samples))
 
 
 def stable_share(row: CaseSamples) -> Fraction:
-    """1 for a case whose attempts are all valid and of one shape, else 0. The order of keys is no part of a shape."""
+    """1 for a case whose attempts are all valid and of one shape, else 0. Key order does not matter."""
     shapes = {canonical_shape(score.shape) for score in row.scores}
     return Fraction(int(valid_share(row) == 1 and len(shapes) == 1))
 
 
 def agreeing_share(row: CaseSamples) -> Fraction:
-    """Share of the attempts that equal the case's commonest answer."""
+    """Share of the attempts that equal the most common answer to the case."""
     answers = Counter(_answer(sample) for sample in row.samples if sample and sample.completion and sample.score)
     return Fraction(max(answers.values(), default=0), len(row.samples))
 
 
 def field_share(row: CaseSamples) -> Fraction:
-    """Mean share of right fields over the attempts; an answer without readable fields has none right."""
+    """Mean share of right fields over the attempts; an answer that cannot be parsed has none."""
     right = [_right_fields(sample) for sample in row.samples]
     return sum(right, Fraction(0)) / len(right)
 
@@ -64,16 +64,16 @@ SHARES: dict[str, Callable[[CaseSamples], Fraction]] = {
 }
 
 CASE_MEANS = tuple(metric for metric in SHARES if metric != "error_rate")
-"""The metrics whose drop has a paired interval: means over cases of which more is better."""
+"""The metrics whose drop has a paired interval: means over cases where higher is better."""
 
 
 @lru_cache(maxsize=1024)
 def canonical_shape(shape: str) -> str:
-    """A shape with its keys in alphabetical order, so that two answers that differ in key order alone are equal."""
+    """A shape with its keys in alphabetical order, so that answers that differ only in key order are equal."""
     try:
         return json.dumps(_sorted_shape(json.loads(shape)), sort_keys=True) if shape else ""
     except RecursionError:
-        # Nested as only a broken or hostile answer is: two of them are alike only to the letter.
+        # Only a broken or hostile answer is nested this deeply; compare it as text.
         return shape
 
 

@@ -1,9 +1,9 @@
-"""All figures of one eval set, or of a slice of it, worked out when asked for."""
+"""All figures of one eval set or of a slice of it, computed when they are used."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pytest_finetune.base.records import Case, Completion, Sample
+
+_NOT_RUN = (State.UNRUN, State.UNNEEDED)
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,45 @@ class Summary:
         return {state: found[state] for state in State}
 
     @cached_property
+    def requested(self) -> Summary:
+        """
+        The figures of the samples that were requested; the summary itself where all were.
+
+        For reports of an interrupted run. Gates judge the whole plan, where an unrun sample counts as not passed.
+        """
+        if not sum(self.counts[state] for state in _NOT_RUN):
+            return self
+        ended = ((row.case, tuple(s for s in row.samples if s and s.state not in _NOT_RUN)) for row in self.rows)
+        return replace(self, rows=tuple(CaseSamples(case, samples) for case, samples in ended if samples))
+
+    def measured(self, metric: str) -> Measure:
+        """
+        One metric as a report shows it, which does not pass off unrun samples as measured.
+
+        The same as `value` while every planned sample ended. Otherwise it is the value over the requested samples,
+        without an interval, since they are not a random part of the plan; `n` is their number.
+
+        Raises:
+            KeyError: There is no such metric.
+        """
+        if self.requested is self:
+            return self.value(metric)
+        return Measure(self.requested.value(metric).exact, None, self.requested.planned)
+
+    @cached_property
     def format_failures(self) -> Mapping[FormatFailure, int]:
-        """How many answers failed in form, by kind, the commonest first."""
+        """Number of format failures by kind, most common first."""
         kinds = Counter(score.format_failure for row in self.rows for score in row.scores if score.format_failure)
         return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
 
     @cached_property
     def drift(self) -> tuple[Drift, ...]:
-        """What changes between the answers to one case, by JSON path."""
+        """How answers to the same case differ in form, by JSON path."""
         return find_drift(self.rows)
 
     @cached_property
     def labels(self) -> LabelTable | None:
-        """Confusion matrix and F1 by label; None where answers are no labels."""
+        """Confusion matrix and F1 by label; None if the scorer has no labels."""
         return tabulate_labels(self.rows, self.expected_label) if self.expected_label else None
 
     @cached_property
@@ -92,12 +120,12 @@ class Summary:
 
     @cached_property
     def from_cache(self) -> int:
-        """How many answers came from the response cache."""
+        """Number of answers from the response cache."""
         return sum(completion.from_cache for completion in self.completions)
 
     @cached_property
     def tokens(self) -> int | None:
-        """Prompt and completion tokens of all answers; None when there is none, or any was not counted."""
+        """Prompt and completion tokens of all answers; None if there are none, or any has no token count."""
         usages = [completion.usage for completion in self.completions]
         if not usages or None in usages:
             return None
@@ -105,7 +133,7 @@ class Summary:
 
     @cached_property
     def cost(self) -> Decimal | None:
-        """US dollars for all answers; None when there is none, or any price is unknown."""
+        """US dollars for all answers; None if there are none, or the price of any is unknown."""
         costs = [sample.cost for sample in self._places if sample and sample.completion]
         if not costs or None in costs:
             return None
@@ -113,7 +141,7 @@ class Summary:
 
     @cached_property
     def completions(self) -> list[Completion]:
-        """All that the target answered, in plan order."""
+        """All answers of the model, in plan order."""
         return [completion for row in self.rows for completion in row.completions]
 
     @property
@@ -135,7 +163,7 @@ class Summary:
         timed = sorted(completion.latency for completion in self.completions if not completion.from_cache)
         if not timed:
             return NOTHING_MEASURED
-        # The smallest latency that at least this share of the answers stayed within.
+        # The smallest latency that at least this share of the answers did not exceed.
         rank = -(-len(timed) * quantile.numerator // quantile.denominator)
         independent = sum(any(not completion.from_cache for completion in row.completions) for row in self.rows)
         interval = quantile_interval(timed, float(quantile), independent=independent, confidence=confidence)
@@ -153,7 +181,7 @@ class Summary:
         return Measure(Fraction(self.tokens, len(self.completions)), mean_interval(means, confidence), len(means))
 
     def _cost_per_case(self, confidence: float) -> Measure:
-        # An answer from the cache was not paid for, and tells nothing of what one costs.
+        # An answer from the cache costs nothing, so it does not say what a request costs.
         paid = [[s for s in row.samples if s and s.completion and not s.completion.from_cache] for row in self.rows]
         costs = [[sample.cost for sample in row] for row in paid if row]
         if not costs or any(cost is None for row in costs for cost in row):

@@ -1,4 +1,4 @@
-"""What came of a plan, laid out once: one row per case, one place per attempt. Summaries and gates look at slices."""
+"""The samples of a plan: one row per case, one place per attempt. Summaries and gates use slices of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SampleTable:
         rows: Every planned case in file order.
         repeats: Planned attempts per case.
         eval_set: Name of the set.
-        cases_sha256: Hash of the cases, which that of a baseline has to equal.
+        cases_sha256: Hash of the cases; a baseline must have the same.
         expected_label: The label a case expects, after normalizing; None where answers are not labels.
     """
 
@@ -36,11 +36,11 @@ class SampleTable:
 
     @cached_property
     def summary(self) -> Summary:
-        """The figures over all rows; a case counts by its share of passes."""
+        """The figures over all rows; a case counts with its share of passes."""
         return Summary(self.rows, expected_label=self.expected_label)
 
     def slice(self, covers: Callable[[Case], bool]) -> SampleTable:
-        """The rows of the cases that `covers` accepts; the table itself, with its summary, where that is all."""
+        """The rows of the cases that `covers` accepts; if those are all, the table itself with its summary."""
         rows = tuple(row for row in self.rows if covers(row.case))
         return self if len(rows) == len(self.rows) else replace(self, rows=rows)
 
@@ -59,10 +59,10 @@ def lay_out(
     expected_label: Callable[[Case], str] | None = None,
 ) -> SampleTable:
     """
-    Put samples in their places of a plan, in whatever order they came.
+    Put samples, in any order, in their places in the plan.
 
-    Samples of cases and attempts that were not planned are left out, and so are those of other eval sets where
-    `eval_set` is given. The other arguments are those of `SampleTable`.
+    Samples of unplanned cases and attempts are ignored, and so are those of other eval sets if `eval_set` is
+    given. The other arguments are those of `SampleTable`.
 
     Raises:
         ValueError: Two different samples claim one place, so that their order would decide.

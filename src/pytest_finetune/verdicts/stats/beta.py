@@ -1,4 +1,4 @@
-"""The beta distribution in plain Python, because a terminal line must not cost the import of scipy."""
+"""The beta distribution in plain Python, since importing scipy would take longer than all the rest of the plugin."""
 
 from __future__ import annotations
 

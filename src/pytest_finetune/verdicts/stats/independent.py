@@ -1,4 +1,4 @@
-"""What two independent samples can tell of the difference of their pass rates."""
+"""Confidence interval of the difference of two independent pass rates."""
 
 from __future__ import annotations
 

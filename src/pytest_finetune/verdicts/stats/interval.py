@@ -1,4 +1,4 @@
-"""An interval, and the deviate of the normal distribution that a confidence level stands for."""
+"""Confidence intervals, and the normal quantile of a confidence level."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What the evidence leaves possible, both ends included; `high` may be infinite where no bound exists."""
+    """The values consistent with the evidence, both ends included; `high` is infinite if there is no upper bound."""
 
     low: float
     high: float
@@ -19,5 +19,5 @@ class Interval:
 def normal_deviate(confidence: float) -> float:
     """The z that leaves (1 - confidence) / 2 in each tail: 1.96 for 0.95."""
     if not 0 < confidence < 1:
-        raise ValueError(f"a confidence level lies in (0, 1), not at {confidence}")
+        raise ValueError(f"a confidence level must be between 0 and 1, not {confidence}")
     return NormalDist().inv_cdf(0.5 + confidence / 2)

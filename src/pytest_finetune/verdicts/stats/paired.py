@@ -1,4 +1,4 @@
-"""What two answers to the same cases can tell: the interval of their difference, and whether they differ at all."""
+"""Two models over the same cases: the interval of the difference of their rates, and McNemar's test."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def paired_interval(only_first: float, only_second: float, planned: float, *, co
     """
     Score interval of the difference of two pass rates over the same cases, first minus second.
 
-    With repeats, the counts are sums of the cases' differences in pass share, which vary less than whole flips of
-    the same sum, so that the interval is then longer than it needs to be, never shorter.
+    With repeats, the counts are sums of the cases' differences in pass share. These vary less than whole flips of
+    the same sum, so the interval is longer than necessary, never shorter.
 
     Args:
         only_first: Cases that only the first passed; may be a fraction.
@@ -35,7 +35,7 @@ def paired_interval(only_first: float, only_second: float, planned: float, *, co
     Source: Tango (1998), Statistics in Medicine 17, 891-908.
     """
     if planned <= 0 or only_first < 0 or only_second < 0 or only_first + only_second > planned * (1 + 1e-12):
-        raise ValueError(f"{only_first} and {only_second} differing cases of {planned} are no paired counts")
+        raise ValueError(f"{only_first} and {only_second} differing cases of {planned} are not valid paired counts")
     z = normal_deviate(confidence)
     estimate = (only_first - only_second) / planned
 
@@ -49,7 +49,7 @@ def paired_interval(only_first: float, only_second: float, planned: float, *, co
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """
-    Exact two-sided p-value of "the two pass equally often", from the cases in which they differ; 1 where none does.
+    Exact two-sided p-value of "the two pass equally often", from the cases in which they differ; 1 if none does.
 
     Source: McNemar (1947), with the binomial distribution in place of the normal one.
     """
@@ -61,7 +61,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def _score(b: float, c: float, n: float, difference: float) -> float:
-    """Tango's statistic: how many standard errors the counts lie above a supposed difference."""
+    """Tango's statistic: how many standard errors the counts are above a hypothetical difference."""
     linear = -b - c + (2 * n - b + c) * difference
     constant = -c * difference * (1 - difference)
     second = (sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)
@@ -71,7 +71,7 @@ def _score(b: float, c: float, n: float, difference: float) -> float:
 
 
 def _crossing(below: Callable[[float], bool], low: float, high: float) -> float:
-    """Where a condition that is false at `low` turns true on the way to `high`, to the last bit or so."""
+    """Where a condition that is false at `low` becomes true on the way to `high`, to about the last bit."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (low, middle) if below(middle) else (middle, high)

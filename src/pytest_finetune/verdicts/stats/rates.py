@@ -1,4 +1,4 @@
-"""Intervals of a rate over independent cases, and what they can ever show."""
+"""Confidence intervals of a rate over independent cases, and the number of cases they need to show a bar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_finetune.verdicts.stats.interval import Interval, normal_deviate
 
 def wilson_interval(passed: float, planned: float, *, confidence: float = 0.95) -> Interval:
     """
-    Score interval of a pass rate: right on average, not for every rate. See `rate_interval`, which gates use.
+    Wilson's score interval of a pass rate: correct on average, not for every rate. Gates use `rate_interval`.
 
     Args:
         passed: Successes, 0 <= passed <= planned.
@@ -27,21 +27,21 @@ def wilson_interval(passed: float, planned: float, *, confidence: float = 0.95) 
     z2 = normal_deviate(confidence) ** 2
     centre = passed + z2 / 2
     spread = sqrt(z2 * (passed * (planned - passed) / planned + z2 / 4))
-    # The bound is exact at 0 and n on paper; rounding can step outside.
+    # In exact arithmetic the bounds stay in [0, 1]; rounding can step outside.
     return Interval(max(0.0, (centre - spread) / (planned + z2)), min(1.0, (centre + spread) / (planned + z2)))
 
 
 @lru_cache(maxsize=4096)
 def rate_interval(passed: float, planned: float, *, confidence: float = 0.95) -> Interval:
     """
-    Exact interval of a pass rate: the one that is shown and the one that decides.
+    Exact interval of a pass rate: used both in reports and by gates.
 
     Each bound is wrong at most (1 - confidence) / 2 of the time, for every rate and every number of cases. Wilson's
-    is shorter, but for rates near 1 its upper bound is wrong in 16 % of runs at a nominal 2.5 %, and one miss in
-    20 would fail a model that truly meets a bar of 0.9912; and below 7 cases its lower bound breaks the promise too.
+    is shorter, but for rates near 1 its upper bound is wrong in 16 % of runs instead of 2.5 %: one miss in 20 would
+    fail a model that meets a bar of 0.9912. Below 7 cases its lower bound is wrong too often as well.
 
-    With repeats, `passed` is the sum of the cases' pass shares. Shares vary less than passes and misses of the
-    same mean, so that the interval is then longer than it needs to be, never shorter.
+    With repeats, `passed` is the sum of the cases' pass shares. Shares vary less than passes and misses with the
+    same mean, so the interval is longer than necessary, never shorter.
 
     Args:
         passed: Successes, 0 <= passed <= planned; may be a fraction.
@@ -64,12 +64,12 @@ def rate_interval(passed: float, planned: float, *, confidence: float = 0.95) ->
 
 
 def can_ever_pass(planned: int, bar: float, confidence: float) -> bool:
-    """Whether that many cases, all passed, would lift the lower bound to the bar."""
+    """Whether the lower bound reaches the bar if all of so many cases pass."""
     return planned > 0 and rate_interval(planned, planned, confidence=confidence).low >= bar
 
 
 def cases_to_ever_pass(bar: float, confidence: float) -> int | None:
-    """The fewest cases whose passing altogether lifts the lower bound to the bar; None for a bar of 1."""
+    """The fewest cases with which the lower bound reaches the bar if all pass; None for a bar of 1."""
     if bar >= 1:
         return None
     enough = 1
@@ -84,6 +84,6 @@ def cases_to_ever_pass(bar: float, confidence: float) -> int | None:
 
 def _check(passed: float, planned: float) -> None:
     if planned <= 0:
-        raise ValueError("the rate of nothing is undefined: no case was planned")
+        raise ValueError("a rate needs at least one planned case")
     if not 0 <= passed <= planned:
-        raise ValueError(f"{passed} of {planned} passed: the count lies outside the plan")
+        raise ValueError(f"{passed} of {planned} cases cannot have passed")

@@ -1,4 +1,4 @@
-"""Intervals of a mean and of a percentile, from the measured values themselves."""
+"""Confidence intervals of a mean and of a percentile, from the measured values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Interval | None:
     """
-    Interval of a mean by Student's t; None for fewer than two values, which leave the spread unknown.
+    Interval of a mean by Student's t; None for fewer than two values, whose spread is unknown.
 
     Source: Student (1908).
     """
@@ -39,7 +39,7 @@ def quantile_interval(
     ordered: Sequence[float], quantile: float, *, independent: int | None = None, confidence: float = 0.95
 ) -> Interval:
     """
-    Interval of a quantile between two of the measured values, whatever their distribution.
+    Interval of a quantile between two of the measured values, for any distribution.
 
     Args:
         ordered: The values in ascending order, at least one, none negative.
@@ -48,7 +48,7 @@ def quantile_interval(
         confidence: Two-sided level in (0, 1).
 
     Returns:
-        The bounds; 0 or infinity where too few values reach beyond the quantile to hold it on that side.
+        The bounds; 0 or infinity on a side with too few values to bound it.
 
     Source: David and Nagaraja, Order Statistics (2003), 7.1.
     """
@@ -67,7 +67,7 @@ def _at_most(successes: int, trials: int, rate: float) -> float:
 
 
 def _first(n: int, holds: Callable[[int], bool]) -> int:
-    """The smallest of 0 … n for which a condition holds that stays true from there on, and holds for n."""
+    """The smallest of 0 … n for which a monotone condition holds; it must hold for n."""
     short, enough = -1, n
     while enough - short > 1:
         middle = (short + enough) // 2

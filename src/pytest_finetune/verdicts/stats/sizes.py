@@ -1,4 +1,4 @@
-"""How much more evidence would settle a question that the present evidence leaves open."""
+"""How many more cases would settle an inconclusive verdict."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.stats.interval import Interval
 
 MOST = 1_000_000
-"""Beyond so many cases the answer is that no practical number settles it."""
+"""Above this number of cases, no practical number is said to settle it."""
 
 
 def more_cases_needed(interval_of: Callable[[float], Interval | None], planned: int, bar: float) -> int | None:
     """
-    About how many further cases, faring like the present ones, would move the interval off the bar.
+    Estimate how many more cases, with results like the present ones, would move the interval off the bar.
 
     Args:
-        interval_of: The interval if there were so many times the present evidence: `interval_of(1)` is today's.
-        planned: Cases today.
-        bar: The value that the interval has to leave on one side.
+        interval_of: The interval with the evidence scaled by a factor: `interval_of(1)` is the present one.
+        planned: Present number of cases.
+        bar: The value that must end up outside the interval.
 
     Returns:
-        A number rounded up to two digits; None when the estimate lies on the bar, or a million cases are not enough.
+        A number rounded up to two digits; None if the value is at the bar, or a million cases are not enough.
     """
 
     def settled(cases: int) -> bool:
