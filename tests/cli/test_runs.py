@@ -264,7 +264,7 @@ def test_a_record_with_more_cases_than_its_plan_is_not_compared(record: Recorder
 def test_other_repeats_are_refused(record: Recorder, runs: Command) -> None:
     a, b = record(["pp"]), record(["ppp"])
     result = runs("compare", a.id, b.id)
-    assert (result.exit_code, "asked 2 times in one run and 3 in the other" in unfolded(result)) == (2, True)
+    assert (result.exit_code, "2 attempts per case in one run and 3 in the other" in unfolded(result)) == (2, True)
 
 
 def test_another_prompt_under_the_same_hash_is_refused_with_its_case(record: Recorder, runs: Command) -> None:
