@@ -153,7 +153,7 @@ def test_a_replay_of_a_record_that_was_edited_promotes_nothing(pytester, suite, 
     edit_production(pytester)
     result = evaluate("--promote", "--baseline=replay:last", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*compared with replay:last*samples.jsonl was changed*"])
+    result.stdout.fnmatch_lines(["*compared with replay:last*samples.jsonl changed*"])
     assert statuses(production)["v2"] == "candidate"
 
 
