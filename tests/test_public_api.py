@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,13 +59,6 @@ def test_the_page_lists_each_name_once():
 def test_another_name_does_not_exist():
     with pytest.raises(AttributeError, match="has no attribute 'Nonsense'"):
         pytest_finetune.Nonsense  # noqa: B018 - the access is the test
-
-
-def test_the_old_module_of_records_still_works_and_warns():
-    code = "from pytest_finetune.records import Case; import pytest_finetune; assert Case is pytest_finetune.Case"
-    command = [sys.executable, "-W", "default", "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "DeprecationWarning: pytest_finetune.records is deprecated: from pytest_finetune import Case" in done.stderr
 
 
 def test_the_package_says_that_it_is_typed():

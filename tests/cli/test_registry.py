@@ -14,6 +14,7 @@ from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, re
 
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import BaselineRecord
+from pytest_finetune.lifecycle.registry.sunset import ServerDates
 
 TUNED = "ft:gpt-4o-mini-2024-07-18:acme:tickets:9Kx2"
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
@@ -297,7 +298,9 @@ def test_what_goes_is_listed_and_fails_the_job(registry, two_versions, golden):
 
 
 def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
-    monkeypatch.setattr("pytest_finetune.cli.registry.looking.ask_shutdown_dates", lambda: {MODEL: START.date()})
+    monkeypatch.setattr(
+        "pytest_finetune.cli.registry.looking.ask_shutdown_dates", lambda: ServerDates({MODEL: START.date()})
+    )
     first, second = told(registry, "sunset", "--ask", code=1)
     assert (first["version"], first["source"]) == ("v1", "the models endpoint")
     assert (second["version"], second["source"][:6]) == ("v2", "https:")

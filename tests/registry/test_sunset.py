@@ -1,4 +1,4 @@
-"""When models end: the announced dates, who goes with them, and what a server says of it."""
+"""Shutdown dates: the announced ones, those a server reports, and the versions they affect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from pytest_finetune.lifecycle.registry.entry import Entry, Registry, Rollout
 from pytest_finetune.lifecycle.registry.sunset import (
     ANNOUNCED,
     SOURCE,
+    ServerDates,
     announced,
     ask_shutdown_dates,
-    going,
+    retiring_versions,
     shutdown_of,
 )
 
@@ -23,8 +24,8 @@ NOW = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
 JANUARY, OCTOBER = date(2027, 1, 14), date(2026, 10, 23)
 
 
-def entry(model_id="ft:gpt-4o-mini-2024-07-18:acme::9Kx2", **facts):
-    return Entry(model_id=model_id, created_at=NOW, **facts)
+def entry(model_id="ft:gpt-4o-mini-2024-07-18:acme::9Kx2", **fields):
+    return Entry(model_id=model_id, created_at=NOW, **fields)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def entry(model_id="ft:gpt-4o-mini-2024-07-18:acme::9Kx2", **facts):
         ("gpt-5-mini-2025-08-07", date(2026, 12, 11)),
     ],
 )
-def test_announced_ends_are_found_by_snapshot_family_and_fine_tune(model, day):
+def test_announced_dates_are_found_by_snapshot_family_and_fine_tune(model, day):
     shutdown = announced(model)
     assert shutdown is not None
     assert (shutdown.date, shutdown.source) == (day, SOURCE)
@@ -64,23 +65,23 @@ def test_announced_ends_are_found_by_snapshot_family_and_fine_tune(model, day):
         "gpt-6",
     ],
 )
-def test_a_model_of_which_nothing_was_announced_has_no_end(model):
+def test_an_unannounced_model_has_no_shutdown_date(model):
     assert announced(model) is None
 
 
-def test_every_family_of_the_table_finds_itself():
+def test_each_family_of_the_table_is_found_by_its_own_name():
     assert {model: announced(model).date for model in ANNOUNCED} == dict(ANNOUNCED)
 
 
-def test_a_fine_tune_tells_its_base():
+def test_the_id_of_a_fine_tune_names_its_base_model():
     assert base_of("ft:gpt-4o-mini-2024-07-18:acme::9Kx2") == "gpt-4o-mini-2024-07-18"
     assert base_of("local:mine") == "local:mine"
 
 
-def test_what_the_server_says_goes_before_the_entry_and_that_before_the_table():
+def test_the_servers_date_precedes_the_entrys_and_that_the_announced_one():
     version = entry(shutdown_date=datetime(2027, 3, 1, tzinfo=UTC))
-    told = {version.model_id: date(2027, 5, 1)}
-    found = [shutdown_of(version, told), shutdown_of(version), shutdown_of(entry())]
+    server = ServerDates({version.model_id: date(2027, 5, 1)})
+    found = [shutdown_of(version, server), shutdown_of(version), shutdown_of(entry())]
     assert [(one.date, one.source) for one in found] == [
         (date(2027, 5, 1), "the models endpoint"),
         (date(2027, 3, 1), "the registry"),
@@ -88,8 +89,8 @@ def test_what_the_server_says_goes_before_the_entry_and_that_before_the_table():
     ]
 
 
-def test_the_end_of_the_base_model_is_the_end_of_the_version():
-    by_id = shutdown_of(entry(), {"gpt-4o-mini-2024-07-18": date(2027, 2, 1)})
+def test_a_version_is_shut_down_with_its_base_model():
+    by_id = shutdown_of(entry(), ServerDates({"gpt-4o-mini-2024-07-18": date(2027, 2, 1)}))
     by_field = shutdown_of(entry("tickets-v3", base_model="gpt-4.1-mini-2025-04-14"))
     assert (by_id.date, by_id.model) == (date(2027, 2, 1), "gpt-4o-mini-2024-07-18")
     assert (by_field.date, by_field.model) == (JANUARY, "gpt-4.1-mini-2025-04-14")
@@ -102,11 +103,11 @@ def test_the_end_of_the_base_model_is_the_end_of_the_version():
         entry("gpt-4o", base_url="https://acme.openai.azure.com/openai/v1"),
     ],
 )
-def test_weights_at_hand_and_other_calendars_do_not_follow_the_table(version):
+def test_announced_dates_do_not_apply_to_local_weights_or_azure(version):
     assert shutdown_of(version) is None
 
 
-def test_a_gateway_before_the_vendor_follows_the_table():
+def test_announced_dates_apply_behind_a_gateway():
     assert shutdown_of(entry(base_url="http://127.0.0.1:4000/v1")).date == JANUARY
 
 
@@ -115,24 +116,26 @@ def registry(**statuses):
     return Registry(entries=made)
 
 
-def test_what_is_in_use_goes_and_what_is_not_harms_nobody():
+def test_only_versions_in_use_are_listed():
     found = registry(a="candidate", b="canary", c="production", d="deprecated", e="rejected")
-    assert [one.version for one in going(found, within=timedelta(days=90), now=NOW)] == ["a", "b", "c"]
+    assert [one.version for one in retiring_versions(found, within=timedelta(days=90), now=NOW)] == ["a", "b", "c"]
 
 
-def test_what_the_rollout_falls_back_to_is_in_use():
+def test_the_fallback_of_the_rollout_is_in_use():
     found = registry(a="deprecated", b="deprecated").model_copy(update={"rollout": Rollout(fallback="b")})
-    assert [one.version for one in going(found, within=timedelta(days=90), now=NOW)] == ["b"]
+    assert [one.version for one in retiring_versions(found, within=timedelta(days=90), now=NOW)] == ["b"]
 
 
 @pytest.mark.parametrize(("days", "count"), [(54, 0), (55, 1), (0, 0)])
-def test_the_time_ahead_is_counted_in_days(days, count):
-    assert len(going(registry(a="production"), within=timedelta(days=days), now=NOW)) == count
+def test_the_time_ahead_is_counted_in_whole_days(days, count):
+    assert len(retiring_versions(registry(a="production"), within=timedelta(days=days), now=NOW)) == count
 
 
-def test_what_has_gone_stays_on_the_list_and_the_soonest_is_first():
+def test_past_shutdowns_are_listed_and_the_earliest_comes_first():
     found = Registry(entries={"later": entry(), "gone": entry("gpt-4.1-nano")})
-    listed = going(found, within=timedelta(0), now=NOW) + going(found, within=timedelta(days=99), now=NOW)
+    listed = retiring_versions(found, within=timedelta(0), now=NOW) + retiring_versions(
+        found, within=timedelta(days=99), now=NOW
+    )
     assert [one.version for one in listed] == ["gone", "gone", "later"]
     assert listed[0].shutdown.days_left(NOW) == -28
 
@@ -145,7 +148,7 @@ def models(*rows):
 
 @pytest.fixture
 def endpoint(monkeypatch):
-    """A server whose list of models is the given one."""
+    """A server that answers with the given model list."""
 
     def serve(reply):
         server = ScriptedServer()
@@ -156,7 +159,7 @@ def endpoint(monkeypatch):
     return serve
 
 
-def test_the_models_endpoint_is_asked_for_its_dates(endpoint, monkeypatch):
+def test_dates_are_read_from_the_models_endpoint(endpoint, monkeypatch):
     reply = models(
         {"id": "a", "shutdown_date": "2027-01-14"},
         {"id": "b", "shutdown_date": None},
@@ -167,7 +170,7 @@ def test_the_models_endpoint_is_asked_for_its_dates(endpoint, monkeypatch):
     )
     with endpoint(reply) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        assert ask_shutdown_dates() == {"a": JANUARY, "d": date(2027, 2, 1)}
+        assert ask_shutdown_dates() == ServerDates({"a": JANUARY, "d": date(2027, 2, 1)}, {"e": '"some day"', "f": "1"})
         assert [(request.method, request.path) for request in server.requests] == [("GET", "/v1/models")]
 
 
@@ -175,19 +178,19 @@ def test_the_models_endpoint_is_asked_for_its_dates(endpoint, monkeypatch):
     ("reply", "problem"),
     [
         (Reply(status=401, body={"error": {"message": "no such key: sk-secretsecretsecret"}}), "401"),
-        (Reply(body={"models": []}), "no list of models"),
-        (Reply(body={"object": "list", "data": 3}), "no list of models"),
-        (Reply(body="<html>hello</html>"), "no list of models"),
+        (Reply(body={"models": []}), "not a model list"),
+        (Reply(body={"object": "list", "data": 3}), "not a model list"),
+        (Reply(body="<html>hello</html>"), "not a model list"),
     ],
 )
-def test_a_models_endpoint_that_tells_nothing_is_an_error_with_a_remedy(endpoint, monkeypatch, reply, problem):
+def test_an_unusable_model_list_is_an_error_with_a_remedy(endpoint, monkeypatch, reply, problem):
     with endpoint(reply) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        with pytest.raises(RegistryError, match=rf"(?s)told no models: .*{problem}.*leave --ask out") as raised:
+        with pytest.raises(RegistryError, match=rf"(?s)no usable model list: .*{problem}.*omit --ask") as raised:
             ask_shutdown_dates()
     assert "secretsecret" not in str(raised.value)
 
 
-def test_without_a_key_nothing_is_asked():
+def test_a_missing_key_is_an_error():
     with pytest.raises(RegistryError, match="OPENAI_API_KEY"):
         ask_shutdown_dates()

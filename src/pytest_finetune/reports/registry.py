@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, TrainingFile
-    from pytest_finetune.lifecycle.registry.sunset import Going, Shutdown
+    from pytest_finetune.lifecycle.registry.sunset import RetiringVersion, Shutdown
     from pytest_finetune.reports.text import Line
 
 _GAP = "  "
@@ -132,7 +132,7 @@ def caution_lines(cautions: Sequence[str]) -> Iterator[Line]:
         yield from folded(f"warning: {one_line(caution)}", {"yellow": True})
 
 
-def going_lines(found: Sequence[Going], *, now: datetime, within: timedelta) -> Iterator[Line]:
+def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: timedelta) -> Iterator[Line]:
     """What is switched off within a time, the soonest first, and when the vendor trains no more."""
     if not found:
         yield f"no version in use is known to go within {within.days} days", {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.base.text import printable
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import (
     look_at,
@@ -21,7 +22,13 @@ from pytest_finetune.cli.registry.options import (
 )
 from pytest_finetune.lifecycle.registry import Verifiable, open_registry, version_for
 from pytest_finetune.lifecycle.registry import verify as find_problems
-from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates, going, shutdown_of
+from pytest_finetune.lifecycle.registry.sunset import (
+    ServerDates,
+    ask_shutdown_dates,
+    retiring_versions,
+    shutdown_of,
+    unreadable_dates,
+)
 from pytest_finetune.reports.registry import gates_passed, going_lines, history_lines, in_order, version_lines
 from pytest_finetune.reports.registry import versions_lines as table_lines
 from pytest_finetune.reports.registry_diff import (
@@ -33,7 +40,7 @@ from pytest_finetune.reports.runs import folded, one_line
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend, Entry
-    from pytest_finetune.lifecycle.registry.sunset import Going
+    from pytest_finetune.lifecycle.registry.sunset import RetiringVersion
     from pytest_finetune.reports.registry_diff import Difference
 
 _DAYS = {"d": 1, "w": 7}
@@ -181,21 +188,25 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
     """List versions whose base model is being retired.
 
     Only versions in use are listed. A version stops working when its model, or the model it was fine-tuned from, is
-    shut down.
+    shut down. A date from the server that cannot be read is a warning.
 
     \b
     Exit codes:
       0  success
-      1  at least one version is affected
+      1  at least one version is affected, or its date cannot be read
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     now, registry = datetime.now(UTC), warned(read(backend), backend.location)
-    found = going(registry, within=within, now=now, told=ask_shutdown_dates() if ask else {})
+    server = ask_shutdown_dates() if ask else ServerDates()
+    found = retiring_versions(registry, within=within, now=now, server=server)
+    unreadable = unreadable_dates(registry, server)
+    for problem in unreadable:
+        click.echo(f"warning: {printable(problem)}", err=True)
     if as_json:
-        print_json([_gone(one, now) for one in found])
+        print_json([_retiring(one, now) for one in found])
     else:
         print_lines(going_lines(found, now=now, within=within))
-    ctx.exit(1 if found else 0)
+    ctx.exit(1 if found or unreadable else 0)
 
 
 def _listed(version: str, entry: Entry) -> dict[str, Any]:
@@ -213,7 +224,7 @@ def _listed(version: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def _gone(one: Going, now: datetime) -> dict[str, Any]:
+def _retiring(one: RetiringVersion, now: datetime) -> dict[str, Any]:
     return {
         "version": one.version,
         "status": one.entry.status.value,

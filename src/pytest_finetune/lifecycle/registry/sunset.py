@@ -1,30 +1,31 @@
-"""When a model is switched off, and which versions go with it: what the server says first, then the announced dates."""
+"""When a model is shut down, and which versions depend on it. A date from the server precedes the announced one."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.base.text import shown
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.answers import clean
 from pytest_finetune.lifecycle.registry.entry import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Registry
 
 SOURCE = "https://developers.openai.com/api/docs/deprecations"
-"""OpenAI's list of announced shutdowns; fine-tunes go with the model they are built on."""
+"""OpenAI's list of announced shutdowns. A fine-tune is shut down with its base model."""
 
 LAST_FINE_TUNING_DAY = date(2027, 1, 6)
-"""After this day OpenAI starts no self-serve fine-tuning job any more (announced 2026-05-07, `SOURCE`)."""
+"""Last day on which OpenAI accepts new self-serve fine-tuning jobs (announced 2026-05-07, `SOURCE`)."""
 
 ANNOUNCED: Mapping[str, date] = MappingProxyType(
     {
@@ -46,21 +47,22 @@ ANNOUNCED: Mapping[str, date] = MappingProxyType(
         "gpt-4.1-mini": date(2027, 1, 14),
     }
 )
-"""First day without the model, by family or, where one snapshot goes at another time, by its full id."""
+"""First day without the model, by family. A snapshot with a date of its own is listed by its full id."""
 
 _DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{4})(?:-preview)?\Z", re.ASCII)
-_LIVE = (Status.CANDIDATE, Status.CANARY, Status.PRODUCTION)
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
+_IN_USE = (Status.CANDIDATE, Status.CANARY, Status.PRODUCTION)
 
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
     """
-    The end of a model.
+    The shutdown of a model.
 
     Args:
-        date: First day on which it answers nobody (UTC).
-        model: The id that the date was found under: the version's own, or that of its base model.
-        source: `the models endpoint`, `the registry`, or the address of the announcement.
+        date: First day on which the model is unavailable (UTC).
+        model: Id that the date is for: the version's own model, or its base model.
+        source: `the models endpoint`, `the registry`, or the URL of the announcement.
     """
 
     date: date
@@ -68,86 +70,124 @@ class Shutdown:
     source: str
 
     def days_left(self, now: datetime) -> int:
-        """Whole days until then; 0 on the day itself, negative after it."""
+        """Whole days until the shutdown; 0 on the day itself, negative after it."""
         return (self.date - now.astimezone(UTC).date()).days
 
 
 @dataclass(frozen=True, slots=True)
-class Going:
-    """A version in use, or kept to fall back on, whose model is switched off."""
+class RetiringVersion:
+    """A version in use whose model is being shut down."""
 
     version: str
     entry: Entry
     shutdown: Shutdown
 
 
+@dataclass(frozen=True, slots=True)
+class ServerDates:
+    """
+    The `shutdown_date` values of a server's model list, by model id.
+
+    Args:
+        dates: Those that could be parsed.
+        unreadable: The others, as JSON text.
+    """
+
+    dates: Mapping[str, date] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+
+_NOT_ASKED = ServerDates()
+
+
 def announced(model: str) -> Shutdown | None:
-    """The announced end of an OpenAI model or of a fine-tune on one, by the built-in table."""
+    """The announced shutdown of an OpenAI model, or of a fine-tune of one, from the built-in table."""
     base = base_of(model)
     found = ANNOUNCED.get(base) or ANNOUNCED.get(_DATE.sub("", base))
     return Shutdown(found, base, SOURCE) if found else None
 
 
-def shutdown_of(entry: Entry, told: Mapping[str, date] = MappingProxyType({})) -> Shutdown | None:
+def shutdown_of(entry: Entry, server: ServerDates = _NOT_ASKED) -> Shutdown | None:
     """
-    When a version is switched off: as its server told, else as its entry says, else as was announced.
+    When a version is shut down: by its server, else by its entry, else by the announced dates.
 
     Args:
-        entry: The version; that of its base model is its own end too.
-        told: Dates by model id, from `ask_shutdown_dates`.
+        entry: The version. The shutdown of its base model counts as its own.
+        server: What the server reported, from `ask_shutdown_dates`.
     """
-    names = [name for name in (entry.model_id, entry.base_model, base_of(entry.model_id)) if name]
-    for name in names:
-        if name in told:
-            return Shutdown(told[name], name, "the models endpoint")
+    models = _models_of(entry)
+    for model in models:
+        if model in server.dates:
+            return Shutdown(server.dates[model], model, "the models endpoint")
     if entry.shutdown_date is not None:
         return Shutdown(_day(entry.shutdown_date), entry.model_id, "the registry")
-    if _own_calendar(entry):
+    if _has_own_calendar(entry):
         return None
-    return next((found for name in names if (found := announced(name))), None)
+    return next((found for model in models if (found := announced(model))), None)
 
 
-def going(
-    registry: Registry, *, within: timedelta, now: datetime, told: Mapping[str, date] = MappingProxyType({})
-) -> list[Going]:
-    """
-    What depends on a model that is gone or goes within a time, the soonest first.
-
-    Candidates, canary, production and the fallback of the rollout count; a deprecated or rejected version harms
-    nobody by going.
-    """
+def retiring_versions(
+    registry: Registry, *, within: timedelta, now: datetime, server: ServerDates = _NOT_ASKED
+) -> list[RetiringVersion]:
+    """The versions in use whose model is shut down within a time, or was already; the earliest first."""
     found = [
-        Going(version, entry, shutdown)
-        for version, entry in registry.entries.items()
-        if entry.status in _LIVE or version == registry.rollout.fallback
-        if (shutdown := shutdown_of(entry, told)) and shutdown.days_left(now) <= within.days
+        RetiringVersion(version, entry, shutdown)
+        for version, entry in _in_use(registry)
+        if (shutdown := shutdown_of(entry, server)) and shutdown.days_left(now) <= within.days
     ]
     return sorted(found, key=lambda one: (one.shutdown.date, one.version))
 
 
-def ask_shutdown_dates() -> dict[str, date]:
+def unreadable_dates(registry: Registry, server: ServerDates) -> list[str]:
+    """The versions in use for which the server reported a date that cannot be parsed, one clause each."""
+    return [
+        f"{version}: the server's shutdown date of {model} cannot be read: {server.unreadable[model]}"
+        for version, entry in _in_use(registry)
+        for model in dict.fromkeys(_models_of(entry))
+        if model in server.unreadable
+    ]
+
+
+def ask_shutdown_dates() -> ServerDates:
     """
-    The `shutdown_date` of every model that the server of the environment lists, where it gives one.
+    Request the model list of the server that the environment names, and read the `shutdown_date` of each model.
 
     Raises:
-        RegistryError: The server cannot be asked.
+        RegistryError: The request failed, or the response is not a model list.
     """
     import openai
 
     try:
         with openai.OpenAI(timeout=30, max_retries=2) as client:
-            # The client's own reading takes whatever it is sent for models, and breaks on what is no JSON.
+            # The client's own parser accepts anything as a model, and crashes on a body that is not JSON.
             text = client.models.with_raw_response.list().text
     except openai.OpenAIError as error:
-        raise _no_list(clean(str(error))) from error
-    models = _listed(text)
+        raise _no_model_list(clean(str(error))) from error
+    models = _parsed_list(text)
     if models is None:
-        raise _no_list("what came is no list of models")
-    dates = {str(model.get("id", "")): _parsed(model.get("shutdown_date")) for model in models}
-    return {name: day for name, day in dates.items() if day and name}
+        raise _no_model_list("the response is not a model list")
+    given = {str(model.get("id", "")): model.get("shutdown_date") for model in models}
+    given = {model: value for model, value in given.items() if model and value not in (None, "")}
+    dates = {model: _parsed_date(value) for model, value in given.items()}
+    return ServerDates(
+        {model: day for model, day in dates.items() if day},
+        {model: shown(given[model]) for model, day in dates.items() if not day},
+    )
 
 
-def _listed(text: str) -> list[dict[str, object]] | None:
+def _in_use(registry: Registry) -> Iterator[tuple[str, Entry]]:
+    """Candidates, canary, production and the fallback of the rollout; the shutdown of any other version is harmless."""
+    for version, entry in registry.entries.items():
+        if entry.status in _IN_USE or version == registry.rollout.fallback:
+            yield version, entry
+
+
+def _models_of(entry: Entry) -> list[str]:
+    """The ids whose shutdown ends a version: its own, and those of its base model."""
+    return [model for model in (entry.model_id, entry.base_model, base_of(entry.model_id)) if model]
+
+
+def _parsed_list(text: str) -> list[dict[str, object]] | None:
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -156,25 +196,31 @@ def _listed(text: str) -> list[dict[str, object]] | None:
     return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else None
 
 
-def _no_list(problem: str) -> RegistryError:
-    hint = "check OPENAI_API_KEY and OPENAI_BASE_URL, or leave --ask out"
-    return RegistryError(f"the server told no models: {problem}", "GET /models", hint)
+def _no_model_list(problem: str) -> RegistryError:
+    hint = "check OPENAI_API_KEY and OPENAI_BASE_URL, or omit --ask"
+    return RegistryError(f"the server returned no usable model list: {problem}", "GET /models", hint)
 
 
-def _parsed(text: object) -> date | None:
-    """A date in ISO form, a time after it left out; anything else tells nothing."""
+def _parsed_date(value: object) -> date | None:
+    """
+    A date or time in ISO 8601 form.
+
+    A number is not parsed: whether it counts seconds or milliseconds, or is a date such as 20261215, is a guess.
+    """
+    if not isinstance(value, str) or not _ISO_DATE.match(value):
+        return None
     try:
-        return date.fromisoformat(text[:10]) if isinstance(text, str) else None
-    except ValueError:
+        return _day(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):
         return None
 
 
 def _day(when: datetime) -> date:
-    # One without a zone was written by a person, who meant the day.
+    # Without a zone it was written by a person, who meant the day.
     return when.astimezone(UTC).date() if when.tzinfo else when.date()
 
 
-def _own_calendar(entry: Entry) -> bool:
-    """Served by somebody who keeps his own dates: weights at hand, or Azure."""
+def _has_own_calendar(entry: Entry) -> bool:
+    """Whether the announced dates do not apply: local weights, and Azure, which publishes its own."""
     host = urlsplit(entry.base_url).hostname or ""
     return entry.model_id.startswith("local:") or host.endswith(".azure.com")

@@ -1,0 +1,52 @@
+"""`registry sunset --ask`: a shutdown date that cannot be read never passes for no shutdown date."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+from scripted_server import Reply, ScriptedServer
+
+from pytest_finetune.cli import main
+
+TUNED = "tickets-v3"
+
+
+@pytest.fixture
+def sunset(tmp_path, monkeypatch):
+    """Run `registry sunset --ask` on a candidate, where the server lists the given models."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+
+    def run(*models, status="candidate"):
+        invoke = CliRunner().invoke
+        added = ["registry", "add", "v1", "--model-id", TUNED, "--base-model", "base-1"]
+        assert invoke(main, added).exit_code == 0
+        if status == "deprecated":
+            assert invoke(main, ["registry", "retire", "v1"]).exit_code == 0
+        with ScriptedServer() as server:
+            monkeypatch.setattr(server, "reply", lambda _: Reply(body={"object": "list", "data": list(models)}))
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            return invoke(main, ["registry", "sunset", "--ask"])
+
+    return run
+
+
+@pytest.mark.parametrize("model", [TUNED, "base-1"])
+@pytest.mark.parametrize(
+    "value", [1797292800, "1797292800", "2026/12/15", "20261215", "2026-12-155", "soon", True, 0, {"at": "2026-12-15"}]
+)
+def test_an_unreadable_date_is_a_warning_and_exit_code_1(sunset, model, value):
+    result = sunset({"id": model, "shutdown_date": value})
+    assert result.exit_code == 1
+    assert f"warning: v1: the server's shutdown date of {model} cannot be read: " in result.stderr
+
+
+@pytest.mark.parametrize("value", [None, "", "2999-12-31", "2999-12-31T00:00:00Z"])
+def test_no_date_or_a_distant_one_passes(sunset, value):
+    result = sunset({"id": TUNED, "shutdown_date": value})
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_unreadable_dates_of_unused_models_and_versions_are_ignored(sunset):
+    unused = {"id": "other", "shutdown_date": "soon"}
+    assert sunset(unused, {"id": TUNED, "shutdown_date": "soon"}, status="deprecated").exit_code == 0
