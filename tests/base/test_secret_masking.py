@@ -14,8 +14,11 @@ KEY = "sk-proj-Ab1Cd2Ef3Gh4Ij5Kl6"
 
 @pytest.mark.parametrize(
     ("key", "secret"),
-    [(KEY, True), ("token-abc123", True), ("a" * 24, True)]
-    + [(word, False) for word in ("", "EMPTY", "none", "not-needed", "placeholder", "sk-no-key-required", "abc123")],
+    [(KEY, True), ("token-abc123", True), ("abc123", True), ("a" * 24, True)]
+    + [
+        (word, False)
+        for word in ("", "EMPTY", "none", "not-needed", "placeholder", "sk-no-key-required", "123456", "a1b2")
+    ],
 )
 def test_a_secret_is_long_or_has_digits(key, secret):
     assert is_secret(key) is secret

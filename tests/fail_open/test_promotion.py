@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -167,3 +168,32 @@ def test_an_altered_registry_names_no_model(pytester, evaluate, server, registry
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*registry.json: does not agree with its history: *", "*registry verify*"])
     assert not server.requests
+
+
+def test_a_promotion_asks_fresh_whatever_the_cache_holds(easy, evaluate, registry, server):
+    """The id of a model on the user's own server does not prove that its weights are the same as before."""
+    assert evaluate(cache=True).ret == 0
+    server.answer = lambda body: "wrong"
+    result = evaluate("--promote", cache=True)
+    assert len(server.questions) == 6
+    assert_not_promoted(result, registry, "*promote*")
+
+
+def test_a_run_with_cached_answers_is_no_evidence(easy, evaluate, registry, server, pytester):
+    for _ in range(2):
+        assert evaluate(cache=True).ret == 0
+    assert len(server.questions) == 3
+    command = [
+        sys.executable,
+        "-c",
+        "from pytest_finetune.cli import main; main()",
+        "registry",
+        "promote",
+        "v1",
+        "--run",
+        "last",
+    ]
+    result = pytester.run(*command)
+    assert result.ret != 0
+    assert "3 answers came from the cache" in result.stdout.str() + result.stderr.str()
+    assert status(registry) == "candidate"

@@ -54,3 +54,11 @@ def test_a_session_that_resumes_a_run_being_written_is_refused(suite, evaluate, 
     output = result.stdout.str() + result.stderr.str()
     assert "another session is writing this run" in output
     assert "Traceback" not in output
+
+
+def test_only_its_owner_can_read_the_response_cache(suite, evaluate, pytester):
+    suite(3)
+    assert evaluate(cache=True).ret == 0
+    files = list(pytester.path.rglob("answers.sqlite3*"))
+    assert files
+    assert {S_IMODE(file.stat().st_mode) for file in files} == {0o600}

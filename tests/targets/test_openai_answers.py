@@ -64,6 +64,8 @@ def test_a_status_alone_decides_where_no_code_does(status: int, kind: str, fatal
     [
         ("insufficient_quota", "quota"),
         ("billing_hard_limit_reached", "quota"),
+        ("billing_not_active", "quota"),
+        ("billing_error", "quota"),
         ("invalid_api_key", "auth"),
         ("model_not_found", "not_found"),
         ("DeploymentNotFound", "not_found"),

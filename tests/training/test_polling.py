@@ -118,7 +118,9 @@ def test_being_asked_too_fast_is_waited_out():
     assert names(script.follow()) == ["e1"]
 
 
-@pytest.mark.parametrize(("status", "code"), [(404, ""), (401, "invalid_api_key"), (429, "insufficient_quota")])
+@pytest.mark.parametrize(
+    ("status", "code"), [(404, ""), (401, "invalid_api_key"), (429, "insufficient_quota"), (429, "billing_not_active")]
+)
 def test_a_refusal_ends_the_watching(status, code):
     with pytest.raises(RefusedError):
         Script(RefusedError("no", status=status, code=code)).follow()

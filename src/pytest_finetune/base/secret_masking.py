@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MASK = "[API key]"
 _LIKE_A_KEY = re.compile(r"\b(sk|rk|pk)-[\w*-]{3,}|\b(Bearer) [\w.~+/*=-]+", re.ASCII)
-_SHORT, _LONG = 12, 24
+_SHORT, _LONG = 6, 24
 _ABBREVIATED = 10
 """Longest secret of which only the first character is shown."""
 
@@ -25,9 +25,11 @@ def is_secret(key: str) -> bool:
     """
     Whether a key is worth hiding in an answer.
 
-    Servers without keys are told `EMPTY`, `none` or `not-needed`; such a word is what a model may rightly answer.
+    For servers without keys people set `EMPTY`, `none` or `not-needed`. A model may rightly answer such a word, or a
+    number, so a short key must have both letters and digits.
     """
-    return len(key) >= _LONG or (len(key) >= _SHORT and any(character.isdigit() for character in key))
+    is_mixed = any(character.isdigit() for character in key) and any(character.isalpha() for character in key)
+    return len(key) >= _LONG or (len(key) >= _SHORT and is_mixed)
 
 
 def masked(text: str, key: str) -> str:

@@ -6,13 +6,12 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.records import Sample, State
+from pytest_finetune.base.records import Failure, Sample, State
 from pytest_finetune.evaluation.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
 
-    from pytest_finetune.base.records import Failure
     from pytest_finetune.evaluation.engine import KeyedRequest
     from pytest_finetune.evaluation.evaluation import Evaluation
     from pytest_finetune.evaluation.plan import Key, Planned
@@ -159,7 +158,8 @@ class BackgroundEvaluation:
 
         Raises:
             LookupError: It was never queued, so the wait would not end.
-            BaseException: Whatever ended the evaluation, raised again in the reader's thread.
+            BaseException: Whatever ended the evaluation, raised once, in the reader's thread. Each raise would
+                lengthen its traceback.
         """
         if not self.expects(key):
             raise LookupError(f"no answer will come for {key}")
@@ -174,7 +174,8 @@ class BackgroundEvaluation:
         if sample := self._ready.get(key):
             return sample
         if self._crash is not None:
-            raise self._crash
+            crash, self._crash = self._crash, None
+            raise crash
         return Sample(*key, State.UNRUN)
 
     def stop(self) -> None:
@@ -224,6 +225,8 @@ class BackgroundEvaluation:
             # `stop` cancels the task; any other exception belongs to the reader, not to this thread.
             if not isinstance(error, asyncio.CancelledError):
                 self._crash = error
+                reason = Failure("internal", f"{type(error).__name__}: {error}", fatal=True)
+                self.evaluation.collect_stop(reason)
         finally:
             with self._changed:
                 self._ended = True

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.daemon_thread import in_daemon_thread
-from pytest_finetune.base.errors import PriceError, ScorerError, TargetError
+from pytest_finetune.base.errors import PriceError, RunError, ScorerError, TargetError
 from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import plan, set_plan, target_info
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Baseline
     from pytest_finetune.verdicts.metrics import SampleTable
+
+
+UNRECORDED = "record"
+"""Kind of the failure that stops an evaluation whose record cannot be written."""
 
 
 class Evaluation:
@@ -154,7 +158,11 @@ class Evaluation:
         return [planned for planned in plan(self.eval_sets) if planned.key not in self.samples]
 
     async def request(self, source: RequestSource[Planned]) -> AsyncIterator[Sample]:
-        """Open the target, request, score and record; yields samples in the order in which they are ready."""
+        """
+        Open the target, request, score and record; yields samples in the order in which they are ready.
+
+        It stops, with the reason in `stopped`, at a fatal failure and where the record cannot be written.
+        """
         try:
             await self.target.open()
         except TargetError as error:
@@ -164,8 +172,10 @@ class Evaluation:
         try:
             async for sample in engine.stream(source):
                 yield sample
+        except RunError as error:
+            self._stop_unrecorded(error)
         finally:
-            self._stopped = engine.stopped
+            self._stopped = self._stopped or engine.stopped
             await self.target.close()
 
     def skip(self, planned: Planned) -> Sample | None:
@@ -200,19 +210,32 @@ class Evaluation:
         run, samples = self._run, self.samples
         if run is None or run.manifest.closed:
             return
-        closed = all(result.complete for result in results)
-        if closed:
-            run.settle(samples)
-        run.update(
-            closed=closed,
-            closed_at=datetime.now(UTC) if closed else None,
-            stopped=self._stopped.message if self._stopped else "",
-            answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
-            baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
-            verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
-            totals=self._totals(results),
-        )
-        run.release()
+        closed = all(result.complete for result in results) and not self._is_unrecorded
+        try:
+            if closed:
+                run.settle(samples)
+            run.update(
+                closed=closed,
+                closed_at=datetime.now(UTC) if closed else None,
+                stopped=self._stopped.message if self._stopped else "",
+                answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
+                baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
+                verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
+                totals=self._totals(results),
+            )
+        except RunError as error:
+            self._stop_unrecorded(error)
+        finally:
+            run.release()
+
+    @property
+    def _is_unrecorded(self) -> bool:
+        return self._stopped is not None and self._stopped.kind == UNRECORDED
+
+    def _stop_unrecorded(self, error: RunError) -> None:
+        """Stop because the record cannot be written: what is not on record cannot be resumed or be evidence."""
+        text = f"{error.where}: {error.problem}; {error.hint}"
+        self._stopped = self._stopped or Failure(UNRECORDED, text, fatal=True)
 
     def _complete_from_record(self) -> None:
         """Take recorded samples that no process reported: of a resumed run, or answered as the session ended."""

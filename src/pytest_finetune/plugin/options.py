@@ -59,7 +59,7 @@ def _add_models(add: Callable[..., None]) -> None:
         None,
         "--finetune-no-cache",
         action="store_true",
-        help="bypass the response cache",
+        help="bypass the response cache, as --promote always does",
     )
 
 

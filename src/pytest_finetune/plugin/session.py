@@ -13,7 +13,7 @@ import pytest
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.evaluation.baseline import Baselines, asked_baselines, recorded_baselines
-from pytest_finetune.evaluation.evaluation import Evaluation
+from pytest_finetune.evaluation.evaluation import UNRECORDED, Evaluation
 from pytest_finetune.evaluation.plan import Planned, target_info
 from pytest_finetune.evaluation.runs import RunStore, TargetInfo
 from pytest_finetune.evaluation.tally import Tally
@@ -206,7 +206,11 @@ class FinetuneSession:
 
     @property
     def stopped(self) -> str:
-        """Why no model can be asked any more; empty while one can."""
+        """Why no model can be evaluated any more, or recorded; empty while one can."""
+        for model in self.models:
+            failure = model.evaluation.stopped
+            if failure is not None and failure.kind == UNRECORDED:
+                return f"{failure.kind}: {failure.message}"
         reasons = [stop_reason(model) for model in self.models]
         return reasons[0] if all(reasons) else ""
 

@@ -55,7 +55,6 @@ def target_of(config: pytest.Config, spec: str, limits: Limits) -> Target:
         FinetuneError: It names nothing usable.
     """
     option, folder = config.option, config.rootpath / ".finetune"
-    cache = getattr(config, "cache", None)
     return make_target(
         spec,
         made_by_user=_made_by_user(config, spec),
@@ -64,8 +63,21 @@ def target_of(config: pytest.Config, spec: str, limits: Limits) -> Target:
         concurrency=limits.concurrency,
         store=RunStore(folder / "runs"),
         models=folder / "models",
-        cache=None if option.finetune_no_cache or cache is None else Path(cache.mkdir("finetune")),
+        cache=_cache_folder(config),
     )
+
+
+def _cache_folder(config: pytest.Config) -> Path | None:
+    """The folder of the response cache; None where it is not used."""
+    cache = getattr(config, "cache", None)
+    # A promotion needs fresh answers: an id is no proof that a server still has the weights that answered before.
+    if config.option.finetune_no_cache or config.option.finetune_promote or cache is None:
+        return None
+    try:
+        return Path(cache.mkdir("finetune"))
+    except OSError:
+        # On a read-only disk pytest's own cache is off, too.
+        return None
 
 
 def _made_by_user(config: pytest.Config, spec: str) -> Any:

@@ -12,7 +12,7 @@ from pytest_finetune.base.records import ToolCall
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Completion, Failure, Sample
 
-OWN_WORDS = frozenset({"connection", "timeout", "budget"})
+OWN_WORDS = frozenset({"connection", "timeout", "budget", "record"})
 """Kinds of failure whose message is this project's own; any other may repeat what was asked or answered."""
 
 _HIDDEN = re.compile(r"sha256:[0-9a-f]{12}, [0-9,]+ characters?")

@@ -99,10 +99,18 @@ class Run:
         return {key: sample for key, sample in self.samples().items() if sample.state in _ENDED}
 
     def append(self, sample: dict[str, Any]) -> None:
-        """Append one sample, as returned by `sample_to_dict`; from here on it survives the process."""
-        if self._file is None:
-            self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE)
-        os.write(self._file, sealed_line(sample))
+        """
+        Append one sample, as returned by `sample_to_dict`; from here on it survives the process.
+
+        Raises:
+            RunError: It cannot be written, for example because the disk is full.
+        """
+        try:
+            if self._file is None:
+                self._file = os.open(self._samples, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _PRIVATE)
+            _append(self._file, sealed_line(sample))
+        except OSError as error:
+            raise unwritable(error, self._samples) from error
 
     def settle(self, judged: Mapping[tuple[str, str, int], Sample]) -> None:
         """
@@ -127,13 +135,17 @@ class Run:
         Replace the manifest, atomically; a manifest that closes the run is sealed.
 
         Raises:
-            RunError: The run is closed.
+            RunError: The run is closed, or the manifest cannot be written; the old one is left then.
         """
         if self.manifest.closed:
             raise RunError("a closed run never changes", str(self.path), "start a new run")
-        manifest = self.manifest.model_copy(update=changes)
-        self.manifest = sealed(manifest, self._samples) if manifest.closed else manifest
-        write_file(self.path / "manifest.json", self.manifest.model_dump_json(indent=1).encode() + b"\n")
+        manifest, path = self.manifest.model_copy(update=changes), self.path / "manifest.json"
+        manifest = sealed(manifest, self._samples) if manifest.closed else manifest
+        try:
+            write_file(path, manifest.model_dump_json(indent=1).encode() + b"\n")
+        except OSError as error:
+            raise unwritable(error, path) from error
+        self.manifest = manifest
 
     def lock(self) -> None:
         """
@@ -144,7 +156,8 @@ class Run:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path / "writer.lock", timeout=0, mode=_PRIVATE)
+        path = self.path / "writer.lock"
+        lock = FileLock(path, timeout=0, mode=_PRIVATE)
         try:
             lock.acquire()
         except Timeout as error:
@@ -153,6 +166,8 @@ class Run:
                 str(self.path),
                 "wait until it ends, or start a new run without --resume",
             ) from error
+        except OSError as error:
+            raise unwritable(error, path) from error
         self._lock = lock
 
     def release(self) -> None:
@@ -172,16 +187,24 @@ class RunStore:
         self.root = root
 
     def create(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, folder: Path) -> Run:
-        """Create an empty run for a plan, with the git commit of `folder`."""
+        """
+        Create an empty run for a plan, with the git commit of `folder`.
+
+        Raises:
+            RunError: The folder cannot be written.
+        """
         now = datetime.now(UTC)
         slug = re.sub(r"[^A-Za-z0-9.]+", "-", target.spec).strip("-.")[-40:].strip("-.")
         path = self.root / f"{now:%Y%m%dT%H%M%S.%f}-{slug}-{secrets.token_hex(2)}"
-        self.root.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=_PRIVATE_FOLDER)
-        ignore = self.root.parent / ".gitignore"
-        if not ignore.exists():
-            # Runs contain prompts and answers, which must not be committed by accident.
-            write_file(ignore, b"*\n")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=_PRIVATE_FOLDER)
+            ignore = self.root.parent / ".gitignore"
+            if not ignore.exists():
+                # Runs contain prompts and answers, which must not be committed by accident.
+                write_file(ignore, b"*\n")
+        except OSError as error:
+            raise unwritable(error, path) from error
         manifest = Manifest(
             id=path.name,
             target=target,
@@ -261,6 +284,30 @@ class RunStore:
         return sorted((path for path in self.root.iterdir() if (path / "manifest.json").exists()), reverse=True)
 
 
+def unwritable(error: OSError, path: Path) -> RunError:
+    """The error of a record that cannot be written: a full disk, a read-only folder."""
+    hint = "free some space or make the folder writable, then continue with --resume"
+    return RunError(f"the record cannot be written: {error.strerror or error}", str(path), hint)
+
+
+def _append(file: int, line: bytes) -> None:
+    """
+    Append a whole line or nothing.
+
+    Raises:
+        OSError: It could not be written.
+    """
+    written = 0
+    try:
+        while written < len(line):
+            written += os.write(file, line[written:])
+    except OSError:
+        # A torn line in the middle would make the record unreadable; another process may have appended after it.
+        if written and os.lseek(file, 0, os.SEEK_CUR) == (size := os.fstat(file).st_size):
+            os.ftruncate(file, size - written)
+        raise
+
+
 def _run_hint(name: str, names: list[str]) -> str:
     close = get_close_matches(name, names, n=1)
     return f"did you mean {close[0]!r}?" if close else "list them with pytest-finetune runs list"
@@ -273,4 +320,7 @@ def _lines(path: Path) -> int:
 
 def _cut_torn_tail(path: Path) -> None:
     if path.exists() and (torn := torn_tail(path)):
-        os.truncate(path, path.stat().st_size - torn)
+        try:
+            os.truncate(path, path.stat().st_size - torn)
+        except OSError as error:
+            raise unwritable(error, path) from error

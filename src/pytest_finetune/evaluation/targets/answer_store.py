@@ -1,7 +1,8 @@
-"""Keys to texts in one SQLite file shared by processes; whatever happens to the file, no method raises."""
+"""A key-value store of texts in one SQLite file shared by processes; no method raises, whatever happens to the file."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from contextlib import suppress
@@ -22,16 +23,18 @@ PATIENCE = 0.1
 LAST_PATIENCE = 5.0
 """The same on closing, when there is no later one."""
 
+_PRIVATE = 0o600
+
 _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 class AnswerStore:
     """
-    What was put under a key, by this process or another.
+    Texts stored under a key by this process or another.
 
-    A broken file is renamed to `NAME.broken` and begun anew. Where that does not help, or the file cannot be used at
-    all, the store forgets everything. Both are told in `warnings`, for people.
+    A broken file is renamed to `NAME.broken` and a new one is started. If that fails too, or the file cannot be used at
+    all, nothing is stored. `warnings` reports both.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,25 +46,25 @@ class AnswerStore:
         self._flushed = 0.0
 
     def open(self) -> None:
-        """Make the file, or join those who use it."""
+        """Open the file, or create it."""
         try:
             self._connection = _connect(self.path)
         except (sqlite3.Error, OSError) as error:
-            self._mend(error)
+            self._repair(error)
 
     def get(self, key: bytes) -> str | None:
-        """The text under a key; None where there is none."""
+        """The text under a key; None if there is none."""
         if self._connection is None or key in self._pending:
             return self._pending.get(key)
         try:
             row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
         except sqlite3.Error as error:
-            self._mend(error)
+            self._repair(error)
             return None
         return row[0] if row and isinstance(row[0], str) else None
 
     def put(self, key: bytes, answer: str) -> None:
-        """Keep a text, on disk with the next batch."""
+        """Store a text; it is written with the next batch."""
         if self._connection is None:
             return
         self._pending[key] = answer
@@ -69,7 +72,7 @@ class AnswerStore:
             self._flush()
 
     def close(self) -> None:
-        """Write what is left; safe to call twice."""
+        """Write the pending texts and close the file; safe to call twice."""
         if self._connection is not None:
             with suppress(sqlite3.Error):
                 self._connection.execute(f"PRAGMA busy_timeout = {LAST_PATIENCE * 1000:.0f}")
@@ -85,11 +88,11 @@ class AnswerStore:
                 self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", self._pending.items())
             self._pending.clear()
         except sqlite3.Error as error:
-            self._mend(error)
+            self._repair(error)
         self._flush_at = len(self._pending) + BATCH
 
-    def _mend(self, error: sqlite3.Error | OSError) -> None:
-        """Go on without what failed: the batch, the old file, or any file."""
+    def _repair(self, error: sqlite3.Error | OSError) -> None:
+        """Continue without what failed: the batch, the old file, or any file."""
         code = getattr(error, "sqlite_errorcode", None)
         # Extended codes say more in their upper bytes.
         primary = None if code is None else code & 0xFF
@@ -99,14 +102,15 @@ class AnswerStore:
         if primary not in _BROKEN or self._set_aside().exists():
             self._give_up(error)
             return
-        self.warnings.append(f"response cache {self.path}: {error}; kept as {self.path.name}.broken and begun anew")
+        kept = f"kept as {self.path.name}.broken and a new one started"
+        self.warnings.append(f"response cache {self.path}: {error}; {kept}")
         try:
             self._connection = _connect(self.path)
         except (sqlite3.Error, OSError) as second:
             self._give_up(second)
 
     def _set_aside(self) -> Path:
-        """Rename the file; a journal left beside it would be played into the new one."""
+        """Rename the file; a journal left next to it would be applied to the new one."""
         with suppress(OSError):
             for suffix in ("-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
@@ -126,6 +130,11 @@ class AnswerStore:
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Answers may hold private data. SQLite gives the journal the mode of the file.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, _PRIVATE))
+    # A file of another user keeps its mode.
+    with suppress(PermissionError):
+        path.chmod(_PRIVATE)
     connection = sqlite3.connect(path, timeout=PATIENCE, check_same_thread=False)
     try:
         with suppress(sqlite3.OperationalError):

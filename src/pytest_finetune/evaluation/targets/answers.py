@@ -28,6 +28,10 @@ _BY_CODE = {
     "insufficient_quota": "quota",
     "billing_hard_limit_reached": "quota",
     "billing_not_active": "quota",
+    "billing_error": "quota",
+    "insufficient_balance": "quota",
+    "insufficient_credits": "quota",
+    "payment_required": "quota",
     "invalid_api_key": "auth",
     "invalid_authentication": "auth",
     "authentication_error": "auth",
@@ -88,6 +92,11 @@ def clean(text: str, secret: str = "") -> str:
     text = without_keys(text, secret)
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
+
+
+def is_billing(code: str) -> bool:
+    """Whether an error's code or type says that the account is out of credit or at its limit."""
+    return _BY_CODE.get(code.lower()) == "quota"
 
 
 def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Completion | Failure:

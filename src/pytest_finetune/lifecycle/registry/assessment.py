@@ -108,6 +108,9 @@ def assess(
     if proof is None:
         found.append("there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run")
     else:
+        if run and (cached := run.manifest.totals.from_cache):
+            answers = "1 answer" if cached == 1 else f"{cached:,} answers"
+            found.append(f"{answers} came from the cache: evaluate it again with --finetune-no-cache")
         judged = judged_by()
         evidence = evidence_of(run, judged.eval_sets) if run and run.manifest.closed else None
         because.append(f"judged over {', '.join(judged.chosen)} alone" if judged.chosen else "")

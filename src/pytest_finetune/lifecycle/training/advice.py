@@ -37,7 +37,8 @@ KNOWN_FAULTS = (
     ),
     _known(
         "no quota",
-        r"insufficient_quota|billing_(hard_limit_reached|not_active)|exceeded your current quota",
+        r"insufficient_(quota|balance|credits)|billing_(hard_limit_reached|not_active|error)|payment_required"
+        r"|exceeded your current quota",
         "the account is out of credit or at its limit: check its billing page, then start again",
     ),
     _known(

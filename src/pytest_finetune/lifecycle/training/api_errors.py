@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.evaluation.targets.answers import clean
+from pytest_finetune.evaluation.targets.answers import clean, is_billing
 from pytest_finetune.lifecycle.training.advice import advice_for
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class RefusedError(TrainingError):
     Args:
         problem, where, hint: As in every error.
         status: The HTTP status.
-        code: The server's error code; empty if it sent none.
+        code: The server's error code, or its error type where that says more; empty if it sent neither.
     """
 
     def __init__(self, problem: str, where: str = "", hint: str = "", status: int = 0, code: str = "") -> None:
@@ -42,8 +42,8 @@ class RefusedError(TrainingError):
 
     @property
     def will_pass(self) -> bool:
-        """A rate limit: the same request will succeed a little later."""
-        return self.status == _SLOW_DOWN and "quota" not in self.code
+        """A rate limit: the same request will succeed a little later, unless the account is out of credit."""
+        return self.status == _SLOW_DOWN and not is_billing(self.code)
 
 
 @contextmanager
@@ -76,7 +76,9 @@ def translated_errors(where: str, secret: str) -> Iterator[None]:
 
 def _status_error(error: openai.APIStatusError, where: str, secret: str) -> TrainingError:
     details = _details(error)
-    code, param = (clean(str(details.get(key) or ""), secret) for key in ("code", "param"))
+    code, kind, param = (clean(str(details.get(key) or ""), secret) for key in ("code", "type", "param"))
+    # Servers other than OpenAI's may name a billing problem in the type alone.
+    code = kind if is_billing(kind) else code
     message = clean(str(details.get("message") or error.response.reason_phrase or "no reason given"), secret)
     problem = f"HTTP {error.status_code}: {message}"
     if error.status_code >= 500 or error.status_code in _MAYBE_DONE:  # noqa: PLR2004 - HTTP server errors
