@@ -38,12 +38,17 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs import RunStore
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.gates import Baseline
     from pytest_finetune.verdicts.metrics import SampleTable
 
 
 UNRECORDED = "record"
 """Kind of the failure that stops an evaluation whose record cannot be written."""
+
+
+LONG_ANSWER = 20_000
+"""Characters of an answer that are scored in a thread, whatever the scorer: parsing and comparing take long."""
 
 
 class Evaluation:
@@ -286,7 +291,7 @@ class Evaluation:
         """The score of an answer, or why its scorer gave none."""
         scorer = planned.eval_set.scorer
         try:
-            if not scorer.blocking:
+            if not _may_be_slow(scorer, completion):
                 return scorer.score(planned.case, completion)
             async with asyncio.timeout(self.limits.deadline):
                 score: Score = await in_daemon_thread(lambda: scorer.score(planned.case, completion))
@@ -321,6 +326,12 @@ class Evaluation:
             from_cache=sum(1 for s in samples.values() if s.completion and s.completion.from_cache),
             cost=sum(known, Decimal(0)) if len(known) == len(costs) else None,
         )
+
+
+def _may_be_slow(scorer: Scorer, completion: Completion) -> bool:
+    """Whether scoring could hold up the event loop, which would count as latency of the other requests."""
+    schema = scorer.schema
+    return scorer.blocking or len(completion.text) > LONG_ANSWER or (schema is not None and schema.may_be_slow)
 
 
 def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:

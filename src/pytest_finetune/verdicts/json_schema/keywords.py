@@ -16,7 +16,7 @@ from jsonschema import FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from pytest_finetune.verdicts.json_schema.pattern import is_pattern, search
+from pytest_finetune.verdicts.json_schema.pattern import is_pattern, search, within_budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,13 +31,16 @@ def guarded(dialect: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def formats(dialect: Any) -> FormatChecker:
-    """The dialect's format checks; those of IRIs and patterns exchanged for ones that take linear time and memory."""
+    """The dialect's format checks within the time limit; those of IRIs and patterns take linear time and memory."""
     checker = FormatChecker(formats=())
     checker.checkers = dict(dialect.FORMAT_CHECKER.checkers)
     for name in ("uri", "uri-reference"):
         if name in checker.checkers:
             checker.checkers[name.replace("uri", "iri")] = (_as_uri(checker.checkers[name][0]), ValueError)
     checker.checkers["regex"] = (_is_pattern, ())
+    checker.checkers = {
+        name: (within_budget(name, check), raises) for name, (check, raises) in checker.checkers.items()
+    }
     return checker
 
 

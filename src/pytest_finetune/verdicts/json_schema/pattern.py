@@ -12,10 +12,15 @@ from pytest_finetune.verdicts.json_schema.pattern_cost import cost_of
 from pytest_finetune.verdicts.json_schema.search_process import SearchTimeout, search_elsewhere
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from regress import Regex
 
 SECONDS = 1.0
-"""What one validation may spend on searching, all patterns and texts together."""
+"""What one validation may spend on patterns and formats, all texts together."""
+
+LONGEST_TEMPLATE = 10_000
+"""Characters of a text that is checked as a URI template, which takes quadratic time and cannot be interrupted."""
 
 MOST_STEPS = 1_000_000
 """Steps of the engine that are taken in this process, some 50 ms at worst; it cannot be interrupted."""
@@ -32,6 +37,27 @@ _UNICODE_ONLY = re.compile(r"\\(?![dDsSwWbBnrtfvcxk0-9])[A-Za-z]|\\x(?![0-9A-Fa-
 def renew_budget() -> None:
     """Give the validation that begins now its full time."""
     _seconds_left.set(SECONDS)
+
+
+class FormatTimeout(SearchTimeout):
+    """A format, its only argument, took too long on a text."""
+
+
+def within_budget(name: str, check: Callable[[object], bool]) -> Callable[[object], bool]:
+    """The check of a format, which raises `FormatTimeout` where it would take too long."""
+
+    def checked(value: object) -> bool:
+        left = _seconds_left.get()
+        is_long = name == "uri-template" and isinstance(value, str) and len(value) > LONGEST_TEMPLATE
+        if left <= 0 or is_long:
+            raise FormatTimeout(name)
+        start = perf_counter()
+        try:
+            return check(value)
+        finally:
+            _seconds_left.set(left - (perf_counter() - start))
+
+    return checked
 
 
 def search(pattern: str, text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.json_schema.document import Document
 from pytest_finetune.verdicts.json_schema.faults import fault_of
 from pytest_finetune.verdicts.json_schema.keywords import formats, guarded
-from pytest_finetune.verdicts.json_schema.pattern import renew_budget
+from pytest_finetune.verdicts.json_schema.pattern import FormatTimeout, renew_budget
 from pytest_finetune.verdicts.json_schema.search_process import SearchTimeout
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_ERRORS = 100
 """Errors of one answer that are looked through for the one to tell."""
+
+_SLOW = ("pattern", "patternProperties", "format")
 
 _SIMPLE: tuple[Any, ...] = (None, "", 0, [], {})
 
@@ -39,21 +42,33 @@ class Schema:
     Args:
         validator: Ready to validate with.
         warnings: Words in the schema that no validator knows.
+
+    Attributes:
+        may_be_slow: It has keywords whose check may take up to a second.
     """
 
-    __slots__ = ("_validator", "warnings")
+    __slots__ = ("_validator", "may_be_slow", "warnings")
 
     def __init__(self, validator: Validator, warnings: tuple[str, ...]) -> None:
         self._validator, self.warnings = validator, warnings
+        text = json.dumps(validator.schema, default=dict)
+        self.may_be_slow = any(f'"{keyword}"' in text for keyword in _SLOW)
 
     @property
     def document(self) -> Any:
         """The schema as it was written."""
         return self._validator.schema
 
-    def fault(self, value: Any) -> FormatFault | None:
-        """What is wrong with a parsed JSON value, and where; None when it is valid."""
-        renew_budget()
+    def fault(self, value: Any, *, renew: bool = True) -> FormatFault | None:
+        """
+        What is wrong with a parsed JSON value, and where; None when it is valid.
+
+        Args:
+            value: The parsed JSON value.
+            renew: It has its own time limit; otherwise it shares that of the validation before.
+        """
+        if renew:
+            renew_budget()
         try:
             errors = list(islice(self._validator.iter_errors(value), MOST_ERRORS))
             return fault_of(errors) if errors else None
@@ -61,7 +76,8 @@ class Schema:
             return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$")
         except SearchTimeout as timeout:
             # Raised through everything, so that no `not` and no alternative makes the answer valid after all.
-            return FormatFault(FormatFailure.PATTERN, f"the pattern {timeout.args[0]!r} took too long", "$")
+            what = "format" if isinstance(timeout, FormatTimeout) else "pattern"
+            return FormatFault(FormatFailure.PATTERN, f"the {what} {timeout.args[0]!r} took too long", "$")
 
 
 def load_schema(path: Path) -> Schema:
@@ -93,6 +109,7 @@ def compile_schema(contents: Any, where: str) -> Schema:
         ScorerError: It is not a schema, or refers out of itself.
     """
     dialect = _dialect(contents, where)
+    renew_budget()
     try:
         dialect.check_schema(contents, format_checker=_without_patterns(dialect))
         document = Document(contents, where, dialect, formats(dialect).checkers)

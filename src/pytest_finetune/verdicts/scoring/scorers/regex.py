@@ -1,10 +1,13 @@
-"""`regex`: the whole answer matches an expected pattern. A pattern that takes too long on an answer is a miss."""
+"""`regex`: the whole answer matches an expected pattern. Patterns that take too long on an answer are a miss."""
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import BoundedSemaphore
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.base.text import shorten
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 SECONDS = 1.0
-"""What one pattern may spend on one answer."""
+"""What all patterns of a case together may spend on its answer."""
+
+# The limit is on the clock, so searches must not have to share a core.
+_CORES = BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,7 @@ class RegexScorer(Scorer):
     normalize: Callable[[str], str]
     name = "regex"
     settings: ClassVar = frozenset({"normalize"})
+    blocking: ClassVar = True
 
     @classmethod
     def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
@@ -55,12 +62,17 @@ class RegexScorer(Scorer):
             return fault.score()
         answer = self.normalize(completion.text)
         detail = f"expected a match of {shorten(case.expected[0])!r}, got {shorten(completion.text)!r}"
-        for expected in case.expected:
-            try:
-                if compiled(expected).fullmatch(answer, timeout=SECONDS):
-                    return PASSED
-            except (TimeoutError, MemoryError):
-                detail = f"the pattern {shorten(expected)!r} took longer than {SECONDS:g} s on this answer"
+        with _CORES:
+            ends = perf_counter() + SECONDS
+            for expected in case.expected:
+                try:
+                    # `concurrent` lets other threads run during the search.
+                    left = max(ends - perf_counter(), 0.001)
+                    if compiled(expected).fullmatch(answer, timeout=left, concurrent=True):
+                        return PASSED
+                except (TimeoutError, MemoryError):
+                    detail = f"the pattern {shorten(expected)!r} took longer than {SECONDS:g} s on this answer"
+                    break
         return missed_text(completion, detail)
 
 

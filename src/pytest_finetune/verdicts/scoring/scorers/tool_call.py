@@ -22,6 +22,7 @@ from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.json_schema.pattern import renew_budget
 from pytest_finetune.verdicts.scoring.answers import denied, truncated, withheld
 from pytest_finetune.verdicts.scoring.json_values import DEEP, difference_text, leaf_equality, schema_of
 
@@ -53,6 +54,7 @@ class ToolCallScorer(Scorer):
     settings: ClassVar = frozenset({"normalize", "schema"})
     metrics: ClassVar = frozenset({"field_accuracy", "valid_rate", "format_stability"})
     holds_json: ClassVar = True
+    blocking: ClassVar = True
     explains_by_path: ClassVar = True
     _parameters: dict[str, Schema] = field(default_factory=dict)
 
@@ -125,6 +127,8 @@ class ToolCallScorer(Scorer):
             FormatFault: A function is unknown, or its arguments are not as its parameters ask.
         """
         tools = {tool["function"]["name"]: tool["function"] for tool in case.tools or self.tools if _is_function(tool)}
+        # All calls of an answer share one time limit.
+        renew_budget()
         return {key: self._arguments(key, call, tools) for key, call in _keyed(calls)}
 
     def _arguments(self, key: str, call: ToolCall, tools: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -138,7 +142,7 @@ class ToolCallScorer(Scorer):
         if not isinstance(arguments, dict):
             raise FormatFault(FormatFailure.WRONG_TYPE, f"arguments are {type_name(arguments)}, not object", place)
         for schema in (self.schema, self._parameters_of(tools.get(call.name, {}))):
-            if schema and (fault := schema.fault(arguments)):
+            if schema and (fault := schema.fault(arguments, renew=False)):
                 raise FormatFault(fault.kind, fault.problem, place + fault.path[1:])
         return arguments
 
