@@ -1,31 +1,36 @@
-"""Slow patterns and formats in some answers neither stall the session nor spoil the latency of the others."""
+"""Slow patterns and formats end in time, and not on the event loop."""
 
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
-from scripted_server import Reply
+
+from pytest_finetune.verdicts.scoring.scorers.regex import RegexScorer
+from pytest_finetune.verdicts.scoring.scorers.schema import SchemaScorer
 
 SLOW = "a" * 40 + "!"
-LATENCY = '[[gates]]\nmetric = "latency_p95"\nmax = 2000\n'
+SETTINGS = {"regex": 'scorer = "regex"\n', "schema": 'scorer = "schema"\nschema = "s.json"\n'}
 
 
-@pytest.mark.parametrize("scorer", ["regex", "schema"])
-def test_slow_patterns_do_not_count_as_latency_of_other_answers(suite, evaluate, server, scorer):
-    pattern, fast = "(a|aa)+b", "aab"
-    settings = {"regex": 'scorer = "regex"\n', "schema": 'scorer = "schema"\nschema = "s.json"\n'}
-    path = suite([pattern] * 60, inputs=[f"{n}" for n in range(60)], toml=settings[scorer] + LATENCY)
+@pytest.mark.parametrize("scorer", [RegexScorer, SchemaScorer])
+def test_a_slow_pattern_is_given_up_and_never_searched_on_the_event_loop(suite, evaluate, server, monkeypatch, scorer):
+    """On the loop it would count as latency of the requests in flight."""
+    path = suite(["(a|aa)+b"] * 2, inputs=["a", "b"], toml=SETTINGS[scorer.name] + "[[gates]]\nmin = 0.5\n")
     path.with_name("s.json").write_text(json.dumps({"pattern": "^(a|aa)+b$"}), "utf-8")
+    server.answer = lambda body: json.dumps(SLOW) if scorer is SchemaScorer else SLOW
+    threads, score = [], scorer.score
 
-    def answer(body):
-        text = SLOW if int(body["messages"][-1]["content"]) % 10 == 0 else fast
-        return Reply(json.dumps(text) if scorer == "schema" else text)
+    def scored(self, case, completion):
+        threads.append(threading.current_thread().name)
+        return score(self, case, completion)
 
-    server.answer = answer
-    result = evaluate("--concurrency=32")
-    result.stdout.fnmatch_lines(["*pass*latency_p95*"])
-    assert result.ret == 0
+    monkeypatch.setattr(scorer, "score", scored)
+    result = evaluate("-vv")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "took" in result.stdout.str()
+    assert threads == ["finetune-work"] * 2
 
 
 def test_a_format_that_takes_quadratic_time_is_given_up(suite, evaluate, server):
