@@ -10,7 +10,7 @@ import pytest
 from pytest_finetune.verdicts.scoring.scorers.regex import RegexScorer
 from pytest_finetune.verdicts.scoring.scorers.schema import SchemaScorer
 
-SLOW = "a" * 40 + "!"
+SLOW = "a" * 80 + "!"
 SETTINGS = {"regex": 'scorer = "regex"\n', "schema": 'scorer = "schema"\nschema = "s.json"\n'}
 
 
