@@ -306,7 +306,7 @@ def test_samples_of_another_eval_set_are_no_evidence() -> None:
         ({"metric": "latency_p95", "max": 2.0, "confidence": 0.95}, 71, "71 cases are too few to bound latency_p95"),
     ],
 )
-def test_a_gate_that_cannot_pass_is_told_from_its_settings(rule: dict[str, Any], count: int, problem: str) -> None:
+def test_a_gate_that_cannot_pass_is_refused_by_its_settings(rule: dict[str, Any], count: int, problem: str) -> None:
     assert problem in (impossible(*rules(rule), count) or "")
 
 

@@ -67,7 +67,7 @@ def test_non_inferiority_needs_the_whole_interval_of_the_paired_difference(
     assert len(found.flips) == lost + won
 
 
-def test_a_rise_is_told_as_a_rise_and_the_interval_is_that_of_the_drop() -> None:
+def test_a_rise_is_reported_as_a_rise_with_the_interval_of_the_drop() -> None:
     found = verdict(ends("mm" + "p" * 98), ends("p" * 100), cases(100), **NON_INFERIOR)
     assert found.message == (
         "accuracy rose by 0.020 against production, max_drop 0.05, 95 % interval of the drop -0.070 to 0.018"
@@ -176,7 +176,7 @@ def test_repeats_are_compared_by_their_shares() -> None:
     assert [flip.lost for flip in comparison.flips] == [True]
 
 
-def test_cases_differ_by_id_or_by_what_was_asked() -> None:
+def test_cases_differ_by_id_or_by_prompt() -> None:
     before, after = ends("ppp"), [*ends("pp"), replace(sample(3), prompt_sha256="new")]
     assert differing_cases(before, before) == ()
     assert differing_cases(before, after) == ("c2", "c3")

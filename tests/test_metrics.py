@@ -181,7 +181,7 @@ def test_drift_names_each_path_with_what_was_seen_there() -> None:
     assert drift["$", DriftKind.ORDER].cases == ("c0",)
 
 
-def test_keys_below_a_changed_type_are_not_told_twice() -> None:
+def test_keys_below_a_changed_type_are_not_reported_twice() -> None:
     samples = [shaped(0, '{"a":{"b":"null"}}'), shaped(0, '{"a":"string"}', 1)]
     assert [entry.path for entry in summarize(samples, cases(1), repeats=2).drift] == ["$.a"]
 

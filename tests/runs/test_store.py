@@ -85,13 +85,13 @@ def test_samples_are_on_disk_when_append_returns(run):
     assert Run.load(run.path).samples() == {sample().key: sample()}
 
 
-def test_a_sample_asked_again_counts_as_it_ended_last(run):
+def test_the_last_result_of_a_repeated_sample_counts(run):
     run.append(sample_to_dict(Sample(*sample().key, State.ERROR, failure=Failure("timeout", "late"))))
     run.append(sample_to_dict(sample()))
     assert run.samples()[sample().key].state is State.PASSED
 
 
-def test_an_error_is_asked_again_when_a_run_is_resumed(run):
+def test_a_resumed_run_requests_errors_again(run):
     run.append(sample_to_dict(sample("a")))
     run.append(sample_to_dict(Sample(PLAN[0].name, "b", 0, State.ERROR, failure=Failure("timeout", "late"))))
     assert set(run.answered()) == {sample("a").key}
@@ -124,7 +124,7 @@ def test_resume_finds_the_newest_open_run_of_the_same_plan(store, tmp_path):
     assert store.resume(TARGET, PLAN).id == wanted.id
 
 
-def test_resume_cuts_a_torn_tail_so_that_the_next_line_stands_alone(store, run):
+def test_resume_cuts_a_torn_tail_so_that_the_next_line_starts_clean(store, run):
     run.append(sample_to_dict(sample("a")))
     run.release()
     with (run.path / "samples.jsonl").open("ab") as file:
