@@ -155,5 +155,5 @@ def test_a_baseline_with_holes_is_not_shown_side_by_side(suite, evaluate, server
 def test_a_comparison_without_a_baseline_is_warned_of_before_the_first_call(suite, evaluate):
     suite(2, toml=NON_INFERIOR)
     evaluate().stdout.fnmatch_lines(
-        ["warning: eval_sets/tickets.jsonl is compared with production, and no --baseline*"]
+        ["warning: eval_sets/tickets.jsonl is compared with production, but has no --baseline*"]
     )

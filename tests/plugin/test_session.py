@@ -310,7 +310,7 @@ def test_repeats_on_the_command_line_may_fit_a_gate_that_the_settings_do_not(sui
 def test_another_name_than_the_one_asked_for_is_told(suite, evaluate, server):
     suite(2)
     server.answer = lambda body: Reply(body["messages"][-1]["content"], model="somebody-else")
-    evaluate().stdout.fnmatch_lines(["warning: asked ft:test, and somebody-else answered"])
+    evaluate().stdout.fnmatch_lines(["warning: requested ft:test, but somebody-else answered"])
 
 
 @pytest.mark.parametrize("cases", [1, 6])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pytest_finetune.base.records import Case, Completion, Message, Sample, Score, State
+from pytest_finetune.base.records import Case, Completion, Failure, Message, Sample, Score, State
 from pytest_finetune.base.text import shorten
 from pytest_finetune.evaluation.runs import VerdictRecord
 from pytest_finetune.reports.markdown import LIMIT, code, markdown
@@ -87,21 +87,21 @@ def part(cases=3, *, text="bug", name="eval_sets/tickets.jsonl", ids="case-", ga
     return ReportedSet(name, after, gates, 1, settings, baseline=text, comparison=compare(before, after))
 
 
-def run(*parts, model="ft:new", facts=None, **how):
-    return ReportedRun(model, parts, {"run": "20260301-a"} if facts is None else facts, closed=True, **how)
+def run(*parts, model="ft:new", run_id="20260301-a", **how):
+    return ReportedRun(model, parts, run_id, closed=True, **how)
 
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_nothing_that_came_from_outside_renders_pings_or_tracks(text):
     hostile = part(text=text, name=text, ids=text, gates=(gate(text, "fail", text), gate(text, "incomplete", text)))
-    page = rendered(markdown([run(hostile, model=text, facts={"run": text}, notes=(text,))]))
+    page = rendered(markdown([run(hostile, model=text, run_id=text or "x", notes=(text,))]))
     plain = rendered(
         markdown(
             [
                 run(
                     part(text="x", name="x", ids="x", gates=(gate("x", "fail", "x"), gate("x", "incomplete", "x"))),
                     model="x",
-                    facts={"run": "x"},
+                    run_id="x",
                     notes=("x",),
                 )
             ]
@@ -164,7 +164,7 @@ def test_ten_flips_and_five_misses_of_a_set_are_shown():
 
 def test_redacted_it_tells_fingerprints_alone():
     secret = replace(part(text="a secret answer"), baseline="production")
-    text = markdown([run(secret, stopped="auth: HTTP 401: a secret answer")], redact=True)
-    assert "Asking stopped early: auth: HTTP 401`" in text
+    text = markdown([run(secret, stopped=Failure("auth", "HTTP 401: a secret answer", 401))], redact=True)
+    assert "Stopped early: auth: HTTP 401`" in text
     assert "secret" not in text
     assert "sha256:" in text

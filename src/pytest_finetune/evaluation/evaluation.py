@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.daemon_thread import in_daemon_thread
@@ -223,6 +224,8 @@ class Evaluation:
                 closed=closed,
                 closed_at=datetime.now(UTC) if closed else None,
                 stopped=self._stopped.message if self._stopped else "",
+                stopped_kind=self._stopped.kind if self._stopped else "",
+                stopped_status=self._stopped.status if self._stopped else None,
                 answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
                 baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
                 verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
@@ -371,7 +374,7 @@ def verdict_record(verdict: Verdict) -> VerdictRecord:
         status=verdict.status.value,
         value=verdict.value,
         low=interval.low if interval else None,
-        high=interval.high if interval else None,
+        high=interval.high if interval and isfinite(interval.high) else None,
         planned=verdict.n,
         message=verdict.message,
         rule=verdict.rule,

@@ -1,4 +1,4 @@
-"""The results of one model on its eval sets, and whether it ships."""
+"""The result of one eval set for one model."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Status
-from pytest_finetune.verdicts.gates.outcome import JudgedSet, Outcome, outcome_of_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytest_finetune.evaluation.runs import BaselineRecord
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Verdict
     from pytest_finetune.verdicts.metrics import Summary
+    from pytest_finetune.verdicts.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +45,26 @@ class SetResult:
     not_compared: str = ""
 
     @property
+    def name(self) -> str:
+        """The name of the set."""
+        return self.eval_set.name
+
+    @property
+    def gated(self) -> bool:
+        """The set has gates; without any, every case must pass."""
+        return bool(self.eval_set.settings.gates)
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The statuses of its verdicts."""
+        return tuple(verdict.status for verdict in self.verdicts)
+
+    @property
+    def rules(self) -> tuple[tuple[Rule, int], ...]:
+        """What each gate demands, with the number of cases that it covers."""
+        return tuple((verdict.rule, verdict.n) for verdict in self.verdicts)
+
+    @property
     def unrun(self) -> int:
         """Planned samples that are missing and needed."""
         return self.summary.counts[State.UNRUN] - self.unneeded
@@ -56,18 +74,3 @@ class SetResult:
         """Every planned sample has ended or was not needed, with no more errors than the set or its gates allow."""
         tolerated = self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
         return not self.unrun and (tolerated or all(v.status is not Status.INCOMPLETE for v in self.verdicts))
-
-
-def outcome_of(results: Sequence[SetResult]) -> Outcome:
-    """The outcome of one model of a session over all its sets."""
-    judged = [
-        JudgedSet(
-            one.eval_set.name,
-            bool(one.eval_set.settings.gates),
-            tuple(verdict.status for verdict in one.verdicts),
-            tuple((verdict.rule, verdict.n) for verdict in one.verdicts),
-            one.summary,
-        )
-        for one in results
-    ]
-    return outcome_of_sets(judged, early=any(result.unneeded for result in results))

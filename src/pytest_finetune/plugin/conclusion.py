@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.plugin import markdown, page
 from pytest_finetune.plugin.gates import report_gates
+from pytest_finetune.plugin.report_file import reported_runs
 from pytest_finetune.reports import terminal
 
 if TYPE_CHECKING:
@@ -94,13 +95,13 @@ def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -
     _write_cases(session, reporter, layout)
     if detail > terminal.Detail.OUTCOME:
         reporter.write_sep("=", "finetune", bold=True)
-    judged = [model.spec for model in session.models if model.judged]
-    _write(reporter, terminal.closing_lines(session.evaluations, session.results, judged=judged, layout=layout))
-    told = [line for line in session.written if detail > terminal.Detail.OUTCOME or line.startswith("warning: ")]
-    _write(reporter, ((line, {}) for line in told))
+    runs = reported_runs(session)
+    _write(reporter, terminal.summary_lines(runs, layout))
+    lines = [line for line in session.written if detail > terminal.Detail.OUTCOME or line.startswith("warning: ")]
+    _write(reporter, ((line, {}) for line in lines))
     if detail >= terminal.Detail.TABLES:
         show = None if detail is terminal.Detail.EVERYTHING else FLIPS
-        _write(reporter, terminal.baseline_lines(session.results, show=show, layout=layout))
+        _write(reporter, terminal.baseline_lines(runs, show=show, layout=layout))
 
 
 def _write_cases(session: FinetuneSession, reporter: pytest.TerminalReporter, layout: terminal.Layout) -> None:

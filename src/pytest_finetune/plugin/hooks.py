@@ -14,7 +14,7 @@ from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.report_file import refuse_unwritable
 from pytest_finetune.plugin.session import SESSION, FinetuneSession
 from pytest_finetune.reports import terminal
-from pytest_finetune.reports.redaction import stop_words
+from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -112,7 +112,7 @@ class SessionHooks:
         conclusion.conclude(self.session, session, self.promotion)
         if self.session.stopped:
             redact = session.config.option.finetune_redact
-            raise session.Interrupted(stop_words(self.session.stopped, redact=redact))
+            raise session.Interrupted(failure_words(self.session.stopped, redact=redact))
         return result
 
     @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""pytest-html's report of a session with a model: title, summary, columns and rows. Made on the controller alone."""
+"""pytest-html's report of a session with a model: title, summary, columns and rows. Made on the controller only."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
 
 FIRST = 2
-"""Our columns stand after Result and Test."""
+"""Our columns come after Result and Test."""
 
 
 def begin(session: FinetuneSession) -> None:
-    """Take part in the report that `--html` asks for."""
+    """Register the hooks for the report of `--html`."""
     session.config.pluginmanager.register(HtmlReport(session), "finetune-html")
 
 
@@ -32,7 +32,7 @@ class HtmlReport:
     """
     The hooks of pytest-html.
 
-    They come before those of a `conftest.py`, which may change what they made.
+    They run before those of a `conftest.py`, which may change their results.
     """
 
     def __init__(self, session: FinetuneSession) -> None:
@@ -46,7 +46,7 @@ class HtmlReport:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
-        """Gates and figures above the table; by now the session is judged."""
+        """Add gates and figures above the table; the session has been judged by now."""
         if self.session.results:
             prefix.append(html_summary.summary_html(reported_runs(self.session), redact=self.redact))
 
@@ -57,7 +57,7 @@ class HtmlReport:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Make the test's id safe, which pytest-html writes as it is, and fill our columns."""
+        """Escape the test's id, which pytest-html does not do, and fill our columns."""
         name = cells[1].removeprefix('<td class="col-testId">').removesuffix("</td>")
         if name.startswith(report.nodeid):
             cells[1] = f'<td class="col-testId">{escape(printable(name))}</td>'
@@ -65,35 +65,34 @@ class HtmlReport:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
-        """Show prompt, expected and got in place of the failure text, which says the same without marks."""
-        told = self._told(report)
-        if told is None:
+        """Show prompt, expected and got instead of the failure text, which has the same without marks."""
+        details = self._details(report)
+        if details is None:
             return
-        # pytest-html puts the failure text first (under xdist a worker's name at least), or a word on no output.
+        # pytest-html puts the failure text first (with xdist at least a worker's name), or a note on missing output.
         if report.longreprtext:
-            said_already = hasattr(report, "finetune_told") or hasattr(report, "finetune_verdict")
-            dropped = said_already or report.longrepr is None
+            ours = hasattr(report, "finetune_told") or hasattr(report, "finetune_verdict")
+            dropped = ours or report.longrepr is None
         else:
             dropped = not report.sections
         del data[:dropped]
-        data.insert(0, told)
+        data.insert(0, details)
 
     def _cells(self, report: pytest.TestReport) -> list[str]:
-        gate: dict[str, Any] | None = getattr(report, "finetune_verdict", None)
-        if gate is not None:
-            return html_row.gate_cells(gate)
+        if hasattr(report, "finetune_verdict"):
+            return html_row.gate_cells(report.finetune_model, report.finetune_verdict)
         found = self._samples(report)
         if found is None:
             return html_row.empty_cells()
         return html_row.case_cells(report.finetune_key[0], report.finetune_state, found[2])
 
-    def _told(self, report: pytest.TestReport) -> str | None:
+    def _details(self, report: pytest.TestReport) -> str | None:
         if hasattr(report, "finetune_verdict"):
-            return html_row.gate_html(report.finetune_verdict["message"])
+            return html_row.gate_html(report.finetune_verdict)
         found = self._samples(report)
         return None if found is None else html_row.case_html(*found, redact=self.redact)
 
     def _samples(self, report: pytest.TestReport) -> tuple[EvalSet, Case, list[Sample]] | None:
-        """What the report of a case is of; pytest-html asks for its setup and teardown too, which are of nothing."""
+        """Eval set, case and samples of a report; None for setup and teardown, which pytest-html shows too."""
         key: Sequence[str] | None = getattr(report, "finetune_key", None)
         return None if key is None else self.cases.find(*key)

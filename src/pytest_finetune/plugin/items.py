@@ -8,9 +8,9 @@ import pytest
 
 from pytest_finetune.base.records import State
 from pytest_finetune.plugin.report_data import CarriedSamples
-from pytest_finetune.plugin.session import SESSION, stop_reason
+from pytest_finetune.plugin.session import SESSION
 from pytest_finetune.reports.failure import failure_text, short_reason
-from pytest_finetune.reports.redaction import stop_words
+from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
     import os
@@ -109,8 +109,7 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     if not ends or not item.samples:
         return
     answered = tuple(sample for sample in item.samples if sample.state is not State.UNRUN)
-    stopped = item.model.asking.stopped if item.model.asking else None
-    report.finetune = CarriedSamples(item.model.spec, answered, stopped)  # type: ignore[attr-defined]
+    report.finetune = CarriedSamples(item.model.spec, answered, item.model.stopped)  # type: ignore[attr-defined]
     report.finetune_key = [item.model.spec, item.eval_set.name, item.case.id]  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
     missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)
@@ -127,6 +126,6 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
 def _give_up(session: FinetuneSession, item: EvalItem) -> None:
     """No answer will come for this case; when none can come for any, the session ends here."""
     if session.stopped:
-        item.session.shouldstop = stop_words(session.stopped, redact=item.redacted)
-    reason = stop_reason(item.model) if item.model.asking else "not asked"
-    pytest.skip(f"unrun: {stop_words(reason, redact=item.redacted)}")
+        item.session.shouldstop = failure_words(session.stopped, redact=item.redacted)
+    stopped = item.model.stopped
+    pytest.skip(f"unrun: {failure_words(stopped, redact=item.redacted) if stopped else 'not requested'}")

@@ -1,4 +1,4 @@
-"""JUnit's file of a session with a model: properties for machines, and failures without what a model wrote."""
+"""JUnit files of a session with a model: properties for programs, and failures without what a model wrote."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.text import printable
+from pytest_finetune.plugin.report_file import reported_runs
 from pytest_finetune.plugin.reported_cases import ReportedCases
-from pytest_finetune.reports.failure import ERROR
+from pytest_finetune.reports.failure import ERROR, first_failed
 from pytest_finetune.reports.junit import case_properties, gate_properties, suite_properties
-from pytest_finetune.reports.redaction import hidden, stop_words
+from pytest_finetune.reports.redaction import failure_words, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def begin(session: FinetuneSession, privacy: Privacy) -> None:
-    """Take part where `--junitxml` was given."""
+    """Register the hooks if `--junitxml` was given."""
     manager = session.config.pluginmanager
     xml = next((plugin for plugin in manager.get_plugins() if hasattr(plugin, "add_global_property")), None)
     if xml is not None:
@@ -28,7 +29,7 @@ def begin(session: FinetuneSession, privacy: Privacy) -> None:
 
 
 class JUnitReport:
-    """Stands around pytest's own JUnit writer: what it reads is made before, what it wrote is shortened after."""
+    """Wraps pytest's own JUnit writer: adds the properties that it reads, and shortens the texts that it wrote."""
 
     def __init__(self, session: FinetuneSession, xml: Any, privacy: Privacy) -> None:
         self.session, self.xml, self.cases = session, xml, ReportedCases(session)
@@ -39,30 +40,30 @@ class JUnitReport:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Add properties to a case, and make its failure a short one."""
+        """Add properties to a case or a gate, and shorten the failure of a case."""
         self._guard_attributes(report)
         if report.when == "teardown":
             # The writer reads the properties of a case's last report.
             report.user_properties += self._of_case.pop(report.nodeid, [])
             if self.properties and hasattr(report, "finetune_verdict"):
-                run = self.cases.run_id(report.finetune_verdict["model"])
-                report.user_properties += gate_properties(run, report.finetune_verdict)
+                model = report.finetune_model
+                report.user_properties += gate_properties(model, self.cases.run_id(model), report.finetune_verdict)
         yield
         if self.properties and hasattr(report, "finetune_key"):
             self._add_properties(report)
         if hasattr(report, "finetune_told"):
-            self._tell(report)
+            self._shorten(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Add what holds for the whole session, and go through what came past the reports, before it is written."""
+        """Before the file is written, add the properties of the whole session, and mask what other tests recorded."""
         self._guard_properties()
         if self.properties and self.session.results:
-            for name, value in suite_properties(self.session.evaluations, self.session.results):
+            for name, value in suite_properties(reported_runs(self.session)):
                 self.xml.add_global_property(name, value)
 
     def _guard_attributes(self, report: pytest.TestReport) -> None:
-        """Those of `record_xml_attribute` are in no report."""
+        """Mask the attributes of `record_xml_attribute`; no report has them."""
         attributes = self.xml.node_reporter(report).attrs
         for name, value in attributes.items():
             pytests_own = name in ("classname", "name", "file", "line", "url")
@@ -70,7 +71,7 @@ class JUnitReport:
             attributes[name] = look(value)
 
     def _guard_properties(self) -> None:
-        """Nobody knows which test has recorded those of `record_testsuite_property`."""
+        """Mask the properties of `record_testsuite_property`; it is not known which test recorded them."""
         look = hidden if self.privacy.redact else self.privacy.without_keys
         self.xml.global_properties[:] = [(name, look(value)) for name, value in self.xml.global_properties]
 
@@ -79,15 +80,16 @@ class JUnitReport:
         _, case, samples = self.cases.find(model, eval_set, case_id)
         state = report.finetune_state
         found = case_properties(model, self.cases.run_id(model), state, case, samples)
-        # Those of this report count where the teardown fails as well, which makes two testcases of one.
+        # If the teardown fails too, the writer makes two testcases of one, and reads this report's properties as well.
         report.user_properties += found
         self._of_case[report.nodeid] = found
 
-    def _tell(self, report: pytest.TestReport) -> None:
-        """A server's own words may quote the prompt, and so does the failure text."""
+    def _shorten(self, report: pytest.TestReport) -> None:
+        """Leave out the failure text and the server's own message: both may quote the prompt."""
         reason = report.finetune_told
-        if not self.texts and reason.startswith(ERROR):
-            reason = ERROR + stop_words(reason.removeprefix(ERROR), redact=True)
+        failure = first_failed(self.cases.find(*report.finetune_key)[2]).failure
+        if failure is not None and not self.texts:
+            reason = ERROR + failure_words(failure, redact=True)
         for node in self.xml.node_reporter(report).nodes:
             if node.tag in ("failure", "error", "skipped"):
                 node.set("message", _valid(reason))
@@ -95,5 +97,5 @@ class JUnitReport:
 
 
 def _valid(text: str) -> str:
-    """XML knows no noncharacters; control codes are escapes already."""
+    """XML allows no noncharacters; control codes are escaped already."""
     return "".join(char if ord(char) & 0xFFFE != 0xFFFE else "\ufffd" for char in printable(text))  # noqa: PLR2004

@@ -11,7 +11,7 @@ import pytest
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.records import Completion, Sample, State
 from pytest_finetune.plugin.session import SESSION
-from pytest_finetune.reports.redaction import stop_words
+from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
@@ -84,7 +84,8 @@ def completion_of(request: pytest.FixtureRequest) -> Completion:
     sample: Sample = request.node.stash[SAMPLE]
     if sample.state is State.UNRUN:
         stopped = request.config.stash[SESSION].stopped
-        pytest.skip(f"unrun: {stop_words(stopped, redact=request.config.option.finetune_redact)}")
+        redact = request.config.option.finetune_redact
+        pytest.skip(f"unrun: {failure_words(stopped, redact=redact) if stopped else 'not requested'}")
     if sample.completion is None:
         pytest.fail(sample.failure.message if sample.failure else "no answer", pytrace=False)
     return sample.completion

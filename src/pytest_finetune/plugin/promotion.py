@@ -60,7 +60,7 @@ class Promotion:
             self._session.written += [f"warning: {name}: {caution}" for caution in assessment.cautions]
             self._assessment = None if reasons else assessment
         text = "not promoted:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else ""
-        report_test(self._session.config, self._location, f"promote[{name}]", failure=text, said={})
+        report_test(self._session.config, self._location, f"promote[{name}]", failure=text)
 
     def finish(self) -> None:
         """Promote if the session ends with exit status 0, and say so; a promotion that fails makes it 1."""

@@ -1,14 +1,15 @@
-"""The samples that a test report carries: as objects within a process, as plain data between processes."""
+"""What a test report carries, samples or a gate: as objects within a process, as plain data outside it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.base.records import Failure
 from pytest_finetune.evaluation.runs import sample_from_dict, sample_to_dict
+from pytest_finetune.reports.reported import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -33,13 +34,13 @@ class CarriedSamples:
 
     def to_data(self) -> dict[str, Any]:
         """The same as JSON values."""
-        stopped = {"kind": self.stopped.kind, "message": self.stopped.message} if self.stopped else None
+        stopped = asdict(self.stopped) if self.stopped else None
         return {"model": self.model, "samples": [sample_to_dict(one) for one in self.samples], "stopped": stopped}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> CarriedSamples:
         """The reverse of `to_data`."""
-        stopped = Failure(data["stopped"]["kind"], data["stopped"]["message"], fatal=True) if data["stopped"] else None
+        stopped = Failure(**data["stopped"]) if data["stopped"] else None
         return cls(data["model"], tuple(sample_from_dict(one) for one in data["samples"]), stopped)
 
 
@@ -48,10 +49,12 @@ class ReportData:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self) -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
-        """Turn the samples into data."""
+        """Turn samples and gates into data."""
         data = yield
         if data is not None and isinstance(carried := data.get("finetune"), CarriedSamples):
             data["finetune"] = carried.to_data()
+        if data is not None and isinstance(gate := data.get("finetune_verdict"), Gate):
+            data["finetune_verdict"] = gate.verdict.model_dump(mode="json")
         return data
 
     @pytest.hookimpl(wrapper=True)

@@ -24,7 +24,7 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.base.records import Case, Failure, Sample
     from pytest_finetune.evaluation.engine import Limits
     from pytest_finetune.evaluation.plan import Key
     from pytest_finetune.evaluation.results import SetResult
@@ -52,6 +52,11 @@ class ModelUnderTest:
     def samples(self) -> dict[Key, Sample]:
         """The model's samples so far."""
         return self.evaluation.samples
+
+    @property
+    def stopped(self) -> Failure | None:
+        """Why the model's evaluation stopped early in this process; None if it did not."""
+        return self.asking.stopped if self.asking else None
 
 
 class FinetuneSession:
@@ -205,14 +210,12 @@ class FinetuneSession:
                 self.tally.come(model.spec, sample)
 
     @property
-    def stopped(self) -> str:
-        """Why no model can be evaluated any more, or recorded; empty while one can."""
-        for model in self.models:
-            failure = model.evaluation.stopped
-            if failure is not None and failure.kind == UNRECORDED:
-                return f"{failure.kind}: {failure.message}"
-        reasons = [stop_reason(model) for model in self.models]
-        return reasons[0] if all(reasons) else ""
+    def stopped(self) -> Failure | None:
+        """Why no model can be evaluated any more, or recorded; None while one can."""
+        ended = [model.evaluation.stopped for model in self.models]
+        unrecorded = next((failure for failure in ended if failure and failure.kind == UNRECORDED), None)
+        reasons = [model.stopped for model in self.models]
+        return unrecorded or (reasons[0] if all(reasons) else None)
 
     def stop_asking(self) -> None:
         """Ask nothing more, and end the loop's thread."""
@@ -229,10 +232,6 @@ class FinetuneSession:
         for model in self.models:
             self.results.extend(model.evaluation.conclude(baselines if model.judged else None))
         return self.results
-
-    def is_judged(self, result: SetResult) -> bool:
-        """The result is of a model under test, and not of the baseline."""
-        return any(model.judged for model in self.models if model.spec == result.model)
 
     def _asking(self, model: ModelUnderTest) -> BackgroundEvaluation:
         if model.asking is None:
@@ -287,9 +286,3 @@ class FinetuneSession:
             return self._recorded
         ours = {model.evaluation.target.model for model in self.models if model.judged}
         return {name: baseline for name, baseline in self._recorded.items() if baseline.model not in ours}
-
-
-def stop_reason(model: ModelUnderTest) -> str:
-    """Why the model's evaluation in this process ended by itself, `KIND: MESSAGE`; empty while it has not."""
-    failure = model.asking.stopped if model.asking else None
-    return f"{failure.kind}: {failure.message}" if failure else ""

@@ -1,4 +1,4 @@
-"""Behind the one line of an eval set: stability and drift, labels and their confusions, slices by tag and metadata."""
+"""Details of an eval set: stability and drift, labels and their confusions, slices by tag and metadata."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from typing import TYPE_CHECKING
 from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.tables import rate
 from pytest_finetune.reports.text import columns, fitted, padded
-from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.metrics import Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from fractions import Fraction
 
-    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.reported import ReportedSet
     from pytest_finetune.reports.text import Line
     from pytest_finetune.verdicts.metrics.labels import LabelTable
     from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 SHOWN = 5
-"""Drifting paths, confusions: the worst; a report holds the rest."""
+"""Most drifting paths and confusions that are shown, the worst first; the page has all of them."""
 
 SLICES = 20
-"""Slices of one set; metadata that differ from case to case make no slices worth showing."""
+"""Most slices of one set that are shown."""
 
 
-def detail_lines(result: SetResult, width: int) -> Iterator[Line]:
-    """All that a set's one line leaves out, for who asked with -v; nothing where that line says it all."""
-    summary = result.summary
+def detail_lines(part: ReportedSet, model: str, width: int) -> Iterator[Line]:
+    """With `-v`: field accuracy, labels and slices of a set; nothing for a set that has none of them."""
+    summary = part.summary
     lines: list[Line] = []
-    if reports_metric(result.eval_set.settings, "field_accuracy"):
+    if part.reports("field_accuracy"):
         lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
     if (labels := summary.requested.labels) is not None and labels.counts:
         lines += _label_lines(labels, rate(summary, "macro_f1"), width)
     lines += _slice_lines(summary, width)
     if lines:
-        yield fitted(f"{result.eval_set.name} in detail, {result.model}", width), {"bold": True}
+        yield fitted(f"{part.name} in detail, {model}", width), {"bold": True}
         yield from lines
 
 
-def stability_lines(result: SetResult, width: int, *, redact: bool = False) -> Iterator[Line]:
-    """What asking again showed; nothing where every case was asked once."""
-    summary, repeats = result.summary, result.eval_set.repeats
-    if repeats == 1:
+def stability_lines(part: ReportedSet, width: int, *, redact: bool = False) -> Iterator[Line]:
+    """How alike the attempts at each case are; nothing for a set with one attempt per case."""
+    summary = part.summary
+    if part.repeats == 1:
         return
-    yield fitted(f"  {result.eval_set.name}, each case asked {repeats} times", width), {}
+    yield fitted(f"  {part.name}, {part.repeats} attempts per case", width), {}
     yield f"    format stability  {rate(summary, 'format_stability')}", {}
     yield f"    valid rate        {rate(summary, 'valid_rate')}", {}
     yield f"    agreement         {rate(summary, 'agreement')}", {}
@@ -84,7 +83,7 @@ def _slice_lines(summary: Summary, width: int) -> Iterator[Line]:
 
 
 def slices_of(rows: Sequence[CaseSamples]) -> list[tuple[str, list[CaseSamples]]]:
-    """The larger slices first; a fact that only one case has is no slice."""
+    """Cases by tag and by metadata, the largest slice first; a value that only one case has makes no slice."""
     found: defaultdict[str, list[CaseSamples]] = defaultdict(list)
     for row in rows:
         for tag in row.case.tags:

@@ -1,8 +1,8 @@
-"""A case or a gate as one row of pytest-html: its cells, and what unfolds below them."""
+"""A case or a gate as one row of pytest-html: its cells, and the details below them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.reports.case_figures import case_figures
@@ -13,12 +13,13 @@ from pytest_finetune.reports.failure import (
     prompt_fields,
 )
 from pytest_finetune.reports.html_text import escaped, marked
-from pytest_finetune.verdicts.gates.wording import figure
+from pytest_finetune.reports.tables import measured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_finetune.base.records import Case, Completion, Sample
+    from pytest_finetune.reports.reported import Gate
     from pytest_finetune.verdicts.evalset import EvalSet
 
 COLUMNS = ("model", "verdict", "score", "latency", "tokens")
@@ -29,21 +30,13 @@ PASSED_LIMIT = 200
 """As `LIMIT`, for cases that passed: there are thousands of them in one file."""
 
 
-def measured(value: float | None, low: float | None, high: float | None, bar: float | None) -> str:
-    """A gate's value with what the evidence leaves possible; a dash where nothing was measured."""
-    if value is None:
-        return "-"
-    text = f"{value:.3f}" if bar is None else figure(value, bar)
-    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
-
-
 def header_cells() -> list[str]:
     """The heads of our columns."""
     return [f'<th class="sortable" data-column-type="{name}">{name.capitalize()}</th>' for name in COLUMNS]
 
 
 def empty_cells() -> list[str]:
-    """The cells of a row that is no business of ours."""
+    """The cells of a test that is neither a case nor a gate."""
     return _row([""] * len(COLUMNS), State.PASSED)
 
 
@@ -62,10 +55,9 @@ def case_cells(model: str, state: str, samples: Sequence[Sample]) -> list[str]:
     return _row((model, verdict, score, latency, tokens), state)
 
 
-def gate_cells(told: Mapping[str, Any]) -> list[str]:
-    """The cells of a gate, from the record of its verdict with its `model` and `bar`."""
-    value = measured(told["value"], told["low"], told["high"], told["bar"])
-    return _row((told["model"], told["status"], value, "", ""), told["status"])
+def gate_cells(model: str, gate: Gate) -> list[str]:
+    """The cells of a gate."""
+    return _row((model, gate.status, measured(gate), "", ""), gate.status)
 
 
 def case_html(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, redact: bool) -> str:
@@ -76,30 +68,30 @@ def case_html(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, redac
     fields = [(role, escaped(text, limit)) for role, text in prompt_fields(case, redact=redact)]
     if failed and len(samples) > 1:
         fields.append(("attempts", f"{attempts_text(samples)}; below is attempt {sample.attempt + 1}"))
-    told = dict(outcome_fields(case, sample, redact=redact))
+    outcome = dict(outcome_fields(case, sample, redact=redact))
     if failed and not redact and sample.score is not None and sample.completion is not None:
-        fields += _compared(eval_set, case, sample.completion, told, limit)
+        fields += _compared(eval_set, case, sample.completion, outcome, limit)
     else:
-        fields += ((name, escaped(text, limit)) for name, text in told.items())
+        fields += ((name, escaped(text, limit)) for name, text in outcome.items())
     return _list(fields)
 
 
-def gate_html(message: str) -> str:
-    """What a gate's verdict rests on."""
-    return _list([("gate", escaped(message))])
+def gate_html(gate: Gate) -> str:
+    """The message of a gate's verdict."""
+    return _list([("gate", escaped(gate.verdict.message))])
 
 
 def _compared(
-    eval_set: EvalSet, case: Case, completion: Completion, told: dict[str, str], limit: int
+    eval_set: EvalSet, case: Case, completion: Completion, outcome: dict[str, str], limit: int
 ) -> Iterator[tuple[str, str]]:
-    """Expected and got with marks on the words that differ; or plain, with the scorer's own account of it."""
-    marks = None if eval_set.scorer.explains_by_path else marked(told["expected"], told["got"], limit)
-    plain = {name: escaped(text, limit) for name, text in told.items()}
+    """Expected and got with the words that differ marked; otherwise plain, with the scorer's own explanation."""
+    marks = None if eval_set.scorer.explains_by_path else marked(outcome["expected"], outcome["got"], limit)
+    plain = {name: escaped(text, limit) for name, text in outcome.items()}
     if marks is not None:
         plain["expected"], plain["got"] = marks
     yield from plain.items()
     lines = eval_set.scorer.explain(case, completion) if marks is None else []
-    # Two short texts that have nothing in common are told as they are, which stands above already.
+    # For two short texts with nothing in common the scorer repeats both, and they are shown already.
     if lines and not lines[0].startswith(("expected: ", "got ")):
         yield "difference", "".join(map(_diff_line, lines))
 

@@ -1,14 +1,14 @@
-"""What stands above pytest-html's table: per model its gates, accuracy with the interval drawn, and what it took."""
+"""The summary above pytest-html's table: gates, accuracy with a drawn interval, tokens and cost of each model."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
-from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT, measured
+from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT
 from pytest_finetune.reports.html_text import escaped
 from pytest_finetune.reports.page.charts import interval_svg
-from pytest_finetune.reports.tables import rate
+from pytest_finetune.reports.tables import measured, rate
 from pytest_finetune.reports.text import dollars
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics import Summary
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "incomplete": "…"}
-"""Beside the word: a verdict is told without colour too."""
+"""Shown before the word, so that a verdict can be read without colours."""
 
 STYLE = """<style>
 .ft-summary{color:#222;margin:0 0 14px}.ft-summary h3{font-size:14px;margin:12px 0 4px}
@@ -48,7 +48,7 @@ def title(models: Sequence[str]) -> str:
 
 
 def summary_html(runs: Sequence[ReportedRun], *, redact: bool) -> str:
-    """The whole block, one part a model."""
+    """The whole block, one part per model."""
     cut = (
         f"Messages and answers are cut at {LIMIT:,} characters, those of cases that passed at {PASSED_LIMIT}; "
         "the run record holds all of them."
@@ -60,9 +60,9 @@ def summary_html(runs: Sequence[ReportedRun], *, redact: bool) -> str:
 
 def _run(run: ReportedRun, *, redact: bool) -> Iterator[str]:
     outcome = run.outcome
-    told = f"<span class=ft-{outcome.status}>{outcome.words}</span>: {outcome.reasons}" if run.judged else "baseline"
-    yield f"<h3>{escaped(run.model)} {told}</h3>"
-    yield from (f"<p class=ft-note>{escaped(note)}</p>" for note in run.told(redact=redact))
+    verdict = f"<span class=ft-{outcome.status}>{outcome.words}</span>: {outcome.reasons}" if run.judged else "baseline"
+    yield f"<h3>{escaped(run.model)} {verdict}</h3>"
+    yield from (f"<p class=ft-note>{escaped(note)}</p>" for note in run.notices(redact=redact))
     if run.judged and any(part.gates for part in run.sets):
         yield "<table><tr><th>verdict<th>gate<th>measured<th>margin<th>why</tr>"
         yield from (_gate_row(part, gate) for part in run.sets for gate in part.gates)
@@ -103,10 +103,9 @@ def _bar(part: ReportedSet) -> float | None:
 def _gate_row(part: ReportedSet, gate: Gate) -> str:
     verdict = gate.verdict
     margin = "" if gate.margin is None else f"{gate.margin:+.3g}"
-    value = measured(verdict.value, verdict.low, verdict.high, gate.bar)
     return (
         f"<tr><td class=ft-{verdict.status}>{SIGNS[verdict.status]} {verdict.status}"
-        f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{value}<td class=num>{margin}"
+        f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{measured(gate)}<td class=num>{margin}"
         f"<td>{escaped(verdict.message)}</tr>"
     )
 

@@ -1,8 +1,8 @@
-"""What JUnit's readers get as properties: figures and names for machines, and never a prompt or an answer."""
+"""Properties in JUnit files: figures and names for programs, never a prompt or an answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Sample
-    from pytest_finetune.evaluation.evaluation import Evaluation
-    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 
 Property = tuple[str, str]
 
 
 def case_properties(model: str, run: str, state: str, case: Case, samples: Sequence[Sample]) -> list[Property]:
-    """What there is to say of one case; what is not known is left out."""
+    """The properties of one case; what is not known is left out."""
     figures = case_figures(samples)
     return _named(
         {
@@ -39,42 +38,40 @@ def case_properties(model: str, run: str, state: str, case: Case, samples: Seque
     )
 
 
-def gate_properties(run: str, told: Mapping[str, Any]) -> list[Property]:
-    """What there is to say of one gate, from the record of its verdict with its `model` and `bar`."""
-    numbers = {name: "" if told[name] is None else f"{told[name]:.6g}" for name in ("value", "low", "high", "bar")}
-    named = {"model": told["model"], "run": run, "verdict": told["status"], **numbers, "planned": str(told["planned"])}
-    return _named(named)
+def gate_properties(model: str, run: str, gate: Gate) -> list[Property]:
+    """The properties of one gate."""
+    verdict = gate.verdict
+    numbers = {"value": verdict.value, "low": verdict.low, "high": verdict.high, "bar": gate.bar}
+    texts = {name: "" if number is None else f"{number:.6g}" for name, number in numbers.items()}
+    return _named({"model": model, "run": run, "verdict": gate.status, **texts, "planned": str(verdict.planned)})
 
 
-def suite_properties(evaluations: Sequence[Evaluation], results: Sequence[SetResult]) -> Iterator[Property]:
+def suite_properties(runs: Sequence[ReportedRun]) -> Iterator[Property]:
     """
-    What there is to say of the whole session: `finetune.accuracy[eval_sets/tickets.jsonl]`.
+    The properties of the whole session: `finetune.accuracy[eval_sets/tickets.jsonl]`.
 
-    With several models a second pair of brackets holds the model.
+    If there are several models, a second pair of brackets holds the model.
     """
-    for evaluation in evaluations:
-        model = evaluation.target.spec
-        column = f"[{model}]" if len(evaluations) > 1 else ""
-        run = evaluation.run
-        cost = "" if run is None or run.manifest.totals.cost is None else f"{run.manifest.totals.cost:f}"
-        yield from _named({"model": model, "run": run.id if run else "", "cost_usd": cost}, column)
-        for result in results:
-            if result.model == model:
-                yield from _named(_set_figures(result), f"[{result.eval_set.name}]{column}")
+    for run in runs:
+        column = f"[{run.model}]" if len(runs) > 1 else ""
+        cost = "" if run.cost is None else f"{run.cost:f}"
+        yield from _named({"model": run.model, "run": run.id, "cost_usd": cost}, column)
+        for part in run.sets:
+            yield from _named(_set_figures(part), f"[{part.name}]{column}")
 
 
-def _set_figures(result: SetResult) -> dict[str, str]:
-    summary, found = result.summary, {}
+def _set_figures(part: ReportedSet) -> dict[str, str]:
+    summary, found = part.summary, {}
     for metric in ("accuracy", "valid_rate"):
-        if not has_meaning(metric, result.eval_set.settings.scorer):
+        if part.settings is None or not has_meaning(metric, part.settings.scorer):
             continue
         measure = summary.measured(metric)
         name = metric if summary.requested is summary else f"{metric}_of_requested"
         found[name] = "" if measure.value is None else f"{measure.value:.6g}"
         if measure.interval is not None:
             found |= {f"{metric}_low": f"{measure.interval.low:.6g}", f"{metric}_high": f"{measure.interval.high:.6g}"}
-    found |= {"cases": str(len(summary.rows)), "errors": str(summary.counts[State.ERROR]), "unrun": str(result.unrun)}
-    return found | {f"gate[{verdict.gate}]": str(verdict.status) for verdict in result.verdicts}
+    found |= {"cases": str(len(summary.rows)), "errors": str(summary.counts[State.ERROR]), "unrun": str(part.unrun)}
+    return found | {f"gate[{gate.verdict.gate}]": gate.status for gate in part.gates}
 
 
 def _named(values: Mapping[str, str], suffix: str = "") -> list[Property]:

@@ -80,7 +80,7 @@ def code(text: str, limit: int = _NAME) -> str:
 
 def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_Block]:
     title = [f"#### {code(run.model)}", ""] if several else []
-    yield _Block("notes", title, [f"- {code(note, _REASON)}" for note in run.told(redact=redact)])
+    yield _Block("notes", title, [f"- {code(note, _REASON)}" for note in run.notices(redact=redact)])
     for part in run.sets:
         yield _gates_block(part)
         yield _Block("reasons", [""], list(_reasons(part)))
@@ -89,7 +89,7 @@ def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_B
     for part in run.sets:
         yield from _misses_blocks(part, redact=redact)
     facts = ["closed" if run.closed else "open: something is missing; go on with `--resume`"]
-    yield _Block("facts", ["", f"Run {code(run.facts['run'])}: {facts[0]}." if "run" in run.facts else ""])
+    yield _Block("facts", ["", f"Run {code(run.id)}: {facts[0]}." if run.id else ""])
 
 
 def _verdict_line(run: ReportedRun) -> str:

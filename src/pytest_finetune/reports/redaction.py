@@ -16,7 +16,7 @@ OWN_WORDS = frozenset({"connection", "timeout", "budget", "record"})
 """Kinds of failure whose message is this project's own; any other may repeat what was asked or answered."""
 
 _HIDDEN = re.compile(r"sha256:[0-9a-f]{12}, [0-9,]+ characters?")
-_KIND = re.compile(r"(?:(\w+): )?(?:HTTP [0-9]{3})?")
+_IN_RECORD = "the reason is in the record"
 
 
 def hidden(text: str) -> str:
@@ -36,16 +36,16 @@ def is_hidden(text: str) -> bool:
 
 
 def failure_words(failure: Failure, *, redact: bool) -> str:
-    """`kind: message` of a failure; redacted, a message that others had a hand in is left out but for the status."""
-    return stop_words(f"{failure.kind}: {failure.message}", redact=redact)
+    """`kind: message`; redacted, a message that may quote the prompt or the answer is replaced by the HTTP status."""
+    message = redacted_message(failure) if redact else failure.message
+    return ": ".join(part for part in (failure.kind, message) if part) or _IN_RECORD
 
 
-def stop_words(told: str, *, redact: bool) -> str:
-    """As `failure_words`, of a failure that is text already, with its kind or without."""
-    kind = _KIND.match(told)
-    if not redact or kind is None or kind[1] in OWN_WORDS:
-        return told
-    return kind[0].removesuffix(": ") or "the reason is in the record"
+def redacted_message(failure: Failure) -> str:
+    """The message of a failure if it is this project's own, else the HTTP status, if any."""
+    if failure.kind in OWN_WORDS:
+        return failure.message
+    return f"HTTP {failure.status}" if failure.status else ""
 
 
 def redacted_sample(sample: Sample) -> Sample:
@@ -55,7 +55,7 @@ def redacted_sample(sample: Sample) -> Sample:
         sample,
         completion=completion and _redacted_completion(completion),
         score=score and replace(score, path="", detail="", label="", shape=""),
-        failure=failure and replace(failure, message=_message(failure)),
+        failure=failure and replace(failure, message=redacted_message(failure) or _IN_RECORD),
     )
 
 
@@ -63,9 +63,3 @@ def _redacted_completion(completion: Completion) -> Completion:
     calls = tuple(ToolCall(hidden(call.name), hidden(call.arguments)) for call in completion.tool_calls)
     text, refusal = (hidden(said) if said else "" for said in (completion.text, completion.refusal))
     return replace(completion, text=text, refusal=refusal, tool_calls=calls)
-
-
-def _message(failure: Failure) -> str:
-    if failure.kind in OWN_WORDS:
-        return failure.message
-    return stop_words(failure.message, redact=True)

@@ -1,17 +1,21 @@
-"""What a run page is made of, wherever it comes from."""
+"""How a model did over its eval sets, as facts: what every report reads, of a live session and of a record alike."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_finetune.reports.redaction import stop_words
-from pytest_finetune.verdicts.gates.outcome import JudgedSet, outcome_of_sets
+from pytest_finetune.base.records import State
+from pytest_finetune.reports.redaction import failure_words
+from pytest_finetune.verdicts.checks import reports_metric
+from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.outcome import outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
+    from pytest_finetune.base.records import Failure
     from pytest_finetune.evaluation.runs import VerdictRecord
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -26,27 +30,32 @@ class Gate:
     One gate and its verdict.
 
     Args:
-        verdict: As it is in the record: name, status, value, interval, message.
-        rule: What the gate demands; None where neither the record nor the settings say so.
+        verdict: As in the record: name, status, value, interval, message.
+        rule: What the gate demands; None if neither the record nor the settings have it.
     """
 
     verdict: VerdictRecord
     rule: Rule | None = None
 
     @property
+    def status(self) -> Status:
+        """The verdict in one word."""
+        return Status(self.verdict.status)
+
+    @property
     def metric(self) -> str:
-        """What the value is: a metric, `drop` or `flips`; empty where the rule is not known."""
+        """What the value is: a metric, `drop` or `flips`; empty if the rule is not known."""
         names = {"max_drop": "drop", "max_flips": "flips"}
         return names.get(self.rule.kind, self.rule.metric) if self.rule else ""
 
     @property
     def bar(self) -> float | None:
-        """The limit on the value; None for `must_pass`, or where the rule is not known."""
+        """The limit on the value; None for `must_pass`, or if the rule is not known."""
         return self.rule.bar if self.rule else None
 
     @property
     def margin(self) -> float | None:
-        """How far the value lies on the good side of the bar; below 0 on the bad one."""
+        """Distance of the value from the bar, in the metric's unit; negative on the failing side."""
         if self.verdict.value is None or self.bar is None:
             return None
         return (self.verdict.value - self.bar) * (1 if self.rule and self.rule.upward else -1)
@@ -58,15 +67,16 @@ class ReportedSet:
     One eval set of one run.
 
     Args:
-        name: Of the set.
+        name: Name of the set.
         summary: Figures over the whole plan.
-        gates: With their verdicts; none where the run was not judged.
-        repeats: Attempts a case.
-        settings: None where they are gone or have changed.
-        missing_prompts: Why prompts and expected answers cannot be shown; empty where they can.
-        baseline: What it was compared with; empty where with nothing.
-        comparison: With the baseline, where the two could be compared.
-        notes: What a reader should know besides.
+        gates: Gates with their verdicts; empty if the run was not judged.
+        repeats: Attempts per case.
+        settings: None if they are gone or have changed.
+        missing_prompts: Why prompts and expected answers cannot be shown; empty if they can.
+        baseline: Name of what the set was compared with; empty if there was no baseline.
+        comparison: Comparison with the baseline; None if there is none or it is impossible.
+        notes: What else a reader should know, such as why there is no comparison.
+        unneeded: Planned samples that were not requested because the verdicts were decided without them.
     """
 
     name: str
@@ -78,16 +88,31 @@ class ReportedSet:
     baseline: str = ""
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
+    unneeded: int = 0
 
     @property
-    def scorer(self) -> str:
-        """The scorer's name; empty where the settings are gone."""
-        return self.settings.scorer if self.settings else ""
+    def gated(self) -> bool:
+        """The set has gates; without any, every case must pass."""
+        return self.settings is None or bool(self.settings.gates)
 
     @property
-    def ungated(self) -> bool:
-        """Without gates of its own every case must pass."""
-        return self.settings is not None and not self.settings.gates
+    def statuses(self) -> tuple[str, ...]:
+        """The verdicts of its gates, or of the rule that is implied if it has none."""
+        return tuple(gate.status for gate in self.gates)
+
+    @property
+    def rules(self) -> tuple[tuple[Rule | None, int], ...]:
+        """What each gate demands, with the number of cases that it covers."""
+        return tuple((gate.rule, gate.verdict.planned) for gate in self.gates)
+
+    @property
+    def unrun(self) -> int:
+        """Planned samples that are missing and needed."""
+        return self.summary.counts[State.UNRUN] - self.unneeded
+
+    def reports(self, metric: str) -> bool:
+        """Whether reports show a metric for this set."""
+        return self.settings is not None and reports_metric(self.settings, metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +122,51 @@ class ReportedRun:
 
     Args:
         model: The target's spec.
-        sets: What came of each eval set.
-        facts: Name and value of what else is known: server, run id, when, versions.
-        closed: Nothing is missing any more.
-        cost: US dollars, None where unknown.
+        sets: One for each eval set.
+        id: Id of the run; empty if there is no record.
+        facts: What else is known, by name, as text: server, start, versions.
+        closed: No sample is missing any more.
+        cost: US dollars; None if unknown.
         judged: It is a model under test, and not the baseline of one.
-        notes: What a reader should know before anything else.
-        stopped: Why asking stopped before its end; empty where it did not.
-        early: Some answers were left unasked because the verdicts were bound without them.
+        notes: What a reader should know first.
+        stopped: Why the evaluation stopped early; None if it did not.
+        unneeded: Samples that were not requested because the verdicts were decided without them.
+        warnings: What the target has to say about itself, such as unknown options.
+        asked: Model id that was requested.
+        strangers: Names of other models that answered.
     """
 
     model: str
     sets: tuple[ReportedSet, ...]
-    facts: Mapping[str, str]
-    closed: bool
+    id: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    closed: bool = False
     cost: Decimal | None = None
     judged: bool = True
     notes: tuple[str, ...] = ()
-    stopped: str = ""
-    early: bool = False
+    stopped: Failure | None = None
+    unneeded: int = 0
+    warnings: tuple[str, ...] = ()
+    asked: str = ""
+    strangers: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
-        """Whether it ships, and why not."""
-        judged = [
-            JudgedSet(
-                part.name,
-                not part.ungated,
-                tuple(gate.verdict.status for gate in part.gates),
-                tuple((gate.rule, gate.verdict.planned) for gate in part.gates),
-                part.summary,
-            )
-            for part in self.sets
-        ]
-        return outcome_of_sets(judged, early=self.early)
+        """Whether the model ships, and why not."""
+        return outcome_of(self.sets, early=bool(self.unneeded))
 
-    def told(self, *, redact: bool) -> list[str]:
-        """The notes, and why asking stopped."""
-        stopped = [f"Asking stopped early: {stop_words(self.stopped, redact=redact)}"] if self.stopped else []
+    @property
+    def planned(self) -> int:
+        """Planned samples of all sets."""
+        return sum(part.summary.planned for part in self.sets)
+
+    @property
+    def missing(self) -> int:
+        """Samples that a resumed run would request: those in error, and those that were never requested but needed."""
+        ended = sum(part.summary.counts[State.UNRUN] + part.summary.counts[State.ERROR] for part in self.sets)
+        return ended - self.unneeded
+
+    def notices(self, *, redact: bool) -> list[str]:
+        """The notes, the warnings about its gates, and why the evaluation stopped early."""
+        stopped = [f"Stopped early: {failure_words(self.stopped, redact=redact)}"] if self.stopped else []
         return [*self.notes, *(self.outcome.warnings if self.judged else ()), *stopped]

@@ -1,4 +1,4 @@
-"""Run records as people read them: a few lines for each in the list, and the whole of one."""
+"""Run records as text: a few lines for each in the list, and all of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.evaluation.runs import Totals
-from pytest_finetune.reports.redaction import stop_words
+from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.verdicts.gates import Status
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_finetune.evaluation.runs import BaselineRecord, EvalSetPlan, Manifest, Run, VerdictRecord
-    from pytest_finetune.evaluation.runs.manifest import Versions
     from pytest_finetune.reports.text import Line
 
 WIDTH = 80
@@ -27,7 +26,7 @@ _LONG = 400
 
 def run_totals(run: Run) -> Totals:
     """
-    The counts over the whole plan; counted from the record where the run was cut off before it told them.
+    Counts over the whole plan; counted from the samples if the run was cut off before it recorded them.
 
     Raises:
         RunError: They have to be counted, and the record is damaged.
@@ -42,12 +41,12 @@ def run_totals(run: Run) -> Totals:
 
 
 def verdict_counts(manifest: Manifest) -> dict[str, int]:
-    """How many verdicts of each status the run ended with, the commonest first."""
+    """Number of verdicts by status, the most frequent first."""
     return dict(Counter(verdict.status for verdict in manifest.verdicts).most_common())
 
 
 def run_summary_lines(run: Run) -> Iterator[Line]:
-    """A run in the list: its id, then what it was and what came of it."""
+    """A run in the list: its id, its model and eval sets, its counts and verdicts."""
     manifest = run.manifest
     yield printable(run.id), {"bold": True}
     sets = ", ".join(plan.name for plan in manifest.eval_sets)
@@ -57,25 +56,36 @@ def run_summary_lines(run: Run) -> Iterator[Line]:
 
 
 def why_stopped(manifest: Manifest, *, redact: bool) -> str:
-    """Why asking stopped before its end, without a server's own words where `redact`; empty where it did not."""
-    return stop_words(manifest.stopped, redact=redact) if manifest.stopped else ""
+    """Why the evaluation stopped early, without the server's own message if `redact`; empty if it did not."""
+    return failure_words(manifest.stop, redact=redact) if manifest.stop else ""
+
+
+def run_facts(manifest: Manifest) -> dict[str, str]:
+    """What was evaluated, when, and with which versions, by name; what is not known is left out."""
+    target, versions = manifest.target, manifest.versions
+    changed = " with changes" if versions.git_dirty else ""
+    facts = {
+        "server": target.base_url,
+        "requested as": target.model if target.model != target.spec else "",
+        "answered as": ", ".join(name for name in manifest.answered_by if name != target.spec),
+        "weights": target.identity,
+        "started": moment(manifest.created_at),
+        "git": f"{versions.git_commit[:12]}{changed}" if versions.git_commit else "",
+        "versions": f"pytest-finetune {versions.pytest_finetune}, Python {versions.python}",
+    }
+    return {name: value for name, value in facts.items() if value}
 
 
 def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     """The whole manifest: target, totals, versions, eval sets and verdicts."""
-    manifest, target = run.manifest, run.manifest.target
+    manifest = run.manifest
     yield f"run {printable(run.id)}", {"bold": True}
     state = _state(manifest) + (f" {moment(manifest.closed_at)}" if manifest.closed_at else "")
     totals = run_totals(run)
-    yield from field_lines("model", target.spec + (f" at {target.base_url}" if target.base_url else ""))
-    if target.model != target.spec:
-        yield from field_lines("asked as", target.model)
-    if manifest.answered_by:
-        yield from field_lines("answered as", ", ".join(manifest.answered_by))
-    yield from field_lines("weights", target.identity)
+    for name, value in {"model": manifest.target.spec, **run_facts(manifest)}.items():
+        yield from field_lines(name, value)
     for baseline in manifest.baselines:
         yield from field_lines("compared", compared_with(baseline))
-    yield from field_lines("begun", moment(manifest.created_at))
     yield from field_lines("state", state, {} if manifest.closed else {"yellow": True})
     if manifest.closed:
         fault = run.seal_fault
@@ -84,7 +94,6 @@ def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     cached = f", {totals.from_cache:,} cached" if totals.from_cache else ""
     yield from field_lines("samples", _counts(totals) + cached)
     yield from field_lines("cost", dollars(totals.cost))
-    yield from field_lines("versions", _versions(manifest.versions))
     yield "eval sets", {"bold": True}
     for plan in manifest.eval_sets:
         yield from _plan_lines(plan)
@@ -92,7 +101,7 @@ def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     for verdict in manifest.verdicts:
         yield from _verdict_lines(verdict)
     if not manifest.verdicts:
-        yield "  none: the run was cut off before they were made", {"yellow": True}
+        yield "  none: the run ended before it was judged", {"yellow": True}
 
 
 def _plan_lines(plan: EvalSetPlan) -> Iterator[Line]:
@@ -111,7 +120,7 @@ def _verdict_lines(verdict: VerdictRecord) -> Iterator[Line]:
 
 
 def field_lines(name: str, text: str, markup: dict[str, bool] | None = None) -> Iterator[Line]:
-    """A fact with its name before it; nothing where there is nothing to tell."""
+    """A fact with its name before it; nothing if the text is empty."""
     if text:
         yield from folded(f"  {name:<12}  {one_line(text)}", markup or {}, indent=16)
 
@@ -131,19 +140,13 @@ def _counts(totals: Totals) -> str:
     return f"{totals.passed:,} of {totals.planned:,} passed{rest}"
 
 
-def _versions(versions: Versions) -> str:
-    changed = " with changes" if versions.git_dirty else ""
-    commit = f", git {versions.git_commit[:12]}{changed}" if versions.git_commit else ""
-    return f"pytest-finetune {versions.pytest_finetune}, Python {versions.python}{commit}"
-
-
 def moment(when: datetime) -> str:
-    """A time as people read it, to the second and with its zone."""
+    """A time to the second, with its zone."""
     return f"{when:%Y-%m-%d %H:%M:%S %Z}"
 
 
 def compared_with(baseline: BaselineRecord) -> str:
-    """Whose answers gates were compared with, where from, and what is against them."""
+    """What gates were compared with: name, model, server and run, and any doubt about it."""
     at = f" at {baseline.base_url}" if baseline.base_url else ""
     run = f", run {baseline.run}" if baseline.run else ""
     return f"with {baseline.name}: {baseline.model}{at}{run}" + (f", but {baseline.doubt}" if baseline.doubt else "")
@@ -163,7 +166,7 @@ def _outcome_markup(manifest: Manifest) -> dict[str, bool]:
 
 
 def one_line(text: str) -> str:
-    """Text from outside on one line, at most so long that it does not bury the rest."""
+    """Text from outside on one line, cut if it is very long."""
     return shorten(text, _LONG)
 
 

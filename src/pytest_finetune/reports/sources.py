@@ -1,22 +1,22 @@
-"""A reported run from a session that has just ended, or from a record on disk; the page is the same."""
+"""A reported run, made from a session that has just ended or from a record on disk; reports are the same for both."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
-from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.base.records import Case, State
 from pytest_finetune.evaluation.evaluation import verdict_record
 from pytest_finetune.evaluation.runs.copies import asked_set
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
-from pytest_finetune.reports.runs import moment
-from pytest_finetune.verdicts.checks import has_meaning
+from pytest_finetune.reports.runs import run_facts
 from pytest_finetune.verdicts.metrics import summarize
-from pytest_finetune.verdicts.scoring import make_scorer
+from pytest_finetune.verdicts.scoring import make_scorer, scorer_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,34 +24,35 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Sample
     from pytest_finetune.evaluation.evaluation import Evaluation
     from pytest_finetune.evaluation.results import SetResult
-    from pytest_finetune.evaluation.runs import EvalSetPlan, Manifest, Run, VerdictRecord
+    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, VerdictRecord
     from pytest_finetune.evaluation.runs.copies import AskedSet
     from pytest_finetune.evaluation.runs.pairing import SetPair
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
-    from pytest_finetune.verdicts.gates import Verdict
 
 UNASKED = "::"
-"""What the made-up ids of cases begin with that a record without copies knows to be planned and nothing else."""
+"""Prefix of placeholder ids: a record without copies has no ids of cases that were never requested."""
 
 
 def from_session(evaluation: Evaluation, results: Iterable[SetResult], *, judged: bool = True) -> ReportedRun:
-    """The results of one model of a session, with the record that the session wrote of them."""
+    """One model of a session; its record is open or closed, and its samples need not be read again."""
     sets = tuple(_set_of_result(result, judged=judged) for result in results)
-    run = evaluation.run
-    if run is None:
-        return ReportedRun(evaluation.target.spec, sets, {}, closed=False, judged=judged)
-    return _reported(run, sets, judged=judged)
+    if evaluation.run is None:
+        return ReportedRun(evaluation.target.spec, sets, judged=judged)
+    warnings = tuple(getattr(evaluation.target, "warnings", ()))
+    reported = _reported(evaluation.run, sets, judged=judged)
+    # A record that could not be written does not say why.
+    return replace(reported, warnings=warnings, stopped=evaluation.stopped or reported.stopped)
 
 
 def from_record(run: Run, *, root: Path, against: Run | None = None) -> ReportedRun:
     """
-    A recorded run, with its verdicts as they stood when it ended.
+    A recorded run, with its verdicts as they were when it ended.
 
     Args:
         run: The record.
-        root: Where today's eval sets lie, for a record without copies of its own.
-        against: The run to compare with, case by case; what either lacks counts as not passed.
+        root: Folder of the current eval sets, for a record without copies of its own.
+        against: The run to compare with, case by case; cases missing from either count as not passed.
 
     Raises:
         RunError: A record is damaged, or the two have no eval set in common.
@@ -65,7 +66,7 @@ def from_record(run: Run, *, root: Path, against: Run | None = None) -> Reported
 
 
 class _Compared:
-    """What a second run has to say to each set of the first."""
+    """The comparison of each eval set with the one of a second run."""
 
     def __init__(self, run: Run, against: Run | None) -> None:
         self.name = against.id if against else ""
@@ -82,7 +83,7 @@ class _Compared:
             return "", None, ()
         if pair := self._pairs.get(eval_set):
             return self.name, pair.comparison, tuple(_pair_notes(pair))
-        why = self._why_not.get(eval_set, "it was not asked this eval set")
+        why = self._why_not.get(eval_set, "it does not have this eval set")
         return self.name, None, (f"not compared with {self.name}: {why}",)
 
 
@@ -91,7 +92,7 @@ def _pair_notes(pair: SetPair) -> Iterator[str]:
         if any(counts):
             yield f"samples {what}, counted as not passed: {counts[0]:,} of the baseline, {counts[1]:,} of this run"
     if not pair.same_settings:
-        yield "the settings differ from the baseline's: answers may have been asked for or scored otherwise"
+        yield "the settings differ from the baseline's: requests or scoring may differ"
 
 
 def _set_of_result(result: SetResult, *, judged: bool) -> ReportedSet:
@@ -100,19 +101,14 @@ def _set_of_result(result: SetResult, *, judged: bool) -> ReportedSet:
     return ReportedSet(
         result.eval_set.name,
         result.summary,
-        _gates([_as_recorded(verdict) for verdict in result.verdicts] if judged else [], settings),
+        _gates(map(verdict_record, result.verdicts) if judged else (), settings),
         result.eval_set.repeats,
         settings,
-        baseline=result.baseline if judged else "",
-        comparison=result.comparison if judged else None,
-        notes=(refused,) if refused and judged else (),
+        baseline=result.baseline,
+        comparison=result.comparison,
+        notes=(refused,) if refused else (),
+        unneeded=result.unneeded,
     )
-
-
-def _as_recorded(verdict: Verdict) -> VerdictRecord:
-    """As the manifest gives it back: JSON has no word for an interval without an end, and tells the end as none."""
-    record = verdict_record(verdict)
-    return record.model_copy(update={"high": None}) if record.high == inf else record
 
 
 def _set_of_plan(run: Run, plan: EvalSetPlan, samples: list[Sample], compared: _Compared, root: Path) -> ReportedSet:
@@ -135,80 +131,67 @@ def _set_of_plan(run: Run, plan: EvalSetPlan, samples: list[Sample], compared: _
         baseline=baseline,
         comparison=comparison,
         notes=notes,
+        # A run closes only when every sample has ended or is not needed.
+        unneeded=summary.counts[State.UNRUN] if run.manifest.closed else 0,
     )
 
 
 def _known_cases(plan: EvalSetPlan, samples: Sequence[Sample]) -> list[Case]:
-    """The planned cases as far as the record names them; one that nobody was asked is still one of them."""
+    """The planned cases: those that the record names, and placeholders for those that were never requested."""
     ids = list(dict.fromkeys(sample.case_id for sample in samples))
     unasked = (f"{UNASKED}{number}" for number in range(plan.cases - len(ids)))
     return [Case(case_id, 0, ()) for case_id in (*ids, *unasked)]
 
 
 def _expected_label(asked: AskedSet) -> Callable[[Case], str] | None:
-    if asked.cases is None or asked.settings is None or not has_meaning("macro_f1", asked.settings.scorer):
-        return None
     try:
-        # Labels are in the settings, so the folder does not matter.
-        return make_scorer(asked.settings, Path()).expected_label
+        # Other scorers are not made: a scoring function would be imported.
+        if asked.settings and asked.cases is not None and "macro_f1" in scorer_class(asked.settings.scorer).metrics:
+            # Labels are in the settings, so the folder does not matter.
+            return make_scorer(asked.settings, Path()).expected_label
     except ScorerError:
-        return None
+        pass
+    return None
 
 
 def _gates(verdicts: Iterable[VerdictRecord], settings: EvalSettings | None) -> tuple[Gate, ...]:
-    # Records of earlier versions hold no rules: the settings of the run do, under the same labels.
+    # Records of earlier versions have no rules; the settings have them, under the same labels.
     rules = {rule.label: rule for rule in settings.judged_by} if settings else {}
     return tuple(Gate(verdict, verdict.rule or rules.get(verdict.gate)) for verdict in verdicts)
 
 
 def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -> ReportedRun:
-    manifest = run.manifest
-    return ReportedRun(
+    manifest, model = run.manifest, run.manifest.target.model
+    reported = ReportedRun(
         manifest.target.spec,
         sets,
-        _facts(manifest),
+        manifest.id,
+        {"run": manifest.id, **run_facts(manifest)},
         closed=manifest.closed,
         cost=_cost(sets),
         judged=judged,
-        notes=tuple(_run_notes(run, sets)),
-        stopped=manifest.stopped,
-        early=bool(manifest.totals.unneeded),
+        stopped=manifest.stop,
+        unneeded=sum(part.unneeded for part in sets) or manifest.totals.unneeded,
+        asked=model,
+        strangers=tuple(name for name in manifest.answered_by if name and not answers_for(name, model)),
     )
+    return replace(reported, notes=tuple(_run_notes(run, reported)))
 
 
 def _cost(sets: Sequence[ReportedSet]) -> Decimal | None:
-    """What the answers cost; None where the price of any is unknown."""
+    """Cost of the answers; None if the price of any is unknown."""
     costs = [part.summary.cost for part in sets if part.summary.completions]
     known = [cost for cost in costs if cost is not None]
     return sum(known, Decimal(0)) if known and len(known) == len(costs) else None
 
 
-def _facts(manifest: Manifest) -> dict[str, str]:
-    target, versions = manifest.target, manifest.versions
-    asked_as = target.model if target.model != target.spec else ""
-    changed = " with changes" if versions.git_dirty else ""
-    facts = {
-        "run": manifest.id,
-        "begun": moment(manifest.created_at),
-        "server": target.base_url,
-        "asked as": asked_as,
-        "answered as": ", ".join(name for name in manifest.answered_by if name != target.spec),
-        "weights": target.identity,
-        "git": f"{versions.git_commit[:12]}{changed}" if versions.git_commit else "",
-        "made with": f"pytest-finetune {versions.pytest_finetune}, Python {versions.python}",
-    }
-    return {name: value for name, value in facts.items() if value}
-
-
-def _run_notes(run: Run, sets: Sequence[ReportedSet]) -> Iterator[str]:
-    unneeded = run.manifest.totals.unneeded
-    planned = sum(part.summary.planned for part in sets)
-    if not run.manifest.closed:
-        missing = sum(part.summary.counts[state] for part in sets for state in (State.UNRUN, State.ERROR))
-        yield f"This run is open: {missing:,} of {planned:,} samples are missing; go on with --resume."
+def _run_notes(run: Run, reported: ReportedRun) -> Iterator[str]:
+    if not reported.closed:
+        counts = f"{reported.missing:,} of {reported.planned:,} samples are missing"
+        yield f"This run is open: {counts}; resume it with --resume."
     elif run.seal_fault:
         yield f"The record {run.seal_fault}."
     if not run.manifest.verdicts:
         yield "There are no verdicts: the run ended before it was judged."
-    if unneeded:
-        yield f"{unneeded:,} samples were not needed: no answer to them could have changed a verdict."
+    if reported.unneeded:
+        yield f"{reported.unneeded:,} samples were not needed: no answer to them could have changed a verdict."

@@ -1,4 +1,4 @@
-"""The tables of the closing section: eval sets with their figures, gates with their verdicts, models side by side."""
+"""The tables of the summary: eval sets with their figures, gates with their verdicts, models side by side."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.text import columns, dollars, fitted, folded, padded
-from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.wording import figure
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.reported import Gate, ReportedSet
     from pytest_finetune.reports.text import Line
-    from pytest_finetune.verdicts.gates import Verdict
     from pytest_finetune.verdicts.metrics import Summary
 
 STATUS_MARKUP = {
@@ -30,7 +29,7 @@ _GAP = "  "
 
 
 class _Figure(NamedTuple):
-    """A column of the table of sets: the least width keeps tables of several sessions alike."""
+    """A column of the table of sets; a least width makes the tables of several sessions look alike."""
 
     name: str
     least: int
@@ -38,7 +37,7 @@ class _Figure(NamedTuple):
     rank: int
 
 
-# Where the terminal is narrow, the column of the highest rank goes first.
+# On a narrow terminal, the column of the highest rank is left out first.
 _FIGURES = (
     _Figure("accuracy", 20, right=False, rank=0),
     _Figure("valid", 5, right=True, rank=2),
@@ -49,12 +48,12 @@ _FIGURES = (
 )
 _HEADS = {"errors": "err"}
 _NAME = 8
-"""Columns that the name of a set has at least."""
+"""Least width of the column of names."""
 
 
 def rate(summary: Summary, metric: str) -> str:
     """
-    A metric with its interval, three digits each; a dash for the mean of nothing.
+    A metric with its interval, three digits each; a dash if nothing was measured.
 
     While samples are missing: `0.896 of 317 requested`.
     """
@@ -68,46 +67,45 @@ def rate(summary: Summary, metric: str) -> str:
     return f"{measure.value:.3f}{between}"
 
 
-def set_table(results: Sequence[SetResult], width: int) -> Iterator[Line]:
-    """A line a set; a name with no room beside the figures stands above them."""
-    names = [printable(name) for name in short_names([result.eval_set.name for result in results])]
-    rows = [figures(result) for result in results]
+def set_table(sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
+    """One line per set; a name too long to fit next to the figures is on a line above them."""
+    names = [printable(name) for name in short_names([part.name for part in sets])]
+    rows = [figures(part) for part in sets]
     shown = _that_fit(rows, width - _NAME)
     room = width - sum(wide + len(_GAP) for wide in shown.values())
     wide = min(room, max(_NAME, *map(columns, names)))
-    heads = {figure.name: _HEADS.get(figure.name, figure.name) for figure in _FIGURES}
+    heads = {column.name: _HEADS.get(column.name, column.name) for column in _FIGURES}
     yield _cells(padded("eval set", wide), heads, shown), {"bold": True}
-    for name, row, result in zip(names, rows, results, strict=True):
+    for name, row, part in zip(names, rows, sets, strict=True):
         fits = columns(name) <= wide
         if not fits:
             yield fitted(name, width), {}
         yield _cells(padded(name if fits else "", wide), row, shown), {}
-        yield from failure_lines(result.summary, width)
+        yield from failure_lines(part.summary, width)
 
 
-def gate_table(results: Sequence[SetResult], width: int, *, only_open: bool = False) -> Iterator[Line]:
-    """A line a gate; with `only_open`, none for those that pass."""
-    for result in results:
-        verdicts = [v for v in result.verdicts if not (only_open and v.status is Status.PASS)]
-        if result.eval_set.settings.gates and verdicts:
-            yield fitted(f"gates of {result.eval_set.name}", width), {"bold": True}
-            wide = max(columns(verdict.gate) for verdict in verdicts)
-            for verdict in verdicts:
-                yield from _gate_lines(verdict, wide, width, reason=not only_open)
+def gate_table(sets: Sequence[ReportedSet], width: int, *, only_open: bool = False) -> Iterator[Line]:
+    """One line per gate; with `only_open`, none for gates that pass."""
+    for part in sets:
+        gates = [gate for gate in part.gates if not (only_open and gate.status is Status.PASS)]
+        if part.gated and gates:
+            yield fitted(f"gates of {part.name}", width), {"bold": True}
+            wide = max(columns(gate.verdict.gate) for gate in gates)
+            for gate in gates:
+                yield from _gate_lines(gate, wide, width, reason=not only_open)
 
 
-def model_table(results: Sequence[SetResult], judged: Container[str], width: int) -> Iterator[Line]:
-    """One set, a column for each model; more models than fit beside each other make tables below each other."""
-    rows = {name: [figures(result)[name] for result in results] for name in figures(results[0])}
-    if results[0].eval_set.settings.gates:
-        for number, verdict in enumerate(results[0].verdicts):
-            # The baseline is what the others are judged by, and is not judged itself.
-            rows[printable(verdict.gate)] = [
-                str(result.verdicts[number].status) if result.model in judged else "-" for result in results
-            ]
+def model_table(models: Sequence[str], sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
+    """One eval set, with a column per model; models that do not fit side by side go into further tables below."""
+    rows = {name: [figures(part)[name] for part in sets] for name in figures(sets[0])}
+    if sets[0].gated:
+        names = next((tuple(gate.verdict.gate for gate in part.gates) for part in sets if part.gates), ())
+        for number, name in enumerate(names):
+            # A baseline is not judged, so it has no gates.
+            rows[printable(name)] = [str(part.gates[number].status) if part.gates else "-" for part in sets]
     first = min(max(map(columns, rows)) + 2, width // 2)
-    heads, legend = _model_names([printable(result.model) for result in results], width - first)
-    yield fitted(results[0].eval_set.name, width), {"bold": True}
+    heads, legend = _model_names([printable(model) for model in models], width - first)
+    yield fitted(sets[0].name, width), {"bold": True}
     yield from ((fitted(line, width), {}) for line in legend)
     widths = [max(map(columns, (head, *(row[n] for row in rows.values())))) for n, head in enumerate(heads)]
     for chosen in _side_by_side(widths, width - first):
@@ -116,16 +114,15 @@ def model_table(results: Sequence[SetResult], judged: Container[str], width: int
             yield _row(f"  {name}", [cells[n] for n in chosen], [widths[n] for n in chosen], first), {}
 
 
-def figures(result: SetResult) -> dict[str, str]:
+def figures(part: ReportedSet) -> dict[str, str]:
     """The figures of a set as short texts, by name."""
-    summary = result.summary
-    has_format = reports_metric(result.eval_set.settings, "valid_rate")
+    summary = part.summary
     tokens = "-" if summary.tokens is None else f"{summary.tokens:,}"
     cached = f", {summary.from_cache:,} cached" if summary.from_cache else ""
-    unrun = f"+{result.unrun:,}u" if result.unrun else ""
+    unrun = f"+{part.unrun:,}u" if part.unrun else ""
     return {
-        "accuracy": "decided early" if result.unneeded else rate(summary, "accuracy"),
-        "valid": rate(summary, "valid_rate")[:5] if has_format and not result.unneeded else "-",
+        "accuracy": "decided early" if part.unneeded else rate(summary, "accuracy"),
+        "valid": rate(summary, "valid_rate")[:5] if part.reports("valid_rate") and not part.unneeded else "-",
         "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
         "p50/p95": _latency(summary),
         "tokens": tokens,
@@ -133,55 +130,58 @@ def figures(result: SetResult) -> dict[str, str]:
     }
 
 
-def measured(verdict: Verdict) -> str:
-    """The value of a gate with its interval; a dash where there is none."""
+def measured(gate: Gate) -> str:
+    """The value of a gate with its interval, never rounded onto the bar; a dash if nothing was measured."""
+    verdict = gate.verdict
     if verdict.value is None:
         return "-"
-    between = f" [{verdict.interval.low:.3f}, {verdict.interval.high:.3f}]" if verdict.interval else ""
-    return f"{verdict.value:.3f}{between}"
+    value = f"{verdict.value:.3f}" if gate.bar is None else figure(verdict.value, gate.bar)
+    if verdict.low is None:
+        return value
+    return f"{value} [{verdict.low:.3f}, {'unbounded' if verdict.high is None else f'{verdict.high:.3f}'}]"
 
 
 def failure_lines(summary: Summary, width: int) -> Iterator[Line]:
-    """The format failures of a set by kind; nothing where there is none."""
+    """The format failures of a set by kind; nothing if there are none."""
     if failures := summary.format_failures:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in failures.items())
         yield from ((f"  {line}", {}) for line in folded(f"format failures: {kinds}", width - 4))
 
 
 def _that_fit(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:
-    """The columns that there is room for, with their widths."""
+    """The columns that fit, with their widths."""
     wide = {f.name: max(f.least, *(columns(row[f.name]) for row in rows)) for f in _FIGURES}
-    for figure in sorted(_FIGURES, key=lambda figure: -figure.rank)[:-1]:
+    for column in sorted(_FIGURES, key=lambda column: -column.rank)[:-1]:
         if sum(one + len(_GAP) for one in wide.values()) > width:
-            del wide[figure.name]
+            del wide[column.name]
     return wide
 
 
 def _cells(name: str, texts: dict[str, str], shown: dict[str, int]) -> str:
     cells = [
-        texts[figure.name].rjust(shown[figure.name]) if figure.right else padded(texts[figure.name], shown[figure.name])
-        for figure in _FIGURES
-        if figure.name in shown
+        texts[column.name].rjust(shown[column.name]) if column.right else padded(texts[column.name], shown[column.name])
+        for column in _FIGURES
+        if column.name in shown
     ]
     return _GAP.join([name, *cells]).rstrip()
 
 
-def _gate_lines(verdict: Verdict, wide: int, width: int, *, reason: bool) -> Iterator[Line]:
-    """One line, or two where the gate's name is long; and the reason where there is neither pass nor fail."""
-    markup, evidence = STATUS_MARKUP[verdict.status], f"{measured(verdict)}, n={verdict.n:,}"
-    line = f"  {verdict.status:<12}  {padded(printable(verdict.gate), wide)}  {evidence}"
+def _gate_lines(gate: Gate, wide: int, width: int, *, reason: bool) -> Iterator[Line]:
+    """One line, or two if the gate's name is long; then the reason if the gate neither passes nor fails."""
+    status, name, room = gate.status, gate.verdict.gate, max(width - _INDENT, 20)
+    markup, evidence = STATUS_MARKUP[status], f"{measured(gate)}, n={gate.verdict.planned:,}"
+    line = f"  {status:<12}  {padded(printable(name), wide)}  {evidence}"
     if columns(line) <= width:
         yield line, markup
     else:
-        yield f"  {verdict.status:<12}  {fitted(verdict.gate, max(width - _INDENT, 20))}", markup
-        yield from ((" " * _INDENT + line, {}) for line in folded(evidence, max(width - _INDENT, 20)))
-    if reason and verdict.status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
-        lines = folded(verdict.message, max(width - _INDENT, 20))
-        yield from ((" " * _INDENT + line, {}) for line in lines)
+        yield f"  {status:<12}  {fitted(name, room)}", markup
+        yield from ((" " * _INDENT + line, {}) for line in folded(evidence, room))
+    if reason and status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
+        yield from ((" " * _INDENT + line, {}) for line in folded(gate.verdict.message, room))
 
 
 def _model_names(models: Sequence[str], room: int) -> tuple[list[str], list[str]]:
-    """The models' names as heads; where they are too long for that, letters, and what each letter stands for."""
+    """The models' names as column heads; if they are too long, letters and a legend."""
     if sum(columns(model) + len(_GAP) for model in models) <= room:
         return list(models), []
     letters = [ascii_uppercase[n] if n < len(ascii_uppercase) else f"model {n + 1}" for n in range(len(models))]
@@ -189,7 +189,7 @@ def _model_names(models: Sequence[str], room: int) -> tuple[list[str], list[str]
 
 
 def _side_by_side(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Numbers of the columns in groups, each as wide as there is room, and at least one column wide."""
+    """Numbers of the columns in groups that fit the width, at least one column per group."""
     groups: list[list[int]] = []
     left = 0
     for number, wide in enumerate(widths):
@@ -207,7 +207,7 @@ def _row(name: str, cells: Iterable[str], widths: Iterable[int], first: int) -> 
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """File names without their folder, as long as that tells them apart."""
+    """File names without their folder, if they differ without it."""
     short = [name.rpartition("/")[2] for name in names]
     return short if len(set(short)) == len(names) else list(names)
 

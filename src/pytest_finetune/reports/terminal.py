@@ -1,15 +1,14 @@
-"""What a session says at the terminal, as lines that fit its width; colours are asked for, never written."""
+"""The text of a session at the terminal: lines that fit its width, each with its markup and no colour codes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
-from pytest_finetune.evaluation.results import outcome_of
 from pytest_finetune.reports.comparison import answer_line, comparison_lines, redacted_answer_line
 from pytest_finetune.reports.details import detail_lines, stability_lines
 from pytest_finetune.reports.redaction import failure_words
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from pytest_finetune.evaluation.evaluation import Evaluation
-    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.reports.reported import ReportedRun
     from pytest_finetune.reports.text import Line
 
 STATE_NAMES = {
@@ -34,7 +33,7 @@ STATE_NAMES = {
 
 
 class Detail(IntEnum):
-    """How much the closing section tells."""
+    """How much the summary shows."""
 
     OUTCOME = 0
     OPEN_GATES = 1
@@ -45,12 +44,12 @@ class Detail(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Layout:
     """
-    How a section is written.
+    How a section is laid out.
 
     Args:
         width: Columns of the terminal.
-        detail: How much is told.
-        redact: Show fingerprints instead of what was asked and answered.
+        detail: How much is shown.
+        redact: Show fingerprints instead of prompts and answers.
     """
 
     width: int = 80
@@ -60,11 +59,11 @@ class Layout:
 
 def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) -> list[str]:
     """
-    Who is asked what, and whatever in the eval sets is odd but usable.
+    The models, the eval sets, and warnings about them.
 
     Args:
         evaluations: One for each model.
-        compared: Names of the eval sets that there is a baseline for.
+        compared: Names of the eval sets that have a baseline.
     """
     lines = [f"model: {printable(e.target.spec)}{_at(e.target.base_url)}" for e in evaluations]
     eval_sets = evaluations[0].eval_sets
@@ -73,124 +72,114 @@ def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) ->
     for eval_set in eval_sets:
         against = {rule.against for rule in eval_set.settings.rules if rule.against}
         if against and eval_set.name not in compared:
-            lines.append(f"warning: {eval_set.name} is compared with {min(against)}, and no --baseline was asked it")
+            lines.append(f"warning: {eval_set.name} is compared with {min(against)}, but has no --baseline")
     return lines
 
 
 def forecast_line(model: str, calls: int, cost: Decimal | None) -> str:
-    """How many calls a session will make, and about what they will cost."""
+    """How many calls a session will make, and what they will cost approximately."""
     about = "cost unknown: no price for this model" if cost is None else f"about {dollars(cost)}"
     return f"{printable(model)}: {calls:,} call{'' if calls == 1 else 's'}, {about}"
 
 
-def closing_lines(
-    evaluations: Sequence[Evaluation], results: Sequence[SetResult], *, judged: Container[str], layout: Layout
-) -> Iterator[Line]:
-    """
-    First whether each model ships, then the sets with their figures, the gates with their verdicts, the records.
-
-    Args:
-        evaluations: One for each model.
-        results: One for each model and set.
-        judged: Specs of the models under test; a baseline that was asked beside them gets no verdict.
-        layout: Width, and how much to tell.
-    """
-    yield from outcome_lines(results, judged=judged, width=layout.width)
+def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]:
+    """First whether each model ships, then the sets with their figures, the gates with their verdicts, the records."""
+    judged = [run for run in runs if run.judged]
+    for run in judged:
+        yield from _outcome_lines(run, layout)
     if layout.detail is Detail.OUTCOME:
         return
     if layout.detail is Detail.EVERYTHING:
-        for result in results:
-            yield from detail_lines(result, layout.width)
+        details = (detail_lines(part, run.model, layout.width) for run in runs for part in run.sets)
+        yield from chain.from_iterable(details)
     if layout.detail is Detail.OPEN_GATES:
-        for model in dict.fromkeys(result.model for result in results if result.model in judged):
-            mine = [result for result in results if result.model == model]
-            yield from gate_table(mine, layout.width, only_open=True)
-    elif len(evaluations) == 1:
-        yield from set_table(results, layout.width)
-        for result in results:
-            yield from stability_lines(result, layout.width, redact=layout.redact)
-        yield from gate_table(results, layout.width)
+        for run in judged:
+            yield from gate_table(run.sets, layout.width, only_open=True)
+    elif len(runs) == 1:
+        yield from set_table(runs[0].sets, layout.width)
+        for part in runs[0].sets:
+            yield from stability_lines(part, layout.width, redact=layout.redact)
+        yield from gate_table(runs[0].sets, layout.width)
     else:
-        yield from _models_lines(results, judged, layout)
-    for evaluation in evaluations:
-        yield from _run_lines(evaluation, layout)
+        yield from _models_lines(runs, layout)
+    for run in runs:
+        yield from _run_lines(run, layout)
 
 
-def outcome_lines(results: Sequence[SetResult], *, judged: Container[str], width: int) -> Iterator[Line]:
-    """A sentence for each model under test: whether it ships, and why not."""
-    for model in dict.fromkeys(result.model for result in results if result.model in judged):
-        outcome = outcome_of([result for result in results if result.model == model])
-        text, markup = f"{model} {outcome.words}: {outcome.reasons}", {"bold": True, **STATUS_MARKUP[outcome.status]}
-        yield from ((line, markup) for line in folded(text, width, "  "))
-        for warning in outcome.warnings:
-            yield from ((line, {"yellow": True}) for line in folded(f"  {warning}", width, "  "))
+def _outcome_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
+    """A sentence on whether the model ships, and why not; then warnings about its gates."""
+    outcome = run.outcome
+    markup = {"bold": True, **STATUS_MARKUP[outcome.status]}
+    lines = folded(f"{run.model} {outcome.words}: {outcome.reasons}", layout.width, "  ")
+    yield from ((line, markup) for line in lines)
+    for warning in outcome.warnings:
+        yield from ((line, {"yellow": True}) for line in folded(f"  {warning}", layout.width, "  "))
 
 
-def baseline_lines(results: Sequence[SetResult], *, show: int | None, layout: Layout) -> Iterator[Line]:
-    """Each set beside the baseline: the difference, and at most `show` of the cases that flipped."""
-    for result in results:
-        if result.comparison is not None:
+def baseline_lines(runs: Sequence[ReportedRun], *, show: int | None, layout: Layout) -> Iterator[Line]:
+    """Each set compared with the baseline: the difference, and at most `show` of the cases that flipped."""
+    answers = redacted_answer_line if layout.redact else answer_line
+    for model, part in ((run.model, part) for run in runs for part in run.sets):
+        if part.comparison is None:
+            notes = (folded(f"{part.name}: {note}", layout.width, "  ") for note in part.notes)
+            yield from ((line, {}) for lines in notes for line in lines)
+        else:
             yield from comparison_lines(
-                result.baseline,
-                result.model,
-                result.comparison,
-                eval_set=result.eval_set.name,
+                part.baseline,
+                model,
+                part.comparison,
+                eval_set=part.name,
                 show=show,
-                answers=redacted_answer_line if layout.redact else answer_line,
+                answers=answers,
                 width=layout.width,
             )
-        elif result.not_compared:
-            text = f"{result.eval_set.name}: not compared with {result.baseline}: {result.not_compared}"
-            yield from ((line, {}) for line in folded(text, layout.width, "  "))
 
 
 def miss_lines(misses: Iterable[tuple[str, str]]) -> Iterator[Line]:
-    """The failure texts of missed cases in sets with gates, which pytest itself does not print."""
+    """The failure texts of missed cases in sets with gates; pytest itself does not print them."""
     for nodeid, text in misses:
         yield f"____ {printable(nodeid)}", {"bold": True}
         yield text, {}
 
 
 def listed_lines(listed: Iterable[tuple[str, str, str]], width: int) -> Iterator[Line]:
-    """A line a case, as pytest's `-r` has it: its state, its id, and in a word why."""
+    """One line per case, like pytest's `-r`: its state, its id, and a short reason."""
     for state, nodeid, reason in listed:
         _, _, (word, markup) = STATE_NAMES[State(state)]
         yield fitted(f"{word} {nodeid}" + (f" - {reason}" if reason else ""), width), markup
 
 
-def _models_lines(results: Sequence[SetResult], judged: Container[str], layout: Layout) -> Iterator[Line]:
+def _models_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]:
     """Set by set, the models side by side."""
-    for name in dict.fromkeys(result.eval_set.name for result in results):
-        mine = [result for result in results if result.eval_set.name == name]
-        yield from model_table(mine, judged, layout.width)
-        for result in mine:
-            if result.summary.format_failures:
-                yield f"  {fitted(result.model, layout.width - 2)}", {}
-                yield from failure_lines(result.summary, layout.width)
-            yield from stability_lines(result, layout.width, redact=layout.redact)
+    models = [run.model for run in runs]
+    for sets in zip(*(run.sets for run in runs), strict=True):
+        yield from model_table(models, sets, layout.width)
+        for model, part in zip(models, sets, strict=True):
+            if part.summary.format_failures:
+                yield f"  {fitted(model, layout.width - 2)}", {}
+                yield from failure_lines(part.summary, layout.width)
+            yield from stability_lines(part, layout.width, redact=layout.redact)
 
 
-def _run_lines(evaluation: Evaluation, layout: Layout) -> Iterator[Line]:
-    yield from ((printable(f"warning: {text}"), {}) for text in getattr(evaluation.target, "warnings", ()))
-    if evaluation.run is None:
+def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
+    """The state of the record, and what is wrong with it."""
+    yield from ((printable(f"warning: {text}"), {}) for text in run.warnings)
+    if not run.id:
         return
-    totals = evaluation.run.manifest.totals
-    if evaluation.stopped is not None:
-        stopped = f"stopped: {failure_words(evaluation.stopped, redact=layout.redact)}"
+    if run.stopped is not None:
+        stopped = f"stopped: {failure_words(run.stopped, redact=layout.redact)}"
         yield from ((line, {"red": True}) for line in folded(stopped, layout.width, "  "))
-    if totals.unneeded:
-        asked = totals.planned - totals.unneeded
-        yield f"decided after {asked:,} of {totals.planned:,} samples: {totals.unneeded:,} calls saved", {}
-    model = evaluation.target.model
-    if strangers := [name for name in evaluation.run.manifest.answered_by if name and not answers_for(name, model)]:
-        told = f"warning: asked {model}, and {', '.join(strangers[:3])} answered"
-        yield from ((line, {"yellow": True}) for line in folded(told, layout.width, "  "))
-    if evaluation.run.manifest.closed:
-        yield f"run {evaluation.run.id}: closed", {}
+    if run.unneeded:
+        asked = run.planned - run.unneeded
+        yield f"decided after {asked:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
+    if run.strangers:
+        text = f"warning: requested {run.asked}, but {', '.join(run.strangers[:3])} answered"
+        yield from ((line, {"yellow": True}) for line in folded(text, layout.width, "  "))
+    if run.closed:
+        yield f"run {run.id}: closed", {}
     else:
-        missing = totals.unrun + totals.error
-        yield f"run {evaluation.run.id}: open, {missing:,} of {totals.planned:,} samples missing", {"yellow": True}
-        yield "  go on with the same command and --resume; it asks only what is missing", {}
+        yield f"run {run.id}: open, {run.missing:,} of {run.planned:,} samples missing", {"yellow": True}
+        yield "  resume with the same command and --resume; only missing samples are requested", {}
 
 
 def _at(base_url: str) -> str:

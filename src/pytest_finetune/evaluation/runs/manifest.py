@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pytest_finetune.base.records import Failure
 from pytest_finetune.verdicts.rule import Rule  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ class Manifest(Record):
     The whole of `manifest.json`.
 
     Args:
+        stopped, stopped_kind, stopped_status: Why the evaluation stopped early: message, kind and HTTP status of the
+            `Failure`; empty if it did not. Earlier versions wrote the message alone.
         answered_by: Every model name that the server answered under.
         baselines: The baselines of its gates.
         compared_with: Model ids of the baselines, in records older than `baselines`; no longer written.
@@ -138,6 +141,8 @@ class Manifest(Record):
     closed: bool = False
     closed_at: datetime | None = None
     stopped: str = ""
+    stopped_kind: str = ""
+    stopped_status: int | None = None
     answered_by: tuple[str, ...] = ()
     baselines: tuple[BaselineRecord, ...] = ()
     compared_with: tuple[str, ...] = ()
@@ -146,6 +151,13 @@ class Manifest(Record):
     samples_bytes: int | None = None
     samples_sha256: str = ""
     seal: str = ""
+
+    @property
+    def stop(self) -> Failure | None:
+        """Why the evaluation stopped early; None if it did not."""
+        if not self.stopped:
+            return None
+        return Failure(self.stopped_kind, self.stopped, self.stopped_status, fatal=True)
 
 
 def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.evaluation.results import outcome_of
 from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.outcome import outcome_of
 from pytest_finetune.verdicts.metrics import Summary
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class EvaluatedCheckpoint:
     @property
     def gates(self) -> tuple[int, int]:
         """The number of gates that pass, and of all gates."""
-        statuses = [verdict.status for result in self.recorded.results for verdict in result.verdicts]
-        return sum(status is Status.PASS for status in statuses), len(statuses)
+        statuses = [status for result in self.recorded.results for status in result.statuses]
+        return sum(status == Status.PASS for status in statuses), len(statuses)
 
 
 def best_checkpoint(judged: Iterable[EvaluatedCheckpoint]) -> EvaluatedCheckpoint | None:

@@ -64,7 +64,7 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
     return {
         "name": name,
         "link": link(number, set=name),
-        "ungated": part.ungated,
+        "ungated": not part.gated,
         "gates": [_gate(gate, rates) for gate in part.gates],
         "matrix": matrix_view(labels, number, name, linked=reads_paths) if labels else None,
         "confusions": confusions_view(labels, number, name, linked=reads_paths) if labels else [],
@@ -78,7 +78,7 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
 
 
 def _notes(run: ReportedRun, *, redact: bool) -> Iterator[str]:
-    yield from run.told(redact=redact)
+    yield from run.notices(redact=redact)
     for part in run.sets:
         yield from _set_notes(part)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Protocol
 
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.quality import guards_quality
@@ -76,9 +76,9 @@ class Outcome:
             yield f"{count:,} eval set{'s' if count > 1 else ''} without a gate on quality"
 
 
-class JudgedSet(NamedTuple):
+class JudgedSet(Protocol):
     """
-    One eval set with its verdicts.
+    What an outcome needs of an eval set.
 
     Attributes:
         name: Of the set.
@@ -88,24 +88,19 @@ class JudgedSet(NamedTuple):
         summary: Its figures.
     """
 
-    name: str
-    gated: bool
-    statuses: tuple[str, ...]
-    rules: tuple[tuple[Rule | None, int], ...]
-    summary: Summary
-
     @property
-    def unguarded(self) -> bool:
-        """None of its gates guards its quality, as far as the gates are known."""
-        planned = len(self.summary.rows)
-        return (
-            self.gated
-            and bool(self.rules)
-            and not any(rule is None or guards_quality(rule, covered, planned) for rule, covered in self.rules)
-        )
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def gated(self) -> bool: ...  # noqa: D102
+    @property
+    def statuses(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def rules(self) -> tuple[tuple[Rule | None, int], ...]: ...  # noqa: D102
+    @property
+    def summary(self) -> Summary: ...  # noqa: D102
 
 
-def outcome_of_sets(sets: Sequence[JudgedSet], *, early: bool) -> Outcome:
+def outcome_of(sets: Sequence[JudgedSet], *, early: bool = False) -> Outcome:
     """The result of one model over all its eval sets; `early` if some samples were not needed for a verdict."""
     free = [one for one in sets if not one.gated]
     return Outcome(
@@ -113,5 +108,11 @@ def outcome_of_sets(sets: Sequence[JudgedSet], *, early: bool) -> Outcome:
         tuple(one.summary for one in free),
         tuple(status for one in free for status in one.statuses),
         early,
-        tuple(one.name for one in sets if one.unguarded),
+        tuple(one.name for one in sets if one.gated and one.rules and not _guarded(one)),
     )
+
+
+def _guarded(one: JudgedSet) -> bool:
+    """Some gate guards the quality of the set; a gate whose rule is not known may do so."""
+    planned = len(one.summary.rows)
+    return any(rule is None or guards_quality(rule, covered, planned) for rule, covered in one.rules)
