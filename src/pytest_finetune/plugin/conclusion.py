@@ -1,4 +1,4 @@
-"""After the last item: samples into verdicts, verdicts into tests, and the closing section."""
+"""After the last item: judge the samples, report the verdicts as tests, and write the summary."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ LEAST = -2
 """pytest's verbosity under `-qq`: the outcome and nothing else."""
 
 MISSES, FLIPS = 3, 5
-"""How many are shown unless `-v` asks for all: where a gate failed, a few are worth seeing."""
+"""Most missed cases and flips that are shown without `-v`."""
 
 _LISTED_BY = {"missed": "x", "error": "E"}
-"""The letter of pytest's `-r` that lists cases in this state; to pytest itself both are expected failures."""
+"""The letter of pytest's `-r` that lists cases in this state; pytest itself treats both as expected failures."""
 
 
 def collect(session: FinetuneSession, report: pytest.TestReport) -> None:
-    """Take a report's samples, once, on the controller."""
+    """Take the samples of a report, on the controller only."""
     carried = getattr(report, "finetune", None)
     if carried is None or session.is_worker:
         return
     session.collect(carried)
-    # The terminal keeps every report to the end of the session; the samples are kept once, by us.
+    # The terminal keeps every report to the end of the session; the samples need to be kept only once.
     del report.finetune
 
 
 def remember(session: FinetuneSession, report: pytest.TestReport) -> None:
-    """Keep what was missed for the closing section, and let --lf know."""
+    """Remember a missed case for the summary and for `--lf`."""
     if not session.is_worker and hasattr(report, "finetune_told") and hasattr(report, "wasxfail"):
         session.misses.append((report.nodeid, str(report.longrepr)))
         session.listed.append((report.finetune_state, report.nodeid, str(report.wasxfail)))
@@ -53,11 +53,11 @@ def conclude(
     session: FinetuneSession, pytest_session: pytest.Session, promotion: Promotion | None, *, cut_short: bool = False
 ) -> None:
     """
-    Judge what was answered, and report gates and promotion as tests, before pytest closes its own books.
+    Judge the samples, and report gates and promotion as tests, before pytest counts its failed tests.
 
     Args:
-        session: Ours.
-        pytest_session: Its count of failed tests includes the gates by the time of the promotion.
+        session: The session with its models.
+        pytest_session: Counts the failed tests, gates included, before the promotion is assessed.
         promotion: With `--promote`.
         cut_short: The session ended before all its tests had run, by `-x` or `pytest.exit` for instance.
     """
@@ -74,7 +74,7 @@ def conclude(
 
 
 def interrupt(session: FinetuneSession) -> None:
-    """Ctrl-C: nothing more is asked, and the records stay open; there is nothing to judge."""
+    """Ctrl-C: no more requests are sent, and the records stay open."""
     if not session.is_worker:
         session.stop_asking()
         session.judge()
@@ -83,7 +83,7 @@ def interrupt(session: FinetuneSession) -> None:
 
 
 def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -> None:
-    """The closing section, in the reporter's own width and colours."""
+    """Write the summary, in the reporter's own width and colours."""
     option = session.config.option
     if not session.results:
         _write(reporter, ((line, {}) for line in session.written))
@@ -105,7 +105,7 @@ def write_summary(session: FinetuneSession, reporter: pytest.TerminalReporter) -
 
 
 def _write_cases(session: FinetuneSession, reporter: pytest.TerminalReporter, layout: terminal.Layout) -> None:
-    """What pytest would show of failed cases, of missed ones: texts as `--tb` has it, a line each as `-r` has it."""
+    """Show missed cases as pytest shows failed ones: texts depending on `--tb`, one line each depending on `-r`."""
     listed = [(state, nodeid, reason) for state, nodeid, reason in session.listed if reporter.hasopt(_LISTED_BY[state])]
     if listed:
         reporter.write_sep("=", "missed summary info")
@@ -120,9 +120,9 @@ def _write_cases(session: FinetuneSession, reporter: pytest.TerminalReporter, la
 
 
 def _width() -> int:
-    """As pytest has it for its own lines: a terminal that says less than 40 is not believed."""
-    told = shutil.get_terminal_size().columns
-    return told if told >= 40 else 80  # noqa: PLR2004 - pytest's figures
+    """The width of the terminal, or 80 if it reports less than 40, as pytest does for its own lines."""
+    width = shutil.get_terminal_size().columns
+    return width if width >= 40 else 80  # noqa: PLR2004 - pytest's figures
 
 
 def _write(reporter: pytest.TerminalReporter, lines: Iterable[Line]) -> None:
@@ -131,7 +131,7 @@ def _write(reporter: pytest.TerminalReporter, lines: Iterable[Line]) -> None:
 
 
 def _remember_as_failed(session: FinetuneSession, report: pytest.TestReport) -> None:
-    """`--lf` goes by failed reports; a missed case is one to run again, so it is told as one."""
+    """Report a missed case to `--lf` as failed, so that it runs again."""
     last_failed = session.config.pluginmanager.get_plugin("lfplugin")
     if last_failed is not None:
         failed = copy.copy(report)
@@ -139,13 +139,13 @@ def _remember_as_failed(session: FinetuneSession, report: pytest.TestReport) -> 
         last_failed.pytest_runtest_logreport(failed)
 
 
-def _is_no_item(name: str) -> bool:
+def _has_no_item(name: str) -> bool:
     return "::gate[" in name or "::promote[" in name
 
 
 def _forget_gates(session: FinetuneSession) -> None:
-    """A gate is no item that could be run again: `--lf` would look for it in vain."""
+    """Remove gates and promotions from `--lf`: there is no item to run again."""
     last_failed = session.config.pluginmanager.get_plugin("lfplugin")
     if last_failed is not None:
-        for failed in [name for name in last_failed.lastfailed if _is_no_item(str(name))]:
+        for failed in [name for name in last_failed.lastfailed if _has_no_item(str(name))]:
             del last_failed.lastfailed[failed]

@@ -1,4 +1,4 @@
-"""Two runs side by side as lines that fit 80 columns: the difference, then who was lost and who was won."""
+"""The comparison of two runs as lines that fit 80 columns: the difference, then the lost and won cases."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 NAME_LIMIT = 24
-"""Characters of a run's or model's name beside each answer."""
+"""Most characters of a run's or model's name next to an answer."""
 
 ID_LIMIT = 60
 TINY = 0.001
-"""A p below this is not worth its digits."""
+"""A smaller p is shown as less than this."""
 
 REFUSED_CASES = 20
-"""Cases of a refusal that are named; the rest are counted."""
+"""Most cases of a refusal that are named; the rest are counted."""
 
 
 def answer_line(samples: Sequence[Sample | None]) -> str:
-    """What came of one case in one run: how it ended, and the first answer that tells, in full length."""
+    """The result of one case in one run: its state, and its first answer that did not pass, uncut."""
     return _answer_line(samples, redact=False)
 
 
 def redacted_answer_line(samples: Sequence[Sample | None]) -> str:
-    """The same, with a fingerprint where the answer would stand."""
+    """The same, with a fingerprint instead of the answer."""
     return _answer_line(samples, redact=True)
 
 
 def _answer_line(samples: Sequence[Sample | None], *, redact: bool) -> str:
     failed = [sample for sample in samples if state_of(sample) is not State.PASSED]
     passed = len(samples) - len(failed)
-    told = _told(failed[0] if failed else samples[0], redact=redact)
+    shown = _sample_text(failed[0] if failed else samples[0], redact=redact)
     if len(samples) == 1:
-        return told
-    return f"{passed} of {len(samples)} {'passed, ' if failed else ''}{told}"
+        return shown
+    return f"{passed} of {len(samples)} {'passed, ' if failed else ''}{shown}"
 
 
 def comparison_lines(
@@ -65,12 +65,12 @@ def comparison_lines(
     One eval set's comparison: the head in at most two lines, then the flips, lost ones first.
 
     Args:
-        name_before: What stands before the answers of the run that stands.
-        name_after: What stands before those of the run that would replace it.
+        name_before: Name of the baseline, shown before its answers.
+        name_after: Name of the run that is compared with it.
         comparison: Of the two.
         eval_set: Name of the set.
-        show: How many flips at most; None shows all. The rest are counted.
-        answers: One side of a flip as text; it is shortened here to one line free of control codes.
+        show: Most flips shown; None shows all. The rest are counted.
+        answers: Turns one side of a flip into text, which is shortened here to one line without control codes.
         width: Columns of a line.
     """
     yield from (
@@ -88,18 +88,18 @@ def comparison_lines(
 
 
 def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Line]:
-    """What a reader of one set's comparison should know besides."""
+    """Warnings about the comparison of one set: missing samples, errors, different settings."""
     names = name_before, name_after
     for counts, what in ((pair.missing, "missing"), (pair.errors, "in error")):
         parts = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
         if parts:
             yield f"  samples {what}, counted as not passed: {', '.join(parts)}", {"yellow": True}
     if not pair.same_settings:
-        yield "  the settings differ: answers may have been asked for or scored otherwise", {"yellow": True}
+        yield "  the settings differ: requests or scoring may differ", {"yellow": True}
 
 
 def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:
-    """Why an eval set was not compared, the cases that differ, and what to do."""
+    """Why an eval set was not compared, the cases that differ, and a hint."""
     yield from _folded(f"{refusal.eval_set}: not compared: {refusal.problem}", "  ", {"red": True})
     left = REFUSED_CASES
     for what, ids in (
@@ -119,7 +119,7 @@ def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterat
 def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
     accuracy = f": accuracy {figure(comparison.before, 1)} -> {figure(comparison.after, 1)}"
     accuracy = fitted(eval_set, max(width - len(accuracy), 20)) + accuracy
-    # A reader looks for a gain above zero; the core counts the drop.
+    # Shown as a gain, positive if better; `difference` holds the drop.
     rise = -comparison.difference.drop
     sign = "+" if rise > 0 else "-" if rise < 0 else ""
     between = f"[{-comparison.interval.high:+z.3f}, {-comparison.interval.low:+z.3f}]"
@@ -130,7 +130,7 @@ def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
 
 
 def _p_value(comparison: Comparison) -> str:
-    """Never rounded onto the level it is held against."""
+    """The p value, never rounded onto the level that it is compared with."""
     level = round(1 - comparison.confidence, 12)
     return f"< {TINY}" if comparison.p_value < TINY <= level else f"= {figure(comparison.p_value, level)}"
 
@@ -145,18 +145,18 @@ def _flip_lines(
         yield f"    {padded(name, wide)}  {fitted(answers(samples), max(width - wide - 6, 20))}", {}
 
 
-def _told(sample: Sample | None, *, redact: bool) -> str:
+def _sample_text(sample: Sample | None, *, redact: bool) -> str:
     state = state_of(sample)
     if sample is None or state is State.UNRUN:
         return "unrun"
     if sample.failure is not None:
         return f"error: {failure_words(sample.failure, redact=redact)}"
     kind = f" ({sample.score.format_failure})" if sample.score and sample.score.format_failure else ""
-    said = _said(sample.completion)
-    return f"{state}{kind}: {hidden(said) if redact else said}"
+    answer = _answer_text(sample.completion)
+    return f"{state}{kind}: {hidden(answer) if redact else answer}"
 
 
-def _said(completion: Completion | None) -> str:
+def _answer_text(completion: Completion | None) -> str:
     if completion is None:
         return "(no answer recorded)"
     if completion.tool_calls:
