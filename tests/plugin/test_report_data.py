@@ -43,3 +43,22 @@ def test_a_report_is_json_when_it_leaves_the_process_and_an_object_when_it_arriv
     )
     result = pytester.runpytest_inprocess("--model=ft:test", f"--model-base-url={server.url}", "-s", "-p", "no:xdist")
     result.stdout.fnmatch_lines(["*equal: True CarriedSamples"])
+
+
+def test_the_report_of_a_gate_is_json_when_it_leaves_the_process(suite, pytester, server):
+    suite(1, toml='scorer = "exact"\n[[gates]]\nmin = 0.5\n')
+    pytester.makeconftest(
+        """
+        import json
+
+        def pytest_runtest_logreport(report):
+            if report.when == "call" and "::gate[" in report.nodeid:
+                data = config.hook.pytest_report_to_serializable(config=config, report=report)
+                print("gate:", json.loads(json.dumps(data))["finetune_verdict"]["gate"])
+
+        def pytest_configure(config):
+            globals()["config"] = config
+        """
+    )
+    result = pytester.runpytest_inprocess("--model=ft:test", f"--model-base-url={server.url}", "-s", "-p", "no:xdist")
+    result.stdout.fnmatch_lines(["*gate: accuracy>=0.5"])
