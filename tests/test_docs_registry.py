@@ -1,4 +1,4 @@
-"""The documents of the registry keep pace: every command and option is there, and the ends of models are the code's."""
+"""docs/registry.md and docs/ci.md: commands, options and shutdown dates match the code, and the CI files are valid."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def shown_commands():
 
 
 @pytest.mark.parametrize("words", list(shown_commands()))
-def test_every_command_that_is_shown_takes_the_options_it_is_shown_with(words):
+def test_each_shown_command_accepts_its_options(words):
     found = command.get_command(click.Context(command), words[0])
     options = {option for parameter in found.params if isinstance(parameter, click.Option) for option in parameter.opts}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
 
 
-def test_every_command_is_told_of():
-    told = set(re.findall(r"`([a-z]+)[ `]", TEXTS["registry"]))
-    assert set(command.subcommands) <= told
+def test_every_command_is_documented():
+    documented = set(re.findall(r"`([a-z]+)[ `]", TEXTS["registry"]))
+    assert set(command.subcommands) <= documented
 
 
-def test_the_announced_ends_are_those_of_the_code():
+def test_the_shutdown_dates_are_those_of_the_code():
     rows = re.findall(r"^\| (\d{4}-\d{2}-\d{2}) \| (.+) \|$", TEXTS["registry"], re.MULTILINE)
     assert {name: day for day, names in rows for name in names.split(", ")} == {
         name: day.isoformat() for name, day in ANNOUNCED.items()
@@ -59,7 +59,7 @@ def scripts():
     return [step["run"] for step in steps if "run" in step] + ["\n".join(job["script"]) for job in gitlab.values()]
 
 
-def test_the_workflows_have_the_form_that_their_services_read():
+def test_the_ci_files_have_the_structure_that_their_services_expect():
     github, gitlab = workflows()
     # YAML 1.1 reads the word `on` as true.
     assert set(github[True]) == {"pull_request", "schedule"}
@@ -72,12 +72,12 @@ def test_the_workflows_have_the_form_that_their_services_read():
 
 
 @pytest.mark.parametrize("script", scripts())
-def test_every_script_of_the_workflows_is_one_to_a_shell(script):
+def test_every_script_is_valid_shell(script):
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_option_that_the_workflows_give_pytest_is_one():
+def test_every_pytest_option_in_the_ci_files_exists():
     command = [sys.executable, "-m", "pytest", "--help"]
     known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     lines = [line for script in scripts() for line in script.splitlines() if line.startswith("pytest ")]
