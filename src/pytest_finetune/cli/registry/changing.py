@@ -79,7 +79,19 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
 @json_option
 @registry_option
 def add(
-    backend: Backend, version: str, training_file: Path | None, reason: str, who: str, *, as_json: bool, **facts: Any
+    *,
+    backend: Backend,
+    version: str,
+    model_id: str,
+    base_url: str,
+    base_model: str,
+    job_id: str,
+    training_file: Path | None,
+    hyperparameters: dict[str, Any],
+    shutdown_date: datetime | None,
+    reason: str,
+    who: str,
+    as_json: bool,
 ) -> None:
     """Add VERSION as a candidate.
 
@@ -91,10 +103,16 @@ def add(
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     now = datetime.now(UTC)
-    facts["base_model"] = facts["base_model"] or _tuned_from(facts["model_id"])
-    if facts["shutdown_date"] is not None:
-        facts["shutdown_date"] = facts["shutdown_date"].replace(tzinfo=UTC)
-    entry = Entry(**facts, created_at=now, training_file=_hashed(training_file) if training_file else None)
+    entry = Entry(
+        model_id=model_id,
+        base_url=base_url,
+        base_model=base_model or _tuned_from(model_id),
+        job_id=job_id,
+        training_file=_hashed(training_file) if training_file else None,
+        hyperparameters=hyperparameters,
+        created_at=now,
+        shutdown_date=shutdown_date.replace(tzinfo=UTC) if shutdown_date else None,
+    )
     take_step(backend, Change("add", version, who, reason, entry=entry), now, as_json=as_json)
 
 
@@ -180,7 +198,17 @@ def retire(backend: Backend, version: str, reason: str, who: str, *, force: bool
 @who_option
 @json_option
 @registry_option
-def rollout(backend: Backend, reason: str, who: str, *, as_json: bool, **settings: Any) -> None:
+def rollout(
+    *,
+    backend: Backend,
+    fallback: str | None,
+    error_budget: float | None,
+    window: float | None,
+    salt: str | None,
+    reason: str,
+    who: str,
+    as_json: bool,
+) -> None:
     """Change how the router distributes traffic.
 
     Options that are not given keep their values.
@@ -190,7 +218,8 @@ def rollout(backend: Backend, reason: str, who: str, *, as_json: bool, **setting
       0  success
       2  error
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
-    chosen = {name: value for name, value in settings.items() if value is not None}
+    given = {"fallback": fallback, "error_budget": error_budget, "window": window, "salt": salt}
+    chosen = {name: value for name, value in given.items() if value is not None}
     if not chosen:
         raise click.UsageError("pass at least one of --fallback, --error-budget, --window, --salt")
     before = backend.read()

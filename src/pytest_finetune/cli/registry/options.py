@@ -38,12 +38,12 @@ def read(backend: Backend) -> Registry:
 
 
 def look_at(backend: Backend) -> Registry:
-    """The registry, to show it; if it was altered, with a warning."""
+    """Read the registry to show it, with a warning if it does not agree with its history."""
     return warned(backend.read(), backend.location)
 
 
 def warned(registry: Registry, location: str) -> Registry:
-    """The registry itself; standard error says if it does not agree with its history."""
+    """Return the registry unchanged, after a warning on stderr if it does not agree with its history."""
     if problem := history_problem(registry):
         click.echo(
             f"warning: {printable(location)} {printable(problem)}: see pytest-finetune registry verify", err=True
@@ -68,15 +68,15 @@ who_option = click.option(
 
 
 def complete_versions(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """Complete the names of versions."""
+    """Complete version names."""
     return [name for name in _registry(context).entries if name.startswith(incomplete)]
 
 
 def _names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Complete versions, and statuses that name a version."""
+    """Complete version names, and statuses that select a version."""
     held = {entry.status for entry in _registry(context).entries.values()}
-    standing = [status.value for status in NAMED_BY_STATUS if status in held and status.startswith(incomplete)]
-    return [*complete_versions(context, parameter, incomplete), *standing]
+    statuses = [status.value for status in NAMED_BY_STATUS if status in held and status.startswith(incomplete)]
+    return [*complete_versions(context, parameter, incomplete), *statuses]
 
 
 def _registry(context: click.Context) -> Registry:

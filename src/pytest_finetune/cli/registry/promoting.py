@@ -1,4 +1,4 @@
-"""The commands `canary` and `promote`: the evidence allows the step, or a person forces it with a reason."""
+"""The commands `canary` and `promote`, which require evidence or `--force` with a reason."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _assessed(
 
 
 def _take(assessment: Assessment, backend: Backend, who: str, reason: str, *, force: bool, as_json: bool) -> None:
-    """Take the step, or print every reason against it."""
+    """Apply the change, or print all refusals."""
     check_reason(reason, force=force)
     refusals, cautions = list(assessment.refusals), list(assessment.cautions)
     if not as_json:
