@@ -29,7 +29,7 @@ def clock(monkeypatch):
         now.at += timedelta(minutes=1)
         return now.at.astimezone(zone)
 
-    for module in ("changing", "looking", "promoting"):
+    for module in ("changes", "queries", "promoting"):
         monkeypatch.setattr(f"pytest_finetune.cli.registry.{module}.datetime", SimpleNamespace(now=look))
     return now
 
@@ -299,7 +299,7 @@ def test_what_goes_is_listed_and_fails_the_job(registry, two_versions, golden):
 
 def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
     monkeypatch.setattr(
-        "pytest_finetune.cli.registry.looking.ask_shutdown_dates", lambda: ServerDates({MODEL: START.date()})
+        "pytest_finetune.cli.registry.queries.ask_shutdown_dates", lambda: ServerDates({MODEL: START.date()})
     )
     first, second = told(registry, "sunset", "--ask", code=1)
     assert (first["version"], first["source"]) == ("v1", "the models endpoint")

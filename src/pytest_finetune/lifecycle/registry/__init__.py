@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry.assessment import Assessment, assess
 from pytest_finetune.lifecycle.registry.backend import Backend, Verifiable, open_registry, read_checked
+from pytest_finetune.lifecycle.registry.current_user import current_who
 from pytest_finetune.lifecycle.registry.entry import (
     Entry,
     Event,
@@ -19,7 +20,6 @@ from pytest_finetune.lifecycle.registry.file_backend import FileBackend
 from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets, judged_sets
 from pytest_finetune.lifecycle.registry.states import Change, apply, verify, version_for
 from pytest_finetune.lifecycle.registry.transitions import is_before_first, production_of
-from pytest_finetune.lifecycle.registry.who import current_who
 
 __all__ = [
     "Assessment",
