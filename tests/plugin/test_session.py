@@ -219,7 +219,7 @@ def test_a_model_with_nothing_to_ask_is_no_pass(pytester):
     pytester.makepyfile("def test_own(): pass")
     result = pytester.runpytest_inprocess("--model=m", "--model-base-url=http://127.0.0.1:9/v1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*no eval set found*"])
+    result.stderr.fnmatch_lines(["*no eval sets to evaluate*"])
 
 
 def test_a_bound_on_an_unknown_price_is_refused(suite, evaluate, server):

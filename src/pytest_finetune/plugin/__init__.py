@@ -6,17 +6,42 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.plugin.options import add_options
+from pytest_finetune.plugin.options import (
+    add_options,
+    forget_values,
+    long_form,
+    refuse_options_without_model,
+    release_short_forms,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from pytest_finetune.base.records import Case, Completion
 
-MARK = "eval_set(path): run this function once a case of an eval set, with the fixtures eval_case and eval_completion"
+MARK = "eval_set(path): run this function once per case of an eval set, with the fixtures eval_case and eval_completion"
+
+_WITHHELD = pytest.StashKey[list[str]]()
+"""The short forms of our options that another plugin or a conftest.py defines."""
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the command line."""
-    add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the command line now if a conftest.py loads this plugin, which is too late for the hook below."""
+    if any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
+        add_options(parser)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Declare the command line after the initial conftest files have declared theirs."""
+    forget_values(early_config.known_args_namespace, args)
+    try:
+        yield
+    finally:
+        # --help works even where a conftest.py does not.
+        early_config.stash[_WITHHELD] = add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -28,20 +53,35 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin a session where a model is named; every fault in its eval sets is told now, before anything is asked."""
+    """Begin a session where a model is named; all faults in its eval sets are reported before any request is sent."""
     config.addinivalue_line("markers", MARK)
-    if config.option.finetune_model and not config.option.help:
+    if config.option.help:
+        return
+    release_short_forms(config._parser)  # noqa: SLF001 - no hook at this time is given the parser
+    if config.option.finetune_model:
         from pytest_finetune.plugin.hooks import begin
 
         begin(config)
-    if config.option.finetune_check and not config.option.help:
+    elif not hasattr(config, "workerinput"):
+        refuse_options_without_model(config, config.stash.get(_WITHHELD, []))
+    if config.option.finetune_check:
         from pytest_finetune.plugin.check import begin as begin_check
 
         begin_check(config)
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the options that have only their long form in this project."""
+    withheld = config.stash.get(_WITHHELD, [])
+    if not withheld:
+        return None
+    verb = "belongs" if len(withheld) == 1 else "belong"
+    instead = ", ".join(long_form(short) for short in withheld)
+    return f"finetune: {', '.join(withheld)} {verb} to another plugin or a conftest.py here; use {instead}"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Without a model, a function that wants its answers is one skipped test that says so."""
+    """Without a model, a marked function is one skipped test that names the missing option."""
     marked = metafunc.definition.get_closest_marker("eval_set") and "eval_case" in metafunc.fixturenames
     if marked and not metafunc.config.option.finetune_model:
         skipped = pytest.param(None, marks=pytest.mark.skip(reason="needs --model=SPEC"))

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
     from pytest_finetune.verdicts.evalset import EvalSet
 
-NOTHING_TO_ASK = (
-    "--model: no eval set found among what is to run\n"
-    "  hint: name a .jsonl file, or put it in a folder eval_sets/ (ini: finetune_eval_sets)"
-)
-
 
 def start(session: FinetuneSession, pytest_session: pytest.Session) -> None:
     """

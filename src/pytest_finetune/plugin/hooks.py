@@ -13,6 +13,7 @@ from pytest_finetune.plugin.promotion import Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.report_file import refuse_unwritable
 from pytest_finetune.plugin.session import SESSION, FinetuneSession
+from pytest_finetune.plugin.session_inputs import no_eval_sets
 from pytest_finetune.reports import terminal
 from pytest_finetune.reports.redaction import failure_words
 
@@ -28,6 +29,9 @@ def begin(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: An eval set, a setting or a model spec cannot be used; one message tells all faults.
     """
+    if config.getoption("dist", "no") == "each" and not hasattr(config, "workerinput"):
+        hint = "use --dist=load"
+        raise pytest.UsageError(f"--dist=each would send every request once per worker\n  hint: {hint}")
     if config.option.finetune_stop_when_decided and config.getoption("numprocesses", None):
         hint = "leave out -n, or --stop-when-decided"
         raise pytest.UsageError(f"--stop-when-decided counts in one process, and xdist has several\n  hint: {hint}")
@@ -77,17 +81,17 @@ class SessionHooks:
         marks.parametrize(metafunc, self.session)
 
     @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Tell the faults of marked sets; a model with nothing to ask it is a mistake too, never a pass."""
+    def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
+        """Report the faults of marked sets, and refuse a session in which nothing is evaluated."""
         if self.session.mark_faults:
             raise pytest.UsageError("\n".join(dict.fromkeys(self.session.mark_faults)))
-        if not items or self.session.eval_sets or self.session.marked_names:
+        if session.testsfailed or self.session.eval_sets or self.session.marked_names:
             return
         if self.session.is_worker:
-            # A worker's usage error would be a crash to xdist; without items the session ends as having run nothing.
+            # A worker's usage error would be a crash to xdist; the controller collects nothing, so refuses nothing.
             items.clear()
         else:
-            raise pytest.UsageError(asking.NOTHING_TO_ASK)
+            raise pytest.UsageError(no_eval_sets(session.config))
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """Where nothing will be asked, tell how many calls there would be, and what they may cost."""

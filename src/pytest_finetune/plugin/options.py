@@ -1,33 +1,62 @@
-"""The command line: every option has a long form with our prefix, and the common ones a short form too."""
+"""
+The command line. Every option has a long form, `--finetune-…`; the common ones have a short form too.
+
+A short form gives way to any plugin or conftest.py that defines an option of the same name. pytest reports such a clash
+as soon as the second of two options is added, so ours are added last: once the initial conftest files are loaded.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from pytest_finetune.base.eval_set_patterns import EVAL_SET_PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
+_LONG = "--finetune-"
+
+SHORT_FORMS = (
+    "--model",
+    "--model-base-url",
+    "--repeats",
+    "--resume",
+    "--baseline",
+    "--promote",
+    "--concurrency",
+    "--max-cost",
+    "--stop-when-decided",
+)
+"""Each is short for `--finetune-…`."""
+
+_USED_WITHOUT_MODEL = {"check", "train", "validation", "check-fail-on", "redact", "no-progress"}
+"""Options, without their prefix, that have a meaning in a session without `--model`."""
+
+_HARMFUL_WITHOUT_MODEL = ("promote", "resume", "baseline")
+"""Refused without `--model` even where `addopts` sets them; other options may be set there for the sessions to come."""
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Declare options and ini values."""
+def add_options(parser: pytest.Parser) -> list[str]:
+    """
+    Declare options and ini values.
+
+    Returns:
+        The short forms that another plugin or a conftest.py has defined already.
+    """
+    taken = _taken(parser)
     group = parser.getgroup("finetune", "fine-tuned models against eval sets")
 
-    def add(short: str | None, long: str, **how: Any) -> None:
-        how["dest"] = "finetune_" + long.removeprefix("--finetune-").replace("-", "_")
-        # If another plugin owns the short name, ours keeps only the long one.
-        names = [long] if short is None or short in _taken(parser) else [short, long]
-        group.addoption(*names, **how)
+    def names(short: str) -> list[str]:
+        return [*([] if short in taken else [short]), long_form(short)]
 
-    _add_models(add)
-    _add_actions(add)
-    _add_limits(add)
-    _add_reports(add)
-    _add_data(add, parser)
+    for add in (_add_models, _add_actions, _add_limits, _add_reports):
+        add(group, names)
+    _add_data(group, parser)
     junit = "into the file of --junitxml"
     parser.addini("finetune_junit_properties", f"write properties {junit}", type="bool", default=True)
     parser.addini("finetune_junit_texts", f"write prompts and answers of misses {junit}", type="bool", default=False)
@@ -37,60 +66,116 @@ def add_options(parser: pytest.Parser) -> None:
         type="args",
         default=EVAL_SET_PATTERNS,
     )
+    return [short for short in SHORT_FORMS if short in taken]
 
 
-def _add_models(add: Callable[..., None]) -> None:
-    add(
-        "--model",
-        "--finetune-model",
+def long_form(short: str) -> str:
+    """`--finetune-model` of `--model`."""
+    return _LONG + short.removeprefix("--")
+
+
+def release_short_forms(parser: pytest.Parser) -> None:
+    """
+    Let conftest.py files that are loaded during collection define options with the names of our short forms.
+
+    The command line has been parsed by then, so nothing needs them any more.
+    """
+    # pytest before 9.2 builds its argparse parser anew for each parsing, so a late option clashes with nothing.
+    argparser = getattr(parser, "optparser", None)
+    known = {} if argparser is None else argparser._option_string_actions  # noqa: SLF001
+    for short in SHORT_FORMS:
+        if long_form(short) in getattr(known.get(short), "option_strings", ()):
+            del known[short]
+
+
+def forget_values(known: Any, args: list[str]) -> None:
+    """
+    Take the values of our options out of the paths that pytest loads initial conftest files from.
+
+    pytest parses the command line once before our options are declared, so `m` in `--model m` looks like a path, and
+    pytest would not look for conftest files in `testpaths`.
+
+    Args:
+        known: The namespace of the early parsing.
+        args: The whole command line.
+    """
+    values = {value for name, value in pairwise(args) if name in SHORT_FORMS or name.startswith(_LONG)}
+    known.file_or_dir = [path for path in known.file_or_dir if path not in values or Path(path).exists()]
+
+
+def refuse_options_without_model(config: pytest.Config, withheld: list[str]) -> None:
+    """
+    Refuse options that only mean something with `--model`.
+
+    Args:
+        config: Of a session without `--model`.
+        withheld: The short forms that belong to somebody else.
+
+    Raises:
+        pytest.UsageError: There are some on the command line, or one that promises an evaluation in `addopts`.
+    """
+    ours = {long_form(short): short for short in SHORT_FORMS if short not in withheld}
+    typed = [str(arg).partition("=")[0] for arg in config.invocation_params.args]
+    useless = [name for name in typed if name in ours.values() or name.startswith(_LONG)]
+    useless += [long_form(name) for name in _HARMFUL_WITHOUT_MODEL if getattr(config.option, f"finetune_{name}")]
+    bare = [name.removeprefix(_LONG).removeprefix("--") for name in useless]
+    shown = [ours.get(_LONG + name, _LONG + name) for name in dict.fromkeys(bare) if name not in _USED_WITHOUT_MODEL]
+    if shown:
+        needs = "needs a model" if len(shown) == 1 else "need a model"
+        model = ours.get("--finetune-model", "--finetune-model")
+        raise pytest.UsageError(f"{', '.join(shown)} {needs} to evaluate\n  hint: add {model}=SPEC")
+
+
+def _add_models(group: pytest.OptionGroup, names: Callable[[str], list[str]]) -> None:
+    group.addoption(
+        *names("--model"),
+        dest="finetune_model",
         action="append",
         default=[],
         metavar="SPEC",
         help="model to evaluate: a model id (ft:…), registry:VERSION, local:NAME, local:PATH.gguf or replay:RUN; "
         "repeat to compare models",
     )
-    add(
-        "--model-base-url",
-        "--finetune-model-base-url",
+    group.addoption(
+        *names("--model-base-url"),
+        dest="finetune_model_base_url",
         metavar="URL",
         help="OpenAI-compatible server (default: $OPENAI_BASE_URL, else OpenAI)",
     )
-    add(
-        None,
+    group.addoption(
         "--finetune-no-cache",
         action="store_true",
         help="bypass the response cache, as --promote always does",
     )
 
 
-def _add_actions(add: Callable[..., None]) -> None:
-    add(
-        "--repeats",
-        "--finetune-repeats",
+def _add_actions(group: pytest.OptionGroup, names: Callable[[str], list[str]]) -> None:
+    group.addoption(
+        *names("--repeats"),
+        dest="finetune_repeats",
         type=_at_least(int, 1),
         metavar="K",
         help="request every case K times, overriding [stability] in the eval set",
     )
-    add(
-        "--resume",
-        "--finetune-resume",
+    group.addoption(
+        *names("--resume"),
+        dest="finetune_resume",
         action="store_true",
         help="resume the latest unfinished run of this model; only missing samples are requested",
     )
-    add(
-        "--baseline",
-        "--finetune-baseline",
+    group.addoption(
+        *names("--baseline"),
+        dest="finetune_baseline",
         metavar="SPEC",
         help="compare with a recorded run (replay:RUN), or with another model evaluated in the same session",
     )
-    add(
-        "--promote",
-        "--finetune-promote",
+    group.addoption(
+        *names("--promote"),
+        dest="finetune_promote",
         action="store_true",
         help="promote the model's version in the registry if every gate passes and the session succeeds",
     )
-    add(
-        None,
+    group.addoption(
         "--finetune-registry",
         default="registry.json",
         metavar="PATH",
@@ -98,48 +183,68 @@ def _add_actions(add: Callable[..., None]) -> None:
     )
 
 
-def _add_limits(add: Callable[..., None]) -> None:
-    add(
-        "--concurrency",
-        "--finetune-concurrency",
+def _add_limits(group: pytest.OptionGroup, names: Callable[[str], list[str]]) -> None:
+    group.addoption(
+        *names("--concurrency"),
+        dest="finetune_concurrency",
         type=_at_least(int, 1),
         default=32,
         metavar="N",
         help="maximum concurrent requests in the session (default: %(default)s)",
     )
-    add(
-        "--max-cost",
-        "--finetune-max-cost",
+    group.addoption(
+        *names("--max-cost"),
+        dest="finetune_max_cost",
         type=_dollars,
         metavar="USD",
         help="stop sending requests once this much is spent",
     )
-    add(
-        None,
+    group.addoption(
         "--finetune-deadline",
         type=_at_least(float, 0.001),
         default=120.0,
         metavar="SECONDS",
         help="time limit for one answer, retries included (default: %(default)g)",
     )
-    add(
-        "--stop-when-decided",
-        "--finetune-stop-when-decided",
+    group.addoption(
+        *names("--stop-when-decided"),
+        dest="finetune_stop_when_decided",
         action="store_true",
         help="stop early once no remaining answer can change a verdict; such a run cannot be promoted on",
     )
 
 
-def _add_data(add: Callable[..., None], parser: pytest.Parser) -> None:
-    add(
-        None,
+def _add_reports(group: pytest.OptionGroup, _names: Callable[[str], list[str]]) -> None:
+    group.addoption(
+        "--finetune-html",
+        metavar="PATH",
+        help="write the run page, a single HTML file; an existing file is replaced",
+    )
+    group.addoption(
+        "--finetune-markdown",
+        metavar="PATH",
+        help="write a Markdown summary, e.g. for a pull request comment; an existing file is replaced",
+    )
+    group.addoption(
+        "--finetune-redact",
+        action="store_true",
+        help="omit prompts and answers from every report; the run record still has them",
+    )
+    group.addoption(
+        "--finetune-no-progress",
+        action="store_true",
+        help="disable the progress line",
+    )
+
+
+def _add_data(group: pytest.OptionGroup, parser: pytest.Parser) -> None:
+    group.addoption(
         "--finetune-check",
         action="store_true",
         help="check the training data; one test per file and group of findings",
     )
     for role, what in (("train", "training"), ("validation", "validation")):
-        add(
-            None,
+        group.addoption(
             f"--finetune-{role}",
             action="append",
             default=[],
@@ -147,8 +252,7 @@ def _add_data(add: Callable[..., None], parser: pytest.Parser) -> None:
             help=f"{what} file for --finetune-check; repeatable (default: ini finetune_{role})",
         )
         parser.addini(f"finetune_{role}", f"{what} files for --finetune-check", type="paths", default=[])
-    add(
-        None,
+    group.addoption(
         "--finetune-check-fail-on",
         choices=("error", "warning", "info"),
         default="error",
@@ -158,35 +262,8 @@ def _add_data(add: Callable[..., None], parser: pytest.Parser) -> None:
     parser.addini("finetune_check_ignore", "codes or groups that --finetune-check ignores", type="args", default=[])
 
 
-def _add_reports(add: Callable[..., None]) -> None:
-    add(
-        None,
-        "--finetune-html",
-        metavar="PATH",
-        help="write the run page, a single HTML file; an existing file is replaced",
-    )
-    add(
-        None,
-        "--finetune-markdown",
-        metavar="PATH",
-        help="write a Markdown summary, e.g. for a pull request comment; an existing file is replaced",
-    )
-    add(
-        None,
-        "--finetune-redact",
-        action="store_true",
-        help="omit prompts and answers from every report; the run record still has them",
-    )
-    add(
-        None,
-        "--finetune-no-progress",
-        action="store_true",
-        help="disable the progress line",
-    )
-
-
 def _taken(parser: pytest.Parser) -> set[str]:
-    # pytest reports a clash only when it is too late to give way, so its groups are searched beforehand.
+    # There is no public way to ask.
     groups = {id(group): group for group in [parser._anonymous, *parser._groups]}.values()  # noqa: SLF001
     return {name for group in groups for option in group.options for name in option.names()}
 

@@ -15,11 +15,14 @@ from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.registry.production import registry_of
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
-from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
 
 if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
+
+_SHOWN = 3
+"""Files that are named as passed over."""
 
 
 def load(config: pytest.Config) -> list[EvalSet]:
@@ -34,6 +37,28 @@ def load(config: pytest.Config) -> list[EvalSet]:
     named = [_path_of(config, argument) for argument in config.args]
     paths = find_eval_sets(named, root=config.rootpath, patterns=config.getini("finetune_eval_sets"))
     return load_eval_sets(paths, root=config.rootpath, repeats=config.option.finetune_repeats)
+
+
+def no_eval_sets(config: pytest.Config) -> str:
+    """The message where `load` has found nothing: what was looked for, where, what was passed over, what to type."""
+    patterns, root = config.getini("finetune_eval_sets"), config.rootpath
+    named = [_path_of(config, argument) for argument in config.args]
+    others = [eval_set_name(path, root) for path in find_eval_sets(named, root=root, patterns=["*"])]
+    where = ", ".join(eval_set_name(path, config.invocation_params.dir) for path in named)
+    lines = [
+        "--model: no eval sets to evaluate",
+        f"  looked for: {' or '.join(patterns)} (ini finetune_eval_sets), relative to {root}",
+        f"  looked in: {'this folder' if where == '.' else where}",
+    ]
+    if others:
+        more = ", ..." if len(others) > _SHOWN else ""
+        lines.append(f"  passed over: {', '.join(others[:_SHOWN])}{more}")
+        hint = (
+            f"name the file, as in: pytest --model=SPEC {eval_set_name(root / others[0], config.invocation_params.dir)}"
+        )
+    else:
+        hint = "put a .jsonl file in a folder eval_sets/, or name one: pytest --model=SPEC path/to/cases.jsonl"
+    return "\n".join([*lines, f"  hint: {hint}"])
 
 
 def limits_of(config: pytest.Config, models: int) -> Limits:
@@ -86,8 +111,8 @@ def _made_by_user(config: pytest.Config, spec: str) -> Any:
     except Exception as error:
         # The hook is the user's, and may raise anything.
         told = without_keys(f"{type(error).__name__}: {error}", os.environ.get("OPENAI_API_KEY", "").strip())
-        problem = f"the hook broke on {spec!r}: {told}"
-        raise TargetError(problem, "pytest_finetune_target", "mend the hook in conftest.py") from error
+        problem = f"the hook failed for {spec!r}: {told}"
+        raise TargetError(problem, "pytest_finetune_target", "fix the hook in conftest.py") from error
 
 
 def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:

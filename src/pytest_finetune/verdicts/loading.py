@@ -133,6 +133,9 @@ class _Loading:
             return None
 
     def _cases(self, scorer: Scorer | None) -> tuple[Case, ...]:
+        if not os.path.lexists(self.path) and self.toml.exists():
+            self._keys.add(f"these are the settings of {self.path.name}, which does not exist", _file_hint(self.path))
+            return ()
         data = _read(self.path, self._lines)
         if data is None:
             return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,26 +12,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _PRUNED = ("node_modules", "build", "dist", "venv", "__pycache__")
+_SETTINGS = ("scorer", "normalize", "labels", "schema", "dialect", "max_errors", "request", "stability", "gates")
 
 
 def find_eval_sets(named: Iterable[Path], *, root: Path, patterns: Sequence[str]) -> list[Path]:
     """
     The eval sets among `named` files and below `named` folders, in order, each once.
 
-    A `.jsonl` file that is named is an eval set whatever its place; below a folder only what matches a pattern is,
-    so that training data lying about is not taken for one. Patterns are fnmatch's, on the path relative to `root`.
+    A `.jsonl` file that is named is an eval set wherever it is; below a folder only what matches a pattern is, so that
+    training data is not taken for one. Patterns are fnmatch's, on the path relative to `root`. The suffix may be in
+    capitals. Settings without their eval set count as that eval set, so that loading reports the missing file.
     """
     found: dict[Path, None] = {}
     for path in named:
         if path.is_dir():
             found.update((file, None) for file in _walk(path) if _matches(file, root, patterns))
-        elif path.suffix == ".jsonl":
+        elif path.suffix.lower() == ".jsonl":
             found[path] = None
     return list(found)
 
 
 def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:
-    relative = Path(os.path.relpath(path, root)).as_posix()
+    relative = Path(os.path.relpath(path, root)).with_suffix(".jsonl").as_posix()
     return any(fnmatch(relative, pattern) for pattern in patterns)
 
 
@@ -43,4 +46,17 @@ def _walk(folder: Path) -> Iterator[Path]:
             folders.clear()
             continue
         seen.add(os.path.realpath(parent))
-        yield from (Path(parent, name) for name in sorted(files) if name.endswith(".jsonl"))
+        found = [name for name in files if name.lower().endswith(".jsonl")]
+        stems = {Path(name).stem for name in found}
+        alone = [name for name in files if name.endswith(".toml") and name.removesuffix(".toml") not in stems]
+        found += [Path(name).with_suffix(".jsonl").name for name in alone if _is_settings(Path(parent, name))]
+        yield from (Path(parent, name) for name in sorted(found))
+
+
+def _is_settings(path: Path) -> bool:
+    """The file may be an eval set's settings, which pyproject.toml is not."""
+    try:
+        keys = tomllib.loads(path.read_text("utf-8")).keys()
+    except (OSError, ValueError):
+        return True
+    return not keys.isdisjoint(_SETTINGS)
