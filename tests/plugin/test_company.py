@@ -323,7 +323,7 @@ def test_a_hook_that_breaks_is_one_readable_message(pytester, suite):
     pytester.makeconftest("def pytest_finetune_target(spec, config): raise ValueError('no such region')")
     result = pytester.runpytest_inprocess("--model=x")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*the hook broke on 'x': ValueError: no such region*"])
+    result.stderr.fnmatch_lines(["*the hook failed for 'x': ValueError: no such region*"])
 
 
 def test_a_target_that_breaks_its_promise_ends_in_errors_that_say_so(pytester, suite):
