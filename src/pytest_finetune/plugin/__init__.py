@@ -91,7 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture
 def eval_case(request: pytest.FixtureRequest) -> Case:
     """The case that a function marked with `eval_set` runs for."""
-    from pytest_finetune.plugin.marks import case_of
+    from pytest_finetune.plugin.marked_functions import case_of
 
     return case_of(request)
 
@@ -99,6 +99,6 @@ def eval_case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture
 def eval_completion(request: pytest.FixtureRequest, eval_case: Case) -> Completion:  # noqa: ARG001
     """The model's answer to `eval_case`."""
-    from pytest_finetune.plugin.marks import completion_of
+    from pytest_finetune.plugin.marked_functions import completion_of
 
     return completion_of(request)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.plugin.late_tests import report_test
-from pytest_finetune.plugin.report_file import reported_runs
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
-    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.reports.reported import ReportedRun
 
 
-def report_gates(config: pytest.Config, session: FinetuneSession) -> None:
+def report_gates(config: pytest.Config, runs: Sequence[ReportedRun]) -> None:
     """Report each gate of each judged model as a test."""
-    for run in reported_runs(session):
-        suffix = f"[{run.model}]" if session.columns else ""
+    for run in runs:
+        suffix = f"[{run.model}]" if len(runs) > 1 else ""
         for part in run.sets:
             # The rule that is implied without gates is reported by the cases themselves.
             for gate in part.gates if part.gated else ():

@@ -8,24 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.text import printable
-from pytest_finetune.plugin.report_file import reported_runs
-from pytest_finetune.plugin.reported_cases import ReportedCases
 from pytest_finetune.reports import html_row, html_summary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_finetune.base.records import Case, Sample
-    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.plugin.reported_cases import ReportedCases
+    from pytest_finetune.plugin.session import SessionOutcome
     from pytest_finetune.verdicts.evalset import EvalSet
 
 FIRST = 2
 """Our columns come after Result and Test."""
-
-
-def begin(session: FinetuneSession) -> None:
-    """Register the hooks for the report of `--html`."""
-    session.config.pluginmanager.register(HtmlReport(session), "finetune-html")
 
 
 class HtmlReport:
@@ -33,22 +27,27 @@ class HtmlReport:
     The hooks of pytest-html.
 
     They run before those of a `conftest.py`, which may change their results.
+
+    Args:
+        models: Names for the title.
+        cases: Finds the case of a report.
+        outcome: Its runs are in the summary.
+        redact: Omit prompts and answers.
     """
 
-    def __init__(self, session: FinetuneSession) -> None:
-        self.session, self.cases = session, ReportedCases(session)
-        self.redact: bool = session.config.option.finetune_redact
+    def __init__(self, models: list[str], cases: ReportedCases, outcome: SessionOutcome, *, redact: bool) -> None:
+        self.models, self.cases, self.outcome, self.redact = models, cases, outcome, redact
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_report_title(self, report: Any) -> None:
         """Name the models."""
-        report.title = printable(html_summary.title([model.spec for model in self.session.models]))
+        report.title = printable(html_summary.title(self.models))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_summary(self, prefix: list[str]) -> None:
         """Add gates and figures above the table; the session has been judged by now."""
-        if self.session.results:
-            prefix.append(html_summary.summary_html(reported_runs(self.session), redact=self.redact))
+        if self.outcome.runs:
+            prefix.append(html_summary.summary_html(self.outcome.runs, redact=self.redact))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -71,7 +70,7 @@ class HtmlReport:
             return
         # pytest-html puts the failure text first (with xdist at least a worker's name), or a note on missing output.
         if report.longreprtext:
-            ours = hasattr(report, "finetune_told") or hasattr(report, "finetune_verdict")
+            ours = hasattr(report, "finetune_reason") or hasattr(report, "finetune_verdict")
             dropped = ours or report.longrepr is None
         else:
             dropped = not report.sections

@@ -1,4 +1,4 @@
-"""Eval sets as pytest nodes: a file collects cases, a case waits for its own answers and says how they were."""
+"""Eval sets as pytest nodes: a file collects its cases; a case waits for its samples, and passes or fails by them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_finetune.base.records import Case, Sample
-    from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
+    from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
     from pytest_finetune.verdicts.evalset import EvalSet
 
 
 class CaseNotPassedError(Exception):
-    """A case was missed, or could not be asked; its text is the whole failure text."""
+    """A case was missed, or its request failed; the text is the whole failure text."""
 
 
 class EvalSetFile(pytest.File):
     """One eval set; its cases in file order, each for every model."""
 
     def collect(self) -> Iterator[EvalItem]:
-        """Make the items; nothing is read or asked here."""
+        """Make the items; the eval set is loaded already."""
         session = self.config.stash[SESSION]
-        eval_set = session.eval_sets[self.path]
+        eval_set = session.inputs.eval_sets[self.path]
         for case in eval_set.cases:
-            for model in session.models:
-                name = f"{case.id}[{model.spec}]" if session.columns else case.id
+            for model in session.models.all:
+                name = f"{case.id}[{model.spec}]" if session.models.several else case.id
                 yield EvalItem.from_parent(self, name=name, model=model, eval_set=eval_set, case=case)
 
 
@@ -49,27 +49,27 @@ class EvalItem(pytest.Item):
 
     @property
     def gated(self) -> bool:
-        """A miss is the business of the set's gates, or, in the baseline, of nobody."""
+        """Whether a miss does not fail the test: the set's gates decide, or the model is only the baseline."""
         return bool(self.eval_set.settings.gates) or not self.model.judged
 
     @property
     def state(self) -> State:
-        """The worst that came of its samples."""
+        """The worst state among the samples."""
         states = {sample.state for sample in self.samples}
         return next(s for s in (State.UNRUN, State.ERROR, State.MISSED, State.UNNEEDED, State.PASSED) if s in states)
 
     @property
     def redacted(self) -> bool:
-        """No report may show what was asked and answered."""
+        """Whether reports omit prompts and answers."""
         return bool(self.config.option.finetune_redact)
 
     def setup(self) -> None:
-        """Wait for the answers; where misses are failures, an error is an error in setup."""
-        session = self.config.stash[SESSION]
+        """Wait for the samples; without gates, a failed request is an error in setup."""
+        models = self.config.stash[SESSION].models
         if not self.samples:
-            self.samples = session.answers(self.model, self.eval_set, self.case)
+            self.samples = models.samples_of(self.model, self.eval_set, self.case)
         if self.state is State.UNRUN:
-            _give_up(session, self)
+            _skip_unrun(models, self)
         if self.state is State.UNNEEDED:
             pytest.skip("unneeded: no answer could change a verdict any more")
         if self.state is State.ERROR and not self.gated:
@@ -85,13 +85,13 @@ class EvalItem(pytest.Item):
         excinfo: pytest.ExceptionInfo[BaseException],
         style: Any = None,
     ) -> Any:
-        """The failure text alone: a traceback through this plugin helps nobody."""
+        """The failure text, without a traceback through this plugin."""
         if isinstance(excinfo.value, CaseNotPassedError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str], int, str]:
-        """The case's own line, 0-based as pytest counts."""
+        """The case's line in the eval set; pytest counts from 0."""
         return self.path, self.case.line - 1, self.name
 
     def _text(self) -> str:
@@ -100,10 +100,11 @@ class EvalItem(pytest.Item):
 
 def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """
-    Put the samples on the one report that ends the case.
+    Attach the samples to the report that ends the case.
 
-    In a set with gates a case that did not pass is reported as missed or errored: as an xfail to JUnit, HTML and the
-    exit code, under its own name at the terminal. Any other failure, such as a broken hook, stays a failure.
+    In a set with gates, a case that did not pass becomes an xfail, so that neither the exit code nor other reports
+    count it as a failure: the gates decide. The terminal shows it as missed or errored. Any other failure, such as a
+    failing hook, stays a failure.
     """
     ends = report.when == "call" or (report.when == "setup" and not report.passed)
     if not ends or not item.samples:
@@ -114,18 +115,18 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
     missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)
     if missed and report.when == "setup" and call.excinfo is not None:
-        # pytest asks an item for its failure text in the call alone.
+        # pytest calls repr_failure for the call phase only; elsewhere it would show a traceback through this plugin.
         report.longrepr = str(call.excinfo.value)
     if missed:
-        report.finetune_told = short_reason(item.samples, redact=item.redacted)  # type: ignore[attr-defined]
+        report.finetune_reason = short_reason(item.samples, redact=item.redacted)  # type: ignore[attr-defined]
     if item.gated and missed:
         report.outcome = "skipped"
-        report.wasxfail = report.finetune_told
+        report.wasxfail = report.finetune_reason
 
 
-def _give_up(session: FinetuneSession, item: EvalItem) -> None:
-    """No answer will come for this case; when none can come for any, the session ends here."""
-    if session.stopped:
-        item.session.shouldstop = failure_words(session.stopped, redact=item.redacted)
+def _skip_unrun(models: ModelsUnderTest, item: EvalItem) -> None:
+    """Skip a case that gets no answer, and end the session if no further case of any model gets one."""
+    if models.stopped:
+        item.session.shouldstop = failure_words(models.stopped, redact=item.redacted)
     stopped = item.model.stopped
     pytest.skip(f"unrun: {failure_words(stopped, redact=item.redacted) if stopped else 'not requested'}")

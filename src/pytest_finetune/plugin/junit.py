@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.text import printable
-from pytest_finetune.plugin.report_file import reported_runs
-from pytest_finetune.plugin.reported_cases import ReportedCases
 from pytest_finetune.reports.failure import ERROR, first_failed
 from pytest_finetune.reports.junit import case_properties, gate_properties, suite_properties
 from pytest_finetune.reports.redaction import failure_words, hidden
@@ -17,25 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_finetune.plugin.privacy import Privacy
-    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.plugin.reported_cases import ReportedCases
+    from pytest_finetune.plugin.session import SessionOutcome
 
 
-def begin(session: FinetuneSession, privacy: Privacy) -> None:
+def begin(config: pytest.Config, cases: ReportedCases, outcome: SessionOutcome, privacy: Privacy) -> None:
     """Register the hooks if `--junitxml` was given."""
-    manager = session.config.pluginmanager
+    manager = config.pluginmanager
     xml = next((plugin for plugin in manager.get_plugins() if hasattr(plugin, "add_global_property")), None)
     if xml is not None:
-        manager.register(JUnitReport(session, xml, privacy), "finetune-junit")
+        manager.register(JUnitReport(config, xml, cases, outcome, privacy), "finetune-junit")
 
 
 class JUnitReport:
     """Wraps pytest's own JUnit writer: adds the properties that it reads, and shortens the texts that it wrote."""
 
-    def __init__(self, session: FinetuneSession, xml: Any, privacy: Privacy) -> None:
-        self.session, self.xml, self.cases = session, xml, ReportedCases(session)
-        self.privacy = privacy
-        self.properties: bool = session.config.getini("finetune_junit_properties")
-        self.texts: bool = session.config.getini("finetune_junit_texts")
+    def __init__(
+        self, config: pytest.Config, xml: Any, cases: ReportedCases, outcome: SessionOutcome, privacy: Privacy
+    ) -> None:
+        self.xml, self.cases, self.outcome, self.privacy = xml, cases, outcome, privacy
+        self.properties: bool = config.getini("finetune_junit_properties")
+        self.texts: bool = config.getini("finetune_junit_texts")
         self._of_case: dict[str, list[tuple[str, str]]] = {}
 
     @pytest.hookimpl(wrapper=True)
@@ -51,15 +51,15 @@ class JUnitReport:
         yield
         if self.properties and hasattr(report, "finetune_key"):
             self._add_properties(report)
-        if hasattr(report, "finetune_told"):
+        if hasattr(report, "finetune_reason"):
             self._shorten(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Before the file is written, add the properties of the whole session, and mask what other tests recorded."""
         self._guard_properties()
-        if self.properties and self.session.results:
-            for name, value in suite_properties(reported_runs(self.session)):
+        if self.properties and self.outcome.runs:
+            for name, value in suite_properties(self.outcome.runs):
                 self.xml.add_global_property(name, value)
 
     def _guard_attributes(self, report: pytest.TestReport) -> None:
@@ -86,7 +86,7 @@ class JUnitReport:
 
     def _shorten(self, report: pytest.TestReport) -> None:
         """Leave out the failure text and the server's own message: both may quote the prompt."""
-        reason = report.finetune_told
+        reason = report.finetune_reason
         failure = first_failed(self.cases.find(*report.finetune_key)[2]).failure
         if failure is not None and not self.texts:
             reason = ERROR + failure_words(failure, redact=True)

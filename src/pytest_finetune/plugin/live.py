@@ -1,4 +1,4 @@
-"""The live line: on a row of its own below pytest's dots while one waits, and gone before pytest writes again."""
+"""Whether and when the progress line is shown: below pytest's dots during a wait, gone before pytest writes again."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ import pytest
 from pytest_finetune.plugin.live_line import GRACE, LiveLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
-    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
+    from pytest_finetune.evaluation.tally import Tally
+    from pytest_finetune.plugin.session_inputs import SessionInputs
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
-def begin(session: FinetuneSession) -> None:
-    """Show a live line in this session, where there is somebody to see it and nothing it could get in the way of."""
-    config = session.config
+def begin(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest) -> None:
+    """Show the progress line, if the terminal can and nothing else moves its cursor."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    if session.is_worker or reporter is None or not _may_show(config, reporter):
+    if inputs.is_worker or reporter is None or not _may_show(config, reporter):
         return
-    if config.getoption("dist", "no") == "no":
-        session.live = LiveLine(reporter, session.tally)
+    line = LiveLine(reporter, models.tally)
+    if inputs.is_distributed:
+        # The controller does not wait for samples; it draws between reports.
+        config.pluginmanager.register(ControllerLine(line, inputs.eval_sets.values(), models.tally), "finetune-live")
     else:
-        config.pluginmanager.register(ControllerLine(reporter, session), "finetune-live")
+        models.waiting = line.waiting
 
 
 def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
     """
-    Off where it was asked off, where nobody watches, and where others move the cursor.
+    Off if switched off, if nobody watches (no terminal, or CI), and if others move the cursor.
 
-    A reporter of another class draws its own progress (pytest-sugar, pytest-rich), and live logs are written by the
-    thread that asks.
+    A reporter of another class draws its own progress (pytest-sugar, pytest-rich). Live logs are written by the
+    background thread at any time, and would end up in the middle of the line.
     """
     quiet = config.option.finetune_no_progress or config.option.verbose < -1
     watched = reporter.isatty() and not {"CI", "BUILD_NUMBER"} & os.environ.keys()
@@ -44,28 +48,32 @@ def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
 
 
 class ControllerLine:
-    """The line of an xdist controller, which asks nothing and knows what the reports tell: drawn after each of them."""
+    """
+    The line of an xdist controller, which knows only what reports carry, so it is redrawn after each report.
+
+    The line is below the one that pytest writes to. Whatever hook makes the terminal write next erases it first, hence
+    `tryfirst` here: otherwise pytest's text would be mixed with it.
+    """
 
     def __init__(
-        self, reporter: pytest.TerminalReporter, session: FinetuneSession, clock: Callable[[], float] = time.monotonic
+        self, line: LiveLine, eval_sets: Iterable[EvalSet], tally: Tally, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._session, self._clock = session, clock
-        self._line = LiveLine(reporter, session.tally)
+        self._line, self._tally, self._clock = line, tally, clock
+        self._repeats = {eval_set.name: eval_set.repeats for eval_set in eval_sets}
         self._begun = clock()
         self._planned = False
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Every worker collects the same; the first one tells how many samples there will be."""
+        """Count the planned samples; all workers collect the same items, so the first list will do."""
         self._line.erase()
         if not self._planned:
             self._planned = True
-            repeats = {eval_set.name: eval_set.repeats for eval_set in self._session.eval_sets.values()}
-            self._session.tally.plan(sum(repeats.get(nodeid.partition("::")[0], 0) for nodeid in ids))
+            self._tally.plan(sum(self._repeats.get(nodeid.partition("::")[0], 0) for nodeid in ids))
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtestloop(self) -> Generator[None, object, object]:
-        """Be gone when the items are done, before the terminal writes its last percentage."""
+        """Erase the line after the last item, before the terminal writes its last percentage."""
         try:
             return (yield)
         finally:
@@ -73,12 +81,12 @@ class ControllerLine:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logstart(self) -> None:
-        """The terminal writes next."""
+        """The terminal may write the file's name next."""
         self._line.erase()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self) -> Generator[None, None, None]:
-        """The terminal writes its dot without the line below, which then shows what the report told."""
+        """Let the terminal write its dot, then draw the line with the new figures."""
         self._line.erase()
         yield
         if self._clock() - self._begun >= GRACE:
@@ -86,15 +94,15 @@ class ControllerLine:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self) -> None:
-        """As above."""
+        """The terminal may write next."""
         self._line.erase()
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
     def pytest_testnodedown(self) -> None:
-        """The terminal tells that a worker is gone."""
+        """The terminal reports a lost worker next."""
         self._line.erase()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self) -> None:
-        """The terminal tells what broke."""
+        """The terminal shows the traceback next."""
         self._line.erase()

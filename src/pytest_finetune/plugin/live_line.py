@@ -1,4 +1,4 @@
-"""The live line: on a row of its own below pytest's dots while one waits, and gone before pytest writes again."""
+"""Draws and erases the progress line, on a row of its own below pytest's dots."""
 
 from __future__ import annotations
 
@@ -20,25 +20,26 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.tally import Tally
 
 GRACE = 0.5
-"""Seconds from the first wait in which the line does not appear: a quick session never shows it."""
+"""Seconds after the first wait began before the line appears: a quick session never shows it."""
 
 STAYS = 1.0
-"""Seconds after a wait in which the next one shows the line at once, so that it does not flicker."""
+"""Seconds after a wait during which the next wait shows the line at once, so that it does not flicker."""
 
 REAL_WAIT = 0.1
-"""Seconds of a wait that is worth a line; where dots follow each other faster, they are progress enough."""
+"""Shortest wait in seconds that shows the line; if dots appear faster, they show the progress."""
 
-# One row down and up again makes room below, which at the foot of the screen scrolls; then there and back.
+# Index (ESC D) and cursor up make room below, by scrolling if pytest writes on the last row of the screen. Then: save
+# the cursor (ESC 7), go to the row below, clear it, and after the text restore the cursor (ESC 8).
 _BEGIN, _END = "\x1bD\x1b[A\x1b7\r\n\x1b[2K", "\x1b8"
 _ERASE = "\x1b[J"
 
 
 class LiveLine:
     """
-    The line of a session that asks in its own process, drawn by the thread that waits.
+    The progress line of one terminal.
 
-    That thread is pytest's own: while it waits nobody else writes to the terminal, and it erases the line before it
-    goes on.
+    Without xdist it is drawn by pytest's own thread while that waits for a sample, and erased before the wait ends. So
+    no lock is needed: nothing else writes to the terminal in the meantime.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class LiveLine:
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[], None]]:
-        """Around one wait; what it yields is to be called now and then."""
+        """A context around one wait; yields a function, to be called repeatedly, that draws the line when it is due."""
         self._since = self._clock()
         self._first = self._since if self._first is None else self._first
         try:
@@ -64,7 +65,7 @@ class LiveLine:
                     self._seen = self._clock()
 
     def draw(self) -> None:
-        """Show the figures of this moment."""
+        """Draw the current figures."""
         with self._uncaptured():
             line = progress_line(self._tally.progress(), _columns() - 1)
             self._drawn = bool(line) or self._drawn
@@ -85,17 +86,17 @@ class LiveLine:
             self.draw()
 
     def _uncaptured(self) -> AbstractContextManager[None]:
-        """While an item waits, the terminal's own descriptor leads into pytest's capture."""
+        """Suspend pytest's capture: while an item runs, it owns the terminal's file descriptor."""
         capture: Any = self._reporter.config.pluginmanager.get_plugin("capturemanager")
         return nullcontext() if capture is None else capture.global_and_fixture_disabled()
 
 
 def _columns() -> int:
-    """The narrower of what the user says and what the terminal is, which may change at any time."""
-    told = shutil.get_terminal_size().columns
+    """The narrower of $COLUMNS and the real terminal, which may be resized at any time."""
+    wanted = shutil.get_terminal_size().columns
     try:
         real = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
     except (OSError, ValueError):
-        # No terminal behind it, or closed: what the user says must do.
+        # Not a terminal, or closed.
         real = 0
-    return min(told, real) if real else told
+    return min(wanted, real) if real else wanted

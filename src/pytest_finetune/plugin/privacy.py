@@ -1,4 +1,4 @@
-"""No report leaves a process with the API key in it; under `--finetune-redact`, none with a prompt or an answer."""
+"""Masks the API key in every report before it leaves its process; `--finetune-redact` removes prompts and answers."""
 
 from __future__ import annotations
 
@@ -14,39 +14,44 @@ import pytest
 from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.plugin.items import CaseNotPassedError, EvalItem
 from pytest_finetune.plugin.log_lines import guard_logs
-from pytest_finetune.plugin.marks import is_marked
+from pytest_finetune.plugin.marked_functions import is_marked
 from pytest_finetune.reports.redaction import hidden, is_hidden
 
 if TYPE_CHECKING:
     import warnings
     from collections.abc import Callable, Generator
 
-    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
 
 _FOREIGN = (str(Path(pytest.__file__).parents[1] / "_pytest"), str(Path(pluggy.__file__).parent))
 _OWN_SKIPS = ("Skipped: unrun: ", "Skipped: unneeded: ")
 
 
-def begin(session: FinetuneSession) -> Privacy:
-    """Watch over the reports of this process, a worker's too: from there on they are in many hands."""
-    privacy = Privacy(session)
-    session.config.pluginmanager.register(privacy, "finetune-privacy")
-    guard_logs(session.config, privacy.log_line)
+def begin(config: pytest.Config, models: ModelsUnderTest) -> Privacy:
+    """Mask reports and log lines in this process, a worker's too, before other plugins see them."""
+    privacy = Privacy(models, redact=config.option.finetune_redact)
+    config.pluginmanager.register(privacy, "finetune-privacy")
+    guard_logs(config, privacy.log_line)
     return privacy
 
 
 class Privacy:
-    """The outermost of the hooks that make reports and hand them on."""
+    """
+    The outermost of the hooks around reports.
 
-    def __init__(self, session: FinetuneSession) -> None:
-        self.session = session
-        self.redact: bool = session.config.option.finetune_redact
+    On creation it is the last to change a report, so nothing that another plugin adds is missed. On logging it is the
+    first, so no writer of reports sees what was added in between.
+    """
+
+    def __init__(self, models: ModelsUnderTest, *, redact: bool) -> None:
+        self.redact = redact
+        self._evaluations = models.evaluations
         self._of_cases: set[str] = set()
         self._runs_a_case = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Know of each moment whether a test over a case runs."""
+        """Note while a test of a case runs, whose log lines may hold a prompt or an answer."""
         self._runs_a_case = _is_of_a_case(item)
         try:
             return (yield)
@@ -57,7 +62,7 @@ class Privacy:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Go through the report of a test."""
+        """Mask the report of a test."""
         report = yield
         if self.redact and _is_of_a_case(item):
             self._of_cases.add(item.nodeid)
@@ -67,7 +72,7 @@ class Privacy:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Go through what others have added to a report: a subtest's names and output, pytest-html's extras."""
+        """Mask what others have added to a report: a subtest's names and output, pytest-html's extras."""
         if report.nodeid in self._of_cases:
             _redact_additions(report)
         self._mask(report)
@@ -78,34 +83,34 @@ class Privacy:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-        """Go through the report of a collector: a broken import may show the environment."""
+        """Mask the report of a collector: a broken import may show the environment."""
         report = yield
         self._mask(report)
         return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excrepr: Any, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Go through what pytest says of a hook that broke."""
-        told = str(excrepr)
-        shown = _places(excinfo) if self.redact else self.without_keys(told)
-        if shown != told:
+        """Mask the traceback of a hook that failed."""
+        text = str(excrepr)
+        shown = _places(excinfo) if self.redact else self.without_keys(text)
+        if shown != text:
             excrepr.toterminal = lambda terminal: terminal.line(shown)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
-        """Go through a warning before anybody prints it."""
-        told = str(warning_message.message)
-        shown = self.said_by(nodeid)(told)
-        if shown != told:
+        """Mask a warning before it is printed."""
+        text = str(warning_message.message)
+        shown = self.said_by(nodeid)(text)
+        if shown != text:
             warning_message.message = shown
 
     def log_line(self, line: str) -> str:
-        """A line for the live log or the log file; redacted, one that a case's test or the asking thread writes."""
+        """Mask a line for the live log or the log file; redact one of a case's test or of the background thread."""
         ours = self._runs_a_case or threading.current_thread() is not threading.main_thread()
         return hidden(line) if self.redact and ours else self.without_keys(line)
 
     def said_by(self, nodeid: str) -> Callable[[str], str]:
-        """How to go through what a test has said past its report."""
+        """How to mask what a test printed or recorded outside its report."""
         return hidden if nodeid in self._of_cases else self.without_keys
 
     def without_keys(self, text: str) -> str:
@@ -116,9 +121,9 @@ class Privacy:
 
     def _mask(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         if report.longrepr is not None:
-            told = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-            shown = self.without_keys(told)
-            if shown != told:
+            text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            shown = self.without_keys(text)
+            if shown != text:
                 report.longrepr = _like(report.longrepr, shown)
         report.sections = [(name, self.without_keys(text)) for name, text in report.sections]
         if not isinstance(report, pytest.TestReport):
@@ -131,12 +136,12 @@ class Privacy:
 
     def _property(self, value: object) -> object:
         """The value as it is, whatever its type, unless its text holds the key."""
-        told = str(value)
-        shown = self.without_keys(told)
-        return value if shown == told else shown
+        text = str(value)
+        shown = self.without_keys(text)
+        return value if shown == text else shown
 
     def _keys(self) -> set[str]:
-        known = (getattr(model.evaluation.target, "secret", "") for model in self.session.models)
+        known = (getattr(evaluation.target, "secret", "") for evaluation in self._evaluations)
         return {key for key in (os.environ.get("OPENAI_API_KEY", "").strip(), *known) if key}
 
 
@@ -145,7 +150,7 @@ def _is_of_a_case(item: pytest.Item) -> bool:
 
 
 def _redact(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-    """Leave out of a case's report whatever may hold its prompt or its answer."""
+    """Remove whatever may hold a prompt or an answer from a case's report."""
     if isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
         if not reason.startswith(_OWN_SKIPS):
@@ -159,7 +164,7 @@ def _redact(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
 
 
 def _redact_additions(report: pytest.TestReport) -> None:
-    """Leave out what is added to a report while it is made and after."""
+    """Remove what others add to a report, while it is created and later."""
     report.sections = [(name, text if is_hidden(text) else hidden(text)) for name, text in report.sections]
     if hasattr(report, "extras"):
         report.extras = []  # type: ignore[attr-defined] # of pytest-html
@@ -178,7 +183,7 @@ def _rewritten(context: Any, rewrite: Callable[[str], str]) -> Any:
 
 
 def _places(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
-    """A traceback without source, values and message: where it went, and what was raised."""
+    """A traceback without source, values and message: only places and the exception's type."""
     entries = [entry for entry in excinfo.traceback if not str(entry.path).startswith(_FOREIGN)]
     lines = [f"{entry.path}:{entry.lineno + 1}: in {entry.name}" for entry in entries or excinfo.traceback[-1:]]
     return "\n".join([*lines, f"{excinfo.typename}: {hidden(str(excinfo.value))}"])

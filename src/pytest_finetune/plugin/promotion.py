@@ -1,4 +1,4 @@
-"""`--promote`: a test assesses the evidence, and the registry changes once nothing can fail any more."""
+"""`--promote`: a test assesses the evidence; the registry changes once nothing can fail any more."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from pytest_finetune.lifecycle.registry.production import registry_of
 from pytest_finetune.plugin.late_tests import report_test
 
 if TYPE_CHECKING:
+    from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
     from pytest_finetune.lifecycle.registry import Assessment, Backend, Entry, Registry
-    from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
+    from pytest_finetune.plugin.session import FinetuneSession
+    from pytest_finetune.plugin.session_inputs import SessionInputs
 
 
-def refuse_unclear_promotion(session: FinetuneSession) -> None:
+def refuse_unclear_promotion(inputs: SessionInputs, models: ModelsUnderTest) -> None:
     """
     Refuse a `--promote` that cannot succeed before any request is sent.
 
     Raises:
         RegistryError: Several models, one that the registry does not hold, or a registry that was altered.
     """
-    _version(session, _judged_model(session), read_checked(_backend(session)))
+    _version(inputs, _judged_model(models), read_checked(_backend(inputs)))
 
 
 class Promotion:
@@ -36,8 +38,9 @@ class Promotion:
     and conftest files may turn a session red as late as in `pytest_sessionfinish` and `pytest_unconfigure`.
     """
 
-    def __init__(self, session: FinetuneSession) -> None:
-        self._session, self._location = session, session.config.option.finetune_registry
+    def __init__(self, config: pytest.Config, session: FinetuneSession) -> None:
+        self._config, self._lines = config, session.outcome.lines
+        self._inputs, self._models = session.inputs, session.models
         self._assessment: Assessment | None = None
         self._pytest_session: pytest.Session | None = None
 
@@ -46,28 +49,28 @@ class Promotion:
         Report whether the evidence allows the promotion, as the test `promote[VERSION]`.
 
         Args:
-            pytest_session: After its items and gates; a failed test of any kind is a reason against the promotion.
-            cut_short: Tests were left that did not run.
+            pytest_session: After its items and gates; any failed test forbids the promotion.
+            cut_short: Not all tests have run.
         """
         self._pytest_session = pytest_session
-        name, reasons = _judged_model(self._session).spec, []
+        name, reasons = _judged_model(self._models).spec, []
         try:
             assessment = self._assessed(_session_problems(pytest_session, cut_short=cut_short))
         except FinetuneError as error:
             reasons = [str(error)]
         else:
             name, reasons = assessment.version, list(assessment.refusals)
-            self._session.written += [f"warning: {name}: {caution}" for caution in assessment.cautions]
+            self._lines += [f"warning: {name}: {caution}" for caution in assessment.cautions]
             self._assessment = None if reasons else assessment
         text = "not promoted:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else ""
-        report_test(self._session.config, self._location, f"promote[{name}]", failure=text)
+        report_test(self._config, self._inputs.registry, f"promote[{name}]", failure=text)
 
     def finish(self) -> None:
         """Promote if the session ends with exit status 0, and say so; a promotion that fails makes it 1."""
         if self._assessment is None or self._pytest_session is None:
             return
         status = int(self._pytest_session.exitstatus)
-        version, config = self._assessment.version, self._session.config
+        version, config = self._assessment.version, self._config
         problem = (
             f"the session ended with exit status {status}" if status else self._problem_of_update(self._assessment)
         )
@@ -77,28 +80,28 @@ class Promotion:
         if reporter is not None and problem:
             reporter.write_line(f"{version} was not promoted: {problem}", red=True)
         elif reporter is not None and config.option.verbose >= 0:
-            reporter.write_line(f"{version} promoted to production in {self._location}", green=True)
+            reporter.write_line(f"{version} promoted to production in {self._inputs.registry}", green=True)
 
     def _assessed(self, problems: list[str]) -> Assessment:
-        session, model = self._session, _judged_model(self._session)
-        backend, run = _backend(session), model.evaluation.run
+        inputs, model = self._inputs, _judged_model(self._models)
+        backend, run = _backend(inputs), model.evaluation.run
         registry = backend.read()
         return assess(
             registry,
-            _version(session, model, registry)[0],
+            _version(inputs, model, registry)[0],
             run,
-            # What the session covers beyond the project's eval sets is part of its run, and so of the judgement.
-            lambda: judged_sets(backend, start=session.root, also=session.eval_sets),
+            # Eval sets of this session that are not the project's are part of its run, so they are judged too.
+            lambda: judged_sets(backend, start=inputs.root, also=inputs.eval_sets),
             now=datetime.now(UTC),
             plugin_version=installed("pytest-finetune"),
-            models=session.store.root.parent / "models",
+            models=inputs.store.root.parent / "models",
             known_problems=[*problems, *([] if run else ["there is no run to promote it on"])],
         )
 
     def _problem_of_update(self, assessment: Assessment) -> str:
         change = assessment.change(who=current_who(), reason="every gate passed")
         try:
-            _backend(self._session).update(change, now=datetime.now(UTC), expected_seq=assessment.seq)
+            _backend(self._inputs).update(change, now=datetime.now(UTC), expected_seq=assessment.seq)
         except FinetuneError as error:
             return str(error)
         return ""
@@ -110,18 +113,18 @@ def _session_problems(pytest_session: pytest.Session, *, cut_short: bool) -> lis
     return found + (["this session was cut short, and not all its tests ran"] if cut_short else [])
 
 
-def _backend(session: FinetuneSession) -> Backend:
-    return registry_of(session.config.option.finetune_registry, session.root)
+def _backend(inputs: SessionInputs) -> Backend:
+    return registry_of(inputs.registry, inputs.root)
 
 
-def _judged_model(session: FinetuneSession) -> ModelUnderTest:
-    judged = [model for model in session.models if model.judged]
+def _judged_model(models: ModelsUnderTest) -> ModelUnderTest:
+    judged = models.judged
     if len(judged) != 1:
         raise RegistryError("promotes one model", "--promote", "name one --model")
     return judged[0]
 
 
-def _version(session: FinetuneSession, model: ModelUnderTest, registry: Registry) -> tuple[str, Entry]:
+def _version(inputs: SessionInputs, model: ModelUnderTest, registry: Registry) -> tuple[str, Entry]:
     kind, _, named = model.spec.partition(":")
     if kind == "registry":
         return version_for(registry, named)
@@ -129,7 +132,6 @@ def _version(session: FinetuneSession, model: ModelUnderTest, registry: Registry
     holders = [(v, e) for v, e in registry.entries.items() if e.model_id in (target.model, model.spec)]
     if len(holders) == 1:
         return holders[0]
-    location = session.config.option.finetune_registry
-    problem = f"{len(holders) or 'no'} version{'' if len(holders) == 1 else 's'} of {target.model} in {location}"
+    problem = f"{len(holders) or 'no'} version{'' if len(holders) == 1 else 's'} of {target.model} in {inputs.registry}"
     hint = "name the version, --model=registry:VERSION, or add one, pytest-finetune registry add"
     raise RegistryError(problem, "--promote", hint)

@@ -1,8 +1,9 @@
-"""What the command line asks for, made: eval sets loaded, limits shared out, targets built. Nothing is asked yet."""
+"""From the command line to eval sets, limits and targets; no request is sent yet."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,11 @@ import pytest
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.secret_masking import without_keys
 from pytest_finetune.evaluation.engine import Limits
+from pytest_finetune.evaluation.evaluation import Evaluation
+from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
 from pytest_finetune.evaluation.runs import RunStore
-from pytest_finetune.lifecycle.registry.production import registry_of
+from pytest_finetune.evaluation.tally import Tally
+from pytest_finetune.lifecycle.registry.production import PRODUCTION, registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
@@ -25,7 +29,82 @@ _SHOWN = 3
 """Files that are named as passed over."""
 
 
-def load(config: pytest.Config) -> list[EvalSet]:
+@dataclass(frozen=True)
+class SessionInputs:
+    """
+    What a session evaluates and with which options.
+
+    Args:
+        root: pytest's rootdir.
+        eval_sets: By path.
+        store: The recorded runs.
+        registry: A path relative to the root, or `mlflow:URI`.
+        redact: Reports omit prompts and answers.
+        is_worker: This process is an xdist worker: it sends requests, but judges nothing.
+        is_distributed: xdist runs the tests in other processes; true on the controller only.
+    """
+
+    root: Path
+    eval_sets: dict[Path, EvalSet]
+    store: RunStore
+    registry: str
+    redact: bool
+    is_worker: bool
+    is_distributed: bool
+
+
+def read_inputs(config: pytest.Config) -> SessionInputs:
+    """
+    Load the eval sets, and read the options.
+
+    Raises:
+        EvalSetErrors: All faults of all eval sets.
+    """
+    return SessionInputs(
+        root=config.rootpath,
+        eval_sets={eval_set.path: eval_set for eval_set in _load(config)},
+        store=RunStore(config.rootpath / ".finetune" / "runs"),
+        registry=config.option.finetune_registry,
+        redact=config.option.finetune_redact,
+        is_worker=hasattr(config, "workerinput"),
+        is_distributed=config.getoption("dist", "no") != "no",
+    )
+
+
+def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest:
+    """
+    The models of `--model` and `--baseline`, each with its target.
+
+    Without `--baseline`, gates that compare with production use the registry: the stored evidence of its production
+    version, or else that model, which is then evaluated too.
+
+    Raises:
+        FinetuneError: A spec, a recorded run or the registry cannot be used.
+    """
+    option, eval_sets = config.option, list(inputs.eval_sets.values())
+    baseline, recorded = option.finetune_baseline or "", {}
+    if not baseline and wants_production(eval_sets, inputs.registry, inputs.root):
+        recorded = stored_baselines(eval_sets, registry_of(inputs.registry, inputs.root))
+        baseline = "" if recorded else PRODUCTION
+    run_name = baseline.removeprefix("replay:") if baseline.startswith("replay:") else ""
+    evaluated = [baseline] if baseline and not run_name else []
+    specs = list(dict.fromkeys([*evaluated, *option.finetune_model]))
+    limits = _limits(config, len(specs))
+    each = [_model(config, inputs, spec, limits) for spec in specs]
+    models = ModelsUnderTest(
+        each,
+        eval_sets=eval_sets,
+        tally=Tally([model.spec for model in each if model.judged], asks=not inputs.is_distributed),
+        resume=option.finetune_resume,
+        baseline=baseline,
+        recorded=recorded,
+    )
+    if run_name and not inputs.is_worker:
+        models.compare_with_run(inputs.store.find(run_name))
+    return models
+
+
+def _load(config: pytest.Config) -> list[EvalSet]:
     """
     The eval sets among what pytest was told to run.
 
@@ -40,7 +119,7 @@ def load(config: pytest.Config) -> list[EvalSet]:
 
 
 def no_eval_sets(config: pytest.Config) -> str:
-    """The message where `load` has found nothing: what was looked for, where, what was passed over, what to type."""
+    """The message of a session without eval sets: what was looked for, where, what was passed over, what to type."""
     patterns, root = config.getini("finetune_eval_sets"), config.rootpath
     named = [_path_of(config, argument) for argument in config.args]
     others = [eval_set_name(path, root) for path in find_eval_sets(named, root=root, patterns=["*"])]
@@ -61,7 +140,7 @@ def no_eval_sets(config: pytest.Config) -> str:
     return "\n".join([*lines, f"  hint: {hint}"])
 
 
-def limits_of(config: pytest.Config, models: int) -> Limits:
+def _limits(config: pytest.Config, models: int) -> Limits:
     """The share of one model in one process of what the session may use."""
     option = config.option
     sharers = models * int(getattr(config, "workerinput", {}).get("workercount", 1))
@@ -72,22 +151,27 @@ def limits_of(config: pytest.Config, models: int) -> Limits:
     )
 
 
-def target_of(config: pytest.Config, spec: str, limits: Limits) -> Target:
-    """
-    The target that a spec names.
+def _model(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits) -> ModelUnderTest:
+    judged = spec in config.option.finetune_model
+    evaluation = Evaluation(
+        _target(config, inputs, spec, limits),
+        inputs.eval_sets.values(),
+        limits,
+        stop_when_decided=judged and config.option.finetune_stop_when_decided,
+    )
+    return ModelUnderTest(spec, evaluation, judged=judged)
 
-    Raises:
-        FinetuneError: It names nothing usable.
-    """
-    option, folder = config.option, config.rootpath / ".finetune"
+
+def _target(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits) -> Target:
+    option = config.option
     return make_target(
         spec,
         made_by_user=_made_by_user(config, spec),
         base_url=option.finetune_model_base_url,
-        registry=registry_of(option.finetune_registry, config.rootpath),
+        registry=registry_of(inputs.registry, inputs.root),
         concurrency=limits.concurrency,
-        store=RunStore(folder / "runs"),
-        models=folder / "models",
+        store=inputs.store,
+        models=inputs.store.root.parent / "models",
         cache=_cache_folder(config),
     )
 
@@ -110,13 +194,13 @@ def _made_by_user(config: pytest.Config, spec: str) -> Any:
         return config.hook.pytest_finetune_target(spec=spec, config=config)
     except Exception as error:
         # The hook is the user's, and may raise anything.
-        told = without_keys(f"{type(error).__name__}: {error}", os.environ.get("OPENAI_API_KEY", "").strip())
-        problem = f"the hook failed for {spec!r}: {told}"
+        text = without_keys(f"{type(error).__name__}: {error}", os.environ.get("OPENAI_API_KEY", "").strip())
+        problem = f"the hook failed for {spec!r}: {text}"
         raise TargetError(problem, "pytest_finetune_target", "fix the hook in conftest.py") from error
 
 
 def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
-    """Without paths on the command line, `--model` means the project's eval sets too, whatever `testpaths` says."""
+    """Without paths on the command line, collect all eval sets of the project, whatever `testpaths` says."""
     named = [_path_of(config, arg) for arg in config.args]
     patterns = config.getini("finetune_eval_sets")
     known = set(find_eval_sets(named, root=config.rootpath, patterns=patterns))
@@ -125,5 +209,5 @@ def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
 
 
 def _path_of(config: pytest.Config, argument: str) -> Path:
-    # Not resolved: pytest collects under the name it was given, symbolic links and all.
+    # Symbolic links are not resolved, because pytest does not resolve them in the paths that it collects.
     return Path(os.path.normpath(config.invocation_params.dir / argument.split("::", maxsplit=1)[0]))

@@ -1,4 +1,4 @@
-"""`@pytest.mark.eval_set("tickets.jsonl")`: the user's own test functions over the same cases and answers."""
+"""`@pytest.mark.eval_set("tickets.jsonl")`: the user's test functions, run once per case with the model's answer."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.records import Completion, Sample, State
 from pytest_finetune.plugin.session import SESSION
 from pytest_finetune.reports.redaction import failure_words
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
-    from pytest_finetune.plugin.session import FinetuneSession, ModelUnderTest
+    from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
+    from pytest_finetune.plugin.session_inputs import SessionInputs
     from pytest_finetune.verdicts.evalset import EvalSet
 
 
@@ -35,33 +37,59 @@ class MarkedCase:
         return f"{self.eval_set.name}::{self.case.id}"
 
 
-def parametrize(metafunc: pytest.Metafunc, session: FinetuneSession) -> None:
+class MarkedSets:
+    """
+    The eval sets that marks name, each loaded once.
+
+    Args:
+        inputs: The session's own eval sets are not loaded again.
+
+    Attributes:
+        names: Of the sets that were used.
+        faults: Of sets that cannot be used; reported together once all tests are collected.
+    """
+
+    def __init__(self, inputs: SessionInputs) -> None:
+        self.names: set[str] = set()
+        self.faults: list[str] = []
+        self._inputs, self._sets = inputs, dict(inputs.eval_sets)
+
+    def find(self, mark: pytest.Mark, test_file: Path) -> EvalSet | None:
+        """The eval set of a mark; None, with the fault noted, if it cannot be used."""
+        try:
+            path = _locate(mark, test_file, self._inputs.root)
+            if path not in self._sets:
+                self._sets[path] = load_eval_sets([path], root=self._inputs.root)[0]
+        except FinetuneError as error:
+            if self._inputs.is_worker:
+                # A worker's usage error would be a crash to xdist.
+                raise pytest.Collector.CollectError(str(error)) from error
+            self.faults.append(str(error))
+            return None
+        self.names.add(self._sets[path].name)
+        return self._sets[path]
+
+
+def parametrize(metafunc: pytest.Metafunc, sets: MarkedSets, models: ModelsUnderTest) -> None:
     """Parametrise a marked function over the cases of its set, for every model."""
     mark = metafunc.definition.get_closest_marker("eval_set")
     if mark is None or "eval_case" not in metafunc.fixturenames:
         return
-    try:
-        eval_set = session.marked_set(_locate(mark, metafunc.definition.path, session.root))
-    except FinetuneError as error:
-        if session.is_worker:
-            # A worker's usage error would be a crash to xdist.
-            raise pytest.Collector.CollectError(str(error)) from error
-        session.mark_faults.append(str(error))
-        metafunc.parametrize("eval_case", [], indirect=True)
-        return
-    cases = [MarkedCase(model, eval_set, case) for case in eval_set.cases for model in session.models]
-    names = [f"{c.case.id}-{c.model.spec}" if session.columns else c.case.id for c in cases]
+    eval_set = sets.find(mark, metafunc.definition.path)
+    sets_cases = [(eval_set, case) for case in eval_set.cases] if eval_set else []
+    cases = [MarkedCase(model, *one) for one in sets_cases for model in models.all]
+    names = [f"{c.case.id}-{c.model.spec}" if models.several else c.case.id for c in cases]
     metafunc.parametrize("eval_case", cases, ids=names, indirect=True)
 
 
 def is_marked(item: pytest.Item) -> bool:
-    """The item runs for a case of an eval set."""
+    """Whether the item is a marked function with a case."""
     callspec = getattr(item, "callspec", None)
     return callspec is not None and isinstance(callspec.params.get("eval_case"), MarkedCase)
 
 
 def marked_case(item: pytest.Item) -> MarkedCase | None:
-    """The case of an item that will want an answer."""
+    """The case of a marked function that uses the model's answer."""
     if not is_marked(item) or "eval_completion" not in getattr(item, "fixturenames", ()):
         return None
     case: MarkedCase = item.callspec.params["eval_case"]  # type: ignore[attr-defined]
@@ -69,21 +97,21 @@ def marked_case(item: pytest.Item) -> MarkedCase | None:
 
 
 def case_of(request: pytest.FixtureRequest) -> Case:
-    """The case itself."""
+    """The value of the fixture `eval_case`."""
     marked: MarkedCase = request.param
     return marked.case
 
 
 def completion_of(request: pytest.FixtureRequest) -> Completion:
-    """The answer to the item's case; an error ends the test in its setup."""
+    """The value of the fixture `eval_completion`; the test fails in its setup if the request failed."""
     marked: MarkedCase = request.node.callspec.params["eval_case"]
     if SAMPLE not in request.node.stash:
-        # Kept for a rerun, which is of the same answer.
-        answers = request.config.stash[SESSION].answers(marked.model, marked.eval_set, marked.case)
-        request.node.stash[SAMPLE] = answers[0]
+        # Kept for a rerun of the test, which gets the same answer.
+        samples = request.config.stash[SESSION].models.samples_of(marked.model, marked.eval_set, marked.case)
+        request.node.stash[SAMPLE] = samples[0]
     sample: Sample = request.node.stash[SAMPLE]
     if sample.state is State.UNRUN:
-        stopped = request.config.stash[SESSION].stopped
+        stopped = request.config.stash[SESSION].models.stopped
         redact = request.config.option.finetune_redact
         pytest.skip(f"unrun: {failure_words(stopped, redact=redact) if stopped else 'not requested'}")
     if sample.completion is None:
