@@ -37,7 +37,7 @@ def test_a_drop_against_a_recorded_run_is_judged_pair_by_pair(suite, evaluate, s
     )
 
 
-def test_a_baseline_may_be_asked_in_the_same_session(suite, evaluate, server):
+def test_a_baseline_can_be_evaluated_in_the_same_session(suite, evaluate, server):
     suite(20, toml=FLIPS)
     server.answer = answer_by_model(old={"word-3"}, new={"word-4"})
     result = evaluate("--baseline=old", model="new", subprocess=True)
@@ -72,14 +72,14 @@ def test_a_baseline_over_other_cases_is_refused_by_the_gate(suite, evaluate):
     result.stdout.fnmatch_lines(["*incomplete*", "*ran on different cases*"])
 
 
-def test_a_baseline_that_is_not_there_is_a_usage_error(suite, evaluate):
+def test_a_missing_baseline_is_a_usage_error(suite, evaluate):
     suite(2)
     result = evaluate("--baseline=replay:nothing")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*no run 'nothing'*"])
 
 
-def test_a_decided_session_asks_no_more_and_comes_to_the_same_verdict(pytester, suite, evaluate, server):
+def test_a_decided_session_sends_no_more_requests_and_reaches_the_same_verdict(pytester, suite, evaluate, server):
     suite(400, inputs=["wrong"] * 400, toml=BAR.format(bar=0.9))
     result = evaluate("--stop-when-decided", "--concurrency=4")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -99,27 +99,27 @@ def test_a_pass_is_decided_only_when_enough_have_passed(suite, evaluate, server)
     assert 50 <= len(server.requests) <= 51
 
 
-def test_what_is_not_selected_is_never_called_unneeded(suite, evaluate, server):
+def test_deselected_cases_are_never_reported_as_unneeded(suite, evaluate, server):
     suite(100, toml=BAR.format(bar=0.1))
     result = evaluate("--stop-when-decided", "-k", "case-1")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*incomplete*", "*were not run*"])
 
 
-def test_a_set_whose_gates_cannot_be_counted_is_asked_whole(suite, evaluate, server):
+def test_a_set_whose_gates_cannot_be_decided_early_is_evaluated_completely(suite, evaluate, server):
     suite(30, toml='[[gates]]\nmetric = "error_rate"\nmax = 0.5\n')
     evaluate("--stop-when-decided")
     assert len(server.requests) == 30
 
 
-def test_stopping_early_and_xdist_do_not_go_together(suite, evaluate):
+def test_stop_when_decided_is_refused_with_xdist(suite, evaluate):
     suite(3)
     result = evaluate("--stop-when-decided", "-n2")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--stop-when-decided counts in one process*"])
 
 
-def test_a_recorded_baseline_is_scored_as_today_scores(suite, evaluate, server):
+def test_a_recorded_baseline_is_scored_with_the_current_settings(suite, evaluate, server):
     """Recorded under `exact`, where every case missed; today's regex would have passed them all."""
     suite(["[a-z0-9-]+"] * 20, inputs=[f"word-{number}" for number in range(20)], toml='scorer = "exact"\n' + FLIPS)
     evaluate(model="old")
@@ -145,14 +145,14 @@ def test_the_verdict_names_what_it_was_compared_with(suite, evaluate, server):
     evaluate("--baseline=old", model="new").stdout.fnmatch_lines(["*against old (for production)*"])
 
 
-def test_a_baseline_with_holes_is_not_shown_side_by_side(suite, evaluate, server):
+def test_an_incomplete_baseline_is_not_shown_side_by_side(suite, evaluate, server):
     suite(20, toml=NON_INFERIOR)
     evaluate("-k", "case-1", model="old")
     result = evaluate("--baseline=replay:last", model="new")
     result.stdout.fnmatch_lines(["*not compared with replay:last: 9 answers of the", "  baseline are missing"])
 
 
-def test_a_comparison_without_a_baseline_is_warned_of_before_the_first_call(suite, evaluate):
+def test_a_gate_without_its_baseline_is_warned_about_before_the_first_request(suite, evaluate):
     suite(2, toml=NON_INFERIOR)
     evaluate().stdout.fnmatch_lines(
         ["warning: eval_sets/tickets.jsonl is compared with production, but has no --baseline*"]

@@ -36,7 +36,7 @@ def check(pytester):
     return run
 
 
-def test_a_file_is_one_test_a_group(write, check):
+def test_a_file_is_one_test_per_group(write, check):
     write(clean_rows())
     result = check("--finetune-train=data/train.jsonl", "-v")
     result.assert_outcomes(passed=len(GROUPS))
@@ -60,16 +60,16 @@ def test_an_error_fails_its_group_with_the_findings_and_no_traceback(write, chec
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
-def test_redacted_a_finding_is_its_place_alone(write, check):
+def test_a_redacted_finding_shows_only_its_place(write, check):
     write(replaced({20: row(sentence(901), {"zebra": "quokka"}), 21: {"walrus": 1}}))
-    told = check("--finetune-train=data/train.jsonl")
-    assert "walrus" in told.stdout.str()
+    shown = check("--finetune-train=data/train.jsonl")
+    assert "walrus" in shown.stdout.str()
     result = check("--finetune-train=data/train.jsonl", "--finetune-redact", "-rA")
     result.stdout.fnmatch_lines(["error   *", "    data/train.jsonl:21"])
     assert not [word for word in ("zebra", "quokka", "walrus", "to do:") if word in result.stdout.str()]
 
 
-def test_a_warning_is_told_and_fails_only_where_it_is_to(write, check):
+def test_a_warning_is_shown_and_fails_only_with_fail_on_warning(write, check):
     write(replaced({20: row(sentence(901), "other ")}))
     result = check("--finetune-train=data/train.jsonl", "-rP")
     result.assert_outcomes(passed=len(GROUPS))
@@ -78,7 +78,7 @@ def test_a_warning_is_told_and_fails_only_where_it_is_to(write, check):
     stricter.assert_outcomes(passed=len(GROUPS) - 1, failed=1)
 
 
-def test_files_may_stand_in_the_ini_file_and_codes_be_left_out(write, check, pytester):
+def test_files_and_ignored_codes_can_be_set_in_the_ini_file(write, check, pytester):
     write(replaced({20: row(sentence(901), "other "), 21: {"messages": []}}))
     write([row(sentence(2000), "bug")], "validation.jsonl")
     pytester.makeini(
@@ -88,7 +88,7 @@ def test_files_may_stand_in_the_ini_file_and_codes_be_left_out(write, check, pyt
     check().assert_outcomes(passed=2 * len(GROUPS))
 
 
-def test_the_eval_sets_of_the_project_are_checked_along(write, check, suite):
+def test_the_eval_sets_of_the_project_are_checked_too(write, check, suite):
     asked = clean_rows()[9]["messages"][1]["content"]
     write(clean_rows())
     suite(["bug"], inputs=[asked], system="Classify the ticket.")
@@ -97,7 +97,7 @@ def test_the_eval_sets_of_the_project_are_checked_along(write, check, suite):
     result.stdout.fnmatch_lines(["FAILED eval_sets/tickets.jsonl::check[[]honesty]*"])
 
 
-def test_data_and_model_are_held_to_one_gate(write, evaluate, suite):
+def test_data_and_model_can_be_checked_in_one_session(write, evaluate, suite):
     write(clean_rows())
     suite(["bug"], system="Classify the ticket.", toml="[[gates]]\nmin = 1.0\n")
     result = evaluate("--finetune-check", "--finetune-train=data/train.jsonl", "-v")
@@ -107,7 +107,7 @@ def test_data_and_model_are_held_to_one_gate(write, evaluate, suite):
     )
 
 
-def test_the_project_s_own_tests_run_beside(write, check, pytester):
+def test_the_project_s_own_tests_run_too(write, check, pytester):
     write(clean_rows())
     pytester.makepyfile("def test_mine():\n    pass\n")
     check("--finetune-train=data/train.jsonl").assert_outcomes(passed=1 + len(GROUPS))
@@ -123,13 +123,13 @@ def test_collecting_reads_no_data(check):
     result.stdout.fnmatch_lines([f"nowhere.jsonl::check[[]{group}]" for group in GROUPS])
 
 
-def test_a_file_that_is_not_there_fails(check):
+def test_a_missing_file_fails(check):
     result = check("--finetune-train=nowhere.jsonl")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["error   file_type*", "    nowhere.jsonl: cannot be read*"])
 
 
-def test_xdist_shares_the_tests_out(write, check):
+def test_xdist_distributes_the_tests(write, check):
     write(replaced({21: {"messages": []}}))
     result = check("--finetune-train=data/train.jsonl", "-n", "2", subprocess=True)
     result.assert_outcomes(passed=len(GROUPS) - 1, failed=1)
@@ -142,14 +142,14 @@ def test_xdist_shares_the_tests_out(write, check):
         ("finetune_check_ignore = duplicat", ("--finetune-train=x.jsonl",), "*did you mean 'duplicate'*"),
     ],
 )
-def test_a_check_that_cannot_be_made_is_a_usage_error(pytester, check, ini, options, said):
+def test_a_check_with_wrong_options_is_a_usage_error(pytester, check, ini, options, said):
     pytester.makeini(f"[pytest]\n{ini}\n")
     result = check(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([said])
 
 
-def test_without_the_option_no_training_file_is_looked_at(write, pytester):
+def test_without_the_option_no_training_file_is_read(write, pytester):
     write([b"{"])
     pytester.makepyfile("def test_mine():\n    pass\n")
     pytester.runpytest_inprocess("--finetune-train=data/train.jsonl").assert_outcomes(passed=1)
@@ -201,7 +201,7 @@ def test_processes_of_one_session_check_once(tmp_path):
     assert len(made) == 3
 
 
-def test_xdist_s_workers_meet_and_leave_nothing_behind(write, check, pytester, monkeypatch):
+def test_xdist_workers_share_the_result_and_leave_no_files(write, check, pytester, monkeypatch):
     write(clean_rows())
     folder = pytester.mkdir("temporary")
     monkeypatch.setenv("TMPDIR", str(folder))

@@ -60,8 +60,8 @@ def test_a_case_has_its_figures_in_columns_of_their_own(suite, report):
         "result", "testId", "model", "verdict", "score", "latency", "tokens"
     ]  # fmt: skip
     passed, missed = rows["eval_sets/tickets.jsonl::case-0"], rows["eval_sets/tickets.jsonl::case-1"]
-    told = [[cell(row, name) for name in ("result", "model", "verdict", "score")] for row in (passed, missed)]
-    assert told == [["Passed", "ft:test", "passed", "1/1"], ["XFailed", "ft:test", "missed", "0/1"]]
+    shown = [[cell(row, name) for name in ("result", "model", "verdict", "score")] for row in (passed, missed)]
+    assert shown == [["Passed", "ft:test", "passed", "1/1"], ["XFailed", "ft:test", "missed", "0/1"]]
     assert re.fullmatch(r"[0-9,]+ ms", cell(passed, "latency"))
     assert int(cell(passed, "tokens")) > 0
 

@@ -56,26 +56,26 @@ def test_a_case_has_its_figures(suite, junit):
         ["a", "b"], inputs=["a", "x"], toml=GATES.replace("valid_rate", "error_rate").replace("min = 0.9", "max = 0.1")
     )
     _, cases = junit()
-    told = properties(cases["case-1"])
-    assert {name: told[f"finetune.{name}"] for name in ("model", "state", "score", "attempts")} == {
+    found = properties(cases["case-1"])
+    assert {name: found[f"finetune.{name}"] for name in ("model", "state", "score", "attempts")} == {
         "model": "ft:test",
         "state": "missed",
         "score": "0",
         "attempts": "1",
     }
-    assert int(told["finetune.tokens"]) > 0
-    assert int(told["finetune.latency_ms"]) >= 0
-    assert re.match(r"[0-9]{8}T", told["finetune.run"])
+    assert int(found["finetune.tokens"]) > 0
+    assert int(found["finetune.latency_ms"]) >= 0
+    assert re.match(r"[0-9]{8}T", found["finetune.run"])
 
 
 def test_the_suite_has_the_figures_of_each_set(suite, junit, pytester):
     suite(["a", "b"], inputs=["a", "x"], toml="[[gates]]\nmin = 0.5\n")
     text, _ = junit("--model=ft:other")
-    told = properties(ET.fromstring(text).find("testsuite"))
+    found = properties(ET.fromstring(text).find("testsuite"))
     for model in ("ft:test", "ft:other"):
-        assert told[f"finetune.accuracy[eval_sets/tickets.jsonl][{model}]"] == "0.5"
-        assert told[f"finetune.gate[accuracy>=0.5][eval_sets/tickets.jsonl][{model}]"] == "pass"
-        assert f"finetune.run[{model}]" in told
+        assert found[f"finetune.accuracy[eval_sets/tickets.jsonl][{model}]"] == "0.5"
+        assert found[f"finetune.gate[accuracy>=0.5][eval_sets/tickets.jsonl][{model}]"] == "pass"
+        assert f"finetune.run[{model}]" in found
 
 
 @pytest.mark.parametrize("toml", [None, "[[gates]]\nmin = 0.5\n"])
@@ -154,8 +154,8 @@ def test_gates_are_testcases_with_their_verdict(suite, junit):
     _, cases = junit()
     gate = cases["gate[accuracy>=0.9]"]
     assert ended(gate)[0] == "failure"
-    told = properties(gate)
-    assert (told["finetune.verdict"], told["finetune.value"], told["finetune.bar"]) == ("fail", "0.5", "0.9")
+    found = properties(gate)
+    assert (found["finetune.verdict"], found["finetune.value"], found["finetune.bar"]) == ("fail", "0.5", "0.9")
 
 
 @pytest.mark.parametrize("family", ["xunit1", "xunit2"])

@@ -107,7 +107,7 @@ def test_it_stays_away_where_nobody_watches_or_others_draw(monkeypatch, environ,
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that advances on demand."""
 
     now = 100.0
 

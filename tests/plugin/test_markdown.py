@@ -102,13 +102,15 @@ def test_a_summary_that_cannot_be_written_is_a_warning_and_no_failure(passing, e
 
 
 @pytest.mark.parametrize(
-    ("path", "told"), [("eval_sets", "is a folder"), ("setup.cfg/comment.md", "cannot be written")]
+    ("path", "expected"), [("eval_sets", "is a folder"), ("setup.cfg/comment.md", "cannot be written")]
 )
-def test_a_file_that_cannot_be_is_told_before_anything_is_asked(passing, evaluate, server, pytester, path, told):
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_request(
+    passing, evaluate, server, pytester, path, expected
+):
     pytester.path.joinpath("setup.cfg").write_text("")
     result = evaluate(f"--finetune-markdown={path}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert expected in result.stderr.str()
     assert server.requests == []
 
 

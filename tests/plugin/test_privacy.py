@@ -55,7 +55,7 @@ def nothing_leaks(reports):
 
 
 @pytest.mark.parametrize("toml", [None, GATES, GATES + "[stability]\nrepeats = 2\n"])
-def test_a_redacted_session_tells_no_prompt_and_no_answer(suite, reports, server, toml):
+def test_a_redacted_session_shows_no_prompt_and_no_answer(suite, reports, server, toml):
     suite([EXPECTED, "plain"], inputs=[PROMPT, "plain"], toml=toml)
     server.answer = lambda body: ANSWER if "zebra" in str(body) else "plain"
     found = reports("--finetune-redact")
@@ -64,7 +64,7 @@ def test_a_redacted_session_tells_no_prompt_and_no_answer(suite, reports, server
         assert "case-0" in found[name], name
 
 
-def test_without_it_they_do(suite, reports, server):
+def test_without_redaction_reports_show_prompts_and_answers(suite, reports, server):
     suite([EXPECTED], inputs=[PROMPT], toml=GATES)
     server.answer = lambda body: ANSWER
     found = reports()
@@ -88,7 +88,7 @@ def test_the_flips_of_a_comparison_are_redacted_too(suite, reports, server):
 
 
 @pytest.mark.parametrize("toml", [None, GATES])
-def test_what_a_server_says_of_the_prompt_is_redacted_too(suite, reports, server, toml):
+def test_a_server_message_that_quotes_the_prompt_is_redacted_too(suite, reports, server, toml):
     suite([EXPECTED], inputs=[PROMPT], toml=toml)
     server.answer = lambda body: error(400, f"cannot answer: {body['messages'][-1]['content']}")
     found = reports("--finetune-redact")
@@ -304,13 +304,13 @@ def test_the_key_is_in_no_file_and_no_output(pytester, suite, evaluate, server, 
 
 @pytest.mark.parametrize("key", ["EMPTY", "not-needed", "placeholder"])
 def test_a_key_that_is_no_secret_changes_no_answer(suite, evaluate, monkeypatch, key):
-    """Servers without keys are told such words; a model may answer them."""
+    """Such words are sent to servers without keys; a model may answer them."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
     suite([f"{key} it is"])
     assert evaluate().ret == 0
 
 
-def test_a_users_target_that_raises_with_the_key_does_not_tell_it(pytester, suite, evaluate, monkeypatch):
+def test_the_key_in_an_error_of_a_user_s_target_is_masked(pytester, suite, evaluate, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     raises = "raise OSError('refused ' + os.environ['OPENAI_API_KEY'])"
     pytester.makeconftest(f"import os\n\ndef pytest_finetune_target(spec, config):\n    {raises}\n")

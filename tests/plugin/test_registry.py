@@ -39,7 +39,7 @@ def statuses(backend):
 
 
 @pytest.mark.parametrize(("spec", "model"), [("v1", "old"), ("v2", "new"), ("candidate", "new"), ("production", "old")])
-def test_a_version_is_asked_under_its_own_model_id(suite, evaluate, server, production, spec, model):
+def test_a_version_is_requested_by_its_own_model_id(suite, evaluate, server, production, spec, model):
     suite(2)
     assert evaluate(model=f"registry:{spec}").ret == 0
     assert {body["model"] for body in server.questions} == {model}
@@ -84,19 +84,21 @@ def test_a_run_that_stopped_early_promotes_nothing_and_says_why(suite, evaluate,
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [(["--model=old"], "promotes one model"), (["--model=stranger"], "no versions of stranger")],
 )
-def test_what_promote_cannot_mean_is_told_before_the_first_call(pytester, suite, server, registry, options, told):
+def test_an_impossible_promotion_is_refused_before_the_first_request(
+    pytester, suite, server, registry, options, expected
+):
     suite(2, toml=GATE)
     first = ["--model=new"] if options == ["--model=old"] else []
     result = pytester.runpytest_inprocess(*first, *options, "--promote", f"--model-base-url={server.url}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert expected in result.stderr.str()
     assert server.requests == []
 
 
-def test_production_is_asked_in_the_same_session_while_it_has_no_evidence(suite, evaluate, server, production):
+def test_production_without_evidence_is_evaluated_in_the_same_session(suite, evaluate, server, production):
     suite(5, toml=AGAINST)
     result = evaluate(model="new")
     assert result.ret == 0
@@ -122,7 +124,7 @@ def newest_manifest(pytester):
     return RunStore(pytester.path / ".finetune" / "runs").find("last").manifest
 
 
-def test_the_record_names_whom_it_was_compared_with_and_where(pytester, suite, evaluate, server, production):
+def test_the_record_names_the_baseline_and_its_server(pytester, suite, evaluate, server, production):
     suite(5, toml=AGAINST)
     evaluate(model="new")
     manifests = [Run.load(path).manifest for path in RunStore(pytester.path / ".finetune" / "runs").newest_first()]
@@ -209,7 +211,7 @@ def test_a_set_that_was_left_out_promotes_nothing(suite, evaluate, registry):
     assert statuses(registry)["v2"] == "candidate"
 
 
-def test_fewer_repeats_than_the_set_asks_for_promote_nothing(suite, evaluate, registry):
+def test_fewer_repeats_than_the_settings_say_promote_nothing(suite, evaluate, registry):
     suite(12, toml="[stability]\nrepeats = 3\n" + GATE)
     assert evaluate("--promote", "--repeats=1", model="new").ret == pytest.ExitCode.TESTS_FAILED
     assert statuses(registry)["v2"] == "candidate"
@@ -234,10 +236,10 @@ def test_a_version_that_the_router_fell_back_from_needs_force(suite, evaluate, r
 
 
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "expected"),
     [("pytest.exit('enough', returncode=0)", "*session was cut short*"), ("stop(request)", "*Interrupted: enough*")],
 )
-def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate, registry, end, told):
+def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate, registry, end, expected):
     """Every gate passed and no test failed; the one that would have failed was never run."""
     path = suite(3, toml=GATE)
     pytester.makepyfile(
@@ -252,11 +254,11 @@ def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate
         """
     )
     result = evaluate("--promote", str(path), "test_own.py", model="new")
-    result.stdout.fnmatch_lines([told])
+    result.stdout.fnmatch_lines([expected])
     assert statuses(registry)["v2"] == "candidate"
 
 
-def test_an_answer_that_another_process_wrote_last_stands_in_nobodys_way(pytester, suite, evaluate, registry):
+def test_a_last_sample_written_by_another_process_does_not_prevent_a_promotion(pytester, suite, evaluate, registry):
     """Two of xdist's workers may ask one question: the answer that was judged is the one on record."""
     path = suite(4, toml=GATE)
     pytester.makepyfile(

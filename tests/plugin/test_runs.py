@@ -48,7 +48,7 @@ def test_a_set_without_gates_is_recorded_with_the_rule_it_implies(suite, evaluat
     assert [(v.gate, v.status) for v in store.find("last").manifest.verdicts] == [("accuracy>=1", "fail")]
 
 
-def test_a_subset_leaves_the_record_open_and_resume_asks_only_the_rest(suite, evaluate, store, server):
+def test_a_subset_leaves_the_record_open_and_resume_requests_only_the_rest(suite, evaluate, store, server):
     suite(5, toml=GATE)
     evaluate("-k", "case-1 or case-3")
     assert not store.find("last").manifest.closed
@@ -68,7 +68,7 @@ def test_a_run_can_be_completed_piece_by_piece(suite, evaluate, store, server):
     assert len(server.requests) == 5
 
 
-def test_resume_goes_on_with_the_model_that_is_open_and_leaves_the_other_as_it_is(suite, pytester, server):
+def test_resume_continues_the_open_run_and_leaves_the_other_model_s_unchanged(suite, pytester, server):
     suite(4, toml=GATE)
     options = ("--model=a", "--model=b", f"--model-base-url={server.url}", "-p", "no:randomly")
     server.answer = lambda body: error(400, "no") if body["model"] == "b" else body["messages"][-1]["content"]
@@ -104,7 +104,7 @@ def test_a_changed_eval_set_does_not_resume_an_old_run(suite, evaluate):
     assert evaluate("--resume").ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_x_stops_new_calls_and_leaves_a_resumable_run(suite, evaluate, store, server):
+def test_x_stops_further_requests_and_leaves_a_resumable_run(suite, evaluate, store, server):
     suite(200, inputs=["wrong"] * 200)
     result = evaluate("-x", "--concurrency=2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -138,7 +138,7 @@ def test_a_session_that_is_cut_off_loses_at_most_what_was_in_flight(pytester, su
     assert store.find("last").manifest.closed
 
 
-def test_replay_scores_a_run_again_under_todays_settings_without_a_call(suite, evaluate, pytester, server):
+def test_replay_scores_a_run_with_the_current_settings_without_requests(suite, evaluate, pytester, server):
     path = suite(3, inputs=["WORD-0", "word-1", "word-2"], toml=GATE)
     evaluate().assert_outcomes(passed=3)
     path.with_suffix(".toml").write_text('normalize = ["casefold"]\n[[gates]]\nmin = 1.0\n')
@@ -157,7 +157,7 @@ def test_replay_never_scores_an_answer_to_another_prompt(suite, evaluate, pytest
     result.stdout.fnmatch_lines(["*incomplete*", "*asked this case with another prompt*"])
 
 
-def test_an_immutable_model_is_asked_once_and_hits_are_marked(suite, evaluate, store, server):
+def test_an_immutable_model_is_requested_once_and_cache_hits_are_marked(suite, evaluate, store, server):
     suite(3)
     evaluate(cache=True)
     server.requests.clear()
@@ -175,14 +175,14 @@ def test_cache_clear_clears_the_answers_too(suite, evaluate, server):
     assert len(server.requests) == 6
 
 
-def test_a_model_whose_id_may_change_its_weights_is_always_asked(suite, evaluate, server):
+def test_a_model_whose_weights_may_change_is_always_requested(suite, evaluate, server):
     suite(3)
     evaluate(model="gpt-4o-mini", cache=True)
     evaluate(model="gpt-4o-mini", cache=True)
     assert len(server.requests) == 6
 
 
-def test_without_a_cache_provider_it_works_all_the_same(suite, evaluate, server):
+def test_it_works_without_the_cacheprovider_plugin(suite, evaluate, server):
     suite(3)
     evaluate("-p", "no:cacheprovider", cache=True).assert_outcomes(passed=3)
 
@@ -195,7 +195,7 @@ def test_an_error_is_recorded_with_its_kind(suite, evaluate, store, server):
     assert (sample.state, sample.failure.kind, sample.failure.status) == (State.ERROR, "bad_request", 400)
 
 
-def test_the_record_is_plain_json_a_line(suite, evaluate, store):
+def test_the_record_is_one_json_object_per_line(suite, evaluate, store):
     suite(2)
     evaluate()
     lines = (store.find("last").path / "samples.jsonl").read_text("utf-8").splitlines()

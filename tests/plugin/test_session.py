@@ -24,7 +24,7 @@ def test_every_line_is_a_test_at_its_own_line(suite, evaluate):
     assert result.ret == 0
 
 
-def test_without_a_model_nothing_is_collected_and_nothing_is_asked(pytester, suite, server):
+def test_without_a_model_nothing_is_collected_and_no_request_is_sent(pytester, suite, server):
     suite(3)
     result = pytester.runpytest_inprocess("-p", "no:randomly")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
@@ -106,17 +106,17 @@ def test_without_gates_an_error_is_an_error_of_the_case(suite, evaluate, server)
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "told"),
+    ("status", "code", "expected"),
     [(401, "invalid_api_key", "*401*"), (429, "insufficient_quota", "*quota*"), (404, "model_not_found", "*404*")],
 )
-def test_a_fatal_answer_stops_the_session_at_once(suite, evaluate, server, status, code, told):
+def test_a_fatal_answer_stops_the_session_at_once(suite, evaluate, server, status, code, expected):
     suite(300, toml=GATE.format(bar=0.5))
     server.answer = lambda body: error(status, "no", code=code)
     result = evaluate("--concurrency=4")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert len(server.requests) <= 8
     result.stdout.fnmatch_lines(
-        ["*incomplete*accuracy>=0.5*", "stopped: *", "*--resume*", "*!!! *" + told.strip("*") + "*!!!*"]
+        ["*incomplete*accuracy>=0.5*", "stopped: *", "*--resume*", "*!!! *" + expected.strip("*") + "*!!!*"]
     )
 
 
@@ -141,7 +141,7 @@ def test_one_case_can_be_run_by_its_node_id(pytester, suite, evaluate, server):
     assert [body["messages"][-1]["content"] for body in server.questions] == ["word-2"]
 
 
-def test_collect_only_asks_nothing_and_tells_calls_and_cost(suite, evaluate, server):
+def test_collect_only_sends_no_request_and_shows_their_number_and_cost(suite, evaluate, server):
     suite(7)
     result = evaluate("--collect-only", model="gpt-4o-mini-2024-07-18")
     result.stdout.fnmatch_lines(["*gpt-4o-mini-2024-07-18: 7 calls, *"])
@@ -149,7 +149,7 @@ def test_collect_only_asks_nothing_and_tells_calls_and_cost(suite, evaluate, ser
     assert not result.stdout.lines[-1].startswith("run ")
 
 
-def test_a_file_that_is_named_is_an_eval_set_wherever_it_lies(pytester, suite, evaluate):
+def test_a_named_file_is_an_eval_set_wherever_it_is(pytester, suite, evaluate):
     path = suite(2)
     path.rename(pytester.path / "elsewhere.jsonl")
     evaluate("elsewhere.jsonl").assert_outcomes(passed=2)
@@ -168,7 +168,7 @@ def test_testpaths_do_not_hide_the_eval_sets(pytester, suite, evaluate):
     evaluate().assert_outcomes(passed=3)
 
 
-def test_two_models_make_columns(suite, pytester, server):
+def test_names_of_tests_include_the_model_if_there_are_several(suite, pytester, server):
     suite(6, inputs=wrong(1), toml=GATE.format(bar=0.9))
     server.answer = lambda body: "wrong" if body["model"] == "ft:b" else body["messages"][-1]["content"]
     result = pytester.runpytest_inprocess(
@@ -178,7 +178,7 @@ def test_two_models_make_columns(suite, pytester, server):
     result.assert_outcomes(failed=2, passed=5)
 
 
-def test_all_faults_of_all_files_are_one_usage_error_before_the_first_call(pytester, suite, evaluate, server):
+def test_all_faults_of_all_files_are_one_usage_error_before_the_first_request(pytester, suite, evaluate, server):
     suite(2)
     pytester.path.joinpath("eval_sets/a.jsonl").write_text('{"input": "x", "expected": 1, "expcted": 2}\n{"input"\n')
     pytester.path.joinpath("eval_sets/b.jsonl").write_bytes(b'{"input": "\xff", "expected": "y"}\n')
@@ -195,7 +195,7 @@ def test_all_faults_of_all_files_are_one_usage_error_before_the_first_call(pytes
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         (["--model=registry:v1"], "there is no version 'v1'"),
         (["--model= "], "names no model"),
@@ -207,22 +207,22 @@ def test_all_faults_of_all_files_are_one_usage_error_before_the_first_call(pytes
         (["--model=ft:x"], "OPENAI_API_KEY"),
     ],
 )
-def test_a_wrong_option_is_one_readable_message(pytester, suite, options, told):
+def test_a_wrong_option_is_one_readable_message(pytester, suite, options, expected):
     suite(1)
     result = pytester.runpytest_inprocess(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert expected in result.stderr.str()
     assert "Traceback" not in result.stderr.str()
 
 
-def test_a_model_with_nothing_to_ask_is_no_pass(pytester):
+def test_a_model_without_eval_sets_is_refused(pytester):
     pytester.makepyfile("def test_own(): pass")
     result = pytester.runpytest_inprocess("--model=m", "--model-base-url=http://127.0.0.1:9/v1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*no eval sets to evaluate*"])
 
 
-def test_a_bound_on_an_unknown_price_is_refused(suite, evaluate, server):
+def test_max_cost_is_refused_if_the_price_is_unknown(suite, evaluate, server):
     suite(1)
     result = evaluate("--max-cost=1", model="no-such-model")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -237,7 +237,7 @@ def test_control_codes_of_a_model_do_not_reach_the_terminal(suite, evaluate, ser
     result.stdout.fnmatch_lines([r"*\x1b[[]31mred*"])
 
 
-def test_the_key_is_nowhere(pytester, suite, evaluate, server, monkeypatch):
+def test_the_key_is_in_no_file_of_a_session(pytester, suite, evaluate, server, monkeypatch):
     key = "sk-proj-very-secret-0123456789"
     monkeypatch.setenv("OPENAI_API_KEY", key)
     suite(2)
@@ -249,7 +249,7 @@ def test_the_key_is_nowhere(pytester, suite, evaluate, server, monkeypatch):
     assert key.encode() not in written
 
 
-def test_repeats_ask_every_case_again(suite, evaluate, server):
+def test_repeats_request_every_case_several_times(suite, evaluate, server):
     suite(3, toml="[stability]\nrepeats = 2\ntemperature = 0.5\n")
     evaluate("--repeats=4").assert_outcomes(passed=3)
     assert len(server.requests) == 12
@@ -264,7 +264,7 @@ def test_a_refusal_and_a_truncation_are_named(suite, evaluate, server):
     evaluate().stdout.fnmatch_lines(["*format: *refusal*", "*format: *truncated*", "*format failures: *"])
 
 
-def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
+def test_requests_have_the_parameters_of_the_settings(suite, evaluate, server, pytester):
     pytester.path.joinpath("eval_sets").mkdir()
     schema = {
         "type": "object",
@@ -282,7 +282,7 @@ def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
 
 
 @pytest.mark.parametrize(
-    ("returned", "gate", "told"),
+    ("returned", "gate", "expected"),
     [
         ('Score(passed="false")', "accuracy", "passed is not a bool"),
         ("Score(passed=True, fields=(5, 1))", "field_accuracy", "fields are not"),
@@ -291,23 +291,25 @@ def test_requests_carry_what_production_asks(suite, evaluate, server, pytester):
         ("True", "valid_rate", "a gate needs valid_rate"),
     ],
 )
-def test_what_a_scoring_function_does_not_tell_passes_no_gate(pytester, suite, evaluate, returned, gate, told):
+def test_a_gate_on_a_value_that_the_scoring_function_does_not_return_fails(
+    pytester, suite, evaluate, returned, gate, expected
+):
     pytester.path.joinpath("own.py").write_text(
         f"from pytest_finetune import Score\ndef judge(case, completion): return {returned}\n"
     )
     suite(3, toml=f'scorer = "own:judge"\n[[gates]]\nmetric = "{gate}"\nmin = 0.1\n')
     result = evaluate("-v", subprocess=True)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines([f"*{told}*", "*incomplete*"])
+    result.stdout.fnmatch_lines([f"*{expected}*", "*incomplete*"])
 
 
-def test_repeats_on_the_command_line_may_fit_a_gate_that_the_settings_do_not(suite, evaluate):
+def test_repeats_on_the_command_line_can_satisfy_a_gate_that_needs_them(suite, evaluate):
     suite(3, toml='[[gates]]\nmin = 1.0\nper_case = "1 of 3"\n')
     assert evaluate().ret == pytest.ExitCode.USAGE_ERROR
     assert evaluate("--repeats=3").ret == 0
 
 
-def test_another_name_than_the_one_asked_for_is_told(suite, evaluate, server):
+def test_a_model_name_that_differs_from_the_requested_one_is_reported(suite, evaluate, server):
     suite(2)
     server.answer = lambda body: Reply(body["messages"][-1]["content"], model="somebody-else")
     evaluate().stdout.fnmatch_lines(["warning: requested ft:test, but somebody-else answered"])
@@ -321,18 +323,18 @@ def test_a_spent_quota_interrupts_however_many_cases_there_are(suite, evaluate, 
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [("raise SystemExit(3)", "broke: SystemExit"), ("time.sleep(600)", "took longer than 1 s")],
 )
-def test_a_scoring_function_cannot_hang_or_end_the_session(pytester, suite, evaluate, body, told):
+def test_a_scoring_function_cannot_hang_or_end_the_session(pytester, suite, evaluate, body, expected):
     pytester.path.joinpath("own.py").write_text(f"import time\ndef judge(case, completion): {body}\n")
     suite(2, toml='scorer = "own:judge"\n')
     result = evaluate("--finetune-deadline=1", subprocess=True)
     result.assert_outcomes(errors=2)
-    assert told in result.stdout.str()
+    assert expected in result.stdout.str()
 
 
-def test_an_error_is_told_without_a_traceback(suite, evaluate, server):
+def test_an_error_is_reported_without_a_traceback(suite, evaluate, server):
     suite(1)
     server.answer = lambda body: error(400, "no such parameter")
     result = evaluate()

@@ -77,11 +77,11 @@ def test_repeats_show_what_is_not_stable(suite, evaluate, server, golden):
     golden("stability.txt", closing(evaluate("--concurrency=1", model="m")))
 
 
-def test_quiet_tells_the_outcome_and_the_gates_that_do_not_pass(labelled, evaluate, golden):
+def test_quiet_shows_the_outcome_and_the_gates_that_do_not_pass(labelled, evaluate, golden):
     golden("quiet.txt", closing(evaluate("-q", model="ft:new")))
 
 
-def test_twice_quiet_tells_the_outcome_alone(labelled, evaluate):
+def test_twice_quiet_shows_only_the_outcome(labelled, evaluate):
     lines = evaluate("-qq", model="ft:new").stdout.lines
     assert "ft:new does not ship: 2 of 4 gates passed, 1 failed, 1 incomplete" in lines
     assert not [line for line in lines if "finetune =" in line or "run " in line or "missed cases" in line]
@@ -99,7 +99,7 @@ def test_the_texts_of_misses_follow_pytests_own_switch(labelled, evaluate, style
 
 
 @pytest.mark.parametrize("options", [["-rx"], ["-ra"], ["-rA", "-q"]])
-def test_missed_cases_are_listed_where_expected_failures_are(labelled, evaluate, options):
+def test_missed_cases_are_listed_with_expected_failures(labelled, evaluate, options):
     evaluate(*options, model="ft:new").stdout.fnmatch_lines(
         [
             "=* missed summary info =*",
@@ -109,7 +109,7 @@ def test_missed_cases_are_listed_where_expected_failures_are(labelled, evaluate,
     )
 
 
-def test_errors_are_listed_where_errors_are(suite, evaluate, server):
+def test_errored_cases_are_listed_with_errors(suite, evaluate, server):
     suite(2, toml="[[gates]]\nmin = 0.5\n")
     server.answer = lambda body: error(400, "no such parameter")
     assert "ERRORED" not in evaluate("-rx").stdout.str()
@@ -124,7 +124,7 @@ def test_the_outcome_of_a_model_that_ships_and_of_a_set_without_gates(suite, eva
     assert "ft:test ships: 1 of 1 gates passed" in evaluate("eval_sets/tickets.jsonl").stdout.lines
 
 
-def test_what_leaves_gates_open_ships_nothing_yet(suite, evaluate):
+def test_incomplete_gates_ship_nothing_yet(suite, evaluate):
     suite(6, toml="[[gates]]\nmin = 0.1\n")
     assert "ft:test does not ship yet: 0 of 1 gates passed, 1 incomplete" in evaluate("-k", "case-1").stdout.lines
 
@@ -142,7 +142,7 @@ def test_everything_fits_whatever_the_width_and_the_script(suite, evaluate, serv
     assert long == []
 
 
-def test_no_colour_where_none_is_allowed(labelled, evaluate, monkeypatch):
+def test_no_colour_with_no_color(labelled, evaluate, monkeypatch):
     assert "\x1b[" in evaluate("--color=yes", model="ft:new").stdout.str()
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in evaluate("-v", model="ft:new").stdout.str()
@@ -154,7 +154,7 @@ def test_the_gates_are_part_of_the_progress(suite, evaluate, workers):
     evaluate(*workers, subprocess=True).stdout.re_match_lines([r".*\.{8} +\[100%\]"])
 
 
-def test_redacted_the_closing_section_quotes_nothing(labelled, evaluate, server):
+def test_the_summary_of_a_redacted_session_quotes_nothing(labelled, evaluate, server):
     server.answer = lambda body: "bug" if body["model"] == "old" else "marker"
     text = closing(evaluate("-v", "--baseline=old", "--finetune-redact", model="new"))
     assert "marker" not in text

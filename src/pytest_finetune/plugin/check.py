@@ -1,4 +1,4 @@
-"""`--finetune-check`: the data checked as tests, one a file and group of findings: the core finds, this tells."""
+"""`--finetune-check`: checks training data as tests, one per file and group of findings."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GROUPS = tuple(dict.fromkeys(code.group for code in CODES.values()))
-"""What a file is checked for, each a test of its own: `data/train.jsonl::check[form]`."""
+"""Groups of findings; each is a test of every file, such as `data/train.jsonl::check[form]`."""
 
 _CHECK = pytest.StashKey["DataCheck"]()
 
 
 class DataFaultError(Exception):
-    """Findings that fail a test; its text is the whole failure text."""
+    """Findings that fail a test; the text is the whole failure text."""
 
 
 class DataCheck:
     """
-    The files of one session and what was found in them.
+    The files of one session and the findings in them.
 
     Args:
         config: Its options name training and validation files; its eval sets are those of the whole project.
@@ -48,7 +48,7 @@ class DataCheck:
         option = config.option
         self._root, self._redact = config.rootpath, option.finetune_redact
         self._label_by = str(config.getini("finetune_check_label_by"))
-        self._meeting = str(getattr(config, "workerinput", {}).get("finetune_check", ""))
+        self._shared_folder = str(getattr(config, "workerinput", {}).get("finetune_check", ""))
         self.training = _named(config, option.finetune_train, "finetune_train")
         self.validation = _named(config, option.finetune_validation, "finetune_validation")
         if not self.training:
@@ -70,15 +70,15 @@ class DataCheck:
 
     @cached_property
     def result(self) -> CheckResult:
-        """What was found, looked for when the first test of the session asks, in whichever process."""
-        return check_once(self._meeting, self._check)
+        """The findings; the check runs once, in whichever process first needs them."""
+        return check_once(self._shared_folder, self._check)
 
     def _check(self) -> CheckResult:
         options = CheckOptions(codes=self._codes, label_by=self._label_by)
         return check(self.training, validation=self.validation, evals=self.evals, options=options, root=self._root)
 
     def _files_named(self, config: pytest.Config) -> Iterator[Path]:
-        """The files whose tests were asked for by their ids, as `data/train.jsonl::check[form]`."""
+        """The files whose tests are selected by id, such as `data/train.jsonl::check[form]`."""
         for argument in config.args:
             name, _, test = argument.partition("::")
             path = Path(os.path.normpath(config.invocation_params.dir / name))
@@ -86,11 +86,11 @@ class DataCheck:
                 yield path
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> CheckedFile | None:
-        """Collect a file that was named; all others are added at the end."""
+        """Collect a file whose tests are selected by id; otherwise all files are added after collection."""
         return CheckedFile.from_parent(parent, path=file_path) if file_path in self._selected else None
 
-    def told(self, file: str, group: str) -> tuple[bool, str]:
-        """Whether a file fails in a group, and all that was found there."""
+    def findings_of(self, file: str, group: str) -> tuple[bool, str]:
+        """Whether a file fails in a group, and its findings in that group as text."""
         counts = {code: count for (of, code), count in self.result.counts.items() if of == file}
         codes = [code for code in CODES if code in counts and CODES[code].group == group]
         kept = [finding for finding in self.result.findings if finding.file == file]
@@ -105,27 +105,27 @@ class DataCheck:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Add the tests, where none was asked for by its id; the files may lie below no argument of pytest."""
+        """Add the tests of all files, unless some are selected by id; the files may be outside pytest's arguments."""
         for path in () if self._selected else self.files:
             items.extend(session.genitems(CheckedFile.from_parent(session, path=path)))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell an xdist worker where the processes meet."""
-        self._meeting = self._meeting or tempfile.mkdtemp(prefix="pytest-finetune-check-")
-        node.workerinput["finetune_check"] = self._meeting
+        """Pass an xdist worker the folder through which the processes share the result."""
+        self._shared_folder = self._shared_folder or tempfile.mkdtemp(prefix="pytest-finetune-check-")
+        node.workerinput["finetune_check"] = self._shared_folder
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Leave nothing behind; a worker leaves that to who made the folder."""
-        if self._meeting and not hasattr(config, "workerinput"):
-            shutil.rmtree(self._meeting, ignore_errors=True)
+        """Remove that folder, on the controller, which made it."""
+        if self._shared_folder and not hasattr(config, "workerinput"):
+            shutil.rmtree(self._shared_folder, ignore_errors=True)
 
 
 class CheckedFile(pytest.File):
     """A training, validation or eval file."""
 
     def collect(self) -> Iterator[CheckItem]:
-        """Make the tests; nothing is read here."""
+        """Make the tests; the file is not read yet."""
         for group in GROUPS:
             yield CheckItem.from_parent(self, name=f"check[{group}]", group=group)
 
@@ -138,22 +138,22 @@ class CheckItem(pytest.Item):
         self.group = group
 
     def runtest(self) -> None:
-        """Fail on what is bad enough; what is not stands in a section of the report."""
+        """Fail on findings that are severe enough; show others in a section of the report."""
         file = eval_set_name(self.path, self.config.rootpath)
-        failed, text = self.config.stash[_CHECK].told(file, self.group)
+        failed, text = self.config.stash[_CHECK].findings_of(file, self.group)
         if failed:
             raise DataFaultError(text)
         if text:
             self.add_report_section("call", "data check", text)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The findings alone: a traceback through this plugin helps nobody."""
+        """The findings, without a traceback through this plugin."""
         if isinstance(excinfo.value, DataFaultError | FinetuneError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[os.PathLike[str], int | None, str]:
-        """The file, and a heading that names it too."""
+        """The file, and a heading that includes its name."""
         return self.path, None, f"{self.path.name} {self.name}"
 
 

@@ -1,4 +1,4 @@
-"""What goes to the live log and the log file, past all reports: every line is gone through before it is written."""
+"""Masks each line of the live log and the log file, which are written without going through a report."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ if TYPE_CHECKING:
     import pytest
 
 _HANDLERS = ("log_cli_handler", "log_file_handler")
-"""Of pytest's own logging plugin; whatever it captures for reports is gone through there."""
+"""Attributes of pytest's logging plugin; what it captures for reports is masked there."""
 
 
-class GuardedFormatter(logging.Formatter):
+class MaskingFormatter(logging.Formatter):
     """
-    Another formatter's lines, exceptions and stacks included, after `look` has gone through them.
+    Formats records with another formatter, then passes the text, exceptions and stacks included, through `mask`.
 
     Args:
-        inner: Makes the text of a record.
-        look: The text as it may be written.
+        inner: Formats a record.
+        mask: Returns the text that may be written.
     """
 
-    def __init__(self, inner: logging.Formatter, look: Callable[[str], str]) -> None:
+    def __init__(self, inner: logging.Formatter, mask: Callable[[str], str]) -> None:
         super().__init__()
-        self._inner, self._look = inner, look
+        self._inner, self._mask = inner, mask
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record, as text."""
-        return self._look(self._inner.format(record))
+        """Format one record."""
+        return self._mask(self._inner.format(record))
 
 
-def guard_logs(config: pytest.Config, look: Callable[[str], str]) -> None:
-    """Let `look` go through all that this session logs; nothing where logging is switched off (`-p no:logging`)."""
+def mask_logs(config: pytest.Config, mask: Callable[[str], str]) -> None:
+    """Pass all that this session logs through `mask`; does nothing with `-p no:logging`."""
     plugin = config.pluginmanager.get_plugin("logging-plugin")
     for name in _HANDLERS:
         handler = getattr(plugin, name, None)
         if isinstance(handler, logging.Handler) and handler.formatter is not None:
-            handler.setFormatter(GuardedFormatter(handler.formatter, look))
+            handler.setFormatter(MaskingFormatter(handler.formatter, mask))

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.plugin.items import CaseNotPassedError, EvalItem
-from pytest_finetune.plugin.log_lines import guard_logs
+from pytest_finetune.plugin.log_lines import mask_logs
 from pytest_finetune.plugin.marked_functions import is_marked
 from pytest_finetune.reports.redaction import hidden, is_hidden
 
@@ -31,7 +31,7 @@ def begin(config: pytest.Config, models: ModelsUnderTest) -> Privacy:
     """Mask reports and log lines in this process, a worker's too, before other plugins see them."""
     privacy = Privacy(models, redact=config.option.finetune_redact)
     config.pluginmanager.register(privacy, "finetune-privacy")
-    guard_logs(config, privacy.log_line)
+    mask_logs(config, privacy.log_line)
     return privacy
 
 

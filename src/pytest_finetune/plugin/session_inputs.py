@@ -106,7 +106,7 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
 
 def _load(config: pytest.Config) -> list[EvalSet]:
     """
-    The eval sets among what pytest was told to run.
+    The eval sets that the arguments of pytest name, or that are below them.
 
     Raises:
         EvalSetErrors: All faults of all of them.

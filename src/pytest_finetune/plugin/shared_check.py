@@ -1,4 +1,4 @@
-"""One check for all processes of a session: the first that needs it makes it, and the others read what it found."""
+"""One check for all processes of a session: the first that needs the result runs it, the others read its findings."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 def check_once(folder: str, check: Callable[[], CheckResult]) -> CheckResult:
     """
-    The result of a check that another process may have made already.
+    The result of a check, which another process may have run already.
 
     Args:
-        folder: Where the processes of one session meet; empty, or not there, where this one is alone or on a machine of
-            its own.
-        check: Makes the check.
+        folder: Shared by the processes of one session; empty, or missing on this machine, if there is no other process
+            to share with.
+        check: Runs the check.
     """
     if not folder or not Path(folder).is_dir():
         return check()
     from filelock import FileLock
 
     kept = Path(folder, "findings.json")
-    # Whoever comes later waits; a holder that dies lets go, and the next one makes the check.
+    # Later processes wait. The lock of a process that dies is released, and the next one runs the check.
     with FileLock(Path(folder, "lock")):
         if kept.exists():
             return _read(json.loads(kept.read_bytes()))

@@ -1,4 +1,4 @@
-"""The plugin among others: xdist, reruns, random order, --lf, JUnit, HTML; the user's own tests and targets."""
+"""With other plugins: xdist, reruns, random order, --lf, JUnit, HTML; and with the user's own tests and targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run_state(pytester):
 
 @pytest.mark.parametrize("dist", ["load", "worksteal", "loadfile"])
 @pytest.mark.parametrize(("bar", "code"), [(0.9, 0), (0.98, 1)])
-def test_xdist_comes_to_the_same_verdict(pytester, suite, evaluate, server, dist, bar, code):
+def test_xdist_reaches_the_same_verdict(pytester, suite, evaluate, server, dist, bar, code):
     suite(40, inputs=inputs(40, 3, 30), toml=GATE.format(bar=bar))
     result = evaluate("-n2", f"--dist={dist}", subprocess=True)
     assert result.ret == code
@@ -34,7 +34,7 @@ def test_xdist_comes_to_the_same_verdict(pytester, suite, evaluate, server, dist
     assert len(server.requests) == 40
 
 
-def test_xdist_workers_ask_ahead_within_the_session_s_concurrency(suite, evaluate, server):
+def test_xdist_workers_request_ahead_within_the_session_s_concurrency(suite, evaluate, server):
     suite(120)
     server.latency = 0.05
     assert evaluate("-n2", "--concurrency=12", subprocess=True).ret == 0
@@ -70,7 +70,7 @@ def test_pytest_randomly_changes_no_verdict(suite, pytester, server):
     assert result.ret == 0
 
 
-def test_a_rerun_asks_nothing_and_changes_nothing(suite, evaluate, server):
+def test_a_rerun_sends_no_request_and_changes_nothing(suite, evaluate, server):
     suite(3, inputs=inputs(3, 1))
     result = evaluate("--reruns=2")
     result.assert_outcomes(failed=1, passed=2)
@@ -151,7 +151,7 @@ def test_a_marked_function_may_be_rerun_and_gets_the_same_answer(pytester, suite
     assert len(server.requests) == 2
 
 
-def test_an_answer_may_be_asked_for_in_the_middle_of_a_test(pytester, suite, evaluate):
+def test_the_completion_fixture_can_be_requested_during_a_test(pytester, suite, evaluate):
     suite(2).rename(pytester.path / "own.jsonl")
     pytester.makepyfile(
         """
@@ -165,7 +165,7 @@ def test_an_answer_may_be_asked_for_in_the_middle_of_a_test(pytester, suite, eva
     evaluate().assert_outcomes(passed=2)
 
 
-def test_a_marked_set_that_is_collected_too_is_asked_once(pytester, suite, evaluate, server):
+def test_a_marked_set_that_is_collected_too_is_requested_once(pytester, suite, evaluate, server):
     suite(3)
     pytester.makepyfile(
         """
@@ -195,7 +195,7 @@ def test_a_marked_function_without_a_model_is_skipped_and_says_why(pytester):
     result.stdout.fnmatch_lines(["*needs --model=SPEC*"])
 
 
-def test_a_marked_file_with_faults_is_told_without_a_traceback(pytester, evaluate, server):
+def test_faults_of_a_marked_set_are_reported_without_a_traceback(pytester, evaluate, server):
     pytester.path.joinpath("own.jsonl").write_text('{"input": "x", "expcted": "y"}\n')
     pytester.makepyfile(
         """
