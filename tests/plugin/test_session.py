@@ -168,7 +168,7 @@ def test_testpaths_do_not_hide_the_eval_sets(pytester, suite, evaluate):
     evaluate().assert_outcomes(passed=3)
 
 
-def test_names_of_tests_include_the_model_if_there_are_several(suite, pytester, server):
+def test_two_models_are_two_columns_of_the_summary(suite, pytester, server):
     suite(6, inputs=wrong(1), toml=GATE.format(bar=0.9))
     server.answer = lambda body: "wrong" if body["model"] == "ft:b" else body["messages"][-1]["content"]
     result = pytester.runpytest_inprocess(
