@@ -17,20 +17,20 @@ def weight(outcomes, rate):
     return rate**failed * (1 - rate) ** (len(outcomes) - failed)
 
 
-def evidence_of_block(production, canary, supposed):
+def evidence_of_block(production, canary, assumed):
     """The likelihood ratios of one block, by the lifts."""
     test = WorseThanProduction(0.01)
-    test._supposed = supposed
+    test._assumed = assumed
     test._calls, test._failed = [len(production), len(canary)], [sum(production), sum(canary)]
     return [test._factor(lift) for lift in LIFTS]
 
 
 @pytest.mark.parametrize(("production_calls", "canary_calls"), [(1, 1), (4, 1), (1, 3), (3, 2)])
-@pytest.mark.parametrize("supposed", [0.001, 0.05, 0.5, 0.95])
-def test_no_block_is_expected_to_add_evidence_while_the_canary_is_no_worse(production_calls, canary_calls, supposed):
+@pytest.mark.parametrize("assumed", [0.001, 0.05, 0.5, 0.95])
+def test_no_block_is_expected_to_add_evidence_while_the_canary_is_no_worse(production_calls, canary_calls, assumed):
     """Summed over every outcome, for every pair of true rates on a grid: what Ville's inequality needs."""
     outcomes = [
-        (production, canary, evidence_of_block(production, canary, supposed))
+        (production, canary, evidence_of_block(production, canary, assumed))
         for production in product((False, True), repeat=production_calls)
         for canary in product((False, True), repeat=canary_calls)
     ]

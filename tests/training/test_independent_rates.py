@@ -42,5 +42,5 @@ def test_it_holds_the_difference_and_turns_with_it(first, second):
 
 
 def test_nothing_planned_has_no_difference():
-    with pytest.raises(ValueError, match="no case was planned"):
+    with pytest.raises(ValueError, match="needs at least one planned case"):
         difference_interval(0, 0, 1, 2)
