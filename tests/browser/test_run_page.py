@@ -182,7 +182,7 @@ def test_a_cell_of_the_matrix_leads_to_its_cases(page_file: Path, opened: Open) 
     expected = int(cell.inner_text())
     cell.click()
     assert count(page) == f"{expected} of 68"
-    assert [chip.split(":")[0] for chip in chips(page)] == ["set", "expected", "answered", "clear all"]
+    assert [chip.split(":")[0] for chip in chips(page)] == ["set", "expected", "answer", "clear all"]
     assert page.locator("#cases").bounding_box()["y"] < 50
 
 
@@ -202,8 +202,8 @@ def test_format_failures_lead_to_their_cases_by_kind_and_path(page_file: Path, o
 def test_drift_leads_to_its_cases(page_file: Path, opened: Open) -> None:
     page = opened(page_file)
     panel = page.get_by_role("region", name="Stability of eval_sets/people.jsonl")
-    assert "each case asked 2 times" in panel.inner_text()
-    assert "No path drifts" in panel.inner_text()
+    assert "2 samples per case" in panel.inner_text()
+    assert "No drift." in panel.inner_text()
 
 
 def test_flips_stand_side_by_side_with_their_differences(page_file: Path, opened: Open) -> None:
@@ -283,9 +283,9 @@ def test_the_list_tells_a_screen_reader_what_it_is(page_file: Path, opened: Open
     assert page.get_by_role("columnheader").all_inner_texts()[-5:] == [
         "verdict",
         "case",
-        "asked",
+        "prompt",
         "expected",
-        "answered",
+        "answer",
     ]
     headings = page.locator("h1, h2, h3").evaluate_all(
         "all => all.filter(h => h.checkVisibility()).map(h => +h.tagName[1])"
@@ -475,7 +475,7 @@ def test_a_run_that_asked_nothing_shows_what_is_missing(tmp_path: Path, opened: 
     page = opened(path)
     notes = page.locator(".note").all_inner_texts()
     assert notes[0].startswith("This run is open: 2 of 2 samples are missing")
-    assert page.get_by_text("Nothing was answered.").is_visible()
+    assert page.get_by_text("No answers.").is_visible()
     assert [row.split()[0] for row in page.locator("#sheet .row .state").all_inner_texts()] == ["unrun", "unrun"]
 
 
@@ -489,7 +489,7 @@ def test_an_old_record_whose_set_changed_shows_ids_and_answers_and_says_why(tmp_
     assert "the file has changed since" in page.locator("article .note").all_inner_texts()[-1]
     assert "No prompt" in page.locator("#detail .note").inner_text()
     assert page.locator("#detail .text").all_inner_texts() == ["y"]
-    assert sorted(shown(page)) == ["(not asked)", "c-0", "c-1"]
+    assert sorted(shown(page)) == ["(not run)", "c-0", "c-1"]
 
 
 def test_an_id_that_two_sets_have_is_linked_with_its_set(tmp_path: Path, opened: Open) -> None:

@@ -291,7 +291,7 @@ def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path, golden
 
 def test_what_goes_is_listed_and_fails_the_job(registry, two_versions, golden):
     golden("registry-sunset.txt", registry("sunset", code=1))
-    assert registry("sunset", "--within", "10w") == "no version in use is known to go within 70 days\n"
+    assert registry("sunset", "--within", "10w") == "no version in use has a known shutdown within 70 days\n"
     (gone,) = told(registry, "sunset", "--within", "90", code=1)
     assert (gone["version"], gone["days_left"], gone["status"]) == ("v2", 73, "canary")
     assert "must be days or weeks" in registry("sunset", "--within", "soon", code=2)

@@ -320,7 +320,7 @@ def test_a_redacted_comparison_tells_no_answer(record: Recorder, runs: Command, 
     [
         ({"stopped_kind": "auth", "stopped_status": 401}, "auth: HTTP 401"),
         # As an earlier version recorded it.
-        ({}, "the reason is in the record"),
+        ({}, "the reason is in the run record"),
     ],
 )
 def test_redacted_a_run_does_not_show_the_message_of_a_server(

@@ -154,11 +154,11 @@ def test_warnings_say_what_is_estimated_and_what_ends():
     ends = {"gpt-4.1-mini": date(2027, 1, 14), "gpt-4.1-nano": date(2026, 10, 23)}
     models = [priced(model) for model in ("gpt-4.1-mini", "gpt-4.1-nano", "llama-3", "o4-mini-2025-04-16")]
     said = "\n".join(price_warnings(models, ends, today=NOW.date(), last_training_day=date(2027, 1, 6)))
-    assert "gpt-4.1-mini: OpenAI begins no fine-tuning job after 2027-01-06" in said
-    assert "gpt-4.1-mini: it is switched off on 2027-01-14" in said
-    assert "gpt-4.1-nano: it was switched off on 2026-10-23" in said
-    assert "llama-3: its tokenizer is not known; o200k_base stands in" in said
-    assert "o4-mini-2025-04-16: the price of training it is unknown; billed by time" in said
+    assert "gpt-4.1-mini: OpenAI accepts no fine-tuning jobs after 2027-01-06" in said
+    assert "gpt-4.1-mini: the model and its fine-tunes will be shut down on 2027-01-14" in said
+    assert "gpt-4.1-nano: the model and its fine-tunes were shut down on 2026-10-23" in said
+    assert "llama-3: unknown tokenizer; tokens are estimated with o200k_base" in said
+    assert "o4-mini-2025-04-16: its training price is unknown; billed by time" in said
 
 
 def test_several_models_stand_side_by_side_in_eighty_columns():

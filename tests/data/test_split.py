@@ -242,7 +242,7 @@ def test_what_is_odd_about_a_split_is_said(tmp_path):
     options = SplitOptions(0.1, group_by="group")
     done = split_file(path, {side: tmp_path / side for side in ("train", "validation")}, options)
     said = "\n".join(split_warnings(done, options))
-    assert "has no row of 1 label: rare; try --stratify" in said
+    assert "has no rows with 1 label: rare; try --stratify" in said
     assert "the largest cluster has 5 rows" in said
     assert "20 rows have no 'group'" in said
     lines = [text for text, _ in split_lines(done, path, options)]

@@ -66,7 +66,7 @@ def test_a_redacted_finding_shows_only_its_place(write, check):
     assert "walrus" in shown.stdout.str()
     result = check("--finetune-train=data/train.jsonl", "--finetune-redact", "-rA")
     result.stdout.fnmatch_lines(["error   *", "    data/train.jsonl:21"])
-    assert not [word for word in ("zebra", "quokka", "walrus", "to do:") if word in result.stdout.str()]
+    assert not [word for word in ("zebra", "quokka", "walrus", "hint:") if word in result.stdout.str()]
 
 
 def test_a_warning_is_shown_and_fails_only_with_fail_on_warning(write, check):

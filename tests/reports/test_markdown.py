@@ -143,7 +143,7 @@ def test_a_long_report_is_cut_between_two_rows_and_says_so():
     text = markdown([run(*parts)])
     assert LIMIT - 1_000 < len(text) <= LIMIT
     told = text.splitlines()[-1]
-    assert re.fullmatch(r"Left out, for 60,000 characters are the most: .*[0-9]+ flips.*\.", told)
+    assert re.fullmatch(r"Left out to stay within 60,000 characters: .*[0-9]+ flips.*\.", told)
     assert all(line.endswith("|") for line in text.splitlines() if line.startswith("|"))
 
 
@@ -158,7 +158,7 @@ def test_a_head_of_a_table_never_stands_alone(limit):
 def test_ten_flips_and_five_misses_of_a_set_are_shown():
     text = markdown([run(part(30))])
     assert text.count("| lost | `case-") == 10
-    assert "20 more flips are in the record." in text
+    assert "20 more flips are in the run record." in text
     assert len(re.findall("^[|] `case-", text, re.MULTILINE)) == 5
 
 

@@ -253,7 +253,7 @@ def test_without_the_settings_verdicts_and_bars_come_from_the_record(tmp_path: P
     reported = from_record(run, root=tmp_path)
     assert reported.sets[0].settings is None
     assert [gate.bar for gate in reported.sets[0].gates] == [0.9, 0.5, None, 1.5, 0.1, 1.0]
-    assert "Labels of eval_sets/t.jsonl are not shown: its settings are gone or have changed" in page_html([reported])
+    assert "Labels of eval_sets/t.jsonl are not shown: its settings were removed or changed" in page_html([reported])
 
 
 def test_a_record_of_an_earlier_version_has_the_bars_of_its_own_settings_or_none(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""All attempts at one case as the few figures that a row or a property has room for."""
+"""The attempts at one case summed up in a few figures, for a table row or JUnit properties."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class CaseFigures:
     Args:
         passed: Attempts that passed.
         attempts: Planned attempts.
-        fields: Right leaves and all leaves of the one answer, where its scorer counts them.
-        latency: Mean seconds over answers that came over the wire; None where none did.
-        from_cache: Some answer came from the response cache.
-        tokens: Prompt and completion tokens of all answers; None when there is none, or any was not counted.
-        cost: US dollars for all attempts; None when any price is unknown.
-        why: The first format failure, or the first kind of error; empty where there was neither.
+        fields: Correct fields and all fields, for a single attempt whose scorer counts them.
+        latency: Mean seconds per answer, cached answers excluded; None if there are no others.
+        from_cache: At least one answer came from the response cache.
+        tokens: Prompt and completion tokens of all answers; None without answers, or if any has no usage.
+        cost: US dollars for all attempts; None if the cost of any is unknown.
+        why: Kind of the first format failure or error; empty if there was none.
     """
 
     passed: int

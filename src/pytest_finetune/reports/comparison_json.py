@@ -1,4 +1,4 @@
-"""Two runs side by side as plain JSON values, for programs: all that the text says and more, `a` before, `b` after."""
+"""A comparison of two runs as JSON: everything in the text report and more. `a` is the earlier run, `b` the later."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def pairing_to_json(before: Run, after: Run, pairing: Pairing, *, redact: bool = False) -> dict[str, Any]:
     """
-    All of a pairing, with the samples of every flipped case; differences above 0 are gains of the second.
+    The whole comparison, with all samples of every flipped case; a positive difference means that `b` is better.
 
-    The samples are whole; with `redact` they are what `redacted_sample` leaves of them.
+    With `redact` the samples go through `redacted_sample`.
     """
     runs = {name: {"id": run.id, "spec": run.manifest.target.spec} for name, run in (("a", before), ("b", after))}
     return {

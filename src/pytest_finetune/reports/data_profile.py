@@ -1,4 +1,4 @@
-"""A profile of training data as lines for people and as JSON for programs."""
+"""A profile of training data as terminal lines and as JSON."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 NAMES = {
     "tokens": "tokens",
-    "asked": "characters asked",
-    "answered": "characters answered",
+    "asked": "prompt characters",
+    "answered": "answer characters",
     "messages": "messages",
 }
+HEADS = ("min", "5 %", "median", "mean", "95 %", "max")
+"""Column heads of `figures`."""
+
 SHOWN_LABELS = 30
 _WIDTH = 80
 _NAME, _BAR = 24, 36
@@ -30,21 +33,18 @@ _NAME, _BAR = 24, 36
 
 def profile_lines(profile: Profile, findings: Mapping[str, int] | None, source: Path) -> Iterator[Line]:
     """
-    All of it, in a screenful or two.
+    The whole profile in a screenful or two.
 
     Args:
-        profile: What is in the file.
-        findings: How many findings the check has of each code; None where it was not asked.
+        profile: The profile of the file.
+        findings: Number of findings per code; None if the data was not checked.
         source: The file.
     """
     yield f"{fitted(str(source), 60)}: {profile.rows:,} rows", {"bold": True}
-    yield (
-        f"{'each row':<20}" + "".join(f"{name:>10}" for name in ("least", "5 %", "median", "mean", "95 %", "most")),
-        {},
-    )
+    yield f"{'per row':<20}" + "".join(f"{name:>10}" for name in HEADS), {}
     for name, each in profile.lengths.items():
         yield f"{NAMES[name]:<20}" + "".join(f"{figure:>10}" for figure in figures(each)), {}
-    yield f"tokens of one epoch: {profile.tokens:,} ({profile.tokenizer})", {}
+    yield f"tokens per epoch: {profile.tokens:,} ({profile.tokenizer})", {}
     yield from _counted("answers", profile.answers)
     yield from _folded(f"system prompts: {prompts_text(profile)}")
     yield from _counted("languages", profile.languages)
@@ -56,28 +56,28 @@ def profile_lines(profile: Profile, findings: Mapping[str, int] | None, source: 
 def profile_json(
     profile: Profile, findings: Mapping[str, int] | None, left_out: LeftOuts, source: Path
 ) -> dict[str, Any]:
-    """The same for programs."""
+    """The profile as JSON."""
     found = None if findings is None else {code: _finding_json(code, count) for code, count in findings.items()}
     return {"source": str(source), **asdict(profile), "left_out": left_out.count, "findings": found}
 
 
 def prompts_text(profile: Profile) -> str:
-    """How many system prompts there are, and how many rows have none or offer tools."""
+    """The number of system prompts, and of rows without one or with tools."""
     parts = [f"{profile.system_prompts:,} different"]
     if profile.without_system:
         parts.append(f"{profile.without_system:,} rows without one")
     if profile.with_tools:
-        parts.append(f"{profile.with_tools:,} rows offer tools")
+        parts.append(f"{profile.with_tools:,} rows with tools")
     return ", ".join(parts)
 
 
 def share(count: int, total: int) -> str:
-    """A part of all rows, as people write it."""
+    """A share of the rows in percent; `-` if there are none."""
     return f"{count / total:.1%}" if total else "-"
 
 
 def figures(each: Distribution) -> list[str]:
-    """Least, 5 %, median, mean, 95 % and most, as people write them."""
+    """Minimum, 5 %, median, mean, 95 % and maximum, formatted."""
     mean = "-" if each.mean is None else f"{each.mean:,.1f}"
     numbers = [f"{number:,}" for number in (each.least, each.low, each.median, each.high, each.most)]
     return [*numbers[:3], mean, *numbers[3:]]
@@ -95,7 +95,7 @@ def _folded(text: str) -> Iterator[Line]:
 
 def _label_lines(profile: Profile) -> Iterator[Line]:
     if not profile.labels:
-        yield f"labels: none, they are {NO_LABELS}", {}
+        yield f"labels: none (answers are {NO_LABELS})", {}
         return
     yield f"labels: {len(profile.labels):,}", {"bold": True}
     most = max(profile.labels.values())
@@ -108,9 +108,9 @@ def _label_lines(profile: Profile) -> Iterator[Line]:
 
 def _finding_lines(findings: Mapping[str, int] | None) -> Iterator[Line]:
     if not findings:
-        yield ("findings: not looked for", {}) if findings is None else ("findings: none", {"green": True})
+        yield ("findings: not checked", {}) if findings is None else ("findings: none", {"green": True})
         return
-    yield "findings (data check tells where)", {"bold": True}
+    yield "findings (data check shows where)", {"bold": True}
     for code, count in findings.items():
         severity = CODES[code].severity
         colour = {"error": "red", "warning": "yellow"}.get(severity.word)

@@ -1,4 +1,4 @@
-"""A profile of training data as one HTML file that asks the network for nothing and runs no script."""
+"""A profile of training data as a self-contained HTML page without scripts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.labels import NO_LABELS
-from pytest_finetune.reports.data_profile import NAMES, figures, prompts_text, share
+from pytest_finetune.reports.data_profile import HEADS, NAMES, figures, prompts_text, share
 from pytest_finetune.reports.html_text import escaped
 from pytest_finetune.reports.plain_page import plain_page
 
@@ -51,17 +51,17 @@ th.said { text-align: left; min-width: 12rem; color: var(--soft); }
 
 
 def profile_page(profile: Profile, findings: Mapping[str, int] | None, source: Path) -> str:
-    """The page; whatever the data holds comes out as text."""
+    """The page; all text from the data is escaped."""
     name = escaped(str(source), _LONGEST)
     body = "\n".join(
         (
             f"<h1>{name}</h1>",
             f"<p>{escaped(_summary(profile))}</p>",
             _lengths(profile),
-            _counts("Labels", profile.labels, f"none, they are {NO_LABELS}"),
+            _counts("Labels", profile.labels, f"none (answers are {NO_LABELS})"),
             _counts("Answers", profile.answers, "no rows"),
-            _counts("Languages of the questions", profile.languages, "no rows"),
-            _counts("Scripts of the questions", profile.scripts, "no rows"),
+            _counts("Languages of the prompts", profile.languages, "no rows"),
+            _counts("Scripts of the prompts", profile.scripts, "no rows"),
             _findings(findings),
         )
     )
@@ -69,12 +69,12 @@ def profile_page(profile: Profile, findings: Mapping[str, int] | None, source: P
 
 
 def _summary(profile: Profile) -> str:
-    tokens = f"{profile.tokens:,} tokens an epoch ({profile.tokenizer})"
+    tokens = f"{profile.tokens:,} tokens per epoch ({profile.tokenizer})"
     return f"{profile.rows:,} rows, {tokens}; system prompts: {prompts_text(profile)}"
 
 
 def _lengths(profile: Profile) -> str:
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("least", "5 %", "median", "mean", "95 %", "most"))
+    heads = "".join(f'<th scope="col">{name}</th>' for name in HEADS)
     rows = "\n".join(
         f'<tr><th scope="row">{NAMES[name]}</th>{"".join(f"<td>{figure}</td>" for figure in figures(each))}</tr>'
         for name, each in profile.lengths.items()
@@ -84,8 +84,8 @@ def _lengths(profile: Profile) -> str:
         for name, each in profile.lengths.items()
     )
     return (
-        f'<h2>Lengths</h2>\n<div class="scroll"><table><thead><tr><th scope="col">each row</th>{heads}</tr></thead>\n'
-        f'<tbody>{rows}</tbody></table></div>\n<h2>Shapes</h2>\n<div class="shapes">{drawn}</div>'
+        f'<h2>Lengths</h2>\n<div class="scroll"><table><thead><tr><th scope="col">per row</th>{heads}</tr></thead>\n'
+        f'<tbody>{rows}</tbody></table></div>\n<h2>Distributions</h2>\n<div class="shapes">{drawn}</div>'
     )
 
 
@@ -118,7 +118,7 @@ def _counts(title: str, counts: Mapping[str, int], empty: str) -> str:
 
 def _findings(findings: Mapping[str, int] | None) -> str:
     if not findings:
-        return f"<h2>Findings</h2>\n<p>{'not looked for' if findings is None else 'none'}</p>"
+        return f"<h2>Findings</h2>\n<p>{'not checked' if findings is None else 'none'}</p>"
     rows = "\n".join(
         f'<tr><th scope="row" class="{CODES[code].severity.word}">{code}</th><td>{CODES[code].severity.word}</td>'
         f'<td>{count:,}</td><th class="said">{escaped(CODES[code].meaning)}</th></tr>'

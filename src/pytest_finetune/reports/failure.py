@@ -1,4 +1,4 @@
-"""Why one case did not pass: what was asked, expected and got, and the difference."""
+"""Why one case did not pass: the prompt, the expected answer, the answer, and the difference."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 PROMPT_LIMIT = 800
 ANSWER_LIMIT = 2000
-NOTHING_ASKED_FOR, NOTHING_SAID = "(nothing in particular)", "(nothing)"
+ANY_ANSWER, EMPTY = "(any answer)", "(empty)"
 ERROR = "error: "
-"""How the reason of a case begins that got no answer."""
+"""Prefix of the reason for a case that ended in an error."""
 
-GLANCE = 40
-"""Answers up to this length are compared at a glance; a difference would only say them twice."""
+SHORT = 40
+"""No difference is shown for answers up to this length: it would only repeat them."""
 
 
 def failure_text(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, redact: bool = False) -> str:
-    """The whole text for one case: the prompt once, then the first attempt that did not pass."""
+    """The full text for one case: the prompt, then the first attempt that did not pass."""
     sample = first_failed(samples)
     lines = [f"{eval_set.name}:{case.line}: {case.id}"]
     for name, text in prompt_fields(case, redact=redact):
@@ -42,7 +42,7 @@ def failure_text(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, re
 
 
 def short_reason(samples: Sequence[Sample], *, redact: bool = False) -> str:
-    """One line for JUnit and the short summary, free of prompt text."""
+    """One line for JUnit and the short summary, without prompt text."""
     sample = first_failed(samples)
     if sample.failure is not None:
         return printable(f"{ERROR}{failure_words(sample.failure, redact=redact)}")
@@ -69,7 +69,7 @@ def prompt_fields(case: Case, *, redact: bool) -> Iterator[tuple[str, str]]:
 
 
 def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tuple[str, str]]:
-    """What was expected, what came, and why it is not right; name and text of each."""
+    """Name and text of: the expected answer, the answer, and why it is wrong."""
     yield "expected", _shown(expected_text(case), redact=redact)
     if sample.completion is not None:
         yield "got", _shown(got_text(sample.completion), redact=redact)
@@ -80,39 +80,39 @@ def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tupl
         return
     if sample.score.format_failure:
         yield "format", _format_failure(sample.score, redact=redact)
-    # The reason quotes the answer.
+    # The detail quotes the answer, so it is left out when redacting.
     if sample.score.detail and (sample.score.path or sample.score.format_failure) and not redact:
-        yield "because", sample.score.detail
+        yield "reason", sample.score.detail
 
 
 def expected_text(case: Case) -> str:
-    """All that a case takes for right, as text."""
+    """All answers that a case accepts, as text."""
     if case.tool_calls:
         return "\n".join(f"{call.name}({call.arguments})" for call in case.tool_calls)
-    return "\n or ".join(_as_text(answer) for answer in case.expected) or NOTHING_ASKED_FOR
+    return "\n or ".join(_as_text(answer) for answer in case.expected) or ANY_ANSWER
 
 
 def got_text(completion: Completion) -> str:
-    """An answer as text, whatever its form."""
+    """An answer as text: its tool calls, text or refusal."""
     if completion.tool_calls:
         return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
-    return completion.text or completion.refusal or NOTHING_SAID
+    return completion.text or completion.refusal or EMPTY
 
 
 def _shown(text: str, *, redact: bool) -> str:
-    return hidden(text) if redact and text not in (NOTHING_ASKED_FOR, NOTHING_SAID) else text
+    return hidden(text) if redact and text not in (ANY_ANSWER, EMPTY) else text
 
 
 def _difference(eval_set: EvalSet, case: Case, sample: Sample) -> Iterator[str]:
     if sample.score is None or sample.completion is None:
         return
-    if max(len(expected_text(case)), len(got_text(sample.completion))) > GLANCE:
+    if max(len(expected_text(case)), len(got_text(sample.completion))) > SHORT:
         yield "  difference:"
         yield from (f"    {line}" for line in eval_set.scorer.explain(case, sample.completion))
 
 
 def _format_failure(score: Score, *, redact: bool) -> str:
-    # A path is made of the answer's own keys, and those are anything that a model writes.
+    # A path contains the answer's own keys, which may be any text.
     place = f" at {score.path}" if score.path and not redact else ""
     return f"{score.format_failure}{place}"
 

@@ -1,4 +1,4 @@
-"""What was found in data, as lines for people and as JSON for programs: the worst first, each code with its places."""
+"""Findings in data as terminal lines and as JSON: the most severe first, each code with its places."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.text import Line
 
 FEW = 3
-"""Places of one code that are shown unless all are asked for."""
+"""Places shown per code unless all are requested."""
 
 _MARKUP: dict[Severity, dict[str, bool]] = {
     Severity.ERROR: {"red": True, "bold": True},
@@ -34,7 +34,7 @@ _LONGEST = 400
 
 
 def check_lines(result: CheckResult, *, show: int | None = FEW) -> Iterator[Line]:
-    """All findings by code, each code with its first `show` places, or all that were kept, and a line of totals."""
+    """Findings by code, each with its first `show` places (None: all that were kept), and a line of totals."""
     by_code = result.by_code
     for code in sorted(by_code, key=lambda code: -CODES[code].severity):
         yield from code_lines(code, by_code[code], [each for each in result.findings if each.code == code], show=show)
@@ -46,26 +46,26 @@ def code_lines(
     code: str, count: int, findings: list[Finding], *, show: int | None = FEW, redact: bool = False
 ) -> Iterator[Line]:
     """
-    One code: how bad, how many, the first places, and what to do about the first of them.
+    One code: its severity, count, first places, and hints on how to fix them.
 
-    With `redact` of each place the file and the line alone: path, problem and advice may quote the row.
+    With `redact` only file and line of each place are shown, because path, problem and hint may quote the row.
     """
     severity = CODES[code].severity
     yield f"{severity.word:8}{code:40}{count:>12,}", _MARKUP[severity]
     shown = findings[:show]
     hints: dict[str, None] = {}
     for finding in shown:
-        told = f"{f' {finding.path}' if finding.path else ''}: {finding.problem}"
-        yield from _folded(f"{finding.place}{'' if redact else told}", _INDENT + "  ")
+        problem = f"{f' {finding.path}' if finding.path else ''}: {finding.problem}"
+        yield from _folded(f"{finding.place}{'' if redact else problem}", _INDENT + "  ")
         hints["" if redact else finding.hint] = None
     if count > len(shown):
-        kept = "" if len(findings) > len(shown) else ", of which no more places were kept"
+        kept = "" if len(findings) > len(shown) else " (places not kept)"
         yield f"{_INDENT}… and {count - len(shown):,} more{kept}", {}
-    yield from (line for hint in hints if hint for line in _folded(f"to do: {hint}", _INDENT + "  "))
+    yield from (line for hint in hints if hint for line in _folded(f"hint: {hint}", _INDENT + "  "))
 
 
 def summary_line(result: CheckResult) -> Line:
-    """How many findings of each severity, in how many rows."""
+    """Number of findings per severity, and of rows and files checked."""
     counts = ", ".join(_counted(count, severity.word) for severity, count in result.by_severity.items())
     rows, files = sum(result.rows.values()), len(result.rows)
     markup = _MARKUP[result.worst] if result.worst else {"green": True, "bold": True}
@@ -73,7 +73,7 @@ def summary_line(result: CheckResult) -> Line:
 
 
 def check_json(result: CheckResult) -> dict[str, Any]:
-    """The findings as one JSON value; `counts` are exact, `findings` are those that were kept."""
+    """The findings as JSON; `counts` are exact, `findings` are those that were kept."""
     return {
         "rows": result.rows,
         "severities": {severity.word: count for severity, count in result.by_severity.items()},
@@ -84,26 +84,26 @@ def check_json(result: CheckResult) -> dict[str, Any]:
 
 
 def fixed_lines(fixed: Fixed, target: Path, result: CheckResult) -> Iterator[Line]:
-    """What was mended in a file, and what was left for people to do."""
+    """What was fixed in a file, and what was not."""
     done = [f"wrote {_counted(fixed.written, 'row')} to {target}"]
     done += [f"left out {_counted(count, 'line')}: {code}" for code, count in fixed.dropped.items()]
     if fixed.trimmed:
         done.append(f"trimmed the answers of {_counted(fixed.trimmed, 'row')}")
     if fixed.cleaned:
-        done.append(f"mended {', '.join(dict.fromkeys(fixed.cleaned))}")
-    if left := _left_to_do(result, fixed.file):
-        done.append("left as it was: " + ", ".join(f"{code} {count:,}" for code, count in left.items()))
+        done.append(f"fixed {', '.join(dict.fromkeys(fixed.cleaned))}")
+    if left := _not_fixed(result, fixed.file):
+        done.append("not fixed: " + ", ".join(f"{code} {count:,}" for code, count in left.items()))
     yield from ((line, {}) for text in done for line in folded(text, WIDTH, _INDENT))
 
 
 def fixed_json(fixed: Fixed, target: Path, result: CheckResult) -> dict[str, Any]:
-    """What was mended, as one JSON value."""
-    left = _left_to_do(result, fixed.file)
+    """The fixes as JSON."""
+    left = _not_fixed(result, fixed.file)
     return asdict(fixed) | {"output": str(target), "left": left}
 
 
-def _left_to_do(result: CheckResult, file: str) -> dict[str, int]:
-    """Findings of a file that no fix takes away, by code."""
+def _not_fixed(result: CheckResult, file: str) -> dict[str, int]:
+    """Number of findings in a file that have no fix, by code."""
     return {code: count for (of, code), count in result.counts.items() if of == file and code not in FIXED}
 
 

@@ -1,4 +1,4 @@
-"""Text from outside as HTML: whatever it holds, it comes out as text, with control and bidi codes written out."""
+"""Untrusted text as HTML: always escaped, with control and bidi characters made visible."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def escaped(text: str, limit: int | None = None) -> str:
-    """The text for an element or a quoted attribute, on one line of source, of at most `limit` characters."""
+    """The text, cut to `limit` characters, for an element or a quoted attribute; a single line of source."""
     short = text if limit is None else shortened(text, limit)
-    # pytest-html's script rewrites whatever source line begins with an E.
+    # pytest-html's script rewrites every source line that begins with an E.
     return escape(printable(short)).replace("\n", "&#10;")
 
 
 def marked(expected: str, got: str, limit: int) -> tuple[str, str] | None:
-    """Both texts, with what only one of them says as `<del>` and `<ins>`; None where marks would tell nothing."""
+    """Both texts with their differences in `<del>` and `<ins>`; None if they are too long or too different."""
     changes = word_changes(expected, got) if max(len(expected), len(got)) <= limit else None
     if changes is None:
         return None
@@ -31,5 +31,5 @@ def marked(expected: str, got: str, limit: int) -> tuple[str, str] | None:
     )
 
 
-def _side(tag: str, stretches: Iterable[tuple[str, bool]]) -> str:
-    return "".join(escaped(text) if same else f"<{tag}>{escaped(text)}</{tag}>" for text, same in stretches if text)
+def _side(tag: str, parts: Iterable[tuple[str, bool]]) -> str:
+    return "".join(escaped(text) if same else f"<{tag}>{escaped(text)}</{tag}>" for text, same in parts if text)

@@ -1,7 +1,8 @@
 """
-Runs as Markdown for a pull request or a CI summary: the verdict, the gates, the worst flips, a few misses.
+Runs as Markdown for pull requests and CI summaries: the verdict, the gates, the worst flips, a few misses.
 
-All that was not written here stands in code spans, where neither GitHub nor GitLab sees markup, links or mentions.
+Text from models, servers and files goes in code spans, where neither GitHub nor GitLab interprets markup, links or
+mentions.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 LIMIT = 60_000
-"""Characters; GitHub takes no comment of more than 65,536."""
+"""Characters; GitHub rejects comments of more than 65,536."""
 
 FLIPS, MISSES = 10, 5
-"""How many are shown of each set: the worst; the record holds the rest."""
+"""How many are shown per eval set; the run record has all of them."""
 
 MARKS = {Status.PASS: "✅", Status.FAIL: "❌", Status.INCONCLUSIVE: "⚠️", Status.INCOMPLETE: "⚠️"}
 _NAME, _TEXT, _REASON = 80, 120, 300
 _RESERVED = 400
-"""Characters kept for telling what was left out."""
+"""Characters reserved for the last line, which counts what was left out."""
 
 
 @dataclass
 class _Block:
-    """Lines that belong together, and rows below them of which as many are written as there is room for."""
+    """Introductory lines and rows below them, of which as many are written as fit."""
 
     what: str
     intro: list[str]
@@ -52,9 +53,9 @@ def markdown(runs: Sequence[ReportedRun], *, redact: bool = False, limit: int = 
     GitHub-flavoured Markdown of at most `limit` characters, cut between two rows.
 
     Args:
-        runs: One for each model; a baseline that was asked beside them is compared with, and not judged.
+        runs: One per model; a baseline that was run in the same session is not reported on its own.
         redact: Show fingerprints instead of prompts and answers.
-        limit: Characters at most, at least 1,000.
+        limit: Maximum length in characters, at least 1,000.
     """
     judged = [run for run in runs if run.judged]
     blocks = [_Block("models", [], [_verdict_line(run) for run in judged])]
@@ -65,7 +66,7 @@ def markdown(runs: Sequence[ReportedRun], *, redact: bool = False, limit: int = 
 
 def code(text: str, limit: int = _NAME) -> str:
     """
-    A code span that shows the text on one line, wherever it stands, tables included.
+    A code span that shows the text on one line and is safe anywhere, tables included.
 
     Source: GitHub Flavored Markdown, sections 6.3 (code spans) and 4.10 (a pipe in a table's cell is escaped even in
     a code span; the backslash is not shown).
@@ -73,7 +74,7 @@ def code(text: str, limit: int = _NAME) -> str:
     line = shorten(text, limit) or " "
     longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
-    # The space next to a fence is taken away again, on both sides or on none.
+    # Parsers strip one space next to each fence, but only if there is one on both sides.
     space = " " if line != " " and (line[0] in "` " or line[-1] in "` ") else ""
     return f"{fence}{space}{line}{space}{fence}".replace("|", "\\|")
 
@@ -88,8 +89,8 @@ def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_B
         yield from _flips_blocks(run, part, redact=redact)
     for part in run.sets:
         yield from _misses_blocks(part, redact=redact)
-    facts = ["closed" if run.closed else "open: something is missing; go on with `--resume`"]
-    yield _Block("facts", ["", f"Run {code(run.id)}: {facts[0]}." if run.id else ""])
+    state = "closed" if run.closed else "open: samples are missing; run again with `--resume` to complete it"
+    yield _Block("facts", ["", f"Run {code(run.id)}: {state}." if run.id else ""])
 
 
 def _verdict_line(run: ReportedRun) -> str:
@@ -105,7 +106,7 @@ def _gates_block(part: ReportedSet) -> _Block:
 
 
 def _figures(part: ReportedSet) -> str:
-    """The figures of a set in a line."""
+    """One line of figures for an eval set."""
     summary = part.summary
     facts = [f"accuracy {rate(summary, 'accuracy')}"]
     if summary.format_failures:
@@ -135,7 +136,7 @@ def _gate_row(gate: Gate) -> str:
 
 
 def _reasons(part: ReportedSet) -> Iterator[str]:
-    """What the gates that do not pass say, and what else there is to know of the set."""
+    """Messages of the gates that do not pass, and notes on the eval set."""
     for gate in part.gates:
         if gate.verdict.status != Status.PASS:
             yield f"- {code(gate.verdict.gate)}: {code(gate.verdict.message, _REASON)}"
@@ -147,7 +148,7 @@ def _flips_blocks(run: ReportedRun, part: ReportedSet, *, redact: bool) -> Itera
     comparison = part.comparison
     if comparison is None:
         return
-    flips, said = comparison.lost + comparison.won, redacted_answer_line if redact else answer_line
+    flips, describe = comparison.lost + comparison.won, redacted_answer_line if redact else answer_line
     counts = f"lost {len(comparison.lost):,}, won {len(comparison.won):,}"
     intro = ["", f"**{code(part.name)} against {code(part.baseline)}**: {counts}"]
     if flips:
@@ -156,23 +157,23 @@ def _flips_blocks(run: ReportedRun, part: ReportedSet, *, redact: bool) -> Itera
         _row(
             "lost" if flip.lost else "won",
             code(flip.case_id),
-            code(said(flip.before), _TEXT),
-            code(said(flip.after), _TEXT),
+            code(describe(flip.before), _TEXT),
+            code(describe(flip.after), _TEXT),
         )
         for flip in flips[:FLIPS]
     ]
     yield _Block("flips", intro, rows)
     if len(flips) > FLIPS:
-        yield _Block("notes", ["", f"{len(flips) - FLIPS:,} more flips are in the record."])
+        yield _Block("notes", ["", f"{len(flips) - FLIPS:,} more flips are in the run record."])
 
 
 def _misses_blocks(part: ReportedSet, *, redact: bool) -> Iterator[_Block]:
-    """A few cases that did not pass: what was asked last, what was expected, what came."""
+    """A few cases that did not pass: last message of the prompt, expected answer, answer."""
     missed = [row for row in part.summary.rows if row.count(State.MISSED) or row.count(State.ERROR)]
     if not missed:
         return
     intro = ["", f"**Not passed in {code(part.name)}**: {len(missed):,} of {len(part.summary.rows):,} cases", ""]
-    intro += ["| case | asked | expected | got |", "|---|---|---|---|"]
+    intro += ["| case | prompt | expected | answer |", "|---|---|---|---|"]
     yield _Block("misses", intro, [_miss_row(row, part, redact=redact) for row in missed[:MISSES]])
 
 
@@ -180,11 +181,11 @@ def _miss_row(row: CaseSamples, part: ReportedSet, *, redact: bool) -> str:
     got = (redacted_answer_line if redact else answer_line)(row.samples)
     if part.missing_prompts:
         return _row(code(row.case.id), "-", "-", code(got, _TEXT))
-    asked = [text for _, text in prompt_fields(row.case, redact=redact)][-1:] or ["(nothing)"]
+    prompt = [text for _, text in prompt_fields(row.case, redact=redact)][-1:] or ["(empty)"]
     expected = expected_text(row.case)
     return _row(
         code(row.case.id),
-        code(asked[0], _TEXT),
+        code(prompt[0], _TEXT),
         code(hidden(expected) if redact else expected, _TEXT),
         code(got, _TEXT),
     )
@@ -195,7 +196,7 @@ def _row(*cells: str) -> str:
 
 
 def _joined(blocks: Sequence[_Block], limit: int) -> str:
-    """As many rows as there is room for, in order; what had to be left out is counted."""
+    """As many rows as fit, in order, and a count of the rest."""
     lines: list[str] = []
     room = limit - _RESERVED
     left_out: dict[str, int] = {}
@@ -213,5 +214,5 @@ def _joined(blocks: Sequence[_Block], limit: int) -> str:
             intro = []
     if left_out:
         counts = ", ".join(f"{count:,} {what}" for what, count in left_out.items())
-        lines += ["", f"Left out, for {limit:,} characters are the most: {counts}. The run's record has them."]
+        lines += ["", f"Left out to stay within {limit:,} characters: {counts}. The run record has them."]
     return "\n".join(lines).strip("\n") + "\n"

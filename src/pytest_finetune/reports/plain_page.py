@@ -1,4 +1,4 @@
-"""A page of text, tables and drawings as one HTML file that asks the network for nothing and runs no script."""
+"""A self-contained HTML page without scripts, blocked from the network by its Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TITLE = 120
 
 def plain_page(title: str, body: str, *, style: str) -> str:
     """
-    The whole file.
+    The page as HTML source.
 
     Args:
-        title: Text, made safe here.
-        body: HTML in which all text from outside has been escaped.
-        style: The style sheet, allowed by its hash.
+        title: Plain text; escaped here.
+        body: HTML in which all untrusted text is already escaped.
+        style: The stylesheet; the policy allows it by its hash.
     """
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"

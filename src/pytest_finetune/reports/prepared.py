@@ -1,4 +1,4 @@
-"""What preparing did, as lines for people and as JSON for programs."""
+"""The result of `data prepare` as terminal lines and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN, WIDTH = 5, 80
 
 
 def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = SHOWN) -> Iterator[Line]:
-    """The first records that were left out, each with its place, and how many more there are."""
+    """The first records that were left out, each with its line and reason, and how many more there are."""
     if not left_out.count:
         return
     yield f"{left_out.count:,} {what}{'' if left_out.count == 1 else 's'} left out:", {"yellow": True}
@@ -30,27 +30,27 @@ def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = S
 
 
 def left_out_json(left_out: LeftOuts) -> dict[str, Any]:
-    """The same for programs, with every record that was listed."""
+    """The records that were left out, as JSON."""
     records = [{"line": each.line, "reason": each.reason} for each in left_out.listed]
     return {"left_out": left_out.count, "left_out_records": records}
 
 
 def prepared_lines(prepared: Prepared, source: Path, target: Path) -> Iterator[Line]:
-    """Counts, what was left out and where, and what of the records found no place."""
+    """Counts, records left out, and fields that were dropped or not mapped."""
     written = f"{prepared.written:,} example{'' if prepared.written == 1 else 's'} written"
     yield from _folded(f"{target}: {written}", bold=True)
     yield from left_out_lines(source, prepared.left_out, what="record")
     if prepared.replaced_system:
-        yield from _folded(f"note: --system took the place of {prepared.replaced_system:,} other system prompts")
+        yield from _folded(f"note: --system replaced {prepared.replaced_system:,} other system prompts")
     if prepared.not_kept:
         dropped = _counts(prepared.not_kept)
-        yield from _folded(f"note: not kept, as OpenAI's format has no place for it: {dropped} (--keep)")
+        yield from _folded(f"note: dropped, not part of OpenAI's format: {dropped} (--keep keeps it)")
     if prepared.unused:
-        yield from _folded(f"note: in no field: {_counts(prepared.unused)} (--map)")
+        yield from _folded(f"note: not used: {_counts(prepared.unused)} (--map assigns fields)")
 
 
 def prepared_json(prepared: Prepared, source: Path, target: Path) -> dict[str, Any]:
-    """The same for programs."""
+    """The result as JSON."""
     return {
         "source": str(source),
         "target": str(target),

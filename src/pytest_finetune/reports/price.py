@@ -1,4 +1,4 @@
-"""Costs of one model or of several side by side, as lines for people and as JSON for programs."""
+"""Cost estimates of one or more models as terminal lines and as JSON."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ def price_lines(
     models: Sequence[ModelPrice], ends: Mapping[str, date], *, today: date, last_training_day: date
 ) -> Iterator[Line]:
     """
-    A column for each model, and below them what is estimated, unknown or about to end.
+    A column per model, then warnings about estimates, unknown prices and shutdowns.
 
     Args:
         models: At least one.
-        ends: First day without a model, for those whose end is announced.
+        ends: Shutdown dates by model, where announced.
         today: In UTC.
-        last_training_day: The last on which OpenAI begins a fine-tuning job.
+        last_training_day: Last day on which OpenAI accepts fine-tuning jobs.
     """
     at_once = (_WIDTH - _FACT) // (_VALUE + 2)
     for start in range(0, len(models), at_once):
         yield from _block(models[start : start + at_once])
     for warning in price_warnings(models, ends, today=today, last_training_day=last_training_day):
         yield from ((line, {"yellow": True}) for line in folded(f"warning: {warning}", _WIDTH, "  "))
-    yield f"training and fine-tunes: OpenAI's list as of {fine_tune_prices.AS_OF}", {}
+    yield f"training and fine-tuned models: OpenAI's price list as of {fine_tune_prices.AS_OF}", {}
     yield f"  {fine_tune_prices.SOURCE}", {}
-    yield f"all other answers: genai-prices {metadata.version('genai-prices')}", {}
+    yield f"other models: genai-prices {metadata.version('genai-prices')}", {}
 
 
 def price_json(
     models: Sequence[ModelPrice], ends: Mapping[str, date], *, today: date, last_training_day: date
 ) -> dict[str, Any]:
-    """The same for programs; dollars are text, and null where they are unknown."""
+    """The estimates as JSON; dollars are strings, or null if unknown."""
     return {
         "models": [_model_json(each, ends.get(each.model)) for each in models],
         "warnings": list(price_warnings(models, ends, today=today, last_training_day=last_training_day)),
@@ -59,33 +59,33 @@ def price_json(
 def price_warnings(
     models: Sequence[ModelPrice], ends: Mapping[str, date], *, today: date, last_training_day: date
 ) -> Iterator[str]:
-    """What makes a figure less than certain, or the whole plan idle."""
+    """What makes a figure uncertain or the plan impossible."""
     for each in models:
         name = shorten(each.model, 40)
         if not each.exact:
-            yield f"{name}: its tokenizer is not known; {each.tokenizer} stands in, so tokens are estimates"
+            yield f"{name}: unknown tokenizer; tokens are estimated with {each.tokenizer}"
         if each.training is not None and each.training_cost is None:
-            yield f"{name}: the price of training it is unknown" + (f"; {each.note}" if each.note else "")
+            yield f"{name}: its training price is unknown" + (f"; {each.note}" if each.note else "")
         elif each.training is not None and each.training_rate:
-            yield f"{name}: OpenAI begins no fine-tuning job after {last_training_day}"
+            yield f"{name}: OpenAI accepts no fine-tuning jobs after {last_training_day}"
         if any(cost.standard is None for cost in _costs(each)):
-            yield f"{name}: the price of its answers is unknown"
+            yield f"{name}: its price per answer is unknown"
         elif each.answers_as == each.model and not each.model.startswith(("ft:", "local:")):
-            yield f"{name}: answers are priced as those of the model itself; no fine-tune of it has a price"
+            yield f"{name}: answers are priced at the base model's rate; there is no price for its fine-tunes"
         if each.model in ends:
-            verb = "is" if ends[each.model] > today else "was"
-            yield f"{name}: it {verb} switched off on {ends[each.model]}, and fine-tunes of it with it"
+            verb = "will be" if ends[each.model] > today else "were"
+            yield f"{name}: the model and its fine-tunes {verb} shut down on {ends[each.model]}"
 
 
 def is_known(model: ModelPrice) -> bool:
-    """Whether every cost that was asked for is known."""
+    """Whether every requested cost is known."""
     trained = model.training is None or model.training_cost is not None
     return trained and all(cost.standard is not None for cost in _costs(model))
 
 
 def _block(models: Sequence[ModelPrice]) -> Iterator[Line]:
     yield _row("", (shorten(each.model, _VALUE) for each in models)), {"bold": True}
-    yield _row("tokens by", (each.tokenizer + ("" if each.exact else " (estimate)") for each in models)), {}
+    yield _row("tokenizer", (each.tokenizer + ("" if each.exact else " (estimate)") for each in models)), {}
     if models[0].training is not None:
         yield from _training_rows(models)
     if models[0].evaluations or models[0].month:
@@ -95,7 +95,7 @@ def _block(models: Sequence[ModelPrice]) -> Iterator[Line]:
         yield from _call_rows([each.evaluations[name] for each in models])
     months = [each.month for each in models if each.month]
     if months:
-        yield f"a month of {months[0].traffic.calls:,} calls", {"bold": True}
+        yield f"one month, {months[0].traffic.calls:,} calls", {"bold": True}
         yield from _call_rows(months)
 
 
@@ -106,17 +106,17 @@ def _training_rows(models: Sequence[ModelPrice]) -> Iterator[Line]:
     yield _row("  longest example", (f"{each.longest:,}" for each in found)), {}
     yield _row("  epochs", (f"{each.epochs}" for each in models)), {}
     rates = (dollars(each.training_rate) for each in models)
-    yield _row("  price of a million", rates), {}
+    yield _row("  price per 1M tokens", rates), {}
     yield _row("  cost", (dollars(each.training_cost) for each in models)), {"bold": True}
 
 
 def _call_rows(costs: Sequence[CallCost]) -> Iterator[Line]:
     yield _row("  calls", (f"{each.traffic.calls:,}" for each in costs)), {}
-    yield _row("  tokens asked", (f"{each.traffic.prompt:,}" for each in costs)), {}
-    yield _row("  tokens answered", (f"{each.traffic.completion:,}" for each in costs)), {}
+    yield _row("  prompt tokens", (f"{each.traffic.prompt:,}" for each in costs)), {}
+    yield _row("  completion tokens", (f"{each.traffic.completion:,}" for each in costs)), {}
     yield _row("  cost", (dollars(each.standard) for each in costs)), {"bold": True}
-    yield _row("  as a batch", (dollars(each.batch) for each in costs)), {}
-    yield _row("  by the base model as is", (dollars(each.untuned) for each in costs)), {}
+    yield _row("  cost as a batch", (dollars(each.batch) for each in costs)), {}
+    yield _row("  cost on the base model", (dollars(each.untuned) for each in costs)), {}
 
 
 def _row(fact: str, values: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The one line that is shown while a person waits: as much of it as the terminal is wide."""
+"""The progress line of a running session, fitted to the width of the terminal."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 def progress_line(progress: Progress, width: int) -> str:
     """
-    Done, in flight, errors, accuracy so far, cost, time left; what matters least goes first where there is no room.
+    Done, in flight, errors, accuracy so far, cost, time left; the least important are dropped if they do not fit.
 
     Args:
         progress: The figures.
-        width: Columns there are.
+        width: Columns available.
 
     Returns:
-        At most `width` columns; empty where not even the count fits.
+        At most `width` columns; empty if not even the count fits.
     """
     parts = _parts(progress)
     while parts and len(line := "  ".join(text for _, text in parts)) > width:
@@ -28,7 +28,7 @@ def progress_line(progress: Progress, width: int) -> str:
 
 
 def _parts(progress: Progress) -> list[tuple[int, str]]:
-    """Each part after its rank: of the ranks, the highest goes first."""
+    """Each part with its rank; the part with the highest rank is dropped first."""
     rates = ", ".join("-" if rate is None else f"{rate:.3f}" for rate in progress.accuracy)
     parts = [
         (0, f"{progress.done:,}/{progress.planned:,} done" if progress.planned else f"{progress.done:,} done"),
@@ -42,7 +42,7 @@ def _parts(progress: Progress) -> list[tuple[int, str]]:
 
 
 def duration(seconds: float) -> str:
-    """A span of time as a clock shows it: `3:07`, `1:02:09`."""
+    """A duration as `3:07` or `1:02:09`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

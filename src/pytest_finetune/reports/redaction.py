@@ -1,4 +1,4 @@
-"""What `--finetune-redact` shows instead of a text: enough to tell two texts apart, nothing to read."""
+"""What `--finetune-redact` shows instead of a text: a fingerprint that tells texts apart without revealing them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Completion, Failure, Sample
 
 OWN_WORDS = frozenset({"connection", "timeout", "budget", "record"})
-"""Kinds of failure whose message is this project's own; any other may repeat what was asked or answered."""
+"""Kinds of failure whose message is written by this project; any other may quote a prompt or an answer."""
 
 _HIDDEN = re.compile(r"sha256:[0-9a-f]{12}, [0-9,]+ characters?")
-_IN_RECORD = "the reason is in the record"
+_IN_RECORD = "the reason is in the run record"
 
 
 def hidden(text: str) -> str:
     """
     A text's fingerprint and length: `sha256:0123456789ab, 34 characters`.
 
-    Equal texts have equal fingerprints in every report. The fingerprint of a text that can be guessed, such as a
-    label, can be found by trying.
+    Equal texts have equal fingerprints in every report. A text that can be guessed, such as a label, can be found
+    by hashing guesses.
     """
     digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     return f"sha256:{digest}, {len(text):,} character{'' if len(text) == 1 else 's'}"
 
 
 def is_hidden(text: str) -> bool:
-    """The text is what `hidden` has made of another."""
+    """Whether the text is a result of `hidden`."""
     return _HIDDEN.fullmatch(text) is not None
 
 
@@ -49,7 +49,7 @@ def redacted_message(failure: Failure) -> str:
 
 
 def redacted_sample(sample: Sample) -> Sample:
-    """The sample with fingerprints for the answer, and without what else quotes it: paths, labels, shapes, reasons."""
+    """The sample with a fingerprint for its answer, and without what may quote it: path, label, shape, detail."""
     completion, score, failure = sample.completion, sample.score, sample.failure
     return replace(
         sample,
@@ -61,5 +61,5 @@ def redacted_sample(sample: Sample) -> Sample:
 
 def _redacted_completion(completion: Completion) -> Completion:
     calls = tuple(ToolCall(hidden(call.name), hidden(call.arguments)) for call in completion.tool_calls)
-    text, refusal = (hidden(said) if said else "" for said in (completion.text, completion.refusal))
+    text, refusal = (hidden(text) if text else "" for text in (completion.text, completion.refusal))
     return replace(completion, text=text, refusal=refusal, tool_calls=calls)

@@ -1,4 +1,4 @@
-"""A registry as people read it: versions in a table, one version whole, the history, and what is going."""
+"""A registry as terminal lines: the table of versions, one version in full, the history, and shutdowns."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ _ORDER = (Status.PRODUCTION, Status.CANARY, Status.CANDIDATE, Status.DEPRECATED,
 
 
 def versions_lines(registry: Registry, *, now: datetime) -> Iterator[Line]:
-    """All versions in a table: production first, then the canary, then candidates, the newest first."""
+    """All versions in a table, in the order of `in_order`."""
     rows = [
         (
             shorten(version, _NAME),
-            _standing(entry),
+            _status(entry),
             entry.model_id,
             gates_passed(entry.evidence),
-            _end(shutdown_of(entry), now),
+            _shutdown_date(shutdown_of(entry), now),
         )
         for version, entry in in_order(registry)
     ]
-    yield from table(("version", "status", "model", "gates", "ends"), rows, wide=2)
+    yield from table(("version", "status", "model", "gates", "shutdown"), rows, wide=2)
 
 
 def in_order(registry: Registry) -> list[tuple[str, Entry]]:
-    """The versions as they are listed: by where they stand, then the newest first."""
+    """Versions by status (production first, then canary, candidate), newest first within a status."""
     newest = sorted(registry.entries.items(), key=lambda item: (item[1].created_at, item[0]), reverse=True)
     return sorted(newest, key=lambda item: _ORDER.index(item[1].status))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wide: int) -> Iterator[Line]:
     """
-    Columns within `WIDTH`.
+    A table of at most `WIDTH` columns of text.
 
     Args:
-        head: A name for each column.
-        rows: Text for each column.
-        wide: The column whose text loses its middle where the rest leaves it too little room.
+        head: Name of each column.
+        rows: Text of each column.
+        wide: Index of the column that is shortened if the table is too wide.
     """
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
     others = sum(widths) - widths[wide] + len(_GAP) * (len(head) - 1)
@@ -66,7 +66,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wide: int) -> I
 
 
 def gates_passed(evidence: Evidence | None) -> str:
-    """How many of the gates passed: `3 of 3`; a dash where there is no evidence."""
+    """How many gates passed, as in `3 of 3`; a dash without evidence."""
     if evidence is None:
         return "-"
     statuses = Counter(verdict.status for one in evidence.eval_sets for verdict in one.verdicts)
@@ -74,11 +74,11 @@ def gates_passed(evidence: Evidence | None) -> str:
 
 
 def version_lines(version: str, entry: Entry, *, now: datetime) -> Iterator[Line]:
-    """One version whole: what it is, where it stands, and the evidence for it."""
+    """One version in full: what it is, its status, and its evidence."""
     yield f"version {shorten(version)}", {"bold": True}
     shutdown = shutdown_of(entry)
     facts = {
-        "status": _standing(entry),
+        "status": _status(entry),
         "model": entry.model_id + (f" at {entry.base_url}" if entry.base_url else ""),
         "base model": entry.base_model,
         "job": entry.job_id,
@@ -88,7 +88,7 @@ def version_lines(version: str, entry: Entry, *, now: datetime) -> Iterator[Line
         "training": _training(entry),
         "metrics": _metrics(entry.metrics),
         "added": moment(entry.created_at),
-        "ends": f"{_end(shutdown, now)} ({shutdown.model}, {shutdown.source})" if shutdown else "",
+        "shutdown": f"{_shutdown_date(shutdown, now)} ({shutdown.model}, {shutdown.source})" if shutdown else "",
     }
     for name, text in facts.items():
         yield from field_lines(name, text)
@@ -103,12 +103,12 @@ def _file(file: TrainingFile | None) -> str:
 
 
 def _training(entry: Entry) -> str:
-    """Tokens and cost; nothing for a version that was not trained by a job of ours."""
+    """Trained tokens and cost; empty for a version that was not trained by `pytest-finetune train`."""
     return "" if entry.trained_tokens is None else f"{entry.trained_tokens:,} tokens, {dollars(entry.training_cost)}"
 
 
 def history_lines(events: Sequence[Event]) -> Iterator[Line]:
-    """Events, the newest first: when, what, who and why."""
+    """Events, newest first: when, what, who and why."""
     for event in reversed(events):
         forced = ", forced" if event.forced else ""
         moved = f": {event.before or 'new'} -> {event.after}" if event.after else ""
@@ -119,7 +119,7 @@ def history_lines(events: Sequence[Event]) -> Iterator[Line]:
 
 
 def refusal_lines(version: str, reasons: Sequence[str]) -> Iterator[Line]:
-    """Why a version is not promoted, all reasons at once."""
+    """All reasons why a version is not promoted."""
     count = f"{len(reasons)} reason{'s' if len(reasons) != 1 else ''}"
     yield from folded(f"{version} is refused for {count}:", {"red": True})
     for reason in reasons:
@@ -127,15 +127,15 @@ def refusal_lines(version: str, reasons: Sequence[str]) -> Iterator[Line]:
 
 
 def caution_lines(cautions: Sequence[str]) -> Iterator[Line]:
-    """What should be known."""
+    """Warnings."""
     for caution in cautions:
         yield from folded(f"warning: {one_line(caution)}", {"yellow": True})
 
 
 def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: timedelta) -> Iterator[Line]:
-    """What is switched off within a time, the soonest first, and when the vendor trains no more."""
+    """Versions whose base model is shut down within a time, soonest first, and OpenAI's last fine-tuning day."""
     if not found:
-        yield f"no version in use is known to go within {within.days} days", {}
+        yield f"no version in use has a known shutdown within {within.days} days", {}
         return
     rows = [
         (
@@ -143,27 +143,27 @@ def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: time
             one.entry.status.value,
             one.shutdown.model,
             one.shutdown.date.isoformat(),
-            _left(one.shutdown, now),
+            _time_left(one.shutdown, now),
         )
         for one in found
     ]
-    yield from table(("version", "status", "model", "ends", ""), rows, wide=2)
+    yield from table(("version", "status", "model", "shutdown", ""), rows, wide=2)
     for source in dict.fromkeys(one.shutdown.source for one in found):
         yield from folded(f"source: {source}", {})
     if any(one.shutdown.source.startswith("https:") for one in found):
-        verb = "takes" if now.date() <= LAST_FINE_TUNING_DAY else "took"
+        verb = "accepts" if now.date() <= LAST_FINE_TUNING_DAY else "accepted"
         yield f"OpenAI {verb} self-serve fine-tuning jobs until {LAST_FINE_TUNING_DAY}", {}
 
 
-def _standing(entry: Entry) -> str:
+def _status(entry: Entry) -> str:
     return f"{entry.status} {entry.traffic:.3g}" if entry.status is Status.CANARY else entry.status.value
 
 
-def _end(shutdown: Shutdown | None, now: datetime) -> str:
+def _shutdown_date(shutdown: Shutdown | None, now: datetime) -> str:
     return f"{shutdown.date}{'!' if shutdown.days_left(now) <= 0 else ''}" if shutdown else ""
 
 
-def _left(shutdown: Shutdown, now: datetime) -> str:
+def _time_left(shutdown: Shutdown, now: datetime) -> str:
     days = shutdown.days_left(now)
     if not days:
         return "today"
@@ -175,15 +175,15 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
     yield "evidence", {"bold": True}
     commit = f"git {evidence.git_commit[:12]}{' with changes' if evidence.git_dirty else ''}"
     yield from folded(f"  run {one_line(evidence.run_id)}", {})
-    yield from field_lines("asked", evidence.spec + (f" at {evidence.base_url}" if evidence.base_url else ""))
+    yield from field_lines("evaluated", evidence.spec + (f" at {evidence.base_url}" if evidence.base_url else ""))
     yield from field_lines("answered as", ", ".join(evidence.answered_by))
     if evidence.identity != evidence.base_url:
         yield from field_lines("weights", evidence.identity)
     for baseline in evidence.baselines:
         yield from field_lines("compared", compared_with(baseline))
     yield from field_lines("closed", moment(evidence.closed_at))
-    by = f"pytest-finetune {evidence.pytest_finetune}"
-    yield from field_lines("made by", f"{by}, {commit}" if evidence.git_commit else by)
+    creator = f"pytest-finetune {evidence.pytest_finetune}"
+    yield from field_lines("created by", f"{creator}, {commit}" if evidence.git_commit else creator)
     for one in evidence.eval_sets:
         yield from _set_lines(one)
 

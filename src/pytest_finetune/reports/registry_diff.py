@@ -1,4 +1,4 @@
-"""What sets two versions, or two states of a registry, apart: fields, metrics and verdicts, side by side."""
+"""Differences between two versions, or two states of a registry: fields, metrics and verdicts, side by side."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Facts = dict[str, Any]
 
 _CELL = 20
 _PLAN = {"cases", "repeats", "cases_sha256", "settings_sha256", "schema_sha256"}
-_TOLD_OTHERWISE = {"eval_sets", "spec", "model_id", "base_url", "seal"}
+_COMPARED_SEPARATELY = {"eval_sets", "spec", "model_id", "base_url", "seal"}
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RegistryDifference:
     """
-    One fact that is not the same on both sides.
+    One fact that differs.
 
     Args:
         kind: `field`, `metric` or `verdict`.
-        name: Path of the field, or the metric or the gate.
-        before, after: The values; None where there is none.
-        eval_set: What the evidence was asked; empty for a fact of the version itself.
+        name: Path of the field, name of the metric, or gate.
+        before, after: The values; None if missing.
+        eval_set: Eval set of the evidence; empty for a fact of the version itself.
     """
 
     kind: str
@@ -41,17 +41,17 @@ class Difference:
     eval_set: str = ""
 
 
-def version_differences(before: Entry, after: Entry) -> list[Difference]:
-    """What sets two versions apart: fields first, then metrics and verdicts by eval set."""
+def version_differences(before: Entry, after: Entry) -> list[RegistryDifference]:
+    """Differences between two versions: fields first, then metrics and verdicts by eval set."""
     old, new = _facts(before), _facts(after)
     return [one for group in old | new for one in _compared(*group, old.get(group, {}), new.get(group, {}))]
 
 
-def registry_differences(before: Registry, after: Registry) -> dict[str, list[Difference]]:
+def registry_differences(before: Registry, after: Registry) -> dict[str, list[RegistryDifference]]:
     """
-    What has changed between two states of a registry, by version; what has not is left out.
+    What changed between two states of a registry, by version; unchanged versions are left out.
 
-    A version that only one of them has is told by its status alone; the rollout goes by the name `rollout`.
+    A version that only one of them has is one difference of `status`; changes of the rollout are under `rollout`.
     """
     found = {
         version: _entry_differences(before.entries.get(version), after.entries.get(version))
@@ -61,15 +61,15 @@ def registry_differences(before: Registry, after: Registry) -> dict[str, list[Di
     return {version: differences for version, differences in found.items() if differences}
 
 
-def difference_lines(title: str, differences: Sequence[Difference]) -> Iterator[Line]:
-    """Differences in tables, those of the version first and then eval set by eval set; a metric with its change."""
+def difference_lines(title: str, differences: Sequence[RegistryDifference]) -> Iterator[Line]:
+    """Tables of differences: those of the version, then those of each eval set; metrics with their change."""
     yield shorten(title, WIDTH), {"bold": True}
     for eval_set in dict.fromkeys(one.eval_set for one in differences):
         rows = [(one.name, *_cells(one)) for one in differences if one.eval_set == eval_set]
         yield from table((eval_set, "A", "B", ""), rows, wide=0)
 
 
-def _cells(one: Difference) -> tuple[str, str, str]:
+def _cells(one: RegistryDifference) -> tuple[str, str, str]:
     before, after = (_cell(value) for value in (one.before, one.after))
     both = isinstance(one.before, float) and isinstance(one.after, float)
     return before, after, f"{one.after - one.before:+.4g}" if both and one.kind == "metric" else ""
@@ -83,24 +83,24 @@ def _cell(value: object) -> str:
     return shorten(value, _CELL) if isinstance(value, str) else shown(value, _CELL)
 
 
-def _compared(eval_set: str, kind: str, old: Facts, new: Facts) -> list[Difference]:
+def _compared(eval_set: str, kind: str, old: Facts, new: Facts) -> list[RegistryDifference]:
     pairs = ((name, old.get(name), new.get(name)) for name in old | new)
-    return [Difference(kind, name, before, after, eval_set) for name, before, after in pairs if before != after]
+    return [RegistryDifference(kind, name, before, after, eval_set) for name, before, after in pairs if before != after]
 
 
-def _entry_differences(before: Entry | None, after: Entry | None) -> list[Difference]:
+def _entry_differences(before: Entry | None, after: Entry | None) -> list[RegistryDifference]:
     if before and after:
         return version_differences(before, after)
     old, new = (entry.status.value if entry else None for entry in (before, after))
-    return [Difference("field", "status", old, new)]
+    return [RegistryDifference("field", "status", old, new)]
 
 
 def _facts(entry: Entry) -> dict[tuple[str, str], Facts]:
-    """Facts by eval set, empty for the version itself, and kind."""
+    """Facts by eval set (empty for the version itself) and kind."""
     fields = _flat(entry.model_dump(mode="json", exclude={"evidence", "metrics"}))
     found: dict[tuple[str, str], Facts] = {("", "field"): fields, ("", "metric"): dict(entry.metrics)}
     if entry.evidence:
-        fields |= _flat({"evidence": entry.evidence.model_dump(mode="json", exclude=_TOLD_OTHERWISE)})
+        fields |= _flat({"evidence": entry.evidence.model_dump(mode="json", exclude=_COMPARED_SEPARATELY)})
         for one in entry.evidence.eval_sets:
             found[one.name, "field"] = _flat(one.model_dump(mode="json", include=_PLAN))
             found[one.name, "metric"] = dict(one.metrics)
@@ -109,7 +109,7 @@ def _facts(entry: Entry) -> dict[tuple[str, str], Facts]:
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> Facts:
-    """Nested objects as one, keys joined by dots; what is empty is left out, so that it equals what is not there."""
+    """Nested objects flattened, keys joined by dots; empty values are dropped, so that empty equals missing."""
     flat: Facts = {}
     for key, inner in value.items():
         if isinstance(inner, dict):

@@ -1,4 +1,4 @@
-"""What a split did, as lines for people and as JSON for programs: counts, labels, clusters, and what is odd."""
+"""The result of `data split` as terminal lines and as JSON: counts, labels, clusters and warnings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAME, _PATH, _WIDTH = 32, 42, 80
 
 
 def split_lines(done: FileSplit, source: Path, options: SplitOptions) -> Iterator[Line]:
-    """Where the rows went, label by label, what was kept together, and how to do it again."""
+    """Rows per side and label, clusters that were kept together, and the seed."""
     split, total = done.split, len(done.split.sides)
     for side, path in done.targets.items():
         share = split.rows[side] / total
@@ -31,14 +31,14 @@ def split_lines(done: FileSplit, source: Path, options: SplitOptions) -> Iterato
     yield from left_out_lines(source, done.left_out, what="line")
     yield from _label_lines(done, options)
     yield from _together_lines(split, options)
-    moved = "added rows can move those at the edge of a share" if options.stratify else "added rows move nobody"
-    yield from _folded(f"seed {shorten(options.seed, 40)}: the same rows go to the same sides; {moved}")
+    moved = "can move a few others" if options.stratify else "does not move the others"
+    yield from _folded(f"seed {shorten(options.seed, 40)}: the same rows go to the same sides; adding rows {moved}")
     for warning in split_warnings(done, options):
         yield from _folded(f"warning: {warning}", yellow=True)
 
 
 def split_json(done: FileSplit, source: Path, options: SplitOptions) -> dict[str, Any]:
-    """The same for programs."""
+    """The result as JSON."""
     split = done.split
     return {
         "source": str(source),
@@ -55,11 +55,11 @@ def split_json(done: FileSplit, source: Path, options: SplitOptions) -> dict[str
 
 
 def split_warnings(done: FileSplit, options: SplitOptions) -> Iterator[str]:
-    """What people should know before they train on it."""
+    """What to know before training on the result."""
     split, total = done.split, len(done.split.sides)
     for side in done.targets:
         if not split.rows[side]:
-            yield f"no row went to {side}: there are too few clusters; try another --seed, or --stratify"
+            yield f"{side} has no rows: there are too few clusters; try another --seed, or --stratify"
     lacking = {
         side: [label for label, counts in split.labels.items() if not counts[side]]
         for side in done.targets
@@ -70,15 +70,16 @@ def split_warnings(done: FileSplit, options: SplitOptions) -> Iterator[str]:
             names = ", ".join(shorten(label, _NAME) for label in labels[:_NAMED]) + (
                 ", …" if len(labels) > _NAMED else ""
             )
-            yield f"{side} has no row of {len(labels)} label{'' if len(labels) == 1 else 's'}: {names}; try --stratify"
+            count = f"{len(labels)} label{'' if len(labels) == 1 else 's'}"
+            yield f"{side} has no rows with {count}: {names}; try --stratify"
     least = min((share for share in (options.validation, options.test) if share), default=1.0)
     if split.largest > max(1, least * total):
         yield (
-            f"the largest cluster has {split.largest:,} rows, more than a side should have: they ask nearly the same, "
-            "or are one group; --exact-only keeps only equal questions together"
+            f"the largest cluster has {split.largest:,} rows, more than a side should have: their prompts are nearly "
+            "equal, or they are one group; --exact-only keeps only equal prompts together"
         )
     if options.group_by and split.ungrouped:
-        yield f"{split.ungrouped:,} rows have no {shorten(options.group_by, _NAME)!r}, and go where their content says"
+        yield f"{split.ungrouped:,} rows have no {shorten(options.group_by, _NAME)!r} and are assigned by their content"
 
 
 def _label_lines(done: FileSplit, options: SplitOptions) -> Iterator[Line]:
@@ -99,14 +100,14 @@ def _label_lines(done: FileSplit, options: SplitOptions) -> Iterator[Line]:
 
 
 def _together_lines(split: Split, options: SplitOptions) -> Iterator[Line]:
-    alike = "ask the same or nearly the same" if options.near else "ask the same"
-    groups = f", or share one of {split.groups:,} {shorten(options.group_by, _NAME)}" if options.group_by else ""
+    alike = "equal or nearly equal prompts" if options.near else "equal prompts"
+    groups = f", or one of {split.groups:,} values of {shorten(options.group_by, _NAME)}" if options.group_by else ""
     clusters = f"{split.clusters:,} cluster{'' if split.clusters == 1 else 's'}"
-    yield from _folded(f"kept together: {clusters} of {split.clustered:,} rows in all that {alike}{groups}")
+    yield from _folded(f"kept together: {clusters}, {split.clustered:,} rows in all, with {alike}{groups}")
 
 
-def sides_asked(options: SplitOptions) -> list[str]:
-    """The sides that have a share."""
+def sides_with_share(options: SplitOptions) -> list[str]:
+    """The sides whose share is above 0."""
     shares = (1 - options.validation - options.test, options.validation, options.test)
     return [side for side, share in zip(SIDES, shares, strict=True) if share > 0]
 

@@ -1,4 +1,4 @@
-"""Text from outside, made safe and short for a terminal, and laid out by the columns that it takes there."""
+"""Untrusted text made safe and short for a terminal, and laid out by its display width."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Line = tuple[str, dict[str, bool]]
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters, with a word on how many were left out."""
+    """The first `limit` characters, followed by how many more there are."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
 
 
 def columns(text: str) -> int:
-    """How wide a terminal draws the text: two columns for a Chinese character, none for a combining mark."""
+    """Display width in a terminal: two columns for a Chinese character, none for a combining mark."""
     return len(text) if text.isascii() else sum(map(_columns_of, text))
 
 
 def padded(text: str, width: int) -> str:
-    """The text with spaces up to `width` columns."""
+    """The text padded with spaces to `width` columns."""
     return text + " " * (width - columns(text))
 
 
 def fitted(text: str, width: int) -> str:
-    """The text on one line of at most `width` columns: the middle left out, what cannot be printed escaped."""
+    """The text on one line of at most `width` columns: the middle cut, unprintable characters escaped."""
     limit = width
     while columns(short := shorten(text, limit)) > width:
         limit -= 1
@@ -36,17 +36,18 @@ def fitted(text: str, width: int) -> str:
 
 
 def folded(text: str, width: int, indent: str = "") -> list[str]:
-    """Lines of at most `width` columns, all but the first with an indent; at least one line."""
+    """Wrap to lines of at most `width` columns, all but the first indented; at least one line."""
     lines = textwrap.wrap(printable(text), width, subsequent_indent=indent, break_on_hyphens=False) or [""]
     if all(columns(line) <= width for line in lines):
         return lines
+    # textwrap counts characters, and a character takes up to two columns.
     return textwrap.wrap(
         printable(text), max(width // 2, len(indent) + 1), subsequent_indent=indent, break_on_hyphens=False
     )
 
 
 def dollars(amount: Decimal | None) -> str:
-    """An amount of money as people write it; an unknown one is said to be unknown."""
+    """US dollars with two decimals, more for small amounts; `unknown` for None."""
     if amount is None:
         return "unknown"
     if 0 < amount < Decimal("0.01"):

@@ -12,7 +12,7 @@ from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.split import SplitOptions
 from pytest_finetune.lifecycle.data.split_files import split_file
-from pytest_finetune.reports.split import sides_asked, split_json, split_lines
+from pytest_finetune.reports.split import sides_with_share, split_json, split_lines
 
 _share = click.FloatRange(0, 1, max_open=True)
 
@@ -67,7 +67,7 @@ def command(
         raise click.UsageError("--validation and --test must leave a share for training")
     options = SplitOptions(validation, test, seed, group_by, label_by, stratify=stratify, near=not exact_only)
     base = stem or source.with_suffix("") if source.suffix == ".jsonl" else stem or source
-    targets = {side: base.with_name(f"{base.name}.{side}.jsonl") for side in sides_asked(options)}
+    targets = {side: base.with_name(f"{base.name}.{side}.jsonl") for side in sides_with_share(options)}
     done = split_file(source, targets, options, force=force, watch=lambda rows: watched(rows, "read"))
     if as_json:
         print_json(split_json(done, source, options))

@@ -41,7 +41,7 @@ from pytest_finetune.reports.runs import folded, one_line
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend, Entry
     from pytest_finetune.lifecycle.registry.sunset import RetiringVersion
-    from pytest_finetune.reports.registry_diff import Difference
+    from pytest_finetune.reports.registry_diff import RegistryDifference
 
 _DAYS = {"d": 1, "w": 7}
 
@@ -236,15 +236,15 @@ def _retiring(one: RetiringVersion, now: datetime) -> dict[str, Any]:
     }
 
 
-def _differing(one: Difference) -> dict[str, Any]:
+def _differing(one: RegistryDifference) -> dict[str, Any]:
     return {"eval_set": one.eval_set, "kind": one.kind, "name": one.name, "a": one.before, "b": one.after}
 
 
-def _between_files(a: str, b: str) -> dict[str, list[Difference]]:
+def _between_files(a: str, b: str) -> dict[str, list[RegistryDifference]]:
     return registry_differences(*(look_at(open_registry(path)) for path in (a, b)))
 
 
-def _between_versions(backend: Backend, a: str, b: str) -> dict[str, list[Difference]]:
+def _between_versions(backend: Backend, a: str, b: str) -> dict[str, list[RegistryDifference]]:
     registry = warned(read(backend), backend.location)
     (old, before), (new, after) = (version_for(registry, name) for name in (a, b))
     found = version_differences(before, after)

@@ -1,1 +1,1 @@
-"""The run page: one self-contained HTML file on which a reviewer decides whether a model ships."""
+"""The run page: one self-contained HTML file for deciding whether a model ships."""

@@ -1,4 +1,4 @@
-"""Cases and their samples as the page's script reads them: short arrays that name texts by their number."""
+"""Encode cases and samples for the page's script: compact arrays whose integers index a table of texts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STATES = (State.PASSED, State.MISSED, State.ERROR, State.UNRUN, State.UNNEEDED)
 LOST, WON = 1, 2
 FINISHES = frozenset({"length", "content_filter", "tool_calls", "function_call"})
-"""Why an answer may end in OpenAI's API, besides `stop`."""
+"""Finish reasons of OpenAI's API other than `stop`."""
 
 
 def run_value(run: ReportedRun, strings: Strings) -> dict[str, Any]:
@@ -48,18 +48,18 @@ def _set_value(part: ReportedSet, strings: Strings, *, closed: bool) -> dict[str
 
 
 def _drift(part: ReportedSet, strings: Strings) -> list[Any]:
-    """What drifts, and the positions of the cases in which it does."""
+    """Drifting paths, each with the indices of the cases that drift."""
     if part.repeats == 1:
         return []
-    places = {row.case.id: place for place, row in enumerate(part.summary.rows)}
+    indices = {row.case.id: index for index, row in enumerate(part.summary.rows)}
     return [
-        [strings.number(drift_name(drift)), [places[case_id] for case_id in drift.cases]]
+        [strings.number(drift_name(drift)), [indices[case_id] for case_id in drift.cases]]
         for drift in part.summary.drift
     ]
 
 
 def drift_name(drift: Drift) -> str:
-    """What a filter calls a path that drifts."""
+    """Filter value for a drifting path."""
     return f"{drift.path} {drift.kind}"
 
 
@@ -109,33 +109,33 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             strings.number(score.format_failure or "") if score else 0,
             strings.number(score.path) if score and reveals else 0,
             strings.number(score.detail) if score and reveals else 0,
-            strings.number(_answered(sample)) if label else 0,
+            strings.number(_confusion_column(sample)) if label else 0,
             strings.number(failure_words(sample.failure, redact=strings.redact)) if sample.failure else 0,
             round(completion.latency, 3) if completion and not completion.from_cache else 0,
             usage.prompt if usage else 0,
             usage.completion if usage else 0,
             int(bool(completion and completion.from_cache)),
             float(sample.cost) if sample.cost else 0,
-            strings.number(_ended(completion, redact=strings.redact)) if completion else 0,
+            strings.number(_finish_reason(completion, redact=strings.redact)) if completion else 0,
         ]
     )
 
 
-def _ended(completion: Completion, *, redact: bool) -> str:
-    """Why the answer ended, where that is worth a word; redacted, without a server's own words."""
+def _finish_reason(completion: Completion, *, redact: bool) -> str:
+    """The finish reason; empty for `stop`, and, redacted, for anything but OpenAI's own reasons."""
     reason = completion.finish_reason
     return "" if reason == "stop" or (redact and reason not in FINISHES) else reason
 
 
-def _answered(sample: Sample) -> str:
-    """The column of the confusion matrix that the sample counts in."""
+def _confusion_column(sample: Sample) -> str:
+    """Column of the confusion matrix that counts the sample."""
     if sample.score is None:
         return NO_ANSWER
     return sample.score.label or INVALID
 
 
 def _trimmed(value: Sequence[Any]) -> list[Any]:
-    """Without the zeros and empty lists at the end, which the script takes for granted."""
+    """Drop trailing zeros and empty lists; the script fills them in."""
     end = len(value)
     while end and not value[end - 1]:
         end -= 1

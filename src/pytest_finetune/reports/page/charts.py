@@ -1,4 +1,4 @@
-"""Small drawings as inline SVG: their colours come from the page's style, their figures stand beside them as text."""
+"""Inline SVG charts. The page's stylesheet colours them, and the page repeats their figures as text."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _INTERVAL = Markup(
 
 def scale_of(values: Iterable[float | None], *, rate: bool) -> Scale:
     """
-    The ends of an axis that shows all values; those of a rate are the widest of a few that a reader knows again.
+    Axis limits that include all values; a rate's lower limit is one of a few round numbers.
 
     Args:
-        values: What has to lie on it; None and infinite ones are left out.
-        rate: They lie in [0, 1].
+        values: Values to include; None and infinities are ignored.
+        rate: The values are in [0, 1].
     """
     known = [value for value in values if value is not None and isfinite(value)]
     if rate:
@@ -37,23 +37,23 @@ def scale_of(values: Iterable[float | None], *, rate: bool) -> Scale:
 def interval_svg(
     value: float | None, ends: tuple[float | None, float | None], *, scale: Scale, kind: str, bar: float | None = None
 ) -> Markup:
-    """A value with its interval and, where there is one, the bar it is held against; `kind` is a class of the style."""
+    """A value with its interval and, if given, the gate's bar; `kind` is a CSS class."""
     low, high = ends
     shapes = []
     if bar is not None:
         shapes.append(Markup('<path class="bar" d="M{x} 1V15"/>').format(x=_at(bar, scale)))
     if low is not None:
-        # Without a highest value the interval runs to the end of the drawing and beyond.
+        # An interval without an upper bound extends to the end of the axis.
         end = scale[1] if high is None else high
         shapes.append(Markup('<path class="range" d="M{a} 8H{b}"/>').format(a=_at(low, scale), b=_at(end, scale)))
     if value is not None:
-        # A line of no length with round ends is a dot that stays round when the drawing is stretched.
+        # A zero-length line with round caps is a dot that stays round when the SVG is stretched.
         shapes.append(Markup('<path class="point" d="M{x} 8h0"/>').format(x=_at(value, scale)))
     return _INTERVAL.format(kind=kind, shapes=Markup("").join(shapes))
 
 
 def histogram_svg(values: Sequence[float], *, bins: int = 48) -> Markup:
-    """How often values from 0 to their largest occur, in bars of equal width."""
+    """Counts of values in equal-width bins from 0 to the maximum."""
     top = max(values, default=0.0) or 1.0
     counts = [0] * bins
     for value in values:

@@ -1,4 +1,4 @@
-"""The whole file: summary, data, style and script in one document that asks the network for nothing and may not."""
+"""Render the run page: one self-contained document whose Content-Security-Policy blocks all network requests."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _SCRIPTS = ("state.js", "diff.js", "filters.js", "list.js", "detail.js", "main.j
 
 def page_html(runs: Sequence[ReportedRun], *, redact: bool = False) -> str:
     """
-    The page of some models over the same eval sets.
+    Render the page of one or more models over the same eval sets.
 
     Args:
-        runs: At least one; the first one that is judged is shown first.
-        redact: Leave out what was asked, expected and answered; hashes and verdicts stay.
+        runs: At least one; judged models are shown before baselines.
+        redact: Replace prompts, expected answers and answers with their hashes.
     """
     ordered = sorted(runs, key=lambda run: not run.judged)
     strings = Strings(redact=redact)
@@ -55,7 +55,7 @@ def page_html(runs: Sequence[ReportedRun], *, redact: bool = False) -> str:
 
 
 def _policy(style: str, *scripts: str) -> str:
-    """Nothing but our own style and scripts, by their hashes; above all no request to anywhere."""
+    """A policy that allows only our own style and scripts, by hash, and no network requests."""
     allowed = " ".join(map(_source, scripts))
     return f"default-src 'none'; script-src {allowed}; style-src {_source(style)}; base-uri 'none'; form-action 'none'"
 
@@ -65,7 +65,7 @@ def _source(text: str) -> str:
 
 
 def _embedded(value: object) -> Markup:
-    """JSON that no text in it can end early: without `<`, and without line ends that older scripts trip over."""
+    """JSON that no text in it can break out of: `<`, `>`, `&` and the line separators of Unicode are escaped."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""What went wrong and how: confusions, format failures, flips, drift; each figure leads to its cases."""
+"""Data of the panels on what went wrong: confusions, format failures, flips, drift. Each figure links to its cases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics.labels import LabelTable
 
 MOST_LABELS = 30
-"""Labels up to which a matrix can be read; a larger one is told by its commonest confusions."""
+"""With more labels than this the page lists the most frequent confusions instead of a matrix."""
 
 CONFUSIONS = 15
 DRIFTS = 12
@@ -30,7 +30,7 @@ SHADES = 8
 
 
 def matrix_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) -> Values | None:
-    """The confusion matrix; None where there are too many labels to read one."""
+    """The confusion matrix; None if it has too many labels to be readable."""
     if len(table.labels) > MOST_LABELS:
         return None
     rows = []
@@ -46,8 +46,8 @@ def matrix_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) 
     return {"columns": [visible(column) for column in table.columns], "rows": rows}
 
 
-def _cell(count: int, support: int, right: bool) -> Values:  # noqa: FBT001 - one of three plain facts
-    # The least share is still a shade, so that no confusion looks like none.
+def _cell(count: int, support: int, right: bool) -> Values:  # noqa: FBT001 - a private function of three values
+    # Any count above 0 is shaded, so that a rare confusion does not look like none.
     shade = 0 if not count else max(1, round(count / support * SHADES))
     return {"count": count, "right": right, "shade": shade, "link": ""}
 
@@ -69,9 +69,9 @@ def _share(value: Fraction | None) -> str:
 
 
 def confusions_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) -> list[Values]:
-    """Which label is taken for which, the commonest first."""
+    """Which labels are confused with which, most frequent first."""
     wrong = [(expected, got, count) for (expected, got), count in table.counts.items() if expected != got and count]
-    commonest = sorted(wrong, key=lambda entry: (-entry[2], entry[0], entry[1]))[:CONFUSIONS]
+    most_frequent = sorted(wrong, key=lambda entry: (-entry[2], entry[0], entry[1]))[:CONFUSIONS]
     return [
         {
             "expected": visible(expected),
@@ -79,12 +79,12 @@ def confusions_view(table: LabelTable, number: int, eval_set: str, *, linked: bo
             "count": f"{count:,}",
             "link": link(number, set=eval_set, label=visible(expected), got=visible(got)) if linked else "",
         }
-        for expected, got, count in commonest
+        for expected, got, count in most_frequent
     ]
 
 
 def failures_view(summary: Summary, number: int, eval_set: str, *, paths: bool) -> list[Values]:
-    """Format failures by kind and, where `paths` may be told, by JSON path; the commonest first."""
+    """Format failures by kind and, if `paths`, by JSON path; most frequent first."""
     found = Counter(
         (str(score.format_failure), visible(score.path) if paths else "")
         for row in summary.rows
@@ -105,19 +105,19 @@ def failures_view(summary: Summary, number: int, eval_set: str, *, paths: bool) 
 
 
 def comparison_view(part: ReportedSet, found: Comparison, number: int) -> Values:
-    """The difference from the baseline, and how many cases were lost and won."""
+    """The change in accuracy since the baseline, and how many cases were lost and won."""
     name = visible(part.name)
-    rise = -float(found.difference.drop)
+    change = -float(found.difference.drop)
     low, high = -found.interval.high, -found.interval.low
-    reach = max(abs(low), abs(high), abs(rise), 0.01)
+    reach = max(abs(low), abs(high), abs(change), 0.01)
     kind = "fail" if found.worse else "whole"
     return {
         "baseline": visible(part.baseline),
         "before": f"{float(found.before):.3f}",
         "after": f"{float(found.after):.3f}",
-        "rise": f"{rise:+z.3f}",
+        "change": f"{change:+z.3f}",
         "interval": f"{low:+z.3f} to {high:+z.3f}",
-        "chart": interval_svg(rise, (low, high), scale=(-reach, reach), bar=0.0, kind=kind),
+        "chart": interval_svg(change, (low, high), scale=(-reach, reach), bar=0.0, kind=kind),
         "ends": (f"−{reach:.3f}", f"+{reach:.3f}"),
         "worse": found.worse,
         "p": "< 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}",  # noqa: PLR2004 - three digits
@@ -130,7 +130,7 @@ def comparison_view(part: ReportedSet, found: Comparison, number: int) -> Values
 
 
 def stability_view(part: ReportedSet, number: int, *, paths: bool) -> Values:
-    """What asking again showed."""
+    """Agreement between the samples of a case, and the JSON paths that drift."""
     summary = part.summary
     measures = {metric: summary.measured(metric) for metric in ("format_stability", "valid_rate", "agreement")}
     scale = scale_of([m.interval.low for m in measures.values() if m.interval], rate=True)

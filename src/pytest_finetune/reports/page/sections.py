@@ -1,4 +1,4 @@
-"""The summary above the cases as plain values for the template: verdict, gates, totals, and the panels."""
+"""Data of the summary above the case list: verdict, gates, totals and panels, as plain values for the template."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
 
 def run_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
-    """All that the summary of one model says, as plain values and drawings for the template."""
+    """The summary of one model as plain values and charts."""
     rates = [gate for part in run.sets for gate in part.gates if gate.metric in RATES]
-    # One scale for all, so that the eye can compare them.
+    # One scale for all rates, so that their charts can be compared.
     scale = scale_of([end for gate in rates for end in (gate.verdict.value, gate.verdict.low, gate.bar)], rate=True)
     sets = [_set_view(part, number, scale, redact=redact) for part in run.sets]
     return {
@@ -88,7 +88,7 @@ def _set_notes(part: ReportedSet) -> Iterator[str]:
         yield f"Prompts and expected answers are not shown: {part.missing_prompts}."
     if part.settings is None:
         what = "Labels" if all(gate.rule for gate in part.gates) else "Bars and labels"
-        yield f"{what} of {part.name} are not shown: its settings are gone or have changed."
+        yield f"{what} of {part.name} are not shown: its settings were removed or changed."
     if part.comparison is None:
         yield from (f"{part.name}: {note}" for note in part.notes)
 
@@ -103,7 +103,7 @@ def _totals(run: ReportedRun) -> list[tuple[str, str]]:
         ("passed", f"{counts[State.PASSED]:,} of {planned:,}"),
         ("missed", f"{counts[State.MISSED]:,}"),
         ("errors", f"{counts[State.ERROR]:,}"),
-        ("not asked", f"{counts[State.UNRUN]:,}"),
+        ("not run", f"{counts[State.UNRUN]:,}"),
         ("tokens", "" if None in tokens else f"{sum(count or 0 for count in tokens):,}"),
         ("cost", dollars(run.cost)),
     ]
@@ -118,23 +118,23 @@ def _gate(gate: Gate, rates: Scale) -> Values:
     return {
         "status": verdict.status,
         "gate": visible(verdict.gate),
-        "why": visible(verdict.message) if _needs_words(gate) else "",
+        "why": visible(verdict.message) if _needs_explanation(gate) else "",
         "chart": interval_svg(verdict.value, ends, scale=scale, bar=bar, kind=verdict.status) if drawn else "",
         "ends": [f"{end:g}" if gate.metric in RATES else amount(end, gate.metric) for end in scale],
-        "value": "" if verdict.value is None else _held_against(verdict.value, bar, gate.metric),
+        "value": "" if verdict.value is None else _value_text(verdict.value, bar, gate.metric),
         "interval": between(verdict.low, verdict.high, gate.metric),
         "margin": "" if gate.margin is None else _margin(gate, gate.margin),
         "n": f"{verdict.planned:,}",
     }
 
 
-def _needs_words(gate: Gate) -> bool:
-    """The columns tell all there is to a bar that is met or missed; anything else has its reasons."""
+def _needs_explanation(gate: Gate) -> bool:
+    """Whether the columns alone do not explain the verdict; they do for a met gate and a plainly missed bar."""
     plain = gate.bar is not None and gate.metric not in ("flips", "drop")
     return gate.verdict.status != Status.PASS and not (gate.verdict.status == Status.FAIL and plain)
 
 
-def _held_against(value: float, bar: float | None, metric: str) -> str:
+def _value_text(value: float, bar: float | None, metric: str) -> str:
     return amount(value, metric) if bar is None or metric not in RATES else figure(value, bar)
 
 
@@ -153,10 +153,10 @@ def _cost(part: ReportedSet) -> Values:
         ("p95", "" if p95 is None else amount(p95, "latency_p95")),
         ("slowest", amount(max(timed), "latency_p95") if timed else ""),
         ("tokens", "" if summary.tokens is None else f"{summary.tokens:,}"),
-        ("tokens an answer", "" if tokens is None else f"{tokens:,.0f}"),
+        ("tokens per answer", "" if tokens is None else f"{tokens:,.0f}"),
         ("cost", "" if summary.cost is None else dollars(summary.cost)),
-        ("cost an answer", "" if not price else amount(price, "cost_per_case")),
-        ("from the cache", f"{summary.from_cache:,}" if summary.from_cache else ""),
+        ("cost per answer", "" if not price else amount(price, "cost_per_case")),
+        ("from cache", f"{summary.from_cache:,}" if summary.from_cache else ""),
     ]
     return {
         "figures": [(name, value) for name, value in figures if value],

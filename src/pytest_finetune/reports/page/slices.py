@@ -1,4 +1,4 @@
-"""Accuracy of each set and of its slices, drawn on one scale."""
+"""Accuracy of each eval set and its slices, drawn on one scale."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.reported import ReportedRun, ReportedSet
 
 SLICES_SHOWN = 8
-"""Slices of a set that are seen at once."""
+"""Slices of an eval set shown before the rest are folded."""
 
 
 def accuracy_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
-    """Each set and, below it, its larger slices, all on one scale; smaller slices are folded away."""
+    """Each eval set followed by its largest slices, all on one scale; smaller slices are folded."""
     names = short_names([visible(part.name) for part in run.sets])
     groups = [
         list(_accuracy_rows(part, name, number, redact=redact)) for part, name in zip(run.sets, names, strict=True)
@@ -46,17 +46,17 @@ def _accuracy_rows(part: ReportedSet, short: str, number: int, *, redact: bool) 
     yield _accuracy_row(short, summary, link(number, set=name), "whole")
     yield from (_accuracy_row(metric_name(metric), summary, "", "metric", metric) for metric in _metrics_of(part))
     slices = [] if part.missing_prompts else slices_of(summary.rows)
-    # Metadata may hold anything that was asked; tags are words to select by.
+    # Metadata may contain prompt text and is not shown redacted; tags are the user's own selectors.
     shown = [entry for entry in slices if entry[0].startswith("tag=") or not redact][:SLICES]
     for label, rows in shown:
         key, _, value = visible(label).partition("=")
-        how = {"tag": value} if key == "tag" else {"meta": f"{key}={value}"}
+        filters = {"tag": value} if key == "tag" else {"meta": f"{key}={value}"}
         row = Summary(tuple(rows), summary.needed, summary.expected_label)
-        yield _accuracy_row(value if key == "tag" else f"{key} {value}", row, link(number, set=name, **how), "part")
+        yield _accuracy_row(value if key == "tag" else f"{key} {value}", row, link(number, set=name, **filters), "part")
 
 
 def _metrics_of(part: ReportedSet) -> Iterator[str]:
-    """The other metrics that say how good the answers of a set are."""
+    """Quality metrics of the eval set besides accuracy."""
     if part.summary.labels:
         yield "macro_f1"
     if any(score.fields for row in part.summary.rows for score in row.scores):

@@ -1,4 +1,4 @@
-"""Texts of a page: safe to look at, cut where they are endless, and each kept once however often it occurs."""
+"""The page's texts: made safe to display, cut to a maximum length, and stored once each."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.text import shortened
 
 LIMIT = 20_000
-"""Characters of one text that the page holds; the record holds the rest."""
+"""Maximum characters of one text on the page; the run record has the full text."""
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]")
 
 
 def visible(text: str) -> str:
-    """The text without ANSI sequences, and with every other control, bidi or zero-width code written out."""
+    """The text without ANSI sequences, and with other control, bidi and zero-width characters escaped."""
     if text.isprintable():
         return text
     return printable(_ANSI.sub("", text).replace("\r\n", "\n"))
@@ -23,10 +23,10 @@ def visible(text: str) -> str:
 
 class Strings:
     """
-    A table of texts that the cases refer to by number; 0 is the empty text.
+    Table of texts that the cases refer to by index; 0 is the empty text.
 
     Args:
-        redact: Take in fingerprints in place of what was asked, expected and answered.
+        redact: Store fingerprints instead of prompts, expected answers and answers.
     """
 
     def __init__(self, *, redact: bool = False) -> None:
@@ -34,15 +34,15 @@ class Strings:
         self._numbers: dict[str, int] = {"": 0}
 
     def number(self, text: str) -> int:
-        """Where a text of ours, a name or a word, stands in the table."""
+        """Index of a text that is always shown, such as a name or a state."""
         shown = visible(shortened(text, LIMIT))
         return self._numbers.setdefault(shown, len(self._numbers))
 
     def private(self, text: str) -> int:
-        """Where a text that was asked, expected or answered stands in the table."""
+        """Index of a prompt, an expected answer or an answer."""
         return self.number(hidden(text) if self.redact and text else text)
 
     @property
     def table(self) -> list[str]:
-        """All texts, in the order of their numbers."""
+        """All texts by index."""
         return list(self._numbers)

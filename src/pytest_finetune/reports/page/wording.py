@@ -1,4 +1,4 @@
-"""How the page words figures and addresses."""
+"""Format the page's figures and links."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics import Measure, Summary
 
 Values = dict[str, Any]
-"""What the template is given."""
+"""Values for the template."""
 
 
 def link(number: int, **filters: str) -> str:
-    """The page's own address with these filters set; the script reads it."""
+    """A link to the case list with these filters; the page's script reads the fragment."""
     return "#" + "&".join(f"{key}={quote(value, safe='')}" for key, value in {"m": str(number), **filters}.items())
 
 
 def between(low: float | None, high: float | None, metric: str) -> str:
-    """Both ends of an interval; empty where there is none."""
+    """Both ends of an interval; empty if there is none."""
     if low is not None and high is None:
         return f"{amount(low, metric)} or more"
     return "" if low is None or high is None else f"{amount(low, metric)} to {amount(high, metric)}"
@@ -34,7 +34,7 @@ def interval_or_count(summary: Summary, measure: Measure) -> str:
 
 
 def amount(value: float, metric: str) -> str:
-    """A value of a metric with its unit."""
+    """A metric's value with its unit."""
     if metric == "flips":
         return f"{value:,.0f}"
     if metric in QUANTILES:
@@ -45,5 +45,5 @@ def amount(value: float, metric: str) -> str:
 
 
 def metric_name(metric: str) -> str:
-    """A metric as people say it."""
+    """Display name of a metric."""
     return "macro F1" if metric == "macro_f1" else metric.replace("_", " ")

@@ -1,4 +1,4 @@
-// One case in full, and the flips side by side. All text goes in as text, never as markup.
+// One case in full, and the flips side by side. Texts are inserted as text nodes, never as HTML.
 
 const FLIPS_SHOWN = 4;
 
@@ -9,7 +9,7 @@ const marked = (parts, tag) => {
   return made;
 };
 
-const plain = (text) => marked([[text || "(nothing)", false]]);
+const plain = (text) => marked([[text || "(empty)", false]]);
 
 const titled = (title, ...content) => {
   const made = element("div", "side");
@@ -25,7 +25,7 @@ const sides = (left, right) => {
   return made;
 };
 
-// Two texts beside each other with their differences marked; without marks where they have next to nothing in common.
+// Two texts side by side with their differences highlighted, unless they have next to nothing in common.
 const compared = (leftTitle, left, rightTitle, right) => {
   const diff = DATA.redacted || left === right ? null : diffOf(left, right);
   const alike = diff && sharedPart(diff[0]) * 5 > Math.min(left.length, right.length);
@@ -33,7 +33,7 @@ const compared = (leftTitle, left, rightTitle, right) => {
   return sides(titled(leftTitle, marked(diff[0], "del")), titled(rightTitle, marked(diff[1], "ins")));
 };
 
-// Several answers may be right: the one that the answer is closest to is what it is compared with.
+// With several accepted answers, the answer is compared with the most similar one.
 const closest = (expected, answer) => {
   const choices = expected.split("\n or ").slice(0, 8);
   if (choices.length < 2) return expected;
@@ -53,7 +53,7 @@ const factsOf = (s) => {
   if (s.latency) facts.push(s.latency < 1 ? `${Math.round(s.latency * 1000)} ms` : `${s.latency.toFixed(1)} s`);
   if (s.tokens[0] || s.tokens[1]) facts.push(`${s.tokens.map((n) => n.toLocaleString("en")).join(" + ")} tokens`);
   if (s.cost) facts.push(`$${s.cost.toPrecision(2)}`);
-  if (s.cached) facts.push("from the cache");
+  if (s.cached) facts.push("from cache");
   if (s.finish) facts.push(`finish: ${s.finish}`);
   return element("p", "quiet", facts.join(" · "));
 };
@@ -81,26 +81,27 @@ const attemptOf = (one, s, number) => {
     head.append(wordOf(s.state));
     made.append(head);
   }
-  if (s.state === "unrun" || s.state === "unneeded") return made.append(plain("(not asked)")), made;
+  if (s.state === "unrun" || s.state === "unneeded") return made.append(plain("(not run)")), made;
   if (s.state === "missed" && one.expected)
-    made.append(compared("expected", closest(one.expected, s.answer), "answered", s.answer));
+    made.append(compared("expected", closest(one.expected, s.answer), "answer", s.answer));
   else if (one.expected && s.state === "error") made.append(sides(titled("expected", plain(one.expected)), titled("error", plain(s.error))));
-  else made.append(titled(s.error ? "error" : one.expected === s.answer ? "answered, as expected" : "answered", plain(answerOf(s))));
+  else made.append(titled(s.error ? "error" : one.expected === s.answer ? "answer, as expected" : "answer", plain(answerOf(s))));
   if (s.state === "passed" && one.expected && one.expected !== s.answer) made.append(titled("expected", plain(one.expected)));
-  if (s.error && s.answer) made.append(titled("answered", plain(s.answer)));
+  if (s.error && s.answer) made.append(titled("answer", plain(s.answer)));
   if (s.kind || s.detail) made.append(reasonOf(s));
   made.append(factsOf(s));
   return made;
 };
 
-const tellingPair = (one) => {
+// A case flips as a whole; show the attempt that did not pass next to the same attempt of the other run.
+const flippedPair = (one) => {
   const side = one.flip === "lost" ? one.samples : one.before;
   const at = Math.max(0, side.findIndex((s) => s.state !== "passed"));
   return [one.before[at] ?? one.before[0], one.samples[at] ?? one.samples[0]];
 };
 
 const flipOf = (one) => {
-  const [before, after] = tellingPair(one);
+  const [before, after] = flippedPair(one);
   return compared(
     ["baseline ", wordOf(before.state)], answerOf(before),
     ["this model ", wordOf(after.state)], answerOf(after),
@@ -120,7 +121,7 @@ const tagsOf = (one, view) => {
 
 const drawDetail = (place, one, model, view, back, step) => {
   if (!one) {
-    place.replaceChildren(element("p", "quiet", model.cases.length ? "Choose a case: a click, or j and k." : "There are no cases."));
+    place.replaceChildren(element("p", "quiet", model.cases.length ? "Select a case: click it, or press j or k." : "No cases."));
     return;
   }
   const head = element("div", "detail-head");
@@ -153,7 +154,7 @@ const drawFlips = (article, model, number) => {
         const head = element("p", "flip-head");
         const link = element("a", "id", one.id);
         link.href = addressOf({ ...readAddress(), m: number, set: [set.name], flip: [one.flip], case: caseKey(one, model) });
-        head.append(wordOf(one.flip), link, element("span", "quiet", oneLine(askedOf(one)).slice(0, 120)));
+        head.append(wordOf(one.flip), link, element("span", "quiet", oneLine(promptTextOf(one)).slice(0, 120)));
         made.append(head, flipOf(one));
         return made;
       }),

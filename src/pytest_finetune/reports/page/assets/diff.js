@@ -1,4 +1,4 @@
-// Two texts word by word; bounded, so that no answer can hang the page.
+// Word-by-word diff of two texts, with limits so that no answer can freeze the page.
 
 const WORD =
   /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{M}\p{N}_]+|\s+|[^]/gu;
@@ -7,8 +7,8 @@ const MOST_BRACKETS = 1_000;
 
 const wordsOf = (text) => text.match(WORD) ?? [];
 
-// Lengths of the longest common subsequence of every two tails, in one flat table.
-const commonTails = (a, b) => {
+// Length of the longest common subsequence of a[i:] and b[j:] for all i and j, in one flat table.
+const commonLengths = (a, b) => {
   const wide = b.length + 1;
   const table = new Uint32Array((a.length + 1) * wide);
   for (let i = a.length - 1; i >= 0; i--)
@@ -26,7 +26,7 @@ const push = (parts, text, changed) => {
   else if (text) parts.push([text, changed]);
 };
 
-// Both sides as lists of [text, changed].
+// Returns both sides as lists of [text, changed].
 const wordDiff = (before, after) => {
   let [a, b] = [wordsOf(before), wordsOf(after)];
   let start = 0;
@@ -41,7 +41,7 @@ const wordDiff = (before, after) => {
   for (const side of [left, right]) push(side, head, false);
   let [i, j] = [0, 0];
   if (a.length * b.length <= MOST_PAIRS) {
-    const table = commonTails(a, b);
+    const table = commonLengths(a, b);
     const wide = b.length + 1;
     while (i < a.length && j < b.length) {
       if (a[i] === b[j]) {
@@ -59,9 +59,9 @@ const wordDiff = (before, after) => {
 
 const sharedPart = (parts) => parts.reduce((sum, [text, changed]) => sum + (changed ? 0 : text.length), 0);
 
-// JSON in one layout on both sides, so that white space and the order of keys make no difference.
+// JSON is laid out alike on both sides, so that white space and key order make no difference.
 const parsed = (text) => {
-  // Nested without end it would outgrow the stack.
+  // Deeply nested JSON would overflow the stack.
   if ((text.match(/[[{]/g) ?? []).length > MOST_BRACKETS) return undefined;
   try {
     const value = JSON.parse(text);

@@ -1,8 +1,8 @@
 "use strict";
-// Before the first paint, so that a page in chosen colours never flashes in others.
+// Runs before the first paint, so that the page does not flash in other colours than those chosen.
 try {
   const theme = localStorage.getItem("finetune-theme");
   if (theme) document.documentElement.dataset.theme = theme;
 } catch {
-  // A page from disk may have no storage.
+  // A page opened from disk may have no storage.
 }

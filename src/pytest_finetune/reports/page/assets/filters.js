@@ -1,11 +1,11 @@
-// Which cases are shown: every kind of filter must hold; within a kind any value, but of tags all.
+// Which cases are shown. A case must match every kind of filter: any value of a kind, but all of the tags.
 
 const FACETS = {
   state: { name: "verdict", values: (one) => [one.state] },
   set: { name: "set", values: (one) => [one.set.name] },
   tag: { name: "tag", values: (one) => one.tags, all: true },
   label: { name: "expected", values: (one) => (one.label ? [one.label] : []) },
-  got: { name: "answered", values: (one) => one.samples.map((s) => s.got).filter(Boolean) },
+  got: { name: "answer", values: (one) => one.samples.map((s) => s.got).filter(Boolean) },
   kind: { name: "format", values: (one) => one.samples.map((s) => s.kind).filter(Boolean) },
   path: { name: "path", values: (one) => one.samples.map((s) => s.path).filter(Boolean), quiet: true },
   flip: { name: "flip", values: (one) => (one.flip ? [one.flip] : []) },
@@ -13,7 +13,7 @@ const FACETS = {
   drift: { name: "drift", values: (one) => one.drift, quiet: true },
 };
 
-// A cell of the confusion matrix is one attempt: expected and answered must hold of the same one.
+// A confusion matrix cell counts attempts: one attempt must match both the expected and the answered label.
 const inCell = (one, view) => {
   if (!view.label.length && !view.got.length) return true;
   return one.samples.some((s) => {
@@ -22,7 +22,7 @@ const inCell = (one, view) => {
   });
 };
 
-// A format failure is of one attempt too: kind and path must hold of the same one.
+// A format failure belongs to one attempt too: the same attempt must match kind and path.
 const inFailure = (one, view) =>
   (!view.kind.length && !view.path.length) ||
   one.samples.some(
@@ -103,7 +103,7 @@ const drawFacets = (place, model, view, add, choose) => {
   const controls = Object.keys(FACETS)
     .filter((key) => !FACETS[key].quiet)
     .map((key) => [key, countsOf(model.cases, FACETS[key].values)])
-    // One value for all cases tells nothing apart.
+    // A filter with the same value for all cases is useless.
     .filter(([key, counts]) => counts.size > 1 || (counts.size === 1 && key !== "set" && key !== "state"))
     .map(([key, counts]) => facetControl(key, counts, add));
   place.replaceChildren(...controls, orderControl(view, choose));

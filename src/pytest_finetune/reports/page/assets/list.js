@@ -1,4 +1,4 @@
-// The list of cases: however many there are, only the rows in view and a few around them exist.
+// The case list. Only the visible rows and a few around them are in the DOM, however many cases there are.
 
 const SPARE = 8;
 const PRINTED = 200;
@@ -26,7 +26,7 @@ const glyph = (word) => {
 
 const oneLine = (text) => text.slice(0, 300).replace(/\s+/g, " ");
 
-const askedOf = (one) => one.prompt.findLast(([role]) => role === "user")?.[1] ?? one.prompt.at(-1)?.[1] ?? "";
+const promptTextOf = (one) => one.prompt.findLast(([role]) => role === "user")?.[1] ?? one.prompt.at(-1)?.[1] ?? "";
 
 const cell = (kind, ...content) => {
   const made = element("span", kind);
@@ -113,7 +113,7 @@ class CaseList {
     made.append(
       state,
       cell("id", one.id),
-      cell("asked", oneLine(askedOf(one))),
+      cell("asked", oneLine(promptTextOf(one))),
       cell("expected", oneLine(one.expected)),
       cell("answer", oneLine(sample?.error || sample?.answer || "")),
     );
@@ -131,7 +131,7 @@ class CaseList {
     else this.grid.removeAttribute("aria-activedescendant");
   }
 
-  // Show which case is chosen, and bring its row into view.
+  // Highlight the selected case and scroll its row into view.
   choosing(one) {
     this.chosen = one;
     const at = this.at;

@@ -1,4 +1,4 @@
-// Putting it together: the address decides what is shown; every control changes the address.
+// Wires everything together: the URL decides what is shown, and every control changes the URL.
 
 const byId = (id) => document.getElementById(id);
 const grid = byId("grid");
@@ -40,7 +40,7 @@ function filter() {
   byId("count").textContent = `${cases.length.toLocaleString("en")} of ${model.cases.length.toLocaleString("en")}`;
   drawChips(byId("chips"), view, remove, clear);
   list.show(cases);
-  // There is always a case to read: the first one that is shown, unless one has been chosen.
+  // A case is always open: the first of the list unless one was selected.
   if (view.case === null) chosen = cases[0] ?? null;
   present(chosen);
 }
@@ -84,13 +84,13 @@ function showModel() {
   drawFacets(byId("facets"), model, view, add, (sort) => change({ sort }));
 }
 
-// The address has changed under us: a link, a bookmark, the back button.
+// The URL changed: a link, a bookmark, the back button.
 function follow() {
   view = readAddress();
   search.value = view.q;
   showModel();
   chosen = view.case === null ? null : findCase(view.case, model);
-  // A link to a case that this run does not have leads to the list.
+  // A link to a case that is not in this run leads to the list.
   if (!chosen) view.case = null;
   filter();
   reading(view.case !== null);
@@ -116,8 +116,7 @@ document.addEventListener("click", (event) => {
   if (!detail.contains(link)) byId("cases").scrollIntoView({ block: "start" });
 });
 
-// Colours: as the system has them, light, dark.
-const THEMES = { "": ["◐ auto", "as the system has them"], light: ["○ light", "light"], dark: ["● dark", "dark"] };
+const THEMES = { "": ["◐ auto", "system default"], light: ["○ light", "light"], dark: ["● dark", "dark"] };
 
 const showTheme = () => {
   const [text, name] = THEMES[document.documentElement.dataset.theme ?? ""];
@@ -133,7 +132,7 @@ const nextTheme = () => {
   try {
     localStorage.setItem("finetune-theme", next);
   } catch {
-    // A page from disk may have no storage; the choice lasts as long as the page.
+    // A page opened from disk may have no storage; the choice is then lost when it closes.
   }
   showTheme();
 };
@@ -169,7 +168,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
   const typing = event.target.matches("input, select, textarea");
   if (typing && event.key !== "Escape" && !(event.target === search && event.key === "ArrowDown")) return;
-  // Arrows, Enter and the rest belong to whatever has the focus, unless that is the list.
+  // Arrows, Enter and similar keys belong to the focused element, unless that is the list.
   if (!KEYS[event.key] || (!EVERYWHERE.has(event.key) && event.target !== grid && !typing && event.target !== document.body)) return;
   if (event.key === "Enter" && event.target !== grid) return;
   if (["ArrowDown", "ArrowUp", "PageDown", "PageUp", "Home", "End"].includes(event.key) && event.target === document.body) return;
@@ -182,7 +181,7 @@ window.addEventListener("beforeprint", () => {
   list.print(true);
   const left = list.cases.length - PRINTED;
   byId("unprinted").hidden = left <= 0;
-  byId("unprinted").textContent = `${left.toLocaleString("en")} more cases are not printed; the page on screen has them all.`;
+  byId("unprinted").textContent = `${left.toLocaleString("en")} more cases are not printed; open the page to see them.`;
 });
 window.addEventListener("afterprint", () => list.print(false));
 

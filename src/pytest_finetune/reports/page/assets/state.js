@@ -1,11 +1,11 @@
-// The data as objects, and the address bar as the one place where the view is kept.
+// Decodes the data into objects, and reads and writes the view, which is kept only in the URL.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const TEXT = DATA.strings;
 const STATES = ["passed", "missed", "error", "unrun", "unneeded"];
 const NO_ANSWER = "(no answer)";
 const REPEATED = ["set", "state", "tag", "label", "got", "kind", "path", "flip", "meta", "drift"];
-// What a reviewer has to see first.
+// Lowest first: what a reviewer should see before the rest.
 const RANKS = { lost: 0, error: 1, missed: 2, unrun: 3, unneeded: 4, passed: 5 };
 const WORST = ["unrun", "error", "missed", "unneeded", "passed"];
 
@@ -40,7 +40,7 @@ const readCase = (row, set) => {
   const flip = ["", "lost", "won"][numberAt(row, 8)];
   return {
     ...{ set, label, samples, state, flip, drift: [], haystack: null },
-    id: textAt(row, 0) || "(not asked)",
+    id: textAt(row, 0) || "(not run)",
     named: Boolean(row[0]),
     line: numberAt(row, 1),
     prompt: pairs(row[2] ?? []),
@@ -72,7 +72,7 @@ const modelAt = (number) => {
 
 const firstFailed = (one) => one.samples.find((s) => s.state === one.state) ?? one.samples[0];
 
-// The case's own name in an address; the set goes along where an id alone would be two cases.
+// The key of a case in the URL; includes the set if another set has a case with the same id.
 const caseKey = (one, model) =>
   model.cases.filter((other) => other.id === one.id).length > 1 ? `${one.set.name}::${one.id}` : one.id;
 
