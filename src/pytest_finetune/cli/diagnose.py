@@ -95,7 +95,8 @@ def command(options: DiagnoseOptions) -> None:
     RUN is a run id, the beginning of one, a path, or `last`. Three questions are answered with yes, no or "cannot
     tell": is the model overfitted, is it underfitted, is its output format unstable? The evidence is its accuracy on
     the eval set and on a sample of its training data (--training sends and records one, --train-run reads a recorded
-    one), the losses and checkpoints of its job, and the format failures of its answers. Every yes comes with remedies.
+    one), the losses and checkpoints of its job, and the format failures of its answers. Problems are printed with
+    remedies.
 
     \b
     Exit codes:

@@ -26,8 +26,11 @@ from pytest_finetune.reports.training import (
 def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
     """List the jobs of the server, newest first.
 
-    Exit codes: 0 listed, 2 the server could not be reached.
-    """
+    \b
+    Exit codes:
+      0  listed
+      2  the server could not be reached
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     api = service(base_url)
     found = list(islice(api.jobs(), count))
     if as_json:
@@ -52,8 +55,11 @@ def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
 def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) -> None:
     """Show the events of JOB, oldest first.
 
-    Exit codes: 0 shown, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  shown
+      2  could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     found = list(islice(service(base_url, job).events(job), count))[::-1]
     if as_json:
         print_json([event_json(event) for event in found])
@@ -70,8 +76,11 @@ def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
 
     `train sweep` evaluates them all.
 
-    Exit codes: 0 listed, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  listed
+      2  could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     found = service(base_url, job).checkpoints(job)
     if as_json:
         print_json([checkpoint_json(checkpoint) for checkpoint in found])
@@ -101,8 +110,11 @@ def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: s
 def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Cancel JOB; its checkpoints are kept.
 
-    Exit codes: 0 cancelled, 2 could not be done, for example because JOB has ended.
-    """
+    \b
+    Exit codes:
+      0  cancelled
+      2  could not be done, for example because JOB has ended
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     _act(job, base_url, "cancel", as_json=as_json)
 
 
@@ -113,8 +125,11 @@ def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
 def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Pause JOB after its current step.
 
-    Exit codes: 0 paused, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  paused
+      2  could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     _act(job, base_url, "pause", as_json=as_json, after="to resume: pytest-finetune train resume {job}")
 
 
@@ -125,6 +140,9 @@ def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
 def resume(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Resume a paused JOB.
 
-    Exit codes: 0 resumed, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  resumed
+      2  could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     _act(job, base_url, "resume", as_json=as_json, after="to follow it: pytest-finetune train watch {job}")

@@ -43,8 +43,11 @@ def command(
     rest. Above 1,000: 2 epochs, multiplier 1.0. No request is sent; the server's address only decides whose prices
     apply.
 
-    Exit codes: 0 suggested, 2 could not be done.
-    """
+    \b
+    Exit codes:
+      0  suggested
+      2  could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     address = check_base_url(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     choice = HyperparameterChoice(n_epochs, batch_size, learning_rate_multiplier)
     plan = plan_training(training, model, address, choice=choice, watched=watched)
