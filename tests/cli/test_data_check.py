@@ -1,4 +1,4 @@
-"""`pytest-finetune data check` as people and programs meet it: output, exit codes, and what cannot be done."""
+"""`pytest-finetune data check`: output, exit codes and errors."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def run(*words):
 
 
 def faulty_rows():
-    asked = clean_rows()[9]["messages"][1]["content"]
+    prompt = clean_rows()[9]["messages"][1]["content"]
     return replaced(
         {
             20: CONFLICT,
-            30: row(nearly(asked), "other"),
+            30: row(nearly(prompt), "other"),
             **{number: row(sentence(900 + number), "other ") for number in range(40, 45)},
             50: b'{"torn',
             60: ask(f"the key is {KEY}"),
@@ -54,7 +54,7 @@ def faulty_rows():
     )
 
 
-def test_findings_are_shown_by_code_the_worst_first(data, golden):
+def test_findings_are_shown_by_code_worst_first(data, golden):
     data("train.jsonl", faulty_rows())
     result = run("train.jsonl")
     assert result.exit_code == 1
@@ -62,13 +62,13 @@ def test_findings_are_shown_by_code_the_worst_first(data, golden):
     assert max(map(len, result.output.splitlines())) <= 80
 
 
-def test_all_places_are_shown_where_all_are_asked_for(data):
+def test_verbose_shows_all_locations(data):
     data("train.jsonl", faulty_rows())
     assert "train.jsonl:44 " not in run("train.jsonl").output
     assert "train.jsonl:44 " in run("train.jsonl", "-v").output
 
 
-def test_what_stands_in_the_data_reaches_no_terminal_as_it_is(data):
+def test_control_codes_in_the_data_do_not_reach_the_terminal(data):
     data("train.jsonl", faulty_rows())
     shown = run("train.jsonl", "-v").output + run("train.jsonl", "--json").output
     assert "\x1b" not in shown
@@ -76,7 +76,7 @@ def test_what_stands_in_the_data_reaches_no_terminal_as_it_is(data):
     assert KEY not in shown
 
 
-def test_clean_data_is_said_to_be_clean(data):
+def test_clean_data_has_a_summary_line(data):
     data("train.jsonl", clean_rows())
     result = run("train.jsonl", "--fail-on", "info")
     assert (result.exit_code, result.output) == (0, "0 errors, 0 warnings, 0 info in 120 rows of 1 file\n")
@@ -97,33 +97,33 @@ def test_the_exit_code_follows_the_severity(data, planted, fail_on, code):
     assert run("train.jsonl", "--fail-on", fail_on).exit_code == code
 
 
-def test_json_holds_all_that_people_see_and_exact_counts(data):
+def test_json_has_all_findings_and_exact_counts(data):
     data("train.jsonl", faulty_rows())
-    told = json.loads(run("train.jsonl", "--json").output)
-    assert told["rows"] == {"train.jsonl": 119}
-    assert told["severities"] == {"error": 4, "warning": 5, "info": 2}
-    assert {"file": "train.jsonl", "code": "surrounding_whitespace", "count": 5} in told["counts"]
-    assert told["findings_left_out"] == 0
-    conflict = next(finding for finding in told["findings"] if finding["code"] == "conflicting_answers")
+    output = json.loads(run("train.jsonl", "--json").output)
+    assert output["rows"] == {"train.jsonl": 119}
+    assert output["severities"] == {"error": 4, "warning": 5, "info": 2}
+    assert {"file": "train.jsonl", "code": "surrounding_whitespace", "count": 5} in output["counts"]
+    assert output["findings_left_out"] == 0
+    conflict = next(finding for finding in output["findings"] if finding["code"] == "conflicting_answers")
     assert (conflict["line"], conflict["severity"], conflict["other"]) == (20, "error", "train.jsonl:10")
 
 
 def test_training_validation_and_a_folder_of_eval_sets_are_checked_together(data):
-    asked = clean_rows()[9]["messages"][1]["content"]
+    prompt = clean_rows()[9]["messages"][1]["content"]
     data("train.jsonl", clean_rows())
-    data("validation.jsonl", [row(asked, "feature")])
-    data("eval_sets/tickets.jsonl", [case(nearly(asked))])
+    data("validation.jsonl", [row(prompt, "feature")])
+    data("eval_sets/tickets.jsonl", [case(nearly(prompt))])
     (Path("eval_sets/tickets.toml")).write_text('scorer = "label"\nlabels = ["bug", "feature", "question", "other"]\n')
     result = run("--train", "train.jsonl", "--validation", "validation.jsonl", "--eval", "eval_sets", "--json")
-    told = [(each["code"], each["file"]) for each in json.loads(result.output)["findings"]]
-    assert told == [
+    output = [(each["code"], each["file"]) for each in json.loads(result.output)["findings"]]
+    assert output == [
         ("validation_in_training", "validation.jsonl"),
         ("eval_in_validation", "eval_sets/tickets.jsonl"),
         ("near_eval_in_training", "eval_sets/tickets.jsonl"),
     ]
 
 
-def test_labels_schema_tokens_regions_and_codes_are_taken_from_options(data):
+def test_options_set_labels_schema_tokens_regions_and_codes(data):
     data("train.jsonl", replaced({40: ask("ring 030 901820 now")}))
     Path("schema.json").write_text('{"type": "object"}')
     assert "rare_label" in run("train.jsonl", "--labels", "bug,feature,question,other,praise").output
@@ -134,7 +134,7 @@ def test_labels_schema_tokens_regions_and_codes_are_taken_from_options(data):
     assert run("train.jsonl", "--region", "DE", "--select", "form,phone_number").output.count("phone_number") == 1
 
 
-def test_a_fixed_file_is_written_and_what_was_done_is_told(data):
+def test_fix_writes_a_file_and_reports_its_changes(data):
     data("train.jsonl", [*clean_rows(), clean_rows()[5], b"{", row(sentence(901), "other ")])
     result = run("train.jsonl", "--fix", "fixed.jsonl")
     assert result.output.splitlines()[-4:] == [
@@ -145,13 +145,13 @@ def test_a_fixed_file_is_written_and_what_was_done_is_told(data):
     ]
     assert run("fixed.jsonl", "--fail-on", "info").exit_code == 0
     again = run("train.jsonl", "--fix", "fixed.jsonl")
-    assert (again.exit_code, "fixed.jsonl: is there already" in again.output) == (2, True)
-    told = json.loads(run("train.jsonl", "--fix", "fixed.jsonl", "--force", "--json").output)["fixed"]
-    assert told["dropped"] == {"duplicate": 1, "invalid_json": 1}
-    assert (told["written"], told["trimmed"], told["left"]) == (121, 1, {})
+    assert (again.exit_code, "fixed.jsonl: exists already" in again.output) == (2, True)
+    output = json.loads(run("train.jsonl", "--fix", "fixed.jsonl", "--force", "--json").output)["fixed"]
+    assert output["dropped"] == {"duplicate": 1, "invalid_json": 1}
+    assert (output["written"], output["trimmed"], output["left"]) == (121, 1, {})
 
 
-def test_what_production_was_promoted_by_is_compared_by_hash(data):
+def test_settings_are_compared_with_production_by_hash(data):
     data("train.jsonl", clean_rows())
     data("eval_sets/tickets.jsonl", [case()])
     now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -162,16 +162,16 @@ def test_what_production_was_promoted_by_is_compared_by_hash(data):
     write_production(Path("registry.json"), evidence, now)
     shown = run("train.jsonl", "--eval", "eval_sets", "--registry", "registry.json").output
     assert "production_differs" in shown
-    assert "ft:a was promoted by" in " ".join(shown.split())
+    assert "have changed since ft:a was promoted" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "name a training file"),
         (["nowhere.jsonl"], "does not exist"),
         (["train.jsonl", "--select", "duplicat"], "did you mean 'duplicate'?"),
-        (["train.jsonl", "--region", "XX"], "no region"),
+        (["train.jsonl", "--region", "XX"], "unknown region"),
         (["train.jsonl", "other.jsonl", "--fix", "out.jsonl"], "exactly one training file"),
         (["train.jsonl", "--eval", "notes.txt"], "no eval set there"),
         (["train.jsonl", "--fix", "train.jsonl"], "the output is the input"),
@@ -181,18 +181,18 @@ def test_what_production_was_promoted_by_is_compared_by_hash(data):
         (["--validation", "train.jsonl", "--fix", "out.jsonl"], "exactly one training file"),
     ],
 )
-def test_what_cannot_be_done_is_one_message_and_exit_2(data, words, said):
+def test_an_error_is_one_message_and_exit_code_2(data, words, message):
     data("train.jsonl", clean_rows())
     data("other.jsonl", clean_rows())
     data("notes.txt", [])
     result = run(*words)
     assert result.exit_code == 2
-    assert said in result.output
+    assert message in result.output
     assert "Traceback" not in result.output
     assert not Path("out.jsonl").exists()
 
 
-def test_a_limit_that_nobody_knows_is_said_to_be_unknown(data):
+def test_an_unknown_token_limit_is_reported(data):
     data("train.jsonl", clean_rows())
     assert "the limit of llama-3 is unknown" in run("train.jsonl", "--model", "llama-3").stderr
     for known in (["--model", "gpt-4o-mini-2024-07-18"], ["--model", "llama-3", "--max-tokens", "8192"], []):
@@ -200,7 +200,7 @@ def test_a_limit_that_nobody_knows_is_said_to_be_unknown(data):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x1f\x8b\0", '{"a": 1}'.encode("utf-16"), b"\xff" * 50, b"[" * 100_000])
-def test_a_bad_file_ends_in_a_finding(data, content):
+def test_an_unreadable_file_is_a_finding(data, content):
     data("train.jsonl", clean_rows()).write_bytes(content)
     result = run("train.jsonl")
     assert result.exit_code == 1
@@ -208,7 +208,7 @@ def test_a_bad_file_ends_in_a_finding(data, content):
 
 
 def promoted(tmp_path, system="Classify the ticket."):
-    """A registry whose production was promoted by a run over eval_sets/tickets.jsonl, and that run's record."""
+    """A registry whose production version was promoted on eval_sets/tickets.jsonl, and the run's record."""
     path = tmp_path / "eval_sets" / "tickets.jsonl"
     path.parent.mkdir()
     path.write_bytes(lines([case(system=system)]))
@@ -237,46 +237,46 @@ def write_production(path, evidence, now):
 
 def compared():
     result = run("train.jsonl", "--eval", "eval_sets", "--registry", "registry.json", "--select", "honesty", "--json")
-    told = json.loads(result.stdout)["findings"]
-    return [(each["file"], each["problem"]) for each in told if each["code"] == "production_differs"], result.stderr
+    output = json.loads(result.stdout)["findings"]
+    return [(each["file"], each["problem"]) for each in output if each["code"] == "production_differs"], result.stderr
 
 
-def test_how_production_was_asked_is_known_from_the_record_of_its_run(data, tmp_path):
+def test_request_settings_are_compared_with_the_recorded_run(data, tmp_path):
     data("train.jsonl", clean_rows())
     path, _ = promoted(tmp_path)
     assert compared() == ([], "")
     path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 64\n[[gates]]\nmin = 0.9\n")
-    said = "max_completion_tokens is 64, and ft:a was asked with 16"
-    assert compared() == ([("eval_sets/tickets.jsonl", said)], "")
+    problem = "max_completion_tokens is 64; it was 16 when ft:a was promoted"
+    assert compared() == ([("eval_sets/tickets.jsonl", problem)], "")
 
 
-def test_a_change_that_no_request_shows_is_no_difference_in_what_is_sent(data, tmp_path):
+def test_a_changed_gate_does_not_differ_from_production(data, tmp_path):
     data("train.jsonl", clean_rows())
     path, _ = promoted(tmp_path)
     path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 16\n[[gates]]\nmin = 0.9\n")
     assert compared() == ([], "")
 
 
-def test_training_under_another_system_prompt_than_production_s_is_told(data, tmp_path):
+def test_a_system_prompt_that_differs_from_production_is_reported(data, tmp_path):
     data("train.jsonl", clean_rows())
     promoted(tmp_path, system="Sort it.")
-    said = "no line of this file has any of the system prompts that ft:a was asked with"
-    assert compared() == ([("train.jsonl", said)], "")
+    problem = "no line of this file has any of the system prompts that ft:a was promoted with"
+    assert compared() == ([("train.jsonl", problem)], "")
 
 
-def test_what_cannot_be_compared_with_production_is_said(data, tmp_path):
+def test_eval_sets_that_cannot_be_compared_with_production_are_reported(data, tmp_path):
     data("train.jsonl", clean_rows())
     path, record = promoted(tmp_path)
     shutil.rmtree(record.path)
     data("eval_sets/others.jsonl", [case("another one")])
     path.with_suffix(".toml").write_text("[request]\nmax_completion_tokens = 64\n")
-    found, said = compared()
+    found, message = compared()
     assert [file for file, _ in found] == ["eval_sets/tickets.jsonl"]
-    assert "not compared: eval_sets/others.jsonl" in said
-    assert "only hashes are compared: eval_sets/tickets.jsonl" in said
+    assert "not compared: eval_sets/others.jsonl" in message
+    assert "only hashes compared: eval_sets/tickets.jsonl" in message
 
 
-def test_labels_may_be_a_key_of_json_answers(data):
+def test_label_by_uses_a_key_of_json_answers(data):
     answers = [("bug", 60), ("feature", 60), ("question", 5)]
     rows = [(name, number) for name, count in answers for number in range(count)]
     data(
@@ -286,10 +286,10 @@ def test_labels_may_be_a_key_of_json_answers(data):
     schema = {"properties": {"team": {"enum": ["bug", "feature", "question", "other"]}}}
     Path("team.schema.json").write_text(json.dumps(schema))
     words = ("--select", "rare_label,class_imbalance,unknown_label", "--json")
-    told = json.loads(run("train.jsonl", "--label-by", "team", *words).output)["findings"]
-    assert [(each["code"], each["line"]) for each in told] == [("class_imbalance", 0), ("rare_label", 121)]
-    told = json.loads(run("train.jsonl", "--label-by", "team", "--schema", "team.schema.json", *words).output)
-    assert [each["problem"] for each in told["findings"] if each["code"] == "rare_label"] == [
+    output = json.loads(run("train.jsonl", "--label-by", "team", *words).output)["findings"]
+    assert [(each["code"], each["line"]) for each in output] == [("class_imbalance", 0), ("rare_label", 121)]
+    output = json.loads(run("train.jsonl", "--label-by", "team", "--schema", "team.schema.json", *words).output)
+    assert [each["problem"] for each in output["findings"] if each["code"] == "rare_label"] == [
         "the label 'other' has 0 examples",
         "the label 'question' has 5 examples",
     ]
@@ -298,7 +298,7 @@ def test_labels_may_be_a_key_of_json_answers(data):
     assert (misspelt.exit_code, "did you mean 'team'?" in misspelt.output) == (2, True)
 
 
-def test_a_file_that_is_named_twice_is_read_once(data):
+def test_a_file_named_twice_is_read_once(data):
     path = data("train.jsonl", clean_rows())
     Path("link.jsonl").symlink_to(path)
     result = run("train.jsonl", "--train", str(path), "link.jsonl", "--fail-on", "info")

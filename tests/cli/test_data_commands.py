@@ -1,4 +1,4 @@
-"""`pytest-finetune data prepare | split | price | profile`: outputs, exit codes, and what is refused."""
+"""`pytest-finetune data prepare | split | price | profile`: output, exit codes and errors."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def lines_of(name):
 
 
 def write_rows(name="train.jsonl", *, broken=False):
-    asked = [f"{opening} {thing} {number}" for number, opening in enumerate(OPENINGS) for thing in THINGS]
+    prompts = [f"{opening} {thing} {number}" for number, opening in enumerate(OPENINGS) for thing in THINGS]
     rows = [
         json.dumps({"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": LABELS[at % 3]}]})
-        for at, text in enumerate(asked)
+        for at, text in enumerate(prompts)
     ]
     Path(name).write_text("\n".join([*rows, *(["{nope"] if broken else [])]) + "\n", "utf-8")
     return len(rows)
 
 
-def test_prepare_writes_counts_and_exits_by_what_it_left_out():
+def test_prepare_reports_skipped_records_and_exits_with_1():
     Path("raw.csv").write_text('question,answer\na,"{""b"": 1}"\nb,\nc,x\n', "utf-8")
     Path("system.txt").write_text("Be brief.\n", "utf-8")
     mapped = ("--map", "input=question", "--map", "output=answer", "--system", "@system.txt", "--json-output")
@@ -51,7 +51,7 @@ def test_prepare_writes_counts_and_exits_by_what_it_left_out():
     assert done.exit_code == 1
     assert done.output == (
         "train.jsonl: 1 example written\n"
-        "2 records left out:\n"
+        "2 records skipped:\n"
         "  raw.csv:3: answer is empty\n"
         "  raw.csv:4: answer is not strict JSON: Expecting value at character 0\n"
     )
@@ -59,45 +59,45 @@ def test_prepare_writes_counts_and_exits_by_what_it_left_out():
     assert [message["content"] for message in example["messages"]] == ["Be brief.", "a", '{"b":1}']
 
 
-def test_prepare_tells_programs_every_record():
+def test_prepare_json_lists_every_skipped_record():
     Path("raw.jsonl").write_text('{"input": "a", "output": "b", "id": 1}\n' + '{"x": 1}\n' * 9, "utf-8")
     done = run("prepare", "raw.jsonl", "-o", "train.jsonl", "--json")
-    told = json.loads(done.stdout)
-    assert (told["written"], told["left_out"], told["not_kept"]) == (1, 9, {"id": 1})
-    assert [each["line"] for each in told["left_out_records"]] == list(range(2, 11))
+    output = json.loads(done.stdout)
+    assert (output["written"], output["left_out"], output["not_kept"]) == (1, 9, {"id": 1})
+    assert [each["line"] for each in output["left_out_records"]] == list(range(2, 11))
     text = run("prepare", "raw.jsonl", "-o", "again.jsonl").output
     assert "… and 4 more: --json lists them" in text
     assert "dropped, not part of OpenAI's format: id (1) (--keep keeps it)" in text
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (("raw.jsonl", "-o", "there.jsonl"), "there.jsonl: is there already"),
+        (("raw.jsonl", "-o", "there.jsonl"), "there.jsonl: exists already"),
         (("raw.jsonl", "-o", "raw.jsonl", "--force"), "the output is the input"),
-        (("raw.xlsx", "-o", "new.jsonl"), "tells no format"),
+        (("raw.xlsx", "-o", "new.jsonl"), "unknown format"),
         (("none.csv", "-o", "new.jsonl"), "cannot be read"),
         (("raw.jsonl", "-o", "new.jsonl", "--map", "outptu=b"), "did you mean 'output'?"),
         (("raw.jsonl", "-o", "new.jsonl", "--system", "@none.txt"), "none.txt cannot be read"),
         (("raw.jsonl", "-o", "new.jsonl", "--system", " "), "the system prompt is empty"),
         (("raw.jsonl", "-o", "new.jsonl", "--schema", "raw.csv"), "not strict JSON"),
         (("raw.csv", "-o", "new.jsonl", "--encoding", "klingon"), "'klingon' is not a known encoding"),
-        (("raw.csv", "-o", "new.jsonl"), "no record could be used"),
+        (("raw.csv", "-o", "new.jsonl"), "no record is usable"),
     ],
 )
-def test_prepare_refuses_in_one_message_and_writes_nothing(words, said):
+def test_prepare_errors_are_one_message_and_write_nothing(words, message):
     Path("raw.jsonl").write_text('{"input": "a", "output": "b"}\n', "utf-8")
     Path("raw.csv").write_text("a,b\n1,2\n", "utf-8")
     Path("there.jsonl").write_text("mine", "utf-8")
     done = run("prepare", *words)
     assert done.exit_code == 2
-    assert said in done.output
+    assert message in done.output
     assert "Traceback" not in done.output
     assert sorted(path.name for path in Path().iterdir()) == ["raw.csv", "raw.jsonl", "there.jsonl"]
     assert Path("there.jsonl").read_text("utf-8") == "mine"
 
 
-def test_split_deals_out_and_says_what_it_did():
+def test_split_writes_its_files_and_reports_them():
     rows = write_rows()
     done = run("split", "train.jsonl", "-o", "set", "--validation", "0.3", "--test", "0.2", "--seed", "x")
     assert done.exit_code == 0, done.output
@@ -107,35 +107,35 @@ def test_split_deals_out_and_says_what_it_did():
     assert "label" in done.output
     again = run("split", "train.jsonl", "-o", "set", "--validation", "0.3", "--test", "0.2", "--seed", "x")
     assert again.exit_code == 2
-    assert "is there already" in again.output
+    assert "exists already" in again.output
 
 
-def test_split_leaves_broken_lines_out_and_exits_with_one():
+def test_split_skips_broken_lines_and_exits_with_1():
     rows = write_rows(broken=True)
     done = run("split", "train.jsonl", "--stratify", "--json")
     assert done.exit_code == 1
-    told = json.loads(done.stdout)
-    assert told["left_out_records"][0]["line"] == rows + 1
-    assert {label: counts["validation"] for label, counts in told["labels"].items()} == dict.fromkeys(LABELS, 1)
-    assert set(told["sides"]) == {"train", "validation"}
+    output = json.loads(done.stdout)
+    assert output["left_out_records"][0]["line"] == rows + 1
+    assert {label: counts["validation"] for label, counts in output["labels"].items()} == dict.fromkeys(LABELS, 1)
+    assert set(output["sides"]) == {"train", "validation"}
     assert Path("train.train.jsonl").exists()
 
 
-def test_a_side_without_a_row_is_not_good():
+def test_a_side_without_rows_is_a_warning_and_exit_code_1():
     Path("train.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n', "utf-8")
     done = run("split", "train.jsonl")
     assert done.exit_code == 1
     assert "has no rows: there are too few clusters" in done.output
 
 
-def test_split_refuses_shares_that_leave_nothing_for_training():
+def test_split_refuses_shares_without_a_rest_for_training():
     write_rows()
     done = run("split", "train.jsonl", "--validation", "0.6", "--test", "0.4")
     assert done.exit_code == 2
     assert "must leave a share for training" in done.output
 
 
-def test_price_compares_models_and_knows_when_a_figure_is_missing():
+def test_price_compares_models_and_exits_with_1_for_an_unknown_price():
     write_rows()
     done = run("price", "train.jsonl", "--model", "gpt-4.1-mini", "--model", "gpt-4.1-nano", "--monthly-calls", "1000")
     assert done.exit_code == 0, done.output
@@ -143,7 +143,7 @@ def test_price_compares_models_and_knows_when_a_figure_is_missing():
     assert "one month, 1,000 calls" in done.output
     output = " ".join(done.output.split())
     assert re.search("gpt-4.1-mini: the model and its fine-tunes (will be|were) shut down on 2027-01-14", output)
-    unknown = run("price", "train.jsonl", "--model", "a-model-of-nobody", "--json")
+    unknown = run("price", "train.jsonl", "--model", "an-unknown-model", "--json")
     assert unknown.exit_code == 1
     (model,) = json.loads(unknown.stdout)["models"]
     assert (model["training"]["cost"], model["tokens_are"]) == (None, "estimated")
@@ -164,28 +164,28 @@ def test_price_counts_eval_sets_with_or_without_training(folder):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--model", "gpt-4o"), "name a training file"),
         (("train.jsonl",), "Missing option '--model'"),
         (("train.jsonl", "--model", ""), "--model is empty"),
         (("none.jsonl", "--model", "gpt-4o"), "cannot be read"),
         (("empty.jsonl", "--model", "gpt-4o"), "empty"),
-        (("plain.jsonl", "--model", "gpt-4o"), "no row in chat format"),
+        (("plain.jsonl", "--model", "gpt-4o"), "no row is in chat format"),
         (("train.jsonl", "--model", "gpt-4o", "--eval", "nowhere"), "no eval set there"),
     ],
 )
-def test_price_refuses_in_one_message(words, said):
+def test_price_errors_are_one_message(words, message):
     write_rows()
     Path("empty.jsonl").write_text("", "utf-8")
     Path("plain.jsonl").write_text('{"input": "a", "output": "b"}\n', "utf-8")
     done = run("price", *words)
     assert done.exit_code == 2
-    assert said in done.output
+    assert message in done.output
     assert "Traceback" not in done.output
 
 
-def test_profile_describes_and_writes_a_page():
+def test_profile_prints_a_summary_and_writes_a_page():
     write_rows()
     done = run("profile", "train.jsonl", "-o", "profile.html")
     assert done.exit_code == 0, done.output
@@ -194,12 +194,12 @@ def test_profile_describes_and_writes_a_page():
     assert "few_examples" in done.output
     assert Path("profile.html").read_text("utf-8").startswith("<!doctype html>")
     assert run("profile", "train.jsonl", "-o", "profile.html").exit_code == 2
-    told = json.loads(run("profile", "train.jsonl", "--json", "--no-check").stdout)
-    assert told["labels"] == dict.fromkeys(LABELS, 14)
-    assert told["findings"] is None
+    output = json.loads(run("profile", "train.jsonl", "--json", "--no-check").stdout)
+    assert output["labels"] == dict.fromkeys(LABELS, 14)
+    assert output["findings"] is None
 
 
-def test_profile_of_broken_lines_exits_with_one_and_of_none_with_two():
+def test_profile_exits_with_1_for_broken_lines_and_with_2_for_no_rows():
     rows = write_rows(broken=True)
     done = run("profile", "train.jsonl", "--no-check")
     assert done.exit_code == 1
@@ -238,7 +238,7 @@ def test_a_dash_is_standard_input():
         (["price", "--model", "gpt-4.1", "--monthly-calls", "9"], False),
     ],
 )
-def test_a_pipe_is_read_once_and_refused_where_it_would_be_read_twice(words, done):
+def test_a_pipe_is_refused_by_commands_that_read_twice(words, done):
     write_rows()
     content = Path("train.jsonl").read_bytes()
     out, into = os.pipe()
@@ -251,14 +251,14 @@ def test_a_pipe_is_read_once_and_refused_where_it_would_be_read_twice(words, don
     assert (result.exit_code < 2, "cannot be read twice" in result.output) == (done, not done)
 
 
-def test_a_page_that_is_there_is_refused_before_the_check(monkeypatch):
+def test_an_existing_page_is_refused_before_the_check(monkeypatch):
     write_rows()
     Path("page.html").touch()
     monkeypatch.setattr("pytest_finetune.cli.data.profile.check", lambda *_, **__: pytest.fail("checked"))
     assert run("profile", "train.jsonl", "-o", "page.html").exit_code == 2
 
 
-def test_no_colour_where_nobody_wants_any(monkeypatch):
+def test_no_color_is_respected(monkeypatch):
     write_rows()
     coloured = CliRunner().invoke(main, ["data", "check", "train.jsonl"], color=True)
     monkeypatch.setenv("NO_COLOR", "1")

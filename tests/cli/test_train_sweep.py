@@ -165,7 +165,7 @@ def test_a_model_that_knows_only_its_examples_is_overfitted(model, folder):
     assert "ft:scripted: overfitting" in page
     assert "<script" not in page
     assert "default-src 'none'" in page
-    assert "is there already" in command(*words, "-o", "diagnosis.html", code=2).output
+    assert "exists already" in command(*words, "-o", "diagnosis.html", code=2).output
     command(*words, "-o", "diagnosis.html", "--force", code=1)
 
 

@@ -1,4 +1,4 @@
-"""The check as a whole: files together, what eval sets ask held against training, limits, and no secret shown."""
+"""The check of files together: comparisons with eval sets and production, limits, and masked secrets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def problems(result, code):
     return [finding.problem for finding in result.findings if finding.code == code]
 
 
-def test_no_finding_shows_a_secret_whole(checked):
+def test_findings_mask_secrets(checked):
     secrets = [
         KEY,
         "bob.smith@gmail.com",
@@ -58,29 +58,29 @@ def test_no_finding_shows_a_secret_whole(checked):
     rows[50] = row(sentence(901), KEY, **{KEY: 1})
     rows[51]["messages"][0]["role"] = KEY
     result = checked(rows, options=CheckOptions(labels=("bug", "feature", "question", "other")))
-    told = json.dumps([finding.to_dict() for finding in result.findings])
+    shown = json.dumps([finding.to_dict() for finding in result.findings])
     assert {"api_key", "email_address", "phone_number", "payment_card", "resident_id", "bank_account"} <= set(
         result.by_code
     )
     assert {"unknown_label", "unrecognized_role"} <= set(result.by_code)
-    assert [secret for secret in secrets if secret in told] == []
+    assert [secret for secret in secrets if secret in shown] == []
 
 
-def test_counts_are_exact_where_examples_are_not_all_kept(checked):
+def test_counts_are_exact_when_not_all_findings_are_kept(checked):
     rows = [row(sentence(number), "other ") for number in range(300)]
     result = checked(rows, options=CheckOptions(examples=5))
     assert result.counts["train.jsonl", "surrounding_whitespace"] == 300
     assert [f.line for f in result.findings if f.code == "surrounding_whitespace"] == [1, 2, 3, 4, 5]
 
 
-def test_only_wanted_codes_are_noted(checked):
+def test_only_selected_codes_are_reported(checked):
     rows = replaced({40: row(sentence(901), "other "), 41: {"messages": []}})
     assert set(checked(rows, options=CheckOptions(codes=codes_wanted(["meaning"]))).by_code) == set()
     ignoring = CheckOptions(codes=codes_wanted(ignore=["missing_messages_list"]))
     assert set(checked(rows, options=ignoring).by_code) == {"surrounding_whitespace"}
 
 
-def test_a_misspelt_code_is_an_error_that_knows_better():
+def test_a_misspelt_code_is_an_error_with_a_suggestion():
     with pytest.raises(DataError, match="did you mean 'duplicate'"):
         codes_wanted(["duplicat"])
 
@@ -91,27 +91,27 @@ def test_findings_are_ordered_by_file_and_line(checked):
     assert [finding.place for finding in result.findings] == ["train.jsonl:20", "train.jsonl:60", "validation.jsonl:1"]
 
 
-def test_severities_are_counted_and_the_worst_is_known(checked):
+def test_findings_are_counted_by_severity(checked):
     result = checked(replaced({40: row(sentence(901), "other ")}))
     assert result.worst is Severity.WARNING
     assert result.by_severity == {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 0}
 
 
-def test_a_question_under_another_system_prompt_is_another_question(checked):
-    asked = clean_rows()[9]["messages"][1]["content"]
+def test_the_same_question_with_another_system_prompt_is_not_a_duplicate(checked):
+    prompt = clean_rows()[9]["messages"][1]["content"]
     rows = [*clean_rows(), *(row(sentence(500 + n), "other", system="Extract.") for n in range(3))]
-    rows.append(row(asked, "other", system="Extract."))
+    rows.append(row(prompt, "other", system="Extract."))
     assert checked(rows).by_code == {}
 
 
-def test_tool_calls_that_are_answered_are_clean(checked):
+def test_answered_tool_calls_have_no_findings(checked):
     answer = {"role": "tool", "tool_call_id": "c1", "content": "shipped"}
     last = tool_row(call(), then=(answer, {"role": "assistant", "content": "other"}))
     assert checked(replaced({40: last})).by_code == {}
     assert checked(replaced({40: tool_row(call())})).by_code == {}
 
 
-def test_two_calls_may_be_answered_in_any_order(checked):
+def test_parallel_calls_may_be_answered_in_any_order(checked):
     answers = tuple({"role": "tool", "tool_call_id": name, "content": "x"} for name in ("c2", "c1"))
     planted = tool_row(call(), call(id="c2"), then=(*answers, {"role": "assistant", "content": "other"}))
     assert checked(replaced({40: planted})).by_code == {}
@@ -120,7 +120,7 @@ def test_two_calls_may_be_answered_in_any_order(checked):
 @pytest.mark.parametrize(
     "weird", [7, "text", None, [], [None], [[]], {"role": "user"}, [{"role": []}], [{"content": {}}]]
 )
-def test_messages_of_any_make_end_in_findings(checked, weird):
+def test_malformed_messages_are_findings(checked, weird):
     result = checked(replaced({40: {"messages": weird, "tools": weird}}))
     assert result.worst is Severity.ERROR
     assert {finding.line for finding in result.findings} == {40}
@@ -129,13 +129,13 @@ def test_messages_of_any_make_end_in_findings(checked, weird):
 @pytest.mark.parametrize(
     "calls", [7, [7], [{}], [{"function": {}}], [{"id": [], "function": {"name": "f", "arguments": "{}"}}]]
 )
-def test_tool_calls_of_any_make_end_in_findings(checked, calls):
+def test_malformed_tool_calls_are_findings(checked, calls):
     planted = tool_row()
     planted["messages"][2]["tool_calls"] = calls
     assert "invalid_tool_calls" in checked(replaced({40: planted})).by_code
 
 
-def test_a_schema_of_the_eval_set_is_held_against_training(tmp_path):
+def test_training_answers_are_validated_with_the_schema_of_the_eval_set(tmp_path):
     (tmp_path / "item.json").write_text('{"type": "object", "required": ["item"]}')
     rows = [row(sentence(number), '{"item": null}') for number in range(120)]
     rows[3], rows[7], rows[39] = row("?", "{}"), row(sentence(7, 60), '{"item": 1}'), row(sentence(901), '{"itm": 1}')
@@ -146,7 +146,7 @@ def test_a_schema_of_the_eval_set_is_held_against_training(tmp_path):
     assert [(f.code, f.line) for f in result.findings] == [("answer_breaks_schema", 4), ("answer_breaks_schema", 40)]
 
 
-def test_a_response_schema_of_the_eval_set_is_held_against_training(tmp_path):
+def test_training_answers_are_compared_with_the_response_format_of_the_eval_set(tmp_path):
     (tmp_path / "item.json").write_text('{"type": "object", "required": ["item"]}')
     rows = [row(sentence(number), '{"itm": null}') for number in range(120)]
     plant = Plant(
@@ -158,28 +158,28 @@ def test_a_response_schema_of_the_eval_set_is_held_against_training(tmp_path):
     assert "train.jsonl:1" in problem
 
 
-def test_an_eval_case_in_training_names_both_places(checked):
-    asked = clean_rows()[9]["messages"][1]["content"]
-    result = checked(evals=[case(asked), case(nearly(asked)) | {"id": "two"}])
+def test_leakage_names_both_locations(checked):
+    prompt = clean_rows()[9]["messages"][1]["content"]
+    result = checked(evals=[case(prompt), case(nearly(prompt)) | {"id": "two"}])
     assert [(f.code, f.line, f.other) for f in result.findings if "eval_in" in f.code] == [
         ("eval_in_training", 1, "train.jsonl:10"),
         ("near_eval_in_training", 2, "train.jsonl:10"),
     ]
 
 
-def test_a_file_that_is_both_validation_and_eval_is_one_finding(tmp_path):
+def test_a_file_given_as_validation_and_as_eval_set_is_one_finding(tmp_path):
     rows = [row(sentence(2000 + number), "bug", id=f"case-{number}") for number in range(5)]
     paths = Plant("", validation=rows).write(tmp_path)
     result = check(**paths, evals=paths["validation"])
     assert result.counts["validation.jsonl", "eval_in_validation"] == 1
 
 
-def test_faults_of_an_eval_set_are_findings_at_their_lines(checked):
+def test_errors_in_an_eval_set_are_findings_at_their_lines(checked):
     result = checked(evals=[case()], toml='scorer = "lable"\n')
     assert [(f.code, f.file, f.line) for f in result.findings] == [("eval_set", "evals.toml", 1)]
 
 
-def test_production_as_it_is_kept_from_one_request(tmp_path, checked):
+def test_files_are_compared_with_a_production_request(tmp_path, checked):
     kept = tmp_path / "request.json"
     kept.write_text(json.dumps({"model": "m", "messages": row("x", "y")["messages"][:2], "tools": [TOOL]}))
     production = read_production(kept)
@@ -189,14 +189,14 @@ def test_production_as_it_is_kept_from_one_request(tmp_path, checked):
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "no json", '{"messages": ["hello"]}'])
-def test_a_kept_request_that_is_none_is_an_error(tmp_path, text):
+def test_an_invalid_production_request_is_an_error(tmp_path, text):
     kept = tmp_path / "request.json"
     kept.write_text(text)
     with pytest.raises(DataError):
         read_production(kept)
 
 
-def test_labels_are_compared_as_the_eval_set_normalizes_them(checked):
+def test_labels_are_normalized_as_in_the_eval_set(checked):
     rows = labelled({"BUG": 60, "other": 60})
     toml = 'scorer = "label"\nnormalize = ["strip", "casefold"]\nlabels = ["bug", "other"]\n'
     assert checked(rows, evals=[case()], toml=toml).by_code == {}
@@ -207,25 +207,25 @@ def test_free_text_is_not_taken_for_labels(checked):
     assert set(checked(rows).by_code) <= {code for code in CODES if code.startswith("no_")}
 
 
-def test_two_tasks_in_one_file_may_answer_in_two_forms(checked):
+def test_answer_formats_are_compared_per_system_prompt(checked):
     labels = [row(sentence(number), "other", system="Classify.") for number in range(60)]
     items = [row(sentence(100 + number), '{"item": null}', system="Extract.") for number in range(60)]
     assert "invalid_json_answer" not in checked([*labels, *items]).by_code
 
 
-def test_a_schema_may_ask_for_something_else_than_an_object(checked):
+def test_a_schema_may_require_another_type_than_object(checked):
     rows = [row(sentence(number), "7") for number in range(120)]
     result = checked(rows, options=CheckOptions(schema=ITEM))
     assert result.counts["train.jsonl", "answer_breaks_schema"] == 120
 
 
-def test_no_training_file_means_no_word_about_training(tmp_path):
+def test_without_a_training_file_nothing_is_reported_about_training(tmp_path):
     (tmp_path / "validation.jsonl").write_bytes(lines([row(sentence(1), "bug")]))
     assert check([], validation=[tmp_path / "validation.jsonl"], root=tmp_path).by_code == {}
 
 
 def test_an_unknown_region_is_an_error(checked):
-    with pytest.raises(DataError, match="no region 'XX'"):
+    with pytest.raises(DataError, match="unknown region 'XX'"):
         checked(options=CheckOptions(regions=("xx",)))
 
 
@@ -244,7 +244,7 @@ def test_an_unknown_region_is_an_error(checked):
         "see https://example.com/A-Very-Long_path/with-16-more.html?x=1",
     ],
 )
-def test_what_only_looks_like_personal_data_is_left_alone(checked, text):
+def test_text_that_only_resembles_personal_data_is_not_reported(checked, text):
     assert checked(replaced({40: ask(text)})).by_code == {}
 
 
@@ -268,7 +268,7 @@ ROWS = st.fixed_dictionaries(
 
 @settings(max_examples=150)
 @given(rows=st.lists(ROWS, max_size=3))
-def test_no_row_that_is_json_raises(tmp_path_factory, rows):
+def test_any_json_row_is_checked_without_an_exception(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "odd.jsonl"
     path.write_bytes(lines(rows))
     result = check([path], root=path.parent)

@@ -1,4 +1,4 @@
-"""A fixed file is a new one: mended where that is safe, byte for byte the same elsewhere, and checked clean of it."""
+"""Fixed files: safe fixes are applied, everything else is copied byte for byte, and no fixed code is left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def target(tmp_path):
     return tmp_path / "fixed.jsonl"
 
 
-def test_everything_safe_is_mended_and_counted(source, target):
+def test_all_safe_fixes_are_applied_and_counted(source, target):
     rows = clean_rows()
     broken = [b'{"torn', b"[1]", b'{"a": "\\udc00"}', b"", json.dumps(rows[5]).encode() + b"\r"]
     source.write_bytes(b"\xef\xbb\xbf" + lines([*rows, *broken, row(sentence(901), " other\n")]))
@@ -35,20 +35,20 @@ def test_everything_safe_is_mended_and_counted(source, target):
     assert check([target]).by_code == {}
 
 
-def test_rows_that_need_nothing_keep_their_bytes(source, target):
+def test_rows_without_findings_are_copied_byte_for_byte(source, target):
     source.write_bytes(SPACED + b"\r\n" + lines([row("?", "x")]))
     write_fixed(source, target)
     assert target.read_bytes() == SPACED + b"\n" + lines([row("?", "x")])
 
 
-def test_what_is_not_safe_to_mend_is_left(source, target):
+def test_unsafe_fixes_are_not_applied(source, target):
     rows = [{"messages": []}, row("hello", "a"), row("hello", "b"), row("", "c"), row("hi", "  ")]
     source.write_bytes(lines(rows))
     write_fixed(source, target)
     assert target.read_bytes() == lines(rows)
 
 
-def test_no_fixed_code_is_left(source, target):
+def test_a_fixed_file_has_none_of_the_fixed_codes(source, target):
     rows = [*clean_rows(), row(sentence(901), "other "), b"{", clean_rows()[5]]
     source.write_bytes(b"\xef\xbb\xbf" + lines(rows))
     assert set(check([source]).by_code) & set(FIXED)
@@ -56,12 +56,12 @@ def test_no_fixed_code_is_left(source, target):
     assert not set(check([target]).by_code) & set(FIXED)
 
 
-def test_nothing_is_written_in_place_or_over_another_file(source, target):
+def test_fix_never_writes_in_place_or_overwrites(source, target):
     source.write_bytes(lines(clean_rows()))
     with pytest.raises(DataError, match="the output is the input"):
         write_fixed(source, source, force=True)
     target.write_bytes(b"mine")
-    with pytest.raises(DataError, match="there already"):
+    with pytest.raises(DataError, match="exists already"):
         write_fixed(source, target)
     assert target.read_bytes() == b"mine"
     write_fixed(source, target, force=True)
@@ -69,7 +69,7 @@ def test_nothing_is_written_in_place_or_over_another_file(source, target):
 
 
 @pytest.mark.parametrize("data", [b"", b"\x1f\x8b", b"{\n", b"[1]\n"])
-def test_a_file_without_a_row_leaves_no_file_behind(source, target, data):
+def test_fix_writes_nothing_without_a_usable_row(source, target, data):
     source.write_bytes(data)
     with pytest.raises(DataError):
         write_fixed(source, target)

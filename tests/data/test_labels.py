@@ -1,4 +1,4 @@
-"""Check, split and profile take the same answers for labels."""
+"""Check, split and profile recognize the same labels."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def counted(answers, key=""):
         (["1", "2"] * 5, {"1": 5, "2": 5}),
     ],
 )
-def test_answers_are_the_same_labels_to_all(answers, expected):
+def test_check_and_split_recognize_the_same_labels(answers, expected):
     assert counted(answers) == (expected, expected)
 
 
-def test_a_key_of_json_answers_is_the_same_label_to_all():
+def test_check_and_split_read_the_same_label_from_json_answers():
     answers = [json.dumps({"team": team, "n": number}) for number, team in enumerate(["a", "a", "b", 1] * 3)]
     expected = {"a": 6, "b": 3, "1": 3}
     assert counted([*answers, "no JSON", '{"other": 1}'], "team") == (expected, expected)
@@ -60,5 +60,5 @@ def test_a_key_of_json_answers_is_the_same_label_to_all():
         (True, ()),
     ],
 )
-def test_a_schema_tells_what_a_key_may_be(schema, expected):
+def test_the_allowed_labels_of_a_key_are_read_from_the_schema(schema, expected):
     assert choices(schema, "team") == expected

@@ -1,4 +1,4 @@
-"""Near duplicates are found without comparing all with all, and only what is alike is reported."""
+"""Near duplicates are found without comparing all pairs, and only similar texts are reported."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def pairs_of(texts, **how):
         ("我的订单，在哪里？", "我的订单 在哪里"),
     ],
 )
-def test_case_blanks_punctuation_and_spelling_of_characters_do_not_count(one, other):
+def test_normalization_ignores_case_whitespace_punctuation_and_unicode_form(one, other):
     assert normalized(one) == normalized(other)
 
 
 @pytest.mark.parametrize(("one", "other"), [("?", "!"), ("कि", "की"), ("a b", "ab"), ("resume", "résumé")])
-def test_what_is_another_text_stays_one(one, other):
+def test_normalization_keeps_different_texts_apart(one, other):
     assert normalized(one) != normalized(other)
 
 
-def test_equal_texts_share_a_number_and_are_no_pair():
+def test_equal_texts_share_a_number_and_form_no_pair():
     numbers, pairs = pairs_of(["Hello, world", sentence(1), "hello world!"])
     assert (numbers, pairs) == ([0, 1, 0], [])
 
 
-def test_one_changed_letter_makes_a_near_pair_and_other_texts_make_none():
+def test_only_texts_differing_in_one_letter_are_near_duplicates():
     texts = [sentence(number) for number in range(300)]
     _, pairs = pairs_of([*texts, nearly(texts[7])])
     ((one, other, alike),) = pairs
@@ -51,12 +51,12 @@ def test_one_changed_letter_makes_a_near_pair_and_other_texts_make_none():
 @pytest.mark.parametrize(
     "text", ["我想查询一下我的银行账户余额是多少", "привет мне нужна помощь с заказом", "short one?"]
 )
-def test_short_texts_and_other_scripts_are_compared_too(text):
+def test_short_texts_and_other_scripts_are_compared(text):
     _, pairs = pairs_of([text, text[:-1] + "x", sentence(5)], similarity=0.85)
     assert [pair[:2] for pair in pairs] == [(0, 1)]
 
 
-def test_nearly_all_pairs_that_a_full_comparison_finds_are_found():
+def test_nearly_all_pairs_of_a_full_comparison_are_found():
     draw = random.Random(3)
     texts = [sentence(number) for number in range(400)]
     for _ in range(200):
@@ -76,13 +76,13 @@ def test_nearly_all_pairs_that_a_full_comparison_finds_are_found():
     }
     assert found <= due
     assert len(due) > 100
-    # Pairs within a cluster that is joined already need not be told.
+    # Pairs within a cluster that is already joined need not be reported.
     roots_found, roots_due = (clusters(len(plain), [(*pair, 1.0) for pair in sorted(each)]) for each in (found, due))
     agreeing = sum(mine == theirs for mine, theirs in zip(roots_found, roots_due, strict=True))
     assert agreeing >= 0.98 * len(plain)
 
 
-def test_thousands_of_alike_texts_make_few_pairs_and_one_cluster():
+def test_thousands_of_similar_texts_give_few_pairs_and_one_cluster():
     template = sentence(1, 20)
     count = 3000
     index = TextIndex()
@@ -93,7 +93,7 @@ def test_thousands_of_alike_texts_make_few_pairs_and_one_cluster():
     assert set(clusters(count, pairs)) == {0}
 
 
-def test_a_text_is_paired_with_one_on_each_side_that_has_any():
+def test_a_text_is_paired_with_one_text_per_side():
     template = sentence(1, 20)
     index = TextIndex()
     for number in range(50):
@@ -102,22 +102,22 @@ def test_a_text_is_paired_with_one_on_each_side_that_has_any():
     assert any(held_out in pair[:2] for pair in index.near_pairs())
 
 
-def test_long_texts_that_only_begin_alike_are_no_pair():
+def test_long_texts_with_only_a_common_beginning_are_not_near_duplicates():
     beginning = sentence(1, 300)
     _, pairs = pairs_of([beginning + sentence(2, 700), beginning + sentence(3, 700)])
     assert pairs == []
 
 
-def test_long_texts_with_a_small_change_are_a_pair():
+def test_long_texts_with_a_small_change_are_near_duplicates():
     text = sentence(1, 1000)
     _, pairs = pairs_of([text, nearly(text)])
     assert [pair[:2] for pair in pairs] == [(0, 1)]
 
 
 @pytest.mark.parametrize("texts", [[], ["alone"], ["", " "], ["a", "b"]])
-def test_next_to_nothing_is_no_trouble(texts):
+def test_very_short_and_single_texts_have_no_pairs(texts):
     assert pairs_of(texts)[1] == []
 
 
-def test_a_cluster_is_named_by_its_smallest_number():
+def test_a_cluster_is_identified_by_its_smallest_number():
     assert clusters(6, [(3, 5, 1.0), (1, 3, 0.9), (2, 4, 0.95)]) == [0, 1, 2, 1, 2, 1]

@@ -1,4 +1,4 @@
-"""Raw records become training examples that an eval set reads back; what cannot is left out with its reason."""
+"""Raw records become training examples that also load as an eval set; unusable ones are skipped with a reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_record_becomes_a_chat():
     form=st.sampled_from(["jsonl", "json"]),
 )
 @pytest.mark.slow
-def test_an_eval_set_reads_back_what_went_in(rows, form):
+def test_prepared_examples_load_as_an_eval_set(rows, form):
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "raw"), Path(folder, "cases.jsonl")
         text = "\n".join(map(json.dumps, rows)) if form == "jsonl" else json.dumps(rows, indent=1)
@@ -76,7 +76,7 @@ def test_an_eval_set_reads_back_what_went_in(rows, form):
     ]
 
 
-def test_columns_of_any_name_are_mapped():
+def test_map_renames_columns():
     columns = read_mapping(["input=question", "output=answer", "system_prompt=role"])
     example = only({"question": "a", "answer": "b", "role": "c", "channel": "web"}, columns=columns)
     assert messages(example) == [("system", "c"), ("user", "a"), ("assistant", "b")]
@@ -91,12 +91,12 @@ def test_columns_of_any_name_are_mapped():
         (["input=a", "input=b"], "mapped twice"),
     ],
 )
-def test_a_mapping_that_says_nothing_clear_is_refused(pairs, problem):
+def test_an_invalid_mapping_is_an_error(pairs, problem):
     with pytest.raises(DataError, match=problem):
         read_mapping(pairs)
 
 
-def test_one_system_prompt_for_all_takes_the_place_of_others_and_says_so():
+def test_the_system_option_replaces_system_prompts_and_counts_them():
     examples, prepared = made(
         {"input": "a", "output": "b"},
         {"system_prompt": "old", "input": "a", "output": "b"},
@@ -123,20 +123,20 @@ def test_one_system_prompt_for_all_takes_the_place_of_others_and_says_so():
         ({"messages": "hi"}, "messages is a string, not a list of messages"),
     ],
 )
-def test_a_record_that_cannot_be_used_is_left_out_with_its_reason(value, reason):
+def test_an_unusable_record_is_skipped_with_a_reason(value, reason):
     examples, prepared = made({"input": "x", "output": "y"}, value)
     assert len(examples) == prepared.written == 1
     assert prepared.left_out.count == 1
     assert reasons(prepared)[2].startswith(reason)
 
 
-def test_records_that_could_not_be_read_are_counted_too():
+def test_unreadable_records_count_as_skipped():
     prepared = Prepared()
     assert list(prepare([LeftOut(3, "broken")], PrepareOptions(), prepared)) == []
     assert reasons(prepared) == {3: "broken"}
 
 
-def test_answers_that_are_json_are_written_one_way():
+def test_json_answers_are_written_in_canonical_form():
     first, second = made(
         {"input": "a", "output": {"reason": "ü", "label": [1, {"b": 1, "a": 2}]}},
         {"input": "b", "output": {"label": [{"a": 1.50, "b": 2}], "new": None, "reason": "x"}},
@@ -145,7 +145,7 @@ def test_answers_that_are_json_are_written_one_way():
     assert messages(second)[-1][1] == '{"reason":"x","label":[{"b":2,"a":1.5}],"new":null}'
 
 
-def test_text_that_is_json_is_left_alone_unless_all_answers_are():
+def test_json_text_is_parsed_only_with_json_output():
     text = '{ "b": 1, "a": 2 }'
     assert messages(only({"input": "a", "output": text}))[-1][1] == text
     assert messages(only({"input": "a", "output": text}, json_output=True))[-1][1] == '{"b":1,"a":2}'
@@ -161,12 +161,12 @@ def test_text_that_is_json_is_left_alone_unless_all_answers_are():
         ('"\\ud800"', "output: the lone surrogate"),
     ],
 )
-def test_text_that_is_no_sound_json_is_left_out_where_all_answers_are(output, reason):
+def test_json_output_skips_answers_that_are_not_strict_json(output, reason):
     _, prepared = made({"input": "a", "output": output}, json_output=True)
     assert reasons(prepared)[1].startswith(reason)
 
 
-def test_a_schema_gives_the_order_of_keys():
+def test_a_schema_sets_the_order_of_keys():
     schema = {
         "properties": {"order": {}, "slots": {"anyOf": [{"properties": {"city": {}, "date": {}}}, {"type": "null"}]}}
     }
@@ -187,19 +187,19 @@ def test_a_schema_gives_the_order_of_keys():
         max_size=4,
     )
 )
-def test_canonical_json_says_the_same(values):
+def test_canonical_json_keeps_the_value(values):
     writer = CanonicalJson()
     assert [parse_json(writer.write(value)) for value in values] == values
 
 
-def test_an_object_with_endless_keys_is_sorted_and_not_remembered():
+def test_keys_beyond_the_limit_are_sorted():
     writer = CanonicalJson()
     keys = [f"k{number:05}" for number in range(3000, 0, -1)]
     written = parse_json(writer.write(dict.fromkeys(keys, 0)))
     assert list(written) == [*keys[:1000], *sorted(keys[1000:])]
 
 
-def test_chats_pass_with_their_tools_and_only_their_system_prompt_changes():
+def test_records_in_chat_format_change_only_in_their_system_prompt():
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     chat = {
         "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [call], "weight": 1}],
@@ -209,7 +209,7 @@ def test_chats_pass_with_their_tools_and_only_their_system_prompt_changes():
     assert only(chat, system="s")["messages"] == [{"role": "system", "content": "s"}, *chat["messages"]]
 
 
-def test_what_openai_has_no_place_for_is_kept_only_when_asked_for():
+def test_keys_outside_openais_format_are_kept_only_with_keep():
     value = {"input": "a", "output": "b", "id": 7, "tags": "x, y", "group": "g", "metadata": {"m": 1}, "other": 2}
     examples, prepared = made(value)
     assert set(examples[0]) == {"messages"}
@@ -225,15 +225,15 @@ def test_what_openai_has_no_place_for_is_kept_only_when_asked_for():
     assert reasons(refused) == {1: "metadata is a string, not an object"}
 
 
-def test_nothing_is_written_where_no_record_can_be_used(tmp_path):
+def test_nothing_is_written_without_a_usable_record(tmp_path):
     source, target = tmp_path / "raw.jsonl", tmp_path / "train.jsonl"
     source.write_text('{"q": 1}\n{"q": 2}\n', "utf-8")
-    with pytest.raises(DataError, match=r"no record could be used: no column 'input'.*and 1 more"):
+    with pytest.raises(DataError, match=r"no record is usable: no column 'input'.*and 1 more"):
         write_prepared(read_raw(source, form="jsonl"), PrepareOptions(), source=source, target=target)
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_nothing_is_left_behind_where_the_source_breaks_off(tmp_path):
+def test_a_truncated_source_leaves_no_files_behind(tmp_path):
     source, target = tmp_path / "raw.json", tmp_path / "train.jsonl"
     source.write_text('[{"input": "a", "output": "b"}, {"in', "utf-8")
     target.write_text("old", "utf-8")

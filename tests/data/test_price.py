@@ -1,4 +1,4 @@
-"""Money is worked out from counted tokens and dated prices; what is unknown stays unknown."""
+"""Costs follow from counted tokens and dated prices; an unknown price stays unknown."""
 
 from __future__ import annotations
 
@@ -53,14 +53,14 @@ def priced(model, *, training=MILLION, epochs=2, month=CALLS, **evaluations):
         ("local:smollm2-135m", 0),
         ("gpt-4o-2024-11-20", None),
         ("o4-mini-2025-04-16", None),
-        ("a-model-of-nobody", None),
+        ("an-unknown-model", None),
     ],
 )
 def test_training_costs_tokens_times_epochs_times_the_price(model, cost):
     assert priced(model).training_cost == cost
 
 
-def test_answers_of_a_base_model_are_priced_as_those_of_its_fine_tune():
+def test_answers_of_a_base_model_have_the_price_of_its_fine_tuned_version():
     month = priced("gpt-4.1-mini").month
     # 500,000 tokens at 0.80 and 20,000 at 3.20 dollars a million; the batch costs half.
     assert month.standard == Decimal("0.464")
@@ -70,7 +70,7 @@ def test_answers_of_a_base_model_are_priced_as_those_of_its_fine_tune():
     assert priced("local:smollm2-135m").month.standard == 0
 
 
-def test_answers_of_a_model_without_fine_tunes_are_priced_as_its_own():
+def test_answers_of_a_model_without_fine_tuning_have_its_own_price():
     found = priced("gpt-5.4")
     assert found.answers_as == "gpt-5.4"
     assert found.month.standard == price("gpt-5.4", Usage(500_000 // 1000, 20), when=NOW) * 1000
@@ -81,8 +81,8 @@ def test_a_long_month_is_not_priced_as_one_long_prompt():
     assert priced("gemini-2.5-pro").month.standard == price("gemini-2.5-pro", Usage(500, 20), when=NOW) * 1000
 
 
-def test_an_unknown_price_is_unknown_and_not_zero():
-    found = priced("a-model-of-nobody", tickets=CALLS)
+def test_an_unknown_price_is_not_zero():
+    found = priced("an-unknown-model", tickets=CALLS)
     assert (found.training_cost, found.month.standard, found.evaluations["tickets"].batch) == (None, None, None)
     assert not is_known(found)
     text = "\n".join(line for line, _ in price_lines([found], {}, today=NOW.date(), last_training_day=NOW.date()))
@@ -93,13 +93,13 @@ def test_an_unknown_price_is_unknown_and_not_zero():
 @pytest.mark.parametrize(
     ("examples", "epochs"), [(0, 3), (1, 25), (4, 25), (10, 10), (33, 3), (34, 3), (8333, 3), (8334, 2), (90_000, 1)]
 )
-def test_few_examples_are_passed_over_more_often_and_many_less(examples, epochs):
+def test_default_epochs_depend_on_the_number_of_examples(examples, epochs):
     assert usual_epochs(examples) == epochs
 
 
 def test_training_tokens_are_counted_for_several_tokenizers_in_one_pass():
-    said = [{"role": "user", "content": "hello world"}, {"role": "assistant", "content": "ok"}]
-    rows = [{"messages": said}, {"input": "x"}, {"messages": [*said, *said]}]
+    messages = [{"role": "user", "content": "hello world"}, {"role": "assistant", "content": "ok"}]
+    rows = [{"messages": messages}, {"input": "x"}, {"messages": [*messages, *messages]}]
     tokenizers = [tokenizer_for("gpt-4o"), tokenizer_for("gpt-4")]
     first, second = count_training(iter(rows), tokenizers)
     single = tokenizers[0].count_example(rows[0])
@@ -107,10 +107,10 @@ def test_training_tokens_are_counted_for_several_tokenizers_in_one_pass():
     assert second.examples == 2
 
 
-def test_traffic_like_the_training_rows_leaves_the_answer_out_of_the_prompt():
-    said = [{"role": "user", "content": "hello world"}, {"role": "assistant", "content": "hello world"}]
+def test_training_traffic_does_not_count_the_answer_as_prompt():
+    messages = [{"role": "user", "content": "hello world"}, {"role": "assistant", "content": "hello world"}]
     tokenizer = tokenizer_for("gpt-4o")
-    assert training_traffic([{"messages": said}, {"messages": "?"}], tokenizer) == Traffic(1, 3 + 3 + 1 + 2, 2)
+    assert training_traffic([{"messages": messages}, {"messages": "?"}], tokenizer) == Traffic(1, 3 + 3 + 1 + 2, 2)
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def eval_set(tmp_path):
     return load
 
 
-def test_an_evaluation_asks_every_case_with_its_repeats(eval_set):
+def test_an_evaluation_includes_repeats(eval_set):
     rows = [{"input": "hello world", "expected": "hello world"}]
     tokenizer = tokenizer_for("gpt-4o")
     once = evaluation_traffic(eval_set(rows), tokenizer)
@@ -150,18 +150,18 @@ def test_traffic_adds_up_and_scales():
     assert total_traffic([]).scaled(10) == Traffic(0, 0, 0)
 
 
-def test_warnings_say_what_is_estimated_and_what_ends():
+def test_warnings_name_estimates_and_shutdown_dates():
     ends = {"gpt-4.1-mini": date(2027, 1, 14), "gpt-4.1-nano": date(2026, 10, 23)}
     models = [priced(model) for model in ("gpt-4.1-mini", "gpt-4.1-nano", "llama-3", "o4-mini-2025-04-16")]
-    said = "\n".join(price_warnings(models, ends, today=NOW.date(), last_training_day=date(2027, 1, 6)))
-    assert "gpt-4.1-mini: OpenAI accepts no fine-tuning jobs after 2027-01-06" in said
-    assert "gpt-4.1-mini: the model and its fine-tunes will be shut down on 2027-01-14" in said
-    assert "gpt-4.1-nano: the model and its fine-tunes were shut down on 2026-10-23" in said
-    assert "llama-3: unknown tokenizer; tokens are estimated with o200k_base" in said
-    assert "o4-mini-2025-04-16: its training price is unknown; billed by time" in said
+    warnings = "\n".join(price_warnings(models, ends, today=NOW.date(), last_training_day=date(2027, 1, 6)))
+    assert "gpt-4.1-mini: OpenAI accepts no fine-tuning jobs after 2027-01-06" in warnings
+    assert "gpt-4.1-mini: the model and its fine-tunes will be shut down on 2027-01-14" in warnings
+    assert "gpt-4.1-nano: the model and its fine-tunes were shut down on 2026-10-23" in warnings
+    assert "llama-3: unknown tokenizer; tokens are estimated with o200k_base" in warnings
+    assert "o4-mini-2025-04-16: its training price is unknown; billed by time" in warnings
 
 
-def test_several_models_stand_side_by_side_in_eighty_columns():
+def test_several_models_fit_in_eighty_columns():
     models = [
         priced(model, tickets=CALLS)
         for model in ("gpt-4.1-mini", "ft:gpt-4o-mini-2024-07-18:a-long-organisation:a-long-suffix:9Kx2", "gpt-5.4")
@@ -170,12 +170,12 @@ def test_several_models_stand_side_by_side_in_eighty_columns():
     assert max(map(len, lines)) <= 80
     costs = [line.split()[1:] for line in lines if line.startswith("  cost")]
     assert costs[0] == ["$10.00", "$6.00"]
-    told = price_json(models, {}, today=NOW.date(), last_training_day=date(2027, 1, 6))
-    assert [each["training"]["cost"] for each in told["models"]] == ["10", "6", None]
-    assert told["sources"]["training"]["list"] == SOURCE
+    output = price_json(models, {}, today=NOW.date(), last_training_day=date(2027, 1, 6))
+    assert [each["training"]["cost"] for each in output["models"]] == ["10", "6", None]
+    assert output["sources"]["training"]["list"] == SOURCE
 
 
-def test_the_table_of_prices_is_sound():
+def test_the_price_table_is_consistent():
     for model, prices in PRICES.items():
         assert fine_tune_prices(f"ft:{model}:acme::x") is prices
         assert (prices.training is None) == bool(prices.note)

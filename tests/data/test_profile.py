@@ -1,4 +1,4 @@
-"""A profile counts what is there, names languages only where it can, and its page is text whatever the data holds."""
+"""A profile counts what is in a file, names only clear languages, and its page escapes all text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SOURCE = Path("train.jsonl")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e\x1b[31m"
 
 
-def chat(asked, answer, system="Route.", **more):
-    said = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return {"messages": [{"role": "system", "content": system}, *said] if system else said, **more}
+def chat(prompt, answer, system="Route.", **more):
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    return {"messages": [{"role": "system", "content": system}, *messages] if system else messages, **more}
 
 
 def profile_of(rows, **options):
@@ -34,7 +34,7 @@ def profile_of(rows, **options):
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
-def test_a_distribution_is_that_of_its_numbers(numbers):
+def test_a_distribution_matches_its_numbers(numbers):
     counts = {number: numbers.count(number) for number in numbers}
     found = distribution(counts)
     assert (found.least, found.most) == (min(numbers), max(numbers))
@@ -45,11 +45,11 @@ def test_a_distribution_is_that_of_its_numbers(numbers):
     assert len(found.bins) <= BINS
 
 
-def test_the_mean_of_nothing_is_nothing():
+def test_a_distribution_without_rows_has_no_mean():
     assert distribution({}).mean is None
 
 
-def test_rows_are_counted_by_all_that_they_are():
+def test_rows_are_counted_by_every_property():
     tool = {"type": "function", "function": {"name": "f"}}
     call = {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}
     rows = [
@@ -69,7 +69,7 @@ def test_rows_are_counted_by_all_that_they_are():
     assert found.tokens == sum(tokenizer_for("gpt-4.1").count_example(row) for row in rows)
 
 
-def test_labels_are_counted_where_the_answers_are_labels():
+def test_labels_are_counted_if_the_answers_are_labels():
     rows = [chat(f"question {number}", ("bug", "bug", "feature")[number % 3]) for number in range(30)]
     assert profile_of(rows).labels == {"bug": 20, "feature": 10}
     assert profile_of([chat("q", f"answer {number}") for number in range(30)]).labels == {}
@@ -92,7 +92,7 @@ def test_labels_are_counted_where_the_answers_are_labels():
         ("ᚠᚢᚦᚨᚱᚲ", UNDECIDED, "other"),
     ],
 )
-def test_languages_and_scripts_are_told_apart(text, language, script):
+def test_languages_and_scripts_are_detected(text, language, script):
     assert script_of(text) == script
     if script != "other":
         assert language_of(text) == language
@@ -104,17 +104,17 @@ def test_any_text_has_a_language_and_a_script(text):
     assert isinstance(script_of(text), str)
 
 
-def test_the_terminal_gets_eighty_columns_and_no_control_codes():
+def test_terminal_output_has_eighty_columns_and_no_control_codes():
     rows = [chat(f"q {number}", ("客服" * 20, HOSTILE)[number % 2]) for number in range(20)]
     lines = [text for text, _ in profile_lines(profile_of(rows), {"duplicate": 3, "api_key": 1}, Path(HOSTILE))]
     assert all(len(line) <= 80 and line.isprintable() for line in lines)
     assert any("error    api_key" in line for line in lines)
-    told = profile_json(profile_of(rows), {"duplicate": 3}, LeftOuts(), SOURCE)
-    assert told["findings"] == {"duplicate": {"count": 3, "severity": "warning"}}
-    json.dumps(told)
+    output = profile_json(profile_of(rows), {"duplicate": 3}, LeftOuts(), SOURCE)
+    assert output["findings"] == {"duplicate": {"count": 3, "severity": "warning"}}
+    json.dumps(output)
 
 
-def test_the_page_holds_hostile_text_as_text():
+def test_the_page_escapes_hostile_text():
     rows = [chat(HOSTILE, (HOSTILE, "b")[number % 2], system=HOSTILE) for number in range(20)]
     page = profile_page(profile_of(rows), {"duplicate": 3}, Path(HOSTILE))
     assert "<script" not in page
@@ -124,7 +124,7 @@ def test_the_page_holds_hostile_text_as_text():
     assert "&lt;script&gt;" in page
 
 
-def test_the_page_asks_for_nothing_and_allows_only_its_own_style():
+def test_the_page_loads_nothing_and_allows_only_its_own_style():
     from base64 import b64encode
     from hashlib import sha256
 

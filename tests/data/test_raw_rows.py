@@ -1,4 +1,4 @@
-"""Records of every format come out as rows with their lines, and what is broken is told at its place."""
+"""Records of every format are read with their line numbers; broken input is an error at its line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def records(path, form=None, **how):
 
 
 @given(values=st.lists(VALUES, max_size=6), indent=st.sampled_from([None, 1]), chunk=st.sampled_from([1, 3, 17]))
-def test_an_array_is_read_item_by_item_whatever_the_size_of_the_window(values, indent, chunk):
+def test_an_array_is_read_item_by_item_for_any_chunk_size(values, indent, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_array, "_CHUNK", chunk)
         text = json.dumps(values, indent=indent, ensure_ascii=False)
@@ -49,7 +49,7 @@ def test_an_array_is_read_item_by_item_whatever_the_size_of_the_window(values, i
     assert [json.loads(item) for _, item in items] == values
 
 
-def test_items_of_an_array_know_their_lines(file):
+def test_items_of_an_array_have_line_numbers(file):
     path = file('[\n  {"input": 1,\n   "output": 2},\n\n  {"input": 3}\n]', "raw.json")
     assert records(path) == [(2, {"input": 1, "output": 2}), (5, {"input": 3})]
 
@@ -57,17 +57,17 @@ def test_items_of_an_array_know_their_lines(file):
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ('{"a": 1}', ":1", "no JSON array"),
-        ('[{"a": 1}', ":1", "cut off"),
+        ('{"a": 1}', ":1", "not a JSON array"),
+        ('[{"a": 1}', ":1", "truncated"),
         ('[{"a": 1},\n{"b"', ":2", "not JSON"),
-        ('[{"a": 1} {"b": 2}]', ":1", "'{' stands between two items"),
+        ('[{"a": 1} {"b": 2}]', ":1", "unexpected '{' between two items"),
         ('[{"a": 1}]\nmore', ":2", "after the array"),
         ("[" * 20_000, ":1", "nested too deeply"),
-        ("", ":1", "no JSON array"),
+        ("", ":1", "not a JSON array"),
         ('[{"a": "' + "x" * 5000 + '"}]', ":1", "longer than 1,000"),
     ],
 )
-def test_a_broken_array_is_told_at_its_line(file, monkeypatch, text, place, problem):
+def test_a_broken_array_is_an_error_at_its_line(file, monkeypatch, text, place, problem):
     monkeypatch.setattr(json_array, "_CHUNK", 100)
     path = file(text, "raw.json")
     with pytest.raises(DataError, match=problem) as caught:
@@ -75,7 +75,7 @@ def test_a_broken_array_is_told_at_its_line(file, monkeypatch, text, place, prob
     assert caught.value.where == f"{path}{place}"
 
 
-def test_items_that_are_no_strict_objects_are_left_out(file):
+def test_items_that_are_not_strict_objects_are_skipped(file):
     path = file('[{"a": NaN},\n5,\n{"a": 1, "a": 2},\n{"a": "\\ud800"},\n{"a": 1}]', "raw.json")
     found = records(path)
     assert [line for line, _ in found] == [1, 2, 3, 4, 5]
@@ -91,7 +91,7 @@ def test_cells_keep_quotes_commas_and_line_ends(file):
 
 
 @given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=2, max_size=2), max_size=5))
-def test_what_a_csv_writer_wrote_is_read_back(rows):
+def test_csv_round_trip(rows):
     import csv
 
     from pytest_finetune.lifecycle.data.csv_rows import read_csv
@@ -103,12 +103,12 @@ def test_what_a_csv_writer_wrote_is_read_back(rows):
     assert [list(value.values()) for value in found] == rows
 
 
-def test_a_row_of_another_length_is_left_out_at_its_line(file):
+def test_a_row_with_the_wrong_number_of_cells_is_skipped(file):
     path = file("input\toutput\na\tb\nc\nd\te\tf\n", "raw.tsv")
     assert records(path) == [
         (2, {"input": "a", "output": "b"}),
-        (3, "the row has 1 cell, and the header 2"),
-        (4, "the row has 3 cells, and the header 2"),
+        (3, "the row has 1 cell, the header has 2"),
+        (4, "the row has 3 cells, the header has 2"),
     ]
 
 
@@ -127,7 +127,7 @@ def test_a_broken_table_is_an_error_at_its_line(file, text, problem):
         records(file(text, "raw.csv"), limit=1000)
 
 
-def test_the_cell_limit_of_everybody_else_is_left_as_it_was(file):
+def test_the_global_cell_limit_of_csv_is_restored(file):
     import csv
 
     before = csv.field_size_limit()
@@ -139,7 +139,7 @@ def test_the_cell_limit_of_everybody_else_is_left_as_it_was(file):
 @pytest.mark.parametrize(
     "content", [b"\x1f\x8b\x08\0junk", b"\0\1\2\3" * 100, "input,output\na,b\n".encode("utf-16"), b"[\xff]\n"]
 )
-def test_foreign_bytes_are_refused_or_left_out_and_never_a_traceback(file, form, content):
+def test_binary_data_is_an_error_or_skipped(file, form, content):
     path = file(content, "raw.bin")
     if form == "jsonl" and content == b"[\xff]\n":
         assert records(path, form=form) == [(1, "byte 2 of the line, 0xff, is not UTF-8")]
@@ -150,24 +150,24 @@ def test_foreign_bytes_are_refused_or_left_out_and_never_a_traceback(file, form,
     assert caught.value.hint
 
 
-def test_other_encodings_are_read_when_they_are_told(file):
+def test_other_encodings_are_read_if_named(file):
     text = "input,output\ncafé,ja\n"
     expected = [(2, {"input": "café", "output": "ja"})]
     assert records(file(text.encode("utf-16"), "wide.csv"), encoding="utf-16") == expected
     assert records(file(text.encode("cp1252"), "west.csv"), encoding="cp1252") == expected
-    with pytest.raises(DataError, match="is not utf-8"):
+    with pytest.raises(DataError, match="not utf-8"):
         records(file(text.encode("cp1252"), "west.csv"))
 
 
-def test_a_missing_file_and_an_unknown_ending_are_errors(tmp_path):
+def test_a_missing_file_and_an_unknown_suffix_are_errors(tmp_path):
     for name in ("none.jsonl", "none.json", "none.csv"):
         with pytest.raises(DataError, match="cannot be read"):
             records(tmp_path / name)
-    with pytest.raises(DataError, match="tells no format"):
+    with pytest.raises(DataError, match="unknown format"):
         format_of(tmp_path / "raw.xlsx")
 
 
-def test_an_endless_line_is_left_out_and_the_next_one_read(file):
+def test_a_too_long_line_is_skipped(file):
     path = file('{"a": 1}\n{"a": "' + "x" * 5000 + '"}\n{"a": 2}\n', "raw.jsonl")
     found = records(path, limit=1000)
     assert [line for line, _ in found] == [1, 2, 3]

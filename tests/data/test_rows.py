@@ -1,4 +1,4 @@
-"""Files of every kind end in rows and findings, never in an exception, and never in memory as a whole."""
+"""Files with any content give rows and findings, without an exception and without loading the whole file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read(tmp_path):
     return read
 
 
-def told(found):
+def codes_of(found):
     return [(each.code, each.line) for each in found if isinstance(each, Finding)]
 
 
@@ -33,7 +33,7 @@ def lines_of(found):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "problem"),
     [
         (b"", "empty"),
         (b"\n \r\n", "empty"),
@@ -45,14 +45,14 @@ def lines_of(found):
         (b'{\n"a": 1\n}\n', "one JSON document"),
     ],
 )
-def test_what_is_no_jsonl_at_all_is_one_finding_about_the_file(read, data, said):
+def test_a_file_that_is_not_jsonl_is_one_finding(read, data, problem):
     found = read(data)
     assert lines_of(found) == []
-    assert told(found)[0] == ("file_type", 0)
-    assert said in found[0].problem
+    assert codes_of(found)[0] == ("file_type", 0)
+    assert problem in found[0].problem
 
 
-def test_a_file_that_is_not_there_is_a_finding_that_names_its_neighbour(tmp_path):
+def test_a_missing_file_is_a_finding_with_a_suggestion(tmp_path):
     (tmp_path / "train.jsonl").write_bytes(b"{}\n")
     (found,) = read_rows(tmp_path / "trian.jsonl", "trian.jsonl")
     assert (found.code, found.hint) == ("file_type", "did you mean 'train.jsonl'?")
@@ -85,19 +85,19 @@ def test_a_folder_is_a_finding(tmp_path):
 def test_a_bad_line_is_a_finding_at_its_line_and_the_rest_is_read(read, line, code):
     found = read(b'{"a": 1}\n' + line + b'\n{"a": 3}\n', max_line_bytes=2000 if code == "line_too_long" else 10**6)
     assert lines_of(found) == [1, 3]
-    assert told(found) == [(code, 2)]
+    assert codes_of(found) == [(code, 2)]
 
 
-def test_a_torn_last_line_is_a_finding(read):
+def test_a_truncated_last_line_is_a_finding(read):
     found = read(b'{"a": 1}\n{"a": "tor')
-    assert (lines_of(found), told(found)) == ([1], [("invalid_json", 2)])
+    assert (lines_of(found), codes_of(found)) == ([1], [("invalid_json", 2)])
 
 
-def test_a_line_as_long_as_the_limit_is_read_and_one_byte_more_is_not(read):
+def test_the_line_limit_is_exact_to_the_byte(read):
     line = b'{"a": "xxx"}'
     assert lines_of(read(line + b"\n", max_line_bytes=len(line))) == [1]
     assert lines_of(read(line, max_line_bytes=len(line))) == [1]
-    assert told(read(line + b"\n", max_line_bytes=len(line) - 1)) == [("line_too_long", 1)]
+    assert codes_of(read(line + b"\n", max_line_bytes=len(line) - 1)) == [("line_too_long", 1)]
 
 
 def test_a_line_of_fifty_megabytes_is_a_finding_and_is_never_held_in_memory(tmp_path):
@@ -110,19 +110,19 @@ def test_a_line_of_fifty_megabytes_is_a_finding_and_is_never_held_in_memory(tmp_
     found = list(read_rows(path, max_line_bytes=1_000_000))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert (lines_of(found), told(found)) == ([2], [("line_too_long", 1)])
+    assert (lines_of(found), codes_of(found)) == ([2], [("line_too_long", 1)])
     assert "50,000,001 bytes" in found[0].problem
     assert peak < 5_000_000
 
 
-def test_a_byte_order_mark_line_ends_and_blank_lines_are_told_once_and_rows_keep_their_lines(read):
+def test_byte_order_mark_line_endings_and_blank_lines_are_reported_once(read):
     found = read(b'\xef\xbb\xbf{"a": 1}\r\n\r\n{"a": 2}\r\n \n{"a": 3}')
     assert lines_of(found) == [1, 3, 5]
-    assert told(found) == [("byte_order_mark", 1), ("blank_line", 2), ("line_ending", 1)]
+    assert codes_of(found) == [("byte_order_mark", 1), ("blank_line", 2), ("line_ending", 1)]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_read_as_it_comes(tmp_path):
+def test_a_pipe_can_be_read(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(b'\xef\xbb\xbf{"a": 1}\n{"a": 2}\n',))
@@ -133,7 +133,7 @@ def test_a_pipe_is_read_as_it_comes(tmp_path):
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_at_all_raise(tmp_path_factory, data):
+def test_any_bytes_are_read_without_an_exception(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_bytes(data)
     assert all(isinstance(each, Row | Finding) for each in read_rows(path))

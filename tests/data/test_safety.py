@@ -1,4 +1,4 @@
-"""What is told as a key or as personal data, what is not, and that no text is too long to be looked through."""
+"""Which text counts as a secret or as personal data, and that long texts can be searched."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ KEY = "sk-proj-a1b2c3d4e5f6g7h8i9j0k1l2m3n4"
         ("https://bob:hunter22@db.internal/x", ["://bob:hunter22@"]),
     ],
 )
-def test_keys_are_told_whole_and_words_are_not(text, secrets):
+def test_keys_are_found_and_ordinary_words_are_not(text, secrets):
     assert [secret for _, secret in Secrets().find(text)] == secrets
 
 
 @pytest.mark.parametrize("piece", ["a", "sk-", "eyJ", "eyJa.", ".eyJ0123456789.eyJ0123456789", "://a:", "1-", "AKIA"])
-def test_one_word_of_a_megabyte_is_looked_through(piece):
+def test_a_word_of_a_megabyte_can_be_searched(piece):
     text = piece * (1_000_000 // len(piece))
     for finder in (Secrets(), PersonalData()):
         assert sum(len(secret) for _, secret in finder.find(text)) <= len(text)
 
 
-def test_many_keys_in_one_text_are_all_told_once():
+def test_many_keys_in_one_text_are_each_found_once():
     keys = [f"AKIA{number:016d}" for number in range(20_000)]
     assert [secret for _, secret in Secrets().find(" ".join(keys))] == keys
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("联系bob@gmail.com谢谢", ["bob@gmail.com"]),
         ("Bob.O'Neil+x@mail.co.uk", ["Bob.O'Neil+x@mail.co.uk"]),
@@ -51,5 +51,5 @@ def test_many_keys_in_one_text_are_all_told_once():
         ("ISBN 978-3-16-148410-0, 1700000000000 ms", []),
     ],
 )
-def test_personal_data_is_told_in_any_script_and_what_looks_like_it_is_not(text, told):
-    assert [data for _, data in PersonalData().find(text)] == told
+def test_personal_data_is_found_in_any_script(text, expected):
+    assert [data for _, data in PersonalData().find(text)] == expected

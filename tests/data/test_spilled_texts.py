@@ -1,4 +1,4 @@
-"""An index whose texts lie in a file finds the clusters of one that keeps them in memory."""
+"""An index with its texts in a file finds the same clusters as one in memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def texts(seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_clusters_are_the_same_on_disk_and_in_memory(seed):
+def test_the_index_on_disk_gives_the_same_clusters(seed):
     found = []
     for index in (TextIndex(), SpilledIndex()):
         numbers = [index.add(text) for text in texts(seed)]
@@ -34,7 +34,7 @@ def test_clusters_are_the_same_on_disk_and_in_memory(seed):
     assert len(set(found[0])) < len(texts(seed)) // 2
 
 
-def test_texts_come_back_as_they_went_in():
+def test_spilled_texts_round_trip():
     kept = SpilledTexts()
     for text in texts(1):
         kept.append(text)

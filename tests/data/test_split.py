@@ -1,4 +1,4 @@
-"""Who goes to which side depends on a row, its cluster and the seed: not on other rows, and not on their order."""
+"""The side of a row depends on the row, its cluster and the seed, not on other rows or their order."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.lifecycle.data.rows import Row
-from pytest_finetune.lifecycle.data.split import SIDES, SplitOptions, split_rows
+from pytest_finetune.lifecycle.data.split import SIDES, SplitOptions, Splitter
 from pytest_finetune.lifecycle.data.split_files import split_file
 from pytest_finetune.reports.split import split_json, split_lines, split_warnings
 
 LABELS = ("bug", "feature", "question")
 
 
-def chat(asked, answer="bug", **more):
-    said = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return {"messages": said, **more}
+def chat(prompt, answer="bug", **more):
+    messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+    return {"messages": messages, **more}
+
+
+def split_of(rows, options):
+    splitter = Splitter(options)
+    for row in rows:
+        splitter.add(row)
+    return splitter.split()
 
 
 def question(number):
-    """Questions that are nothing like one another: letters drawn anew for each."""
+    """Questions that are nothing like one another: random letters."""
     draw = random.Random(number)
     return " ".join("".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(8))
 
 
 def sides(rows, validation=0.3, **options):
     """The side of each row, by its question."""
-    given_rows = [Row("train.jsonl", line, value) for line, value in enumerate(rows, 1)]
-    split = split_rows(given_rows, SplitOptions(validation, **options))
+    split = split_of(rows, SplitOptions(validation, **options))
     return {row["messages"][0]["content"]: SIDES[side] for row, side in zip(rows, split.sides, strict=True)}, split
 
 
@@ -42,7 +47,7 @@ SEEDS = st.text(st.characters(codec="utf-8"), max_size=5)
 
 @settings(max_examples=40)
 @given(numbers=NUMBERS, seed=SEEDS, stratify=st.booleans())
-def test_every_row_goes_to_exactly_one_side(numbers, seed, stratify):
+def test_every_row_is_assigned_to_exactly_one_side(numbers, seed, stratify):
     rows = [chat(question(number), LABELS[number % 3]) for number in numbers]
     found, split = sides(rows, test=0.2, seed=seed, stratify=stratify)
     assert len(found) == len(split.sides) == len(rows) == sum(split.rows.values())
@@ -51,18 +56,18 @@ def test_every_row_goes_to_exactly_one_side(numbers, seed, stratify):
 
 @settings(max_examples=40)
 @given(numbers=NUMBERS, more=NUMBERS, seed=SEEDS, order=st.randoms(use_true_random=False))
-def test_adding_rows_anywhere_moves_nobody(numbers, more, seed, order):
+def test_adding_rows_does_not_move_existing_ones(numbers, more, seed, order):
     rows = [chat(question(number)) for number in numbers]
     before, _ = sides(rows, test=0.2, seed=seed)
     more_rows = rows + [chat(question(number)) for number in more if number not in numbers]
     order.shuffle(more_rows)
     after, _ = sides(more_rows, test=0.2, seed=seed)
-    assert {asked: after[asked] for asked in before} == before
+    assert {prompt: after[prompt] for prompt in before} == before
 
 
 @settings(max_examples=25)
 @given(numbers=NUMBERS, seed=SEEDS, stratify=st.booleans(), order=st.randoms(use_true_random=False))
-def test_the_order_of_rows_decides_nothing(numbers, seed, stratify, order):
+def test_the_order_of_rows_does_not_matter(numbers, seed, stratify, order):
     rows = [chat(question(number), LABELS[number % 3], group=str(number % 7)) for number in numbers]
     rows += [chat(question(number) + " pls", LABELS[0]) for number in numbers[::3]]
     before, _ = sides(rows, seed=seed, stratify=stratify, group_by="group")
@@ -74,19 +79,19 @@ def test_the_order_of_rows_decides_nothing(numbers, seed, stratify, order):
 @given(numbers=st.lists(st.integers(0, 200), min_size=2, max_size=20, unique=True), seed=SEEDS)
 def test_near_duplicates_stay_together(numbers, seed):
     rows = [
-        chat(asked, str(variant))
+        chat(prompt, str(variant))
         for number in numbers
-        for variant, asked in enumerate((question(number), question(number).title() + "!", question(number) + " pls"))
+        for variant, prompt in enumerate((question(number), question(number).title() + "!", question(number) + " pls"))
     ]
     found, split = sides(rows, 0.5, seed=seed)
     assert split.clusters == len(numbers)
     for number in numbers:
-        assert len({side for asked, side in found.items() if asked.lower().startswith(question(number))}) == 1
+        assert len({side for prompt, side in found.items() if prompt.lower().startswith(question(number))}) == 1
 
 
 @settings(max_examples=25)
 @given(numbers=NUMBERS, more=st.integers(20_000, 30_000), seed=SEEDS)
-def test_a_group_stays_together_and_stays_where_it_is_when_it_grows(numbers, more, seed):
+def test_a_growing_group_stays_together_on_its_side(numbers, more, seed):
     rows = [chat(question(number), metadata={"customer": number % 4}) for number in numbers]
     before, split = sides(rows, 0.5, seed=seed, group_by="customer")
     assert split.groups == len({number % 4 for number in numbers})
@@ -94,7 +99,7 @@ def test_a_group_stays_together_and_stays_where_it_is_when_it_grows(numbers, mor
     assert len(by_group) == split.groups
     grown = [chat(question(more), metadata={"customer": numbers[0] % 4}), *rows]
     after, _ = sides(grown, 0.5, seed=seed, group_by="customer")
-    assert {asked: after[asked] for asked in before} == before
+    assert {prompt: after[prompt] for prompt in before} == before
     assert after[question(more)] == before[question(numbers[0])]
 
 
@@ -104,7 +109,7 @@ def test_ids_tags_and_metadata_do_not_move_a_row():
     assert sides(rows)[0] == sides(named)[0]
 
 
-def test_another_seed_deals_anew_and_shares_are_met_about():
+def test_the_seed_changes_the_assignment_and_shares_are_approximate():
     rows = [chat(question(number)) for number in range(1000)]
     first, split = sides(rows, 0.2, test=0.1)
     assert 160 < split.rows["validation"] < 240
@@ -113,17 +118,17 @@ def test_another_seed_deals_anew_and_shares_are_met_about():
     assert first != second
 
 
-def test_a_test_side_takes_nobody_out_of_validation():
+def test_adding_a_test_share_does_not_change_validation():
     rows = [chat(question(number)) for number in range(300)]
     without, with_test = sides(rows, 0.2)[0], sides(rows, 0.2, test=0.3)[0]
-    assert {asked for asked, side in without.items() if side == "validation"} == {
-        asked for asked, side in with_test.items() if side == "validation"
+    assert {prompt for prompt, side in without.items() if side == "validation"} == {
+        prompt for prompt, side in with_test.items() if side == "validation"
     }
 
 
 @settings(max_examples=20)
 @given(sizes=st.lists(st.integers(3, 30), min_size=2, max_size=3), seed=SEEDS)
-def test_stratifying_gives_each_label_its_share(sizes, seed):
+def test_stratify_gives_each_label_its_share(sizes, seed):
     numbered = enumerate(label for label, size in zip(LABELS, sizes, strict=False) for _ in range(size))
     rows = [chat(question(number), label) for number, label in numbered]
     _, split = sides(rows, 0.2, seed=seed, stratify=True)
@@ -131,7 +136,7 @@ def test_stratifying_gives_each_label_its_share(sizes, seed):
         assert split.labels[label]["validation"] == max(1, int(0.2 * size + 0.5))
 
 
-def test_a_side_is_not_given_all_that_there_is():
+def test_stratify_leaves_rows_for_training():
     _, split = sides([chat(question(1)), chat(question(2))], 0.4, test=0.4, stratify=True)
     assert split.rows == {"train": 1, "validation": 1, "test": 0}
 
@@ -147,20 +152,20 @@ def test_a_label_can_be_a_key_of_the_answer():
 @pytest.mark.parametrize(
     "answers", [[f"answer {number}" for number in range(40)], ["x" * 200, "y"] * 20, ["same"] * 40]
 )
-def test_free_answers_are_no_labels(answers):
+def test_free_text_answers_are_not_labels(answers):
     rows = [chat(question(number), answer) for number, answer in enumerate(answers)]
     assert sides(rows)[1].labels == {}
 
 
-def test_rows_of_an_unknown_shape_are_told_apart_by_all_that_they_hold():
-    given_rows = [Row("f", number, {"prompt": question(number), "completion": "x"}) for number in range(40)]
-    split = split_rows(given_rows, SplitOptions(0.5))
+def test_rows_of_an_unknown_shape_are_compared_by_all_of_their_content():
+    rows = [{"prompt": question(number), "completion": "x"} for number in range(40)]
+    split = split_of(rows, SplitOptions(0.5))
     assert split.largest == 1
     assert split.rows["train"]
     assert split.rows["validation"]
 
 
-def test_exact_only_parts_what_is_nearly_the_same_and_not_what_is_the_same():
+def test_exact_only_separates_near_duplicates_but_not_duplicates():
     rows = [chat(question(1), "a"), chat(question(1).upper() + ".", "b"), chat(question(1) + " pls", "c")]
     assert sides(rows)[1].largest == 3
     assert sides(rows, near=False)[1].largest == 2
@@ -186,7 +191,7 @@ def test_a_file_is_copied_line_for_line(source, tmp_path):
     assert [each.line for each in done.left_out.listed] == [21]
 
 
-def test_a_line_that_is_too_long_is_passed_over(source, tmp_path, monkeypatch):
+def test_split_skips_a_too_long_line(source, tmp_path, monkeypatch):
     from pytest_finetune.lifecycle.data import raw_rows, split_files
 
     source.write_bytes(source.read_bytes() + b"\n" + b'{"x": "' + b"y" * 5000 + b'"}\n' + b'{"messages": []}\n')
@@ -198,7 +203,7 @@ def test_a_line_that_is_too_long_is_passed_over(source, tmp_path, monkeypatch):
     assert b'{"messages": []}\n' in b"".join(path.read_bytes() for path in targets.values())
 
 
-def test_a_file_that_changes_meanwhile_is_not_split(source, tmp_path):
+def test_a_file_that_changes_during_the_split_is_an_error(source, tmp_path):
     def meddle(rows):
         yield from rows
         source.write_bytes(source.read_bytes() + b"\n{}\n")
@@ -211,7 +216,7 @@ def test_a_file_that_changes_meanwhile_is_not_split(source, tmp_path):
 
 def test_a_file_without_a_row_is_not_split(tmp_path):
     path = tmp_path / "data.jsonl"
-    for text, problem in (("", "empty"), ("{\n}\n", "."), ("nope\n", "no record could be used")):
+    for text, problem in (("", "empty"), ("{\n}\n", "."), ("nope\n", "no record is usable")):
         path.write_text(text, "utf-8")
         with pytest.raises(DataError, match=problem):
             split_file(path, {"train": tmp_path / "t", "validation": tmp_path / "v"}, SplitOptions(0.5))
@@ -220,33 +225,33 @@ def test_a_file_without_a_row_is_not_split(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "problem"),
     [
         (SplitOptions(0.5, group_by="custmer"), "no row has the key 'custmer'"),
         (SplitOptions(0.5, label_by="taem"), "no answer has the key 'taem'"),
     ],
 )
-def test_a_misspelt_key_parts_nothing(tmp_path, options, said):
+def test_a_misspelt_key_is_an_error(tmp_path, options, problem):
     path = tmp_path / "data.jsonl"
     path.write_text(json.dumps(chat("hello", '{"team": "bug"}', customer="a")) + "\n", "utf-8")
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=problem):
         split_file(path, {side: tmp_path / side for side in ("train", "validation")}, options)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_is_odd_about_a_split_is_said(tmp_path):
+def test_split_warns_about_missing_labels_and_large_clusters(tmp_path):
     path = tmp_path / "data.jsonl"
     rows = [chat(question(number), "rare" if number == 0 else "often") for number in range(20)]
     rows += [chat(question(0) + " " + extra, "often", group="one") for extra in ("a", "b", "c", "d")]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     options = SplitOptions(0.1, group_by="group")
     done = split_file(path, {side: tmp_path / side for side in ("train", "validation")}, options)
-    said = "\n".join(split_warnings(done, options))
-    assert "has no rows with 1 label: rare; try --stratify" in said
-    assert "the largest cluster has 5 rows" in said
-    assert "20 rows have no 'group'" in said
+    warnings = "\n".join(split_warnings(done, options))
+    assert "has no rows with 1 label: rare; try --stratify" in warnings
+    assert "the largest cluster has 5 rows" in warnings
+    assert "20 rows have no 'group'" in warnings
     lines = [text for text, _ in split_lines(done, path, options)]
     assert all(len(line) <= 80 for line in lines)
-    told = split_json(done, path, options)
-    assert told["clusters"] == {"count": 1, "rows": 5, "largest": 5}
-    assert told["groups"] == {"by": "group", "count": 1, "without": 20}
+    output = split_json(done, path, options)
+    assert output["clusters"] == {"count": 1, "rows": 5, "largest": 5}
+    assert output["groups"] == {"by": "group", "count": 1, "without": 20}

@@ -1,4 +1,4 @@
-"""Tokens are those of the model's own tokenizer where it is known, and called an estimate where it is not."""
+"""Tokens are counted with the tokenizer of the model if it is known; otherwise they are estimates."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHAT = [
         ("local:smollm2-135m", "o200k_base", False),
     ],
 )
-def test_a_model_has_its_own_tokenizer_or_a_stand_in(model, name, exact):
+def test_a_model_has_its_own_tokenizer_or_a_substitute(model, name, exact):
     tokenizer = tokenizer_for(model)
     assert (tokenizer.name, tokenizer.exact) == (name, exact)
 
@@ -75,7 +75,7 @@ def test_tools_and_calls_are_counted_and_images_are_not():
     assert tokenizer.count_message({"role": "user", "content": parts}) == tokenizer.count_message(CHAT[1])
 
 
-def test_what_is_no_chat_counts_nothing_and_breaks_nothing():
+def test_rows_that_are_not_chats_count_zero_tokens():
     tokenizer = tokenizer_for("gpt-4o")
     assert tokenizer.count_example({"input": "hello"}) == 0
     assert tokenizer.count_example({"messages": []}) == 0

@@ -10,7 +10,7 @@ import pytest_finetune.lifecycle.data.check
 import pytest_finetune.lifecycle.data.tokens
 import pytest_finetune.plugin.check  # noqa: F401
 from pytest_finetune.lifecycle.data.check import CheckResult
-from pytest_finetune.lifecycle.data.codes import found
+from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.plugin.shared_check import check_once
 
 GROUPS = ("file", "form", "meaning", "honesty", "safety")
@@ -185,7 +185,7 @@ def test_the_label_may_be_a_key_of_json_answers(write, check, pytester):
 
 def test_processes_of_one_session_check_once(tmp_path):
     kept = CheckResult(
-        (found("duplicate", "train.jsonl", 3, "says \ud800 twice", "keep one", other="train.jsonl:1"),),
+        (make_finding("duplicate", "train.jsonl", 3, "says \ud800 twice", "keep one", other="train.jsonl:1"),),
         {("train.jsonl", "duplicate"): 1},
         {"train.jsonl": 3},
     )

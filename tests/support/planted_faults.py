@@ -71,9 +71,9 @@ class Plant:
         training: All rows, where one faulty line is not enough.
         raw: The bytes of the training file, where rows are not enough.
         validation, evals: Rows of the other files; no file where there are none.
-        toml: The settings beside the eval set.
+        toml: The settings of the eval set.
         options: How it is checked.
-        beside: Codes that cannot but come along.
+        also: Codes that cannot but come along.
     """
 
     code: str
@@ -87,7 +87,7 @@ class Plant:
     evals: list[Any] = field(default_factory=list)
     toml: str = ""
     options: CheckOptions = field(default_factory=CheckOptions)
-    beside: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
 
     def write(self, folder: Any) -> dict[str, Any]:
         """Write the files; the arguments of `check`."""

@@ -65,7 +65,7 @@ def test_without_the_extra_a_training_can_be_planned_all_the_same(training, monk
 
 def test_lines_that_are_no_examples_do_not_count(training):
     assert plan_training(training(10, '{"input": "x"}\n{broken\n'), MINI, OPENAI).suggestion.examples == 10
-    with pytest.raises(DataError, match="no record could be used"):
+    with pytest.raises(DataError, match="no record is usable"):
         plan_training(training(0, '{"input": "x"}\n'), MINI, OPENAI)
 
 

@@ -1,4 +1,4 @@
-"""`pytest-finetune data`: training files prepared, checked, split, priced and profiled before training is paid for."""
+"""`pytest-finetune data`: prepares, checks, splits, prices and profiles training data."""
 
 from __future__ import annotations
 

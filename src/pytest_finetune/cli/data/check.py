@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.text import printable
-from pytest_finetune.cli.data.production import known_production
+from pytest_finetune.cli.data.production import load_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
@@ -141,9 +141,9 @@ def command(
     root = Path.cwd()
     eval_sets = _eval_sets(evals, root)
     names = [eval_set_name(path, root) for path in eval_sets]
-    production, unknown = known_production(registry, production_request, names)
-    for sentence in unknown:
-        click.echo(printable(sentence), err=True)
+    production, not_compared = load_production(registry, production_request, names)
+    for message in not_compared:
+        click.echo(printable(message), err=True)
     result = check(
         named,
         validation=validation,

@@ -92,16 +92,16 @@ def command(
     now = datetime.now(UTC)
     prices = []
     for model, tokenizer in tokenizers.items():
-        asked = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
-        month = _month(asked.values(), training, tokenizer, monthly_calls) if monthly_calls else None
+        traffic = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
+        month = _month(traffic.values(), training, tokenizer, monthly_calls) if monthly_calls else None
         trained = counted.get(tokenizer.name)
         prices.append(
-            price_model(model, tokenizer, training=trained, epochs=epochs, evaluations=asked, month=month, when=now)
+            price_model(model, tokenizer, training=trained, epochs=epochs, evaluations=traffic, month=month, when=now)
         )
     ends = {model: found.date for model in tokenizers if (found := announced(model))}
     if as_json:
-        told = price_json(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY)
-        print_json({**told, **left_out_json(left_out)})
+        costs = price_json(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY)
+        print_json({**costs, **left_out_json(left_out)})
     else:
         if training:
             print_lines(left_out_lines(training, left_out, what="line"))
@@ -112,7 +112,7 @@ def command(
 def _count(path: Path, kinds: Sequence[Tokenizer], left_out: LeftOuts) -> dict[str, TrainingTokens]:
     counted = count_training(watched(_rows(path, left_out), "counted"), kinds)
     if not counted[0].examples:
-        raise DataError("there is no row in chat format", str(path), "make it one: pytest-finetune data prepare")
+        raise DataError("no row is in chat format", str(path), "convert it: pytest-finetune data prepare")
     return {kind.name: tokens for kind, tokens in zip(kinds, counted, strict=True)}
 
 
@@ -130,9 +130,9 @@ def _eval_sets(named: Sequence[Path]) -> list[EvalSet]:
     return load_eval_sets(list(files), root=root)
 
 
-def _month(asked: Iterable[Traffic], training: Path | None, tokenizer: Tokenizer, calls: int) -> Traffic:
-    """So many calls like those of the eval sets, or where there are none, like the training rows."""
-    usual = total_traffic(asked)
+def _month(evaluations: Iterable[Traffic], training: Path | None, tokenizer: Tokenizer, calls: int) -> Traffic:
+    """Calls as long as those of the eval sets on average, or without eval sets, as the training rows."""
+    usual = total_traffic(evaluations)
     if not usual.calls and training:
         usual = training_traffic(_rows(training, LeftOuts()), tokenizer)
     return usual.scaled(calls)

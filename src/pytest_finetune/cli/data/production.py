@@ -1,4 +1,4 @@
-"""What is known of production: by the registry, by the record of the run it was promoted by, by a kept request."""
+"""Collects what is known about production: from the registry, the run it was promoted on, and one request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import DataError, RunError
 from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.evaluation.runs.copies import asked_set
 from pytest_finetune.lifecycle.data.chat_example import example_of_case
-from pytest_finetune.lifecycle.data.parity import Asked, Production, read_production, request_of
+from pytest_finetune.lifecycle.data.parity import Production, PromotionRequests, read_production, request_settings
 from pytest_finetune.lifecycle.registry import open_registry, production_of, read_checked
 
 if TYPE_CHECKING:
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.entry import Evidence
 
 
-def known_production(
+def load_production(
     registry: str | None, request: Path | None, names: Collection[str]
 ) -> tuple[Production | None, tuple[str, ...]]:
     """
-    What the registry and a kept request tell of production, and in a sentence each what they cannot tell.
+    Load what the registry and a request show about production, with messages about what cannot be compared.
 
     Args:
-        registry: As `open_registry` takes it.
-        request: A file with one request body.
-        names: The eval sets that are compared.
+        registry: Location, as for `open_registry`; None without a registry.
+        request: A file with one request body; None without one.
+        names: The eval sets to compare.
 
     Raises:
-        DataError: Nothing is in production, or the request cannot be read.
+        DataError: No version is in production, or the request cannot be read.
         RegistryError: The registry cannot be read.
     """
     sent = None if request is None else read_production(request)
@@ -42,28 +42,32 @@ def known_production(
     backend = open_registry(registry)
     entry = production_of(read_checked(backend))
     if entry is None:
-        raise DataError("no version is in production", backend.location, "check the path, or leave out --registry")
+        raise DataError("no version is in production", backend.location, "check the path, or omit --registry")
     known = sent or Production(entry.model_id)
     if entry.evidence is None:
-        return replace(known, promoted=entry.model_id), (f"{entry.model_id} has no evidence: it is not compared with",)
+        return replace(known, promoted=entry.model_id), (f"not compared with {entry.model_id}: it has no evidence",)
     hashes = {each.name: (each.settings_sha256, each.schema_sha256) for each in entry.evidence.eval_sets}
-    asked = dict(_asked(entry.evidence))
-    unknown = tuple(_unknown(entry.model_id, entry.evidence, asked, names))
-    return replace(known, promoted=entry.model_id, hashes=hashes, asked=asked), unknown
+    requests = dict(_recorded_requests(entry.evidence))
+    not_compared = tuple(_not_compared(entry.model_id, entry.evidence, requests, names))
+    return replace(known, promoted=entry.model_id, hashes=hashes, requests=requests), not_compared
 
 
-def _unknown(model: str, evidence: Evidence, asked: Mapping[str, Asked], names: Collection[str]) -> Iterator[str]:
-    """What no comparison can be made of."""
-    promoted_by = [each.name for each in evidence.eval_sets]
-    if strangers := [name for name in names if name not in promoted_by]:
-        yield f"{model} was promoted by {', '.join(promoted_by)}; not compared: {', '.join(strangers)}"
-    if gone := [name for name in promoted_by if name not in asked]:
-        kept = f"the record of run {evidence.run_id}, by which {model} was promoted, is not here or has changed"
-        yield f"{kept}; only hashes are compared: {', '.join(gone)}"
+def _not_compared(
+    model: str, evidence: Evidence, requests: Mapping[str, PromotionRequests], names: Collection[str]
+) -> Iterator[str]:
+    """Messages about eval sets that cannot be compared, or only by their hashes."""
+    promoted_on = [each.name for each in evidence.eval_sets]
+    if others := [name for name in names if name not in promoted_on]:
+        yield f"not compared: {', '.join(others)}; {model} was promoted on {', '.join(promoted_on)}"
+    if missing := [name for name in promoted_on if name not in requests]:
+        yield (
+            f"only hashes compared: {', '.join(missing)}; "
+            f"run {evidence.run_id}, which {model} was promoted on, is not here or has changed"
+        )
 
 
-def _asked(evidence: Evidence) -> Iterator[tuple[str, Asked]]:
-    """What the record of the run has kept, by eval set; nothing where it is gone, or holds other sets."""
+def _recorded_requests(evidence: Evidence) -> Iterator[tuple[str, PromotionRequests]]:
+    """The recorded requests by eval set; empty if the run's record is missing or has other eval sets."""
     try:
         run = run_store().find(evidence.run_id)
     except RunError:
@@ -75,14 +79,14 @@ def _asked(evidence: Evidence) -> Iterator[tuple[str, Asked]]:
             yield plan.name, kept
 
 
-def _kept(run: Run, plan: EvalSetPlan) -> Asked | None:
+def _kept(run: Run, plan: EvalSetPlan) -> PromotionRequests | None:
     found = asked_set(run, plan, root=Path.cwd())
     if found.cases is None or found.settings is None:
         return None
     tools = found.settings.request.tools or ()
     examples = [example_of_case(plan.name, case, tools) for case in found.cases]
-    return Asked(
-        request_of(found.settings),
+    return PromotionRequests(
+        request_settings(found.settings),
         frozenset(each.system for each in examples),
         frozenset(each.tools for each in examples),
     )

@@ -1,4 +1,4 @@
-"""How far a long command has come, on standard error, and only where somebody is watching."""
+"""The progress of long commands, on stderr if it is a terminal."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Seconds between two updates, and rows between two looks at the clock.
 _EVERY = 0.2
 _AT_ONCE = 500
 
 
 def watched(rows: Iterable[T], doing: str) -> Iterator[T]:
     """
-    The rows, counted on a terminal's last line while they pass, which is wiped at the end.
+    Pass rows through, and show their number on the terminal's last line; the line is cleared at the end.
 
     Args:
-        rows: Whatever is worked on.
-        doing: What is being done to them, in one word.
+        rows: Rows of any type.
+        doing: What is done with them, as a participle: `checked`.
     """
     if not sys.stderr.isatty():
         yield from rows

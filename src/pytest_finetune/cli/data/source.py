@@ -1,4 +1,4 @@
-"""Files as people name them to `data`: `-` is standard input, as everywhere."""
+"""The input file parameter of the `data` commands; `-` is standard input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STANDARD_INPUT = Path("/dev/stdin")
 
 
 class Source(click.Path):
-    """A file to read; whether it is there is for the reader to say, unless `exists` asks for it at once."""
+    """A file to read. With `exists` a missing file is a usage error, otherwise it is left to the reader."""
 
     name = "file"
 
@@ -19,6 +19,6 @@ class Source(click.Path):
         super().__init__(exists=exists, dir_okay=False, allow_dash=True, path_type=Path)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path; that of standard input for a dash."""
+        """The path; `/dev/stdin` for a dash."""
         path = super().convert(value, param, ctx)
         return _STANDARD_INPUT if str(path) == "-" else path

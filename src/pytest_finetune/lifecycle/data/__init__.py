@@ -1,1 +1,1 @@
-"""The data workshop: lists and streams of training rows in, lists, files and findings out; nothing here prints."""
+"""Preparing, checking, splitting, pricing and profiling training data; nothing in this package prints."""

@@ -1,4 +1,4 @@
-"""Answers that are JSON: each must parse, and satisfy the schema where there is one; a set must not mix its forms."""
+"""JSON answers: each must parse and match the schema, if there is one; a file must not mix JSON with other text."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.lifecycle.data.codes import found
+from pytest_finetune.lifecycle.data.codes import make_finding
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
-    from pytest_finetune.lifecycle.data.structure import Say
+    from pytest_finetune.lifecycle.data.structure import ReportFinding
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 LEAST, SHARE = 10, 0.8
-"""Under one system prompt, so many answers of which such a share is JSON are all meant to be."""
+"""From this many answers under one system prompt, and this share of JSON among them, all are expected to be JSON."""
 
-HINT = "write the answer as the model is to write it: one JSON value and nothing around it"
+HINT = "the answer must be one JSON value, with no text around it"
 
+# System prompts counted separately, and locations kept for each: together they bound memory.
 _MOST_PROMPTS, _MOST_KEPT = 100, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class ReadAnswer:
     """
-    The text of an answer, read as JSON.
+    The text of an answer, parsed as JSON.
 
     Args:
-        value: The object or list; None where the text is none.
-        fault: Why the text is no JSON; empty where it is JSON, of whatever type.
+        value: The object or list; None if the text is neither.
+        fault: Why the text is not JSON; empty for JSON of any type.
     """
 
     value: dict[str, Any] | list[Any] | None
@@ -38,7 +39,7 @@ class ReadAnswer:
 
 
 def read_answer(text: str) -> ReadAnswer:
-    """An answer as JSON. A bare number or word that happens to be JSON has no value here: it is as likely a label."""
+    """Parse an answer as JSON. A number or word that happens to be JSON has no value here: it may well be a label."""
     try:
         value = parse_json(text)
     except JsonFault as fault:
@@ -47,7 +48,7 @@ def read_answer(text: str) -> ReadAnswer:
 
 
 class _Group:
-    """The answers under one system prompt: how many are objects or lists, how many are not, and where those stand."""
+    """Counts of the answers under one system prompt, and the locations of those that are not objects or lists."""
 
     def __init__(self) -> None:
         self.structured = self.plain = 0
@@ -59,18 +60,18 @@ class JsonAnswers:
     Checks the answers of one file.
 
     Args:
-        file: The file.
-        schema: What every answer must satisfy; None where nothing is known but what most answers are.
+        file: Name of the file in findings.
+        schema: Schema of every answer; None compares the answers with each other.
     """
 
     def __init__(self, file: str, schema: Schema | None) -> None:
         self._file, self._schema = file, schema
         self._groups: dict[str, _Group] = {}
 
-    def see(self, example: Example, read: ReadAnswer, say: Say) -> None:
-        """Note what is wrong with one answer, as far as one answer shows it."""
+    def see(self, example: Example, read: ReadAnswer, report: ReportFinding) -> None:
+        """Check one answer against the schema, or count it for the comparison in `close`."""
         if self._schema is not None:
-            _validate(self._schema, example.answer or "", read, say)
+            _validate(self._schema, example.answer or "", read, report)
             return
         known = example.system in self._groups or len(self._groups) < _MOST_PROMPTS
         group = self._groups.setdefault(example.system if known else "", _Group())
@@ -82,22 +83,24 @@ class JsonAnswers:
             group.places.append((example.line, read.fault or "it is neither an object nor a list"))
 
     def close(self, log: FindingLog) -> None:
-        """Where most answers are JSON, those that are not are faults."""
+        """If most answers are JSON, report those that are not."""
         for group in self._groups.values():
             total = group.structured + group.plain
             if total < LEAST or group.structured < SHARE * total:
                 continue
             share = f"{group.structured:,} of {total:,} answers under this system prompt are JSON objects or lists"
             for line, fault in group.places:
-                log.add(found("invalid_json_answer", self._file, line, f"{share}; this one is not: {fault}", HINT))
+                log.add(
+                    make_finding("invalid_json_answer", self._file, line, f"{share}; this one is not: {fault}", HINT)
+                )
             log.count(self._file, "invalid_json_answer", group.plain - len(group.places))
 
 
-def _validate(schema: Schema, answer: str, read: ReadAnswer, say: Say) -> None:
+def _validate(schema: Schema, answer: str, read: ReadAnswer, report: ReportFinding) -> None:
     if read.fault:
-        say("invalid_json_answer", f"the answer is not JSON: {read.fault}", HINT)
+        report("invalid_json_answer", f"the answer is not JSON: {read.fault}", HINT)
         return
     value = read.value if read.value is not None else parse_json(answer)
     if fault := schema.fault(value):
         problem = f"{fault.path}: {shorten(fault.problem, 160)}"
-        say("answer_breaks_schema", problem, "mend the answer, or the schema")
+        report("answer_breaks_schema", problem, "fix the answer or the schema")

@@ -1,4 +1,4 @@
-"""The training set as a whole: how many examples, of which labels how many, and which kinds of input are missing."""
+"""The training set as a whole: number of examples, balance of labels, and kinds of input that are missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.base.text import shorten
-from pytest_finetune.lifecycle.data.codes import found
+from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.examples import field_text
 from pytest_finetune.lifecycle.data.labels import MAX_LABEL_LENGTH, MAX_LABELS, are_labels
 from pytest_finetune.verdicts.scoring.normalizers import collapse_whitespace
@@ -23,16 +23,20 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
     from pytest_finetune.lifecycle.data.chat_example import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
-    from pytest_finetune.lifecycle.data.structure import Say
+    from pytest_finetune.lifecycle.data.structure import ReportFinding
 
 LEAST, SENSIBLE = 10, 100
-"""OpenAI trains on 10 examples and more; its guide sees clear improvements from 50 to 100 on."""
+"""Examples: OpenAI requires at least 10; its guide reports clear improvements from 50 to 100 examples."""
 
 LEAST_OF_A_LABEL, MOST_IMBALANCE = 10, 10
-LONG = 3
-"""Times the median length that an input is long."""
+"""Examples that each label should have, and the largest accepted ratio of the most common to the rarest label."""
 
+LONG = 3
+"""An input counts as long if it has this many times the median length."""
+
+# Bounds memory where the answers are free text: there are far fewer labels than this.
 _MOST_COUNTED = 10_000
+# Characters: an input this short counts as empty.
 _SHORTEST = 2
 _UNDECIDED = re.compile(
     r"other|others|none|null|unknown|unclear|unsure|ambiguous|undecided|uncertain|neither|n/?a|mixed"
@@ -43,14 +47,14 @@ _NO_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Labels:
+class AllowedLabels:
     """
-    The labels that answers may be.
+    The labels that answers may have.
 
     Args:
-        names: As the model writes them.
-        normalize: What answers may differ in.
-        schema: The names are a schema's, which tells of other answers itself.
+        names: The labels as the model writes them.
+        normalize: Applied to labels and answers before they are compared.
+        schema: Whether the names come from a schema; other answers are then reported by the schema check.
     """
 
     names: tuple[str, ...]
@@ -60,15 +64,15 @@ class Labels:
 
 class Balance:
     """
-    Sees all training examples.
+    Counts the training examples and their labels.
 
     Args:
-        file: The file that findings about the whole set are told of.
-        labels: The allowed answers; None where they are whatever the answers are.
-        label_by: The key of a JSON answer whose value is the label; empty takes the answers themselves.
+        file: File that findings about the whole set are reported for.
+        labels: The allowed answers; None uses the answers as they are.
+        label_by: Key of a JSON answer to use as the label; empty uses the answers themselves.
     """
 
-    def __init__(self, file: str, labels: Labels | None, label_by: str = "") -> None:
+    def __init__(self, file: str, labels: AllowedLabels | None, label_by: str = "") -> None:
         self._file, self._labels, self._label_by = file, labels, label_by
         self._allowed = {} if labels is None else {labels.normalize(name): name for name in labels.names}
         self._counts: Counter[str] = Counter()
@@ -77,45 +81,45 @@ class Balance:
         self._empty = self._ambiguous = self._unlabelled = self._labelled = False
         self._keys: dict[str, None] = {}
 
-    def see(self, example: Example, read: ReadAnswer | None, say: Say) -> None:
-        """Take one example in; an answer that is no label is told at once."""
+    def see(self, example: Example, read: ReadAnswer | None, report: ReportFinding) -> None:
+        """Count one example; an answer that is not an allowed label is reported immediately."""
         self._lengths.append(len(example.question))
         self._empty = self._empty or len(example.question.strip()) <= _SHORTEST
         structured = read is not None and read.value is not None
         if read is not None and structured:
             self._empty, self._ambiguous = _edges(read.value, empty=self._empty, ambiguous=self._ambiguous)
         if self._label_by:
-            self._see_field(example, None if read is None else read.value, say)
+            self._see_field(example, None if read is None else read.value, report)
         elif structured:
             self._unlabelled = True
         elif example.answer and (answer := example.answer.strip()):
-            self._see_label(example, answer, say)
+            self._see_label(example, answer, report)
 
     def close(self, log: FindingLog) -> None:
         """
-        Tell what the whole set lacks.
+        Report what the whole set lacks.
 
         Raises:
-            DataError: No answer has the key that labels were to be taken from.
+            DataError: No answer has the key `label_by`.
         """
         if self._label_by and self._lengths and not self._labelled:
-            hint = did_you_mean(self._label_by, self._keys) if self._keys else "the answers are no JSON objects"
+            hint = did_you_mean(self._label_by, self._keys) if self._keys else "the answers are not JSON objects"
             raise DataError(f"no answer has the key {shorten(self._label_by)!r}", self._file, hint)
         count = len(self._lengths)
         if count < LEAST:
-            problem = f"{count} usable example{'s' * (count != 1)}, and OpenAI trains on no fewer than {LEAST}"
-            log.add(found("too_few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
+            problem = f"{count} usable example{'s' * (count != 1)}; OpenAI requires at least {LEAST}"
+            log.add(make_finding("too_few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
         elif count < SENSIBLE:
-            problem = f"{count} usable examples are few"
-            log.add(found("few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
+            problem = f"only {count} usable examples"
+            log.add(make_finding("few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
         counts = self.label_counts()
         if counts is not None:
-            self._tell_labels(counts, log)
+            self._log_labels(counts, log)
         if count >= LEAST:
-            self._tell_missing(log)
+            self._log_missing(log)
 
     def label_counts(self) -> dict[str, int] | None:
-        """Examples of each label, the commonest first; None where the answers are no labels."""
+        """Examples of each label, most common first; None if the answers are not labels."""
         if self._labels is not None:
             known = Counter(dict.fromkeys(self._labels.names, 0))
             known.update({self._allowed[key]: count for key, count in self._counts.items() if key in self._allowed})
@@ -123,70 +127,74 @@ class Balance:
         few = are_labels(len(self._counts), self._counts.total()) and not self._unlabelled
         return dict(self._counts.most_common()) if few else None
 
-    def _see_field(self, example: Example, value: Any, say: Say) -> None:
+    def _see_field(self, example: Example, value: Any, report: ReportFinding) -> None:
         label = field_text(value, self._label_by)
         if label is not None:
             self._labelled = True
-            self._see_label(example, label.strip(), say)
+            self._see_label(example, label.strip(), report)
         elif type(value) is dict and len(self._keys) < MAX_LABELS:
             self._keys |= dict.fromkeys(islice(value, MAX_LABELS))
 
-    def _see_label(self, example: Example, answer: str, say: Say) -> None:
+    def _see_label(self, example: Example, answer: str, report: ReportFinding) -> None:
         key = answer if self._labels is None else self._labels.normalize(answer)
         if self._labels is not None and key not in self._allowed and not self._labels.schema:
             hint = did_you_mean(answer, self._labels.names)
-            say("unknown_label", f"the answer {shorten(answer)!r} is none of the labels", hint)
+            report("unknown_label", f"the answer {shorten(answer)!r} is not one of the labels", hint)
         self._ambiguous = self._ambiguous or bool(_UNDECIDED.fullmatch(answer))
         if len(key) > MAX_LABEL_LENGTH or len(self._counts) >= _MOST_COUNTED:
-            # One long answer is enough to know that these are no labels.
+            # One long answer is enough to know that the answers are not labels.
             self._unlabelled = self._unlabelled or self._labels is None
             return
         self._counts[key] += 1
         self._first.setdefault(key, (example.file, example.line))
 
-    def _tell_labels(self, counts: Mapping[str, int], log: FindingLog) -> None:
+    def _log_labels(self, counts: Mapping[str, int], log: FindingLog) -> None:
         for label, count in counts.items():
             if count < LEAST_OF_A_LABEL:
                 file, line = self._first.get(self._labels.normalize(label) if self._labels else label, (self._file, 0))
                 problem = f"the label {shorten(label)!r} has {count} example{'s' * (count != 1)}"
-                log.add(found("rare_label", file, line, problem, f"write at least {LEAST_OF_A_LABEL}, or drop it"))
+                log.add(
+                    make_finding(
+                        "rare_label", file, line, problem, f"add more, at least {LEAST_OF_A_LABEL}, or drop it"
+                    )
+                )
         rarest, commonest = min(counts, key=lambda label: counts[label]), next(iter(counts))
         if counts[rarest] and counts[commonest] > MOST_IMBALANCE * counts[rarest]:
             problem = (
                 f"{shorten(commonest)!r} has {counts[commonest]:,} examples, {shorten(rarest)!r} has {counts[rarest]:,}"
             )
-            hint = "add examples of the rare label, or leave some of the common one out"
-            log.add(found("class_imbalance", self._file, 0, problem, hint))
-        self._tell_variants(counts, log)
+            hint = "add examples of the rare label, or remove some of the common one"
+            log.add(make_finding("class_imbalance", self._file, 0, problem, hint))
+        self._log_variants(counts, log)
 
-    def _tell_variants(self, counts: Mapping[str, int], log: FindingLog) -> None:
+    def _log_variants(self, counts: Mapping[str, int], log: FindingLog) -> None:
         spelt: dict[str, str] = {}
         for label in counts:
             plain = _NO_WORD.sub("", collapse_whitespace(label.casefold())) or label
             first = spelt.setdefault(plain, label)
             if first != label and self._labels is None:
                 file, line = self._first[label]
-                problem = f"the label {shorten(label)!r} is spelt {shorten(first)!r} in {counts[first]:,} other rows"
-                log.add(found("label_variant", file, line, problem, "use one spelling per label"))
+                problem = f"the label {shorten(label)!r} is spelled {shorten(first)!r} in {counts[first]:,} other rows"
+                log.add(make_finding("label_variant", file, line, problem, "use one spelling per label"))
 
-    def _tell_missing(self, log: FindingLog) -> None:
+    def _log_missing(self, log: FindingLog) -> None:
         middle = median(self._lengths)
         if not self._empty:
-            problem = "no input is next to empty, and no answer has an empty field"
-            hint = "show what to answer where something is missing, if production sends such inputs"
-            log.add(found("no_empty_field", self._file, 0, problem, hint))
+            problem = "no input is almost empty, and no answer has an empty field"
+            hint = "if production sends incomplete inputs, add examples of how to answer them"
+            log.add(make_finding("no_empty_field", self._file, 0, problem, hint))
         if max(self._lengths) < LONG * middle:
-            problem = f"the longest input has {max(self._lengths):,} characters, the usual one {middle:,.0f}"
-            hint = f"show inputs {LONG} times as long as the usual one, if production sends such"
-            log.add(found("no_long_input", self._file, 0, problem, hint))
+            problem = f"the longest input has {max(self._lengths):,} characters, the median is {middle:,.0f}"
+            hint = f"if production sends long inputs, add examples with {LONG} times the median length"
+            log.add(make_finding("no_long_input", self._file, 0, problem, hint))
         if not self._ambiguous:
-            problem = "no answer says that the input leaves it open, by null or a label such as other or unknown"
-            hint = "show what to answer where the input is ambiguous, if production sends such inputs"
-            log.add(found("no_ambiguous_input", self._file, 0, problem, hint))
+            problem = "no answer marks its input as ambiguous, with null or a label such as other or unknown"
+            hint = "if production sends ambiguous inputs, add examples of how to answer them"
+            log.add(make_finding("no_ambiguous_input", self._file, 0, problem, hint))
 
 
 def _edges(value: Any, *, empty: bool, ambiguous: bool) -> tuple[bool, bool]:
-    """Whether a JSON answer has an empty field, and one that leaves its value open, or others had them before."""
+    """Whether a JSON answer has an empty field and an undecided one; what is already known to be true stays true."""
     fields = [value]
     while fields and not (empty and ambiguous):
         field = fields.pop()

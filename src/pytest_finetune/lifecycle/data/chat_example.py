@@ -1,4 +1,4 @@
-"""A training row or an eval case as the checks of meaning see it: what was asked, and what is to be answered."""
+"""A training row or an eval case in one form for the checks: its prompt and its answer."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Example:
     """
-    One question with its answer.
+    One prompt with its answer.
 
     Args:
-        file: The file as people know it.
-        line: 1-based.
-        system: The system prompt; empty where there is none.
-        question: What the user says, all turns together.
-        answer: The text to be answered; None where the answer is tool calls.
-        tools: The tools on offer as canonical JSON; empty where there are none.
-        prompt_id: Hash of all that stands before the answer, white space aside.
-        answer_id: Hash of the answer, white space around it aside.
+        file: Name of the file in findings.
+        line: 1-based line number.
+        system: The system prompt; empty if there is none.
+        question: The user messages of all turns.
+        answer: The text of the answer; None if the answer consists of tool calls.
+        tools: The tools as canonical JSON; empty if there are none.
+        prompt_id: Hash of tools and messages before the answer; whitespace is normalized.
+        answer_id: Hash of the answer; whitespace is normalized.
     """
 
     file: str
@@ -42,7 +42,7 @@ class Example:
 
 
 def example_of_row(file: str, line: int, value: Mapping[str, Any]) -> Example | None:
-    """The example of a row in chat format; None where it ends with no answer, or holds something else than messages."""
+    """The example of a row in chat format; None if it does not end with an answer, or is malformed."""
     messages = value.get("messages")
     if type(messages) is not list or not messages or not all(type(message) is dict for message in messages):
         return None
@@ -54,7 +54,7 @@ def example_of_row(file: str, line: int, value: Mapping[str, Any]) -> Example | 
 
 
 def example_of_case(file: str, case: Case, tools: Sequence[Mapping[str, Any]]) -> Example:
-    """The example of an eval case; `tools` are those of the set, which go with cases that have none of their own."""
+    """The example of an eval case; `tools` are those of the eval set, used for cases without tools of their own."""
     messages = [message.to_wire() for message in case.messages]
     if case.tool_calls:
         answer: Any = [(call.name, call.arguments) for call in case.tool_calls]
@@ -65,35 +65,35 @@ def example_of_case(file: str, case: Case, tools: Sequence[Mapping[str, Any]]) -
 
 
 def system_prompt(messages: list[dict[str, Any]]) -> str:
-    """What system and developer messages say, together."""
-    return "\n".join([*_said_by("system", messages), *_said_by("developer", messages)])
+    """The text of all system and developer messages."""
+    return "\n".join([*_texts_of("system", messages), *_texts_of("developer", messages)])
 
 
 def digest(text: str) -> bytes:
-    """A short hash of a text; two texts of a billion have the same with a chance of one in 10^11."""
+    """A 12-byte hash of a text; among a billion texts two share a hash with a probability of about 10^-11."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
 def _example(file: str, line: int, prompt: list[dict[str, Any]], answer: Any, tools: str) -> Example:
-    said = answer if type(answer) is str else canonical_json(answer)
+    text = answer if type(answer) is str else canonical_json(answer)
     return Example(
         file,
         line,
         system_prompt(prompt),
-        "\n".join(_said_by("user", prompt)),
+        "\n".join(_texts_of("user", prompt)),
         answer if type(answer) is str else None,
         tools,
         digest("\0".join([tools, *map(_spelt, prompt)])),
-        digest(" ".join(said.split())),
+        digest(" ".join(text.split())),
     )
 
 
-def _said_by(role: str, prompt: list[dict[str, Any]]) -> list[str]:
+def _texts_of(role: str, prompt: list[dict[str, Any]]) -> list[str]:
     return [text_of(message.get("content")) for message in prompt if message.get("role") == role]
 
 
 def _answer(message: Mapping[str, Any]) -> Any:
-    """The text of the assistant's message, or all of it where it is more than text."""
+    """The text of the assistant message, or the whole message if it has tool calls."""
     if message.get("tool_calls") or message.get("function_call"):
         return {key: item for key, item in message.items() if key != "weight"}
     return text_of(message.get("content"))

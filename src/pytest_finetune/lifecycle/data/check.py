@@ -1,7 +1,8 @@
 """
-One pass over training, validation and eval files together: everything in them that would hurt, as findings.
+Checks training, validation and eval files together, in one pass, and returns the problems as findings.
 
-Memory grows by a few hundred bytes an example, not by its length, and findings are counted exactly but kept to a limit.
+Memory grows by a few hundred bytes per example plus the text kept for near duplicates. Findings are counted exactly;
+a limited number of them is kept.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.secret_masking import abbreviated
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.answers import JsonAnswers, read_answer
-from pytest_finetune.lifecycle.data.balance import Balance, Labels
+from pytest_finetune.lifecycle.data.balance import AllowedLabels, Balance
 from pytest_finetune.lifecycle.data.chat_example import example_of_case, example_of_row
-from pytest_finetune.lifecycle.data.codes import CODES, found
-from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION, Repeats
+from pytest_finetune.lifecycle.data.codes import CODES, make_finding
+from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION, DuplicateCheck
 from pytest_finetune.lifecycle.data.finding import Finding, FindingLog, Severity
 from pytest_finetune.lifecycle.data.labels import choices
 from pytest_finetune.lifecycle.data.limits import DEFAULT_LIMIT, example_limit
 from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY
-from pytest_finetune.lifecycle.data.parity import Honesty
+from pytest_finetune.lifecycle.data.parity import ParityCheck
 from pytest_finetune.lifecycle.data.personal import REGIONS
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
@@ -44,27 +45,27 @@ if TYPE_CHECKING:
     Watch = Callable[[Iterable[Row | Finding]], Iterator[Row | Finding]]
 
 MOST_TOKENS_A_LETTER = 4
-"""A token is a byte at least, and a character has four at most: a row this short needs no counting."""
+"""A token has at least one byte and a character at most four, so that short rows need not be counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOptions:
     """
-    What is checked, and against what.
+    What is checked, and what with.
 
     Args:
-        codes: Codes that are looked for; all of them where None is given.
-        model: The model to be trained; its tokenizer and its limit count tokens.
-        max_tokens: Tokens of one example, whatever the model.
-        labels: The allowed answers; those of the eval sets where none are given.
-        label_by: The key of a JSON answer whose value is the label; empty takes the answers themselves. The labels are
-            then `labels`, or what the schema allows this key.
-        schema: What every answer must satisfy; that of the eval sets, where they share one, if none is given.
-        similarity: Share of letters that near duplicates have in common, in (0, 1].
-        regions: Countries whose phone numbers are known without their country code.
+        codes: Codes to check for; None for all.
+        model: The model to be trained, which sets the tokenizer and the token limit.
+        max_tokens: Token limit per example; overrides the model's.
+        labels: The allowed answers; by default those of the eval sets.
+        label_by: Key of a JSON answer to use as the label; empty uses the answers themselves. The allowed labels are
+            then `labels`, or the values that the schema allows for this key.
+        schema: Schema of every answer; by default that of the eval sets, if they share one.
+        similarity: Minimum similarity of near duplicates, in (0, 1].
+        regions: Countries whose national phone numbers, without a country code, are detected.
         production: What production sends.
-        examples: Findings kept of one code in one file; all are counted.
-        max_line_bytes: A longer line is not read.
+        examples: Findings kept per code and file; all are counted.
+        max_line_bytes: Longer lines are findings and are not read.
     """
 
     codes: Collection[str] | None = None
@@ -83,12 +84,12 @@ class CheckOptions:
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """
-    What was found.
+    The result of a check.
 
     Args:
-        findings: Ordered by file, line and code; at most so many of one code in one file as the options say.
-        counts: How many there are of each code in each file, kept or not.
-        rows: Rows or cases of each file that could be read.
+        findings: The kept findings, ordered by file, line and code.
+        counts: Number of findings by file and code, kept or not.
+        rows: Number of readable rows or cases by file.
     """
 
     findings: tuple[Finding, ...]
@@ -97,7 +98,7 @@ class CheckResult:
 
     @property
     def by_code(self) -> dict[str, int]:
-        """How many findings of each code, in the order of the table of codes."""
+        """Number of findings by code, in the order of `CODES`."""
         total: Counter[str] = Counter()
         for (_, code), count in self.counts.items():
             total[code] += count
@@ -105,7 +106,7 @@ class CheckResult:
 
     @property
     def by_severity(self) -> dict[Severity, int]:
-        """How many findings of each severity, the worst first; none is told too."""
+        """Number of findings by severity, worst first, including zeros."""
         counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
         for code, count in self.by_code.items():
             counts[CODES[code].severity] += count
@@ -113,7 +114,7 @@ class CheckResult:
 
     @property
     def worst(self) -> Severity | None:
-        """The severity of the worst finding; None where nothing was found."""
+        """The highest severity of all findings; None without findings."""
         return max((CODES[code].severity for code in self.by_code), default=None)
 
 
@@ -132,10 +133,10 @@ def check(
     Args:
         training: Training files in OpenAI's chat format, JSONL.
         validation: Validation files in the same format.
-        evals: Eval sets in any of their shapes, with the settings beside them.
+        evals: Eval sets in any supported format, with their settings files.
         options: See `CheckOptions`.
-        root: The folder that files are named relative to; the current one where none is given.
-        watch: Given the rows of each file, gives them back as they are asked for; there to show how far it is.
+        root: Folder that file names in findings are relative to; by default the current one.
+        watch: Passes on the rows of each file, to show progress.
 
     Raises:
         DataError: A library of the extra `[data]` is not installed, or no answer has the key `label_by`.
@@ -145,18 +146,18 @@ def check(
 
 
 class _Checking:
-    """One check on its way through the files."""
+    """The state of one check."""
 
     def __init__(self, options: CheckOptions, root: Path, watch: Watch) -> None:
         self._options, self._root, self._watch = options, root, watch
         self._log = FindingLog(options.examples, options.codes)
         self._rows: dict[str, int] = {}
-        self._safety, self._repeats = Safety(options.regions), Repeats(options.similarity, self._log)
+        self._safety, self._duplicates = Safety(options.regions), DuplicateCheck(options.similarity, self._log)
         self._tokens = _TokenLimit(options)
 
     def run(self, training: Sequence[Path], validation: Sequence[Path], evals: Sequence[Path]) -> CheckResult:
         eval_sets = [eval_set for path in evals if (eval_set := self._load(path)) is not None]
-        self._honesty = Honesty(eval_sets, self._options.production)
+        self._parity = ParityCheck(eval_sets, self._options.production)
         self._schema = self._options.schema or _shared_schema(eval_sets)
         name = eval_set_name(training[0], self._root) if training else ""
         labels = _labels(self._options, self._schema, eval_sets)
@@ -169,8 +170,8 @@ class _Checking:
             self._check_eval_set(eval_set)
         if training:
             self._balance.close(self._log)
-        self._honesty.close(self._log)
-        self._repeats.close()
+        self._parity.close(self._log)
+        self._duplicates.close()
         return CheckResult(tuple(self._log.findings), dict(self._log.counts), self._rows)
 
     def _load(self, path: Path) -> EvalSet | None:
@@ -179,7 +180,7 @@ class _Checking:
         except EvalSetErrors as errors:
             for fault in errors.faults:
                 file, _, line = fault.where.rpartition(":")
-                self._log.add(found("eval_set", file, int(line), fault.problem, fault.hint))
+                self._log.add(make_finding("eval_set", file, int(line), fault.problem, fault.hint))
             return None
         return eval_set
 
@@ -193,50 +194,50 @@ class _Checking:
                 self._log.add(each)
                 continue
             self._rows[name] += 1
-            say = _RowReport(self._log, name, each.line)
-            say.secrets = self._safety.check(each.value, say)
+            report = _RowReport(self._log, name, each.line)
+            report.secrets = self._safety.check(each.value, report)
             for key in each.value:
                 if key not in ROW_KEYS:
-                    keys[say.hide(key)] += 1
-                    first.setdefault(say.hide(key), each.line)
-            check_form(each.value, say)
-            tools.check(each.value, say)
-            self._tokens.check(each.value, say)
-            self._see(each, side, answers, say)
+                    keys[report.hide(key)] += 1
+                    first.setdefault(report.hide(key), each.line)
+            check_form(each.value, report)
+            tools.check(each.value, report)
+            self._tokens.check(each.value, report)
+            self._see(each, side, answers, report)
         answers.close(self._log)
         for key, count in sorted(keys.items()):
-            others = f", here and in {count - 1:,} others" if count > 1 else ""
-            problem = f"the key {shorten(key)!r} is no part of the chat format{others}"
-            hint = "leave it out of the file that is uploaded: prepare does"
-            self._log.add(found("unrecognized_key", name, first[key], problem, hint))
+            others = f" (in this row and {count - 1:,} more)" if count > 1 else ""
+            problem = f"the key {shorten(key)!r} is not part of the chat format{others}"
+            hint = "remove it before uploading; data prepare does"
+            self._log.add(make_finding("unrecognized_key", name, first[key], problem, hint))
 
-    def _see(self, row: Row, side: int, answers: JsonAnswers, say: _RowReport) -> None:
+    def _see(self, row: Row, side: int, answers: JsonAnswers, report: _RowReport) -> None:
         example = example_of_row(row.file, row.line, row.value)
         if example is None:
             return
         read = None if example.answer is None else read_answer(example.answer)
         if read is not None:
-            answers.see(example, read, say)
+            answers.see(example, read, report)
         if side == TRAINING:
-            self._balance.see(example, read, say)
-        self._compare(example, side, read, say)
+            self._balance.see(example, read, report)
+        self._compare(example, side, read, report)
 
     def _check_eval_set(self, eval_set: EvalSet) -> None:
         tools = eval_set.params.get("tools") or ()
         self._rows[eval_set.name] = len(eval_set.cases)
         for case in eval_set.cases:
-            say = _RowReport(self._log, eval_set.name, case.line)
-            said = [message.to_wire() for message in case.messages]
-            say.secrets = self._safety.check({"messages": said, "expected": list(case.expected)}, say)
-            self._compare(example_of_case(eval_set.name, case, tools), EVAL, None, say)
+            report = _RowReport(self._log, eval_set.name, case.line)
+            messages = [message.to_wire() for message in case.messages]
+            report.secrets = self._safety.check({"messages": messages, "expected": list(case.expected)}, report)
+            self._compare(example_of_case(eval_set.name, case, tools), EVAL, None, report)
 
-    def _compare(self, example: Example, side: int, read: ReadAnswer | None, say: _RowReport) -> None:
-        self._repeats.see(example, side, say)
-        self._honesty.see(example, side, read)
+    def _compare(self, example: Example, side: int, read: ReadAnswer | None, report: _RowReport) -> None:
+        self._duplicates.see(example, side, report)
+        self._parity.see(example, side, read)
 
 
 class _RowReport:
-    """Notes the findings of one row; the secrets that were found in it are shown by none."""
+    """Logs the findings of one row, with the secrets that were found in it masked."""
 
     __slots__ = ("_file", "_line", "_log", "secrets")
 
@@ -247,7 +248,7 @@ class _RowReport:
     def __call__(self, code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
         if self.secrets:
             problem, hint, path = map(self.hide, (problem, hint, path))
-        self._log.add(found(code, self._file, self._line, problem, hint, path=path, other=other))
+        self._log.add(make_finding(code, self._file, self._line, problem, hint, path=path, other=other))
 
     def hide(self, text: str) -> str:
         """The text with the secrets of this row masked."""
@@ -257,30 +258,30 @@ class _RowReport:
 
 
 class _TokenLimit:
-    """Counts the tokens of rows that may have too many."""
+    """Counts the tokens of rows that may exceed the limit."""
 
     def __init__(self, options: CheckOptions) -> None:
         self._limit = options.max_tokens or (example_limit(options.model) if options.model else DEFAULT_LIMIT)
         self._model = options.model
 
-    def check(self, row: dict[str, Any], say: _RowReport) -> None:
+    def check(self, row: dict[str, Any], report: _RowReport) -> None:
         if self._limit is None or _letters(row) * MOST_TOKENS_A_LETTER <= self._limit:
             return
         tokenizer = tokenizer_for(self._model or "gpt-4.1")
         count = tokenizer.count_example(row)
         if count > self._limit:
             about = "" if tokenizer.exact else "about "
-            problem = f"{about}{count:,} tokens, {count - self._limit:,} more than an example may have"
-            say("too_many_tokens", problem, "shorten it, or part it into several rows", path="$.messages")
+            problem = f"{about}{count:,} tokens, {count - self._limit:,} over the limit"
+            report("too_many_tokens", problem, "shorten the row, or split it into several", path="$.messages")
 
 
 def _each_once(paths: Sequence[Path]) -> list[Path]:
-    """Files that are named twice, in whatever way, are read once: nothing repeats itself in them."""
+    """The files without repetitions: a file named twice would be a duplicate of itself."""
     return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
 
 
 def _letters(value: Any) -> int:
-    """At most how many characters a row has that could be tokens."""
+    """An upper bound of the characters of a row that are counted as tokens."""
     if type(value) is str:
         return len(value)
     if type(value) is dict:
@@ -288,21 +289,23 @@ def _letters(value: Any) -> int:
     return sum(_letters(item) + 2 for item in value) if type(value) is list else 2
 
 
-def _labels(options: CheckOptions, schema: Schema | None, eval_sets: Sequence[EvalSet]) -> Labels | None:
-    """The labels that were named, or else those of the schema or of the eval sets that are scored by label."""
+def _labels(options: CheckOptions, schema: Schema | None, eval_sets: Sequence[EvalSet]) -> AllowedLabels | None:
+    """The labels of the options, or else those of the schema, or of the eval sets with a label scorer."""
     if options.labels:
-        return Labels(tuple(options.labels))
+        return AllowedLabels(tuple(options.labels))
     if options.label_by:
         names = choices(schema.document, options.label_by) if schema else ()
-        return Labels(names, schema=True) if names else None
+        return AllowedLabels(names, schema=True) if names else None
     scorers = [eval_set.scorer for eval_set in eval_sets if eval_set.scorer.labels]
     if not scorers:
         return None
-    return Labels(tuple(dict.fromkeys(name for scorer in scorers for name in scorer.labels)), scorers[0].normalized)
+    return AllowedLabels(
+        tuple(dict.fromkeys(name for scorer in scorers for name in scorer.labels)), scorers[0].normalized
+    )
 
 
 def _shared_schema(eval_sets: Sequence[EvalSet]) -> Schema | None:
-    """The schema of the eval sets, where they have one and the same."""
+    """The schema of the eval sets, if all have the same."""
     schemas = {eval_set.schema_sha256: eval_set.scorer.schema for eval_set in eval_sets}
     (schema,) = schemas.values() if len(schemas) == 1 else (None,)
     return schema

@@ -129,7 +129,9 @@ CODES = {
 """All codes by name, in the order of the table."""
 
 
-def found(code: str, file: str, line: int, problem: str, hint: str, *, path: str = "", other: str = "") -> Finding:
+def make_finding(
+    code: str, file: str, line: int, problem: str, hint: str, *, path: str = "", other: str = ""
+) -> Finding:
     """Make a finding with the severity of its code."""
     return Finding(code, CODES[code].severity, file, line, path, problem, hint, other)
 

@@ -1,4 +1,4 @@
-"""Which column of a raw record becomes which field of a training example."""
+"""Maps the columns of a raw record to the fields of a training example."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pytest_finetune.base.errors import DataError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ASKED = ("system_prompt", "input", "output")
+MESSAGE_FIELDS = ("system_prompt", "input", "output")
 """Fields that become the messages of an example."""
 
 KEPT = ("id", "tags", "metadata", "group")
 """Fields that OpenAI's format does not have, but eval sets and `split` use."""
 
-FIELDS = (*ASKED, *KEPT)
+FIELDS = (*MESSAGE_FIELDS, *KEPT)
 
 
 def read_mapping(pairs: Iterable[str]) -> dict[str, str]:

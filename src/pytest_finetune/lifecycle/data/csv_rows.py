@@ -1,4 +1,4 @@
-"""CSV and TSV as rows of text by column: cells may hold line ends, and memory stays within one row."""
+"""Reads CSV and TSV row by row, as text by column; cells may contain line breaks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def read_csv(file: TextIO, name: str, *, delimiter: str, limit: int) -> Iterator[tuple[int, dict[str, str] | str]]:
     """
-    The rows below the header, each with the 1-based line that it begins on; a row that does not fit is told as text.
+    Yield the rows below the header, each with the 1-based line it starts on; a row that cannot be used as its problem.
 
     Args:
-        file: Opened with `newline=""`, as the cells keep their own line ends.
-        name: The file as people know it.
-        delimiter: What parts two cells.
-        limit: Characters that one cell, and one line, may have.
+        file: Opened with `newline=""`, so that cells keep their line breaks.
+        name: Name of the file in errors.
+        delimiter: Separator of cells.
+        limit: Maximum characters of a cell and of a line.
 
     Raises:
         DataError: The header cannot be used, quotes do not match, or a cell is longer than the limit.
@@ -37,7 +37,7 @@ def read_csv(file: TextIO, name: str, *, delimiter: str, limit: int) -> Iterator
                 yield line, _row(header, cells)
             line = reader.line_num + 1
     except csv.Error as error:
-        hint = "a quote within a quoted cell is written twice; is it the right --format?"
+        hint = "double the quotes within a quoted cell, or check --format"
         raise DataError(f"not CSV: {error}", f"{name}:{line}", hint) from error
     finally:
         csv.field_size_limit(before)
@@ -45,7 +45,7 @@ def read_csv(file: TextIO, name: str, *, delimiter: str, limit: int) -> Iterator
 
 def _row(header: list[str], cells: list[str]) -> dict[str, str] | str:
     if len(cells) != len(header):
-        return f"the row has {len(cells)} cell{'' if len(cells) == 1 else 's'}, and the header {len(header)}"
+        return f"the row has {len(cells)} cell{'' if len(cells) == 1 else 's'}, the header has {len(header)}"
     return dict(zip(header, cells, strict=True))
 
 

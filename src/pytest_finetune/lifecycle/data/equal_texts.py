@@ -1,4 +1,4 @@
-"""Texts that are equal once normalized, found without keeping them."""
+"""Finds texts that are equal once normalized, without keeping them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_finetune.lifecycle.data.near_duplicates import normalized
 
 
 class EqualTexts:
-    """Texts that are added one by one; equal ones share a number."""
+    """An index with the methods of `TextIndex` in which equal texts share a number and none are near duplicates."""
 
     def __init__(self) -> None:
         self._numbers: dict[bytes, int] = {}
@@ -17,10 +17,10 @@ class EqualTexts:
         return len(self._numbers)
 
     def add(self, text: str) -> int:
-        """The number of a text, counted from 0 in the order in which texts were first met."""
+        """Add a text and return its number, counted from 0 in the order of first occurrence."""
         encoded = normalized(text).encode("utf-8", "surrogatepass")
         return self._numbers.setdefault(blake2b(encoded, digest_size=12).digest(), len(self._numbers))
 
     def near_pairs(self) -> tuple[tuple[int, int, float], ...]:
-        """None: different texts are not compared."""
+        """Always empty: different texts are not compared."""
         return ()

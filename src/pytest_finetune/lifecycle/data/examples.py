@@ -1,4 +1,4 @@
-"""What a row of training data asks and answers, whatever its shape; what a row has not is empty, never a fault."""
+"""The prompt and the answer of a row, in chat format or in the fields of an eval set; what is missing is empty."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 NOT_CONTENT = frozenset({"id", "tags", "metadata", "group"})
-"""Keys that say something about a row, and are nothing that a model sees."""
+"""Keys that describe a row and are not shown to the model."""
 
 _ANSWERS = ("output", "expected", "ideal", "target", "expected_output")
 _SYSTEM = ("system", "developer")
@@ -20,21 +20,21 @@ _SYSTEM = ("system", "developer")
 def system_text(row: Mapping[str, Any]) -> str:
     """The system prompt."""
     if isinstance(row.get("messages"), list):
-        return _said(row["messages"], _SYSTEM)
+        return _texts(row["messages"], _SYSTEM)
     found = row.get("system_prompt", row.get("system"))
     return found if isinstance(found, str) else ""
 
 
-def asked_text(row: Mapping[str, Any]) -> str:
-    """What is asked: everything said before the answer but the system prompt."""
+def prompt_text(row: Mapping[str, Any]) -> str:
+    """The prompt: all messages before the answer, without the system prompt."""
     if isinstance(row.get("messages"), list):
-        return _said(_without_answer(row["messages"]), None)
-    asked = row.get("input")
-    return _said(asked, None) if isinstance(asked, list) else asked if isinstance(asked, str) else ""
+        return _texts(_without_answer(row["messages"]), None)
+    given = row.get("input")
+    return _texts(given, None) if isinstance(given, list) else given if isinstance(given, str) else ""
 
 
 def answer_text(row: Mapping[str, Any]) -> str:
-    """The answer that is learned or expected: its text, or its tool calls as JSON."""
+    """The answer: its text, or its tool calls as JSON."""
     if not isinstance(row.get("messages"), list):
         found = next((row[key] for key in _ANSWERS if key in row), "")
         return found if isinstance(found, str) else compact_json(found)
@@ -45,7 +45,7 @@ def answer_text(row: Mapping[str, Any]) -> str:
 
 
 def answer_field(row: Mapping[str, Any], key: str) -> str | None:
-    """One value of an answer that is a JSON object; None where it is none, or has not that key."""
+    """One value of a JSON answer; None if the answer is not an object or lacks the key."""
     try:
         return field_text(parse_json(answer_text(row)), key)
     except JsonFault:
@@ -53,7 +53,7 @@ def answer_field(row: Mapping[str, Any], key: str) -> str | None:
 
 
 def field_text(value: Any, key: str) -> str | None:
-    """One value of a JSON object, as text; None where it is none, or has not that key."""
+    """One value of a JSON object as text; None if it is not an object or lacks the key."""
     if not isinstance(value, dict) or key not in value:
         return None
     found = value[key]
@@ -61,7 +61,7 @@ def field_text(value: Any, key: str) -> str | None:
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content, its parts joined."""
+    """The text of a message's content, with its parts joined."""
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list) else []
@@ -74,11 +74,11 @@ def _without_answer(messages: list[Any]) -> list[Any]:
     return messages[:-1] if isinstance(last, dict) and last.get("role") == "assistant" else messages
 
 
-def _said(messages: Iterable[Any], roles: Collection[str] | None) -> str:
-    """What messages of some roles say; of all but the system's where None is given."""
-    spoken = (message for message in messages if isinstance(message, dict))
+def _texts(messages: Iterable[Any], roles: Collection[str] | None) -> str:
+    """The text of the messages of some roles; None means all but system messages."""
+    valid = (message for message in messages if isinstance(message, dict))
     if roles is None:
-        chosen = (message for message in spoken if message.get("role") not in _SYSTEM)
+        chosen = (message for message in valid if message.get("role") not in _SYSTEM)
     else:
-        chosen = (message for message in spoken if message.get("role") in roles)
+        chosen = (message for message in valid if message.get("role") in roles)
     return "\n".join(text_of(message.get("content")) for message in chosen)

@@ -1,4 +1,4 @@
-"""What was found in data: a code that people can look up, a place, what is wrong and what to do."""
+"""Findings in data: a code from the documented table, a severity, a location, the problem and a hint."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Severity(IntEnum):
-    """How bad a finding is; the higher, the worse."""
+    """Severity of a finding; higher is worse."""
 
     INFO = 1
     WARNING = 2
@@ -20,7 +20,7 @@ class Severity(IntEnum):
 
     @property
     def word(self) -> str:
-        """As people write it: `error`."""
+        """The name in options and reports: `error`."""
         return self.name.lower()
 
 
@@ -30,14 +30,14 @@ class Finding:
     One thing found in the data.
 
     Args:
-        code: What kind of thing, `data/codes.py` and docs/data.md list them all.
-        severity: How bad it is.
-        file: The file as people know it.
-        line: 1-based line; 0 where the whole file is meant.
-        path: JSON path within the line, `$.messages[2].content`; empty where the whole line is meant.
-        problem: What is wrong, in one clause, without a secret in it.
-        hint: What to do about it.
-        other: A second place, `FILE:LINE`, such as that of the first of two duplicates; empty where there is none.
+        code: One of `CODES`; docs/data.md lists them.
+        severity: Severity of the code.
+        file: Path of the file, relative to the root.
+        line: 1-based line number; 0 for the whole file.
+        path: JSON path within the line, `$.messages[2].content`; empty for the whole line.
+        problem: What is wrong, in one clause, with secrets masked.
+        hint: How to fix it.
+        other: A second location, `FILE:LINE`, such as the first of two duplicates; empty if there is none.
     """
 
     code: str
@@ -51,21 +51,21 @@ class Finding:
 
     @property
     def place(self) -> str:
-        """`FILE:LINE`, or `FILE` where no line is meant."""
+        """`FILE:LINE`, or `FILE` for the whole file."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
     def to_dict(self) -> dict[str, Any]:
-        """The finding as plain JSON."""
+        """The finding as a JSON object."""
         return asdict(self) | {"severity": self.severity.word}
 
 
 class FindingLog:
     """
-    Findings with exact counts and a bounded number of examples, so that a bad file of any length fits into memory.
+    Collects findings with exact counts and a bounded number of examples, so that memory is bounded for any file.
 
     Args:
-        examples: Findings that are kept of one code in one file; those beyond are counted only.
-        wanted: Codes that are noted; None for all.
+        examples: Findings kept per code and file; further ones are only counted.
+        wanted: Codes to collect; None for all.
     """
 
     def __init__(self, examples: int = 1000, wanted: Iterable[str] | None = None) -> None:
@@ -75,7 +75,7 @@ class FindingLog:
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def add(self, finding: Finding) -> None:
-        """Count a finding, and keep it while there is room."""
+        """Count a finding, and keep it unless the limit of examples is reached."""
         if not self.wants(finding.code):
             return
         key = finding.file, finding.code
@@ -84,16 +84,16 @@ class FindingLog:
             self._kept.append(finding)
 
     def count(self, file: str, code: str, more: int) -> None:
-        """Count findings that are told of by no example."""
+        """Count further findings without keeping them."""
         if more and self.wants(code):
             self.counts[file, code] += more
 
     def wants(self, code: str) -> bool:
-        """Whether findings of this code are noted at all; what nobody wants need not be looked for."""
+        """Whether findings of this code are collected."""
         return self._wanted is None or code in self._wanted
 
     @property
     def findings(self) -> list[Finding]:
-        """What was kept, ordered by file as first met, then line, then code."""
+        """The kept findings, ordered by file in order of first occurrence, then by line and code."""
         files = {file: place for place, file in enumerate(dict.fromkeys(finding.file for finding in self._kept))}
         return sorted(self._kept, key=lambda each: (files[each.file], each.line, each.code, each.path))

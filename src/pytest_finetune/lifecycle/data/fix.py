@@ -1,4 +1,4 @@
-"""Safe fixes of a training file, written to a new file: nothing is guessed, and every change is counted."""
+"""Safe fixes of a training file, written to a new file; nothing is guessed, and every change is counted."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ FIXED = (
     *("invalid_json", "line_too_long", "data_type", "lone_surrogate", "duplicate"),
     *("surrounding_whitespace", "byte_order_mark", "line_ending", "blank_line"),
 )
-"""Codes that a fixed file has no more; of `data_type` and `lone_surrogate` those that concern a whole line."""
+"""Codes that no longer occur in a fixed file; of `data_type` and `lone_surrogate` only those of a whole line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """
-    What was done to a file.
+    The changes that were made.
 
     Args:
-        file: The file that was mended, as people know it.
+        file: Name of the file that was fixed.
         written: Rows in the new file.
-        dropped: Lines that were left out, by code.
-        trimmed: Rows whose answers lost white space around them.
-        cleaned: What else was mended, by code: the byte order mark, line ends, blank lines.
+        dropped: Lines that were removed, by code.
+        trimmed: Rows whose answers were trimmed.
+        cleaned: Other codes that were fixed: byte order mark, line endings, blank lines.
     """
 
     file: str
@@ -48,16 +48,16 @@ def write_fixed(
     source: Path, target: Path, *, force: bool = False, name: str = "", max_line_bytes: int = MAX_LINE_BYTES
 ) -> Fixed:
     """
-    Write a file anew: without broken lines and exact duplicates, its answers trimmed, each row ended by a line feed.
+    Write a fixed copy: without broken lines and exact duplicates, with answers trimmed and line feeds as line endings.
 
-    Rows that need no change keep their bytes. The new file is whole or not there.
+    All other rows are copied byte for byte. The new file is written atomically.
 
     Args:
         source: The training file.
-        target: The new file, another than the source.
-        force: Take the place of a file that is there.
-        name: The source as people know it.
-        max_line_bytes: Longer lines are left out.
+        target: The new file; must not be the source.
+        force: Overwrite an existing file.
+        name: Name of the source in errors; by default its path.
+        max_line_bytes: Longer lines are removed.
 
     Raises:
         DataError: No row can be read, or the new file cannot be written.
@@ -71,7 +71,7 @@ def write_fixed(
             else:
                 fixing.leave_out(each)
         if not fixing.written:
-            raise DataError("no row can be read, so that nothing is left to fix", name or str(source))
+            raise DataError("no row can be read, so there is nothing to fix", name or str(source))
     return Fixed(name or str(source), fixing.written, dict(fixing.dropped), fixing.trimmed, tuple(fixing.cleaned))
 
 
@@ -86,11 +86,11 @@ class _Fixing:
     def write(self, row: Row) -> None:
         example = example_of_row(row.file, row.line, row.value)
         if example is not None:
-            said = example.prompt_id, example.answer_id
-            if said in self._seen:
+            content = example.prompt_id, example.answer_id
+            if content in self._seen:
                 self.dropped["duplicate"] += 1
                 return
-            self._seen.add(said)
+            self._seen.add(content)
         raw = row.raw.strip()
         if _trim(row.value):
             self.trimmed += 1
@@ -108,7 +108,7 @@ class _Fixing:
 
 
 def _trim(row: dict[str, Any]) -> bool:
-    """Take white space from both ends of the assistant's texts; whether there was any."""
+    """Trim the texts of assistant messages in place; return whether anything changed."""
     messages = row.get("messages")
     trimmed = False
     for message in messages if type(messages) is list else ():

@@ -1,4 +1,4 @@
-"""A JSON array of any length, item by item: memory stays within one item, and every item knows its line."""
+"""Reads a JSON array of any length item by item, with line numbers; only one item is held in memory."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
+# Characters that are read at once.
 _CHUNK = 256 * 1024
 _BLANK = " \t\r\n"
 _NUMBER = "0123456789.eE+-"
 
-# Only finds where a value ends: what it means is for the strict reader, and numbers of any length may stand in it.
+# Only finds the end of a value, which is parsed strictly afterwards. Numbers stay text: Python limits their digits.
 _FINDER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 def read_items(file: TextIO, name: str, *, limit: int) -> Iterator[tuple[int, str]]:
     """
-    The items of an array as JSON text, each with the 1-based line that it begins on.
+    Yield the items of an array as JSON text, each with the 1-based line it starts on.
 
     Args:
-        file: Opened with `newline=""`, so that lines are counted as they stand.
-        name: The file as people know it.
-        limit: Characters that one item may have.
+        file: Opened with `newline=""`, so that line breaks are counted as they are.
+        name: Name of the file in errors.
+        limit: Maximum characters of an item.
 
     Raises:
-        DataError: The file is no array, is cut off, or an item is longer than the limit.
+        DataError: The file is not an array, is truncated, or has an item longer than the limit.
     """
     scan = _Scan(file, name, limit)
     if scan.next_mark() != "[":
         raise scan.fault(
-            "the file is no JSON array", "if each line is an object, say --format jsonl; else: jq '.rows' or the like"
+            "the file is not a JSON array",
+            "if each line is an object, use --format jsonl; otherwise extract the array, e.g. with jq '.rows'",
         )
     scan.take_mark()
     if scan.next_mark() == "]":
@@ -42,7 +44,7 @@ def read_items(file: TextIO, name: str, *, limit: int) -> Iterator[tuple[int, st
     else:
         yield from _items(scan)
     if scan.next_mark():
-        raise scan.fault("something stands after the array", "keep one array in the file")
+        raise scan.fault("there is text after the array", "the file must contain one array")
 
 
 def _items(scan: _Scan) -> Iterator[tuple[int, str]]:
@@ -51,14 +53,14 @@ def _items(scan: _Scan) -> Iterator[tuple[int, str]]:
         yield scan.line, scan.take_item()
         mark = scan.next_mark()
         if mark not in ("]", ","):
-            raise scan.fault("the array is cut off" if not mark else f"{mark!r} stands between two items", "")
+            raise scan.fault("the array is truncated" if not mark else f"unexpected {mark!r} between two items", "")
         scan.take_mark()
         if mark == "]":
             return
 
 
 class _Scan:
-    """A window on a text that is read as far as it is needed."""
+    """A window on a text that is read as needed."""
 
     def __init__(self, file: TextIO, name: str, limit: int) -> None:
         self._file, self._name, self._limit = file, name, limit
@@ -69,7 +71,7 @@ class _Scan:
         return DataError(problem, f"{self._name}:{self.line}", hint)
 
     def next_mark(self) -> str:
-        """The next character that is no white space, not yet taken; nothing at the end."""
+        """The next character that is not whitespace, without taking it; empty at the end."""
         while True:
             rest = len(self._text)
             start = self._at
@@ -92,10 +94,10 @@ class _Scan:
                 if self._read_more():
                     continue
                 self.line += self._text.count("\n", self._at, error.pos)
-                raise self.fault(f"not JSON: {error.msg}", "the file is cut off, or broken here") from None
+                raise self.fault(f"not JSON: {error.msg}", "the file is truncated, or broken here") from None
             except RecursionError:
                 raise self.fault("an item is nested too deeply", "flatten it") from None
-            # A number may go on behind the window; anything else has its own end.
+            # A number may continue after the window; all other values have a closing character.
             if self._text[self._at] not in _NUMBER or self._text[end:].strip(_NUMBER) or not self._read_more():
                 break
         item = self._text[self._at : end]
@@ -109,7 +111,7 @@ class _Scan:
             raise self.fault(
                 f"an item is longer than {self._limit:,} characters, or broken", "split it, or raise --max-line-bytes"
             )
-        # Twice as much every time, so that a long item is looked at a few times only.
+        # Doubled every time, so that a long item is scanned in linear time overall.
         read = self._file.read(max(_CHUNK, kept))
         if read:
             self._text, self._at = self._text[self._at :] + read, 0

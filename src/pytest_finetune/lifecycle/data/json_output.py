@@ -1,4 +1,4 @@
-"""JSON answers written one way, because a model learns how they are written as well as what they say."""
+"""Writes JSON answers in one form, because a model learns the formatting as well as the content."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 from pytest_finetune.lifecycle.data.tokens import compact_json
 
 MAX_KEYS = 1000
-"""Keys whose place is remembered at one path; beyond, the object is a map of names and further keys are sorted."""
+"""Keys whose order is remembered per path; an object with more is a map of names, and further keys are sorted."""
 
 MAX_PATHS = 10_000
-"""Paths whose keys are remembered; beyond, keys are sorted."""
+"""Paths whose key order is remembered; keys at further paths are sorted."""
 
 
 class CanonicalJson:
     """
-    Writes JSON values without white space and with one order of keys at every path.
+    Writes JSON values without whitespace and with one key order per path.
 
-    A key stands where it stood when it was first met, here or in the schema: an order that people chose, such as a
-    reason before its verdict, stays theirs. Items of a list share a path.
+    The order is that of the schema, then of first occurrence; it is not alphabetical, because it can have a meaning,
+    such as a reason before its verdict. Items of a list share a path.
 
     Args:
-        schema: A JSON Schema whose `properties` give the order before any value does.
+        schema: A JSON Schema whose `properties` set the order of keys.
     """
 
     def __init__(self, schema: Any = None) -> None:
@@ -30,7 +30,7 @@ class CanonicalJson:
             self._learn(schema, ())
 
     def write(self, value: Any) -> str:
-        """The text of a value."""
+        """The value as JSON text."""
         return compact_json(self._ordered(value, ()))
 
     def _ordered(self, value: Any, path: tuple[str, ...]) -> Any:

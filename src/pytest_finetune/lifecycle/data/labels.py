@@ -1,4 +1,4 @@
-"""The label of a row, and whether the answers of a file are labels at all."""
+"""The label of each row, and whether the answers of a file are labels at all."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 MAX_LABELS = 200
 MAX_LABEL_LENGTH = 100
 ROWS_PER_LABEL = 3
-"""Answers are labels where at most so many different ones, each that short, have on average so many rows."""
+"""Answers are labels if there are at most `MAX_LABELS`, of this length or less, with this many rows on average."""
 
-NO_LABELS = "all the same, JSON, too long or too various"
-"""Why answers are no labels."""
+NO_LABELS = "all the same, JSON, too long or too varied"
+"""Why answers are not labels."""
 
 
 def are_labels(different: int, rows: int) -> bool:
-    """Whether so many different answers in so many rows are labels; one alone tells nothing apart."""
+    """Whether this many different answers in this many rows are labels; a single one is not."""
     return 1 < different <= MAX_LABELS and different * ROWS_PER_LABEL <= rows
 
 
 def is_structured(answer: str) -> bool:
-    """Whether an answer is a JSON object or list, which is no label."""
+    """Whether an answer is a JSON object or list, which is not a label."""
     if not answer.startswith(("{", "[")):
         return False
     try:
@@ -38,7 +38,7 @@ def is_structured(answer: str) -> bool:
 
 
 def choices(schema: Any, key: str) -> tuple[str, ...]:
-    """The texts that a JSON Schema allows a property to be, by `enum` or `const`; none where it is free."""
+    """The strings that a JSON Schema allows for a property, by `enum` or `const`; empty if any value is allowed."""
     if not isinstance(schema, dict):
         return ()
     properties = schema.get("properties")
@@ -53,10 +53,10 @@ def choices(schema: Any, key: str) -> tuple[str, ...]:
 @dataclass(slots=True)
 class Numbered:
     """
-    Texts that many rows share: each once, and its number for each row, -1 where it has none.
+    Texts that many rows share: each text once, and for each row its number, or -1 if it has none.
 
     Args:
-        limit: Different texts that are kept; None for all.
+        limit: Maximum number of different texts; None for no limit.
     """
 
     limit: int | None = None
@@ -66,7 +66,7 @@ class Numbered:
     _known: dict[str, int] = field(default_factory=dict)
 
     def add(self, name: str | None) -> None:
-        """Note the text of the next row."""
+        """Add the text of the next row."""
         number = -1 if name is None else self._known.get(name, len(self.names))
         if name is not None and number == len(self.names):
             if self.overflown or (self.limit is not None and number >= self.limit):
@@ -80,17 +80,17 @@ class Numbered:
 @dataclass(slots=True)
 class Labels:
     """
-    The labels of rows that are seen one by one.
+    Collects the labels of rows.
 
     Args:
-        key: The key of a JSON answer whose value is the label; empty takes the answers themselves.
+        key: Key of a JSON answer to use as the label; empty uses the answers themselves.
     """
 
     key: str = ""
     _seen: Numbered = field(default_factory=lambda: Numbered(MAX_LABELS))
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Note the label of the next row."""
+        """Add the label of the next row."""
         label = answer_field(row, self.key) if self.key else answer_text(row).strip()
         if label and (len(label) > MAX_LABEL_LENGTH or self._is_no_label(label)):
             self._seen.overflown, label = True, None
@@ -98,27 +98,27 @@ class Labels:
 
     @property
     def names(self) -> list[str]:
-        """The labels, as first met; none where the answers are too many or too long to be labels."""
+        """The labels in order of first occurrence; empty if the answers are not labels."""
         names, numbers = self._seen.names, self._seen.numbers
         few = are_labels(len(names), len(numbers) - numbers.count(-1))
         return names if few and not self._seen.overflown else []
 
     @property
     def found(self) -> bool:
-        """Whether any row had one, be they labels or not."""
+        """Whether any row has a value, even if the values are not labels."""
         return bool(self._seen.names) or self._seen.overflown
 
     def _is_no_label(self, answer: str) -> bool:
-        # Once one is none, the others need no look.
+        # One such answer decides, so that the others need not be parsed.
         return not self.key and not self._seen.overflown and is_structured(answer)
 
     @property
     def numbers(self) -> array[int]:
-        """For each row the number of its label in `names`, -1 where it has none."""
+        """For each row the index of its label in `names`, or -1."""
         return self._seen.numbers
 
     def counts(self) -> dict[str, int]:
-        """Rows by label, the commonest first."""
+        """Number of rows by label, most common first."""
         names = self.names
         numbers = Counter(number for number in self.numbers if number >= 0) if names else Counter[int]()
         return {names[number]: count for number, count in numbers.most_common()}

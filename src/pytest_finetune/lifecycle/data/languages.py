@@ -1,4 +1,4 @@
-"""Which scripts and languages texts are written in; a language is named only where the text leaves little doubt."""
+"""Detects the script and the language of a text; a language is named only if it is nearly certain."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 UNDECIDED = "undecided"
-"""Too short, too mixed, or too full of names to tell."""
+"""The result for a text that is too short, too mixed, or has too many names."""
 
 CERTAIN = 0.8
-"""Probability from which on a language is named: of 2,750 short English requests 84 % are, and 0.2 % wrongly."""
+"""Minimum probability to name a language: of 2,750 short English requests 84 % are named, 0.2 % wrongly."""
 
+# Letters that an ASCII text needs, and characters that are examined.
 _LONG_ENOUGH = 12
 _LOOKED_AT = 1000
 _LANGUAGES = (  # noqa: SIM905 - a word a line would be a page
     "ar be bg bn bs ca cs da de el en es et eu fa fi fr ga gu he hi hr hu hy id is it ja ka kk km kn ko lo lt lv "
     "mk ml mn mr ms my nl no pa pl pt ro ru si sk sl sq sr sv sw ta te th tl tr uk ur uz vi zh"
 ).split()
-"""Those that many texts are written in: with rare ones allowed, names turn English into them."""
+"""Widespread languages: if rare ones were allowed, English texts with names would be taken for them."""
 
 _SCRIPTS = (  # noqa: SIM905 - a word a line would be a page
     "Latin Han Hiragana Katakana Hangul Cyrillic Greek Arabic Hebrew Devanagari Bengali Tamil Telugu Thai "
@@ -44,7 +45,7 @@ def language_of(text: str) -> str:
 
 
 def script_of(text: str) -> str:
-    """The script that most letters of a text are of; `Japanese` for any kana, empty where there are no letters."""
+    """The script of most letters of a text; `Japanese` if it has any kana, empty if it has no letters."""
     if text.isascii():
         return "Latin" if any(map(str.isalpha, text)) else ""
     counts = {name: len(pattern.findall(text)) for name, pattern in _patterns().items()}

@@ -1,4 +1,4 @@
-"""The libraries of the extra `[data]`, imported when they are needed; a missing one is told with its remedy."""
+"""Imports the libraries of the extra `[data]` when they are needed; a missing one is an error with a hint."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pytest_finetune.base.errors import DataError
 
 def needed(module: str) -> Any:
     """
-    The module of that name.
+    Import a module.
 
     Raises:
-        DataError: It is not installed.
+        DataError: The module is not installed.
     """
     try:
         with warnings.catch_warnings():
-            # What a library finds old in itself is its own business: bpe-openai on Python 3.11 and 3.12.
+            # Users cannot fix deprecation warnings in a library: bpe-openai has some on Python 3.11 and 3.12.
             warnings.simplefilter("ignore", DeprecationWarning)
             return import_module(module)
     except ModuleNotFoundError as error:

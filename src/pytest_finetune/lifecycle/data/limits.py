@@ -1,4 +1,4 @@
-"""How long a training example may be, model by model; what is beyond is cut off at its end."""
+"""Token limits of training examples by model; longer examples are truncated at their end."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 
 SOURCE = "https://platform.openai.com/docs/guides/supervised-fine-tuning#token-limits"
-"""The table below, with the older models from the guide's earlier editions."""
+"""Source of the limits; those of older models are from earlier versions of the guide."""
 
 DEFAULT_LIMIT = 65_536
-"""Tokens of one example, where no model is named: that of all models that OpenAI still trains."""
+"""Token limit if no model is named: that of all models that OpenAI still trains."""
 
 _LIMITS = (
     (re.compile(r"gpt-4\.1(-mini|-nano)?(-2025-04-14)?\Z"), 65_536),

@@ -1,8 +1,10 @@
 """
-Texts that are equal, or nearly so, found among many without comparing all with all.
+Finds near duplicates among many texts in about linear time, without comparing all pairs.
 
-Each text is a set of four-byte pieces, condensed to a MinHash signature (Broder 1997). Texts whose signatures share a
-band become candidates; every candidate pair is then compared letter by letter, so what is reported is so.
+Each text is a set of four-byte pieces, condensed to a MinHash signature (Broder 1997). Texts with an equal band of
+their signatures share a bucket. Within a bucket texts are sorted, and each is a candidate only with its next few
+neighbours, so that a bucket of n texts costs O(n log n) and not O(n²). Candidates are then compared character by
+character: every reported pair is a near duplicate, but a pair may be missed.
 """
 
 from __future__ import annotations
@@ -18,38 +20,49 @@ from pytest_finetune.verdicts.scoring.normalizers import nfkc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
 SIMILARITY = 0.9
-"""Share of letters, in (0, 1], that two texts have in common, in order, to be near duplicates."""
+"""Default minimum similarity of near duplicates: the share of characters, in (0, 1], in common and in order."""
 
 BANDS, ROWS = 24, 4
-"""A pair whose pieces overlap by 0.7 becomes a candidate with a chance of 0.998, by 0.5 of 0.79, by 0.3 of 0.18."""
+"""
+Bands of a signature, and hashes per band.
+
+Texts whose sets of pieces have a Jaccard similarity of s share a bucket with probability 1 - (1 - s^4)^24: 0.998 for
+0.7, 0.79 for 0.5, 0.18 for 0.3.
+"""
 
 KEPT = 1000
-"""Letters of a text that are kept and compared; of longer texts the signatures must agree as well."""
+"""Characters of a text that are kept and compared; of longer texts the signatures must agree as well."""
 
+# Minimum share of equal hashes for a comparison. The first only saves time; the second also decides, because of long
+# texts only the beginning is compared.
 _LEAST_OVERLAP = 0.35
 _LEAST_OVERLAP_OF_LONG = 0.7
+# Next texts in a bucket that each text is compared with.
 _NEIGHBOURS = 4
+# Sizes of the blocks that numpy and rapidfuzz work on: large enough to be fast, small enough to fit in memory.
 _PIECES_AT_ONCE = 4096
 _PAIRS_AT_ONCE = 20_000
+# Bytes of a piece.
 _WIDTH = 4
 _NO_WORD = re.compile("[^0-9a-z]+")
 
 
 def normalized(text: str) -> str:
-    """The text without case, punctuation, surplus white space and ways of writing one character."""
+    """The text in NFKC form and lower case, without punctuation and repeated whitespace."""
     folded = nfkc(text).casefold()
     if folded.isascii():
         words = _NO_WORD.sub(" ", folded).strip()
     else:
         words = " ".join("".join(c if c.isalnum() or _is_mark(c) else " " for c in folded).split())
-    # A text of signs alone is told apart by its signs.
+    # A text without letters and digits keeps its punctuation: it has nothing else to compare.
     return words or " ".join(folded.split())
 
 
 class TextIndex:
     """
-    Texts that are added one by one; equal ones, once normalized, share a number.
+    An index of texts for near duplicates; texts that are equal once normalized share a number.
 
     Args:
         similarity: See `SIMILARITY`.
@@ -67,8 +80,8 @@ class TextIndex:
         self._long = bytearray()
         self._sides = bytearray()
         self._signatures = bytearray()
-        # Python promises this sequence for good; numpy's generators may change theirs.
-        draw = random.Random(20240718)  # noqa: S311 - no secret, but the same in every run
+        # Python guarantees this sequence in all versions; numpy's generators may change theirs.
+        draw = random.Random(20240718)  # noqa: S311 - not a secret; the same in every run
         self._factors = self._np.array([draw.getrandbits(32) | 1 for _ in range(BANDS * ROWS)], self._np.uint32)
 
     def __len__(self) -> int:
@@ -76,11 +89,11 @@ class TextIndex:
 
     def add(self, text: str, side: int = 1) -> int:
         """
-        The number of a text, counted from 0 in the order in which texts were first met.
+        Add a text and return its number, counted from 0 in the order of first occurrence.
 
         Args:
-            text: As it was written.
-            side: One bit, 1 to 128, for where it stands, such as 1 for training data and 2 for an eval set.
+            text: The text, not normalized.
+            side: One bit, 1 to 128, for the type of its file, such as 1 for training and 4 for eval sets.
         """
         plain = normalized(text)
         encoded = plain.encode("utf-8", "surrogatepass")
@@ -90,23 +103,25 @@ class TextIndex:
             self._texts.append(plain[:KEPT])
             self._sides.append(0)
             self._long.append(len(plain) > KEPT)
-            # Half of each hash: of two that differ, the halves agree once in 65,536 times, and all pairs are compared.
+            # Half of each hash saves half the memory. Different hashes have equal halves once in 65,536 times, which
+            # only adds candidates.
             self._signatures += self._signature(encoded).astype(self._np.uint16).tobytes()
         self._sides[number] |= side
         return number
 
     def near_pairs(self) -> Iterator[tuple[int, int, float]]:
         """
-        Pairs of different texts at least `similarity` alike: the smaller number, the larger one, how alike they are.
+        Yield pairs of near duplicates: the smaller number, the larger number, and their similarity.
 
-        Not all pairs, which may be millions, but those that join texts into `clusters`, and for every text one on
-        each side that has any.
+        These are not all pairs, which could be millions, but enough to join texts into `clusters`, and for each text
+        one pair with each side that has a near duplicate of it.
         """
         np, count = self._np, len(self._texts)
         signatures = np.frombuffer(self._signatures, np.uint16).reshape(-1, BANDS * ROWS)
         sides = np.frombuffer(bytes(self._sides), np.uint8)
         seen, roots = np.zeros(count, np.uint8), list(range(count))
-        # Neighbours in a large bucket begin alike in one band, and end alike in the next.
+        # Buckets are sorted by the beginnings of texts in one band and by their ends in the next, so that a change at
+        # either place does not hide a pair.
         ranks = [self._ranks(1), self._ranks(-1)]
         for band in range(BANDS if count > 1 else 0):
             keys = _keys(np, signatures[:, band * ROWS : (band + 1) * ROWS])
@@ -157,14 +172,14 @@ class TextIndex:
         return least
 
     def _ranks(self, step: int) -> Any:
-        """Each text's place in alphabetical order, read forwards or backwards."""
+        """The position of each text in alphabetical order, read forwards (`step` 1) or backwards (-1)."""
         np, texts = self._np, self._texts
         ranks = np.empty(len(texts), np.int64)
         ranks[sorted(range(len(texts)), key=lambda number: texts[number][::step])] = np.arange(len(texts))
         return ranks
 
     def _overlap(self, signatures: Any, left: Any, right: Any) -> Any:
-        """Whether the signatures of each pair agree in so many places that a comparison is worth its time."""
+        """Whether the signatures of each pair have enough equal hashes for a comparison."""
         np = self._np
         long = np.frombuffer(bytes(self._long), np.uint8)
         least = np.where(long[left] | long[right], _LEAST_OVERLAP_OF_LONG, _LEAST_OVERLAP)
@@ -176,7 +191,7 @@ class TextIndex:
 
 
 def clusters(count: int, pairs: Iterable[tuple[int, int, float]]) -> list[int]:
-    """For each of `count` texts the smallest number that a chain of pairs joins it to; its own where there is none."""
+    """For each of `count` texts the smallest number in its cluster: the texts connected to it by pairs."""
     roots = list(range(count))
     for left, right, _ in pairs:
         _join(roots, left, right)
@@ -196,12 +211,12 @@ def _join(roots: list[int], left: int, right: int) -> None:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether a character belongs to the letter before it, as the vowel signs of many scripts do."""
+    """Whether a character modifies the letter before it, as vowel signs do in many scripts."""
     return not character.isascii() and unicodedata.category(character)[0] == "M"
 
 
 def _keys(np: Any, band: Any) -> Any:
-    """One number a text for its part of the signature; texts with equal parts have equal numbers."""
+    """One bucket number per text, from one band of its signature; equal bands have equal numbers."""
     keys = np.zeros(len(band), np.uint64)
     for column in range(band.shape[1]):
         keys = (keys ^ band[:, column]) * np.uint64(0x9E3779B97F4A7C15)
@@ -210,7 +225,7 @@ def _keys(np: Any, band: Any) -> Any:
 
 
 def _neighbours(np: Any, order: Any, keys: Any) -> Iterator[tuple[Any, Any]]:
-    """Pairs within one bucket that stand at most so many places apart, the smaller numbers and the larger ones."""
+    """Pairs within one bucket at most `_NEIGHBOURS` positions apart, as arrays of smaller and of larger numbers."""
     for apart in range(1, min(_NEIGHBOURS, len(order) - 1) + 1):
         at = (keys[apart:] == keys[:-apart]).nonzero()[0]
         one, other = order[at], order[at + apart]

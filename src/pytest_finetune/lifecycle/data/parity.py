@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.chat_example import system_prompt
-from pytest_finetune.lifecycle.data.codes import found
+from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING
 from pytest_finetune.verdicts.evalset.formats import canonical_json
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
@@ -27,24 +27,23 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 MOST_PROMPTS = 1000
-"""Different system prompts, or lists of tools, of one file; beyond, they are data and no setting, and not compared."""
+"""Different system prompts, or lists of tools, in one file; with more they vary by row, and are not compared."""
 
-
-_HINT = "ask as the model was trained to be asked"
+_HINT = "train, evaluate and serve with the same prompts and tools"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PromotionRequests:
     """
-    How a version was asked in the run that it was promoted by.
+    What the requests of the run that a version was promoted on had in common.
 
     Args:
-        request: The settings that decide the body of a request, by name.
-        systems: Its system prompts; the empty one where there was none.
-        tools: Its lists of tools as canonical JSON; the empty one where there was none.
+        settings: The settings that determine a request body, by name.
+        systems: System prompts; an empty one for cases without.
+        tools: Lists of tools as canonical JSON; an empty one for cases without.
     """
 
-    request: Mapping[str, Any]
+    settings: Mapping[str, Any]
     systems: frozenset[str]
     tools: frozenset[str]
 
@@ -55,19 +54,19 @@ class Production:
     What production sends, as far as it is known.
 
     Args:
-        name: The file of a kept request.
-        promoted: The version of the registry that is in production.
-        hashes: Of the settings and of the schemas, by eval set, from the evidence that it was promoted by.
-        asked: How it was asked then, by eval set; those are left out of whose record nothing is left.
-        system: Its system prompt, empty for none; None where it is not known.
-        tools: Its tools as canonical JSON, empty for none; None where they are not known.
-        response_format: Its response format as canonical JSON, empty for none; None where it is not known.
+        name: File with a production request, or the model in production.
+        promoted: Model of the registry's production version; empty without a registry.
+        hashes: Hashes of settings and of schemas, by eval set, from the evidence of the promotion.
+        requests: Requests of the run it was promoted on, by eval set; only those whose record still exists.
+        system: System prompt, empty for none; None if unknown.
+        tools: Tools as canonical JSON, empty for none; None if unknown.
+        response_format: Response format as canonical JSON, empty for none; None if unknown.
     """
 
     name: str
     promoted: str = ""
     hashes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    asked: Mapping[str, Asked] = field(default_factory=dict)
+    requests: Mapping[str, PromotionRequests] = field(default_factory=dict)
     system: str | None = None
     tools: str | None = None
     response_format: str | None = None
@@ -75,23 +74,24 @@ class Production:
 
 def read_production(path: Path) -> Production:
     """
-    What one request of production shows.
+    Read one production request.
 
     Args:
         path: A file with the JSON body of one `POST /chat/completions`.
 
     Raises:
-        DataError: It cannot be read, or is no such body.
+        DataError: The file cannot be read, or is not such a body.
     """
     try:
         body, name = parse_json(path.read_bytes().removeprefix(UTF8_BOM).decode()), str(path)
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", str(path), "check the path and the rights") from error
+        raise DataError(f"cannot be read: {error.strerror}", str(path), "check path and permissions") from error
     except (UnicodeDecodeError, JsonFault) as fault:
-        raise DataError("is not strict JSON in UTF-8", str(path), "keep one request body in it") from fault
+        raise DataError("not strict JSON in UTF-8", str(path), "the file must contain one request body") from fault
     messages = body.get("messages") if type(body) is dict else None
     if type(messages) is not list or not all(type(message) is dict for message in messages):
-        raise DataError("this is no chat request", name, 'keep a whole request body: {"messages": […], "tools": …}')
+        hint = 'the file must contain a whole request body: {"messages": […], "tools": …}'
+        raise DataError("not a chat request", name, hint)
     return Production(
         name,
         system=system_prompt(messages),
@@ -101,7 +101,7 @@ def read_production(path: Path) -> Production:
 
 
 class _Seen:
-    """What one file sends along with its questions, each with the first line that shows it."""
+    """The system prompts and lists of tools of one file, each with its first line."""
 
     def __init__(self) -> None:
         self.systems: dict[str, int] = {}
@@ -114,7 +114,7 @@ class _Seen:
 
 
 class _Format:
-    """The form of answer that an eval set asks for, and how many training answers have it."""
+    """The response format of an eval set, and how many training answers do not match it."""
 
     def __init__(self, eval_set: EvalSet) -> None:
         self.name = eval_set.name
@@ -124,7 +124,7 @@ class _Format:
 
     def see(self, example: Example, read: ReadAnswer | None) -> None:
         self.total += 1
-        fault = "no JSON object" if read is None or type(read.value) is not dict else ""
+        fault = "not a JSON object" if read is None or type(read.value) is not dict else ""
         if not fault and self.schema is not None and read is not None and (broken := self.schema.fault(read.value)):
             fault = f"{broken.path}: {shorten(broken.problem, 120)}"
         if fault:
@@ -133,13 +133,13 @@ class _Format:
                 self.first, self.why = f"{example.file}:{example.line}", fault
 
 
-class Honesty:
+class ParityCheck:
     """
-    Compares what goes along with the questions of all files.
+    Compares system prompts, tools and response formats of all files and of production.
 
     Args:
-        eval_sets: The eval sets, as they were loaded.
-        production: What production sends; None where nothing is known of it.
+        eval_sets: The loaded eval sets.
+        production: What production sends; None if unknown.
     """
 
     def __init__(self, eval_sets: Sequence[EvalSet], production: Production | None) -> None:
@@ -150,16 +150,16 @@ class Honesty:
         self._seen: dict[str, tuple[int, _Seen]] = {}
 
     def see(self, example: Example, side: int, read: ReadAnswer | None) -> None:
-        """Take one example in."""
+        """Note the system prompt, tools and response format of one example."""
         seen = self._seen.setdefault(example.file, (side, _Seen()))[1]
         seen.add(example)
-        # An answer of tool calls has the form of its tools.
+        # The response format does not apply to tool calls.
         if side == TRAINING and example.answer is not None:
             for each in self._formats:
                 each.see(example, read)
 
     def close(self, log: FindingLog) -> None:
-        """Tell what differs."""
+        """Report the differences."""
         trained = [seen for side, seen in self._seen.values() if side == TRAINING]
         systems = {system for seen in trained for system in seen.systems}
         tools = {offered for seen in trained for offered in seen.tools}
@@ -167,90 +167,100 @@ class Honesty:
             if side == TRAINING or not trained:
                 continue
             for problem, line in _unknown(seen.systems, systems, _system):
-                log.add(found("system_prompt_differs", file, line, problem, _HINT))
+                log.add(make_finding("system_prompt_differs", file, line, problem, _HINT))
             for problem, line in _unknown(seen.tools, tools, _tools):
-                log.add(found("tools_differ", file, line, problem, _HINT))
+                log.add(make_finding("tools_differ", file, line, problem, _HINT))
         for each in self._formats:
             if each.other:
                 problem = (
-                    f"asks for a response_format of {_kind(each.wanted)}, and {each.other:,} of {each.total:,} "
-                    f"training answers do not fit, the first being {each.first}: {each.why}"
+                    f"the response_format is {_kind(each.wanted)}, but {each.other:,} of {each.total:,} training "
+                    f"answers do not match it; the first is {each.first}: {each.why}"
                 )
-                hint = "train on the form that is asked for, or ask for the form that is trained"
-                log.add(found("response_format_differs", each.name, 0, problem, hint, other=each.first))
+                hint = "make the training answers and the response_format of the eval set match"
+                log.add(make_finding("response_format_differs", each.name, 0, problem, hint, other=each.first))
         if self._production is not None:
             self._compare_with(self._production, log)
 
     def _compare_with(self, production: Production, log: FindingLog) -> None:
-        hint = "train and evaluate what production sends, or change what it sends together with the model"
+        hint = "train and evaluate with what production sends, or change production together with the model"
         for eval_set in self._eval_sets:
             for problem in _changed(eval_set, production):
-                log.add(found("production_differs", eval_set.name, 0, problem, hint))
+                log.add(make_finding("production_differs", eval_set.name, 0, problem, hint))
             wanted = _canonical(eval_set.params.get("response_format"))
             if production.response_format is not None and wanted != production.response_format:
-                said = f"asks for {_shown(wanted)}, and {production.name} for {_shown(production.response_format)}"
-                log.add(found("production_differs", eval_set.name, 0, f"the response format: {said}", hint))
+                problem = (
+                    f"the response_format is {_shown(wanted)}; "
+                    f"in {production.name} it is {_shown(production.response_format)}"
+                )
+                log.add(make_finding("production_differs", eval_set.name, 0, problem, hint))
         for file, (side, seen) in self._seen.items():
             where = "eval set" if side == EVAL else "file"
+            # The value of a production request must occur in the file; of those of a promotion run, one is enough.
             for name, sent, shown in (
                 ("system prompt", production.system, seen.systems),
                 ("tools", production.tools, seen.tools),
             ):
                 if sent is not None and len(shown) <= MOST_PROMPTS and sent not in shown:
-                    problem = f"no line of this {where} has the {name} that {production.name} sends"
-                    log.add(found("production_differs", file, 0, problem, hint))
-            asked = production.asked.values()
+                    problem = f"no line of this {where} has the {name} of {production.name}"
+                    log.add(make_finding("production_differs", file, 0, problem, hint))
+            requests = production.requests.values()
             for name, known, shown in (
-                ("system prompts", {system for each in asked for system in each.systems}, seen.systems),
-                ("tools", {tools for each in asked for tools in each.tools}, seen.tools),
+                ("system prompts", {system for each in requests for system in each.systems}, seen.systems),
+                ("tools", {tools for each in requests for tools in each.tools}, seen.tools),
             ):
                 if known and max(len(known), len(shown)) <= MOST_PROMPTS and known.isdisjoint(shown):
-                    problem = f"no line of this {where} has any of the {name} that {production.promoted} was asked with"
-                    log.add(found("production_differs", file, 0, problem, hint))
+                    problem = (
+                        f"no line of this {where} has any of the {name} that {production.promoted} was promoted with"
+                    )
+                    log.add(make_finding("production_differs", file, 0, problem, hint))
 
 
 def _changed(eval_set: EvalSet, production: Production) -> Iterator[str]:
-    """What is another in an eval set than when production was promoted by it, as far as requests go."""
+    """What changed in an eval set, as far as requests go, since production was promoted on it."""
     settings, schemas = production.hashes.get(eval_set.name, ("", ""))
     if not settings:
         return
-    asked = production.asked.get(eval_set.name)
-    if settings != eval_set.settings_sha256 and asked is None:
-        yield f"its settings, of requests, scores or gates, are not those that {production.promoted} was promoted by"
-    if asked is not None:
-        now = request_of(eval_set.settings)
-        for name in sorted(key for key in now if now[key] != asked.request.get(key)):
-            was, is_now = (shorten(json.dumps(each.get(name)), 60) for each in (asked.request, now))
-            yield f"{name} is {is_now}, and {production.promoted} was asked with {was}"
+    promoted = production.requests.get(eval_set.name)
+    if settings != eval_set.settings_sha256 and promoted is None:
+        yield f"its request, scorer or gate settings have changed since {production.promoted} was promoted"
+    if promoted is not None:
+        now = request_settings(eval_set.settings)
+        for name in sorted(key for key in now if now[key] != promoted.settings.get(key)):
+            was, is_now = (shorten(json.dumps(each.get(name)), 60) for each in (promoted.settings, now))
+            yield f"{name} is {is_now}; it was {was} when {production.promoted} was promoted"
     if schemas != eval_set.schema_sha256:
-        yield f"its schemas are not those that {production.promoted} was promoted by"
+        yield f"its schemas have changed since {production.promoted} was promoted"
 
 
-def request_of(settings: EvalSettings) -> dict[str, Any]:
-    """The settings that decide the body of a request, by name; null for what they leave out."""
+def request_settings(settings: EvalSettings) -> dict[str, Any]:
+    """The settings that determine a request body, by name; null for those not set."""
     temperature = {"stability.temperature": settings.stability.temperature}
     return settings.request.model_dump(mode="json") | temperature
 
 
 def _unknown(mine: Mapping[str, int], trained: set[str], describe: Callable[[str], str]) -> Iterator[tuple[str, int]]:
-    """What is wrong and the first line of it, for everything that no training row has."""
+    """A problem and its first line, for each value that no training row has."""
     if len(mine) <= MOST_PROMPTS and len(trained) <= MOST_PROMPTS:
         for value, line in mine.items():
             if value not in trained:
-                yield f"{describe(value)}, which no training row has", line
+                yield describe(value), line
 
 
 def _system(text: str) -> str:
-    return f"the system prompt is {shorten(text, 60)!r}" if text else "there is no system prompt"
+    if not text:
+        return "there is no system prompt, but every training row has one"
+    return f"no training row has the system prompt {shorten(text, 60)!r}"
 
 
 def _tools(text: str) -> str:
-    return f"the tools are {', '.join(_names(json.loads(text)))}, defined as here" if text else "there are no tools"
+    if not text:
+        return "there are no tools, but every training row has some"
+    return f"no training row defines these tools in the same way: {', '.join(_names(json.loads(text)))}"
 
 
 def _names(tools: Any) -> list[str]:
     functions = [tool.get("function") for tool in tools if type(tool) is dict] if type(tools) is list else []
-    return [shorten(str(each.get("name"))) for each in functions if type(each) is dict] or ["of no known kind"]
+    return [shorten(str(each.get("name"))) for each in functions if type(each) is dict] or ["of unknown type"]
 
 
 def _kind(response_format: Any) -> str:

@@ -1,4 +1,4 @@
-"""Personal data in text: what looks like it is looked at by a library that knows its check digits and its countries."""
+"""Finds personal data in text: candidates match a pattern, and a library validates their check digits or country."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 REGIONS = ("US", "CN")
-"""Countries whose phone numbers are known without their country code; with `+` and the code those of all are."""
+"""Countries whose national phone numbers are detected; with `+` and a country code those of all countries are."""
 
 _EMAIL = re.compile(
     r"(?<![a-z0-9._%+-])[a-z0-9][a-z0-9._%+'-]{0,63}@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+[a-z]{2,24})\b",
@@ -34,14 +34,16 @@ _ISSUERS = re.compile(
     re.VERBOSE,
 )
 _REPOSITORY = "git@"
-"""The user of every repository that is reached by ssh, and no person."""
+"""The user in ssh addresses of repositories, which is not a person."""
 
 _GROUP = re.compile("[0-9]+")
 _ID_LENGTH = 18
 _MOST_DIGITS = 15
-"""Of a phone number: ITU-T E.164."""
+"""Digits of a phone number, from ITU-T E.164."""
 
+# Groups of digits in a phone number, at most.
 _MOST_GROUPS = 6
+# Characters before an address that are searched for the scheme of a URL.
 _LONGEST_URL = 200
 
 
@@ -53,7 +55,7 @@ class PersonalData:
         regions: See `REGIONS`; two-letter codes.
 
     Raises:
-        DataError: phonenumbers or python-stdnum is not installed, or a region is none.
+        DataError: phonenumbers or python-stdnum is not installed, or a region is unknown.
     """
 
     def __init__(self, regions: Sequence[str] = REGIONS) -> None:
@@ -62,15 +64,15 @@ class PersonalData:
         for region in self._regions:
             if region not in self._phone.SUPPORTED_REGIONS:
                 known = did_you_mean(region, self._phone.SUPPORTED_REGIONS)
-                raise DataError(f"there is no region {region!r}", hint=f"two letters, such as DE; {known}")
+                raise DataError(f"unknown region {region!r}", hint=f"use two letters, such as DE; {known}")
         self._luhn, self._iban, self._ric = map(needed, ("stdnum.luhn", "stdnum.iban", "stdnum.cn.ric"))
 
     def find(self, text: str) -> Iterator[tuple[str, str]]:
-        """Code and the data itself, in order of kind; each place once."""
+        """Yield the code and the data itself: email addresses first, then numbers, then bank accounts."""
         if "@" in text:
             for match in _EMAIL.finditer(text):
-                nobody = match[0].startswith(_REPOSITORY) or _EXAMPLE_DOMAIN.fullmatch(match[1])
-                if not nobody and not _in_url(text, match.start()):
+                is_fictitious = match[0].startswith(_REPOSITORY) or _EXAMPLE_DOMAIN.fullmatch(match[1])
+                if not is_fictitious and not _in_url(text, match.start()):
                     yield "email_address", match[0]
         for match in _DIGITS.finditer(text):
             if code := self._kind(match[0]):
@@ -80,7 +82,7 @@ class PersonalData:
                 yield "bank_account", match[0]
 
     def _kind(self, written: str) -> str:
-        """What a run of digits is; an id and a card are told by their check digits, before any phone number."""
+        """The code of a run of digits, or empty. Ids and cards come first: their check digits are stronger evidence."""
         digits = _SEPARATOR.sub("", written)
         if len(digits) == _ID_LENGTH and digits == written and self._ric.is_valid(digits):
             return "resident_id"
@@ -96,16 +98,16 @@ class PersonalData:
 
     def _is_phone_of(self, region: str | None, written: str, digits: str) -> bool:
         leniency = self._phone.Leniency
-        # Written apart as its country does, or with the country's code: other figures are dates, prices and orders.
+        # Separators must be where the country's own numbers have them: other grouped digits are dates, prices, orders.
         strict = leniency.VALID if region is None or written == digits else leniency.STRICT_GROUPING
         match: Any = next(iter(self._phone.PhoneNumberMatcher(written, region, strict)), None)
         if match is None:
             return False
-        # Ten digits in a row are some number or other; only those that can be nothing but a mobile are taken for one.
+        # Digits without separators could be any number: only those that can only be a mobile phone count.
         return written != digits or self._phone.number_type(match.number) == self._phone.PhoneNumberType.MOBILE
 
 
 def _in_url(text: str, at: int) -> bool:
-    """Whether a place is within the user name and password of a URL."""
+    """Whether a position is within the user name or password of a URL."""
     before = text[max(at - _LONGEST_URL, 0) : at].split()
     return bool(before) and not text[at - 1].isspace() and "://" in before[-1]

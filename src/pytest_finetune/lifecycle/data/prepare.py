@@ -1,4 +1,4 @@
-"""Raw records to training examples in OpenAI's chat format: what cannot become one is left out by line and reason."""
+"""Converts raw records to training examples in OpenAI's chat format; unusable records are skipped with a reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.lifecycle.data.columns import ASKED, KEPT, missing_column_hint, read_mapping
+from pytest_finetune.lifecycle.data.columns import KEPT, MESSAGE_FIELDS, missing_column_hint, read_mapping
 from pytest_finetune.lifecycle.data.json_output import CanonicalJson
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.lifecycle.data.tokens import compact_json
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.rows import Row
 
 _CHAT = ("messages", "tools", "parallel_tool_calls")
+# Unused columns that are counted by name; bounds memory where each record has keys of its own.
 _MAX_NAMES = 1000
 
 
-class _Unusable(ValueError):  # noqa: N818 - a reason to leave a record out, not an error of ours
+class _Unusable(ValueError):  # noqa: N818 - a reason to skip a record, not an error that is shown
     """Why a record cannot become an example."""
 
 
@@ -34,12 +35,12 @@ class PrepareOptions:
     How records become examples.
 
     Args:
-        columns: The column of every field, from `read_mapping`.
-        system: System prompt of all examples, in place of their own; None keeps theirs.
-        json_output: Every answer is JSON: it is written canonically, and one that does not parse is left out.
-            Answers that are objects or lists already are always written so.
-        schema: JSON Schema whose properties give the order of keys.
-        keep: Keep `id`, `tags`, `metadata` and `group` (in `metadata`), which OpenAI's own format has no place for.
+        columns: Column of each field, from `read_mapping`.
+        system: System prompt of all examples; None keeps their own.
+        json_output: Parse every answer as JSON and write it in canonical form; skip records whose answer is not
+            strict JSON. Answers that are objects or lists are always written in canonical form.
+        schema: JSON Schema whose properties set the order of keys.
+        keep: Keep `id`, `tags`, `metadata` and `group` (in `metadata`), which are not part of OpenAI's format.
     """
 
     columns: Mapping[str, str] = field(default_factory=lambda: read_mapping(()))
@@ -52,14 +53,14 @@ class PrepareOptions:
 @dataclass(slots=True)
 class Prepared:
     """
-    What became of the records.
+    Counts of what was done with the records.
 
     Args:
         written: Examples written.
-        left_out: Records that could not be used.
-        replaced_system: Examples whose own system prompt gave way to the one for all.
-        not_kept: Records that had a field which was not kept, by field.
-        unused: Records that had a column which no field takes, by column.
+        left_out: Records that were skipped.
+        replaced_system: Examples whose own system prompt was replaced.
+        not_kept: Records with a field that was dropped, by field.
+        unused: Records with a column that is not mapped to a field, by column.
     """
 
     written: int = 0
@@ -73,17 +74,17 @@ def write_prepared(
     records: Iterable[Row | LeftOut], options: PrepareOptions, *, source: Path, target: Path, force: bool = False
 ) -> Prepared:
     """
-    Write records as training examples, one a line; the output is whole or not there.
+    Write records as training examples, one per line; the target is written atomically.
 
     Args:
-        records: Of the source, from `read_raw`.
-        options: How they become examples.
-        source: The file they are read from.
-        target: The file that is written.
-        force: Take the place of a file that is there.
+        records: Records of the source, from `read_raw`.
+        options: How records become examples.
+        source: File that the records are read from.
+        target: File to write.
+        force: Overwrite an existing target.
 
     Raises:
-        DataError: The source cannot be read, the target not be written, or no record could be used.
+        DataError: The source cannot be read, the target cannot be written, or no record is usable.
     """
     refuse_own_source(source, [target])
     prepared = Prepared()
@@ -97,12 +98,12 @@ def write_prepared(
 
 def prepare(records: Iterable[Row | LeftOut], options: PrepareOptions, prepared: Prepared) -> Iterator[dict[str, Any]]:
     """
-    The training examples of some records.
+    Convert records to training examples.
 
     Args:
-        records: As they are read; those that could not be read are counted too.
-        options: How they become examples.
-        prepared: Is told what becomes of each.
+        records: Records, and those that could not be read, which are counted as skipped.
+        options: How records become examples.
+        prepared: Counts to update while the examples are consumed.
     """
     maker = _Maker(options, prepared)
     for record in records:
@@ -119,18 +120,18 @@ def prepare(records: Iterable[Row | LeftOut], options: PrepareOptions, prepared:
 
 
 class _Maker:
-    """Makes one example after the other; keys of JSON answers keep the order that earlier ones had."""
+    """Converts one record after the other; the key order of JSON answers is carried over from earlier ones."""
 
     def __init__(self, options: PrepareOptions, prepared: Prepared) -> None:
         self._options, self._prepared = options, prepared
         self._json = CanonicalJson(options.schema)
-        self._used = {options.columns[name] for name in (*ASKED, *KEPT)}
+        self._used = {options.columns[name] for name in (*MESSAGE_FIELDS, *KEPT)}
         self._replaced = False
 
     def example(self, value: dict[str, Any]) -> dict[str, Any]:
         chat = "messages" in value and "messages" not in self._used
         self._replaced = False
-        example = (self._chat(value) if chat else self._asked(value)) | self._kept(value)
+        example = (self._from_chat(value) if chat else self._from_fields(value)) | self._kept(value)
         self._count(value, known=self._used.union(_CHAT) if chat else self._used)
         return example
 
@@ -143,7 +144,7 @@ class _Maker:
             if name in prepared.unused or len(prepared.unused) < _MAX_NAMES:
                 prepared.unused[name] += 1
 
-    def _chat(self, value: dict[str, Any]) -> dict[str, Any]:
+    def _from_chat(self, value: dict[str, Any]) -> dict[str, Any]:
         messages = value["messages"]
         if not (isinstance(messages, list) and messages and all(isinstance(each, dict) for each in messages)):
             raise _Unusable(f"messages is {type_name(messages)}, not a list of messages")
@@ -153,12 +154,12 @@ class _Maker:
             messages = [*messages[:-1], answer | {"content": self._answer(answer["content"], "the last message")}]
         return {name: value[name] for name in _CHAT if name in value} | {"messages": messages}
 
-    def _asked(self, value: dict[str, Any]) -> dict[str, Any]:
-        asked = self._field(value, "input")
-        if isinstance(asked, list) and asked and all(isinstance(each, dict) for each in asked):
-            prompt = list(asked)
+    def _from_fields(self, value: dict[str, Any]) -> dict[str, Any]:
+        given = self._field(value, "input")
+        if isinstance(given, list) and given and all(isinstance(each, dict) for each in given):
+            prompt = list(given)
         else:
-            prompt = [{"role": "user", "content": self._text(asked, "input")}]
+            prompt = [{"role": "user", "content": self._text(given, "input")}]
         answer = self._answer(self._field(value, "output"), self._options.columns["output"])
         system = value.get(self._options.columns["system_prompt"])
         if system not in (None, ""):

@@ -1,4 +1,4 @@
-"""What a fine-tune will cost before anything is paid: training, one evaluation, a month of traffic."""
+"""Estimates what a fine-tuned model costs: training, one evaluation, a month of traffic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
 
 EPOCHS_SOURCE = "https://github.com/openai/openai-cookbook/blob/main/examples/Chat_finetuning_data_prep.ipynb"
-"""Where the usual number of epochs comes from."""
+"""Source of the default number of epochs."""
 
 _USUAL_EPOCHS, _MOST_EPOCHS = 3, 25
 _FEW_EXAMPLES, _MANY_EXAMPLES = 100, 25_000
@@ -29,7 +29,7 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class TrainingTokens:
-    """Tokens of one epoch over `examples` rows; the longest row has `longest`."""
+    """Tokens of one epoch over `examples` rows, and of the longest row."""
 
     examples: int
     tokens: int
@@ -38,14 +38,14 @@ class TrainingTokens:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Some calls: how many, and the tokens of all of them together."""
+    """A number of calls, and their prompt and completion tokens in total."""
 
     calls: int
     prompt: int
     completion: int
 
     def scaled(self, calls: int) -> Traffic:
-        """So many calls of the same average length; none where there is no average."""
+        """The traffic of another number of calls with the same average length; unchanged if there are no calls."""
         if not self.calls:
             return self
         return Traffic(calls, round(self.prompt * calls / self.calls), round(self.completion * calls / self.calls))
@@ -54,13 +54,13 @@ class Traffic:
 @dataclass(frozen=True, slots=True)
 class CallCost:
     """
-    What some calls cost, in US dollars; None where the price is unknown.
+    The cost of some calls in US dollars; None if a price is unknown.
 
     Args:
         traffic: The calls.
-        standard: One by one.
-        batch: Through the batch interface.
-        untuned: One by one, answered by the base model as it is.
+        standard: Cost at the standard price.
+        batch: Cost through the batch API.
+        untuned: Cost at the standard price of the base model.
     """
 
     traffic: Traffic
@@ -75,18 +75,18 @@ class ModelPrice:
     The costs of one model.
 
     Args:
-        model: As it was asked for.
-        answers_as: The model whose answers are priced: the fine-tune of `model`, or `model` itself where no
-            fine-tune of it has a price.
-        tokenizer: The encoding that counted.
-        exact: It is the model's own; otherwise all counts are estimates.
-        training: Tokens of one epoch; None where there is no training file.
-        epochs: Passes over them.
-        training_rate: US dollars for a million of them; None where it is unknown.
-        training_cost: In US dollars; None where it is unknown.
-        note: How training is billed where it is not by the token.
-        evaluations: One pass over each eval set with all its repeats, by name.
-        month: A month of calls; None where their number was not told.
+        model: The model as it was named.
+        answers_as: Model whose answers are priced: the fine-tuned version of `model`, or `model` itself if no
+            fine-tuned version has a price.
+        tokenizer: Encoding that counted the tokens.
+        exact: Whether it is the model's own tokenizer; otherwise all counts are estimates.
+        training: Tokens of one epoch; None without a training file.
+        epochs: Passes over the training file.
+        training_rate: US dollars per million training tokens; None if unknown.
+        training_cost: US dollars; None if unknown.
+        note: How training is billed, if not per token.
+        evaluations: Cost of one evaluation of each eval set, repeats included, by name.
+        month: Cost of a month of calls; None if their number is not given.
     """
 
     model: str
@@ -104,7 +104,7 @@ class ModelPrice:
 
 def usual_epochs(examples: int) -> int:
     """
-    The default number of epochs: 3, and more for small files.
+    The default number of epochs: 3, more for small files, fewer for large ones.
 
     Source: `EPOCHS_SOURCE`.
     """
@@ -116,7 +116,7 @@ def usual_epochs(examples: int) -> int:
 
 
 def count_training(rows: Iterable[Mapping[str, Any]], tokenizers: Sequence[Tokenizer]) -> list[TrainingTokens]:
-    """Tokens of some rows in chat format, by each tokenizer, in one pass; a row without messages is no example."""
+    """Count the tokens of rows in chat format with each tokenizer, in one pass; rows without messages do not count."""
     examples, tokens, longest = 0, [0] * len(tokenizers), [0] * len(tokenizers)
     for row in rows:
         counts = [tokenizer.count_example(row) for tokenizer in tokenizers]
@@ -129,9 +129,9 @@ def count_training(rows: Iterable[Mapping[str, Any]], tokenizers: Sequence[Token
 
 def evaluation_traffic(eval_set: EvalSet, tokenizer: Tokenizer) -> Traffic:
     """
-    The calls of one evaluation: every case with its repeats, answered as expected.
+    The calls of one evaluation: every case with its repeats, with answers as long as the expected ones.
 
-    A case that expects nothing is taken to be answered at the limit that the settings set, or with nothing.
+    A case without an expected answer counts with the token limit of the settings, or without an answer.
     """
     fixed = eval_set.params.get("response_format")
     extra = tokenizer.count(compact_json(fixed)) if isinstance(fixed, dict) else 0
@@ -139,15 +139,15 @@ def evaluation_traffic(eval_set: EvalSet, tokenizer: Tokenizer) -> Traffic:
     tools = eval_set.params.get("tools")
     prompt = completion = 0
     for case in eval_set.cases:
-        asked = [message.to_wire() for message in case.messages]
-        prompt += tokenizer.count_prompt(asked, [*case.tools] or tools) + extra
+        messages = [message.to_wire() for message in case.messages]
+        prompt += tokenizer.count_prompt(messages, [*case.tools] or tools) + extra
         completion += _answer_tokens(case, tokenizer) or limit
     times = eval_set.repeats
     return Traffic(len(eval_set.cases) * times, prompt * times, completion * times)
 
 
 def training_traffic(rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer) -> Traffic:
-    """Calls that ask what the rows ask, and are answered as the rows answer."""
+    """One call per row, with its prompt and an answer as long as its own."""
     calls = prompt = completion = 0
     for row in rows:
         messages = row.get("messages")
@@ -160,7 +160,7 @@ def training_traffic(rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer) ->
 
 
 def total_traffic(parts: Iterable[Traffic]) -> Traffic:
-    """All calls together."""
+    """The sum of some traffic."""
     known = list(parts)
     return Traffic(*(sum(getattr(each, name) for each in known) for name in ("calls", "prompt", "completion")))
 
@@ -179,13 +179,13 @@ def price_model(
     The costs of one model.
 
     Args:
-        model: A base model, or a fine-tune to go on from; `local:…` costs nothing.
-        tokenizer: What counted the tokens.
+        model: A base model, or a fine-tuned model to train further; `local:…` costs nothing.
+        tokenizer: Tokenizer that counted the tokens.
         training: Tokens of one epoch.
-        epochs: Passes over them; None for the usual number.
+        epochs: Passes over the training file; None uses `usual_epochs`.
         evaluations: The calls of one evaluation, by eval set.
         month: The calls of a month.
-        when: For prices that change.
+        when: Time at which prices apply.
     """
     free = model.startswith("local:")
     table = fine_tune_prices(model)
@@ -215,11 +215,11 @@ def price_model(
 def _calls_cost(model: str, traffic: Traffic, *, when: datetime, free: bool, batch: bool = False) -> Decimal | None:
     """Return the cost at the rates for a prompt of average length: some vendors charge more for long prompts."""
     average = -(-traffic.prompt // max(1, traffic.calls)) or 1
-    asked = price(model, Usage(prompt=average), when=when, batch=batch, free=free)
+    prompt = price(model, Usage(prompt=average), when=when, batch=batch, free=free)
     both = price(model, Usage(prompt=average, completion=1), when=when, batch=batch, free=free)
-    if asked is None or both is None:
+    if prompt is None or both is None:
         return None
-    return asked * traffic.prompt / average + (both - asked) * traffic.completion
+    return prompt * traffic.prompt / average + (both - prompt) * traffic.completion
 
 
 def _answer_tokens(case: Case, tokenizer: Tokenizer) -> int:

@@ -1,4 +1,4 @@
-"""What is in a training file: how long its parts are, how many tokens, which labels, prompts, scripts and languages."""
+"""Summarizes a training file: lengths, tokens, kinds of answers, labels, system prompts, scripts and languages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.lifecycle.data.examples import answer_text, asked_text, system_text
+from pytest_finetune.lifecycle.data.examples import answer_text, prompt_text, system_text
 from pytest_finetune.lifecycle.data.labels import Labels
 from pytest_finetune.lifecycle.data.languages import UNDECIDED, language_of, script_of
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
 
 LENGTHS = ("tokens", "asked", "answered", "messages")
-"""What is measured of each row: tokens of all of it, characters of question and answer, messages."""
+"""Measured for each row: its tokens, characters of the prompt (without system prompt) and of the answer, messages."""
 
 BINS = 40
+# Bounds memory where each row has its own system prompt.
 _MAX_PROMPTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
     """
-    Whole numbers, one a row.
+    Distribution of whole numbers, one per row.
 
     Args:
-        least, low, median, high, most: The quantiles 0, 0.05, 0.5, 0.95 and 1; each is a number that occurs.
-        mean: None where there are none.
-        bins: Up to `BINS` equal steps from least to most: where each begins, and how many numbers are in it.
+        least, low, median, high, most: Quantiles 0, 0.05, 0.5, 0.95 and 1; each is one of the numbers.
+        mean: Arithmetic mean; None without rows.
+        bins: Start and count of up to `BINS` bins of equal width, from least to most.
     """
 
     least: int = 0
@@ -46,20 +47,20 @@ class Distribution:
 @dataclass(frozen=True, slots=True)
 class Profile:
     """
-    What is in a file.
+    Summary of a training file.
 
     Args:
-        rows: Rows.
-        lengths: By the names of `LENGTHS`.
-        tokens: All tokens of one epoch.
-        tokenizer: The encoding that counted them.
+        rows: Number of rows.
+        lengths: Distributions by the names in `LENGTHS`.
+        tokens: Tokens of one epoch.
+        tokenizer: Encoding that counted them.
         answers: Rows by kind of answer: `text`, `JSON`, `tool calls`, `none`.
-        labels: Rows by label; empty where the answers are no labels.
-        system_prompts: Different ones; `_MAX_PROMPTS` stands for that or more.
-        without_system: Rows without one.
-        with_tools: Rows that offer tools.
-        scripts: Rows by the script of the question.
-        languages: Rows by the language of the question; `undecided` where it cannot be told.
+        labels: Rows by label; empty if the answers are not labels.
+        system_prompts: Number of different system prompts; `_MAX_PROMPTS` means that or more.
+        without_system: Rows without a system prompt.
+        with_tools: Rows with tools.
+        scripts: Rows by the script of the prompt.
+        languages: Rows by the language of the prompt; `undecided` if it is not clear.
     """
 
     rows: int
@@ -78,11 +79,11 @@ class Profile:
 @dataclass(slots=True)
 class Profiler:
     """
-    Takes rows one by one; keeps counts, and nothing of the rows but their labels.
+    Measures rows one by one; only counts and labels are kept.
 
     Args:
         tokenizer: Counts tokens.
-        label_by: The key of a JSON answer that is the label; empty takes short answers themselves.
+        label_by: Key of a JSON answer to use as the label; empty uses short answers themselves.
     """
 
     tokenizer: Tokenizer
@@ -102,9 +103,9 @@ class Profiler:
     def add(self, row: Mapping[str, Any]) -> None:
         """Measure one row."""
         self._rows += 1
-        asked, answer, system = asked_text(row), answer_text(row), system_text(row)
+        prompt, answer, system = prompt_text(row), answer_text(row), system_text(row)
         messages = row.get("messages")
-        measured = (self.tokenizer.count_example(row), len(asked), len(answer), _count(messages))
+        measured = (self.tokenizer.count_example(row), len(prompt), len(answer), _count(messages))
         for name, length in zip(LENGTHS, measured, strict=True):
             self._lengths[name][length] += 1
         self._answers[_kind(row, answer)] += 1
@@ -113,11 +114,11 @@ class Profiler:
             self._prompts.add(hash(system))
         self._counts["without_system"] += not system
         self._counts["with_tools"] += bool(row.get("tools"))
-        self._scripts[script_of(asked) or "no letters"] += 1
-        self._languages[language_of(asked) if asked else UNDECIDED] += 1
+        self._scripts[script_of(prompt) or "no letters"] += 1
+        self._languages[language_of(prompt) if prompt else UNDECIDED] += 1
 
     def profile(self) -> Profile:
-        """What all rows together are."""
+        """The summary of all rows added so far."""
         tokens = self._lengths["tokens"]
         return Profile(
             rows=self._rows,
@@ -135,7 +136,7 @@ class Profiler:
 
 
 def distribution(counts: Mapping[int, int]) -> Distribution:
-    """The distribution of numbers that are given by how often each occurs."""
+    """The distribution of numbers, given how often each occurs."""
     numbers, total = sorted(counts), sum(counts.values())
     if not total:
         return Distribution()
@@ -152,7 +153,7 @@ def distribution(counts: Mapping[int, int]) -> Distribution:
 
 
 def _quantile(numbers: list[int], counts: Mapping[int, int], total: int, share: float) -> int:
-    """The smallest number that is not exceeded by at least this share of all."""
+    """The smallest of the numbers such that at least this share of all is not larger."""
     seen = 0
     for number in numbers:
         seen += counts[number]

@@ -1,4 +1,4 @@
-"""Raw records of any of the formats that people keep them in, one at a time, each with its line."""
+"""Reads raw records from JSONL, JSON, CSV or TSV one at a time, each with its line number."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "tsv", ".tab": "tsv"}
-"""What a file is taken for, by its ending."""
+"""Formats by file suffix."""
 
 MAX_LISTED = 100_000
-"""Records left out that are listed; the count of all is exact."""
+"""Maximum number of skipped records that are listed; their count is exact."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A record that cannot be used: the 1-based line it begins on, and why."""
+    """A skipped record: the 1-based line it starts on, and the reason."""
 
     line: int
     reason: str
@@ -34,38 +34,37 @@ class LeftOut:
 
 @dataclass(slots=True)
 class LeftOuts:
-    """How many records were left out, and the first `MAX_LISTED` of them."""
+    """The number of skipped records, and the first `MAX_LISTED` of them."""
 
     count: int = 0
     listed: list[LeftOut] = field(default_factory=list)
 
     def add(self, record: LeftOut) -> None:
-        """Count one, and list it while there is room."""
+        """Count a record, and list it unless the limit is reached."""
         self.count += 1
         if len(self.listed) < MAX_LISTED:
             self.listed.append(record)
 
     def nothing_left(self, source: Path) -> DataError:
-        """The error where no record at all could be used."""
+        """The error if no record is usable."""
         if not self.listed:
-            return DataError("the file holds no record", str(source), "is it the right file, and the right format?")
+            return DataError("the file has no records", str(source), "check the path and the format")
         first = self.listed[0]
         others = f" (and {self.count - 1:,} more)" if self.count > 1 else ""
-        return DataError(f"no record could be used: {first.reason}{others}", f"{source}:{first.line}")
+        return DataError(f"no record is usable: {first.reason}{others}", f"{source}:{first.line}")
 
 
 def format_of(path: Path) -> str:
     """
-    `jsonl`, `json`, `csv` or `tsv`, by the ending of the name.
+    `jsonl`, `json`, `csv` or `tsv`, by the suffix of a file.
 
     Raises:
-        DataError: The ending is none that is known.
+        DataError: The suffix is unknown.
     """
     found = FORMATS.get(path.suffix.lower())
     if found is None:
-        raise DataError(
-            f"{path.suffix or 'no ending'} tells no format", str(path), "say --format jsonl, json, csv or tsv"
-        )
+        problem = f"unknown format {path.suffix!r}" if path.suffix else "unknown format: the file has no suffix"
+        raise DataError(problem, str(path), "use --format jsonl, json, csv or tsv")
     return found
 
 
@@ -73,16 +72,17 @@ def read_raw(
     path: Path, *, form: str, encoding: str = "utf-8-sig", limit: int = MAX_LINE_BYTES
 ) -> Iterator[Row | LeftOut]:
     """
-    The records of a file in order.
+    Read the records of a file in order.
 
     Args:
         path: The file.
         form: `jsonl`, `json` (one array), `csv` or `tsv`.
-        encoding: Of `json`, `csv` and `tsv`; JSONL is UTF-8. The default drops a byte order mark.
-        limit: Bytes or characters of one record; a longer one is left out, or an error where the rest depends on it.
+        encoding: Encoding of `json`, `csv` and `tsv`; JSONL is UTF-8. The default drops a byte order mark.
+        limit: Maximum bytes (JSONL) or characters of a record. A longer line of JSONL is skipped; in other formats it
+            is an error, because the start of the next record is unknown.
 
     Raises:
-        DataError: The file cannot be read at all, or from some place on.
+        DataError: The file cannot be read, or not beyond some line.
     """
     if form == "jsonl":
         yield from read_jsonl(path, limit=limit)
@@ -90,7 +90,7 @@ def read_raw(
     name = str(path)
     try:
         with path.open("rb") as raw, TextIOWrapper(raw, encoding, newline="") as file:
-            # Looked at ahead and not read, because a pipe cannot be wound back.
+            # Peeked at, not read: a pipe cannot be rewound.
             _refuse_foreign(raw.peek(1), name, encoding)
             if form == "json":
                 for line, item in read_items(file, name, limit=limit):
@@ -100,18 +100,18 @@ def read_raw(
                 for line, value in read_csv(file, name, delimiter=delimiter, limit=limit):
                     yield LeftOut(line, value) if isinstance(value, str) else Row(name, line, value)
     except UnicodeError as error:
-        problem = f"is not {encoding.removesuffix('-sig')}: {getattr(error, 'reason', error)}"
-        raise DataError(problem, name, "say how it is written: --encoding cp1252, utf-16 …") from error
+        problem = f"not {encoding.removesuffix('-sig')}: {getattr(error, 'reason', error)}"
+        raise DataError(problem, name, "set its encoding, such as --encoding cp1252 or utf-16") from error
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", name, "check the path and the rights") from error
+        raise DataError(f"cannot be read: {error.strerror}", name, "check path and permissions") from error
 
 
 def read_jsonl(path: Path, *, limit: int = MAX_LINE_BYTES) -> Iterator[Row | LeftOut]:
     """
-    The records of a JSONL file in order.
+    Read the records of a JSONL file in order.
 
     Raises:
-        DataError: The file cannot be read, or is something else than JSON lines in UTF-8.
+        DataError: The file cannot be read, or is not JSON Lines in UTF-8.
     """
     for each in read_rows(path, max_line_bytes=limit):
         if isinstance(each, Row):
@@ -131,7 +131,7 @@ def _item(name: str, line: int, item: str) -> Row | LeftOut:
 
 
 def _refuse_foreign(head: bytes, name: str, encoding: str) -> None:
-    # UTF-16 looks like binary data, and is none where it was announced.
+    # UTF-16 looks like binary data, so that only UTF-8 input is checked.
     if encoding.startswith("utf-8") and (foreign := foreign_bytes(head)):
         problem, hint = foreign
-        raise DataError(problem, name, f"{hint}; or say --encoding utf-16" if "UTF-16" in problem else hint)
+        raise DataError(problem, name, f"{hint}, or use --encoding utf-16" if "UTF-16" in problem else hint)

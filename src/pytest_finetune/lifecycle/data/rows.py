@@ -1,4 +1,4 @@
-"""Files of any kind to rows, one line at a time: what is no row is a finding, and memory stays within one line."""
+"""JSONL files read line by line: what is not a row becomes a finding, and only one line is held in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
-from pytest_finetune.lifecycle.data.codes import found
+from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, LineFault, foreign_bytes, read_object
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.finding import Finding
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""Longer than any example that can be trained on: a million tokens are some four megabytes."""
+"""Longer than any trainable example: a million tokens take about four megabytes."""
 
-_HEAD = 64 * 1024
+# Bytes of a too long line that are skipped at a time.
+_CHUNK = 64 * 1024
 _BLANK = b" \t\r\n"
 
 
@@ -29,10 +30,10 @@ class Row:
     One JSON object of a JSONL file.
 
     Args:
-        file: The file as people know it.
-        line: 1-based.
+        file: Name of the file in findings.
+        line: 1-based line number.
         value: The object.
-        raw: The line as it stands in the file.
+        raw: The line as it is in the file, with its line ending.
     """
 
     file: str
@@ -43,13 +44,13 @@ class Row:
 
 def read_rows(path: Path, name: str = "", *, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[Row | Finding]:
     """
-    The rows of a JSONL file in order; a line that is no row, and whatever is odd about the file, is a finding.
+    Read the rows of a JSONL file in order; lines that are not rows, and problems of the file itself, are findings.
 
-    Nothing is raised for what stands in the file: binary data, UTF-16, broken JSON and endless lines are findings.
+    No content raises an error: binary data, UTF-16, broken JSON and endless lines are findings.
 
     Args:
         path: A JSONL file in UTF-8.
-        name: The file as people know it; the path itself where none is given.
+        name: Name of the file in findings; by default the path.
         max_line_bytes: A longer line is a finding, and is never held in memory.
     """
     name = name or str(path)
@@ -58,29 +59,29 @@ def read_rows(path: Path, name: str = "", *, max_line_bytes: int = MAX_LINE_BYTE
             yield from _read(file, name, max_line_bytes)
     except OSError as error:
         known = [other.name for other in path.parent.glob("*.jsonl")] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, known) if known and not path.exists() else "check the path and the rights"
-        yield found("file_type", name, 0, f"cannot be read: {error.strerror}", hint)
+        hint = did_you_mean(path.name, known) if known and not path.exists() else "check path and permissions"
+        yield make_finding("file_type", name, 0, f"cannot be read: {error.strerror}", hint)
 
 
 def refuse_pipe(path: Path) -> None:
     """
-    What is read twice must be a file.
+    Refuse an input that cannot be read twice.
 
     Raises:
-        DataError: It is a pipe or a device.
+        DataError: The path is a pipe or a device.
     """
     if path.exists() and not path.is_file():
-        raise DataError("cannot be read twice", str(path), "it is no regular file: write it to one first")
+        raise DataError("cannot be read twice", str(path), "it is not a regular file; save it to one first")
 
 
 def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding]:
-    # Looked at ahead and not read, because a pipe cannot be wound back.
+    # Peeked at, not read: a pipe cannot be rewound.
     head = file.peek(1)
     if head.startswith(UTF8_BOM):
         head = head.removeprefix(file.read(len(UTF8_BOM)))
-        yield found("byte_order_mark", name, 1, "the file starts with a byte order mark", "save it without one: --fix")
+        yield make_finding("byte_order_mark", name, 1, "the file starts with a byte order mark", "remove it: --fix")
     if foreign := foreign_bytes(head) or _document(head):
-        yield found("file_type", name, 0, *foreign)
+        yield make_finding("file_type", name, 0, *foreign)
         return
     lines = _Lines(name, limit)
     number = 0
@@ -88,8 +89,8 @@ def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding
         number += 1
         if len(raw) > limit and not raw.endswith(b"\n"):
             size = len(raw) + skip_line(file)
-            hint = f"split it, or raise --max-line-bytes above {limit:,}"
-            yield found("line_too_long", name, number, f"the line is {size:,} bytes long", hint)
+            hint = f"split it, or raise --max-line-bytes (now {limit:,})"
+            yield make_finding("line_too_long", name, number, f"the line is {size:,} bytes long", hint)
             lines.rows += 1
         else:
             yield from lines.read(raw, number)
@@ -97,7 +98,7 @@ def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding
 
 
 class _Lines:
-    """The lines of one file: rows and findings, and what is said about all of them at the end."""
+    """The lines of one file: rows and findings, and the findings that concern many lines, reported once at the end."""
 
     def __init__(self, name: str, limit: int) -> None:
         self.name, self.limit = name, limit
@@ -117,38 +118,38 @@ class _Lines:
         try:
             yield Row(self.name, number, read_object(raw), raw)
         except LineFault as fault:
-            yield found(fault.kind, self.name, number, fault.problem, fault.hint)
+            yield make_finding(fault.kind, self.name, number, fault.problem, fault.hint)
 
     def closing(self) -> Iterator[Finding]:
         if not self.rows:
-            yield found("file_type", self.name, 0, "the file is empty", 'write one {"messages": […]} a line')
+            yield make_finding("file_type", self.name, 0, "the file is empty", 'write one {"messages": […]} per line')
         if self._blank:
             line, count = self._blank
-            yield found(
+            yield make_finding(
                 "blank_line",
                 self.name,
                 line,
-                f"nothing stands on {count:,} line{'s' * (count > 1)}, the first being this one",
-                "drop them: --fix",
+                f"{count:,} blank line{'s' * (count > 1)}; this is the first",
+                "remove them: --fix",
             )
         if self._crlf:
             line, count = self._crlf
-            problem = f"{count:,} line{'s' * (count > 1)} ended by \\r\\n, the first being this one"
-            yield found("line_ending", self.name, line, problem, "end lines with \\n: --fix")
+            problem = f"{count:,} line{'s' * (count > 1)} ending with \\r\\n; this is the first"
+            yield make_finding("line_ending", self.name, line, problem, "end lines with \\n: --fix")
 
 
 def _document(head: bytes) -> tuple[str, str] | None:
-    """Problem and remedy where the first line opens a document that goes on over the lines below."""
+    """Problem and hint if the first line opens a JSON document that continues on the next lines."""
     first, newline, _ = head.lstrip(_BLANK).partition(b"\n")
     if newline and first.strip(_BLANK) in (b"[", b"{"):
-        return "the file is one JSON document over several lines", "write one object a line, say: jq -c '.[]'"
+        return "the file is one JSON document over several lines", "write one object per line, e.g. jq -c '.[]'"
     return None
 
 
 def skip_line(file: BufferedReader) -> int:
-    """Read to the end of the line without keeping it; how many bytes that were."""
+    """Read to the end of the line without keeping it; return the number of bytes."""
     size = 0
-    while part := file.readline(_HEAD):
+    while part := file.readline(_CHUNK):
         size += len(part)
         if part.endswith(b"\n"):
             break

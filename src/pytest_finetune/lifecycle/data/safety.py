@@ -1,4 +1,4 @@
-"""Every text of a row looked through for personal data, secrets and broken characters; no finding shows a secret."""
+"""Searches every text of a row for personal data, secrets and broken characters; findings mask what was found."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pytest_finetune.lifecycle.data.secrets import Secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.lifecycle.data.structure import Say
+    from pytest_finetune.lifecycle.data.structure import ReportFinding
 
 REMEDIES = {
-    "email_address": "replace it, say by name@example.com",
+    "email_address": "replace it, for example with name@example.com",
     "phone_number": "replace it with a fictitious one, such as +1 212 555 0100",
-    "resident_id": "replace it: a model can repeat what it was trained on",
-    "payment_card": "replace it: a model can repeat what it was trained on",
-    "bank_account": "replace it: a model can repeat what it was trained on",
-    "api_key": "take it out, and revoke it if it ever was in use",
-    "private_key": "take it out, and revoke it if it ever was in use",
-    "mojibake": "read the source again in its own encoding",
-    "replacement_character": "read the source again in its own encoding",
+    "resident_id": "replace it: a model can repeat its training data",
+    "payment_card": "replace it: a model can repeat its training data",
+    "bank_account": "replace it: a model can repeat its training data",
+    "api_key": "remove it, and revoke it if it was ever in use",
+    "private_key": "remove it, and revoke it if it was ever in use",
+    "mojibake": "read the source again with the right encoding",
+    "replacement_character": "read the source again with the right encoding",
 }
 _NAMES = {
-    "email_address": "an e-mail address",
+    "email_address": "an email address",
     "phone_number": "a phone number",
     "resident_id": "a Chinese resident id",
     "payment_card": "a payment card number",
@@ -35,16 +35,18 @@ _NAMES = {
     "api_key": "a key or password",
     "private_key": "a private key",
 }
+# Clean texts that are remembered, and the characters that each may have: together they bound memory.
 _REMEMBERED = 10_000
+# Characters: keys up to this length, such as role and content, are not checked; every row has several.
 _SHORT_KEY = 9
 
 
 class Safety:
     """
-    Looks through rows; texts without anything, such as the one system prompt of all rows, are looked at once.
+    Checks rows; a clean text that many rows share, such as their system prompt, is checked once.
 
     Args:
-        regions: Countries whose phone numbers are known without their country code.
+        regions: Countries whose national phone numbers, without a country code, are detected.
 
     Raises:
         DataError: A library of the extra `[data]` is not installed.
@@ -54,33 +56,33 @@ class Safety:
         self._personal, self._secrets, self._encoding = PersonalData(regions), Secrets(), Encoding()
         self._clean: set[str] = set()
 
-    def check(self, value: Any, say: Say) -> list[str]:
-        """Note what a JSON value holds; the secrets themselves are given back, so that no other finding shows them."""
+    def check(self, value: Any, report: ReportFinding) -> list[str]:
+        """Report what a JSON value contains; return the secrets themselves, so that other findings can mask them."""
         held: list[str] = []
         for path, text in _texts(value, "$"):
             if text in self._clean:
                 continue
             before = len(held)
-            held.extend(self._told(path, text, say))
+            held.extend(self._check_text(path, text, report))
             if len(held) == before and len(text) < _REMEMBERED:
                 if len(self._clean) >= _REMEMBERED:
                     self._clean.clear()
                 self._clean.add(text)
         return [secret for secret in dict.fromkeys(held) if secret]
 
-    def _told(self, path: str, text: str, say: Say) -> Iterator[str]:
-        """Everything that a text holds, as the secret itself, or empty where what was found is none."""
+    def _check_text(self, path: str, text: str, report: ReportFinding) -> Iterator[str]:
+        """Report what one text contains; yield for each finding its secret, or "" for a broken character."""
         for finder in (self._personal, self._secrets):
             for code, secret in finder.find(text):
-                say(code, f"{_NAMES[code]}: {abbreviated(secret)}", REMEDIES[code], path=path)
+                report(code, f"{_NAMES[code]}: {abbreviated(secret)}", REMEDIES[code], path=path)
                 yield secret
         for code, problem in self._encoding.find(text):
-            say(code, problem, REMEDIES[code], path=path)
+            report(code, problem, REMEDIES[code], path=path)
             yield ""
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """All texts of a JSON value with their paths, a key with that of its object; no deeper than a row can be."""
+    """All texts of a JSON value with their paths; a key has the path of its object. Recursion is as deep as a row."""
     if type(value) is str:
         if value:
             yield path, value

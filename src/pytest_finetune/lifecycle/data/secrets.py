@@ -1,4 +1,4 @@
-"""Keys and passwords in text: the patterns of detect-secrets, and those of keys that it does not know."""
+"""Finds API keys and passwords in text, with the patterns of detect-secrets and some for keys that it lacks."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DETECTORS = {
     "twilio": "TwilioKeyDetector",
 }
 """
-Those of the library's detectors that know a key by its looks; the others take long words for secrets.
+The detectors that recognize a key by its format; the library's other detectors take any long word for a secret.
 
-Its patterns of OpenAI's keys and of JSON Web Tokens take a time that grows with the square of a word's length, and the
-latter leaves the signature out: both have one of ours below.
+Its patterns for OpenAI keys and JSON Web Tokens take quadratic time on long words, and the latter omits the signature,
+so that both are replaced by patterns in `_OURS`.
 """
 
-# Letters and digits of other scripts are no part of a key, which may stand right behind them.
+# ASCII only: a key may directly follow a letter of another script, as in Chinese text.
 _OURS = tuple(
     re.compile(pattern, re.ASCII)
     for pattern in (
@@ -52,7 +52,7 @@ _LONG_WORD = re.compile(r"[\w+/=.-]{20}|://[^\s/@]+@", re.ASCII)
 
 class Secrets:
     """
-    Finds keys.
+    Finds API keys, passwords in URLs, and private keys.
 
     Raises:
         DataError: detect-secrets is not installed.
@@ -63,11 +63,11 @@ class Secrets:
         self._patterns = [*_OURS, *(pattern for detector in detectors for pattern in detector.denylist)]
 
     def find(self, text: str) -> Iterator[tuple[str, str]]:
-        """Code and the secret itself; one that two patterns know is told once."""
+        """Yield the code and the secret itself; overlapping matches of two patterns are reported once."""
         if "-----BEGIN " in text or "PuTTY" in text:
             for match in _PRIVATE.finditer(text):
                 yield "private_key", match[0]
-        # Keys are long words, and prose has few; whoever has none needs no look at twenty patterns.
+        # Keys are long words, which most texts do not have: one search saves about twenty.
         if not _LONG_WORD.search(text):
             return
         taken: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""The index of near duplicates for files that outgrow memory: their texts lie in a temporary file."""
+"""The index of near duplicates for files larger than memory: texts are kept in a temporary file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY, TextIndex
 
 EDGE = 32
-"""Bytes of a text that decide its place in alphabetical order."""
+"""Bytes at either end of a text that are kept in memory and determine its alphabetical position."""
 
 
 class SpilledTexts:
-    """A list of texts that only grows, kept in a file without a name; it is gone with the process."""
+    """An append-only list of texts in an unnamed temporary file, which the system deletes with the process."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="pytest-finetune-")  # noqa: SIM115 - lives as long as this object
+        self._file = tempfile.TemporaryFile(prefix="pytest-finetune-")  # noqa: SIM115 - closed with this object
         weakref.finalize(self, self._file.close)
         self._ends = array("Q", [0])
         self.edges = {1: bytearray(), -1: bytearray()}
@@ -30,7 +30,7 @@ class SpilledTexts:
         return self._file.read(self._ends[number + 1] - self._ends[number]).decode("utf-8", "surrogatepass")
 
     def append(self, text: str) -> None:
-        """Add one behind the others."""
+        """Append a text."""
         encoded = text.encode("utf-8", "surrogatepass")
         self._file.seek(self._ends[-1])
         self._file.write(encoded)
@@ -41,10 +41,10 @@ class SpilledTexts:
 
 class SpilledIndex(TextIndex):
     """
-    A `TextIndex` that needs about half a kilobyte of memory for a text, however long.
+    A `TextIndex` that needs about half a kilobyte of memory per text, whatever its length.
 
     Args:
-        similarity: As there.
+        similarity: As for `TextIndex`.
     """
 
     def __init__(self, similarity: float = SIMILARITY) -> None:

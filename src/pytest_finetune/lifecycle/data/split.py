@@ -1,10 +1,10 @@
 """
-Which side of a split a row belongs to: decided by a hash, so that adding rows moves nobody.
+Assigns rows to the sides of a split by hash, so that adding rows does not move existing ones.
 
-Rows that ask the same or nearly the same, and rows of one group, are one cluster, and a cluster stays together. Its
-side is a hash of the seed and of its representative: the smallest name of a group where it has one, else the smallest
-hash of a row's content. A new row therefore moves others only where it joins their cluster and becomes its
-representative, or joins two clusters to one.
+Rows with identical or nearly identical prompts, and rows of one group, form a cluster, which stays together. Its side
+is a hash of the seed and of its representative: the smallest name of its groups if it has any, else the smallest hash
+of a row's content. A new row therefore moves others only if it joins their cluster and becomes its representative, or
+if it joins two clusters into one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.equal_texts import EqualTexts
-from pytest_finetune.lifecycle.data.examples import NOT_CONTENT, asked_text
+from pytest_finetune.lifecycle.data.examples import NOT_CONTENT, prompt_text
 from pytest_finetune.lifecycle.data.labels import Labels, Numbered
 from pytest_finetune.lifecycle.data.near_duplicates import clusters
 from pytest_finetune.lifecycle.data.spilled_texts import SpilledIndex
 from pytest_finetune.verdicts.evalset.formats import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from pytest_finetune.lifecycle.data.rows import Row
+    from collections.abc import Iterator, Mapping, Sequence
 
 TRAIN, VALIDATION, TEST = SIDES = ("train", "validation", "test")
 
+# Hashes have 8 bytes: of n rows two share a hash with a probability of about n² / 2^65.
 _UNIT = 1 << 64
 _WORD = array("L").itemsize
 
@@ -62,17 +61,17 @@ class SplitOptions:
 @dataclass(frozen=True, slots=True)
 class Split:
     """
-    Who goes where.
+    The result of a split.
 
     Args:
-        sides: Side of each row, in the order in which rows were given: an index into `SIDES`.
-        rows: Rows by side.
-        labels: Rows by label, then side; empty where the answers are no labels.
-        groups: Different values of `group_by`.
-        ungrouped: Rows without one.
-        clusters: Clusters of more than one row.
-        clustered: Rows in them.
-        largest: Rows in the largest cluster.
+        sides: Side of each row, in the order of the rows: an index into `SIDES`.
+        rows: Number of rows by side.
+        labels: Number of rows by label, then side; empty if the answers are not labels.
+        groups: Number of different values of `group_by`.
+        ungrouped: Number of rows without a value.
+        clusters: Number of clusters with more than one row.
+        clustered: Number of rows in these clusters.
+        largest: Number of rows in the largest cluster.
     """
 
     sides: bytes
@@ -87,10 +86,12 @@ class Split:
 
 class Splitter:
     """
-    Takes rows one by one, and deals them out when all have been seen; keeps some hundred bytes a row.
+    Collects rows one by one and assigns them when all have been added.
+
+    Memory is about 600 bytes per row, whatever its length: texts go to a temporary file.
 
     Args:
-        options: How.
+        options: How rows are split.
     """
 
     def __init__(self, options: SplitOptions) -> None:
@@ -102,24 +103,24 @@ class Splitter:
         self._labels = Labels(options.label_by)
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Note one row."""
+        """Add one row."""
         options = self._options
         content = canonical_json({key: value for key, value in row.items() if key not in NOT_CONTENT})
-        # A row of no known shape is told apart by all that it holds.
-        self._texts.append(self._index.add(asked_text(row) or content))
+        # A row of an unknown shape has no prompt; all of its content is compared instead.
+        self._texts.append(self._index.add(prompt_text(row) or content))
         self._hashes.append(_hash(content))
         self._groups.add(_group(row, options.group_by) if options.group_by else None)
         self._labels.add(row)
 
     def refuse_unknown_keys(self, where: str) -> None:
         """
-        A misspelt key must not part what belongs together.
+        Refuse a misspelt key, which would separate what belongs together.
 
         Args:
-            where: The file, as people know it.
+            where: Name of the file in the error.
 
         Raises:
-            DataError: No row has the key to group by, or no answer the key that is the label.
+            DataError: No row has the key `group_by`, or no answer has the key `label_by`.
         """
         options = self._options
         if options.group_by and not self._groups.names:
@@ -130,13 +131,13 @@ class Splitter:
             raise DataError(f"no answer has the key {shorten(options.label_by)!r}", where, hint)
 
     def split(self) -> Split:
-        """The sides of all rows that were added."""
+        """Assign all rows that were added."""
         found = self._clusters()
         if self._options.stratify:
-            dealt = _exactly(self._strata(found), found, self._options)
+            sides = _stratified(self._strata(found), found, self._options)
         else:
-            dealt = bytearray(_side(place, self._options) for place in found.places)
-        return self._told(bytes(dealt[root] for root in found.roots), found)
+            sides = bytearray(_side(place, self._options) for place in found.places)
+        return self._result(bytes(sides[root] for root in found.roots), found)
 
     def _clusters(self) -> _Clusters:
         texts, groups = len(self._index), len(self._groups.names)
@@ -156,13 +157,13 @@ class Splitter:
         return _Clusters(roots, sizes, places)
 
     def _group_pairs(self, texts: int) -> Iterator[tuple[int, int, float]]:
-        """Each text with the groups that its rows are of; groups are numbered behind the texts."""
+        """Pairs of each text with the groups of its rows; groups are numbered after the texts."""
         for text, group in zip(self._texts, self._groups.numbers, strict=True):
             if group >= 0:
                 yield text, texts + group, 1.0
 
     def _strata(self, found: _Clusters) -> list[list[int]]:
-        """The clusters by the label that most of their rows have."""
+        """The clusters, grouped by the label that most of their rows have."""
         counts: dict[int, Counter[str]] = defaultdict(Counter)
         names = [*self._labels.names, ""]
         for root, label in zip(found.roots, self._labels.numbers, strict=True):
@@ -172,7 +173,7 @@ class Splitter:
             strata[min(labels, key=lambda label: (-labels[label], label))].append(root)
         return list(strata.values())
 
-    def _told(self, sides: bytes, found: _Clusters) -> Split:
+    def _result(self, sides: bytes, found: _Clusters) -> Split:
         labels = self._labels.names
         counts: dict[str, Counter[str]] = {name: Counter(dict.fromkeys(SIDES, 0)) for name in sorted(labels)}
         for label, side in zip(self._labels.numbers if labels else (), sides, strict=False):
@@ -191,17 +192,9 @@ class Splitter:
         )
 
 
-def split_rows(rows: Iterable[Row], options: SplitOptions) -> Split:
-    """The sides of some rows, in their order."""
-    splitter = Splitter(options)
-    for row in rows:
-        splitter.add(row.value)
-    return splitter.split()
-
-
 @dataclass(frozen=True, slots=True)
 class _Clusters:
-    """Each row's cluster, and by the number of a cluster how many rows it has and where in [0, 2^64) it stands."""
+    """The cluster of each row (`roots`), and for each cluster its number of rows and its hash in [0, 2^64)."""
 
     roots: Sequence[int]
     sizes: Sequence[int]
@@ -209,13 +202,17 @@ class _Clusters:
 
 
 def _side(place: int, options: SplitOptions) -> int:
-    """A cluster's side by its place alone, whoever else is there."""
+    """The side of a cluster by its hash alone, independent of all other clusters."""
     share = place / _UNIT
     return 1 if share < options.validation else 2 if share < options.validation + options.test else 0
 
 
-def _exactly(strata: list[list[int]], found: _Clusters, options: SplitOptions) -> bytearray:
-    """Sides by cluster: in each stratum the first by place, until a side has its share, and one row at least."""
+def _stratified(strata: list[list[int]], found: _Clusters, options: SplitOptions) -> bytearray:
+    """
+    The side of each cluster, so that each stratum has the shares that were requested.
+
+    Clusters are taken in the order of their hashes, which keeps most of them in place when rows are added.
+    """
     sides = bytearray(len(found.places))
     for stratum in strata:
         total = sum(found.sizes[root] for root in stratum)
@@ -223,7 +220,8 @@ def _exactly(strata: list[list[int]], found: _Clusters, options: SplitOptions) -
         for root in sorted(stratum, key=found.places.__getitem__):
             size = found.sizes[root]
             for side, share in ((1, options.validation), (2, options.test)):
-                # Nearer to its share with the cluster than without; the first one in any case, if it is not all.
+                # Add the cluster if that brings the side nearer to its share. A side gets at least one cluster, unless
+                # nothing would be left for training.
                 wanted = taken[side] + size / 2 <= share * total or (share and not taken[side])
                 if wanted and sum(taken) + size < total:
                     sides[root] = side

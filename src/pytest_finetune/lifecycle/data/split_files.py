@@ -1,4 +1,4 @@
-"""A JSONL file dealt out to one file a side: read twice, copied line for line, whole or not at all."""
+"""Splits a JSONL file into one file per side: read twice, lines copied unchanged, all files written or none."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class FileSplit:
     """
-    What became of a file.
+    The result of splitting a file.
 
     Args:
-        split: Who went where.
-        targets: The files that were written, by side; none for a side that was not asked for.
-        left_out: Lines that are no rows.
+        split: The side of each row, and counts.
+        targets: Files that were written, by side; only sides with a share.
+        left_out: Lines that were skipped because they are not rows.
     """
 
     split: Split
@@ -45,34 +45,36 @@ def split_file(
     watch: Callable[[Iterable[Row | LeftOut]], Iterable[Row | LeftOut]] = iter,
 ) -> FileSplit:
     """
-    Deal the rows of a file out.
+    Split a file.
 
     Args:
-        source: A JSONL file; each row is copied byte for byte, its line end made a line feed.
-        targets: A file for every side that has a share.
-        options: How.
-        force: Take the place of files that are there.
-        watch: Is handed the rows that are read, and hands them on.
+        source: A JSONL file; rows are copied byte for byte, except that lines end with a line feed.
+        targets: A file for each side that has a share.
+        options: How rows are split.
+        force: Overwrite existing files.
+        watch: Passes on the rows that are read, to show progress.
 
     Raises:
-        DataError: The source cannot be read, changes meanwhile, or holds no row or none with the
-            key to group or to label by; or a target cannot be written.
+        DataError: The source cannot be read, changes while it is read, has no rows, or has no row with the key
+            `group_by` or `label_by`; or a target cannot be written.
     """
     refuse_pipe(source)
     refuse_own_source(source, list(targets.values()))
     with new_files(list(targets.values()), force=force) as files:
         before = _state(source)
-        split, lines, left_out = _dealt(watch(read_jsonl(source)), options, source)
+        split, lines, left_out = _assigned(watch(read_jsonl(source)), options, source)
         by_side = dict(zip(targets, files, strict=True))
         for side, raw in zip(split.sides, _copied(source, lines), strict=True):
             by_side[SIDES[side]].write(raw)
         if _state(source) != before:
-            raise DataError("the file changed while it was read", str(source), "split it again when it is at rest")
+            raise DataError("the file changed while it was read", str(source), "repeat when nothing writes to it")
     return FileSplit(split, targets, left_out)
 
 
-def _dealt(records: Iterable[Row | LeftOut], options: SplitOptions, source: Path) -> tuple[Split, bytearray, LeftOuts]:
-    """Who goes where, for each line whether it is a row, and what is none."""
+def _assigned(
+    records: Iterable[Row | LeftOut], options: SplitOptions, source: Path
+) -> tuple[Split, bytearray, LeftOuts]:
+    """The split, for each line 1 if it is a row and else 0, and the lines that are not rows."""
     splitter, lines, left_out = Splitter(options), bytearray(), LeftOuts()
     for each in records:
         if isinstance(each, LeftOut):
@@ -87,7 +89,7 @@ def _dealt(records: Iterable[Row | LeftOut], options: SplitOptions, source: Path
 
 
 def _copied(source: Path, lines: bytearray) -> Iterator[bytes]:
-    """The lines that are rows, as they stand."""
+    """The lines that are rows, unchanged except for their line endings."""
     with source.open("rb") as file:
         if file.read(len(UTF8_BOM)) != UTF8_BOM:
             file.seek(0)
@@ -100,9 +102,9 @@ def _copied(source: Path, lines: bytearray) -> Iterator[bytes]:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Size and time of change of a file that can be read twice."""
+    """Size and modification time of a file, which show whether it changed between the two readings."""
     try:
         found = path.stat()
     except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror}", str(path), "check the path and the rights") from error
+        raise DataError(f"cannot be read: {error.strerror}", str(path), "check path and permissions") from error
     return found.st_size, found.st_mtime_ns

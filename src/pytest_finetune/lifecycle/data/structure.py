@@ -13,130 +13,132 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Say(Protocol):
-    """Notes a finding in the row that is being looked at."""
+class ReportFinding(Protocol):
+    """Reports a finding in the row that is being checked."""
 
     def __call__(self, code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
-        """Note what is wrong at a path, and what to do; `other` is a second place."""
+        """Report a problem at a JSON path with a hint; `other` is a second location, `FILE:LINE`."""
 
 
 ROW_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
-"""What a row in chat format may have beside its messages."""
+"""The keys of a row in chat format."""
 
 _PLAIN = {"role", "content"}
 _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 _DEPRECATED = {"assistant": "function_call", "function": "name"}
 _OTHER_SHAPES = {
-    "prompt": "this is the old shape: pytest-finetune data prepare --map input=prompt --map output=completion mends it",
-    "preferred_output": "this is a row of preferences, and what is checked here is supervised training",
-    "input": "pytest-finetune data prepare writes messages",
+    "prompt": "convert this legacy format: pytest-finetune data prepare --map input=prompt --map output=completion",
+    "preferred_output": "this is preference data; only data for supervised fine-tuning can be checked",
+    "input": "convert it: pytest-finetune data prepare",
 }
 
 
-def check_form(row: Mapping[str, Any], say: Say) -> None:
-    """Keys, messages, roles, contents, weights: all of the form but tools, which `check_tools` knows."""
+def check_form(row: Mapping[str, Any], report: ReportFinding) -> None:
+    """Check keys, messages, roles, contents and weights; tools are checked by `ToolsForm`."""
     messages = row.get("messages")
     if type(messages) is not list or not messages:
-        seen = "an empty list" if messages == [] else type_name(messages) if "messages" in row else "not there"
+        seen = "an empty list" if messages == [] else type_name(messages) if "messages" in row else "missing"
         hint = next((hint for key, hint in _OTHER_SHAPES.items() if key in row), 'write {"messages": […]}')
-        say("missing_messages_list", f"messages is {seen}", hint, path="$.messages" if "messages" in row else "")
+        report("missing_messages_list", f"messages is {seen}", hint, path="$.messages" if "messages" in row else "")
         return
     for index, message in enumerate(messages):
         if not _is_plain(message):
-            _check_message(message, f"$.messages[{index}]", say)
+            _check_message(message, f"$.messages[{index}]", report)
     if "functions" in row:
-        say("deprecated_functions", "functions were replaced by tools", "write them as tools", path="$.functions")
-    _check_roles([message.get("role") if type(message) is dict else None for message in messages], say)
-    _check_answers(messages, say)
+        report("deprecated_functions", "functions was replaced by tools", "convert it to tools", path="$.functions")
+    _check_roles([message.get("role") if type(message) is dict else None for message in messages], report)
+    _check_answers(messages, report)
 
 
 def _is_plain(message: Any) -> bool:
-    """Whether there is nothing more to look at, which is so for nearly every message."""
+    """Whether the message needs no further check, which holds for nearly every message."""
     if type(message) is not dict or message.keys() != _PLAIN:
         return False
     role, content = message["role"], message["content"]
     return type(role) is str and role in _PLAIN_ROLES and type(content) is str and content != ""
 
 
-def _check_message(message: Any, path: str, say: Say) -> None:
+def _check_message(message: Any, path: str, report: ReportFinding) -> None:
     if type(message) is not dict:
         hint = 'write {"role": "user", "content": "…"}'
-        say("data_type", f"the message is {type_name(message)}, not an object", hint, path=path)
+        report("data_type", f"the message is {type_name(message)}, not an object", hint, path=path)
         return
     role = message.get("role")
     if "role" not in message:
-        say("message_missing_key", "the message has no role", f"known: {', '.join(ROLE_KEYS)}", path=path)
+        report("message_missing_key", "the message has no role", f"known: {', '.join(ROLE_KEYS)}", path=path)
     elif role == "function":
-        say("deprecated_functions", "the role function was replaced by tool", "write it as tool", path=path)
+        report("deprecated_functions", "the role function was replaced by tool", "use the role tool", path=path)
     elif type(role) is not str or role not in ROLE_KEYS:
         problem = f"unknown role {shorten(role)!r}" if type(role) is str else f"the role is {type_name(role)}"
-        say("unrecognized_role", problem, did_you_mean(str(role), ROLE_KEYS), path=f"{path}.role")
+        report("unrecognized_role", problem, did_you_mean(str(role), ROLE_KEYS), path=f"{path}.role")
     else:
-        _check_keys(message, ROLE_KEYS[role], path, say)
-        _check_content(message, path, say)
+        _check_keys(message, ROLE_KEYS[role], path, report)
+        _check_content(message, path, report)
 
 
-def _check_keys(message: dict[str, Any], known: frozenset[str], path: str, say: Say) -> None:
+def _check_keys(message: dict[str, Any], known: frozenset[str], path: str, report: ReportFinding) -> None:
     role = message["role"]
     for key in message:
         if key == _DEPRECATED.get(role):
-            say("deprecated_functions", f"{key} was replaced by tool_calls", key_hint(key, known), path=f"{path}.{key}")
+            report(
+                "deprecated_functions", f"{key} was replaced by tool_calls", key_hint(key, known), path=f"{path}.{key}"
+            )
         elif key not in known:
             problem = f"a message of role {role!r} has no key {shorten(key)!r}"
-            say("message_unrecognized_key", problem, key_hint(key, known), path=path)
+            report("message_unrecognized_key", problem, key_hint(key, known), path=path)
     weight = message.get("weight")
     if role == "assistant" and weight is not None and (type(weight) is not int or weight not in (0, 1)):
-        say("invalid_weight", f"the weight is {shorten(str(weight))}", "a weight is 0 or 1", path=f"{path}.weight")
+        report("invalid_weight", f"the weight is {shorten(str(weight))}", "a weight is 0 or 1", path=f"{path}.weight")
     if role == "tool" and type(message.get("tool_call_id")) is not str:
-        hint = "name the call that this message answers"
-        say("message_missing_key", "a tool's message has no tool_call_id", hint, path=path)
+        hint = "add the id of the call that this message answers"
+        report("message_missing_key", "a tool message has no tool_call_id", hint, path=path)
 
 
-def _check_content(message: dict[str, Any], path: str, say: Say) -> None:
+def _check_content(message: dict[str, Any], path: str, report: ReportFinding) -> None:
     content = message.get("content")
     calls = any(message.get(key) for key in ("tool_calls", "function_call", "refusal"))
     if content is None and not calls:
         if "content" in message:
-            say("missing_content", "the content is null", 'write "content": "…"', path=f"{path}.content")
+            report("missing_content", "the content is null", 'write "content": "…"', path=f"{path}.content")
         else:
-            say("message_missing_key", "the message has no content", 'write "content": "…"', path=path)
+            report("message_missing_key", "the message has no content", 'write "content": "…"', path=path)
     elif type(content) is list:
         for index, part in enumerate(content):
-            _check_part(part, f"{path}.content[{index}]", say)
+            _check_part(part, f"{path}.content[{index}]", report)
     elif content is not None and type(content) is not str:
-        hint = "write a JSON value as text, in quotes"
-        say("missing_content", f"the content is {type_name(content)}, not text", hint, path=f"{path}.content")
+        hint = "write a JSON value as a string"
+        report("missing_content", f"the content is {type_name(content)}, not text", hint, path=f"{path}.content")
     if content in ("", []) and not calls:
         hint = "fill it in or remove the row; use a space for an empty input"
-        say("missing_content", "the content is empty", hint, path=f"{path}.content")
+        report("missing_content", "the content is empty", hint, path=f"{path}.content")
 
 
-def _check_part(part: Any, path: str, say: Say) -> None:
+def _check_part(part: Any, path: str, report: ReportFinding) -> None:
     kind = part.get("type") if type(part) is dict else None
     if type(kind) is not str or (kind == "text" and type(part.get("text")) is not str):
-        say("missing_content", "not a valid content part", 'write {"type": "text", "text": "…"}', path=path)
+        report("missing_content", "not a valid content part", 'write {"type": "text", "text": "…"}', path=path)
 
 
-def _check_roles(roles: list[Any], say: Say) -> None:
+def _check_roles(roles: list[Any], report: ReportFinding) -> None:
     if "assistant" not in roles:
         hint = 'end with the answer: {"role": "assistant", "content": "…"}'
-        say("example_missing_assistant_message", "no assistant message", hint, path="$.messages")
+        report("example_missing_assistant_message", "no assistant message", hint, path="$.messages")
     elif roles[-1] != "assistant":
         problem = f"the last message is of role {shorten(str(roles[-1]))!r}"
-        say("last_message_not_assistant", problem, "end with the answer", path=f"$.messages[{len(roles) - 1}]")
+        report("last_message_not_assistant", problem, "end with the answer", path=f"$.messages[{len(roles) - 1}]")
     if "user" not in roles and "tool" not in roles and "assistant" in roles:
         hint = "put the user's message before the answer"
-        say("missing_user_message", "no user message", hint, path="$.messages")
+        report("missing_user_message", "no user message", hint, path="$.messages")
 
 
-def _check_answers(messages: list[Any], say: Say) -> None:
+def _check_answers(messages: list[Any], report: ReportFinding) -> None:
     answers = [each for each in messages if type(each) is dict and each.get("role") == "assistant"]
     if answers and all(each.get("weight") == 0 and type(each["weight"]) is int for each in answers):
         hint = "give the answer to learn weight 1, or remove its weight"
-        say("nothing_to_learn", "every answer has weight 0", hint, path="$.messages")
+        report("nothing_to_learn", "every answer has weight 0", hint, path="$.messages")
     for index, message in enumerate(messages):
         if type(message) is dict and message.get("role") == "assistant":
             content = message.get("content")
             if type(content) is str and content != content.strip():
                 problem = "the answer starts or ends with whitespace"
-                say("surrounding_whitespace", problem, "trim it: --fix", path=f"$.messages[{index}].content")
+                report("surrounding_whitespace", problem, "trim it: --fix", path=f"$.messages[{index}].content")

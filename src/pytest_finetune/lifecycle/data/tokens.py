@@ -1,4 +1,4 @@
-"""How many tokens a model sees: counted by its own tokenizer, offline, or said to be an estimate."""
+"""Counts tokens offline, with the model's own tokenizer if it is known; otherwise counts are estimates."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 FRAME = 3
-"""Tokens around every message, and again before the answer."""
+"""Extra tokens per message, and once more before the answer."""
 
 PER_NAME = 1
-"""One more where a message has a name."""
+"""Extra tokens if a message has a name."""
 
 SOURCE = "https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb"
-"""Where `FRAME` and `PER_NAME` come from; OpenAI bills a training example by the same count."""
+"""Source of `FRAME` and `PER_NAME`; OpenAI bills training examples by the same count."""
 
 _ENCODINGS = (
     (re.compile(r"(chatgpt-4o|gpt-4o|gpt-4\.1|gpt-4\.5|gpt-5|o1|o3|o4-mini)(-|\Z)"), "o200k_base"),
     (re.compile(r"(gpt-4|gpt-3\.5-turbo|gpt-35-turbo)(-|\Z)"), "cl100k_base"),
 )
-"""As tiktoken maps the names of models; the first that fits."""
+"""tiktoken's mapping of model names; the first match counts."""
 
-_STAND_IN = "o200k_base"
+_SUBSTITUTE = "o200k_base"
 _PIECE = 40_000
-"""Characters counted at once: four tokens each at most, and the library refuses more than 200,000 tokens."""
+"""Characters counted at once: each has at most four tokens, and the library refuses more than 200,000 tokens."""
 
 
 class _Encoding(Protocol):
@@ -44,8 +44,8 @@ class Tokenizer:
     Counts the tokens of text, messages and training examples.
 
     Args:
-        name: The encoding: `o200k_base`.
-        exact: It is the model's own; otherwise it stands in for one that is not known, and counts are estimates.
+        name: Name of the encoding, such as `o200k_base`.
+        exact: Whether it is the model's own; otherwise it is a substitute, and counts are estimates.
     """
 
     name: str
@@ -53,37 +53,37 @@ class Tokenizer:
     _encoding: _Encoding
 
     def count(self, text: str) -> int:
-        """Tokens of a text; special tokens in it count as the text that they are."""
+        """Tokens of a text; special tokens in it are counted as plain text."""
         if len(text) <= _PIECE:
             return len(self._encoding.encode_ordinary(text))
-        # A cut can part a word, which adds a token or two for every piece.
+        # A cut within a word adds a token or two per piece.
         pieces = (text[start : start + _PIECE] for start in range(0, len(text), _PIECE))
         return sum(len(self._encoding.encode_ordinary(piece)) for piece in pieces)
 
     def count_message(self, message: Mapping[str, Any]) -> int:
         """
-        Tokens of one chat message in its frame.
+        Tokens of one chat message, including `FRAME`.
 
-        Text is counted as the model sees it. How tool calls are written for the model is not published: they are
-        counted as name and arguments in a frame. Images and audio are not counted.
+        The format in which a model sees tool calls is not published; they are counted as name and arguments plus
+        `FRAME`. Images and audio are not counted.
         """
         total = FRAME + self._of(message.get("role")) + self.count_answer(message)
         return total + (PER_NAME + self._of(message["name"]) if message.get("name") else 0)
 
     def count_answer(self, message: Mapping[str, Any]) -> int:
-        """Tokens that a model writes for a message: its text and its tool calls, without role and frame."""
+        """Tokens that a model generates for a message: text and tool calls, without role and `FRAME`."""
         calls = message.get("tool_calls")
         return self._content(message.get("content")) + (
             sum(map(self._call, calls)) if isinstance(calls, list | tuple) else 0
         )
 
     def count_prompt(self, messages: Iterable[Any], tools: Any = None) -> int:
-        """Tokens of a prompt: its messages, the tools as compact JSON, and the frame of the answer."""
+        """Tokens of a prompt: its messages, the tools as compact JSON, and `FRAME` for the answer."""
         counted = sum(self.count_message(message) for message in messages if isinstance(message, dict))
         return FRAME + counted + (self.count(compact_json(tools)) if tools else 0)
 
     def count_example(self, example: Mapping[str, Any]) -> int:
-        """Tokens of a training example in chat format, as one epoch of training sees them; 0 where it has none."""
+        """Tokens of a training example in chat format in one epoch; 0 without messages."""
         messages = example.get("messages")
         return self.count_prompt(messages, example.get("tools")) if isinstance(messages, list) and messages else 0
 
@@ -104,21 +104,21 @@ class Tokenizer:
 
 def tokenizer_for(model: str) -> Tokenizer:
     """
-    The tokenizer of a model, or one that stands in for it.
+    The tokenizer of a model, or a substitute.
 
     Args:
-        model: A model id, `ft:…` too.
+        model: A model id, also `ft:…`.
 
     Raises:
         FinetuneError: The extra `[data]` is not installed.
     """
     base = base_of(model)
     name = next((encoding for pattern, encoding in _ENCODINGS if pattern.match(base)), None)
-    return Tokenizer(name or _STAND_IN, name is not None, _encoding(name or _STAND_IN))
+    return Tokenizer(name or _SUBSTITUTE, name is not None, _encoding(name or _SUBSTITUTE))
 
 
 def compact_json(value: Any) -> str:
-    """JSON without the white space that would be tokens too; keys stay in their order."""
+    """JSON without whitespace, which would cost tokens; keys keep their order."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""The form of tools and tool calls: defined so that they can be sent, called as they are defined, and answered."""
+"""Tools and tool calls: tools must be well-formed, calls must match their definitions, and be answered."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from pytest_finetune.verdicts.evalset.reading import Faults, type_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_finetune.lifecycle.data.structure import Say
+    from pytest_finetune.lifecycle.data.structure import ReportFinding
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 MOST_TOOL_SETS = 1000
-"""Different lists of tools whose compiled schemas are kept."""
+"""Different lists of tools whose compiled schemas are cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """One list of tools: its faults, and the functions by name with the schema of their parameters."""
+    """One list of tools: its problems with hints, and the parameter schema of each function by name."""
 
     faults: tuple[tuple[str, str], ...] = ()
     functions: Mapping[str, Schema | None] = field(default_factory=dict)
 
 
 class ToolsForm:
-    """Checks rows; lists of tools that many rows share are looked at once."""
+    """Checks rows; a list of tools that many rows share is compiled once."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Tools] = {}
 
-    def check(self, row: Mapping[str, Any], say: Say) -> None:
-        """Note what is wrong with the tools of a row, its calls, and the answers to them."""
+    def check(self, row: Mapping[str, Any], report: ReportFinding) -> None:
+        """Report what is wrong with the tools of a row, its calls, and the answers to them."""
         messages = row.get("messages")
         if type(messages) is not list:
             return
         tools = self._tools(row["tools"]) if row.get("tools") is not None else _Tools()
         for problem, hint in tools.faults:
-            say("invalid_tools", problem, hint, path="$.tools")
+            report("invalid_tools", problem, hint, path="$.tools")
         pending: dict[str, str] = {}
         for index, message in enumerate(messages):
             if type(message) is not dict:
                 continue
             path = f"$.messages[{index}]"
             if message.get("role") == "tool":
-                _check_answer(message, pending, path, say)
+                _check_answer(message, pending, path, report)
                 continue
-            _refuse_pending(pending, path, say)
+            _refuse_pending(pending, path, report)
             if message.get("tool_calls") is not None and message.get("role") == "assistant":
-                for place, call in _read_calls(message["tool_calls"], f"{path}.tool_calls", say):
-                    _check_id(call, pending, place, say)
-                    _check_call(call["function"], tools, f"{place}.function", say)
+                for place, call in _read_calls(message["tool_calls"], f"{path}.tool_calls", report):
+                    _check_id(call, pending, place, report)
+                    _check_call(call["function"], tools, f"{place}.function", report)
 
     def _tools(self, value: Any) -> _Tools:
         text = canonical_json(value)
@@ -70,14 +70,14 @@ class ToolsForm:
 def _examine(value: Any) -> _Tools:
     noted = Faults("")
     if type(value) is list and not value:
-        noted.add("tools is an empty list", "leave it out where no tool is offered")
+        noted.add("tools is an empty list", "omit tools if the row has none")
     listed = read_tools(value, noted)
     functions: dict[str, Schema | None] = {}
     for index, tool in enumerate(listed if not noted.found else ()):
         if tool["type"] == "function":
             name, parameters = tool["function"]["name"], tool["function"].get("parameters")
             if name in functions:
-                noted.add(f"tools[{index}]: two tools are named {shorten(name)!r}", "give each a name of its own")
+                noted.add(f"tools[{index}]: two tools are named {shorten(name)!r}", "tool names must be unique")
             functions[name] = None if parameters is None else _compiled(parameters, f"tools[{index}]", noted)
     return _Tools(tuple((fault.problem, fault.hint) for fault in noted.found), functions)
 
@@ -89,62 +89,67 @@ def _compiled(parameters: Any, where: str, noted: Faults) -> Schema | None:
         return compile_schema(parameters, where)
     except ScorerError as error:
         place = f"{error.where}: " if error.where else ""
-        noted.add(f"{place}the parameters cannot be used: {error.problem}", error.hint or "write a JSON Schema")
+        noted.add(f"{place}invalid parameters: {error.problem}", error.hint or "parameters must be a JSON Schema")
         return None
 
 
-def _read_calls(value: Any, path: str, say: Say) -> list[tuple[str, dict[str, Any]]]:
-    """The calls of a message with their places; none where one of them cannot be read."""
+def _read_calls(value: Any, path: str, report: ReportFinding) -> list[tuple[str, dict[str, Any]]]:
+    """The calls of a message with their JSON paths; empty if one of them is malformed."""
     noted = Faults("")
     check_tool_calls(value, path, noted)
     for fault in noted.found:
-        say("invalid_tool_calls", fault.problem.removeprefix(f"{path} "), fault.hint, path=path)
+        report("invalid_tool_calls", fault.problem.removeprefix(f"{path} "), fault.hint, path=path)
     return [] if noted.found else [(f"{path}[{index}]", call) for index, call in enumerate(value)]
 
 
-def _check_id(call: Mapping[str, Any], pending: dict[str, str], path: str, say: Say) -> None:
-    """Note what is wrong with a call's id and type; a call that can be answered joins those that wait for it."""
+def _check_id(call: Mapping[str, Any], pending: dict[str, str], path: str, report: ReportFinding) -> None:
+    """Report a missing or duplicate id and a wrong type; a valid call is added to `pending`, id to JSON path."""
     name = call.get("id")
     if call.get("type") != "function":
-        say("invalid_tool_calls", "the call has no type", 'write "type": "function"', path=path)
+        report("invalid_tool_calls", "the call has no type", 'add "type": "function"', path=path)
     if type(name) is not str or not name:
-        say("invalid_tool_calls", "the call has no id", "give it one: the tool's answer names it", path=path)
+        report("invalid_tool_calls", "the call has no id", "add one; the tool's answer refers to it", path=path)
     elif name in pending:
         problem = f"two calls have the id {shorten(name)!r}"
-        say("invalid_tool_calls", problem, "an id names one call", path=f"{path}.id")
+        report("invalid_tool_calls", problem, "ids must be unique", path=f"{path}.id")
     else:
         pending[name] = path
 
 
-def _check_call(function: Mapping[str, Any], tools: _Tools, path: str, say: Say) -> None:
+def _check_call(function: Mapping[str, Any], tools: _Tools, path: str, report: ReportFinding) -> None:
     name, path_of_arguments = function["name"], f"{path}.arguments"
     if name not in tools.functions and not tools.faults:
-        hint = did_you_mean(name, tools.functions) if tools.functions else "offer it: add tools to the row"
-        say("unknown_tool", f"no tool is named {shorten(name)!r}", hint, path=f"{path}.name")
+        hint = did_you_mean(name, tools.functions) if tools.functions else "add the row's tools"
+        report("unknown_tool", f"no tool is named {shorten(name)!r}", hint, path=f"{path}.name")
     try:
         arguments = parse_json(function["arguments"])
     except JsonFault as fault:
-        say("tool_arguments", f"not strict JSON: {fault.problem}", "write one JSON object", path=path_of_arguments)
+        report(
+            "tool_arguments",
+            f"not strict JSON: {fault.problem}",
+            "arguments must be one JSON object",
+            path=path_of_arguments,
+        )
         return
     if type(arguments) is not dict:
         problem = f"the arguments are {type_name(arguments)}, not an object"
-        say("tool_arguments", problem, "write one JSON object", path=path_of_arguments)
+        report("tool_arguments", problem, "arguments must be one JSON object", path=path_of_arguments)
         return
     schema = tools.functions.get(name)
     if schema and (fault_found := schema.fault(arguments)):
         problem = f"{fault_found.path}: {fault_found.problem}"
-        say("tool_arguments", problem, "let them fit the tool's parameters", path=path_of_arguments)
+        report("tool_arguments", problem, "arguments must match the tool's parameters", path=path_of_arguments)
 
 
-def _check_answer(message: Mapping[str, Any], pending: dict[str, str], path: str, say: Say) -> None:
+def _check_answer(message: Mapping[str, Any], pending: dict[str, str], path: str, report: ReportFinding) -> None:
     name = message.get("tool_call_id")
     if type(name) is str and pending.pop(name, None) is None:
-        hint = did_you_mean(name, pending) if pending else "put the call before its answer"
-        say("tool_answer_unmatched", f"no open call has the id {shorten(name)!r}", hint, path=f"{path}.tool_call_id")
+        hint = did_you_mean(name, pending) if pending else "the call must come before its answer"
+        report("tool_answer_unmatched", f"no open call has the id {shorten(name)!r}", hint, path=f"{path}.tool_call_id")
 
 
-def _refuse_pending(pending: dict[str, str], path: str, say: Say) -> None:
+def _refuse_pending(pending: dict[str, str], path: str, report: ReportFinding) -> None:
     for name, called in pending.items():
         problem = f"the call {shorten(name)!r} was not answered before {path}"
-        say("tool_call_unanswered", problem, "put a message of role tool for it after the call", path=called)
+        report("tool_call_unanswered", problem, "add a tool message with its answer after the call", path=called)
     pending.clear()

@@ -1,4 +1,4 @@
-"""New files that are whole or not there: written beside their place, and put there at the end."""
+"""Writes several new files atomically: all of them appear, complete, or none."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 @contextmanager
 def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[list[BinaryIO]]:
     """
-    Files to write, that get their names when the block ends well, and leave nothing behind when it does not.
+    Open files that appear under their names when the block succeeds, and leave nothing behind when it fails.
 
     Args:
-        paths: Where they will be.
-        force: Take the place of files that are there.
+        paths: The files to write.
+        force: Overwrite existing files.
 
     Raises:
-        DataError: A file is there already, two paths are one, or the folder cannot be written to.
+        DataError: A file exists already, two paths are the same, or a folder cannot be written to.
     """
     _refuse_doubles(paths)
     for path in paths:
@@ -36,48 +36,48 @@ def new_files(paths: Sequence[Path], *, force: bool = False) -> Iterator[list[Bi
         for each in pending:
             each.sync()
         for each, path in zip(pending, paths, strict=True):
-            # Another process may have put a file there in the meantime.
+            # Another process may have created the file in the meantime.
             refuse_existing(path, force=force)
             each.commit()
 
 
 def refuse_own_source(source: Path, targets: Sequence[Path]) -> None:
     """
-    Nothing is written in place.
+    Refuse to write in place.
 
     Raises:
-        DataError: A target is the source itself, under whatever name.
+        DataError: A target is the source, also under another name.
     """
     for target in targets:
         if target.exists() and source.exists() and target.samefile(source):
-            raise DataError("the output is the input", str(target), "name another file: nothing is written in place")
+            raise DataError("the output is the input", str(target), "use another file: nothing is written in place")
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
     """
-    A file that is there is replaced only where that is asked for.
+    Refuse to overwrite an existing file without `force`.
 
     Raises:
-        DataError: It is there, or is no file.
+        DataError: The file exists, or is not a regular file.
     """
     if path.is_dir():
-        raise DataError("is a folder", str(path), "name a file in it")
+        raise DataError("is a folder", str(path), "use a file in it")
     if path.exists() and not path.is_file():
-        raise DataError("is no regular file", str(path), "name a new file")
+        raise DataError("is not a regular file", str(path), "use another file")
     if path.exists() and not force:
-        raise DataError("is there already", str(path), "name another file, or replace it with --force")
+        raise DataError("exists already", str(path), "use another file, or overwrite it with --force")
 
 
 def _refuse_doubles(paths: Sequence[Path]) -> None:
     places = [path.resolve() for path in paths]
     for place, path in zip(places, paths, strict=True):
         if places.count(place) > 1:
-            raise DataError("two outputs have one name", str(path), "give each a name of its own")
+            raise DataError("two outputs have the same name", str(path), "use different names")
 
 
 def _open(path: Path) -> PendingFile:
     try:
         return PendingFile(path)
     except OSError as error:
-        hint = "make the folder first" if not path.parent.is_dir() else "check the folder and the rights to write"
+        hint = "create the folder first" if not path.parent.is_dir() else "check the folder's permissions"
         raise DataError(f"cannot be written: {error.strerror}", str(path), hint) from error
