@@ -43,12 +43,12 @@ def test_every_command_has_its_chapter():
 
 
 @pytest.mark.parametrize("name", MINE)
-def test_every_option_is_told_of_and_every_option_told_of_is_there(name):
-    told = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", CHAPTERS[name]))
+def test_all_and_only_existing_options_are_documented(name):
+    documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", CHAPTERS[name]))
     long = {word for word in options_of(name) if word.startswith("--")}
-    assert told - long == set()
+    assert documented - long == set()
     # What all of them have, and what their --help says well enough.
-    assert long - told <= {"--json", "--force", "--output", "--label-by", "--model"}
+    assert long - documented <= {"--json", "--force", "--output", "--label-by", "--model"}
 
 
 @pytest.mark.parametrize("name", MINE)
@@ -62,9 +62,9 @@ def test_the_commands_that_are_shown_take_their_options(name):
 def test_the_example_of_prepare_does_what_is_shown(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("raw.csv").write_text(block("csv"), "utf-8")
-    call, _, said = block("console").partition("\n")
+    call, _, printed = block("console").partition("\n")
     done = CliRunner().invoke(main, shlex.split(call.removeprefix("$ pytest-finetune ")))
-    assert done.output == said
+    assert done.output == printed
     assert Path("train.jsonl").read_text("utf-8") == block("json")
 
 

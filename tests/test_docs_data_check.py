@@ -26,19 +26,19 @@ OPTIONS = {
 
 
 def test_the_tables_hold_every_code_with_its_group_severity_and_meaning():
-    told, group = [], ""
+    documented, group = [], ""
     for first, second, third in re.findall(r"^\| (.*?) \| (.*?) ?\| (.*?) ?\|$", CHAPTER, re.MULTILINE):
         if not second and first in {code.group for code in CODES.values()}:
             group = first
         elif (name := first.strip("`")) in CODES or second in {severity.word for severity in Severity}:
-            told.append((name, group, second, third))
-    assert told == [(code.name, code.group, code.severity.word, code.meaning) for code in CODES.values()]
+            documented.append((name, group, second, third))
+    assert documented == [(code.name, code.group, code.severity.word, code.meaning) for code in CODES.values()]
 
 
-def test_every_option_is_told_of_and_every_option_told_of_is_there():
-    told = set(re.findall(r"(?<![\w-])--(?!finetune-|model=)[a-z][a-z-]*", CHAPTER))
-    assert told - OPTIONS == set()
-    assert {option for option in OPTIONS if option.startswith("--")} - told <= {"--verbose"}
+def test_all_and_only_existing_options_are_documented():
+    documented = set(re.findall(r"(?<![\w-])--(?!finetune-|model=)[a-z][a-z-]*", CHAPTER))
+    assert documented - OPTIONS == set()
+    assert {option for option in OPTIONS if option.startswith("--")} - documented <= {"--verbose"}
 
 
 @pytest.mark.parametrize("line", re.findall(r"^    pytest-finetune data check (.+)$", CHAPTER, re.MULTILINE))
@@ -59,8 +59,8 @@ def test_every_plugin_option_of_the_data_check_is_documented():
 
 def test_the_example_is_a_finding_as_json_prints_it():
     (example,) = re.findall(r"^```json\n(.*?)^```", CHAPTER, re.MULTILINE | re.DOTALL)
-    told = json.loads(example)
-    assert Finding(**told | {"severity": Severity.ERROR}).to_dict() == told
+    documented = json.loads(example)
+    assert Finding(**documented | {"severity": Severity.ERROR}).to_dict() == documented
 
 
 def test_figures_and_sources_are_the_code_s():

@@ -136,7 +136,7 @@ def _evidence(run: Run, plan: EvalSetPlan, options: DiagnoseOptions) -> Diagnosi
 
 
 def _training_answers(run: Run, plan: EvalSetPlan, options: DiagnoseOptions) -> RecordedAnswers | None:
-    """The answers to training data: of a recorded run, or of a sample that is sent now; None where there are none."""
+    """The answers to training data: of a recorded run, or of a sample that is sent now; None without either."""
     if options.train_run:
         other = find_run(options.store, options.train_run)
         return answers_of(other, eval_set_plan(other))
