@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sample_plans import case, cases, labelled, rules, run_of, sample, table
 
 from pytest_finetune.base.records import State, Usage
-from pytest_finetune.evaluation.evaluation import verdict_record
+from pytest_finetune.evaluation.results import verdict_record
 from pytest_finetune.evaluation.runs import VerdictRecord
 from pytest_finetune.verdicts.gates import Status, impossible, judge
 from pytest_finetune.verdicts.gates.wording import figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 
 import pytest
 from scripted_server import Reply, error
@@ -105,9 +106,16 @@ def test_two_labels_that_become_one_are_a_fault(suite, evaluate):
     assert evaluate().ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_an_identical_refusal_stops_the_run_after_a_few(suite, evaluate, server):
+@pytest.mark.parametrize("suffix", ["", " (request id {:032x})"])
+def test_equal_refusals_stop_the_run_after_a_few(suite, evaluate, server, suffix):
     suite(200, toml=GATE)
-    server.answer = lambda _: error(400, "Unsupported parameter: 'temperature'", code="unsupported_parameter")
+    numbers = count()
+
+    def refuse(_):
+        message = "Unsupported parameter: 'temperature'" + suffix.format(next(numbers) + 10**30)
+        return error(400, message, code="unsupported_parameter")
+
+    server.answer = refuse
     result = evaluate("--concurrency=4")
     assert result.ret != 0
     assert len(server.questions) < 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -178,8 +179,10 @@ class Engine(Generic[K, R]):
         if isinstance(outcome, Completion) or outcome.kind not in ("bad_request", "rate_limit"):
             self._refused = 0
             return outcome
-        self._refused = self._refused + 1 if outcome.message == self._refusal else 1
-        self._refusal = outcome.message
+        # Servers put the id of the request, or a time, into their messages.
+        message = re.sub(r"\S*\d\S*", "", outcome.message)
+        self._refused = self._refused + 1 if message == self._refusal else 1
+        self._refusal = message
         if self._refused < ALIKE:
             return outcome
         return replace(outcome, message=f"{outcome.message} ({self._refused} times in a row)", fatal=True)

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.daemon_thread import in_daemon_thread
@@ -16,18 +15,15 @@ from pytest_finetune.base.records import Completion, Failure, Sample, State, Usa
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import plan, set_plan, target_info
 from pytest_finetune.evaluation.pricing import price
-from pytest_finetune.evaluation.results import SetResult
+from pytest_finetune.evaluation.results import SetResult, compared, verdict_record
 from pytest_finetune.evaluation.runs import (
-    BaselineRecord,
     Run,
     Totals,
-    VerdictRecord,
     prompt_sha256,
     sample_to_dict,
 )
 from pytest_finetune.evaluation.runs.copies import keep_copies
-from pytest_finetune.verdicts.comparison import compare
-from pytest_finetune.verdicts.gates import Decider, Verdict, judge, table_of
+from pytest_finetune.verdicts.gates import Decider, judge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.gates import Baseline
-    from pytest_finetune.verdicts.metrics import SampleTable
 
 
 UNRECORDED = "record"
@@ -261,7 +256,7 @@ class Evaluation:
         if verdicts is None:
             verdicts = judge(eval_set.settings.judged_by, table, baseline)
         result = replace(result, verdicts=tuple(verdicts))
-        return _compared(result, table, baseline) if baseline else result
+        return compared(result, table, baseline) if baseline else result
 
     def _count(self, sample: Sample) -> None:
         if sample.eval_set in self._deciders:
@@ -335,48 +330,3 @@ def _may_be_slow(scorer: Scorer, completion: Completion) -> bool:
     """Whether scoring could hold up the event loop, which would count as latency of the other requests."""
     schema = scorer.schema
     return scorer.blocking or len(completion.text) > LONG_ANSWER or (schema is not None and schema.may_be_slow)
-
-
-def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:
-    """Side by side with the baseline, where both were asked the same and are whole."""
-    result = replace(result, baseline=baseline.name, baseline_record=_baseline_record(baseline))
-    before_table = table_of(baseline, table)
-    if before_table is None:
-        return replace(result, not_compared="the baseline ran on different cases, or with different repeats")
-    before = before_table.summary
-    missing = before.counts[State.UNRUN] + before.counts[State.ERROR]
-    if missing:
-        return replace(result, not_compared=f"{missing:,} answers of the baseline are missing")
-    if result.unneeded:
-        return replace(result, not_compared="this run stopped when its verdicts were decided")
-    if result.unrun:
-        return replace(result, not_compared=f"{result.unrun:,} answers of this run are missing")
-    return replace(result, comparison=compare(before, result.summary))
-
-
-def _baseline_record(baseline: Baseline) -> BaselineRecord:
-    return BaselineRecord(
-        name=baseline.name,
-        model=baseline.model,
-        base_url=baseline.base_url,
-        identity=baseline.identity,
-        run=baseline.run,
-        doubt=baseline.doubt,
-    )
-
-
-def verdict_record(verdict: Verdict) -> VerdictRecord:
-    """What a run's manifest says of a verdict."""
-    interval = verdict.interval
-    return VerdictRecord(
-        eval_set=verdict.eval_set,
-        gate=verdict.gate,
-        status=verdict.status.value,
-        value=verdict.value,
-        low=interval.low if interval else None,
-        high=interval.high if interval and isfinite(interval.high) else None,
-        planned=verdict.n,
-        message=verdict.message,
-        rule=verdict.rule,
-        baseline=verdict.baseline,
-    )

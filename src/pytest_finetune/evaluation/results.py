@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
-from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.evaluation.runs import BaselineRecord, VerdictRecord
+from pytest_finetune.verdicts.comparison import compare
+from pytest_finetune.verdicts.gates import Status, table_of
 
 if TYPE_CHECKING:
-    from pytest_finetune.evaluation.runs import BaselineRecord
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.gates import Verdict
-    from pytest_finetune.verdicts.metrics import Summary
+    from pytest_finetune.verdicts.gates import Baseline, Verdict
+    from pytest_finetune.verdicts.metrics import SampleTable, Summary
     from pytest_finetune.verdicts.rule import Rule
 
 
@@ -74,3 +76,48 @@ class SetResult:
         """Every planned sample has ended or was not needed, with no more errors than the set or its gates allow."""
         tolerated = self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
         return not self.unrun and (tolerated or all(v.status is not Status.INCOMPLETE for v in self.verdicts))
+
+
+def compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:
+    """The result next to the baseline, if both ran the same plan and neither lacks an answer."""
+    result = replace(result, baseline=baseline.name, baseline_record=_baseline_record(baseline))
+    before_table = table_of(baseline, table)
+    if before_table is None:
+        return replace(result, not_compared="the baseline ran on different cases, or with different repeats")
+    before = before_table.summary
+    missing = before.counts[State.UNRUN] + before.counts[State.ERROR]
+    if missing:
+        return replace(result, not_compared=f"{missing:,} answers of the baseline are missing")
+    if result.unneeded:
+        return replace(result, not_compared="this run stopped when its verdicts were decided")
+    if result.unrun:
+        return replace(result, not_compared=f"{result.unrun:,} answers of this run are missing")
+    return replace(result, comparison=compare(before, result.summary))
+
+
+def _baseline_record(baseline: Baseline) -> BaselineRecord:
+    return BaselineRecord(
+        name=baseline.name,
+        model=baseline.model,
+        base_url=baseline.base_url,
+        identity=baseline.identity,
+        run=baseline.run,
+        doubt=baseline.doubt,
+    )
+
+
+def verdict_record(verdict: Verdict) -> VerdictRecord:
+    """What a run's manifest says of a verdict."""
+    interval = verdict.interval
+    return VerdictRecord(
+        eval_set=verdict.eval_set,
+        gate=verdict.gate,
+        status=verdict.status.value,
+        value=verdict.value,
+        low=interval.low if interval else None,
+        high=interval.high if interval and isfinite(interval.high) else None,
+        planned=verdict.n,
+        message=verdict.message,
+        rule=verdict.rule,
+        baseline=verdict.baseline,
+    )

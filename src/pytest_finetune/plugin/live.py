@@ -35,7 +35,7 @@ def begin(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest)
 
 def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
     """
-    Off if switched off, if nobody watches (no terminal, or CI), and if others move the cursor.
+    Off if disabled, without a terminal or in CI, and if another plugin moves the cursor.
 
     A reporter of another class draws its own progress (pytest-sugar, pytest-rich). Live logs are written by the
     background thread at any time, and would end up in the middle of the line.

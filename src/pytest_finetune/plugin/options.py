@@ -80,7 +80,7 @@ def release_short_forms(parser: pytest.Parser) -> None:
 
     The command line has been parsed by then, so nothing needs them any more.
     """
-    # pytest before 9.2 builds its argparse parser anew for each parsing, so a late option clashes with nothing.
+    # pytest before 9.2 builds a new argparse parser for each parsing, so a late option clashes with nothing.
     argparser = getattr(parser, "optparser", None)
     known = {} if argparser is None else argparser._option_string_actions  # noqa: SLF001
     for short in SHORT_FORMS:

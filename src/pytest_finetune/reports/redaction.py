@@ -1,4 +1,4 @@
-"""What `--finetune-redact` shows instead of a text: a fingerprint that tells texts apart without revealing them."""
+"""What `--finetune-redact` shows instead of a text: a fingerprint that distinguishes texts without revealing them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.base.records import Case, State
-from pytest_finetune.evaluation.evaluation import verdict_record
+from pytest_finetune.evaluation.results import verdict_record
 from pytest_finetune.evaluation.runs.copies import asked_set
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet

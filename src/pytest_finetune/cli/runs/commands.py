@@ -74,12 +74,12 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
     """  # noqa: D301 - as above
     found = find_run(store, run)
     if as_json:
-        told = {
+        derived = {
             "stopped": why_stopped(found.manifest, redact=redact),
             "seal_fault": found.seal_fault if found.manifest.closed else "",
             "path": str(found.path),
         }
-        print_json({**found.manifest.model_dump(mode="json"), **told})
+        print_json({**found.manifest.model_dump(mode="json"), **derived})
     else:
         print_lines(run_lines(found, redact=redact))
 

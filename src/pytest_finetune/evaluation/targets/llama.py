@@ -32,7 +32,7 @@ CONTEXT = 4096
 """Tokens of one prompt and its answer together; a longer prompt is refused by the server."""
 
 SETTLING = 6.0
-"""Seconds that a server gets to notice that nobody waits for its answers any more."""
+"""Seconds that a server gets to notice that its requests were cancelled."""
 
 LOOK_AGAIN = 1.2
 """Seconds. A server looks after a quiet one whether the client is still there; asking how it is breaks the quiet."""
@@ -52,7 +52,7 @@ def _remove_folders() -> None:
 
 class LlamaServer:
     """
-    A server with one slot, which forgets a prompt with its answer unless told to save it.
+    A server with one slot, which forgets a prompt and its answer unless they are saved.
 
     Args:
         weights: What to load; takes about a third of a second for a small model.
@@ -94,7 +94,7 @@ class LlamaServer:
 
     def stop(self) -> bool:
         """
-        Free the memory, once nobody waits for an answer: close the connections to it first.
+        Free the memory. Close all connections to the server first.
 
         Returns:
             Whether it stopped. One that is still busy after `SETTLING` seconds is left running.

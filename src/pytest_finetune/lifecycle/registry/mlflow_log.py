@@ -66,10 +66,10 @@ def step_between(before: Registry, after: Registry) -> Step:
 def step_tags(step: Step, writer: str) -> dict[str, str]:
     """The tags of the record that holds a step."""
     event = step.event
-    told = {"seq": str(event.seq), "action": event.action, "version": event.version, "hash": event.hash}
+    facts = {"seq": str(event.seq), "action": event.action, "version": event.version, "hash": event.hash}
     return {
         WRITER: writer,
-        **{f"{PREFIX}{key}": value for key, value in told.items() if value},
+        **{f"{PREFIX}{key}": value for key, value in facts.items() if value},
         **chunked(_STEP, step),
     }
 

@@ -108,14 +108,14 @@ class FunctionScorer(Scorer):
         try:
             verdict = self.function(case, completion)
         except BaseException as error:
-            # Whatever a user's function raises is told as its fault, and ends one sample, not the run.
+            # Whatever a user's function raises is reported as its fault, and ends one sample, not the run.
             problem = f"{self.name} broke: {type(error).__name__}: {shorten(str(error), 200)}"
             raise ScorerError(problem, _place(error), "fix the scoring function") from error
         if isinstance(verdict, Score):
             return self._checked(verdict)
         if self.facts:
             problem = f"{self.name} returned {type(verdict).__name__}, but a gate needs {', '.join(sorted(self.facts))}"
-            raise ScorerError(problem, hint="return a Score that tells it, or gate accuracy alone")
+            raise ScorerError(problem, hint="return a Score with these facts, or gate accuracy only")
         if not isinstance(verdict, bool):
             raise ScorerError(f"{self.name} returned {type(verdict).__name__}", hint=SIGNATURE)
         fault = None if verdict else withheld(completion)

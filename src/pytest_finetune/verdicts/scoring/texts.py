@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from pytest_finetune.base.json_shape import type_name
 from pytest_finetune.base.records import Score
 from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
+    from typing import Self
 
     from pytest_finetune.base.records import Case, Completion
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 PASSED = Score(passed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TextScorer(Scorer):
+    """Base of the scorers that compare the answer with expected texts, after `normalize`."""
+
+    normalize: Callable[[str], str]
+    settings: ClassVar = frozenset({"normalize"})
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
+        """Reads `normalize`."""
+        return cls(make_normalizer(settings.normalize))
+
+    def check(self, case: Case) -> str | None:
+        """An expected text must exist and not be empty after normalizing: everything would contain it."""
+        return unusable_text(case, self.normalize)
 
 
 def unusable_text(case: Case, normalize: Callable[[str], str]) -> str | None:
@@ -29,5 +52,5 @@ def unusable_text(case: Case, normalize: Callable[[str], str]) -> str | None:
 
 
 def difference(case: Case, completion: Completion) -> str:
-    """One line that sets the answer against the first expected text."""
+    """One line with the first expected text and the answer."""
     return f"expected {shorten(case.expected[0])!r}, got {shorten(completion.text)!r}"

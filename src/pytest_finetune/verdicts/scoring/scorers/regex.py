@@ -11,18 +11,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.scoring.answers import missed_text, withheld
-from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
-from pytest_finetune.verdicts.scoring.texts import PASSED, unusable_text
+from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer, unusable_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-    from typing import Self
-
     from pytest_finetune.base.records import Case, Completion, Score
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 SECONDS = 1.0
 """What all patterns of a case together may spend on its answer."""
@@ -32,18 +25,11 @@ _CORES = BoundedSemaphore(os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
-class RegexScorer(Scorer):
+class RegexScorer(TextScorer):
     """Patterns of the `regex` package, matched against the answer after `normalize`; the patterns stay as written."""
 
-    normalize: Callable[[str], str]
     name = "regex"
-    settings: ClassVar = frozenset({"normalize"})
     blocking: ClassVar = True
-
-    @classmethod
-    def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
-        """Reads `normalize`."""
-        return cls(make_normalizer(settings.normalize))
 
     def check(self, case: Case) -> str | None:
         """Every expected answer must be a pattern."""
