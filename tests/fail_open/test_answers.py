@@ -27,7 +27,8 @@ def test_a_judge_that_raises_what_is_no_exception_is_an_errored_sample(suite, ev
 def test_a_finish_reason_of_failure_is_not_an_answer(suite, evaluate, server, reason):
     suite(4, toml=GATE)
     server.answer = lambda body: Reply(body["messages"][-1]["content"], finish_reason=reason)
-    result = evaluate()
+    # Short, since an answer that the server broke off is requested again.
+    result = evaluate("--finetune-deadline=2")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines([f"*{reason}*"])
 
