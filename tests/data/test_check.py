@@ -49,10 +49,10 @@ def test_findings_mask_secrets(checked):
     secrets = [
         KEY,
         "bob.smith@gmail.com",
-        "+44 20 7946 0958",
-        "4111 1111 1111 1111",
+        "+44 20 7925 0918",
+        "5425 2334 3010 9903",
         "11010519491231002X",
-        "GB82WEST12345698765432",
+        "DE02120300000000202051",
     ]
     rows = replaced({number: ask(secret) for number, secret in enumerate(secrets, 10)})
     rows[50] = row(sentence(901), KEY, **{KEY: 1})

@@ -173,13 +173,13 @@ HONESTY = [
 ]
 SAFETY = [
     Plant("email_address", at=ask("write to bob.smith@gmail.com,"), path=USER),
-    Plant("phone_number", at=ask("call +44 20 7946 0958 now"), path=USER),
-    Plant("phone_number", at=ask("call (212) 555-0142 now"), path=USER),
+    Plant("phone_number", at=ask("call +44 20 7925 0918 now"), path=USER),
+    Plant("phone_number", at=ask("call (212) 736-5000 now"), path=USER),
     Plant("phone_number", at=ask("电话：13812345678。"), path=USER),
     Plant("phone_number", at=ask("ring 030 901820 now"), path=USER, options=CheckOptions(regions=("de",))),
     Plant("resident_id", at=ask("身份证11010519491231002X。"), path=USER),
-    Plant("payment_card", at=ask("card 4111 1111 1111 1111 till May"), path=USER),
-    Plant("bank_account", at=ask("to DE89 3704 0044 0532 0130 00 please"), path=USER),
+    Plant("payment_card", at=ask("card 5425 2334 3010 9903 till May"), path=USER),
+    Plant("bank_account", at=ask("to DE02 1203 0000 0000 2020 51 please"), path=USER),
     Plant("api_key", at=ask(f"my key is {KEY} here"), path=USER),
     Plant("api_key", at=ask("aws AKIAIOSFODNN7EXAMPLX here"), path=USER),
     Plant("api_key", at=ask("https://bob:hunter22@db.internal/x"), path=USER),

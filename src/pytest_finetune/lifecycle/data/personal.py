@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.lifecycle.data.libraries import needed
+from pytest_finetune.lifecycle.data.published import IBANS, is_example_host, is_fictitious_phone, is_test_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +19,15 @@ _EMAIL = re.compile(
     r"(?<![a-z0-9._%+-])[a-z0-9][a-z0-9._%+'-]{0,63}@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+[a-z]{2,24})\b",
     re.IGNORECASE | re.ASCII,
 )
-_EXAMPLE_DOMAIN = re.compile(r"(?:.*\.)?(?:example\.(?:com|org|net)|example|test|invalid|localhost)", re.IGNORECASE)
+# Not top-level domains, but suffixes of files: icon@2x.png is the picture for screens of twice the density.
+_FILE = re.compile(
+    r".*\.(?:apng|avif|bmp|css|gif|heic|html|ico|jpe?g|json|pdf|png|svg|tiff?|webp|woff2?|xml|js|mp[34])", re.IGNORECASE
+)
+_LOCAL_DOMAIN = re.compile(r"(?:.*\.)?localhost", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<!\w)(?<!\d[.,:/-])[+(]?\d(?:[ ().\u2010-\u2015/-]{0,3}\d){6,24}+[xX]?(?![\w:])", re.ASCII)
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", re.ASCII)
 _SEPARATOR = re.compile(r"[^0-9xX]")
+_DECIMALS = re.compile(r"\d+\.\d+(?: +-?\d+\.\d+)*", re.ASCII)
 _CARD_GROUPS = re.compile(r"[\d -]+")
 _ISSUERS = re.compile(
     r"""4\d{12}(?:\d{3}){0,2}                                                   # Visa
@@ -71,14 +77,13 @@ class PersonalData:
         """Yield the code and the data itself: email addresses first, then numbers, then bank accounts."""
         if "@" in text:
             for match in _EMAIL.finditer(text):
-                is_fictitious = match[0].startswith(_REPOSITORY) or _EXAMPLE_DOMAIN.fullmatch(match[1])
-                if not is_fictitious and not _in_url(text, match.start()):
+                if _is_of_a_person(match[0], match[1]) and not _in_url(text, match.start()):
                     yield "email_address", match[0]
         for match in _DIGITS.finditer(text):
             if code := self._kind(match[0]):
                 yield code, match[0]
         for match in _IBAN.finditer(text):
-            if self._iban.is_valid(match[0]):
+            if match[0].replace(" ", "") not in IBANS and self._iban.is_valid(match[0]):
                 yield "bank_account", match[0]
 
     def _kind(self, written: str) -> str:
@@ -87,10 +92,13 @@ class PersonalData:
         if len(digits) == _ID_LENGTH and digits == written and self._ric.is_valid(digits):
             return "resident_id"
         if _CARD_GROUPS.fullmatch(written) and _ISSUERS.fullmatch(digits) and self._luhn.is_valid(digits):
-            return "payment_card"
+            return "" if is_test_card(digits) else "payment_card"
         return "phone_number" if self._is_phone(written, digits) else ""
 
     def _is_phone(self, written: str, digits: str) -> bool:
+        # Also two decimals, such as a position: grouped by a dot as some phone numbers are, but only once each.
+        if _DECIMALS.fullmatch(written):
+            return False
         if len(digits) > _MOST_DIGITS or len(_GROUP.findall(written)) > _MOST_GROUPS:
             return False
         regions = (None,) if written.startswith("+") else self._regions
@@ -103,8 +111,16 @@ class PersonalData:
         match: Any = next(iter(self._phone.PhoneNumberMatcher(written, region, strict)), None)
         if match is None:
             return False
+        international = self._phone.format_number(match.number, self._phone.PhoneNumberFormat.E164)
+        if is_fictitious_phone(international):
+            return False
         # Digits without separators could be any number: only those that can only be a mobile phone count.
         return written != digits or self._phone.number_type(match.number) == self._phone.PhoneNumberType.MOBILE
+
+
+def _is_of_a_person(address: str, domain: str) -> bool:
+    is_reserved = is_example_host(domain) or _LOCAL_DOMAIN.fullmatch(domain)
+    return not (is_reserved or address.startswith(_REPOSITORY) or _FILE.fullmatch(domain))
 
 
 def _in_url(text: str, at: int) -> bool:

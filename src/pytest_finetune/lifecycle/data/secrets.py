@@ -7,6 +7,7 @@ from bisect import bisect
 from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.data.libraries import needed
+from pytest_finetune.lifecycle.data.published import is_example_key, is_example_login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ _OURS = tuple(
     )
 )
 _PRIVATE = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[23]")
+_HOST = re.compile(r"[\w.-]*", re.ASCII)
 _LONG_WORD = re.compile(r"[\w+/=.-]{20}|://[^\s/@]+@", re.ASCII)
 
 
@@ -73,8 +75,17 @@ class Secrets:
         taken: list[tuple[int, int]] = []
         for pattern in self._patterns:
             for match in pattern.finditer(text):
+                if _is_example(match):
+                    continue
                 at = bisect(taken, match.span())
                 before, after = taken[at - 1 : at], taken[at : at + 1]
                 if not (before and match.start() < before[0][1]) and not (after and after[0][0] < match.end()):
                     taken.insert(at, match.span())
                     yield "api_key", match[0]
+
+
+def _is_example(match: re.Match[str]) -> bool:
+    if not match[0].startswith("://"):
+        return is_example_key(match[0])
+    host = _HOST.match(match.string, match.end())
+    return is_example_login(match[0].removesuffix("@").rpartition(":")[2], host[0] if host else "")
