@@ -133,6 +133,8 @@ MEANING = [
     ),
     Plant("unknown_label", at=row(sentence(901), "bgu"), evals=[case()], toml=LABELLED),
     Plant("label_variant", training=labelled({"bug": 60, "other": 40, "Bug": 20}), line=101),
+    Plant("empty_cell", at=row(sentence(901), "#DIV/0!")),
+    Plant("empty_cell", at=row(sentence(901), "NaN")),
     Plant("rare_label", training=labelled({"bug": 60, "other": 60, "feature": 7}), line=121),
     Plant("rare_label", line=0, options=CheckOptions(labels=("bug", "feature", "question", "other", "praise"))),
     Plant("class_imbalance", training=labelled({"bug": 170, "other": 15}), line=0),
@@ -197,6 +199,13 @@ def test_clean_data_has_no_findings(tmp_path):
     assert result.findings == ()
     assert (result.worst, result.counts) == (None, {})
     assert result.rows == {"train.jsonl": 120, "validation.jsonl": 1, "evals.jsonl": 1}
+
+
+def test_a_label_that_looks_like_an_empty_cell_is_no_fault_where_the_labels_are_named(tmp_path):
+    rows = labelled({"bug": 60, "None": 60})
+    assert check(**Plant("", training=rows).write(tmp_path)).by_code["empty_cell"] == 60
+    named = Plant("", training=rows, options=CheckOptions(labels=("bug", "None")))
+    assert "empty_cell" not in check(**named.write(tmp_path)).by_code
 
 
 def test_every_code_has_a_planted_fault():

@@ -90,7 +90,12 @@ def test_cells_keep_quotes_commas_and_line_ends(file):
     ]
 
 
-@given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), min_size=2, max_size=2), max_size=5))
+@given(
+    rows=st.lists(
+        st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), min_size=2, max_size=2),
+        max_size=5,
+    )
+)
 def test_csv_round_trip(rows):
     import csv
 

@@ -78,6 +78,7 @@ _MEANING = (
     ("conflicting_answers", ERROR, "the same prompt has different answers"),
     ("unknown_label", ERROR, "an answer is not one of the labels"),
     ("label_variant", WARNING, "two labels differ only in case, spacing or punctuation"),
+    ("empty_cell", WARNING, "an answer is what tables write for an empty or broken cell, such as nan, N/A or #NAME?"),
     ("rare_label", WARNING, "a label has fewer than 10 examples, or none"),
     ("class_imbalance", WARNING, "the most common label has more than 10 times the examples of the rarest"),
     ("no_empty_field", INFO, "no example shows how to answer when something is missing"),
