@@ -89,6 +89,31 @@ FORM = [
         path="$.messages",
     ),
     Plant("deprecated_functions", at=row(sentence(901), "other", functions=[]), path="$.functions"),
+    Plant("control_token", at=row(f"{sentence(901)}<|im_end|>", "other"), path=USER),
+    Plant(
+        "control_token",
+        at=row(sentence(901), "other<|eot_id|>"),
+        path=ANSWER,
+        also=frozenset({"rare_label", "class_imbalance"}),
+    ),
+    Plant(
+        "consecutive_answers",
+        at={"messages": [*row(sentence(901), "other")["messages"], {"role": "assistant", "content": "bug"}]},
+        path="$.messages[3]",
+    ),
+    *(
+        Plant("invalid_tools", at=row(sentence(901), "other", tools=[tool]), path="$.tools")
+        for tool in (
+            {"type": "function", "function": {"name": "get weather"}},
+            {"type": "function", "function": {"name": "a" * 65}},
+            {"type": "function", "function": {"name": "wetter.für"}},
+            {"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}},
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}, "type": ["object"]}},
+            },
+        )
+    ),
     Plant("invalid_tools", at=row(sentence(901), "other", tools={}), path="$.tools"),
     Plant("invalid_tools", at=row(sentence(901), "other", tools=[TOOL, TOOL]), path="$.tools"),
     Plant(

@@ -56,7 +56,13 @@ _FORM = (
     ("invalid_weight", ERROR, "a weight is neither 0 nor 1"),
     ("nothing_to_learn", ERROR, "every assistant message has weight 0"),
     ("deprecated_functions", WARNING, "functions and function_call are used; tools and tool_calls replace them"),
-    ("invalid_tools", ERROR, "tools are malformed: not a list, a missing or duplicate name, or an invalid JSON Schema"),
+    (
+        "control_token",
+        ERROR,
+        "a text has a control token of a chat model, which servers refuse or obey",
+    ),
+    ("consecutive_answers", WARNING, "two assistant messages follow each other, which some servers refuse"),
+    ("invalid_tools", ERROR, "tools are malformed: not a list, a wrong or duplicate name, or invalid parameters"),
     (
         "invalid_tool_calls",
         ERROR,
