@@ -16,7 +16,7 @@ WEIGHTS := $(VENV)/.weights-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-train test test-fast coverage lint weights clean
+.PHONY: help demo demo-train test test-fast coverage mutants lint weights clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ coverage: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite, then the li
 	@$(RUN) coverage run -m pytest -n auto
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report
+
+mutants: $(TESTING) ## small faults, planted one by one, that no test notices; one package: OVER=verdicts/gates
+	@$(VENV)/bin/python benchmarks/mutants.py $(OVER)
 
 lint: $(INSTALLED) $(LINTERS) ## ruff, mypy and import-linter
 	@$(RUN) ruff check

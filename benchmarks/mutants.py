@@ -1,0 +1,283 @@
+"""
+How many planted faults the tests of a package notice.
+
+    python benchmarks/mutants.py verdicts/gates verdicts/metrics
+
+The tests in `TESTS` run once, which shows which of them reach which function. Then each fault of `mutations.py` is
+planted in a forked copy of this process, where the tests that reach it run until one fails. A fault in a class body or
+in a table of constants takes effect at import, so all the tests judge it in a fresh process. mutmut would leave these
+out, and properties with them: the decisions of these packages are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import gc
+import importlib.machinery
+import importlib.util
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest.runner import runtestprotocol
+from mutations import MutatedModule, Mutation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "pytest_finetune"
+ENOUGH = 0.95
+NOT_PLANTED = 99
+SECONDS = 10
+"""CPU time beyond that of the tests, after which a mutant counts as noticed: it hangs."""
+
+GATES = [f"tests/test_gates{rest}.py" for rest in ("", "_outcome", "_against", "_decided")]
+TESTS = {
+    "verdicts/gates": GATES,
+    "verdicts/metrics": ["tests/test_metrics.py", *GATES],
+    "verdicts/scoring": ["tests/scoring"],
+    "lifecycle/registry": ["tests/registry", "-m", "not slow"],
+}
+"""The tests that are expected to notice a fault; one that starts a process cannot, because that has no fault."""
+LEFT_OUT = ("lifecycle/registry/mlflow_",)
+"""Only tests with an MLflow server run these, some seconds each."""
+
+OPTIONS = [
+    "-q",
+    "-x",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:cacheprovider",
+    "-n",
+    "0",
+    "--capture=sys",
+    "--hypothesis-profile=mutants",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A fault in a file; its number identifies it in another process."""
+
+    path: Path
+    number: int
+    mutation: Mutation
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(PACKAGE)}:{self.mutation.line}: {self.mutation}"
+
+
+class Profile:
+    """Hypothesis tries the same examples for every mutant, and does not shrink what fails."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self) -> None:
+        """Before hypothesis loads the profile; an import before pytest's would be too early for its assertions."""
+        from hypothesis import HealthCheck, Phase, settings
+
+        settings.register_profile(
+            "mutants", deadline=None, derandomize=True, database=None,
+            phases=(Phase.explicit, Phase.generate), suppress_health_check=[HealthCheck.too_slow],
+        )  # fmt: skip
+
+
+@dataclass
+class Session(Profile):
+    """Plugin of a pytest session that runs its tests once as they are, then with each mutant that is in a function."""
+
+    modules: dict[str, MutatedModule]
+    mutants: list[Mutant]
+    survived: list[Mutant] = field(default_factory=list)
+    at_import: list[Mutant] = field(default_factory=list)
+    _reached: dict[tuple[str, int], list[pytest.Item]] = field(default_factory=lambda: defaultdict(list))
+    _seconds: dict[str, float] = field(default_factory=dict)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Instead of pytest's own loop."""
+        for item in session.items:
+            self._run_traced(item)
+        for mutant in self.mutants:
+            if not mutant.mutation.function:
+                self.at_import.append(mutant)
+            elif not self._is_noticed(mutant):
+                _report(f"survived  {mutant}")
+                self.survived.append(mutant)
+        return True
+
+    def _run_traced(self, item: pytest.Item) -> None:
+        called: set[tuple[str, int]] = set()
+
+        def trace(frame: FrameType, _event: str, _arg: object) -> None:
+            if module := self.modules.get(frame.f_code.co_filename):
+                called.add((frame.f_code.co_filename, module.function_at(frame.f_code.co_firstlineno)))
+
+        start = time.monotonic()
+        threading.settrace(trace)
+        sys.settrace(trace)
+        failed = _fails(item)
+        sys.settrace(None)
+        threading.settrace(None)
+        if failed:
+            sys.exit(f"{item.nodeid} fails without a mutant")
+        self._seconds[item.nodeid] = time.monotonic() - start
+        for place in called:
+            self._reached[place].append(item)
+
+    def _is_noticed(self, mutant: Mutant) -> bool:
+        items = self._reached[str(mutant.path), mutant.mutation.function]
+        items = sorted(items, key=lambda item: self._seconds[item.nodeid])
+        child = os.fork()
+        if not child:
+            _silence()
+            limit = int(SECONDS + 3 * sum(self._seconds[item.nodeid] for item in items))
+            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
+            signal.alarm(2 * limit)
+            try:
+                _plant(self.modules[str(mutant.path)], mutant.mutation)
+                os._exit(any(_fails(item) for item in items))
+            finally:
+                os._exit(NOT_PLANTED)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NOT_PLANTED:
+            raise RuntimeError(f"cannot plant {mutant}")
+        return status != 0
+
+
+def _report(line: str) -> None:
+    print(line, file=sys.__stdout__, flush=True)  # pytest holds back what goes to sys.stdout
+
+
+def _fails(item: pytest.Item) -> bool:
+    return any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+
+
+def _silence() -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+
+
+def _plant(module: MutatedModule, mutation: Mutation) -> None:
+    """Give the functions that exist the code of the mutated module; whoever imported one has it too."""
+    codes = {_place(code): code for code in _codes_in(module.compiled(mutation))}
+    filename = next(iter(codes.values())).co_filename
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType) and thing.__code__.co_filename == filename:
+            if changed := codes.get(_place(thing.__code__)):
+                thing.__code__ = changed
+        elif isinstance(thing, functools._lru_cache_wrapper):  # noqa: SLF001 - results of the code as it was
+            thing.cache_clear()
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes_in(constant)
+
+
+def _place(code: CodeType) -> tuple[object, ...]:
+    columns = [(start, end) for _, _, start, end in code.co_positions() if start is not None]
+    return code.co_qualname, code.co_firstlineno, code.co_freevars, min(columns) if code.co_name == "<lambda>" else None
+
+
+class MutatedImport(importlib.machinery.SourceFileLoader):
+    """Loads one module with a mutant in it."""
+
+    def __init__(self, name: str, mutant: Mutant, module: MutatedModule) -> None:
+        super().__init__(name, str(mutant.path))
+        self._code = module.compiled(mutant.mutation)
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the name is known
+        """The mutated code, whatever is in the cache."""
+        return self._code
+
+    def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:  # noqa: ARG002
+        """As a finder: only the one module."""
+        return importlib.util.spec_from_loader(name, self) if name == self.name else None
+
+
+def run_fresh(mutant: Mutant, tests: list[str]) -> bool:
+    """Whether the tests fail in a process that imports the mutated module."""
+    place = [str(mutant.path.relative_to(PACKAGE)), "--number", str(mutant.number)]
+    try:
+        done = subprocess.run(
+            [sys.executable, __file__, *place, "--tests", *tests],
+            cwd=ROOT, capture_output=True, timeout=30 * SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return True
+    return done.returncode != 0
+
+
+def mutants_of(packages: Iterable[str]) -> tuple[dict[str, MutatedModule], list[Mutant]]:
+    """The modules under some paths of the package, and the mutants of each."""
+    found = [PACKAGE / name for name in packages]
+    paths = [path for one in found for path in (sorted(one.rglob("*.py")) if one.is_dir() else [one])]
+    paths = [path for path in paths if not str(path.relative_to(PACKAGE)).startswith(LEFT_OUT)]
+    modules = {str(path): MutatedModule(path.read_text("utf-8"), str(path)) for path in paths}
+    mutants = [
+        Mutant(Path(path), number, mutation)
+        for path, module in modules.items()
+        for number, mutation in enumerate(module.mutations)
+    ]
+    return modules, mutants
+
+
+def run(package: str) -> float:
+    """Share of the package's mutants that its tests notice; the others are printed."""
+    tests = next((tests for name, tests in TESTS.items() if package.startswith(name)), None)
+    if tests is None:
+        sys.exit(f"{package} is in none of {', '.join(TESTS)}")
+    modules, mutants = mutants_of([package])
+    session = Session(modules, mutants)
+    if status := pytest.main([*OPTIONS, *tests], plugins=[session]):
+        sys.exit(int(status))
+    for mutant in session.at_import:
+        if not run_fresh(mutant, tests):
+            _report(f"survived  {mutant}")
+            session.survived.append(mutant)
+    killed = len(mutants) - len(session.survived)
+    print(f"{package}: {killed} of {len(mutants)} mutants killed, {killed / len(mutants):.1%}", flush=True)
+    return killed / len(mutants)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "packages", nargs="*", default=list(TESTS), help="packages, or modules in them, below the source"
+    )
+    parser.add_argument("--number", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--tests", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    os.chdir(ROOT)
+    if given.number is not None:
+        modules, mutants = mutants_of(given.packages)
+        mutant = mutants[given.number]
+        name = ".".join(mutant.path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        sys.meta_path.insert(0, MutatedImport(name, mutant, modules[str(mutant.path)]))
+        # pytest would import the package itself, as a plugin's, to rewrite its assertions.
+        sys.exit(pytest.main([*OPTIONS, "--assert=plain", *given.tests], plugins=[Profile()]))
+    if len(given.packages) > 1:  # a process each, because pytest collects with what an earlier session imported
+        sys.exit(max(subprocess.run([sys.executable, __file__, one], check=False).returncode for one in given.packages))
+    sys.exit(run(given.packages[0].rstrip("/")) < ENOUGH)
+
+
+if __name__ == "__main__":
+    main()
