@@ -202,17 +202,17 @@ def test_a_server_is_named_by_its_url(registry, url):
     assert "secret" not in output
 
 
-def test_a_first_version_is_let_off_the_comparison_with_production(registry, record, tmp_path):
+def test_for_a_first_version_the_comparison_with_production_is_waived(registry, record, tmp_path):
     """The gate found nothing to compare with; the history says that it was left out, and the next one is held to it."""
     eval_set = write_set(tmp_path, toml=GATE + AGAINST)
     verdicts = (*PASSED, ("flips<=0,vs=production", "incomplete"))
     for version, model in (("v1", MODEL), ("v2", TUNED)):
         registry("add", version, "--model-id", model)
     output = registry("promote", "v1", "--run", recorded(record, eval_set, verdicts=verdicts).id)
-    assert "gate flips<=0,vs=production is left out: a first version" in unfolded(output)
+    assert "gate flips<=0,vs=production is waived: a first version" in unfolded(output)
     event = told(registry, "history")[0]
     assert not event["forced"]
-    assert "gate flips<=0,vs=production is left out" in event["why"]
+    assert "gate flips<=0,vs=production is waived" in event["why"]
     second = recorded(record, eval_set, spec=TUNED, verdicts=verdicts)
     assert "gate flips<=0,vs=production is incomplete" in unfolded(
         registry("promote", "v2", "--run", second.id, code=1)

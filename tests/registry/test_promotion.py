@@ -18,8 +18,8 @@ from pytest_finetune.base.errors import RunError
 from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
 from pytest_finetune.lifecycle.registry.entry import Entry
-from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes
-from pytest_finetune.lifecycle.registry.promotion import baseline_from, cautions, evidence_of, let_off, refusals
+from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes, baseline_from, evidence_of
+from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics import summarize
 
@@ -241,8 +241,8 @@ def test_a_first_version_is_not_refused_for_want_of_a_production(record, tmp_pat
     run = recorded(record, eval_set, verdicts=(*PASSED, ("flips<=0,vs=production", "incomplete")))
     assert refused(run, eval_set, first=True) == []
     assert len(refused(run, eval_set)) == 2
-    assert let_off(run, [eval_set]) == [
-        f"{TICKETS}: gate flips<=0,vs=production is left out: a first version has no production to be compared with"
+    assert waived_gate_clauses(run, [eval_set]) == [
+        f"{TICKETS}: gate flips<=0,vs=production is waived: a first version has no production to compare with"
     ]
 
 

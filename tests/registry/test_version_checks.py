@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from registry_samples import NOON, after, change, evidence_of_run
 
-from pytest_finetune.lifecycle.registry.promotion import history_faults
+from pytest_finetune.lifecycle.registry.version_checks import history_faults
 
 
 def history_of(*changes):

@@ -16,7 +16,12 @@ from pytest_finetune.evaluation.evaluation import Evaluation
 from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.tally import Tally
-from pytest_finetune.lifecycle.registry.production import PRODUCTION, registry_of, stored_baselines, wants_production
+from pytest_finetune.lifecycle.registry.production import (
+    PRODUCTION_SPEC,
+    registry_of,
+    stored_baselines,
+    wants_production,
+)
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
@@ -85,7 +90,7 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
     baseline, recorded = option.finetune_baseline or "", {}
     if not baseline and wants_production(eval_sets, inputs.registry, inputs.root):
         recorded = stored_baselines(eval_sets, registry_of(inputs.registry, inputs.root))
-        baseline = "" if recorded else PRODUCTION
+        baseline = "" if recorded else PRODUCTION_SPEC
     run_name = baseline.removeprefix("replay:") if baseline.startswith("replay:") else ""
     evaluated = [baseline] if baseline and not run_name else []
     specs = list(dict.fromkeys([*evaluated, *option.finetune_model]))

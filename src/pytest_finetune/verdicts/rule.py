@@ -79,6 +79,11 @@ class Rule:
         return self.kind in ("max_drop", "max_flips")
 
     @property
+    def against_production(self) -> bool:
+        """The baseline is the version that the registry has in production."""
+        return self.against == "production"
+
+    @property
     def covers_all(self) -> bool:
         """Every case of the set counts, each with its share of passes."""
         return not self.where and not self.tags and not self.per_case

@@ -22,7 +22,7 @@ from pytest_finetune.cli.registry.options import (
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.base_url import check_base_url
 from pytest_finetune.lifecycle.registry import Change, Entry, RegistryError, TrainingFile, apply
-from pytest_finetune.lifecycle.registry.promotion import end_cautions
+from pytest_finetune.lifecycle.registry.promotion import shutdown_cautions
 from pytest_finetune.reports.registry import caution_lines
 
 if TYPE_CHECKING:
@@ -134,10 +134,10 @@ def rollback(backend: Backend, version: str, reason: str, who: str, *, as_json: 
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     now, before, change = datetime.now(UTC), backend.read(), Change("rollback", version, who, reason)
     after = apply(before, change, now=now)
-    known = end_cautions(after.entries[after.history[-1].version], now=now)
+    cautions = shutdown_cautions(after.entries[after.history[-1].version], now=now)
     if not as_json:
-        print_lines(caution_lines(known))
-    take_step(backend, change, now, as_json=as_json, judged_at=before.seq, cautions=known)
+        print_lines(caution_lines(cautions))
+    take_step(backend, change, now, as_json=as_json, judged_at=before.seq, cautions=cautions)
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Whether a version may be promoted or become the canary: decided here for the command and for `--promote` alike."""
+"""Whether a version may be promoted or become the canary: decided here for both the command and `--promote`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.registry.entry import Status
 from pytest_finetune.lifecycle.registry.evidence import evidence_of
-from pytest_finetune.lifecycle.registry.promotion import cautions, history_faults, let_off, refusals
+from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
 from pytest_finetune.lifecycle.registry.states import Change
 from pytest_finetune.lifecycle.registry.transitions import is_before_first, production_of
 from pytest_finetune.lifecycle.registry.verification import history_problem
+from pytest_finetune.lifecycle.registry.version_checks import history_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """
-    What speaks against a step of a version, and the step itself.
+    The reasons against a step of a version, and the step itself.
 
     Attributes:
         action: `promote` or `canary`.
         version: The version.
         refusals: All reasons against the step; if there are any, it needs to be forced.
         cautions: What people should know although it does not prevent the step.
-        waived: Gates against production that the first version is not held to, one clause each.
+        waived: Gates against production that the first version need not pass, one clause each.
         seq: `seq` of the registry that was judged; apply the change to this state only.
         at: When the step was judged.
     """
@@ -86,7 +87,7 @@ def assess(
         judged_by: Loads what it is judged by; called if there is evidence to judge.
         now: When the step would be taken.
         plugin_version: The version of this plugin.
-        models: Where local models are, whose weights have to be those that were asked.
+        models: Folder of local models, whose weights must be those that were evaluated.
         action: `promote` or `canary`.
         traffic: Share of users in [0, 1] for a canary.
         known_problems: Reasons that the caller knows, such as failed tests of the session.
@@ -97,47 +98,57 @@ def assess(
     entry = registry.entries[version]
     because = ["" if traffic is None else f"traffic {traffic:.3g}", f"run {run.id}" if run else ""]
     if action == "canary" and run is None and entry.status is Status.CANARY:
-        # A canary has been let through already: another share needs no new evidence.
+        # A canary has been accepted already: another share needs no new evidence.
         return Assessment(action, version, (), (), (), registry.seq, now, None, traffic, tuple(because))
-    proof = run or entry.evidence
-    found = list(known_problems)
-    found += [f"the registry {problem}"] if (problem := history_problem(registry)) else []
+    proof, judged = run or entry.evidence, None
+    refused = [*known_problems, *_registry_faults(registry)]
     waived: list[str] = []
     warnings: list[str] = []
-    evidence = None
     if proof is None:
-        found.append("there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run")
+        refused.append("there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run")
     else:
-        if run and (cached := run.manifest.totals.from_cache):
-            answers = "1 answer" if cached == 1 else f"{cached:,} answers"
-            found.append(f"{answers} came from the cache: evaluate it again with --finetune-no-cache")
         judged = judged_by()
-        evidence = evidence_of(run, judged.eval_sets) if run and run.manifest.closed else None
         because.append(f"judged over {', '.join(judged.chosen)} alone" if judged.chosen else "")
         first, production = is_before_first(registry), production_of(registry)
-        found += refusals(
+        eval_sets = judged.eval_sets
+        refused += _cache_faults(run)
+        refused += refusals(
             entry,
             proof,
-            judged.eval_sets,
+            eval_sets,
             now=now,
             plugin_version=plugin_version,
             production=production,
             first=first,
             models=models,
         )
-        waived = let_off(proof, judged.eval_sets) if first else []
-        warnings = cautions(entry, proof, now=now, eval_sets=judged.eval_sets, production=production, models=models)
-        found += [f"{name}: left out by --eval-sets" for name in judged.left_out]
-    found += history_faults(registry, version, proof)
+        refused += [f"{name}: left out by --eval-sets" for name in judged.left_out]
+        waived = waived_gate_clauses(proof, eval_sets) if first else []
+        warnings = cautions(entry, proof, now=now, eval_sets=eval_sets, production=production, models=models)
+    refused += history_faults(registry, version, proof)
     return Assessment(
         action,
         version,
-        tuple(found),
+        tuple(refused),
         (*waived, *warnings),
         tuple(waived),
         registry.seq,
         now,
-        evidence,
+        evidence_of(run, judged.eval_sets) if run and judged and run.manifest.closed else None,
         traffic,
         tuple(because),
     )
+
+
+def _registry_faults(registry: Registry) -> list[str]:
+    problem = history_problem(registry)
+    return [f"the registry {problem}"] if problem else []
+
+
+def _cache_faults(run: Run | None) -> list[str]:
+    """Answers from the response cache say nothing about the model that the server runs now."""
+    cached = run.manifest.totals.from_cache if run else 0
+    if not cached:
+        return []
+    answers = "1 answer" if cached == 1 else f"{cached:,} answers"
+    return [f"{answers} came from the cache: evaluate it again with --finetune-no-cache"]

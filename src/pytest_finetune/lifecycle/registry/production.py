@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.baseline import Baselines
     from pytest_finetune.verdicts.evalset import EvalSet
 
-PRODUCTION = "registry:production"
+PRODUCTION_SPEC = "registry:production"
 
 
 def registry_of(location: str, root: Path) -> Backend:
@@ -24,7 +24,7 @@ def registry_of(location: str, root: Path) -> Backend:
 
 def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) -> bool:
     """Some gate compares with production, and there is a registry that may know one."""
-    compared = any(gate.against == "production" for eval_set in eval_sets for gate in eval_set.settings.rules)
+    compared = any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules)
     there = location.startswith("mlflow:") or (root / location).exists()
     return compared and there and production_of(read_checked(registry_of(location, root))) is not None
 
@@ -38,7 +38,7 @@ def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baseline
     entry = production_of(read_checked(backend))
     found: Baselines = {}
     for eval_set in eval_sets:
-        if any(gate.against == "production" for gate in eval_set.settings.rules):
+        if any(gate.against_production for gate in eval_set.settings.rules):
             baseline = baseline_from(entry.evidence, eval_set) if entry and entry.evidence else None
             if baseline is None:
                 return {}

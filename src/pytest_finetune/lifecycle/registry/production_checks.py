@@ -13,12 +13,9 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.entry import Entry
     from pytest_finetune.lifecycle.registry.evidence_claim import Claim
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.rule import Rule
-
-PRODUCTION = "production"
 
 
-def home_of(entry: Entry) -> str:
+def server_of(entry: Entry) -> str:
     """
     The server that a version is judged on: its own, or else that of the first run it was let through on.
 
@@ -33,9 +30,9 @@ def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
 
     Whoever calls production, where that has none of its own either, calls both on one server.
     """
-    if production is None or production.base_url or home_of(entry):
+    if production is None or production.base_url or server_of(entry):
         return ""
-    home = home_of(production)
+    home = server_of(production)
     if not home or claim.base_url.rstrip("/") == home or entry.model_id.startswith("local:"):
         return ""
     asked = claim.base_url or "no server"
@@ -46,7 +43,7 @@ def comparison_faults(
     claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
 ) -> Iterator[str]:
     """A gate against production says nothing of production where something else stood in for it."""
-    if not any(_means_production(gate) for eval_set in eval_sets for gate in eval_set.settings.rules):
+    if not any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules):
         return
     if production is None:
         yield from _nothing_there_faults(eval_sets, first=first)
@@ -69,13 +66,13 @@ def coverage_faults(claim: Claim, eval_sets: Sequence[EvalSet], production: Entr
             yield f"{stored.name}: production was judged by it, and this version is not"
 
 
-def excused(claim: Claim, eval_sets: Sequence[EvalSet]) -> set[tuple[str, str]]:
-    """Gates, by eval set and label, that found no production to compare with; the first version is let off them."""
+def waived_gates(claim: Claim, eval_sets: Sequence[EvalSet]) -> set[tuple[str, str]]:
+    """The gates, as (eval set, label), that had no production to compare with; a first version need not pass them."""
     compared = {
         (eval_set.name, gate.label)
         for eval_set in eval_sets
         for gate in eval_set.settings.rules
-        if _means_production(gate)
+        if gate.against_production
     }
     incomplete = {(one.eval_set, one.gate) for one in claim.verdicts if one.status == Status.INCOMPLETE}
     return compared & incomplete
@@ -87,13 +84,13 @@ def _nothing_there_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Itera
         return
     for eval_set in eval_sets:
         gates = eval_set.settings.rules
-        if gates and all(_means_production(gate) for gate in gates):
+        if gates and all(gate.against_production for gate in gates):
             yield f"{eval_set.name}: every gate compares with production, and there was none yet: add one with a bar"
 
 
 def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
     """Why the answers of a baseline are not production's own; empty where they are."""
-    model, home = production.model_id, home_of(production)
+    model, home = production.model_id, server_of(production)
     if baseline.model not in (model, model.removeprefix("local:")):
         return f"{baseline.model or baseline.name}, and production is {model}"
     if home and baseline.base_url.rstrip("/") != home:
@@ -104,7 +101,3 @@ def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
         if theirs != known:
             return f"other weights of {baseline.model} than those in production"
     return f"{baseline.name}, and {baseline.doubt}" if baseline.doubt else ""
-
-
-def _means_production(rule: Rule) -> bool:
-    return rule.against == PRODUCTION

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.evaluation.targets.weights import name_of
-from pytest_finetune.lifecycle.registry.evidence import baseline_from, differences, evidence_of
+from pytest_finetune.lifecycle.registry.evidence import differences
 from pytest_finetune.lifecycle.registry.evidence_claim import claim_of
 from pytest_finetune.lifecycle.registry.production_checks import (
     comparison_faults,
     coverage_faults,
-    excused,
-    home_of,
     server_fault,
+    server_of,
+    waived_gates,
 )
 from pytest_finetune.lifecycle.registry.sunset import shutdown_of
-from pytest_finetune.lifecycle.registry.version_checks import history_faults, narrowing, unseen_weights, weights_fault
+from pytest_finetune.lifecycle.registry.version_checks import narrowing, unseen_weights, weights_fault
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.quality import quality_is_guarded
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.sunset import Shutdown
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Verdict
-
-__all__ = ["baseline_from", "cautions", "evidence_of", "history_faults", "let_off", "refusals"]
 
 REFUSED_WITHIN = timedelta(days=7)
 """A version whose model is switched off so soon, or was, is promoted no more."""
@@ -84,7 +82,7 @@ def refusals(
     found += [fault] if (fault := server_fault(entry, claim, production)) else []
     found += [fault] if models and (fault := weights_fault(entry, claim, models)) else []
     found += _plan_faults(claim, eval_sets)
-    found += _verdict_faults(claim, eval_sets, excused(claim, eval_sets) if first else set())
+    found += _verdict_faults(claim, eval_sets, waived_gates(claim, eval_sets) if first else set())
     found += _quality_faults(eval_sets)
     found += comparison_faults(claim, eval_sets, production, first=first)
     found += coverage_faults(claim, eval_sets, production)
@@ -93,15 +91,15 @@ def refusals(
     found += _version_faults(claim, plugin_version)
     shutdown = shutdown_of(entry)
     if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
-        found.append(_told_end(shutdown, now))
+        found.append(_shutdown_clause(shutdown, now))
     return found
 
 
-def let_off(proof: Run | Evidence, eval_sets: Sequence[EvalSet]) -> list[str]:
-    """The gates against production that a first version is let off, a clause each."""
+def waived_gate_clauses(proof: Run | Evidence, eval_sets: Sequence[EvalSet]) -> list[str]:
+    """The gates against production that a first version need not pass, one clause each."""
     return [
-        f"{eval_set}: gate {gate} is left out: a first version has no production to be compared with"
-        for eval_set, gate in sorted(excused(claim_of(proof), eval_sets))
+        f"{eval_set}: gate {gate} is waived: a first version has no production to compare with"
+        for eval_set, gate in sorted(waived_gates(claim_of(proof), eval_sets))
     ]
 
 
@@ -124,17 +122,17 @@ def cautions(
     found += [unseen] if models and (unseen := unseen_weights(entry, models)) else []
     shutdown = shutdown_of(entry)
     if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
-        found.append(_told_end(shutdown, now))
+        found.append(_shutdown_clause(shutdown, now))
     return found
 
 
-def end_cautions(entry: Entry, *, now: datetime) -> list[str]:
+def shutdown_cautions(entry: Entry, *, now: datetime) -> list[str]:
     """That the model of a version which users come to without new evidence is going, or gone."""
     shutdown = shutdown_of(entry)
-    return [_told_end(shutdown, now)] if shutdown and shutdown.days_left(now) <= WARNED_WITHIN.days else []
+    return [_shutdown_clause(shutdown, now)] if shutdown and shutdown.days_left(now) <= WARNED_WITHIN.days else []
 
 
-def _told_end(shutdown: Shutdown, now: datetime) -> str:
+def _shutdown_clause(shutdown: Shutdown, now: datetime) -> str:
     return f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})"
 
 
@@ -169,7 +167,7 @@ def _count_faults(evidence: Evidence) -> Iterator[str]:
 def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:
     if claim.model != name_of(entry.model_id) and entry.model_id != claim.spec:
         yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
-    if (home := home_of(entry)) and home != claim.base_url.rstrip("/"):
+    if (home := server_of(entry)) and home != claim.base_url.rstrip("/"):
         known = "is served" if entry.base_url else "was judged before"
         yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version {known} at {home}"
     if entry.model_id.startswith("local:"):
@@ -196,11 +194,11 @@ def _plan_faults(claim: Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
         yield f"{name}: asked in the run, and not among today's eval sets"
 
 
-def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], let_off: Container[tuple[str, str]]) -> Iterator[str]:
+def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], waived: Container[tuple[str, str]]) -> Iterator[str]:
     for verdict in claim.verdicts:
-        if verdict.status != Status.PASS and (verdict.eval_set, verdict.gate) not in let_off:
-            told = verdict.message.removeprefix(f"{verdict.status}: ")
-            yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {told}"
+        if verdict.status != Status.PASS and (verdict.eval_set, verdict.gate) not in waived:
+            reason = verdict.message.removeprefix(f"{verdict.status}: ")
+            yield f"{verdict.eval_set}: gate {verdict.gate} is {verdict.status}: {reason}"
     judged = {(verdict.eval_set, verdict.gate) for verdict in claim.verdicts}
     asked = {plan.name for plan in claim.plans}
     for eval_set in eval_sets:
@@ -218,8 +216,8 @@ def _quality_faults(eval_sets: Sequence[EvalSet]) -> Iterator[str]:
 def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     """What the manifest says and the recorded samples do not bear out."""
     samples = list(run.samples().values())
-    told = set(run.manifest.answered_by)
-    for name in sorted({one.completion.model for one in samples if one.completion} - told):
+    listed = set(run.manifest.answered_by)
+    for name in sorted({one.completion.model for one in samples if one.completion} - listed):
         yield f"samples were answered by {name or 'a server that did not say'}, of which the manifest knows nothing"
     yield from _rejudged_faults(run, samples, eval_sets)
 

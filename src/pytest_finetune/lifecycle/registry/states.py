@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RegistryError, did_you_mean
 from pytest_finetune.lifecycle.registry.entry import Entry, Event, Registry, Rollout, Status
 from pytest_finetune.lifecycle.registry.history import appended, record_sha256
-from pytest_finetune.lifecycle.registry.transitions import ACTIONS, holders, known, moved, reigns, statuses_of
+from pytest_finetune.lifecycle.registry.transitions import (
+    ACTIONS,
+    production_stack,
+    status_of,
+    statuses_after,
+    statuses_of,
+    versions_in,
+)
 from pytest_finetune.lifecycle.registry.verification import verify
 
 if TYPE_CHECKING:
@@ -107,7 +114,7 @@ def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
         names = [*registry.entries, *map(str, NAMED_BY_STATUS)]
         hint = did_you_mean(spec, names) if statuses else "the registry is empty: add a version first"
         raise RegistryError(f"there is no version {spec!r}", f"registry:{spec}", hint)
-    found = holders(statuses, Status(spec))
+    found = versions_in(statuses, Status(spec))
     if not found:
         versions = ", ".join(f"{version} ({status})" for version, status in sorted(statuses.items()))
         raise RegistryError(f"no version is {spec}", f"registry:{spec}", f"there is {versions or 'no version at all'}")
@@ -128,9 +135,9 @@ def _entries_after(registry: Registry, change: Change) -> dict[str, Entry]:
     if change.action == "set_rollout":
         return registry.entries
     if change.action == "fallback":
-        known(statuses, change.version)
+        status_of(statuses, change.version)
         return registry.entries
-    after = moved(statuses, change.action, change.version, forced=change.forced)
+    after = statuses_after(statuses, change.action, change.version, forced=change.forced)
     entries = registry.entries | {change.version: _entry_after(registry, change)}
     return {
         version: entry if entry.status is after[version] else entry.model_copy(update={"status": after[version]})
@@ -183,7 +190,7 @@ def _rollout_after(registry: Registry, change: Change) -> Rollout:
     if change.rollout is None:
         raise RegistryError("there is no rollout to set", "rollout")
     fallback = change.rollout.fallback
-    if fallback and known(statuses_of(registry), fallback) is Status.REJECTED:
+    if fallback and status_of(statuses_of(registry), fallback) is Status.REJECTED:
         raise RegistryError(f"{fallback} is rejected and cannot take over", "rollout.fallback", "name another version")
     reigned = any(event.version == fallback and event.after is Status.PRODUCTION for event in registry.history)
     if fallback and not reigned:
@@ -201,13 +208,13 @@ def _subject(registry: Registry, change: Change) -> str:
 
 def _rollback_target(registry: Registry, version: str) -> str:
     statuses = statuses_of(registry)
-    current = holders(statuses, Status.PRODUCTION)
+    current = versions_in(statuses, Status.PRODUCTION)
     if not version:
-        earlier = [other for other in reigns(registry.history) if other not in current]
+        earlier = [other for other in production_stack(registry.history) if other not in current]
         if not earlier:
             raise RegistryError("there is no earlier production version to go back to", "rollback")
         return earlier[-1]
-    known(statuses, version)
+    status_of(statuses, version)
     if version in current:
         raise RegistryError("is in production already", version, "leave the version out to leave this one behind")
     if not any(event.version == version and event.after is Status.PRODUCTION for event in registry.history):

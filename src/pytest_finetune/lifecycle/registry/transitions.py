@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _OPEN = (Status.CANDIDATE, Status.CANARY)
 
-FROM: Mapping[str, tuple[Status, ...]] = {
+ALLOWED_FROM: Mapping[str, tuple[Status, ...]] = {
     "canary": _OPEN,
     "promote": _OPEN,
     "rollback": (Status.DEPRECATED,),
@@ -23,7 +23,7 @@ FROM: Mapping[str, tuple[Status, ...]] = {
 }
 """Where a version must stand for a step; `retire` takes one out of production too when it is forced."""
 
-TO: Mapping[str, Status] = {
+LEADS_TO: Mapping[str, Status] = {
     "add": Status.CANDIDATE,
     "canary": Status.CANARY,
     "promote": Status.PRODUCTION,
@@ -33,21 +33,23 @@ TO: Mapping[str, Status] = {
 }
 """Where a step leads."""
 
-STILL = ("set_rollout", "fallback")
+KEEPS_STATUSES = ("set_rollout", "fallback")
 """Actions that the history keeps and that move no version."""
 
-ACTIONS = (*TO, *STILL)
+ACTIONS = (*LEADS_TO, *KEEPS_STATUSES)
 
 
-def moved(statuses: Mapping[str, Status], action: str, version: str, *, forced: bool = False) -> dict[str, Status]:
+def statuses_after(
+    statuses: Mapping[str, Status], action: str, version: str, *, forced: bool = False
+) -> dict[str, Status]:
     """
-    The status of every version after one step; whoever takes over production deprecates who held it.
+    The status of every version after one step; a new production version deprecates the one before it.
 
     Args:
         statuses: Status of every version before the step.
-        action: One of `TO`.
+        action: One of `LEADS_TO`.
         version: The version that moves; new for `add`.
-        forced: Somebody stands in for the step with a reason.
+        forced: The step overrides the refusals; only `retire` is looser for it.
 
     Raises:
         RegistryError: The version is unknown, or no such step leads away from where it stands.
@@ -55,14 +57,14 @@ def moved(statuses: Mapping[str, Status], action: str, version: str, *, forced: 
     if action == "add":
         if version in statuses:
             raise RegistryError("there is such a version already", version, "a version never changes: add another")
-        return {**statuses, version: TO[action]}
-    before = known(statuses, version)
-    if before not in FROM[action] and not (forced and action == "retire" and before is Status.PRODUCTION):
+        return {**statuses, version: LEADS_TO[action]}
+    before = status_of(statuses, version)
+    if before not in ALLOWED_FROM[action] and not (forced and action == "retire" and before is Status.PRODUCTION):
         raise RegistryError(_refusal(action, before), version, _remedy(action, before))
-    after = {**statuses, version: TO[action]}
+    after = {**statuses, version: LEADS_TO[action]}
     _keep_one_canary(after, action, version)
-    if TO[action] is Status.PRODUCTION:
-        after |= dict.fromkeys(holders(statuses, Status.PRODUCTION), Status.DEPRECATED)
+    if LEADS_TO[action] is Status.PRODUCTION:
+        after |= dict.fromkeys(versions_in(statuses, Status.PRODUCTION), Status.DEPRECATED)
     return after
 
 
@@ -81,7 +83,7 @@ def is_before_first(registry: Registry) -> bool:
     return not any(event.after is Status.PRODUCTION for event in registry.history)
 
 
-def known(statuses: Mapping[str, Status], version: str) -> Status:
+def status_of(statuses: Mapping[str, Status], version: str) -> Status:
     """
     Where a version stands.
 
@@ -94,12 +96,12 @@ def known(statuses: Mapping[str, Status], version: str) -> Status:
     raise RegistryError(f"there is no version {version!r}", "", hint)
 
 
-def holders(statuses: Mapping[str, Status], status: Status) -> list[str]:
+def versions_in(statuses: Mapping[str, Status], status: Status) -> list[str]:
     """The versions that stand there."""
     return [version for version, held in statuses.items() if held is status]
 
 
-def reigns(history: Iterable[Event]) -> tuple[str, ...]:
+def production_stack(history: Iterable[Event]) -> tuple[str, ...]:
     """
     The versions that production can go back to, the newest last; the present one, where there is one, is at the end.
 
@@ -117,13 +119,13 @@ def reigns(history: Iterable[Event]) -> tuple[str, ...]:
 
 
 def _keep_one_canary(after: Mapping[str, Status], action: str, version: str) -> None:
-    others = [other for other in holders(after, Status.CANARY) if other != version]
+    others = [other for other in versions_in(after, Status.CANARY) if other != version]
     if action == "canary" and others:
         raise RegistryError(f"{others[0]} is the canary", version, f"promote, reject or retire {others[0]} first")
 
 
 def _refusal(action: str, before: Status) -> str:
-    *others, last = FROM[action]
+    *others, last = ALLOWED_FROM[action]
     return f"stands at {before}, and {action} starts from {', '.join(others)}{' or ' if others else ''}{last}"
 
 

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry.entry import Rollout, Status
 from pytest_finetune.lifecycle.registry.history import chain_problems, record_sha256
-from pytest_finetune.lifecycle.registry.transitions import ACTIONS, STILL, holders, moved, statuses_of
+from pytest_finetune.lifecycle.registry.transitions import (
+    ACTIONS,
+    KEEPS_STATUSES,
+    statuses_after,
+    statuses_of,
+    versions_in,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +58,7 @@ def refuse_altered(registry: Registry, location: str, *, remedy: str = "restore 
 def _count_problems(registry: Registry) -> Iterator[str]:
     if registry.seq != len(registry.history):
         yield f"seq: is {registry.seq}, and the history holds {len(registry.history)} events"
-    reigning = holders(statuses_of(registry), Status.PRODUCTION)
+    reigning = versions_in(statuses_of(registry), Status.PRODUCTION)
     if len(reigning) > 1:
         yield f"entries: {' and '.join(sorted(reigning))} are in production at once"
 
@@ -69,7 +75,7 @@ def _step_problems(history: Sequence[Event]) -> Iterator[str]:
             problem = problem or "was forced without a reason"
         if problem:
             yield f"history[{index}]: {event.action} {event.version}: {problem}"
-        reigned.update(holders(statuses, Status.PRODUCTION))
+        reigned.update(versions_in(statuses, Status.PRODUCTION))
 
 
 def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Status], str]:
@@ -81,7 +87,11 @@ def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Statu
     if event.before != before:
         return believed, f"says that it stood at {event.before or 'nothing'} and it stood at {before or 'nothing'}"
     try:
-        after = statuses if event.action in STILL else moved(statuses, event.action, event.version, forced=event.forced)
+        after = (
+            statuses
+            if event.action in KEEPS_STATUSES
+            else statuses_after(statuses, event.action, event.version, forced=event.forced)
+        )
     except RegistryError as error:
         return believed, error.problem
     if event.after != after.get(event.version):
