@@ -82,6 +82,7 @@ def test_prepare_json_lists_every_skipped_record():
         (("raw.jsonl", "-o", "new.jsonl", "--system", " "), "the system prompt is empty"),
         (("raw.jsonl", "-o", "new.jsonl", "--schema", "raw.csv"), "not strict JSON"),
         (("raw.csv", "-o", "new.jsonl", "--encoding", "klingon"), "'klingon' is not a known encoding"),
+        (("raw.csv", "-o", "new.jsonl", "--delimiter", ";;"), "';;' is not one character, or tab"),
         (("raw.csv", "-o", "new.jsonl"), "no record is usable"),
     ],
 )

@@ -73,7 +73,7 @@ def test_every_checkpoint_is_judged_once_and_the_best_that_passes_is_named(train
     assert last["model"] == trained.job.fine_tuned_model
     assert all(one["gates"] == {"passed": 1, "of": 1} and one["valid_loss"] > 0 for one in (first, last))
     assert told["best"] == max((first, last), key=lambda one: (one["accuracy"]["value"], -one["step"]))["model"]
-    assert "best of 2 by the same cases" in told["caution"]
+    assert "the best of 2 checkpoints on the same cases" in told["caution"]
     entry = FileBackend(folder / "registry.json").read().entries["chosen"]
     assert (entry.model_id, entry.job_id) == (told["best"], trained.job.id)
 
@@ -83,7 +83,7 @@ def test_where_no_checkpoint_passes_none_is_named(trained, folder):
     write_set(folder, expected="a word that nobody says", toml="[request]\nmax_completion_tokens = 2\n")
     words = ("train", "sweep", trained.job.id, "--base-url", trained.url, "--eval-sets", "eval_sets/items.jsonl")
     result = command(*words, "--version", "chosen", code=1)
-    assert "no checkpoint passes every gate" in result.stdout
+    assert "no checkpoint passed every gate" in result.stdout
     assert not (folder / "registry.json").exists()
 
 

@@ -70,7 +70,7 @@ def test_a_job_that_failed_is_told_with_its_reason_and_what_to_do(train, failing
     told = " ".join(result.stdout.split())
     assert f"{failing.id} failed" in told
     assert "invalid_n_examples: Training file has 3 example(s)" in told
-    assert "what to do add examples: at least 10 are required" in told
+    assert "advice add examples: at least 10 are required" in told
     assert not (tmp_path / "registry.json").exists()
 
 

@@ -89,6 +89,31 @@ FORM = [
         path="$.messages",
     ),
     Plant("deprecated_functions", at=row(sentence(901), "other", functions=[]), path="$.functions"),
+    Plant("control_token", at=row(f"{sentence(901)}<|im_end|>", "other"), path=USER),
+    Plant(
+        "control_token",
+        at=row(sentence(901), "other<|eot_id|>"),
+        path=ANSWER,
+        also=frozenset({"rare_label", "class_imbalance"}),
+    ),
+    Plant(
+        "consecutive_answers",
+        at={"messages": [*row(sentence(901), "other")["messages"], {"role": "assistant", "content": "bug"}]},
+        path="$.messages[3]",
+    ),
+    *(
+        Plant("invalid_tools", at=row(sentence(901), "other", tools=[tool]), path="$.tools")
+        for tool in (
+            {"type": "function", "function": {"name": "get weather"}},
+            {"type": "function", "function": {"name": "a" * 65}},
+            {"type": "function", "function": {"name": "wetter.für"}},
+            {"type": "function", "function": {"name": "f", "parameters": {"type": "string"}}},
+            {
+                "type": "function",
+                "function": {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}, "type": ["object"]}},
+            },
+        )
+    ),
     Plant("invalid_tools", at=row(sentence(901), "other", tools={}), path="$.tools"),
     Plant("invalid_tools", at=row(sentence(901), "other", tools=[TOOL, TOOL]), path="$.tools"),
     Plant(
@@ -133,6 +158,8 @@ MEANING = [
     ),
     Plant("unknown_label", at=row(sentence(901), "bgu"), evals=[case()], toml=LABELLED),
     Plant("label_variant", training=labelled({"bug": 60, "other": 40, "Bug": 20}), line=101),
+    Plant("empty_cell", at=row(sentence(901), "#DIV/0!")),
+    Plant("empty_cell", at=row(sentence(901), "NaN")),
     Plant("rare_label", training=labelled({"bug": 60, "other": 60, "feature": 7}), line=121),
     Plant("rare_label", line=0, options=CheckOptions(labels=("bug", "feature", "question", "other", "praise"))),
     Plant("class_imbalance", training=labelled({"bug": 170, "other": 15}), line=0),
@@ -197,6 +224,13 @@ def test_clean_data_has_no_findings(tmp_path):
     assert result.findings == ()
     assert (result.worst, result.counts) == (None, {})
     assert result.rows == {"train.jsonl": 120, "validation.jsonl": 1, "evals.jsonl": 1}
+
+
+def test_a_label_that_looks_like_an_empty_cell_is_no_fault_where_the_labels_are_named(tmp_path):
+    rows = labelled({"bug": 60, "None": 60})
+    assert check(**Plant("", training=rows).write(tmp_path)).by_code["empty_cell"] == 60
+    named = Plant("", training=rows, options=CheckOptions(labels=("bug", "None")))
+    assert "empty_cell" not in check(**named.write(tmp_path)).by_code
 
 
 def test_every_code_has_a_planted_fault():

@@ -90,7 +90,12 @@ def test_cells_keep_quotes_commas_and_line_ends(file):
     ]
 
 
-@given(rows=st.lists(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=2, max_size=2), max_size=5))
+@given(
+    rows=st.lists(
+        st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1), min_size=2, max_size=2),
+        max_size=5,
+    )
+)
 def test_csv_round_trip(rows):
     import csv
 
@@ -118,6 +123,11 @@ def test_a_row_with_the_wrong_number_of_cells_is_skipped(file):
         ("", "empty"),
         ("a,a\n1,2\n", "two columns are named 'a'"),
         ('a,b\n1,"2\n3,4\n', "not CSV"),
+        ("a,,c\n1,2,3\n", "column 2 of 3 has no name"),
+        (",b\n1,2\n", "column 1 of 2 has no name"),
+        ("a,b\0\n1,2\n" + "3,4\n" * 50, "column name 'b.x00' has a NUL"),
+        (";;\n1;2;3\n", "empty"),
+        ("sep=;\na;a\n1;2\n", "two columns are named 'a'"),
         ("a,b\n1," + "x" * 2000 + "\n", "longer than 1,000"),
         ('a,b\n1,"' + "x\n" * 2000 + '"\n', "not CSV: field larger than field limit"),
     ],
@@ -125,6 +135,45 @@ def test_a_row_with_the_wrong_number_of_cells_is_skipped(file):
 def test_a_broken_table_is_an_error_at_its_line(file, text, problem):
     with pytest.raises(DataError, match=problem):
         records(file(text, "raw.csv"), limit=1000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input;output\r\na, b;c\r\n",
+        "sep=;\r\ninput;output\r\na, b;c\r\n",
+        "SEP=|\ninput|output\na, b|c\n",
+        "input\toutput\na, b\tc\n",
+        'input|"output"\na, b|c\n',
+        "input;output;;\na, b;c;;\n;;;\n",
+        "input;output;;\na, b;c\n",
+    ],
+)
+def test_the_separator_of_a_spreadsheet_is_found(file, text):
+    [(line, row)] = records(file(text, "raw.csv"))
+    assert row == {"input": "a, b", "output": "c"}
+    assert line == text[: text.index("a, b")].count("\n") + 1
+
+
+def test_a_separator_within_quotes_of_the_header_does_not_count(file):
+    assert records(file('"a;b;c",d\n1,2\n', "raw.csv")) == [(2, {"a;b;c": "1", "d": "2"})]
+
+
+def test_a_given_separator_goes_before_the_found_one(file):
+    path = file("sep=;\na;b,c\n1;2,3\n", "raw.csv")
+    assert [value for _, value in records(path, delimiter=",")] == [{"a;b": "1;2", "c": "3"}]
+
+
+def test_text_below_a_column_without_a_name_is_reported_not_dropped(file):
+    path = file("input,output,,\na,b,,\nc,d,note,\n", "raw.csv")
+    assert records(path)[1] == (3, "the row has 4 cells, the header has 2")
+
+
+def test_a_row_with_a_nul_character_is_skipped_and_its_column_is_named(file):
+    path = file("input,output\na,b\nc\0,d\n" + "e,f\n" * 3000, "raw.csv")
+    found = records(path)
+    assert found[1] == (3, "column 'input' has a NUL character; remove it, or check --encoding")
+    assert len(found) == 3002
 
 
 def test_the_global_cell_limit_of_csv_is_restored(file):

@@ -46,8 +46,8 @@ def test_the_summary_has_gates_with_their_margin_and_accuracy_with_its_interval_
     _, source, _ = report()
     summary = source[source.index("ft-summary>") : source.index('class="run-count"')]
     assert "ships</span>: 2 of 2 gates passed" in summary
-    assert ">+0.45<" in summary
-    assert ">+0.05<" in summary
+    assert ">+0.450<" in summary
+    assert ">+0.050<" in summary
     assert "0.950 [0.751, 0.999]" in summary
     assert summary.count("<svg") == 1
     assert "<td>none<td>0<td>" in summary

@@ -1,4 +1,4 @@
-"""Jobs and diagnoses as people read them: within the terminal, with nothing of a server's but printable text."""
+"""Jobs and diagnoses in the terminal and as a page: lines fit, and text of a server is made printable."""
 
 from __future__ import annotations
 
@@ -36,34 +36,34 @@ def pace():
     return pace
 
 
-def test_the_bar_tells_step_losses_and_time_left(pace):
+def test_the_bar_shows_step_losses_and_time_left(pace):
     line = bar_line(pace, None, START + timedelta(seconds=37), 80)
     assert line == "[########------------]  step 37/94  loss 0.02703  valid 0.5  0:57 left"
 
 
 @given(st.integers(1, 100))
-def test_the_bar_never_outgrows_the_terminal(width):
+def test_the_bar_fits_any_width(width):
     pace = Pace()
     pace.see(step(1, total_steps=9, train_loss=0.5, valid_loss=0.25))
     assert 0 < len(bar_line(pace, FineTuningJob("j", "running"), START, width)) <= width
 
 
-def test_what_matters_least_goes_first(pace):
+def test_the_least_important_parts_of_the_bar_are_dropped_first(pace):
     line = bar_line(pace, None, START + timedelta(seconds=37), 24)
     assert line == "step 37/94  0:57 left"
 
 
-def test_before_the_first_step_the_status_stands_there():
+def test_before_the_first_step_the_bar_is_the_status():
     assert bar_line(Pace(), FineTuningJob("j", "validating_files"), START, 80) == "validating_files"
 
 
-def test_a_job_whose_steps_have_no_end_has_no_bar():
+def test_without_a_total_of_steps_no_bar_is_drawn():
     pace = Pace()
     pace.see(step(3, train_loss=0.5))
     assert bar_line(pace, None, START, 80) == "step 3  loss 0.5"
 
 
-def test_nothing_of_a_server_reaches_the_terminal_unprintable():
+def test_text_of_a_server_is_made_printable():
     job = FineTuningJob(HOSTILE, HOSTILE, model=HOSTILE, fine_tuned_model=HOSTILE, fault=JobFailure(HOSTILE, HOSTILE))
     checkpoint = FineTuningCheckpoint("c", HOSTILE, 1)
     lines = [
@@ -91,7 +91,7 @@ def test_a_sparkline_falls_with_its_values():
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200))
-def test_curves_of_any_losses_are_drawn_within_the_terminal(losses):
+def test_sparklines_of_any_losses_fit_80_columns(losses):
     curves = Curves(tuple(LossPoint(n, loss, loss / 2) for n, loss in enumerate(losses, 1)))
     lines = [text for text, _ in curve_lines(curves)]
     assert len(lines) == 3
@@ -111,13 +111,13 @@ def evidence():
     )
 
 
-def test_a_diagnosis_stays_within_80_columns_and_prints(evidence):
+def test_a_diagnosis_fits_80_columns_and_is_printable(evidence):
     lines = list(diagnosis_lines("ft:a", diagnose(evidence), evidence))
     assert all(len(text) <= 80 and text.isprintable() for text, _ in lines)
     assert lines[0][0] == "ft:a: overfitting, unstable format"
 
 
-def test_the_page_holds_hostile_names_as_text_and_asks_nobody(evidence):
+def test_the_page_escapes_hostile_names_and_links_to_nothing(evidence):
     page = diagnosis_page(HOSTILE, diagnose(evidence), evidence)
     assert "<script" not in page
     assert "default-src 'none'" in page
@@ -125,7 +125,7 @@ def test_the_page_holds_hostile_names_as_text_and_asks_nobody(evidence):
     assert "http" not in page.replace('http-equiv="Content-Security-Policy"', "")
 
 
-def test_the_page_draws_both_losses_inside_its_picture(evidence):
+def test_both_losses_are_drawn_inside_the_chart(evidence):
     page = diagnosis_page("ft:a", diagnose(evidence), evidence)
     svg = ET.fromstring(page[page.index("<svg") : page.index("</svg>") + 6])
     paths = svg.findall("path")

@@ -34,7 +34,7 @@ class Fault:
     What happens to the next request of a method to a path that ends so.
 
     Args:
-        kind: `error`, a 500; `reset` in the middle of the request; `silence` until the proxy is closed.
+        kind: `error`, a 500 or `status`; `reset` in the middle of the request; `silence` until the proxy is closed.
         carried_out: The server gets the request all the same.
         late: It gets it only when the next request of this kind arrives, before that one.
     """
@@ -44,6 +44,7 @@ class Fault:
     kind: str
     carried_out: bool = False
     late: bool = False
+    status: int = 500
 
 
 class FaultyProxy:
@@ -80,9 +81,18 @@ class FaultyProxy:
         self._server.server_close()
         self._thread.join(10)
 
-    def fail(self, method: str, path: str, *, times: int = 1, carried_out: bool = False, late: bool = False) -> None:
-        """The next requests are answered with a 500."""
-        self._faults += [Fault(method, path, "error", carried_out, late)] * times
+    def fail(
+        self,
+        method: str,
+        path: str,
+        *,
+        times: int = 1,
+        carried_out: bool = False,
+        late: bool = False,
+        status: int = 500,
+    ) -> None:
+        """The next requests are answered with an error."""
+        self._faults += [Fault(method, path, "error", carried_out, late, status)] * times
 
     def reset(self, method: str, path: str, *, times: int = 1) -> None:
         """The next requests end in a TCP reset before all of their body is read."""
@@ -154,7 +164,8 @@ class FaultyProxy:
             self._closing.wait(120)
             request.close_connection = True
         else:
-            _answer(request, 500, json.dumps({"error": {"message": "planted", "type": "server_error"}}).encode(), {})
+            error = {"message": "planted", "type": "server_error"}
+            _answer(request, fault.status, json.dumps({"error": error}).encode(), {})
 
     def _forward(
         self, method: str, path: str, body: bytes, headers: dict[str, str]

@@ -7,7 +7,7 @@ import re
 _CHANGING = (
     # The width of a figure sets the padding before it.
     (r" {2,}[0-9.]+/[0-9.]+ m?s\b", "  1/2 ms"),
-    (r"p50/p95 [0-9.]+/[0-9.]+ s", "p50/p95 1.00/2.00 s"),
+    (r"p50/p95 [0-9.]+/[0-9.]+ m?s", "p50/p95 1/2 ms"),
     (r"in [0-9.]+s =+", "in 1s"),
     (r"^run \S+:", "run ID:"),
     (r"^Run `[^`]+`", "Run `ID`"),

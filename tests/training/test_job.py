@@ -54,9 +54,13 @@ def test_a_status_that_nobody_knows_is_no_end(status):
             read_job({**JOB, "status": status})
 
 
+def test_a_job_that_has_succeeded_has_not_ended_while_its_model_has_no_id():
+    assert not read_job({**JOB, "status": "succeeded", "fine_tuned_model": None}).has_ended
+
+
 @pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
 def test_only_three_statuses_are_ends(status):
-    assert read_job({**JOB, "status": status}).has_ended
+    assert read_job({**JOB, "status": status, "fine_tuned_model": "ft:m"}).has_ended
 
 
 @given(JSON)

@@ -82,7 +82,7 @@ def test_the_command_tells_values_reasons_tokens_and_price(training):
     assert f"150 examples for {MINI}" in told
     assert "n_epochs 3 3 epochs are usual for 100 to 1,000 examples" in told
     assert "learning_rate_multiplier auto" in told
-    assert "at $5.00 for a million tokens" in told
+    assert "at $5.00 per 1M tokens" in told
     values = json.loads(suggest(training(150), "--model", MINI, "--json"))
     assert values["hyperparameters"] == {"n_epochs": 3, "batch_size": "auto", "learning_rate_multiplier": "auto"}
     assert values["reasons"].keys() == values["hyperparameters"].keys()

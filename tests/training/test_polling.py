@@ -46,7 +46,7 @@ class Script:
             raise state
         status, events = state
         self.known = [event(number) for number in range(1, events + 1)]
-        return FineTuningJob(job_id, status)
+        return FineTuningJob(job_id, status, fine_tuned_model="ft:m" if status == "succeeded" else "")
 
     def events(self, _job_id):
         return iter(self.known[::-1])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.redaction import failure_words, hidden
-from pytest_finetune.reports.text import columns, fitted, folded, padded
+from pytest_finetune.reports.text import WIDTH, columns, fitted, padded, wrapped
 from pytest_finetune.verdicts.gates.wording import figure
 from pytest_finetune.verdicts.metrics.plan import state_of
 
@@ -20,13 +19,15 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.text import Line
     from pytest_finetune.verdicts.comparison import Comparison, Flip
 
-WIDTH = 80
 NAME_LIMIT = 24
 """Most characters of a run's or model's name next to an answer."""
 
 ID_LIMIT = 60
 TINY = 0.001
 """A smaller p is shown as less than this."""
+
+LONGEST = 4000
+"""Characters of a refusal's line before it is wrapped."""
 
 REFUSED_CASES = 20
 """Most cases of a refusal that are named; the rest are counted."""
@@ -100,7 +101,9 @@ def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Lin
 
 def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:
     """Why an eval set was not compared, the cases that differ, and a hint."""
-    yield from _folded(f"{refusal.eval_set}: not compared: {refusal.problem}", "  ", {"red": True})
+    yield from wrapped(
+        shorten(f"{refusal.eval_set}: not compared: {refusal.problem}", LONGEST), {"red": True}, indent=2
+    )
     left = REFUSED_CASES
     for what, ids in (
         (f"only in {name_before}", refusal.only_before),
@@ -112,8 +115,8 @@ def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterat
             left -= len(named)
             rest = f"{len(ids) - len(named):,} more" if len(ids) > len(named) else ""
             text = ", ".join([*named, rest] if rest else named)
-            yield from _folded(f"  {what} ({len(ids):,}): {text}", "    ", {})
-    yield from _folded(f"  hint: {refusal.hint}", "    ", {})
+            yield from wrapped(shorten(f"  {what} ({len(ids):,}): {text}", LONGEST))
+    yield from wrapped(f"  hint: {refusal.hint}")
 
 
 def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
@@ -126,7 +129,9 @@ def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
     counts = f"lost {len(comparison.lost):,}, won {len(comparison.won):,}"
     change = f"difference {sign}{figure(abs(rise), 0)} {between}, {counts}, McNemar p {_p_value(comparison)}"
     whole = f"{accuracy}, {change}"
-    return [whole] if columns(whole) <= width else [accuracy, *folded(f"  {change}", width, "    ")]
+    return (
+        [whole] if columns(whole) <= width else [accuracy, *(line for line, _ in wrapped(f"  {change}", width=width))]
+    )
 
 
 def _p_value(comparison: Comparison) -> str:
@@ -162,8 +167,3 @@ def _answer_text(completion: Completion | None) -> str:
     if completion.tool_calls:
         return "; ".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
     return completion.text or completion.refusal or "(nothing)"
-
-
-def _folded(text: str, indent: str, markup: dict[str, bool]) -> Iterator[Line]:
-    lines = textwrap.wrap(shorten(text, 4000), WIDTH, subsequent_indent=indent, break_on_hyphens=False)
-    return ((line, markup) for line in lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.labels import NO_LABELS
-from pytest_finetune.reports.text import fitted, folded, padded
+from pytest_finetune.reports.text import fitted, padded, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +27,6 @@ HEADS = ("min", "5 %", "median", "mean", "95 %", "max")
 """Column heads of `figures`."""
 
 SHOWN_LABELS = 30
-_WIDTH = 80
 _NAME, _BAR = 24, 36
 
 
@@ -46,7 +45,7 @@ def profile_lines(profile: Profile, findings: Mapping[str, int] | None, source: 
         yield f"{NAMES[name]:<20}" + "".join(f"{figure:>10}" for figure in figures(each)), {}
     yield f"tokens per epoch: {profile.tokens:,} ({profile.tokenizer})", {}
     yield from _counted("answers", profile.answers)
-    yield from _folded(f"system prompts: {prompts_text(profile)}")
+    yield from wrapped(f"system prompts: {prompts_text(profile)}", indent=2)
     yield from _counted("languages", profile.languages)
     yield from _counted("scripts", profile.scripts)
     yield from _label_lines(profile)
@@ -86,11 +85,7 @@ def figures(each: Distribution) -> list[str]:
 def _counted(what: str, counts: Mapping[str, int]) -> Iterator[Line]:
     total = sum(counts.values())
     shown = ", ".join(f"{name} {count:,} ({share(count, total)})" for name, count in counts.items())
-    yield from _folded(f"{what}: {shown}")
-
-
-def _folded(text: str) -> Iterator[Line]:
-    return ((line, {}) for line in folded(text, _WIDTH, "  "))
+    yield from wrapped(f"{what}: {shown}", indent=2)
 
 
 def _label_lines(profile: Profile) -> Iterator[Line]:

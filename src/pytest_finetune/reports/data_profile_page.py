@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.labels import NO_LABELS
 from pytest_finetune.reports.data_profile import HEADS, NAMES, figures, prompts_text, share
-from pytest_finetune.reports.html_text import escaped
-from pytest_finetune.reports.plain_page import plain_page
+from pytest_finetune.reports.html_text import escaped, plain_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

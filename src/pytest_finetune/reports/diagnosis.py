@@ -1,4 +1,4 @@
-"""A diagnosis as people read it at a terminal, with its curves drawn, and as JSON for programs."""
+"""A diagnosis as terminal lines, with its losses drawn as sparklines, and as JSON."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from math import log
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.training.diagnosis import Conclusion
-from pytest_finetune.reports.registry import table
-from pytest_finetune.reports.runs import folded, one_line
+from pytest_finetune.reports.text import estimate, number, one_line, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,11 +20,11 @@ _MARKS = "▁▂▃▄▅▆▇█"
 _COLOURS = {Conclusion.YES: "red", Conclusion.NO: "green", Conclusion.UNKNOWN: "yellow"}
 _DRAWN = 44
 _STEEP = 20
-"""Where the largest loss is more than so many times the least, heights are drawn by its logarithm."""
+"""If the largest loss is more than this many times the smallest, the scale is logarithmic."""
 
 
 def diagnosis_lines(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> Iterator[Line]:
-    """The verdict, each question with evidence and remedies, the losses, the checkpoints."""
+    """The verdict, each finding with evidence and remedies, the losses, the checkpoints."""
     yield f"{one_line(name)}: {diagnosis.verdict}", {"bold": True, _verdict_colour(diagnosis): True}
     for finding in diagnosis.findings:
         yield from _finding_lines(finding)
@@ -34,13 +33,13 @@ def diagnosis_lines(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence
 
 
 def curve_lines(curves: Curves) -> Iterator[Line]:
-    """Training and validation loss, each as a row of bars from its first step to its last."""
+    """Training and validation loss, each as a sparkline from the first step to the last."""
     named = [(name, points) for name, points in (("training", curves.train), ("validation", curves.valid)) if points]
     if not named:
         return
     losses = [loss for _, points in named for _, loss in points]
     steep = is_steep(losses)
-    yield f"losses, steps {_span(curves)}{', height by logarithm' if steep else ''}", {"bold": True}
+    yield f"losses, steps {_span(curves)}{', log scale' if steep else ''}", {"bold": True}
     for name, points in named:
         first, last = points[0][1], points[-1][1]
         drawn = sparkline([loss for _, loss in points], min(losses), max(losses), steep=steep)
@@ -48,7 +47,7 @@ def curve_lines(curves: Curves) -> Iterator[Line]:
 
 
 def sparkline(values: Sequence[float], low: float, high: float, *, steep: bool = False, width: int = _DRAWN) -> str:
-    """Values as bars between a low and a high; where there are more than `width`, each bar is the mean of some."""
+    """Values as bars on a scale from `low` to `high`; with more than `width` values, a bar is a mean."""
     parts = min(width, len(values))
     means = []
     for part in range(parts):
@@ -58,12 +57,12 @@ def sparkline(values: Sequence[float], low: float, high: float, *, steep: bool =
 
 
 def is_steep(losses: Sequence[float]) -> bool:
-    """Whether losses are so far apart that their end would be a flat line."""
+    """Whether the range of the losses is so large that a linear scale would show the end as a flat line."""
     return min(losses) > 0 and max(losses) > _STEEP * min(losses)
 
 
 def height(value: float, low: float, high: float, *, steep: bool) -> float:
-    """Where a value stands between a low and a high, in [0, 1]; by logarithm where it is steep."""
+    """The position of a value between `low` and `high`, in [0, 1]; on a log scale if `steep`."""
     if high <= low:
         return 0.0
     share = log(value / low) / log(high / low) if steep else (value - low) / (high - low)
@@ -71,7 +70,7 @@ def height(value: float, low: float, high: float, *, steep: bool) -> float:
 
 
 def diagnosis_json(model: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> dict[str, Any]:
-    """The diagnosis for programs."""
+    """The diagnosis as JSON."""
     gap = evidence.gap
     return {
         "model": model,
@@ -99,29 +98,25 @@ def diagnosis_json(model: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence
 
 def _finding_lines(finding: DiagnosisFinding) -> Iterator[Line]:
     yield f"{finding.kind}: {finding.answer}", {"bold": True, _COLOURS[finding.answer]: True}
-    for said in finding.evidence:
-        yield from folded(f"  {said}", {}, indent=4)
+    for fact in finding.evidence:
+        yield from wrapped(f"  {fact}")
     for remedy in finding.remedies:
-        yield from folded(f"  - try {remedy}", {}, indent=4)
+        yield from wrapped(f"  - try {remedy}")
 
 
 def _learning_lines(learning: Sequence[LearningPoint]) -> Iterator[Line]:
     if not learning:
         return
     yield "checkpoints", {"bold": True}
-    rows = [(f"{p.step:,}", _loss(p.valid_loss), accuracy_cell(p.accuracy), p.model) for p in learning]
+    rows = [(f"{p.step:,}", number(p.valid_loss), accuracy_cell(p.accuracy), p.model) for p in learning]
     yield from table(("step", "valid loss", "accuracy (95 %)", "model"), rows, wide=3)
     if not any(point.accuracy for point in learning):
-        yield from folded("their accuracy is not on record: pytest-finetune train sweep JOB measures it", {})
+        yield from wrapped("the checkpoints have not been evaluated: pytest-finetune train sweep JOB does it")
 
 
 def accuracy_cell(rate: Rate | None) -> str:
     """An accuracy with its interval, for a table."""
-    return f"{rate.value:.3f} [{rate.interval.low:.3f}, {rate.interval.high:.3f}]" if rate else "-"
-
-
-def _loss(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    return estimate(rate.value, rate.interval) if rate else "-"
 
 
 def _span(curves: Curves) -> str:

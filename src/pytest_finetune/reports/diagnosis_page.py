@@ -1,12 +1,11 @@
-"""A diagnosis as a page to pass on: verdict, evidence, remedies, the losses drawn, the checkpoints."""
+"""A diagnosis as a self-contained HTML page: verdict, evidence, remedies, a chart of the losses, the checkpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pytest_finetune.reports.diagnosis import accuracy_cell, height, is_steep
-from pytest_finetune.reports.html_text import escaped
-from pytest_finetune.reports.plain_page import plain_page
+from pytest_finetune.reports.html_text import escaped, plain_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +45,7 @@ _CLASSES = {"yes": "yes", "no": "no", "cannot tell": "unknown"}
 
 
 def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> str:
-    """The page; whatever names and messages hold comes out as text."""
+    """The page; names and messages are escaped."""
     body = "\n".join(
         (
             f"<h1>{escaped(name, _LONGEST)}: {escaped(diagnosis.verdict)}</h1>",
@@ -60,17 +59,17 @@ def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence)
 
 def _finding(finding: DiagnosisFinding) -> str:
     kind = _CLASSES[finding.answer.value]
-    said = "".join(f"<p>{escaped(text)}</p>" for text in finding.evidence)
-    tries = "".join(f"<li>{escaped(text)}</li>" for text in finding.remedies)
-    remedies = f"<p>What to try:</p><ul>{tries}</ul>" if tries else ""
-    return f'<h2>{finding.kind}: <span class="{kind}">{finding.answer}</span></h2>\n{said}{remedies}'
+    facts = "".join(f"<p>{escaped(text)}</p>" for text in finding.evidence)
+    items = "".join(f"<li>{escaped(text)}</li>" for text in finding.remedies)
+    remedies = f"<p>Remedies:</p><ul>{items}</ul>" if items else ""
+    return f'<h2>{finding.kind}: <span class="{kind}">{finding.answer}</span></h2>\n{facts}{remedies}'
 
 
 def _losses(curves: Curves) -> str:
     named = [("training", "first", curves.train), ("validation", "second", curves.valid)]
     named = [each for each in named if each[2]]
     if not named:
-        return "<h2>Losses</h2>\n<p>no job was named that tells them</p>"
+        return "<h2>Losses</h2>\n<p>not known: no job with losses was named</p>"
     losses = [loss for _, _, points in named for _, loss in points]
     steps = [step for _, _, points in named for step, _ in points]
     steep = is_steep(losses)
@@ -79,24 +78,24 @@ def _losses(curves: Curves) -> str:
         f"<title>{name} loss</title></path>"
         for name, kind, points in named
     )
-    told = "; ".join(
+    ranges = "; ".join(
         f'<span class="{kind}">{name} {points[0][1]:.4g} to {points[-1][1]:.4g}</span>' for name, kind, points in named
     )
-    scale = ", height by logarithm" if steep else ""
+    scale = ", log scale" if steep else ""
     return (
         f'<h2>Losses</h2>\n<figure><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="losses by step">{paths}</svg>'
-        f"<figcaption>steps {min(steps):,} to {max(steps):,}{scale}: {told}</figcaption></figure>"
+        f"<figcaption>steps {min(steps):,} to {max(steps):,}{scale}: {ranges}</figcaption></figure>"
     )
 
 
 def _path(points: Sequence[tuple[int, float]], first: int, last: int, low: float, high: float, *, steep: bool) -> str:
-    across = max(1, last - first)
-    places = (
-        f"{_WIDTH * (step - first) / across:.1f} {(_HEIGHT - 4) * (1 - height(loss, low, high, steep=steep)) + 2:.1f}"
+    span = max(1, last - first)
+    points_text = (
+        f"{_WIDTH * (step - first) / span:.1f} {(_HEIGHT - 4) * (1 - height(loss, low, high, steep=steep)) + 2:.1f}"
         for step, loss in points
     )
-    return "M" + "L".join(places)
+    return "M" + "L".join(points_text)
 
 
 def _checkpoints(learning: Sequence[LearningPoint]) -> str:

@@ -9,8 +9,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.finding import Severity
 from pytest_finetune.lifecycle.data.fix import FIXED
-from pytest_finetune.reports.runs import WIDTH
-from pytest_finetune.reports.text import folded
+from pytest_finetune.reports.text import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,12 +55,12 @@ def code_lines(
     hints: dict[str, None] = {}
     for finding in shown:
         problem = f"{f' {finding.path}' if finding.path else ''}: {finding.problem}"
-        yield from _folded(f"{finding.place}{'' if redact else problem}", _INDENT + "  ")
+        yield from _indented(f"{finding.place}{'' if redact else problem}")
         hints["" if redact else finding.hint] = None
     if count > len(shown):
         kept = "" if len(findings) > len(shown) else " (places not kept)"
         yield f"{_INDENT}… and {count - len(shown):,} more{kept}", {}
-    yield from (line for hint in hints if hint for line in _folded(f"hint: {hint}", _INDENT + "  "))
+    yield from (line for hint in hints if hint for line in _indented(f"hint: {hint}"))
 
 
 def summary_line(result: CheckResult) -> Line:
@@ -93,7 +92,7 @@ def fixed_lines(fixed: Fixed, target: Path, result: CheckResult) -> Iterator[Lin
         done.append(f"fixed {', '.join(dict.fromkeys(fixed.cleaned))}")
     if left := _not_fixed(result, fixed.file):
         done.append("not fixed: " + ", ".join(f"{code} {count:,}" for code, count in left.items()))
-    yield from ((line, {}) for text in done for line in folded(text, WIDTH, _INDENT))
+    yield from (line for text in done for line in wrapped(text))
 
 
 def fixed_json(fixed: Fixed, target: Path, result: CheckResult) -> dict[str, Any]:
@@ -107,9 +106,8 @@ def _not_fixed(result: CheckResult, file: str) -> dict[str, int]:
     return {code: count for (of, code), count in result.counts.items() if of == file and code not in FIXED}
 
 
-def _folded(text: str, indent: str) -> Iterator[Line]:
-    lines = folded(shorten(text, _LONGEST), WIDTH - len(_INDENT), indent.removeprefix(_INDENT))
-    return ((f"{_INDENT}{line}", {}) for line in lines)
+def _indented(text: str) -> Iterator[Line]:
+    return wrapped(f"{_INDENT}{shorten(text, _LONGEST)}", indent=len(_INDENT) + 2)
 
 
 def _counted(count: int, word: str) -> str:

@@ -8,14 +8,13 @@ from pytest_finetune.base.records import State
 from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT
 from pytest_finetune.reports.html_text import escaped
 from pytest_finetune.reports.page.charts import interval_svg
-from pytest_finetune.reports.tables import measured, rate
+from pytest_finetune.reports.tables import latency, margin_text, measured, rate
 from pytest_finetune.reports.text import dollars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
-    from pytest_finetune.verdicts.metrics import Summary
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "incomplete": "…"}
 """Shown before the word, so that a verdict can be read without colours."""
@@ -67,7 +66,7 @@ def _run(run: ReportedRun, *, redact: bool) -> Iterator[str]:
         yield "<table><tr><th>verdict<th>gate<th>measured<th>margin<th>why</tr>"
         yield from (_gate_row(part, gate) for part in run.sets for gate in part.gates)
         yield "</table>"
-    yield "<table><tr><th>eval set<th>accuracy<th><th>cases<th>format failures<th>errors<th>latency p50, p95"
+    yield "<table><tr><th>eval set<th>accuracy<th><th>cases<th>format failures<th>errors<th>latency p50/p95"
     yield "<th>tokens<th>cost</tr>"
     yield from map(_set_row, run.sets)
     yield "</table>"
@@ -87,7 +86,7 @@ def _set_row(part: ReportedSet) -> str:
         f"{len(summary.rows):,}{f' × {part.repeats}' if part.repeats > 1 else ''}",
         failures,
         f"{summary.counts[State.ERROR]:,}{unrun}",
-        f"{_seconds(summary, 'latency_p50')}, {_seconds(summary, 'latency_p95')}",
+        latency(summary),
         "-" if summary.tokens is None else f"{summary.tokens:,}",
         dollars(summary.cost) + (f", {summary.from_cache:,} cached" if summary.from_cache else ""),
     )
@@ -102,16 +101,8 @@ def _bar(part: ReportedSet) -> float | None:
 
 def _gate_row(part: ReportedSet, gate: Gate) -> str:
     verdict = gate.verdict
-    margin = "" if gate.margin is None else f"{gate.margin:+.3g}"
     return (
         f"<tr><td class=ft-{verdict.status}>{SIGNS[verdict.status]} {verdict.status}"
-        f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{measured(gate)}<td class=num>{margin}"
+        f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{measured(gate)}<td class=num>{margin_text(gate)}"
         f"<td>{escaped(verdict.message)}</tr>"
     )
-
-
-def _seconds(summary: Summary, metric: str) -> str:
-    value = summary.value(metric).value
-    if value is None:
-        return "-"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"

@@ -1,8 +1,11 @@
-"""Untrusted text as HTML: always escaped, with control and bidi characters made visible."""
+"""Untrusted text as HTML, always escaped, with control and bidi characters made visible; and pages without scripts."""
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.diff import word_changes
@@ -11,6 +14,8 @@ from pytest_finetune.reports.text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_TITLE = 120
 
 
 def escaped(text: str, limit: int | None = None) -> str:
@@ -28,6 +33,27 @@ def marked(expected: str, got: str, limit: int) -> tuple[str, str] | None:
     return (
         _side("del", ((ours, ours == theirs) for ours, theirs in changes)),
         _side("ins", ((theirs, ours == theirs) for ours, theirs in changes)),
+    )
+
+
+def plain_page(title: str, body: str, *, style: str) -> str:
+    """
+    A self-contained page without scripts, blocked from the network by its Content-Security-Policy.
+
+    Args:
+        title: Plain text; escaped here.
+        body: HTML in which all untrusted text is already escaped.
+        style: The stylesheet; the policy allows it by its hash.
+    """
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f'<meta name="generator" content="pytest-finetune {version("pytest-finetune")}">\n'
+        f"<title>{escaped(title, _TITLE)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
 

@@ -16,10 +16,9 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
 from pytest_finetune.reports.failure import expected_text, prompt_fields
 from pytest_finetune.reports.redaction import hidden
-from pytest_finetune.reports.tables import rate
+from pytest_finetune.reports.tables import latency, margin_text, measured, rate
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.verdicts.gates import Status
-from pytest_finetune.verdicts.gates.wording import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,9 +116,8 @@ def _figures(part: ReportedSet) -> str:
     for state, word in ((State.ERROR, "in error"), (State.UNRUN, "unrun")):
         if summary.counts[state]:
             facts.append(f"{summary.counts[state]:,} {word}")
-    p50, p95 = summary.value("latency_p50").value, summary.value("latency_p95").value
-    if p50 is not None and p95 is not None:
-        facts.append(f"p50/p95 {p50:.2f}/{p95:.2f} s")
+    if (seconds := latency(summary)) != "-":
+        facts.append(f"p50/p95 {seconds}")
     if summary.tokens is not None:
         facts.append(f"{summary.tokens:,} tokens")
     return ", ".join([*facts, f"cost {dollars(summary.cost)}"])
@@ -127,12 +125,9 @@ def _figures(part: ReportedSet) -> str:
 
 def _gate_row(gate: Gate) -> str:
     verdict = gate.verdict
-    between = "" if verdict.low is None or verdict.high is None else f" [{verdict.low:.3f}, {verdict.high:.3f}]"
-    value = "-" if verdict.value is None else f"{verdict.value:.3f}{between}"
     bar = "-" if gate.bar is None else f"{gate.bar:g}"
-    margin = "-" if gate.margin is None else f"{'-' if gate.margin < 0 else '+'}{figure(abs(gate.margin), 0)}"
-    mark = MARKS[Status(verdict.status)]
-    return _row(f"{mark} {verdict.status}", code(verdict.gate), value, bar, margin, f"{verdict.planned:,}")
+    status = f"{MARKS[gate.status]} {gate.status}"
+    return _row(status, code(verdict.gate), measured(gate), bar, margin_text(gate), f"{verdict.planned:,}")
 
 
 def _reasons(part: ReportedSet) -> Iterator[str]:

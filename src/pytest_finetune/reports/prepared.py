@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.reports.text import folded
+from pytest_finetune.reports.text import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.raw_rows import LeftOuts
     from pytest_finetune.reports.text import Line
 
-SHOWN, WIDTH = 5, 80
+SHOWN = 5
 
 
 def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = SHOWN) -> Iterator[Line]:
@@ -24,7 +24,7 @@ def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = S
         return
     yield f"{left_out.count:,} {what}{'' if left_out.count == 1 else 's'} left out:", {"yellow": True}
     for each in left_out.listed[:show]:
-        yield from _folded(f"  {source}:{each.line}: {shorten(each.reason, 200)}")
+        yield from wrapped(f"  {source}:{each.line}: {shorten(each.reason, 200)}")
     if left_out.count > show:
         yield f"  … and {left_out.count - show:,} more: --json lists them", {}
 
@@ -38,15 +38,15 @@ def left_out_json(left_out: LeftOuts) -> dict[str, Any]:
 def prepared_lines(prepared: Prepared, source: Path, target: Path) -> Iterator[Line]:
     """Counts, records left out, and fields that were dropped or not mapped."""
     written = f"{prepared.written:,} example{'' if prepared.written == 1 else 's'} written"
-    yield from _folded(f"{target}: {written}", bold=True)
+    yield from wrapped(f"{target}: {written}", {"bold": True})
     yield from left_out_lines(source, prepared.left_out, what="record")
     if prepared.replaced_system:
-        yield from _folded(f"note: --system replaced {prepared.replaced_system:,} other system prompts")
+        yield from wrapped(f"note: --system replaced {prepared.replaced_system:,} other system prompts")
     if prepared.not_kept:
         dropped = _counts(prepared.not_kept)
-        yield from _folded(f"note: dropped, not part of OpenAI's format: {dropped} (--keep keeps it)")
+        yield from wrapped(f"note: dropped, not part of OpenAI's format: {dropped} (--keep keeps it)")
     if prepared.unused:
-        yield from _folded(f"note: not used: {_counts(prepared.unused)} (--map assigns fields)")
+        yield from wrapped(f"note: not used: {_counts(prepared.unused)} (--map assigns fields)")
 
 
 def prepared_json(prepared: Prepared, source: Path, target: Path) -> dict[str, Any]:
@@ -66,7 +66,3 @@ def _counts(found: Mapping[str, int]) -> str:
     names = sorted(found, key=lambda name: (-found[name], name))
     shown = ", ".join(f"{shorten(name, 40)} ({found[name]:,})" for name in names[:SHOWN])
     return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
-
-
-def _folded(text: str, **markup: bool) -> Iterator[Line]:
-    return ((line, markup) for line in folded(text, WIDTH, "    "))

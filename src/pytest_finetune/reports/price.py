@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten
 from pytest_finetune.evaluation import fine_tune_prices
-from pytest_finetune.reports.text import dollars, folded
+from pytest_finetune.reports.text import WIDTH, dollars, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.price import CallCost, ModelPrice
     from pytest_finetune.reports.text import Line
 
-_FACT, _VALUE, _WIDTH = 26, 24, 80
+_FACT, _VALUE = 26, 24
 
 
 def price_lines(
@@ -32,11 +32,11 @@ def price_lines(
         today: In UTC.
         last_training_day: Last day on which OpenAI accepts fine-tuning jobs.
     """
-    at_once = (_WIDTH - _FACT) // (_VALUE + 2)
+    at_once = (WIDTH - _FACT) // (_VALUE + 2)
     for start in range(0, len(models), at_once):
         yield from _block(models[start : start + at_once])
     for warning in price_warnings(models, ends, today=today, last_training_day=last_training_day):
-        yield from ((line, {"yellow": True}) for line in folded(f"warning: {warning}", _WIDTH, "  "))
+        yield from wrapped(f"warning: {warning}", {"yellow": True}, indent=2)
     yield f"training and fine-tuned models: OpenAI's price list as of {fine_tune_prices.AS_OF}", {}
     yield f"  {fine_tune_prices.SOURCE}", {}
     yield f"other models: genai-prices {metadata.version('genai-prices')}", {}

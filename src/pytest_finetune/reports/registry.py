@@ -9,8 +9,9 @@ from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten, shown
 from pytest_finetune.lifecycle.registry.entry import Status
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
-from pytest_finetune.reports.runs import WIDTH, compared_with, field_lines, folded, moment, one_line, status_markup
-from pytest_finetune.reports.text import dollars
+from pytest_finetune.reports.runs import compared_with
+from pytest_finetune.reports.tables import STATUS_MARKUP
+from pytest_finetune.reports.text import dollars, field_lines, moment, number, one_line, table, wrapped
 from pytest_finetune.verdicts.gates import Status as VerdictStatus
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.sunset import RetiringVersion, Shutdown
     from pytest_finetune.reports.text import Line
 
-_GAP = "  "
 _NAME = 16
-_LEAST = 8
 _ORDER = (Status.PRODUCTION, Status.CANARY, Status.CANDIDATE, Status.DEPRECATED, Status.REJECTED)
 
 
@@ -46,23 +45,6 @@ def in_order(registry: Registry) -> list[tuple[str, Entry]]:
     """Versions by status (production first, then canary, candidate), newest first within a status."""
     newest = sorted(registry.entries.items(), key=lambda item: (item[1].created_at, item[0]), reverse=True)
     return sorted(newest, key=lambda item: _ORDER.index(item[1].status))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wide: int) -> Iterator[Line]:
-    """
-    A table of at most `WIDTH` columns of text.
-
-    Args:
-        head: Name of each column.
-        rows: Text of each column.
-        wide: Index of the column that is shortened if the table is too wide.
-    """
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    others = sum(widths) - widths[wide] + len(_GAP) * (len(head) - 1)
-    widths[wide] = min(widths[wide], max(_LEAST, WIDTH - others))
-    for number, row in enumerate((head, *rows)):
-        cells = (shorten(text, width).ljust(width) for text, width in zip(row, widths, strict=True))
-        yield _GAP.join(cells).rstrip(), {} if number else {"bold": True}
 
 
 def gates_passed(evidence: Evidence | None) -> str:
@@ -114,22 +96,22 @@ def history_lines(events: Sequence[Event]) -> Iterator[Line]:
         moved = f": {event.before or 'new'} -> {event.after}" if event.after else ""
         subject = f" {event.version}" if event.version else ""
         head = f"{event.seq}  {event.at:%Y-%m-%d %H:%M}  {event.action}{subject}{moved}{forced}"
-        yield from folded(one_line(head), {"bold": True, **({"yellow": True} if event.forced else {})})
-        yield from folded(f"    {one_line(event.who + (f': {event.why}' if event.why else ''))}", {})
+        yield from wrapped(one_line(head), {"bold": True, **({"yellow": True} if event.forced else {})})
+        yield from wrapped(f"    {one_line(event.who + (f': {event.why}' if event.why else ''))}")
 
 
 def refusal_lines(version: str, reasons: Sequence[str]) -> Iterator[Line]:
     """All reasons why a version is not promoted."""
     count = f"{len(reasons)} reason{'s' if len(reasons) != 1 else ''}"
-    yield from folded(f"{version} is refused for {count}:", {"red": True})
+    yield from wrapped(f"{version} is refused for {count}:", {"red": True})
     for reason in reasons:
-        yield from folded(f"  - {one_line(reason)}", {})
+        yield from wrapped(f"  - {one_line(reason)}")
 
 
 def caution_lines(cautions: Sequence[str]) -> Iterator[Line]:
     """Warnings."""
     for caution in cautions:
-        yield from folded(f"warning: {one_line(caution)}", {"yellow": True})
+        yield from wrapped(f"warning: {one_line(caution)}", {"yellow": True})
 
 
 def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: timedelta) -> Iterator[Line]:
@@ -149,7 +131,7 @@ def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: time
     ]
     yield from table(("version", "status", "model", "shutdown", ""), rows, wide=2)
     for source in dict.fromkeys(one.shutdown.source for one in found):
-        yield from folded(f"source: {source}", {})
+        yield from wrapped(f"source: {source}")
     if any(one.shutdown.source.startswith("https:") for one in found):
         verb = "accepts" if now.date() <= LAST_FINE_TUNING_DAY else "accepted"
         yield f"OpenAI {verb} self-serve fine-tuning jobs until {LAST_FINE_TUNING_DAY}", {}
@@ -174,7 +156,7 @@ def _time_left(shutdown: Shutdown, now: datetime) -> str:
 def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
     yield "evidence", {"bold": True}
     commit = f"git {evidence.git_commit[:12]}{' with changes' if evidence.git_dirty else ''}"
-    yield from folded(f"  run {one_line(evidence.run_id)}", {})
+    yield from wrapped(f"  run {one_line(evidence.run_id)}")
     yield from field_lines("evaluated", evidence.spec + (f" at {evidence.base_url}" if evidence.base_url else ""))
     yield from field_lines("answered as", ", ".join(evidence.answered_by))
     if evidence.identity != evidence.base_url:
@@ -190,14 +172,14 @@ def _evidence_lines(evidence: Evidence) -> Iterator[Line]:
 
 def _set_lines(one: EvidenceSet) -> Iterator[Line]:
     times = f" x {one.repeats}" if one.repeats != 1 else ""
-    yield from folded(f"  {one_line(one.name)}, {one.cases:,} cases{times}", {})
+    yield from wrapped(f"  {one_line(one.name)}, {one.cases:,} cases{times}")
     counts = (f"{one.counts[state]:,} {state}" for state in State if state in one.counts)
-    yield from folded(f"    {', '.join(counts)}", {})
-    yield from folded(f"    {_metrics(one.metrics)}", {}, indent=6)
+    yield from wrapped(f"    {', '.join(counts)}")
+    yield from wrapped(f"    {_metrics(one.metrics)}", indent=6)
     for verdict in one.verdicts:
-        markup = status_markup(verdict.status)
-        yield from folded(f"    {verdict.status:<12}  {one_line(verdict.message or verdict.gate)}", markup, indent=18)
+        markup = STATUS_MARKUP[VerdictStatus(verdict.status)]
+        yield from wrapped(f"    {verdict.status:<12}  {one_line(verdict.message or verdict.gate)}", markup, indent=18)
 
 
 def _metrics(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return ", ".join(f"{name} {number(value)}" for name, value in metrics.items())

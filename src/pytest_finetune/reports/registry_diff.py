@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten, shown
-from pytest_finetune.reports.registry import table
-from pytest_finetune.reports.runs import WIDTH
+from pytest_finetune.reports.text import WIDTH, number, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,10 +75,8 @@ def _cells(one: RegistryDifference) -> tuple[str, str, str]:
 
 
 def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.4g}"
+    if value is None or isinstance(value, float):
+        return number(value)
     return shorten(value, _CELL) if isinstance(value, str) else shown(value, _CELL)
 
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
-from pytest_finetune.base.text import printable, shorten
+from pytest_finetune.base.text import printable
 from pytest_finetune.evaluation.runs import Totals
 from pytest_finetune.reports.redaction import failure_words
-from pytest_finetune.reports.text import dollars
+from pytest_finetune.reports.reported import Gate
+from pytest_finetune.reports.tables import STATUS_MARKUP, gates_lines
+from pytest_finetune.reports.text import WIDTH, dollars, field_lines, moment, one_line, wrapped
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from pytest_finetune.evaluation.runs import BaselineRecord, EvalSetPlan, Manifest, Run, VerdictRecord
+    from pytest_finetune.evaluation.runs import BaselineRecord, EvalSetPlan, Manifest, Run
     from pytest_finetune.reports.text import Line
-
-WIDTH = 80
-_LONG = 400
 
 
 def run_totals(run: Run) -> Totals:
@@ -50,9 +47,9 @@ def run_summary_lines(run: Run) -> Iterator[Line]:
     manifest = run.manifest
     yield printable(run.id), {"bold": True}
     sets = ", ".join(plan.name for plan in manifest.eval_sets)
-    yield from folded(f"  {_state(manifest)}, {one_line(manifest.target.spec)}, {one_line(sets)}", {})
+    yield from wrapped(f"  {_state(manifest)}, {one_line(manifest.target.spec)}, {one_line(sets)}")
     verdicts = ", ".join(f"{count} {status}" for status, count in verdict_counts(manifest).items()) or "none"
-    yield from folded(f"  {_counts(run_totals(run))}; verdicts: {one_line(verdicts)}", _outcome_markup(manifest))
+    yield from wrapped(f"  {_counts(run_totals(run))}; verdicts: {one_line(verdicts)}", _outcome_markup(manifest))
 
 
 def why_stopped(manifest: Manifest, *, redact: bool) -> str:
@@ -97,32 +94,19 @@ def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     yield "eval sets", {"bold": True}
     for plan in manifest.eval_sets:
         yield from _plan_lines(plan)
-    yield "verdicts", {"bold": True}
-    for verdict in manifest.verdicts:
-        yield from _verdict_lines(verdict)
+    for name in dict.fromkeys(verdict.eval_set for verdict in manifest.verdicts):
+        gates = [Gate(verdict, verdict.rule) for verdict in manifest.verdicts if verdict.eval_set == name]
+        yield from gates_lines(name, gates, WIDTH, explained=frozenset(Status))
     if not manifest.verdicts:
-        yield "  none: the run ended before it was judged", {"yellow": True}
+        yield "no verdicts: the run ended before it was judged", {"yellow": True}
 
 
 def _plan_lines(plan: EvalSetPlan) -> Iterator[Line]:
     times = f" x {plan.repeats}" if plan.repeats != 1 else ""
-    yield from folded(f"  {one_line(plan.name)}, {plan.cases:,} cases{times}", {})
+    yield from wrapped(f"  {one_line(plan.name)}, {plan.cases:,} cases{times}")
     hashes = {"cases": plan.cases_sha256, "settings": plan.settings_sha256, "schema": plan.schema_sha256}
     shown = "  ".join(f"{name} {value[:12]}" for name, value in hashes.items() if value)
-    yield from folded(f"    sha256: {one_line(shown)}", {})
-
-
-def _verdict_lines(verdict: VerdictRecord) -> Iterator[Line]:
-    yield from folded(
-        f"  {verdict.status:<12}  {one_line(verdict.eval_set)}  {verdict.gate}", status_markup(verdict.status)
-    )
-    yield from folded(f"{'':<16}{one_line(verdict.message)}", {}, indent=16)
-
-
-def field_lines(name: str, text: str, markup: dict[str, bool] | None = None) -> Iterator[Line]:
-    """A fact with its name before it; nothing if the text is empty."""
-    if text:
-        yield from folded(f"  {name:<12}  {one_line(text)}", markup or {}, indent=16)
+    yield from wrapped(f"    sha256: {one_line(shown)}")
 
 
 def _state(manifest: Manifest) -> str:
@@ -140,11 +124,6 @@ def _counts(totals: Totals) -> str:
     return f"{totals.passed:,} of {totals.planned:,} passed{rest}"
 
 
-def moment(when: datetime) -> str:
-    """A time to the second, with its zone."""
-    return f"{when:%Y-%m-%d %H:%M:%S %Z}"
-
-
 def compared_with(baseline: BaselineRecord) -> str:
     """What gates were compared with: name, model, server and run, and any doubt about it."""
     at = f" at {baseline.base_url}" if baseline.base_url else ""
@@ -152,27 +131,8 @@ def compared_with(baseline: BaselineRecord) -> str:
     return f"with {baseline.name}: {baseline.model}{at}{run}" + (f", but {baseline.doubt}" if baseline.doubt else "")
 
 
-def status_markup(status: str) -> dict[str, bool]:
-    """The colour of a verdict."""
-    colours = {Status.PASS: "green", Status.FAIL: "red"}
-    return {next((colour for known, colour in colours.items() if status == known), "yellow"): True}
-
-
 def _outcome_markup(manifest: Manifest) -> dict[str, bool]:
     statuses = {verdict.status for verdict in manifest.verdicts}
     if manifest.closed and Status.FAIL in statuses:
-        return status_markup(Status.FAIL)
-    return status_markup(Status.PASS if manifest.closed and statuses == {Status.PASS} else Status.INCOMPLETE)
-
-
-def one_line(text: str) -> str:
-    """Text from outside on one line, cut if it is very long."""
-    return shorten(text, _LONG)
-
-
-def folded(text: str, markup: dict[str, bool], *, indent: int = 4) -> Iterator[Line]:
-    """Text in lines of `WIDTH`, all but the first indented."""
-    lines = textwrap.wrap(
-        printable(text), WIDTH, subsequent_indent=" " * indent, break_on_hyphens=False, drop_whitespace=True
-    )
-    return ((line, markup) for line in lines)
+        return STATUS_MARKUP[Status.FAIL]
+    return STATUS_MARKUP[Status.PASS if manifest.closed and statuses == {Status.PASS} else Status.INCOMPLETE]

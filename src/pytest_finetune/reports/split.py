@@ -8,7 +8,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.labels import NO_LABELS
 from pytest_finetune.lifecycle.data.split import SIDES
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
-from pytest_finetune.reports.text import columns, fitted, folded, padded
+from pytest_finetune.reports.text import columns, fitted, padded, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.text import Line
 
 _LABELS, _NAMED = 30, 5
-_NAME, _PATH, _WIDTH = 32, 42, 80
+_NAME, _PATH = 32, 42
 
 
 def split_lines(done: FileSplit, source: Path, options: SplitOptions) -> Iterator[Line]:
@@ -32,9 +32,11 @@ def split_lines(done: FileSplit, source: Path, options: SplitOptions) -> Iterato
     yield from _label_lines(done, options)
     yield from _together_lines(split, options)
     moved = "can move a few others" if options.stratify else "does not move the others"
-    yield from _folded(f"seed {shorten(options.seed, 40)}: the same rows go to the same sides; adding rows {moved}")
+    yield from wrapped(
+        f"seed {shorten(options.seed, 40)}: the same rows go to the same sides; adding rows {moved}", indent=2
+    )
     for warning in split_warnings(done, options):
-        yield from _folded(f"warning: {warning}", yellow=True)
+        yield from wrapped(f"warning: {warning}", {"yellow": True}, indent=2)
 
 
 def split_json(done: FileSplit, source: Path, options: SplitOptions) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def _label_lines(done: FileSplit, options: SplitOptions) -> Iterator[Line]:
     if not labels:
         values = f"the values of {shorten(options.label_by, 40)!r}" if options.label_by else "the answers"
         hint = "" if options.label_by else "; --label-by KEY takes a key of a JSON answer"
-        yield from _folded(f"no labels: {values} are {NO_LABELS}{hint}")
+        yield from wrapped(f"no labels: {values} are {NO_LABELS}{hint}", indent=2)
         return
     shown = sorted(labels, key=lambda label: (-sum(labels[label].values()), label))[:_LABELS]
     names = {label: fitted(label, _NAME) for label in shown}
@@ -103,14 +105,10 @@ def _together_lines(split: Split, options: SplitOptions) -> Iterator[Line]:
     alike = "equal or nearly equal prompts" if options.near else "equal prompts"
     groups = f", or one of {split.groups:,} values of {shorten(options.group_by, _NAME)}" if options.group_by else ""
     clusters = f"{split.clusters:,} cluster{'' if split.clusters == 1 else 's'}"
-    yield from _folded(f"kept together: {clusters}, {split.clustered:,} rows in all, with {alike}{groups}")
+    yield from wrapped(f"kept together: {clusters}, {split.clustered:,} rows in all, with {alike}{groups}", indent=2)
 
 
 def sides_with_share(options: SplitOptions) -> list[str]:
     """The sides whose share is above 0."""
     shares = (1 - options.validation - options.test, options.validation, options.test)
     return [side for side, share in zip(SIDES, shares, strict=True) if share > 0]
-
-
-def _folded(text: str, **markup: bool) -> Iterator[Line]:
-    return ((line, markup) for line in folded(text, _WIDTH, "  "))

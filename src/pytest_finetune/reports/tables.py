@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
-from pytest_finetune.reports.text import columns, dollars, fitted, folded, padded
+from pytest_finetune.reports.text import GAP, columns, dollars, estimate, fitted, padded, wrapped
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.wording import figure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from pytest_finetune.reports.reported import Gate, ReportedSet
     from pytest_finetune.reports.text import Line
@@ -25,7 +25,8 @@ STATUS_MARKUP = {
     Status.INCOMPLETE: {"yellow": True},
 }
 _INDENT = 16
-_GAP = "  "
+_LEAST = 20
+"""Least width, in columns, of a text below a verdict."""
 
 
 class _Figure(NamedTuple):
@@ -58,13 +59,9 @@ def rate(summary: Summary, metric: str) -> str:
     While samples are missing: `0.896 of 317 requested`.
     """
     measure = summary.measured(metric)
-    if measure.value is None:
-        return "-"
-    if summary.requested is not summary:
+    if measure.value is not None and summary.requested is not summary:
         return f"{measure.value:.3f} of {measure.n:,} requested"
-    interval = measure.interval
-    between = f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else ""
-    return f"{measure.value:.3f}{between}"
+    return estimate(measure.value, measure.interval)
 
 
 def set_table(sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
@@ -72,7 +69,7 @@ def set_table(sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
     names = [printable(name) for name in short_names([part.name for part in sets])]
     rows = [figures(part) for part in sets]
     shown = _that_fit(rows, width - _NAME)
-    room = width - sum(wide + len(_GAP) for wide in shown.values())
+    room = width - sum(wide + len(GAP) for wide in shown.values())
     wide = min(room, max(_NAME, *map(columns, names)))
     heads = {column.name: _HEADS.get(column.name, column.name) for column in _FIGURES}
     yield _cells(padded("eval set", wide), heads, shown), {"bold": True}
@@ -86,13 +83,29 @@ def set_table(sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
 
 def gate_table(sets: Sequence[ReportedSet], width: int, *, only_open: bool = False) -> Iterator[Line]:
     """One line per gate; with `only_open`, none for gates that pass."""
+    explained = () if only_open else (Status.INCONCLUSIVE, Status.INCOMPLETE)
     for part in sets:
         gates = [gate for gate in part.gates if not (only_open and gate.status is Status.PASS)]
         if part.gated and gates:
-            yield fitted(f"gates of {part.name}", width), {"bold": True}
-            wide = max(columns(gate.verdict.gate) for gate in gates)
-            for gate in gates:
-                yield from _gate_lines(gate, wide, width, reason=not only_open)
+            yield from gates_lines(part.name, gates, width, explained)
+
+
+def gates_lines(eval_set: str, gates: Sequence[Gate], width: int, explained: Container[Status]) -> Iterator[Line]:
+    """
+    The gates of a set, each with its verdict, its value and the number of its cases.
+
+    Args:
+        eval_set: Name of the set.
+        gates: At least one.
+        width: Columns of a line.
+        explained: Gates with these verdicts are followed by their message.
+    """
+    yield fitted(f"gates of {eval_set}", width), {"bold": True}
+    wide = max(columns(gate.verdict.gate) for gate in gates)
+    for gate in gates:
+        yield from _gate_lines(gate, wide, width)
+        if gate.status in explained:
+            yield from _below(gate.verdict.message, width)
 
 
 def model_table(models: Sequence[str], sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
@@ -124,7 +137,7 @@ def figures(part: ReportedSet) -> dict[str, str]:
         "accuracy": "decided early" if part.unneeded else rate(summary, "accuracy"),
         "valid": rate(summary, "valid_rate")[:5] if part.reports("valid_rate") and not part.unneeded else "-",
         "errors": f"{summary.counts[State.ERROR]:,}{unrun}",
-        "p50/p95": _latency(summary),
+        "p50/p95": latency(summary),
         "tokens": tokens,
         "cost": f"{dollars(summary.cost)}{cached}",
     }
@@ -145,14 +158,14 @@ def failure_lines(summary: Summary, width: int) -> Iterator[Line]:
     """The format failures of a set by kind; nothing if there are none."""
     if failures := summary.format_failures:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in failures.items())
-        yield from ((f"  {line}", {}) for line in folded(f"format failures: {kinds}", width - 4))
+        yield from wrapped(f"  format failures: {kinds}", indent=2, width=width - 2)
 
 
 def _that_fit(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:
     """The columns that fit, with their widths."""
     wide = {f.name: max(f.least, *(columns(row[f.name]) for row in rows)) for f in _FIGURES}
     for column in sorted(_FIGURES, key=lambda column: -column.rank)[:-1]:
-        if sum(one + len(_GAP) for one in wide.values()) > width:
+        if sum(one + len(GAP) for one in wide.values()) > width:
             del wide[column.name]
     return wide
 
@@ -163,26 +176,34 @@ def _cells(name: str, texts: dict[str, str], shown: dict[str, int]) -> str:
         for column in _FIGURES
         if column.name in shown
     ]
-    return _GAP.join([name, *cells]).rstrip()
+    return GAP.join([name, *cells]).rstrip()
 
 
-def _gate_lines(gate: Gate, wide: int, width: int, *, reason: bool) -> Iterator[Line]:
-    """One line, or two if the gate's name is long; then the reason if the gate neither passes nor fails."""
-    status, name, room = gate.status, gate.verdict.gate, max(width - _INDENT, 20)
+def margin_text(gate: Gate) -> str:
+    """The distance of a gate's value from its bar, with its sign; a dash if either is not known."""
+    margin = gate.margin
+    return "-" if margin is None else f"{'-' if margin < 0 else '+'}{figure(abs(margin), 0)}"
+
+
+def _gate_lines(gate: Gate, wide: int, width: int) -> Iterator[Line]:
+    """One line, or two if the gate's name is long."""
+    status, name = gate.status, gate.verdict.gate
     markup, evidence = STATUS_MARKUP[status], f"{measured(gate)}, n={gate.verdict.planned:,}"
     line = f"  {status:<12}  {padded(printable(name), wide)}  {evidence}"
     if columns(line) <= width:
         yield line, markup
     else:
-        yield f"  {status:<12}  {fitted(name, room)}", markup
-        yield from ((" " * _INDENT + line, {}) for line in folded(evidence, room))
-    if reason and status in (Status.INCONCLUSIVE, Status.INCOMPLETE):
-        yield from ((" " * _INDENT + line, {}) for line in folded(gate.verdict.message, room))
+        yield f"  {status:<12}  {fitted(name, max(width - _INDENT, _LEAST))}", markup
+        yield from _below(evidence, width)
+
+
+def _below(text: str, width: int) -> Iterator[Line]:
+    return wrapped(f"{'':{_INDENT}}{text}", indent=_INDENT, width=max(width, _INDENT + _LEAST))
 
 
 def _model_names(models: Sequence[str], room: int) -> tuple[list[str], list[str]]:
     """The models' names as column heads; if they are too long, letters and a legend."""
-    if sum(columns(model) + len(_GAP) for model in models) <= room:
+    if sum(columns(model) + len(GAP) for model in models) <= room:
         return list(models), []
     letters = [ascii_uppercase[n] if n < len(ascii_uppercase) else f"model {n + 1}" for n in range(len(models))]
     return letters, [f"  {letter}  {model}" for letter, model in zip(letters, models, strict=True)]
@@ -193,16 +214,16 @@ def _side_by_side(widths: Sequence[int], room: int) -> list[list[int]]:
     groups: list[list[int]] = []
     left = 0
     for number, wide in enumerate(widths):
-        if not groups or left < wide + len(_GAP):
+        if not groups or left < wide + len(GAP):
             groups.append([])
             left = room
         groups[-1].append(number)
-        left -= wide + len(_GAP)
+        left -= wide + len(GAP)
     return groups
 
 
 def _row(name: str, cells: Iterable[str], widths: Iterable[int], first: int) -> str:
-    shown = "".join(_GAP + padded(cell, wide) for cell, wide in zip(cells, widths, strict=True))
+    shown = "".join(GAP + padded(cell, wide) for cell, wide in zip(cells, widths, strict=True))
     return (padded(name if columns(name) <= first else fitted(name, first), first) + shown).rstrip()
 
 
@@ -212,7 +233,8 @@ def short_names(names: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(names) else list(names)
 
 
-def _latency(summary: Summary) -> str:
+def latency(summary: Summary) -> str:
+    """The median and the 95th percentile of the answers' latencies; a dash without answers."""
     p50, p95 = summary.value("latency_p50").value, summary.value("latency_p95").value
     if p50 is None or p95 is None:
         return "-"

@@ -13,7 +13,7 @@ from pytest_finetune.reports.comparison import answer_line, comparison_lines, re
 from pytest_finetune.reports.details import detail_lines, stability_lines
 from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.tables import STATUS_MARKUP, failure_lines, gate_table, model_table, set_table
-from pytest_finetune.reports.text import dollars, fitted, folded
+from pytest_finetune.reports.text import dollars, fitted, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -110,10 +110,9 @@ def _outcome_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
     """A sentence on whether the model ships, and why not; then warnings about its gates."""
     outcome = run.outcome
     markup = {"bold": True, **STATUS_MARKUP[outcome.status]}
-    lines = folded(f"{run.model} {outcome.words}: {outcome.reasons}", layout.width, "  ")
-    yield from ((line, markup) for line in lines)
+    yield from wrapped(f"{run.model} {outcome.words}: {outcome.reasons}", markup, indent=2, width=layout.width)
     for warning in outcome.warnings:
-        yield from ((line, {"yellow": True}) for line in folded(f"  {warning}", layout.width, "  "))
+        yield from wrapped(f"  {warning}", {"yellow": True}, indent=2, width=layout.width)
 
 
 def baseline_lines(runs: Sequence[ReportedRun], *, show: int | None, layout: Layout) -> Iterator[Line]:
@@ -121,8 +120,8 @@ def baseline_lines(runs: Sequence[ReportedRun], *, show: int | None, layout: Lay
     answers = redacted_answer_line if layout.redact else answer_line
     for model, part in ((run.model, part) for run in runs for part in run.sets):
         if part.comparison is None:
-            notes = (folded(f"{part.name}: {note}", layout.width, "  ") for note in part.notes)
-            yield from ((line, {}) for lines in notes for line in lines)
+            for note in part.notes:
+                yield from wrapped(f"{part.name}: {note}", indent=2, width=layout.width)
         else:
             yield from comparison_lines(
                 part.baseline,
@@ -168,13 +167,13 @@ def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
         return
     if run.stopped is not None:
         stopped = f"stopped: {failure_words(run.stopped, redact=layout.redact)}"
-        yield from ((line, {"red": True}) for line in folded(stopped, layout.width, "  "))
+        yield from wrapped(stopped, {"red": True}, indent=2, width=layout.width)
     if run.unneeded:
         asked = run.planned - run.unneeded
         yield f"decided after {asked:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
     if run.strangers:
         text = f"warning: requested {run.asked}, but {', '.join(run.strangers[:3])} answered"
-        yield from ((line, {"yellow": True}) for line in folded(text, layout.width, "  "))
+        yield from wrapped(text, {"yellow": True}, indent=2, width=layout.width)
     if run.closed:
         yield f"run {run.id}: closed", {}
     else:

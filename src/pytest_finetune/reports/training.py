@@ -1,4 +1,4 @@
-"""Fine-tuning jobs as people read them: the plan before, the bar meanwhile, the outcome after, and lists of them."""
+"""Fine-tuning jobs as terminal lines and as JSON: the plan, the progress bar, the result, events and checkpoints."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pytest_finetune.lifecycle.training.advice import advice_for
 from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, PAUSED, SUCCEEDED
 from pytest_finetune.lifecycle.training.money import job_cost
 from pytest_finetune.reports.progress import duration
-from pytest_finetune.reports.registry import table
-from pytest_finetune.reports.runs import field_lines, folded, moment, one_line
-from pytest_finetune.reports.text import dollars
+from pytest_finetune.reports.text import dollars, field_lines, moment, number, one_line, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,23 +27,23 @@ _LEVELS = {"warn": "yellow", "warning": "yellow", "error": "red"}
 
 
 def plan_lines(plan: TrainingPlan, *, model: str = "") -> Iterator[Line]:
-    """What a training will be: each hyperparameter with its reason, tokens, price."""
+    """A job before it starts: hyperparameters with their reasons, tokens, estimated cost."""
     yield f"{plan.suggestion.examples:,} examples" + (f" for {one_line(model)}" if model else ""), {"bold": True}
     for name, value in plan.suggestion.values.to_dict().items():
-        yield from folded(f"  {name:<24}  {value!s:>4}  {plan.suggestion.reasons[name]}", {}, indent=34)
+        yield from wrapped(f"  {name:<24}  {value!s:>4}  {plan.suggestion.reasons[name]}", indent=34)
     about = "" if plan.exact else "about "
     if plan.tokens is not None:
-        passes = f", {plan.trained_tokens:,} over all passes" if plan.trained_tokens is not None else ""
-        estimate = "" if plan.exact else f" (by {plan.tokenizer}, which stands in for the model's own)"
-        yield from folded(f"  tokens: {about}{plan.tokens:,} a pass{passes}{estimate}", {})
-    rate = f", at {dollars(plan.rate)} for a million tokens" if plan.rate else ""
-    yield from folded(f"  cost: {about if plan.cost else ''}{dollars(plan.cost)}{rate}", {"bold": True})
+        passes = f", {plan.trained_tokens:,} in all epochs" if plan.trained_tokens is not None else ""
+        estimate = "" if plan.exact else f" (estimated with {plan.tokenizer})"
+        yield from wrapped(f"  tokens: {about}{plan.tokens:,} per epoch{passes}{estimate}")
+    rate = f", at {dollars(plan.rate)} per 1M tokens" if plan.rate else ""
+    yield from wrapped(f"  cost: {about if plan.cost else ''}{dollars(plan.cost)}{rate}", {"bold": True})
     if plan.note:
-        yield from folded(f"  {one_line(plan.note)}", {"yellow": True})
+        yield from wrapped(f"  {one_line(plan.note)}", {"yellow": True})
 
 
 def plan_json(plan: TrainingPlan) -> dict[str, Any]:
-    """The same for programs; dollars are text, and null where they are unknown."""
+    """The plan as JSON; dollars are strings, or null if unknown."""
     return {
         "examples": plan.suggestion.examples,
         "hyperparameters": plan.suggestion.values.to_dict(),
@@ -59,31 +57,31 @@ def plan_json(plan: TrainingPlan) -> dict[str, Any]:
 
 
 def check_lines(result: CheckResult, files: Sequence[str]) -> Iterator[Line]:
-    """What is wrong with the data: the first errors, and how many findings there are."""
+    """The first errors in the data, and the number of findings."""
     from pytest_finetune.lifecycle.data.finding import Severity
 
     errors = [finding for finding in result.findings if finding.severity is Severity.ERROR]
     for finding in errors[:_SHOWN]:
         text = f"{finding.place}: {finding.code}: {finding.problem}; {finding.hint}"
-        yield from folded(one_line(text), {"red": True})
+        yield from wrapped(one_line(text), {"red": True})
     counted = [(count, severity.word) for severity, count in result.by_severity.items() if count]
     if counted:
-        told = ", ".join(f"{count:,} {word}{'s' if count > 1 and word != 'info' else ''}" for count, word in counted)
+        counts = ", ".join(f"{count:,} {word}{'s' if count > 1 and word != 'info' else ''}" for count, word in counted)
         command = f"pytest-finetune data check {' '.join(files)}"
-        yield from folded(f"data: {told}; see all: {command}", {"red" if errors else "yellow": True})
+        yield from wrapped(f"data: {counts}; details: {command}", {"red" if errors else "yellow": True})
     else:
-        yield "data: nothing found against it", {}
+        yield "data: no findings", {}
 
 
 def bar_line(pace: Pace, job: FineTuningJob | None, now: datetime, width: int) -> str:
     """
-    How far a job is, on one line of at most `width` columns; what matters least goes first where there is no room.
+    The progress of a job on one line of at most `width` columns; the least important parts go first.
 
     A job that has reported no step yet shows its status.
     """
     step = pace.last
     if step is None:
-        return (one_line(job.status) if job else "asking the server")[:width]
+        return (one_line(job.status) if job else "waiting for the server")[:width]
     left = pace.left(job, now)
     of = f"/{step.total:,}" if step.total else ""
     done = round(_BAR * min(1.0, step.step / step.total)) if step.total else 0
@@ -108,7 +106,7 @@ def event_line(event: FineTuningEvent) -> Line:
 
 
 def event_json(event: FineTuningEvent) -> dict[str, Any]:
-    """An event for programs."""
+    """An event as JSON."""
     return {
         "id": event.id,
         "created_at": _iso(event.created_at),
@@ -119,24 +117,24 @@ def event_json(event: FineTuningEvent) -> dict[str, Any]:
 
 
 def jobs_lines(jobs: Iterable[FineTuningJob]) -> Iterator[Line]:
-    """Two lines a job: its name, status and time, and below what it makes of what."""
+    """Two lines per job: its id, status and time, then its base model and the fine-tuned model."""
     for job in jobs:
         when = f"  {moment(job.created_at)}" if job.created_at else ""
         yield f"{one_line(job.id)}  {one_line(job.status)}{when}", {"bold": True, **_colour(job)}
         made = f" -> {job.fine_tuned_model}" if job.fine_tuned_model else ""
-        yield from folded(f"  {one_line(job.model + made)}", {})
+        yield from wrapped(f"  {one_line(job.model + made)}")
 
 
 def job_lines(job: FineTuningJob, base_url: str) -> Iterator[Line]:
-    """What came of a job: the model, what it was trained with, the price; or why nothing did, and what to do."""
+    """A job: its model, hyperparameters and cost; if it failed, the error and advice."""
     yield f"{one_line(job.id)} {one_line(job.status)}", {"bold": True, **_colour(job)}
     if job.fault:
         code = f"{job.fault.code}: " if job.fault.code else ""
-        yield from field_lines("because", code + job.fault.message, {"red": True})
+        yield from field_lines("error", code + job.fault.message, {"red": True})
     if job.status == FAILED:
         code, message, param = (job.fault.code, job.fault.message, job.fault.param) if job.fault else ("", "", "")
-        # Not shortened: the advice is ours.
-        yield from folded(f"  {'what to do':<12}  {advice_for(code, message, param)}", {}, indent=16)
+        # Our own text, so it is not cut as `field_lines` would cut it.
+        yield from wrapped(f"  {'advice':<12}  {advice_for(code, message, param)}", indent=16)
     yield from field_lines("model", job.fine_tuned_model)
     used = ", ".join(f"{name} {value}" for name, value in job.hyperparameters.items())
     yield from field_lines("tuned with", used + (f", seed {job.seed}" if job.seed is not None else ""))
@@ -146,7 +144,7 @@ def job_lines(job: FineTuningJob, base_url: str) -> Iterator[Line]:
 
 
 def job_json(job: FineTuningJob, base_url: str) -> dict[str, Any]:
-    """A job for programs."""
+    """A job as JSON."""
     cost = job_cost(base_url, job)
     fault = job.fault
     return {
@@ -171,13 +169,13 @@ def job_json(job: FineTuningJob, base_url: str) -> dict[str, Any]:
 
 
 def checkpoints_lines(checkpoints: Sequence[FineTuningCheckpoint]) -> Iterator[Line]:
-    """A line a checkpoint: its step, its losses, its model."""
+    """One line per checkpoint: step, losses, model."""
     rows = [(f"{one.step:,}", *(_figure(one, *names) for names in _FIGURES.values()), one.model) for one in checkpoints]
     yield from table(("step", *_FIGURES, "model"), rows, wide=len(_FIGURES) + 1)
 
 
 def checkpoint_json(checkpoint: FineTuningCheckpoint) -> dict[str, Any]:
-    """A checkpoint for programs."""
+    """A checkpoint as JSON."""
     return {
         "id": checkpoint.id,
         "step": checkpoint.step,
@@ -190,13 +188,13 @@ def checkpoint_json(checkpoint: FineTuningCheckpoint) -> dict[str, Any]:
 _FIGURES = {
     "train loss": ("train_loss",),
     "valid loss": ("full_valid_loss", "valid_loss"),
-    "valid tokens right": ("full_valid_mean_token_accuracy", "valid_mean_token_accuracy"),
+    "valid accuracy": ("full_valid_mean_token_accuracy", "valid_mean_token_accuracy"),
 }
-"""The columns of the table of checkpoints, each with the names that servers give it, the best first."""
+"""Columns of the table of checkpoints, each with the metric names that servers use, the preferred one first."""
 
 
 def _figure(checkpoint: FineTuningCheckpoint, *names: str) -> str:
-    return next((f"{checkpoint.metrics[name]:.4g}" for name in names if name in checkpoint.metrics), "-")
+    return number(next((checkpoint.metrics[name] for name in names if name in checkpoint.metrics), None))
 
 
 def _colour(job: FineTuningJob) -> dict[str, bool]:

@@ -31,6 +31,13 @@ def _encoding(context: click.Context, parameter: click.Parameter, value: str) ->
     return "utf-8-sig" if name == "utf-8" else name
 
 
+def _delimiter(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:  # noqa: ARG001
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(value or "", value)
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
+        raise click.BadParameter(f"{value!r} is not one character, or tab")
+    return delimiter
+
+
 @click.command("prepare")
 @click.argument("source", type=Source())
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="File to write.")
@@ -55,6 +62,12 @@ def _encoding(context: click.Context, parameter: click.Parameter, value: str) ->
     "--encoding", default="utf-8", show_default=True, callback=_encoding, help="Encoding of CSV, TSV and JSON."
 )
 @click.option(
+    "--delimiter",
+    metavar="CHARACTER",
+    callback=_delimiter,
+    help="Separator of cells in CSV, such as ; or tab.  [default: the header's]",
+)
+@click.option(
     "--max-line-bytes",
     "limit",
     type=click.IntRange(min=1000),
@@ -75,6 +88,7 @@ def command(
     schema: Path | None,
     keep: bool,
     encoding: str,
+    delimiter: str | None,
     limit: int,
     force: bool,
     as_json: bool,
@@ -100,7 +114,7 @@ def command(
         schema=_schema(schema),
         keep=keep,
     )
-    records = read_raw(source, form=form or format_of(source), encoding=encoding, limit=limit)
+    records = read_raw(source, form=form or format_of(source), encoding=encoding, delimiter=delimiter, limit=limit)
     prepared = write_prepared(watched(records, "prepared"), options, source=source, target=target, force=force)
     if as_json:
         print_json(prepared_json(prepared, source, target))

@@ -36,7 +36,7 @@ from pytest_finetune.reports.registry_diff import (
     registry_differences,
     version_differences,
 )
-from pytest_finetune.reports.runs import folded, one_line
+from pytest_finetune.reports.text import one_line, wrapped
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend, Entry
@@ -138,7 +138,7 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
     if as_json:
         print_json({"sound": not problems, "problems": problems})
     elif problems:
-        print_lines(line for problem in problems for line in folded(one_line(problem), {"red": True}))
+        print_lines(line for problem in problems for line in wrapped(one_line(problem), {"red": True}))
     else:
         click.echo(f"{backend.location}: {len(registry.history)} events, all consistent")
     ctx.exit(1 if problems else 0)

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 LEAST, SHARE = 10, 0.8
 """From this many answers under one system prompt, and this share of JSON among them, all are expected to be JSON."""
 
+EMPTY_CELLS = frozenset(
+    (
+        *("nan", "NaN", "NaT", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA"),
+        *("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"),
+    )
+)
+"""What dataframes and spreadsheets write for a cell that is empty, or whose formula failed."""
+
 HINT = "the answer must be one JSON value, with no text around it"
 
 # System prompts counted separately, and locations kept for each: together they bound memory.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.secret_masking import abbreviated
 from pytest_finetune.base.text import shorten
-from pytest_finetune.lifecycle.data.answers import JsonAnswers, read_answer
+from pytest_finetune.lifecycle.data.answers import EMPTY_CELLS, JsonAnswers, read_answer
 from pytest_finetune.lifecycle.data.balance import AllowedLabels, Balance
 from pytest_finetune.lifecycle.data.chat_example import example_of_case, example_of_row
 from pytest_finetune.lifecycle.data.codes import CODES, make_finding
@@ -160,8 +160,8 @@ class _Checking:
         self._parity = ParityCheck(eval_sets, self._options.production)
         self._schema = self._options.schema or _shared_schema(eval_sets)
         name = eval_set_name(training[0], self._root) if training else ""
-        labels = _labels(self._options, self._schema, eval_sets)
-        self._balance = Balance(name, labels, self._options.label_by)
+        self._labels = _labels(self._options, self._schema, eval_sets)
+        self._balance = Balance(name, self._labels, self._options.label_by)
         for path in _each_once(training):
             self._check_file(path, TRAINING)
         for path in _each_once(validation):
@@ -218,7 +218,12 @@ class _Checking:
         read = None if example.answer is None else read_answer(example.answer)
         if read is not None:
             answers.see(example, read, report)
-        if side == TRAINING:
+        # Where the labels are known, such an answer is either one of them or an unknown label.
+        is_empty_cell = self._labels is None and self._schema is None and example.answer in EMPTY_CELLS
+        if is_empty_cell:
+            hint = "write the answer, or remove the row; if it is a label, name all labels with --labels"
+            report("empty_cell", f"the answer {example.answer!r} may stand for an empty or broken cell", hint)
+        elif side == TRAINING:
             self._balance.see(example, read, report)
         self._compare(example, side, read, report)
 

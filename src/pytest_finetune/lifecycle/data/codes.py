@@ -56,7 +56,13 @@ _FORM = (
     ("invalid_weight", ERROR, "a weight is neither 0 nor 1"),
     ("nothing_to_learn", ERROR, "every assistant message has weight 0"),
     ("deprecated_functions", WARNING, "functions and function_call are used; tools and tool_calls replace them"),
-    ("invalid_tools", ERROR, "tools are malformed: not a list, a missing or duplicate name, or an invalid JSON Schema"),
+    (
+        "control_token",
+        ERROR,
+        "a text has a control token of a chat model, which servers refuse or obey",
+    ),
+    ("consecutive_answers", WARNING, "two assistant messages follow each other, which some servers refuse"),
+    ("invalid_tools", ERROR, "tools are malformed: not a list, a wrong or duplicate name, or invalid parameters"),
     (
         "invalid_tool_calls",
         ERROR,
@@ -78,6 +84,7 @@ _MEANING = (
     ("conflicting_answers", ERROR, "the same prompt has different answers"),
     ("unknown_label", ERROR, "an answer is not one of the labels"),
     ("label_variant", WARNING, "two labels differ only in case, spacing or punctuation"),
+    ("empty_cell", WARNING, "an answer is what tables write for an empty or broken cell, such as nan, N/A or #NAME?"),
     ("rare_label", WARNING, "a label has fewer than 10 examples, or none"),
     ("class_imbalance", WARNING, "the most common label has more than 10 times the examples of the rarest"),
     ("no_empty_field", INFO, "no example shows how to answer when something is missing"),

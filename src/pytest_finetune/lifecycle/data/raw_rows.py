@@ -69,7 +69,12 @@ def format_of(path: Path) -> str:
 
 
 def read_raw(
-    path: Path, *, form: str, encoding: str = "utf-8-sig", limit: int = MAX_LINE_BYTES
+    path: Path,
+    *,
+    form: str,
+    encoding: str = "utf-8-sig",
+    delimiter: str | None = None,
+    limit: int = MAX_LINE_BYTES,
 ) -> Iterator[Row | LeftOut]:
     """
     Read the records of a file in order.
@@ -78,6 +83,7 @@ def read_raw(
         path: The file.
         form: `jsonl`, `json` (one array), `csv` or `tsv`.
         encoding: Encoding of `json`, `csv` and `tsv`; JSONL is UTF-8. The default drops a byte order mark.
+        delimiter: Separator of cells in `csv`; None finds it. In `tsv` it is a tab.
         limit: Maximum bytes (JSONL) or characters of a record. A longer line of JSONL is skipped; in other formats it
             is an error, because the start of the next record is unknown.
 
@@ -96,8 +102,8 @@ def read_raw(
                 for line, item in read_items(file, name, limit=limit):
                     yield _item(name, line, item)
             else:
-                delimiter = "," if form == "csv" else "\t"
-                for line, value in read_csv(file, name, delimiter=delimiter, limit=limit):
+                separator = delimiter or (None if form == "csv" else "\t")
+                for line, value in read_csv(file, name, delimiter=separator, limit=limit):
                     yield LeftOut(line, value) if isinstance(value, str) else Row(name, line, value)
     except UnicodeError as error:
         problem = f"not {encoding.removesuffix('-sig')}: {getattr(error, 'reason', error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.json_path import step
@@ -35,6 +36,17 @@ _NAMES = {
     "api_key": "a key or password",
     "private_key": "a private key",
 }
+_CONTROL_TOKEN = re.compile(
+    r"<\|(?:endoftext|endofprompt|fim_(?:prefix|middle|suffix|pad)|im_(?:start|end|sep)|(?:begin|end)_of_text"
+    r"|(?:start|end)_header_id|eo[tm]_id|python_tag|start_of_role|end_of_role|system|user|assistant|end)\|>"
+)
+"""
+Control tokens of OpenAI's, Qwen's, Llama's, Granite's and Phi's vocabularies.
+
+OpenAI refuses a training file for `<|fim_suffix|>` in a text (johny-b/llmcomp#59); LLaMA-Factory for `<|im_start|>`
+(hiyouga/LlamaFactory#354); servers whose tokenizer reads the rendered prompt take them as the end of a message.
+"""
+
 # Clean texts that are remembered, and the characters that each may have: together they bound memory.
 _REMEMBERED = 10_000
 # Characters: keys up to this length, such as role and content, are not checked; every row has several.
@@ -76,6 +88,10 @@ class Safety:
             for code, secret in finder.find(text):
                 report(code, f"{_NAMES[code]}: {abbreviated(secret)}", REMEDIES[code], path=path)
                 yield secret
+        if "<|" in text:
+            for token in dict.fromkeys(_CONTROL_TOKEN.findall(text)):
+                problem = f"the text has the control token {token}"
+                report("control_token", problem, "remove it, or write it in another way", path=path)
         for code, problem in self._encoding.find(text):
             report(code, problem, REMEDIES[code], path=path)
             yield ""

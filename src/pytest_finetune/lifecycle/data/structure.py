@@ -136,9 +136,16 @@ def _check_answers(messages: list[Any], report: ReportFinding) -> None:
     if answers and all(each.get("weight") == 0 and type(each["weight"]) is int for each in answers):
         hint = "give the answer to learn weight 1, or remove its weight"
         report("nothing_to_learn", "every answer has weight 0", hint, path="$.messages")
+    is_after_answer = False
     for index, message in enumerate(messages):
         if type(message) is dict and message.get("role") == "assistant":
+            if is_after_answer:
+                # "Conversation roles must alternate", from vLLM with Mistral's template: vllm-project/vllm#6862
+                hint = "join the two, or put the user's message between them"
+                path = f"$.messages[{index}]"
+                report("consecutive_answers", "the message before is an answer too", hint, path=path)
             content = message.get("content")
             if type(content) is str and content != content.strip():
                 problem = "the answer starts or ends with whitespace"
                 report("surrounding_whitespace", problem, "trim it: --fix", path=f"$.messages[{index}].content")
+        is_after_answer = type(message) is dict and message.get("role") == "assistant" and not message.get("tool_calls")

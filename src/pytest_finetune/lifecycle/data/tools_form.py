@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 MOST_TOOL_SETS = 1000
 """Different lists of tools whose compiled schemas are cached."""
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+"""Names of functions, from the OpenAI API reference, `tools[].function.name`; other servers took the rule over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,9 @@ def _examine(value: Any) -> _Tools:
             name, parameters = tool["function"]["name"], tool["function"].get("parameters")
             if name in functions:
                 noted.add(f"tools[{index}]: two tools are named {shorten(name)!r}", "tool names must be unique")
+            if not _NAME.fullmatch(name):
+                hint = "use at most 64 letters, digits, _ and - of ASCII"
+                noted.add(f"tools[{index}]: {shorten(name)!r} is not a name that servers accept", hint)
             functions[name] = None if parameters is None else _compiled(parameters, f"tools[{index}]", noted)
     return _Tools(tuple((fault.problem, fault.hint) for fault in noted.found), functions)
 
@@ -86,11 +94,17 @@ def _compiled(parameters: Any, where: str, noted: Faults) -> Schema | None:
     from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
     try:
-        return compile_schema(parameters, where)
+        schema = compile_schema(parameters, where)
     except ScorerError as error:
         place = f"{error.where}: " if error.where else ""
         noted.add(f"{place}invalid parameters: {error.problem}", error.hint or "parameters must be a JSON Schema")
         return None
+    if type(parameters) is dict and parameters.get("type", "object" if parameters else None) != "object":
+        # OpenAI's error: schema must be a JSON Schema of 'type: "object"'.
+        noted.add(
+            f"{where}: the parameters are not an object", 'write "parameters": {"type": "object", "properties": …}'
+        )
+    return schema
 
 
 def _read_calls(value: Any, path: str, report: ReportFinding) -> list[tuple[str, dict[str, Any]]]:

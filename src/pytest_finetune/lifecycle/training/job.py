@@ -74,8 +74,13 @@ class FineTuningJob:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it succeeded, failed or was cancelled; a job with an unknown status counts as running."""
-        return self.status in ENDS
+        """Whether it failed, was cancelled, or succeeded and has its model; one with an unknown status is running."""
+        return self.status in ENDS and not self.awaits_its_model
+
+    @property
+    def awaits_its_model(self) -> bool:
+        """Whether it has succeeded, but the server has not sent the id of its model yet."""
+        return self.status == SUCCEEDED and not self.fine_tuned_model
 
 
 @dataclass(frozen=True, slots=True)

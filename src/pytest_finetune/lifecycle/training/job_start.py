@@ -31,6 +31,9 @@ TRIES = 3
 LOOKS = (1.0, 5.0)
 """Seconds before each search: the server may still be working on a request whose connection is gone."""
 
+RATE_WAITS = (20.0, 60.0)
+"""Seconds before each retry of a creation that was refused by a rate limit, which mostly counts by the minute."""
+
 CLOCKS_APART = timedelta(days=1)
 """A job this much older than its record cannot belong to it, even if the clocks differ; the search stops there."""
 
@@ -144,20 +147,30 @@ class JobStarter:
         return record
 
     def _create(self, record: JobRecord) -> StartedJob:
+        unanswered = False
+        last: TrainingError
         for tried in range(1, TRIES + 1):
             try:
                 job = self._service.create(_body(record), nonce=record.nonce)
-            except RefusedError:
-                self._store.update(record, status=REFUSED)
-                raise
+            except RefusedError as fault:
+                if not fault.will_pass or tried == TRIES:
+                    # After an attempt without an answer, a job may exist: the record stays pending.
+                    if not unanswered:
+                        self._store.update(record, status=REFUSED)
+                    raise
+                # A refusal has made nothing, so there is no job to search for.
+                self._tell(f"the server limits the rate ({fault.problem}); retrying in {RATE_WAITS[tried - 1]:g} s")
+                self._sleep(RATE_WAITS[tried - 1])
+                last = fault
             except NoAnswerError as fault:
+                unanswered = True
                 self._tell(f"no answer to the creation ({fault.problem}); searching for the job before retrying")
                 if found := self._looked_for(record):
                     return self._settled(record, found, FOUND)
                 last = fault
             else:
                 started = self._settled(record, job, CREATED)
-                return self._alone(started) if tried > 1 else started
+                return self._alone(started) if unanswered else started
         raise TrainingError(
             f"the server did not create the job in {TRIES} attempts: {last.problem}",
             last.where,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.training.service import FineTuning
 
+NAMELESS = 600.0
+"""Seconds that a job may have succeeded without the id of its model."""
+
 LONGEST_WAIT = 60.0
 """Seconds. While the server does not answer, the wait between polls doubles from the interval up to this."""
 
@@ -86,9 +89,11 @@ def follow(
         clock: Monotonic seconds.
 
     Raises:
-        TrainingError: There is no such job, the server refuses, or it did not answer for too long.
+        TrainingError: There is no such job, the server refuses, it did not answer for too long, or the job has
+            succeeded without a model.
     """
     wait, lost_at = policy.interval, None
+    nameless_since: float | None = None
     while True:
         try:
             # The job before its events: if it has ended, the events of its end are then certainly among those read.
@@ -114,6 +119,7 @@ def follow(
         yield job
         if job.has_ended:
             return
+        nameless_since = _nameless_since(job, nameless_since, clock())
         sleep(policy.interval)
 
 
@@ -135,6 +141,19 @@ def new_events(service: FineTuning, job_id: str, cursor: Cursor) -> list[FineTun
     return [event for event in found.values() if since is None or not event.created_at or event.created_at > since][
         ::-1
     ]
+
+
+def _nameless_since(job: FineTuningJob, since: float | None, now: float) -> float | None:
+    """Since when a job has been without the id of its model although it succeeded; an error after `NAMELESS`."""
+    if not job.awaits_its_model:
+        return None
+    if since is not None and now - since > NAMELESS:
+        raise TrainingError(
+            f"the job has succeeded, but for {NAMELESS:g} s the server has not sent the id of its model",
+            f"GET /fine_tuning/jobs/{job.id}",
+            f"look for the model at the server, or later: pytest-finetune train watch {job.id}",
+        )
+    return now if since is None else since
 
 
 def _given_up(job_id: str, fault: TrainingError, policy: PollingPolicy) -> TrainingError:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 T = TypeVar("T")
+Dated = TypeVar("Dated", "FineTuningJob", "FineTuningEvent")
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "not-needed"
@@ -78,9 +79,9 @@ class FineTuning:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def upload(self, name: str, file: BinaryIO) -> str:
+    def upload(self, name: str, file: BinaryIO) -> dict[str, Any]:
         """
-        Upload a training file as a stream, without retry; returns its id on the server.
+        Upload a training file as a stream, without retry; returns the server's description of it, with its `id`.
 
         Raises:
             TrainingError: The upload was refused or not answered.
@@ -88,8 +89,7 @@ class FineTuning:
         with translated_errors("POST /files", self.secret):
             files = self._client.with_options(timeout=UPLOAD_TIMEOUT, max_retries=0).files
             answer = files.with_raw_response.create(file=(name, file), purpose="fine-tune")
-        made = self._read("POST /files", answer.text, _identified)
-        return str(made["id"])
+        return self._read("POST /files", answer.text, _identified)
 
     def uploaded(self, file_id: str) -> dict[str, Any]:
         """
@@ -160,7 +160,7 @@ class FineTuning:
             TrainingError: The server did not answer, or not with a list of jobs.
         """
         list_jobs = self._jobs.with_raw_response.list
-        return self._pages("GET /fine_tuning/jobs", lambda page: list_jobs(**page).text, read_job)
+        return _newest_first(self._pages("GET /fine_tuning/jobs", lambda page: list_jobs(**page).text, read_job))
 
     def events(self, job_id: str) -> Iterator[FineTuningEvent]:
         """
@@ -171,7 +171,7 @@ class FineTuning:
         """
         list_events = self._jobs.with_raw_response.list_events
         where = f"GET /fine_tuning/jobs/{job_id}/events"
-        return self._pages(where, lambda page: list_events(job_id, **page).text, read_event)
+        return _newest_first(self._pages(where, lambda page: list_events(job_id, **page).text, read_event))
 
     def checkpoints(self, job_id: str) -> list[FineTuningCheckpoint]:
         """
@@ -196,16 +196,34 @@ class FineTuning:
 
     def _pages(self, where: str, fetch: Callable[[_PageQuery], str], read: Callable[[Any], T]) -> Iterator[T]:
         query: _PageQuery = {"limit": _PAGE}
+        seen: set[object] = set()
         while True:
             with translated_errors(where, self.secret):
                 text = fetch(query)
             page = self._read(where, text, _page)
-            yield from (_shaped(where, value, read) for value in page["data"])
-            last = page["data"][-1].get("id") if page["data"] else None
-            # A server that ignores `after` would send the same page for ever.
-            if not page.get("has_more") or not last or query.get("after") == last:
+            # A server that ignores `after` sends what it has sent before.
+            new = [row for row in page["data"] if row.get("id") is None or row["id"] not in seen]
+            seen.update(row["id"] for row in new if row.get("id") is not None)
+            yield from (_shaped(where, value, read) for value in new)
+            last = page["data"][-1].get("id") if new else None
+            # Only an explicit false is the end: some servers page, but do not say whether there is more.
+            if page.get("has_more") in (False, 0) or not last:
                 return
             query = {"limit": _PAGE, "after": last}
+
+
+def _newest_first(found: Iterator[Dated]) -> Iterator[Dated]:
+    """The objects, newest first, also from a server that sends them oldest first; the first different time decides."""
+    head: list[Dated] = []
+    for one in found:
+        head.append(one)
+        if one.created_at and head[0].created_at and one.created_at != head[0].created_at:
+            if one.created_at > head[0].created_at:
+                head.extend(found)
+                head.reverse()
+            break
+    yield from head
+    yield from found
 
 
 def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 
 WAITS = (1.0, 4.0, 15.0)
 """Seconds before each retry. Retrying is safe: an upload costs nothing, and an unused one does no harm."""
+
+
+NOT_READY = frozenset({"pending", "uploading", "running", "processing", "validating", "queued", "notRunning"})
+"""Statuses in which a job cannot use a file yet; Azure imports and validates a file after the upload."""
+
+BROKEN = frozenset({"error", "failed", "canceled", "cancelled", "deleted", "deleting"})
+POLL, LONGEST_PROCESSING = 2.0, 1800.0
+"""Seconds between two looks at a file that is not ready, and in all."""
 
 
 def uploaded(
@@ -51,9 +60,9 @@ def uploaded(
         return file.model_copy(update={"file_id": known})
     for wait in (*WAITS, None):
         try:
-            file_id = _send(service, Path(file.path), progress)
-        except NoAnswerError as fault:
-            if wait is None:
+            sent = _send(service, Path(file.path), progress)
+        except (NoAnswerError, RefusedError) as fault:
+            if wait is None or (isinstance(fault, RefusedError) and not fault.will_pass):
                 raise
             tell(f"the upload of {file.path} failed ({fault.problem}); retrying in {wait:g} s")
             sleep(wait)
@@ -61,10 +70,36 @@ def uploaded(
             break
     if read_job_file(Path(file.path)).sha256 != file.sha256:
         raise TrainingError("changed during the upload", file.path, "start again once nothing writes to the file")
-    return file.model_copy(update={"file_id": file_id})
+    _wait_until_ready(service, sent, file, tell=tell, sleep=sleep)
+    return file.model_copy(update={"file_id": str(sent["id"])})
 
 
-def _send(service: FineTuning, path: Path, progress: Callable[[int, int], None] | None) -> str:
+def _wait_until_ready(
+    service: FineTuning,
+    sent: dict[str, Any],
+    file: JobFile,
+    *,
+    tell: Callable[[str], None],
+    sleep: Callable[[float], None],
+) -> None:
+    where, waited = f"GET /files/{sent['id']}", 0.0
+    while sent.get("status") in NOT_READY:
+        if waited == 0.0:
+            tell(f"the server is processing {file.path}")
+        if waited >= LONGEST_PROCESSING:
+            hint = "start again later: the file is not sent twice"
+            raise TrainingError(f"the file is still {sent['status']} after {waited:g} s", where, hint)
+        sleep(POLL)
+        waited += POLL
+        # A look that fails is repeated like one that finds the file not ready.
+        with suppress(NoAnswerError):
+            sent = service.uploaded(str(sent["id"]))
+    if sent.get("status") in BROKEN:
+        reason = sent.get("status_details") or sent.get("error") or "no reason given"
+        raise TrainingError(f"the server rejected the file: {reason}", file.path, "check it with: data check")
+
+
+def _send(service: FineTuning, path: Path, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
     with _ProgressReader(path, progress) as file:
         return service.upload(path.name, file)
 
@@ -85,7 +120,7 @@ def _is_there(service: FineTuning, file: JobFile) -> bool:
         found = service.uploaded(file.file_id)
     except (RefusedError, NoAnswerError):
         return False
-    return found.get("bytes") == file.bytes and found.get("status") != "error"
+    return found.get("bytes") == file.bytes and found.get("status") not in NOT_READY | BROKEN
 
 
 class _ProgressReader(BufferedReader):

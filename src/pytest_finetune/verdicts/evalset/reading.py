@@ -17,6 +17,9 @@ MAX_DEPTH = 100
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
+_MOST_NULS = 0.01
+"""Share of NUL bytes in a text file."""
+
 _BLANK = b" \t\r\n"
 _BINARY = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstandard", b"PAR1": "Parquet"}
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
@@ -119,12 +122,13 @@ def foreign_bytes(data: bytes) -> tuple[str, str] | None:
     for magic, name in _BINARY.items():
         if data.startswith(magic):
             return f"the file is {name} data, not text", "unpack it to JSON lines in UTF-8"
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (b"\0" in data[:4] and data[:4].strip(b"\0")):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (data[:4].count(0) > 1 and data[:4].strip(b"\0")):
         return (
             "the file is UTF-16 or UTF-32 text, not UTF-8",
             "save it as UTF-8, e.g. with iconv -f UTF-16 -t UTF-8",
         )
-    if b"\0" in data:
+    # A few NUL characters are faults of their lines, which are reported there.
+    if data.count(0) > len(data) * _MOST_NULS:
         return "the file is binary data, not text", "name a file of JSON lines in UTF-8"
     return None
 
