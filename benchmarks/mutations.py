@@ -172,7 +172,7 @@ def _other_statements(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.If(test, body, orelse):
             yield ast.If(_negated(test), body, orelse)
-        case ast.Return(value) if value is not None and ast.unparse(value) != "None":
+        case ast.Return(value) if value is not None and ast.unparse(value) not in ("None", "''", "False", "()", "[]"):
             yield ast.Return(ast.Constant(None))
         case ast.AugAssign(target, op, value) if type(op) in _OPERATORS:
             yield ast.AugAssign(target, _OPERATORS[type(op)](), value)

@@ -10,6 +10,8 @@ from sample_plans import case, cases, labelled, rules, run_of, sample, table
 from pytest_finetune.base.records import Score, Usage
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.bars import limit_of, status_of
+from pytest_finetune.verdicts.gates.completeness import plan_fault
+from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.wording import figure, interval_text
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.rule import Rule
@@ -61,6 +63,22 @@ def test_percentiles_count_answers_and_means_count_cases():
     assert tokens.message == "tokens_per_case 2.000 (9 cases), bar <= 5"
 
 
+def test_a_latency_rests_on_the_answers_that_did_not_come_from_the_cache():
+    found = verdict([sample(0), sample(1, from_cache=True)], cases(2), metric="latency_p50", max=2.0)
+    assert (found.n, found.message) == (1, "latency_p50 1.000 (1 answers), bar <= 2")
+
+
+@pytest.mark.parametrize(
+    ("rule", "bar", "more"), [({"max": 11}, "<= 11", "45,000"), ({"min": 10.5}, ">= 10.5", "2,300")]
+)
+def test_what_would_settle_a_percentile_narrows_with_the_root_of_the_evidence(rule, bar, more):
+    samples = [sample(number, latency=1 + number / 10) for number in range(200)]
+    assert verdict(samples, cases(200), metric="latency_p50", confidence=0.95, **rule).message == (
+        f"latency_p50 10.900 (200 answers), 95 % interval 9.500 to 12.400, bar {bar}:"
+        f" about {more} more cases would settle it"
+    )
+
+
 def test_without_a_value_the_message_names_the_metric():
     found = verdict([sample(0, from_cache=True)], cases(1), metric="latency_p95", max=1.0)
     assert found.message == "incomplete: no answer gives a value of latency_p95"
@@ -101,14 +119,6 @@ def test_what_would_settle_a_mean_of_shares():
     )
 
 
-def test_what_would_settle_a_percentile_narrows_with_the_root_of_the_evidence():
-    samples = [sample(number, latency=1 + number / 10) for number in range(200)]
-    assert verdict(samples, cases(200), metric="latency_p50", max=11, confidence=0.95).message == (
-        "latency_p50 10.900 (200 answers), 95 % interval 9.500 to 12.400, bar <= 11:"
-        " about 45,000 more cases would settle it"
-    )
-
-
 @pytest.mark.parametrize(
     ("kind", "interval", "expected"),
     [
@@ -129,6 +139,26 @@ def test_must_pass_has_no_bar():
     assert limit_of(Rule("min", "accuracy", 0.25)) == 0.25
     with pytest.raises(ValueError, match="must_pass=a has no bar"):
         limit_of(Rule("must_pass", tags=("a",)))
+
+
+@pytest.mark.parametrize(
+    ("planned", "repeats", "rule", "fault"),
+    [
+        ([], 1, {"min": 0.5}, "nothing planned: the eval set holds no case"),
+        (cases(2), 0, {"min": 0.5}, "nothing planned: no attempts per case"),
+        (
+            [case(0, lang="de")],
+            1,
+            {"min": 0.5, "where": {"tag": "a", "lang": "en"}},
+            "nothing planned: no case has tag = 'a' and lang = 'en'",
+        ),
+        ([case(0, tags=("a",))], 1, {"must_pass": ["a", "b"]}, "nothing planned: no case has the tag 'b'"),
+        (cases(2), 1, {"min": 0.5}, ""),
+    ],
+)
+def test_a_plan_that_no_answer_can_meet_is_named(planned, repeats, rule, fault):
+    inputs = GateInputs(rules(rule)[0], table(planned, [], repeats))
+    assert plan_fault(inputs) == fault
 
 
 def test_a_figure_has_as_many_digits_as_it_takes_to_tell_it_from_the_bar():
