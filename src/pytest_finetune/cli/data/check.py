@@ -13,6 +13,7 @@ from pytest_finetune.cli.data.production import load_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.codes import codes_wanted
@@ -37,6 +38,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
     return tuple(name.strip() for each in value for name in each.split(",") if name.strip())
 
 
+@exit_codes(
+    "0  no finding of severity --fail-on or higher", "1  at least one such finding", "2  error, such as a missing file"
+)
 @click.command("check")
 @click.argument("files", nargs=-1, type=FILE, metavar="[TRAINING_FILE]...")
 @click.option("--train", "training", multiple=True, type=FILE, help="Training file; same as a positional argument.")
@@ -122,13 +126,7 @@ def command(
 
     --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
     answers. Everything else is unchanged.
-
-    \b
-    Exit codes:
-      0  no finding of severity --fail-on or higher
-      1  at least one such finding
-      2  error, such as a missing file
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     named = tuple(dict.fromkeys((*files, *training)))
     if not (named or validation or evals):
         raise click.UsageError("name a training file, --validation or --eval")
