@@ -50,10 +50,7 @@ class Mutation:
     index: int | None
 
     def __str__(self) -> str:
-        before, after = _one_line(self.before), _one_line(self.after)
-        same = next((place for place, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
-        start = max(0, same - 40)
-        return f"{before[start : start + 80]}  ->  {after[start : start + 80]}"
+        return f"{_shown(self.before)}  ->  {_shown(self.after)}"
 
 
 class MutatedModule:
@@ -118,7 +115,7 @@ def _is_untouched(node: ast.AST, child: ast.AST) -> bool:
         return True  # a docstring, or `...`
     if isinstance(child, (ast.Assign, ast.AnnAssign)):
         return _is_about_types(child)
-    return isinstance(node, ast.Raise) or (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant))
+    return isinstance(node, ast.Raise)
 
 
 def _is_about_types(node: ast.Assign | ast.AnnAssign) -> bool:
@@ -172,7 +169,7 @@ def _other_statements(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.If(test, body, orelse):
             yield ast.If(_negated(test), body, orelse)
-        case ast.Return(value) if value is not None and ast.unparse(value) not in ("None", "''", "False", "()", "[]"):
+        case ast.Return(value) if value is not None and ast.unparse(value) != "None":
             yield ast.Return(ast.Constant(None))
         case ast.AugAssign(target, op, value) if type(op) in _OPERATORS:
             yield ast.AugAssign(target, _OPERATORS[type(op)](), value)
@@ -209,5 +206,5 @@ def _first_line(node: ast.AST) -> int:
     return int(getattr(decorators[0] if decorators else node, "lineno", 0))
 
 
-def _one_line(node: ast.AST) -> str:
-    return " ".join(ast.unparse(node).split()) or type(node).__name__
+def _shown(node: ast.AST) -> str:
+    return (" ".join(ast.unparse(node).split()) or type(node).__name__)[:100]

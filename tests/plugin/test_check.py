@@ -11,7 +11,7 @@ import pytest_finetune.lifecycle.data.tokens
 import pytest_finetune.plugin.check  # noqa: F401
 from pytest_finetune.lifecycle.data.check import CheckResult
 from pytest_finetune.lifecycle.data.codes import make_finding
-from pytest_finetune.plugin.shared_check import check_once
+from pytest_finetune.plugin.check import check_once
 
 GROUPS = ("file", "form", "meaning", "honesty", "safety")
 

@@ -164,10 +164,10 @@ def test_it_is_gone_when_the_wait_is_interrupted(drawn):
 
 def test_the_time_left_follows_the_pace_once_the_first_wave_is_back(drawn):
     for _ in range(20):
-        drawn.tally.ask()
+        drawn.tally.count_sent()
     for number in range(20):
         assert number >= 10 or drawn.tally.progress().left is None
         drawn.clock.now += 1
-        drawn.tally.land()
-        drawn.tally.come("m", Sample("s", f"c{number}", 0, State.PASSED, Completion("x"), Score(passed=True)))
+        drawn.tally.count_answered()
+        drawn.tally.count_sample("m", Sample("s", f"c{number}", 0, State.PASSED, Completion("x"), Score(passed=True)))
     assert drawn.tally.progress().left == pytest.approx(20)

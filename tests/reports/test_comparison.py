@@ -163,7 +163,7 @@ def test_a_refusal_names_twenty_cases_and_counts_the_rest() -> None:
         "  only in A (18): a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13,\n"
         "    a14, a15, a16, a17\n"
         "  only in B (1): b\n"
-        "  asked otherwise (4): c, 3 more\n"
+        "  different prompts or tools (4): c, 3 more\n"
         "  hint: ask again"
     )
 

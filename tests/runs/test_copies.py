@@ -9,7 +9,7 @@ import pytest
 from recorded_runs import Recorder
 
 from pytest_finetune.evaluation.plan import set_plan
-from pytest_finetune.evaluation.runs.copies import asked_set, keep_copies
+from pytest_finetune.evaluation.runs.copies import keep_copies, recorded_set
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -51,24 +51,24 @@ def test_the_copy_is_read_back_when_the_files_are_gone(run, eval_set, tmp_path):
     eval_set.path.unlink()
     eval_set.path.with_suffix(".toml").unlink()
     (tmp_path / "schemas" / "n.json").unlink()
-    found = asked_set(run, run.manifest.eval_sets[0], root=tmp_path)
+    found = recorded_set(run, run.manifest.eval_sets[0], root=tmp_path)
     assert found.cases == eval_set.cases
     assert found.settings == eval_set.settings
     assert found.problem == ""
 
 
 def test_without_a_copy_the_unchanged_file_of_today_serves(run, eval_set, tmp_path):
-    found = asked_set(run, run.manifest.eval_sets[0], root=tmp_path)
+    found = recorded_set(run, run.manifest.eval_sets[0], root=tmp_path)
     assert (found.cases, found.settings) == (eval_set.cases, eval_set.settings)
 
 
 def test_without_a_copy_a_changed_file_is_refused_with_the_reason(run, eval_set, tmp_path):
     eval_set.path.write_text(json.dumps(ROWS[0]) + "\n", "utf-8")
-    found = asked_set(run, run.manifest.eval_sets[0], root=tmp_path)
+    found = recorded_set(run, run.manifest.eval_sets[0], root=tmp_path)
     assert found.cases is None
     assert found.problem == "the record has no copy of eval_sets/t.jsonl, and the file has changed since"
     eval_set.path.unlink()
-    assert asked_set(run, run.manifest.eval_sets[0], root=tmp_path).problem.endswith("no longer exists")
+    assert recorded_set(run, run.manifest.eval_sets[0], root=tmp_path).problem.endswith("no longer exists")
 
 
 def test_an_edited_copy_is_not_believed(run, eval_set, tmp_path):
@@ -76,12 +76,12 @@ def test_an_edited_copy_is_not_believed(run, eval_set, tmp_path):
     copy = run.path / "eval_sets" / "eval_sets" / "t.jsonl"
     copy.write_bytes(copy.read_bytes().replace(b"b?", b"c?"))
     eval_set.path.unlink()
-    assert asked_set(run, run.manifest.eval_sets[0], root=tmp_path).cases is None
+    assert recorded_set(run, run.manifest.eval_sets[0], root=tmp_path).cases is None
 
 
 def test_changed_settings_leave_the_cases_readable(run, eval_set, tmp_path):
     eval_set.path.with_suffix(".toml").write_text(TOML.replace("0.5", "0.6"), "utf-8")
-    found = asked_set(run, run.manifest.eval_sets[0], root=tmp_path)
+    found = recorded_set(run, run.manifest.eval_sets[0], root=tmp_path)
     assert (found.cases, found.settings) == (eval_set.cases, None)
 
 
@@ -90,7 +90,7 @@ def test_a_set_from_outside_the_root_stays_within_the_run(run, eval_set, tmp_pat
     root.mkdir()
     (outside,) = load_eval_sets([eval_set.path], root=root)
     keep_copies(run, [outside], root=root)
-    found = asked_set(run, set_plan(outside), root=tmp_path / "elsewhere")
+    found = recorded_set(run, set_plan(outside), root=tmp_path / "elsewhere")
     assert (outside.name, found.cases) == ("../eval_sets/t.jsonl", outside.cases)
     assert (run.path / "eval_sets" / "_up" / "eval_sets" / "t.jsonl").is_file()
 
@@ -99,11 +99,11 @@ def test_copies_are_made_once_and_leave_nothing_half_written(run, eval_set, tmp_
     keep_copies(run, [eval_set], root=tmp_path)
     eval_set.path.write_text("changed", "utf-8")
     keep_copies(run, [eval_set], root=tmp_path)
-    assert asked_set(run, run.manifest.eval_sets[0], root=tmp_path).cases == eval_set.cases
+    assert recorded_set(run, run.manifest.eval_sets[0], root=tmp_path).cases == eval_set.cases
     assert not list(run.path.rglob("*.tmp"))
 
 
 def test_a_copy_that_cannot_be_made_stops_nothing(run, eval_set, tmp_path):
     (run.path / "eval_sets").write_text("in the way", "utf-8")
     keep_copies(run, [eval_set], root=tmp_path)
-    assert asked_set(run, run.manifest.eval_sets[0], root=tmp_path).cases == eval_set.cases
+    assert recorded_set(run, run.manifest.eval_sets[0], root=tmp_path).cases == eval_set.cases

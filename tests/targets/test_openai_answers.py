@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
-from pytest_finetune.evaluation.targets.answers import MAX_BODY, clean, read_answer
+from pytest_finetune.base.secret_masking import error_line
+from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_answer
 
 
 def read(body: Any, status: int = 200, secret: str = "", **headers: str) -> Completion | Failure:
@@ -241,7 +242,7 @@ def test_lone_surrogates_become_replacement_characters_and_pairs_stay() -> None:
     ],
 )
 def test_a_message_is_one_short_printable_line_without_keys(text: str, cleaned: str) -> None:
-    assert clean(text, "hush") == cleaned
+    assert error_line(text, "hush") == cleaned
 
 
 def test_a_key_on_the_edge_of_the_excerpt_is_masked_before_it_is_cut() -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import ToolCall
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_finetune.base.records import Completion
 
 MASK = "[API key]"
@@ -16,6 +18,9 @@ _LIKE_A_KEY = re.compile(r"\b(sk|rk|pk)-[\w*-]{3,}|\b(Bearer) [\w.~+/*=-]+", re.
 _SHORT, _LONG = 6, 24
 _ABBREVIATED = 10
 """Longest secret of which only the first character is shown."""
+
+LONGEST_ERROR = 300
+"""Characters of an error's text."""
 
 _PIECE = 10
 """Characters that are as good as the key: what is left of one that a shortened text has cut."""
@@ -39,6 +44,13 @@ def masked(text: str, key: str) -> str:
     return _pieces(_pieces(text.replace(key, MASK), key)[::-1], key[::-1], MASK[::-1])[::-1]
 
 
+def masked_keys(text: str, keys: Iterable[str]) -> str:
+    """The text without any of the keys; see `masked`."""
+    for key in keys:
+        text = masked(text, key)
+    return text
+
+
 def without_keys(text: str, key: str = "") -> str:
     """An error's text without the key, whatever its length, and without anything that looks like one."""
     text = text.replace(key, MASK) if key else text
@@ -49,6 +61,19 @@ def abbreviated(secret: str) -> str:
     """A secret as findings show it, enough to find it again: `sk-…9f (51 characters)`."""
     shown = f"{secret[:3]}…{secret[-2:]}" if len(secret) > _ABBREVIATED else f"{secret[:1]}…"
     return f"{shown} ({len(secret)} characters)"
+
+
+def abbreviated_in(text: str, secrets: Iterable[str]) -> str:
+    """The text with each of the secrets abbreviated."""
+    for secret in secrets:
+        text = text.replace(secret, abbreviated(secret))
+    return text
+
+
+def error_line(text: str, secret: str = "") -> str:
+    """An error's text on one line of at most `LONGEST_ERROR` printable characters, with every key masked."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in without_keys(text, secret)).split())
+    return line if len(line) <= LONGEST_ERROR else line[: LONGEST_ERROR - 1] + "…"
 
 
 def masked_completion(completion: Completion, key: str) -> Completion:

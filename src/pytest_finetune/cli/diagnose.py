@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.errors import FinetuneError, RunError
-from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import as_one, base_url_option, job_store, read_dollars, service
@@ -28,6 +27,7 @@ from pytest_finetune.lifecycle.training.recorded_evidence import answers_of, eva
 from pytest_finetune.lifecycle.training.training_sample import training_sample
 from pytest_finetune.reports.diagnosis import diagnosis_json, diagnosis_lines
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
+from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ class DiagnoseOptions:
     base_url: str | None
 
 
-@exit_codes("0  healthy", "1  a problem was found", "2  cannot tell, or could not be done")
 @click.command("diagnose")
 @click.argument("run")
 @click.option(
@@ -99,7 +98,13 @@ def command(options: DiagnoseOptions) -> None:
     the eval set and on a sample of its training data (--training sends and records one, --train-run reads a recorded
     one), the losses and checkpoints of its job, and the format failures of its answers. Problems are printed with
     remedies.
-    """
+
+    \b
+    Exit codes:
+      0  healthy
+      1  a problem was found
+      2  cannot tell, or could not be done
+    """  # noqa: D301 - click takes the backspace itself for "do not fold"
     if options.training and options.train_run:
         raise click.UsageError("pass --training or --train-run, not both")
     run = find_run(options.store, options.run)
@@ -167,7 +172,8 @@ def _send_sample(training: Path, run: Run, plan: EvalSetPlan, options: DiagnoseO
     )
     if recorded.stopped:
         hint = "fix the cause and repeat the command; recorded answers are reused"
-        raise RunError(f"sending the training data stopped: {recorded.stopped}", recorded.run.id, hint)
+        problem = f"sending the training data stopped: {failure_words(recorded.stopped, redact=False)}"
+        raise RunError(problem, recorded.run.id, hint)
     return answers_of(recorded.run, eval_set_plan(recorded.run))
 
 

@@ -1,18 +1,15 @@
-"""The help of commands: groups that import a subcommand only when it runs, and lists of exit codes."""
+"""Command groups that import a subcommand only when it runs, so that help and completion stay fast."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from inspect import cleandoc
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-Command = TypeVar("Command", bound=click.Command)
+    from collections.abc import Mapping
 
 
 class Subcommand(NamedTuple):
@@ -29,7 +26,7 @@ class Subcommand(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group whose help, listing and completion come from `subcommands`, in its order, so that they are fast."""
+    """A group whose help, listing and completion are read from `subcommands`, in its order."""
 
     subcommands: Mapping[str, Subcommand] = {}
 
@@ -58,15 +55,3 @@ class LazyGroup(click.Group):
             if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
-
-
-def exit_codes(*lines: str) -> Callable[[Command], Command]:
-    """Append a list of exit codes to the help of a command, one line each, such as `0  success`."""
-
-    def append(command: Command) -> Command:
-        # click takes the backspace for "do not fold this paragraph".
-        codes = ("\b", "Exit codes:", *(f"  {line}" for line in lines))
-        command.help = "\n".join((cleandoc(command.help or ""), "", *codes))
-        return command
-
-    return append

@@ -78,7 +78,7 @@ class Backlog:
                 self._taken += 1
                 if self._skip(planned):
                     continue
-                self._tally.ask()
+                self._tally.count_sent()
                 return planned.request(self._model)
             self._more.clear()
             await self._more.wait()
@@ -129,10 +129,10 @@ class BackgroundEvaluation:
         for sample in evaluation.samples.values():
             self._ready[sample.key] = sample
             self._tally.plan(1)
-            self._tally.come(evaluation.target.spec, sample, earlier=True)
+            self._tally.count_sample(evaluation.target.spec, sample, earlier=True)
         self._task = thread.start(self._run())
 
-    def ask(self, planned: Iterable[Planned]) -> None:
+    def queue(self, planned: Iterable[Planned]) -> None:
         """Queue samples in the order in which they will be read; what is queued or ready already is left out."""
         new: list[Planned] = []
         for sample in planned:
@@ -209,7 +209,7 @@ class BackgroundEvaluation:
 
     def _put(self, sample: Sample) -> None:
         key = sample.key
-        self._tally.come(self.evaluation.target.spec, sample)
+        self._tally.count_sample(self.evaluation.target.spec, sample)
         with self._changed:
             self._ready[key] = sample
             # Waking the reader for every sample would cost a thread switch each.
@@ -219,7 +219,7 @@ class BackgroundEvaluation:
     async def _run(self) -> None:
         try:
             async for sample in self.evaluation.request(self._backlog):
-                self._tally.land()
+                self._tally.count_answered()
                 self._put(sample)
         except BaseException as error:  # noqa: BLE001 - raised again in the reader's thread
             # `stop` cancels the task; any other exception belongs to the reader, not to this thread.

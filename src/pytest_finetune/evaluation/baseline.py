@@ -60,7 +60,7 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, sta
     return found
 
 
-def asked_baselines(
+def session_baselines(
     name: str,
     target: TargetInfo,
     samples: Mapping[tuple[str, str, int], Sample],

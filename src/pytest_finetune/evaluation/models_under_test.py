@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThread
-from pytest_finetune.evaluation.baseline import Baselines, asked_baselines, recorded_baselines
+from pytest_finetune.evaluation.baseline import Baselines, recorded_baselines, session_baselines
 from pytest_finetune.evaluation.evaluation import UNRECORDED, Evaluation
 from pytest_finetune.evaluation.plan import Planned, target_info
 
@@ -155,13 +155,13 @@ class ModelsUnderTest:
             wanted[model.spec].extend(_planned(eval_set, case))
         for model in self.all:
             if wanted[model.spec]:
-                self._background(model).ask(wanted[model.spec])
+                self._background(model).queue(wanted[model.spec])
 
     def samples_of(self, model: ModelUnderTest, eval_set: EvalSet, case: Case) -> list[Sample]:
         """Wait for all samples of one case."""
         background, planned = self._background(model), _planned(eval_set, case)
         # A fixture that a test requests by name while it runs was not foreseen.
-        background.ask(planned)
+        background.queue(planned)
         with self.waiting() as waiting:
             return [background.take(sample.key, waiting) for sample in planned]
 
@@ -182,7 +182,7 @@ class ModelsUnderTest:
             model.evaluation.collect_stop(stopped)
         for sample in samples:
             if model.evaluation.collect(sample):
-                self.tally.come(spec, sample)
+                self.tally.count_sample(spec, sample)
 
     @property
     def stopped(self) -> Failure | None:
@@ -230,7 +230,7 @@ class ModelsUnderTest:
         for model in self.all:
             if model.spec == self._baseline:
                 target, run = target_info(model.evaluation.target), model.evaluation.run
-                return asked_baselines(
+                return session_baselines(
                     self._baseline,
                     target,
                     model.evaluation.samples,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_finetune.base.records import Failure
     from pytest_finetune.evaluation.engine import KeyedRequest, Limits
     from pytest_finetune.evaluation.plan import Planned
     from pytest_finetune.evaluation.results import SetResult
@@ -30,13 +31,13 @@ class Recorded:
         run: The record, closed if no sample is missing.
         results: One for each eval set.
         requested: Samples that were requested now; the others were on record.
-        stopped: Why the evaluation stopped early, `KIND: MESSAGE`; empty if it did not.
+        stopped: Why the evaluation stopped early; None if it did not.
     """
 
     run: Run
     results: tuple[SetResult, ...]
     requested: int
-    stopped: str = ""
+    stopped: Failure | None = None
 
 
 def evaluate(
@@ -82,8 +83,7 @@ def evaluate(
             run.release()
             raise
     results = evaluation.conclude(baselines)
-    stopped = f"{evaluation.stopped.kind}: {evaluation.stopped.message}" if evaluation.stopped else ""
-    return Recorded(run, tuple(results), len(missing), stopped)
+    return Recorded(run, tuple(results), len(missing), evaluation.stopped)
 
 
 async def _request_all(

@@ -54,45 +54,45 @@ class Tally:
 
     Args:
         models: Specs of the models whose accuracy is shown.
-        asks: This process sends the requests, so the number in flight is known.
+        sends_requests: This process sends the requests, so the number in flight is known.
         clock: A monotonic clock, in seconds.
     """
 
     def __init__(
-        self, models: Sequence[str], *, asks: bool = True, clock: Callable[[], float] = time.monotonic
+        self, models: Sequence[str], *, sends_requests: bool = True, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._clock, self._asks = clock, asks
+        self._clock, self._sends_requests = clock, sends_requests
         self._scored: dict[str, Counter[bool]] = {model: Counter() for model in models}
         self._lock = threading.Lock()
         self._planned = self._done = self._in_flight = self._errors = 0
         self._cost: Decimal | None = Decimal(0)
         self._begun: float | None = None
-        self._came: deque[float] = deque(maxlen=RECENT)
+        self._arrivals: deque[float] = deque(maxlen=RECENT)
 
     def plan(self, samples: int) -> None:
         """Expect this many more samples."""
         with self._lock:
             self._planned += samples
 
-    def ask(self) -> None:
+    def count_sent(self) -> None:
         """Count a request as sent."""
         with self._lock:
             self._in_flight += 1
             if self._begun is None:
                 self._begun = self._clock()
 
-    def land(self) -> None:
+    def count_answered(self) -> None:
         """Count a request as answered."""
         with self._lock:
             self._in_flight -= 1
 
-    def come(self, model: str, sample: Sample, *, earlier: bool = False) -> None:
+    def count_sample(self, model: str, sample: Sample, *, earlier: bool = False) -> None:
         """Count a sample as arrived; one from an `earlier` session does not affect the pace."""
         with self._lock:
             self._done += 1
             if not earlier:
                 self._begun = self._clock() if self._begun is None else self._begun
-                self._came.append(self._clock())
+                self._arrivals.append(self._clock())
             if sample.state is State.UNNEEDED:
                 return
             self._errors += sample.state is State.ERROR
@@ -106,7 +106,7 @@ class Tally:
             return Progress(
                 self._planned,
                 self._done,
-                self._in_flight if self._asks else None,
+                self._in_flight if self._sends_requests else None,
                 self._errors,
                 tuple(_share(counts) for counts in self._scored.values()),
                 self._cost,
@@ -115,10 +115,10 @@ class Tally:
 
     def _left(self) -> float | None:
         """None until as many have arrived as are in flight: before that, only the fastest answers are known."""
-        rest, count = self._planned - self._done, len(self._came)
+        rest, count = self._planned - self._done, len(self._arrivals)
         if self._begun is None or rest <= 0 or count < ENOUGH or (count < RECENT and count < self._in_flight):
             return None
-        since, answers = (self._came[0], count - 1) if count == RECENT else (self._begun, count)
+        since, answers = (self._arrivals[0], count - 1) if count == RECENT else (self._begun, count)
         return rest * (self._clock() - since) / answers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -12,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.errors import FinetuneError
+from pytest_finetune.base.files import write_file
 from pytest_finetune.lifecycle.data.check import CheckOptions, CheckResult, check
 from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
-from pytest_finetune.lifecycle.data.finding import Severity
-from pytest_finetune.plugin.shared_check import check_once
-from pytest_finetune.reports.findings import code_lines
+from pytest_finetune.lifecycle.data.finding import Finding, Severity
+from pytest_finetune.reports.findings import check_json, code_lines
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.loading import eval_set_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GROUPS = tuple(dict.fromkeys(code.group for code in CODES.values()))
 """Groups of findings; each is a test of every file, such as `data/train.jsonl::check[form]`."""
@@ -173,3 +174,34 @@ def _named(config: pytest.Config, option: list[str], ini: str) -> list[Path]:
     if option:
         return [Path(os.path.normpath(config.invocation_params.dir / path)) for path in option]
     return [Path(os.path.normpath(path)) for path in config.getini(ini)]
+
+
+def check_once(folder: str, check: Callable[[], CheckResult]) -> CheckResult:
+    """
+    The result of a check, which another process may have run already.
+
+    Args:
+        folder: Shared by the processes of one session; empty, or missing on this machine, if there is no other process
+            to share with.
+        check: Runs the check.
+    """
+    if not folder or not Path(folder).is_dir():
+        return check()
+    from filelock import FileLock
+
+    kept = Path(folder, "findings.json")
+    # Later processes wait. The lock of a process that dies is released, and the next one runs the check.
+    with FileLock(Path(folder, "lock")):
+        if kept.exists():
+            return _result_of(json.loads(kept.read_bytes()))
+        result = check()
+        write_file(kept, json.dumps(check_json(result)).encode())
+        return result
+
+
+def _result_of(kept: dict[str, Any]) -> CheckResult:
+    return CheckResult(
+        tuple(Finding(**each | {"severity": Severity[each["severity"].upper()]}) for each in kept["findings"]),
+        {(each["file"], each["code"]): each["count"] for each in kept["counts"]},
+        kept["rows"],
+    )

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.errors import FinetuneError
-from pytest_finetune.plugin import junit, live, markdown, marked_functions, page, privacy, requesting, session_end
+from pytest_finetune.plugin import junit, live, marked_functions, privacy, report_files, requesting, session_end
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
 from pytest_finetune.plugin.promotion import Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
-from pytest_finetune.plugin.report_file import refuse_unwritable
-from pytest_finetune.plugin.reported_cases import ReportedCases
-from pytest_finetune.plugin.session import SESSION, FinetuneSession
+from pytest_finetune.plugin.session import SESSION, FinetuneSession, ReportedCases
 from pytest_finetune.plugin.session_inputs import make_models, no_eval_sets, read_inputs
 from pytest_finetune.reports import terminal
 from pytest_finetune.reports.redaction import failure_words
@@ -36,8 +34,7 @@ def begin(config: pytest.Config) -> None:
     if config.option.finetune_stop_when_decided and config.getoption("numprocesses", None):
         hint = "leave out -n, or --stop-when-decided"
         raise pytest.UsageError(f"--stop-when-decided counts in one process, and xdist has several\n  hint: {hint}")
-    for option in (markdown.OPTION, page.OPTION):
-        refuse_unwritable(config, option)
+    report_files.refuse_unwritable(config)
     try:
         inputs = read_inputs(config)
         session = FinetuneSession(inputs, make_models(config, inputs))

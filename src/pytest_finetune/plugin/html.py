@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_finetune.base.records import Case, Sample
-    from pytest_finetune.plugin.reported_cases import ReportedCases
-    from pytest_finetune.plugin.session import SessionOutcome
+    from pytest_finetune.plugin.session import ReportedCases, SessionOutcome
     from pytest_finetune.verdicts.evalset import EvalSet
 
 FIRST = 2

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_finetune.base.records import State
 from pytest_finetune.plugin.report_data import CarriedSamples
-from pytest_finetune.plugin.session import SESSION
+from pytest_finetune.plugin.session import SESSION, skip_case, skip_unrun
 from pytest_finetune.reports.failure import failure_text, short_reason
 from pytest_finetune.reports.redaction import failure_words
 
@@ -71,7 +71,7 @@ class EvalItem(pytest.Item):
         if self.state is State.UNRUN:
             _skip_unrun(models, self)
         if self.state is State.UNNEEDED:
-            pytest.skip("unneeded: no answer could change a verdict any more")
+            skip_case(self, "unneeded: no answer could change a verdict any more")
         if self.state is State.ERROR and not self.gated:
             raise CaseNotPassedError(self._text())
 
@@ -128,5 +128,4 @@ def _skip_unrun(models: ModelsUnderTest, item: EvalItem) -> None:
     """Skip a case that gets no answer, and end the session if no further case of any model gets one."""
     if models.stopped:
         item.session.shouldstop = failure_words(models.stopped, redact=item.redacted)
-    stopped = item.model.stopped
-    pytest.skip(f"unrun: {failure_words(stopped, redact=item.redacted) if stopped else 'not requested'}")
+    skip_unrun(item, item.model.stopped)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_finetune.plugin.privacy import Privacy
-    from pytest_finetune.plugin.reported_cases import ReportedCases
-    from pytest_finetune.plugin.session import SessionOutcome
+    from pytest_finetune.plugin.session import ReportedCases, SessionOutcome
 
 
 def begin(config: pytest.Config, cases: ReportedCases, outcome: SessionOutcome, privacy: Privacy) -> None:

@@ -1,4 +1,8 @@
-"""Tests without an item: gates, checks and the promotion, reported after the items have run."""
+"""
+Tests without an item, reported after the items have run: the gates and the promotion.
+
+They are ordinary test reports, so exit codes, JUnit and HTML files need no special case.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_finetune.verdicts.gates import Status
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from pytest_finetune.reports.reported import ReportedRun
+
+
+def report_gates(config: pytest.Config, runs: Sequence[ReportedRun]) -> None:
+    """Report each gate of each judged model as a test."""
+    for run in runs:
+        suffix = f"[{run.model}]" if len(runs) > 1 else ""
+        for part in run.sets:
+            # The rule that is implied without gates is reported by the cases themselves.
+            for gate in part.gates if part.gated else ():
+                failure = "" if gate.status is Status.PASS else f"{part.name}: {gate.verdict.message}"
+                attributes = {"finetune_model": run.model, "finetune_verdict": gate}
+                name = f"gate[{gate.verdict.gate}]{suffix}"
+                report_test(config, part.name, name, failure=failure, attributes=attributes)
 
 
 def report_test(

@@ -10,8 +10,7 @@ import pytest
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.records import Completion, Sample, State
-from pytest_finetune.plugin.session import SESSION
-from pytest_finetune.reports.redaction import failure_words
+from pytest_finetune.plugin.session import SESSION, skip_unrun
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -111,9 +110,7 @@ def completion_of(request: pytest.FixtureRequest) -> Completion:
         request.node.stash[SAMPLE] = samples[0]
     sample: Sample = request.node.stash[SAMPLE]
     if sample.state is State.UNRUN:
-        stopped = request.config.stash[SESSION].models.stopped
-        redact = request.config.option.finetune_redact
-        pytest.skip(f"unrun: {failure_words(stopped, redact=redact) if stopped else 'not requested'}")
+        skip_unrun(request.node, request.config.stash[SESSION].models.stopped)
     if sample.completion is None:
         pytest.fail(sample.failure.message if sample.failure else "no answer", pytrace=False)
     return sample.completion

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import threading
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 import pytest
 
-from pytest_finetune.base.secret_masking import masked
+from pytest_finetune.base.secret_masking import masked_keys
 from pytest_finetune.plugin.items import CaseNotPassedError, EvalItem
-from pytest_finetune.plugin.log_lines import mask_logs
 from pytest_finetune.plugin.marked_functions import is_marked
+from pytest_finetune.plugin.session import is_own_skip
 from pytest_finetune.reports.redaction import hidden, is_hidden
 
 if TYPE_CHECKING:
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
 
 _FOREIGN = (str(Path(pytest.__file__).parents[1] / "_pytest"), str(Path(pluggy.__file__).parent))
-_OWN_SKIPS = ("Skipped: unrun: ", "Skipped: unneeded: ")
+
+_HANDLERS = ("log_cli_handler", "log_file_handler")
+"""Attributes of pytest's logging plugin; what it captures for reports is masked there."""
 
 
 def begin(config: pytest.Config, models: ModelsUnderTest) -> Privacy:
     """Mask reports and log lines in this process, a worker's too, before other plugins see them."""
     privacy = Privacy(models, redact=config.option.finetune_redact)
     config.pluginmanager.register(privacy, "finetune-privacy")
-    mask_logs(config, privacy.log_line)
+    _mask_logs(config, privacy.log_line)
     return privacy
 
 
@@ -66,7 +69,7 @@ class Privacy:
         report = yield
         if self.redact and _is_of_a_case(item):
             self._of_cases.add(item.nodeid)
-            _redact(report, call)
+            _redact(report, item, call)
         self._mask(report)
         return report
 
@@ -115,9 +118,7 @@ class Privacy:
 
     def without_keys(self, text: str) -> str:
         """The text without the API key."""
-        for key in self._keys():
-            text = masked(text, key)
-        return text
+        return masked_keys(text, self._keys())
 
     def _mask(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         if report.longrepr is not None:
@@ -145,16 +146,36 @@ class Privacy:
         return {key for key in (os.environ.get("OPENAI_API_KEY", "").strip(), *known) if key}
 
 
+class _MaskingFormatter(logging.Formatter):
+    """Formats records with another formatter, then masks the text, exceptions and stacks included."""
+
+    def __init__(self, inner: logging.Formatter, mask: Callable[[str], str]) -> None:
+        super().__init__()
+        self._inner, self._mask = inner, mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record."""
+        return self._mask(self._inner.format(record))
+
+
+def _mask_logs(config: pytest.Config, mask: Callable[[str], str]) -> None:
+    """Mask the live log and the log file, which no report passes through; does nothing with `-p no:logging`."""
+    plugin = config.pluginmanager.get_plugin("logging-plugin")
+    for name in _HANDLERS:
+        handler = getattr(plugin, name, None)
+        if isinstance(handler, logging.Handler) and handler.formatter is not None:
+            handler.setFormatter(_MaskingFormatter(handler.formatter, mask))
+
+
 def _is_of_a_case(item: pytest.Item) -> bool:
     return isinstance(item, EvalItem) or is_marked(item)
 
 
-def _redact(report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+def _redact(report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Remove whatever may hold a prompt or an answer from a case's report."""
     if isinstance(report.longrepr, tuple):
-        reason = report.longrepr[2]
-        if not reason.startswith(_OWN_SKIPS):
-            report.longrepr = _like(report.longrepr, hidden(reason))
+        if not is_own_skip(item, call.excinfo.value if call.excinfo else None):
+            report.longrepr = _like(report.longrepr, hidden(report.longrepr[2]))
     elif call.excinfo is not None and not isinstance(call.excinfo.value, CaseNotPassedError):
         report.longrepr = _places(call.excinfo)
         if isinstance(call.excinfo.value, pytest.xfail.Exception):

@@ -6,8 +6,8 @@ import copy
 import shutil
 from typing import TYPE_CHECKING
 
-from pytest_finetune.plugin import markdown, page
-from pytest_finetune.plugin.gates import report_gates
+from pytest_finetune.plugin import report_files
+from pytest_finetune.plugin.late_tests import report_gates
 from pytest_finetune.plugin.session import MissedCase
 from pytest_finetune.reports import terminal
 from pytest_finetune.reports.sources import from_session
@@ -93,7 +93,7 @@ def _judge(session: FinetuneSession) -> None:
 
 
 def _write_reports(config: pytest.Config, outcome: SessionOutcome) -> None:
-    outcome.lines += [*markdown.write(config, outcome.runs), *page.write(config, outcome.runs)]
+    outcome.lines += report_files.write(config, outcome.runs)
 
 
 def write_summary(inputs: SessionInputs, outcome: SessionOutcome, reporter: pytest.TerminalReporter) -> None:

@@ -99,7 +99,7 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
     models = ModelsUnderTest(
         each,
         eval_sets=eval_sets,
-        tally=Tally([model.spec for model in each if model.judged], asks=not inputs.is_distributed),
+        tally=Tally([model.spec for model in each if model.judged], sends_requests=not inputs.is_distributed),
         resume=option.finetune_resume,
         baseline=baseline,
         recorded=recorded,

@@ -108,7 +108,7 @@ def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterat
     for what, ids in (
         (f"only in {name_before}", refusal.only_before),
         (f"only in {name_after}", refusal.only_after),
-        ("asked otherwise", refusal.asked_otherwise),
+        ("different prompts or tools", refusal.different_requests),
     ):
         if ids:
             named = [shorten(case, ID_LIMIT) for case in ids[:left]]

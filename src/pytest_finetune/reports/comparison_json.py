@@ -65,7 +65,7 @@ def _refusal(refusal: Refusal) -> dict[str, Any]:
         "hint": refusal.hint,
         "only_in_a": refusal.only_before,
         "only_in_b": refusal.only_after,
-        "asked_otherwise": refusal.asked_otherwise,
+        "asked_otherwise": refusal.different_requests,
     }
 
 

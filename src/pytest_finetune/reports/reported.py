@@ -131,8 +131,8 @@ class ReportedRun:
         notes: What a reader should know first.
         stopped: Why the evaluation stopped early; None if it did not.
         unneeded: Samples that were not requested because the verdicts were decided without them.
-        warnings: Probable mistakes in its eval sets, and what the target warned of.
-        asked: Model id that was requested.
+        warnings: What the target has to say about itself, such as unknown options.
+        requested_model: Its id in requests.
         strangers: Names of other models that answered.
     """
 
@@ -147,7 +147,7 @@ class ReportedRun:
     stopped: Failure | None = None
     unneeded: int = 0
     warnings: tuple[str, ...] = ()
-    asked: str = ""
+    requested_model: str = ""
     strangers: tuple[str, ...] = ()
 
     @property
@@ -167,7 +167,6 @@ class ReportedRun:
         return ended - self.unneeded
 
     def notices(self, *, redact: bool) -> list[str]:
-        """The notes, the warnings about its gates and its eval sets, and why the evaluation stopped early."""
-        warned = (f"Warning: {text}" for text in self.warnings)
+        """The notes, the warnings about its gates, and why the evaluation stopped early."""
         stopped = [f"Stopped early: {failure_words(self.stopped, redact=redact)}"] if self.stopped else []
-        return [*self.notes, *(self.outcome.warnings if self.judged else ()), *warned, *stopped]
+        return [*self.notes, *(self.outcome.warnings if self.judged else ()), *stopped]

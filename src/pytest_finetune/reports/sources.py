@@ -11,7 +11,7 @@ from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.base.records import Case, State
 from pytest_finetune.evaluation.results import verdict_record
-from pytest_finetune.evaluation.runs.copies import asked_set
+from pytest_finetune.evaluation.runs.copies import recorded_set
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.reports.runs import run_facts
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.evaluation import Evaluation
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.evaluation.runs import EvalSetPlan, Run, VerdictRecord
-    from pytest_finetune.evaluation.runs.copies import AskedSet
+    from pytest_finetune.evaluation.runs.copies import RecordedSet
     from pytest_finetune.evaluation.runs.pairing import SetPair
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
-UNASKED = "::"
+NOT_REQUESTED = "::"
 """Prefix of placeholder ids: a record without copies has no ids of cases that were never requested."""
 
 
@@ -38,10 +38,11 @@ def from_session(evaluation: Evaluation, results: Iterable[SetResult], *, judged
     """One model of a session; its record is open or closed, and its samples need not be read again."""
     sets = tuple(_set_of_result(result, judged=judged) for result in results)
     if evaluation.run is None:
-        return ReportedRun(evaluation.target.spec, sets, judged=judged, warnings=evaluation.warnings)
+        return ReportedRun(evaluation.target.spec, sets, judged=judged)
+    warnings = tuple(getattr(evaluation.target, "warnings", ()))
     reported = _reported(evaluation.run, sets, judged=judged)
     # A record that could not be written does not say why.
-    return replace(reported, warnings=evaluation.warnings, stopped=evaluation.stopped or reported.stopped)
+    return replace(reported, warnings=warnings, stopped=evaluation.stopped or reported.stopped)
 
 
 def from_record(run: Run, *, root: Path, against: Run | None = None) -> ReportedRun:
@@ -111,22 +112,22 @@ def _set_of_result(result: SetResult, *, judged: bool) -> ReportedSet:
 
 
 def _set_of_plan(run: Run, plan: EvalSetPlan, samples: list[Sample], compared: _Compared, root: Path) -> ReportedSet:
-    asked = asked_set(run, plan, root=root)
+    recorded = recorded_set(run, plan, root=root)
     baseline, comparison, notes = compared.of(plan.name)
     summary = summarize(
         samples,
-        asked.cases if asked.cases is not None else _known_cases(plan, samples),
+        recorded.cases if recorded.cases is not None else _known_cases(plan, samples),
         repeats=plan.repeats,
-        expected_label=_expected_label(asked),
+        expected_label=_expected_label(recorded),
     )
     verdicts = [verdict for verdict in run.manifest.verdicts if verdict.eval_set == plan.name]
     return ReportedSet(
         plan.name,
         summary,
-        _gates(verdicts, asked.settings),
+        _gates(verdicts, recorded.settings),
         plan.repeats,
-        asked.settings,
-        missing_prompts=asked.problem,
+        recorded.settings,
+        missing_prompts=recorded.problem,
         baseline=baseline,
         comparison=comparison,
         notes=notes,
@@ -138,16 +139,17 @@ def _set_of_plan(run: Run, plan: EvalSetPlan, samples: list[Sample], compared: _
 def _known_cases(plan: EvalSetPlan, samples: Sequence[Sample]) -> list[Case]:
     """The planned cases: those that the record names, and placeholders for those that were never requested."""
     ids = list(dict.fromkeys(sample.case_id for sample in samples))
-    unasked = (f"{UNASKED}{number}" for number in range(plan.cases - len(ids)))
-    return [Case(case_id, 0, ()) for case_id in (*ids, *unasked)]
+    others = (f"{NOT_REQUESTED}{number}" for number in range(plan.cases - len(ids)))
+    return [Case(case_id, 0, ()) for case_id in (*ids, *others)]
 
 
-def _expected_label(asked: AskedSet) -> Callable[[Case], str] | None:
+def _expected_label(recorded: RecordedSet) -> Callable[[Case], str] | None:
     try:
         # Other scorers are not made: a scoring function would be imported.
-        if asked.settings and asked.cases is not None and "macro_f1" in scorer_class(asked.settings.scorer).metrics:
+        settings = recorded.settings
+        if settings and recorded.cases is not None and "macro_f1" in scorer_class(settings.scorer).metrics:
             # Labels are in the settings, so the folder does not matter.
-            return make_scorer(asked.settings, Path()).expected_label
+            return make_scorer(settings, Path()).expected_label
     except ScorerError:
         pass
     return None
@@ -171,8 +173,7 @@ def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -
         judged=judged,
         stopped=manifest.stop,
         unneeded=sum(part.unneeded for part in sets) or manifest.totals.unneeded,
-        warnings=manifest.warnings,
-        asked=model,
+        requested_model=model,
         strangers=tuple(name for name in manifest.answered_by if name and not answers_for(name, model)),
     )
     return replace(reported, notes=tuple(_run_notes(run, reported)))

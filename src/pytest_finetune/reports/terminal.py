@@ -87,9 +87,6 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
     judged = [run for run in runs if run.judged]
     for run in judged:
         yield from _outcome_lines(run, layout)
-    # Models share their eval sets, and so most of their warnings.
-    for text in dict.fromkeys(text for run in runs for text in run.warnings):
-        yield from wrapped(printable(f"warning: {text}"), {"yellow": True}, indent=2, width=layout.width)
     if layout.detail is Detail.OUTCOME:
         return
     if layout.detail is Detail.EVERYTHING:
@@ -165,16 +162,17 @@ def _models_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
 
 def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
     """The state of the record, and what is wrong with it."""
+    yield from ((printable(f"warning: {text}"), {}) for text in run.warnings)
     if not run.id:
         return
     if run.stopped is not None:
         stopped = f"stopped: {failure_words(run.stopped, redact=layout.redact)}"
         yield from wrapped(stopped, {"red": True}, indent=2, width=layout.width)
     if run.unneeded:
-        asked = run.planned - run.unneeded
-        yield f"decided after {asked:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
+        requested = run.planned - run.unneeded
+        yield f"decided after {requested:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
     if run.strangers:
-        text = f"warning: requested {run.asked}, but {', '.join(run.strangers[:3])} answered"
+        text = f"warning: requested {run.requested_model}, but {', '.join(run.strangers[:3])} answered"
         yield from wrapped(text, {"yellow": True}, indent=2, width=layout.width)
     if run.closed:
         yield f"run {run.id}: closed", {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.training.curves import valid_loss
+from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.text import estimate, number, one_line, table, wrapped
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def sweep_json(judged: Sequence[EvaluatedCheckpoint], best: EvaluatedCheckpoint 
 def _problem_lines(one: EvaluatedCheckpoint) -> Iterator[Line]:
     """The first gate of a checkpoint that did not pass, and why its evaluation stopped early."""
     if one.recorded.stopped:
-        yield from wrapped(f"{one_line(one.checkpoint.model)}: {one_line(one.recorded.stopped)}", {"red": True})
+        why = failure_words(one.recorded.stopped, redact=False)
+        yield from wrapped(f"{one_line(one.checkpoint.model)}: {one_line(why)}", {"red": True})
     missed = [v for result in one.recorded.results for v in result.verdicts if v.status != "pass"]
     if missed and not one.passes:
         text = f"step {one.checkpoint.step}: {missed[0].gate}: {missed[0].message}"
@@ -89,7 +91,7 @@ def _judged_json(one: EvaluatedCheckpoint) -> dict[str, Any]:
         "gates": {"passed": passed, "of": gates},
         "passes": one.passes,
         "run": one.recorded.run.id,
-        "stopped": one.recorded.stopped or None,
+        "stopped": failure_words(one.recorded.stopped, redact=False) if one.recorded.stopped else None,
         "verdicts": [
             {"eval_set": v.eval_set, "gate": v.gate, "status": v.status.value, "message": v.message}
             for result in one.recorded.results

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError, RunError
 from pytest_finetune.cli.runs.options import run_store
-from pytest_finetune.evaluation.runs.copies import asked_set
+from pytest_finetune.evaluation.runs.copies import recorded_set
 from pytest_finetune.lifecycle.data.chat_example import example_of_case
 from pytest_finetune.lifecycle.data.parity import Production, PromotionRequests, read_production, request_settings
 from pytest_finetune.lifecycle.registry import open_registry, production_of, read_checked
@@ -80,7 +80,7 @@ def _recorded_requests(evidence: Evidence) -> Iterator[tuple[str, PromotionReque
 
 
 def _kept(run: Run, plan: EvalSetPlan) -> PromotionRequests | None:
-    found = asked_set(run, plan, root=Path.cwd())
+    found = recorded_set(run, plan, root=Path.cwd())
     if found.cases is None or found.settings is None:
         return None
     tools = found.settings.request.tools or ()

@@ -28,7 +28,7 @@ FOLDER = "eval_sets"
 
 
 @dataclass(frozen=True, slots=True)
-class AskedSet:
+class RecordedSet:
     """
     What is still known of an eval set that a run used.
 
@@ -47,7 +47,7 @@ def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
     """
     Copy each set's cases, settings and schemas into the run's folder, byte for byte; existing copies are kept.
 
-    A file that cannot be copied is skipped: the record is complete without it, and `asked_set` says what is missing.
+    A file that cannot be copied is skipped: the record is complete without it, and `recorded_set` says what is missing.
     Modules of scoring functions are the user's code and are not copied.
     """
     for eval_set in eval_sets:
@@ -61,7 +61,7 @@ def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
                 continue
 
 
-def asked_set(run: Run, plan: EvalSetPlan, *, root: Path) -> AskedSet:
+def recorded_set(run: Run, plan: EvalSetPlan, *, root: Path) -> RecordedSet:
     """
     The cases and settings of a plan: the run's copy, or else the current file if its hash matches.
 
@@ -74,9 +74,9 @@ def asked_set(run: Run, plan: EvalSetPlan, *, root: Path) -> AskedSet:
     settings = _settings(copy, plan, own=True) or _settings(today, plan)
     for place in (copy, today):
         if (cases := _cases(place, plan)) is not None:
-            return AskedSet(cases, settings)
+            return RecordedSet(cases, settings)
     what = "has changed since" if today.is_file() else "no longer exists"
-    return AskedSet(None, settings, f"the record has no copy of {plan.name}, and the file {what}")
+    return RecordedSet(None, settings, f"the record has no copy of {plan.name}, and the file {what}")
 
 
 def _files_of(eval_set: EvalSet) -> Iterator[Path]:

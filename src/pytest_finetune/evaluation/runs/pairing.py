@@ -50,7 +50,7 @@ class Refusal:
         problem: Why, in one clause.
         hint: What to do about it.
         only_before, only_after: Ids of the cases in only one of the records.
-        asked_otherwise: Ids of the cases in both, with different prompts.
+        different_requests: Ids of the cases in both, with different prompts.
     """
 
     eval_set: str
@@ -58,7 +58,7 @@ class Refusal:
     hint: str
     only_before: tuple[str, ...] = ()
     only_after: tuple[str, ...] = ()
-    asked_otherwise: tuple[str, ...] = ()
+    different_requests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Both:
         if otherwise:
             problem = "cases were requested with other prompts or tools"
             return Refusal(
-                self.old.name, problem, "request both with the same prompts and tools", asked_otherwise=otherwise
+                self.old.name, problem, "request both with the same prompts and tools", different_requests=otherwise
             )
         if self.old.repeats != self.new.repeats:
             problem = f"{self.old.repeats} attempts per case in one run and {self.new.repeats} in the other"

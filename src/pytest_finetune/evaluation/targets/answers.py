@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
-from pytest_finetune.base.secret_masking import MASK, masked_completion, without_keys
+from pytest_finetune.base.secret_masking import LONGEST_ERROR, error_line, masked_completion, without_keys
 from pytest_finetune.evaluation.targets.finish_reasons import known_reason
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ MAX_BODY = 16 * 1024 * 1024
 MOST_TOKENS = 10**12
 """A count above this is no count of tokens."""
 
-_LONGEST_MESSAGE = 300
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _BY_CODE = {
@@ -76,7 +75,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret:
     try:
         return _read(status, headers, body, secret)
     except Exception as error:  # noqa: BLE001 - no bytes of a server may end the run
-        return Failure("malformed", clean(f"HTTP {status}: {type(error).__name__}: {error}", secret), status)
+        return Failure("malformed", error_line(f"HTTP {status}: {type(error).__name__}: {error}", secret), status)
 
 
 def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Completion | Failure:
@@ -85,13 +84,6 @@ def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> 
     if 300 <= status < 400:  # noqa: PLR2004
         return _redirect(status, headers)
     return _refused(status, _parsed(body), body, headers, secret)
-
-
-def clean(text: str, secret: str = "") -> str:
-    """One line of at most 300 printable characters with every key masked."""
-    text = without_keys(text, secret)
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def is_billing(code: str) -> bool:
@@ -109,7 +101,7 @@ def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) 
         completion = masked_completion(_completion(value), secret)
     except _Malformed as fault:
         told = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
-        return Failure("malformed", clean(f"HTTP {status} with {told}", secret), status)
+        return Failure("malformed", error_line(f"HTTP {status} with {told}", secret), status)
     return _finished(completion, status, secret)
 
 
@@ -118,10 +110,10 @@ def _finished(completion: Completion, status: int, secret: str) -> Completion | 
     reason = known_reason(completion.finish_reason)
     if reason is None:
         text = f"the answer ended with the unknown finish_reason {completion.finish_reason!r}"
-        return Failure("finish_reason", clean(text, secret), status)
+        return Failure("finish_reason", error_line(text, secret), status)
     if reason == "error":
         text = f"the server broke the answer off: finish_reason {completion.finish_reason!r}"
-        return Failure("server", clean(text, secret), status)
+        return Failure("server", error_line(text, secret), status)
     return replace(completion, finish_reason=reason)
 
 
@@ -141,7 +133,7 @@ def _redirect(status: int, headers: Mapping[str, str]) -> Failure:
         host = ""
     to = f" to {host}" if host else ""
     text = f"HTTP {status}: the server redirects{to}, which is not followed; name the final address as base URL"
-    return Failure("bad_request", clean(text), status, fatal=True)
+    return Failure("bad_request", error_line(text), status, fatal=True)
 
 
 def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], secret: str) -> Completion | Failure:
@@ -153,7 +145,7 @@ def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], s
     kind = next((kind for kind in kinds if kind in _DECISIVE), "") or _kind_of(status)
     if not told:
         told = "an HTML page, not an API; is the base URL right?" if _is_html(headers, body) else _excerpt(body, secret)
-    return Failure(kind, clean(f"HTTP {status}: {told}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
+    return Failure(kind, error_line(f"HTTP {status}: {told}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
 
 
 def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Completion | Failure:
@@ -163,7 +155,7 @@ def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str]
     if statuses:
         return _refused(statuses[0], value, b"", headers, secret)
     kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE), "malformed")
-    text = clean(f"HTTP {status} with an error inside: {told}".rstrip(": "), secret)
+    text = error_line(f"HTTP {status} with an error inside: {told}".rstrip(": "), secret)
     return Failure(kind, text, status, fatal=kind in _DECISIVE)
 
 
@@ -280,6 +272,5 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def _excerpt(body: bytes, secret: str) -> str:
-    # Masked before it is cut, for half a key is no longer found.
-    masked = body.replace(secret.encode(), MASK.encode()) if secret else body
-    return masked[:_LONGEST_MESSAGE].decode("utf-8", "replace")
+    # Masked before it is cut, because half a key would not be found.
+    return without_keys(body.decode("utf-8", "replace"), secret)[:LONGEST_ERROR]

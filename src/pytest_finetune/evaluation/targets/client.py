@@ -11,7 +11,8 @@ from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
-from pytest_finetune.evaluation.targets.answers import clean, read_answer
+from pytest_finetune.base.secret_masking import error_line
+from pytest_finetune.evaluation.targets.answers import read_answer
 from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
 
@@ -88,9 +89,10 @@ class ClientTarget:
         except openai.APITimeoutError:
             return Try(Failure("timeout", f"no answer from {self.base_url} in time"))
         except openai.APIConnectionError as error:
-            return Try(Failure("connection", clean(f"no connection to {self.base_url}: {_reason(error)}", self.secret)))
+            text = f"no connection to {self.base_url}: {_reason(error)}"
+            return Try(Failure("connection", error_line(text, self.secret)))
         except Exception as error:  # noqa: BLE001 - a client with its own transport or tokens may raise anything
-            return Try(Failure("target", clean(f"the client raised {type(error).__name__}: {error}", self.secret)))
+            return Try(Failure("target", error_line(f"the client raised {type(error).__name__}: {error}", self.secret)))
         return self._read(response)
 
     def _read(self, response: httpx2.Response) -> Try:

@@ -11,7 +11,8 @@ import aiohttp
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
-from pytest_finetune.evaluation.targets.answers import MAX_BODY, clean, read_answer
+from pytest_finetune.base.secret_masking import error_line
+from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_answer
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
 from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
@@ -108,13 +109,13 @@ class OpenAITarget:
         except aiohttp.ClientHttpProxyError as error:
             return self._no_connection(f"the proxy answered HTTP {error.status}")
         except aiohttp.ClientResponseError as error:
-            return Try(Failure("malformed", clean(f"not an HTTP answer: {error.message}", self.secret)))
+            return Try(Failure("malformed", error_line(f"not an HTTP answer: {error.message}", self.secret)))
         except (aiohttp.ClientError, OSError) as error:
             # A connection that takes too long is both a ClientError and a TimeoutError; the deadline is neither here.
             return self._no_connection(_reason(error))
 
     def _no_connection(self, reason: str) -> Try:
-        return Try(Failure("connection", clean(f"no connection to {self.base_url}: {reason}", self.secret)))
+        return Try(Failure("connection", error_line(f"no connection to {self.base_url}: {reason}", self.secret)))
 
 
 def _reason(error: aiohttp.ClientError | OSError) -> str:

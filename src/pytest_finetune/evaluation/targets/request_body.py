@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import Failure
-from pytest_finetune.evaluation.targets.answers import clean
+from pytest_finetune.base.secret_masking import error_line
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Request
@@ -18,7 +18,7 @@ def encode(request: Request) -> bytes | Failure:
     try:
         return _ENCODER.encode(request.body()).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        return Failure("bad_request", clean(f"the request cannot be written as JSON: {error}"))
+        return Failure("bad_request", error_line(f"the request cannot be written as JSON: {error}"))
 
 
 def _plain(value: Any) -> Any:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.records import Completion, Failure
-from pytest_finetune.base.secret_masking import masked, masked_completion, without_keys
-from pytest_finetune.evaluation.targets.answers import clean
+from pytest_finetune.base.secret_masking import error_line, masked, masked_completion, without_keys
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Request
@@ -54,7 +53,7 @@ class GuardedTarget:
         except BaseException as error:
             if _is_cancelled(error):
                 raise
-            return Failure("target", clean(_broke("ask", error), self.secret))
+            return Failure("target", error_line(_broke("ask", error), self.secret))
         if isinstance(outcome, Completion):
             return masked_completion(outcome, self.secret)
         if isinstance(outcome, Failure):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetErrors
-from pytest_finetune.base.secret_masking import abbreviated
+from pytest_finetune.base.secret_masking import abbreviated_in
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.answers import EMPTY_CELLS, JsonAnswers, read_answer
 from pytest_finetune.lifecycle.data.balance import AllowedLabels, Balance
@@ -198,8 +198,9 @@ class _Checking:
             report.secrets = self._safety.check(each.value, report)
             for key in each.value:
                 if key not in ROW_KEYS:
-                    keys[report.hide(key)] += 1
-                    first.setdefault(report.hide(key), each.line)
+                    shown = abbreviated_in(key, report.secrets)
+                    keys[shown] += 1
+                    first.setdefault(shown, each.line)
             check_form(each.value, report)
             tools.check(each.value, report)
             self._tokens.check(each.value, report)
@@ -252,14 +253,8 @@ class _RowReport:
 
     def __call__(self, code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
         if self.secrets:
-            problem, hint, path = map(self.hide, (problem, hint, path))
+            problem, hint, path = (abbreviated_in(text, self.secrets) for text in (problem, hint, path))
         self._log.add(make_finding(code, self._file, self._line, problem, hint, path=path, other=other))
-
-    def hide(self, text: str) -> str:
-        """The text with the secrets of this row masked."""
-        for secret in self.secrets:
-            text = text.replace(secret, abbreviated(secret))
-        return text
 
 
 class _TokenLimit:

@@ -1,4 +1,4 @@
-"""The registry: model versions, their status, and the evidence for it."""
+"""The registry: which model versions there are, where they stand, and what earned it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of an MLflow server that the registry needs: numbered records, tags and aliases."""
+"""An MLflow server as the registry needs it: numbered records that are made whole or not at all, tags and aliases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "pytest-finetune"
 ANSWER_TIMEOUT = 5.0
-"""Seconds within which a server must respond to a health check."""
+"""Seconds that a server may take to say that it is there."""
 
 _EXAMPLE = "write mlflow:http://127.0.0.1:5000, or mlflow:http://127.0.0.1:5000#NAME for another registered model"
 _PAGE = 1000
@@ -33,15 +33,15 @@ _LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_T
 
 
 class RefusedError(RegistryError):
-    """The server refused the request, and did nothing."""
+    """The server has understood, and did nothing."""
 
 
 class MissingError(RefusedError):
-    """The requested object does not exist, or no longer."""
+    """What was asked for is not, or no longer, on the server."""
 
 
 class TakenError(RefusedError):
-    """The object to create exists already."""
+    """What was to be made is there already."""
 
 
 _KINDS: dict[str, type[RegistryError]] = {
@@ -52,14 +52,14 @@ _KINDS: dict[str, type[RegistryError]] = {
     "UNAUTHENTICATED": RefusedError,
     "CUSTOMER_UNAUTHORIZED": RefusedError,
 }
-"""Codes of requests that had no effect. `BAD_REQUEST` is not one: an overloaded server also sends it after success."""
+"""What is surely refused. An overloaded server says `BAD_REQUEST` even of what it has done."""
 
-_UNAUTHORIZED = (401, 403)
+_LOCKED_OUT = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The address of a server, without credentials, and the name of the registered model."""
+    """Where on which server: its address without credentials, and the name of the registered model."""
 
     uri: str
     model: str
@@ -70,15 +70,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A model version of MLflow: its number, which the server assigns from 1, and its tags."""
+    """A model version of MLflow: the number that the server gave it, counting from 1, and its tags."""
 
     number: int
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class RegisteredModel:
-    """A registered model of MLflow: its tags, and the version number that each alias points to."""
+class Card:
+    """A registered model of MLflow: its tags, and the number of the version that each alias names."""
 
     tags: Mapping[str, str]
     aliases: Mapping[str, int]
@@ -86,13 +86,13 @@ class RegisteredModel:
 
 def parse_place(address: str) -> Place:
     """
-    Parse the part after `mlflow:`: `http://host:port` or `https://…`, with `#NAME` for another registered model.
+    Where `mlflow:ADDRESS` leads: `http://host:port` or `https://…`, with `#NAME` for another registered model.
 
     Raises:
-        RegistryError: The address is invalid, or contains credentials or a query, which are never printed.
+        RegistryError: It is no such address, or it holds credentials or a query; those are never shown.
     """
     if "@" in address or "?" in address:
-        raise RegistryError("an MLflow address must not contain credentials or a query", "mlflow:", _LOGIN)
+        raise RegistryError("an MLflow address holds no credentials and no query", "mlflow:", _LOGIN)
     parts = _split(address)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise RegistryError("is not the address of an MLflow server", f"mlflow:{address}", _EXAMPLE)
@@ -106,10 +106,10 @@ def parse_place(address: str) -> Place:
 
 class MlflowServer:
     """
-    A connection to an MLflow server; nothing is cached.
+    A server, asked anew each time.
 
     Args:
-        place: The server; named in every error.
+        place: Where it is; named in every error.
 
     Raises:
         RegistryError: MLflow's client is not installed.
@@ -117,48 +117,48 @@ class MlflowServer:
 
     def __init__(self, place: Place) -> None:
         found = find_spec("mlflow")
-        # A folder that is called mlflow is found as a namespace package, which has no origin.
+        # A folder that happens to be called mlflow is found too, and has no origin.
         if found is None or found.origin is None:
             raise RegistryError("mlflow is not installed", str(place), "pip install 'pytest-finetune[mlflow]'")
         self.place = place
 
-    def check_reachable(self) -> None:
+    def reach(self) -> None:
         """
-        Check that the server responds, because MLflow's client would retry for minutes.
+        Make sure that somebody answers, since MLflow's client goes on trying for minutes.
 
         Raises:
-            RegistryError: It does not.
+            RegistryError: Nobody does.
         """
         try:
             urlopen(f"{self.place.uri}/health", timeout=ANSWER_TIMEOUT).close()  # noqa: S310 - http or https
         except HTTPError as error:
             error.close()
         except (OSError, HTTPException) as error:
-            # MLflow's own settings determine which certificates are trusted, so leave that to its client.
+            # Which certificates to trust is for MLflow's own settings to say.
             if not (isinstance(error, URLError) and isinstance(error.reason, SSLError)):
-                raise self._unreachable(error) from error
+                raise self._unreached(error) from error
 
-    def registered_model(self, model: str) -> RegisteredModel | None:
-        """The registered model with this name; None if there is none."""
+    def card(self, model: str) -> Card | None:
+        """The registered model of that name; None when there is none."""
         try:
             with self._client() as client:
                 found = client.get_registered_model(model)
         except MissingError:
             return None
-        return RegisteredModel(dict(found.tags), {alias: int(number) for alias, number in found.aliases.items()})
+        return Card(dict(found.tags), {alias: int(number) for alias, number in found.aliases.items()})
 
-    def create_model(self, model: str, tags: Mapping[str, str], description: str) -> None:
+    def make_card(self, model: str, tags: Mapping[str, str], description: str) -> None:
         """
         Register a model.
 
         Raises:
-            TakenError: The name is taken; of two concurrent attempts one gets this error.
+            TakenError: There is one of that name; of two that try at once, one is told so.
         """
         with self._client() as client:
             client.create_registered_model(model, dict(tags), description)
 
     def records(self, model: str, *, after: int = 0) -> list[Record]:
-        """The versions of a registered model with a number above `after`, in order, without deleted ones."""
+        """The versions of a registered model with a number above `after`, in order; deleted ones are left out."""
         found: list[Record] = []
         token = None
         with self._client() as client:
@@ -173,10 +173,10 @@ class MlflowServer:
 
     def append(self, model: str, path: str, tags: Mapping[str, str], description: str = "") -> int:
         """
-        Create a version with all its tags, in one transaction of the server.
+        Make a version with all its tags in one transaction.
 
         Returns:
-            Its number: one more than the highest number ever assigned.
+            The number that the server gave it: one more than the highest there ever was.
         """
         with self._client() as client:
             made = client.create_model_version(
@@ -185,12 +185,12 @@ class MlflowServer:
         return int(made.version)
 
     def delete(self, model: str, number: int) -> None:
-        """Delete a version; its number is never assigned again."""
+        """Take a version out; its number is never given again."""
         with self._client() as client:
             client.delete_model_version(model, str(number))
 
     def tag(self, model: str, key: str, value: str | None, *, number: int | None = None) -> None:
-        """Set a tag of a version, or of the registered model itself; None removes it."""
+        """Set a tag of a version, or of the registered model itself; None takes it off."""
         with self._client() as client:
             if number is None:
                 client.set_registered_model_tag(model, key, value)
@@ -200,7 +200,7 @@ class MlflowServer:
                 client.set_model_version_tag(model, str(number), key, value)
 
     def alias(self, model: str, alias: str, number: int | None) -> None:
-        """Point an alias to a version; None removes it."""
+        """Let an alias name a version; None takes it off."""
         with self._client() as client:
             if number is None:
                 client.delete_registered_model_alias(model, alias)
@@ -217,23 +217,23 @@ class MlflowServer:
 
     @cached_property
     def _connection(self) -> tuple[ModuleType, Any]:
-        # The client reports its use to the makers of MLflow by default.
+        # The client would otherwise report its use to MLflow's makers; nothing here talks to anybody unasked.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         mlflow = import_module("mlflow")
         return mlflow, mlflow.MlflowClient(tracking_uri=self.place.uri, registry_uri=self.place.uri)
 
-    def _unreachable(self, error: Exception) -> RegistryError:
+    def _unreached(self, error: Exception) -> RegistryError:
         reason = error.reason if isinstance(error, URLError) else error
         command = "mlflow server --backend-store-uri sqlite:///mlflow.db"
-        return RegistryError(f"no MLflow server responds: {reason}", str(self.place), f"start one: {command}")
+        return RegistryError(f"no MLflow server answers: {reason}", str(self.place), f"start one: {command}")
 
     def _explained(self, error: Any) -> RegistryError:
-        """An error of MLflow's client. After any but a `RefusedError` the request may have had its effect."""
+        """What MLflow's client says: a server that broke, or a lost connection, may have done what was asked."""
         text = " ".join(str(error).split())[:300]
-        unauthorized = error.get_http_status_code() in _UNAUTHORIZED
-        kind = _KINDS.get(error.error_code, RefusedError if unauthorized else RegistryError)
-        hint = _LOGIN if unauthorized else ""
-        return kind(f"MLflow error: {text}", str(self.place), hint)
+        locked_out = error.get_http_status_code() in _LOCKED_OUT
+        kind = _KINDS.get(error.error_code, RefusedError if locked_out else RegistryError)
+        hint = _LOGIN if locked_out else ""
+        return kind(f"MLflow says: {text}", str(self.place), hint)
 
 
 def _split(address: str) -> Any:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.base.text import shown
 from pytest_finetune.evaluation.fine_tune_prices import base_of
-from pytest_finetune.evaluation.targets.answers import clean
 from pytest_finetune.lifecycle.registry.entry import Status
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def ask_shutdown_dates() -> ServerDates:
             # The client's own parser accepts anything as a model, and crashes on a body that is not JSON.
             text = client.models.with_raw_response.list().text
     except openai.OpenAIError as error:
-        raise _no_model_list(clean(str(error))) from error
+        raise _no_model_list(error_line(str(error))) from error
     models = _parsed_list(text)
     if models is None:
         raise _no_model_list("the response is not a model list")

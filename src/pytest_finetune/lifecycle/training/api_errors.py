@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.evaluation.targets.answers import clean, is_billing
+from pytest_finetune.base.secret_masking import error_line
+from pytest_finetune.evaluation.targets.answers import is_billing
 from pytest_finetune.lifecycle.training.advice import advice_for
 
 if TYPE_CHECKING:
@@ -67,19 +68,19 @@ def translated_errors(where: str, secret: str) -> Iterator[None]:
         raise NoAnswerError("timed out", where, _CONNECT) from error
     except openai.APIConnectionError as error:
         reason = str(error.__cause__ or error) or type(error.__cause__ or error).__name__
-        raise NoAnswerError(f"no connection: {clean(reason, secret)}", where, _CONNECT) from error
+        raise NoAnswerError(f"no connection: {error_line(reason, secret)}", where, _CONNECT) from error
     except openai.APIStatusError as error:
         raise _status_error(error, where, secret) from error
     except openai.OpenAIError as error:
-        raise TrainingError(clean(str(error), secret), where) from error
+        raise TrainingError(error_line(str(error), secret), where) from error
 
 
 def _status_error(error: openai.APIStatusError, where: str, secret: str) -> TrainingError:
     details = _details(error)
-    code, kind, param = (clean(str(details.get(key) or ""), secret) for key in ("code", "type", "param"))
+    code, kind, param = (error_line(str(details.get(key) or ""), secret) for key in ("code", "type", "param"))
     # Servers other than OpenAI's may name a billing problem in the type alone.
     code = kind if is_billing(kind) else code
-    message = clean(str(details.get("message") or error.response.reason_phrase or "no reason given"), secret)
+    message = error_line(str(details.get("message") or error.response.reason_phrase or "no reason given"), secret)
     problem = f"HTTP {error.status_code}: {message}"
     if error.status_code >= 500 or error.status_code in _MAYBE_DONE:  # noqa: PLR2004 - HTTP server errors
         return NoAnswerError(problem, where, "the server has a problem; try again later")

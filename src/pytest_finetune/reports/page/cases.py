@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.records import State
 from pytest_finetune.reports.failure import expected_text, got_text, prompt_fields
 from pytest_finetune.reports.redaction import failure_words
-from pytest_finetune.reports.sources import UNASKED
+from pytest_finetune.reports.sources import NOT_REQUESTED
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _case(row: CaseSamples, part: ReportedSet, strings: Strings, flip: Flip | No
     expected_label = part.summary.expected_label
     label = expected_label(case) if expected_label and known and not strings.redact else ""
     value = [
-        strings.number("" if case.id.startswith(UNASKED) else case.id),
+        strings.number("" if case.id.startswith(NOT_REQUESTED) else case.id),
         case.line,
         [part for field in _prompt(case, strings) for part in field],
         strings.private(expected_text(case)) if known else 0,

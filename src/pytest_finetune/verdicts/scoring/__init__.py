@@ -1,4 +1,4 @@
-"""Scorers turn a case and a completion into a score."""
+"""Scorers: each judges (Case, Completion) into a Score."""
 
 from __future__ import annotations
 

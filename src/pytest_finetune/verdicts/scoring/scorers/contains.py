@@ -1,4 +1,4 @@
-"""`contains`: the answer contains an expected text, after normalizing both."""
+"""`contains`: an expected text occurs somewhere in the answer, after normalizing both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.answers import missed_text, missing_answer
+from pytest_finetune.verdicts.scoring.answers import missed_text, withheld
 from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ContainsScorer(TextScorer):
-    """Looks for texts in the answer, after `normalize`."""
+    """Texts to be found, compared after `normalize`."""
 
     name = "contains"
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed if the answer contains any expected text."""
-        if fault := missing_answer(completion):
+        """Passed when any expected text occurs in the answer."""
+        if fault := withheld(completion):
             return fault.score()
         answer = self.normalize(completion.text)
         for expected in case.expected:
