@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune import ModelRouter
 from pytest_finetune.lifecycle.registry import Change, Entry, Rollout, open_registry
+from pytest_finetune.lifecycle.rollout.routing import UserPositions
 from pytest_finetune.lifecycle.rollout.sequential import OverBudget, WorseThanProduction
-from pytest_finetune.lifecycle.rollout.user_positions import UserPositions
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_finetune.lifecycle.rollout.user_positions import UserPositions
+from pytest_finetune.lifecycle.rollout.routing import UserPositions
 
 shares = st.floats(0, 1)
 

@@ -1,10 +1,12 @@
-"""Background work in daemon threads; if it fails or hangs, no request waits for it."""
+"""Background work in daemon threads that no request waits for, and what a forked worker has to reset."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,3 +54,29 @@ class BackgroundThreads:
             work()
         finally:
             self._running.discard(threading.current_thread())
+
+
+class Forkable(Protocol):
+    """An object with its own locks or threads."""
+
+    def after_fork(self) -> None:
+        """Replace locks and forget threads; only the forking thread exists in the child."""
+        ...
+
+
+_INSTANCES: WeakSet[Forkable] = WeakSet()
+
+
+def reset_after_fork(one: Forkable) -> None:
+    """Call `after_fork` in every child that this process forks, as long as the object exists."""
+    # A lock that a thread of the parent holds during the fork would never be released in the child.
+    _INSTANCES.add(one)
+
+
+def _reset() -> None:
+    for one in tuple(_INSTANCES):
+        one.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset)

@@ -111,9 +111,9 @@ class Monitor:
         self._windows[route].add(now, ok=ok, latency=latency)
         return [*self._compare(route, now, ok=ok, usual=usual), *self._charge(route, now, ok=ok)]
 
-    def standings(self, now: float) -> tuple[VersionHealth, ...]:
+    def health(self, now: float) -> tuple[VersionHealth, ...]:
         """The health of every version in the plan."""
-        return tuple(self._standing(route, self._windows[route].at(now)) for route in self._plan.routes)
+        return tuple(self._health_of(route, self._windows[route].at(now)) for route in self._plan.routes)
 
     def _compare(self, route: Route, now: float, *, ok: bool, usual: float) -> list[Alarm]:
         alarms = []
@@ -163,7 +163,7 @@ class Monitor:
         fallback = self._plan.fallback
         return Alarm(self._plan.production.version, fallback.version if fallback else None, why)
 
-    def _standing(self, route: Route, recent: Counts) -> VersionHealth:
+    def _health_of(self, route: Route, recent: Counts) -> VersionHealth:
         tests = [test.evidence for (canary, _), test in self._worse.items() if canary == route]
         tests += [test.evidence for (production, _), test in self._over.items() if production == route]
         return VersionHealth(

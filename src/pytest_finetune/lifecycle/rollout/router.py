@@ -8,14 +8,12 @@ import time
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from pytest_finetune.lifecycle.registry import Change, open_registry
-from pytest_finetune.lifecycle.rollout.background_threads import BackgroundThreads
+from pytest_finetune.lifecycle.rollout.background_threads import BackgroundThreads, reset_after_fork
 from pytest_finetune.lifecycle.rollout.chat import Call
-from pytest_finetune.lifecycle.rollout.forked import reset_after_fork
 from pytest_finetune.lifecycle.rollout.monitor import Monitor
 from pytest_finetune.lifecycle.rollout.registry_watcher import RegistryWatcher
 from pytest_finetune.lifecycle.rollout.report_values import describe_value, read_latency, read_outcome
-from pytest_finetune.lifecycle.rollout.routing import FALLBACK, traffic_plan
-from pytest_finetune.lifecycle.rollout.user_positions import UserPositions
+from pytest_finetune.lifecycle.rollout.routing import FALLBACK, UserPositions, traffic_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +85,8 @@ class ModelRouter:
         self._lock = threading.Lock()
         self._monitor = Monitor(false_alarm_rate)
         self._fallen: dict[str, VersionDecision] = {}
-        self._pardoned = 0
+        # Fallbacks recorded up to this event were forgotten by `reset`.
+        self._reset_at = 0
         self._mentioned: set[str] = set()
         self._threads = BackgroundThreads("finetune-rollout")
         self._watcher = RegistryWatcher(backend, self._adopt, threads=self._threads, poll=poll, clock=clock)
@@ -198,7 +197,7 @@ class ModelRouter:
     def status(self) -> tuple[VersionHealth, ...]:
         """The health of each version within the window, for a status page."""
         with self._lock:
-            return self._monitor.standings(self._clock())
+            return self._monitor.health(self._clock())
 
     def refresh(self) -> None:
         """
@@ -221,7 +220,7 @@ class ModelRouter:
             self.refresh()
         finally:
             with self._lock:
-                self._pardoned = self._registry.seq
+                self._reset_at = self._registry.seq
                 self._fallen = {}
                 self._monitor.forget(self._plan.decisions)
                 self._follow()
@@ -243,9 +242,9 @@ class ModelRouter:
     def _adopt(self, registry: Registry, plan: TrafficPlan) -> None:
         """Switch to a new registry. Fallbacks stay unless a person decided since; recorded ones are adopted."""
         with self._lock:
-            held = {version: stand for version, stand in self._fallen.items() if plan.decisions.get(version) == stand}
+            held = {version: old for version, old in self._fallen.items() if plan.decisions.get(version) == old}
             self._monitor.forget(set(self._fallen) - set(held))
-            recorded = [v for v, seq in plan.recorded.items() if seq > self._pardoned and v not in held]
+            recorded = [v for v, seq in plan.recorded.items() if seq > self._reset_at and v not in held]
             self._fallen = held | {version: plan.decisions[version] for version in recorded}
             self._registry, self._plan = registry, plan
             self._mentioned.clear()

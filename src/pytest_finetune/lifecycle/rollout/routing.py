@@ -1,8 +1,9 @@
-"""The traffic plan of a registry: production, canary and fallback, as plain data."""
+"""The traffic plan of a registry, as plain data, and the position of each user in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 FALLBACK = "fallback"
 """Action of the registry event that records a fallback; it does not change a status."""
+
+_BITS = 53
+"""The bits that a float holds exactly, so that no position is rounded up to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class TrafficPlan:
         canary: Serves the users whose position is below `traffic`; None if there is none.
         fallback: Replaces production if that fails; None if the registry names no usable one.
         traffic: The canary's share of the users, in [0, 1].
-        stands: The last decision about each version above.
+        decisions: The last decision about each version above.
         recorded: Versions whose fallback the registry records, with the event's number, if there was no decision about
             them since and another version can replace them.
         faults: Problems of the rollout configuration that are worked around, one clause each.
@@ -85,6 +89,26 @@ class TrafficPlan:
         return self.canary if self.canary and self.canary.version not in fallen else None
 
 
+class UserPositions:
+    """
+    Positions of user ids, uniform over [0, 1) and independent; the same in every process and on every machine.
+
+    Args:
+        salt: Changing it gives every user a new position.
+    """
+
+    def __init__(self, salt: str) -> None:
+        self.salt = salt
+        # A blake2b key has at most 64 bytes; a salt may be longer.
+        self._keyed = blake2b(digest_size=8, key=blake2b(_bytes(salt)).digest())
+
+    def of(self, user_id: object) -> float:
+        """The position of the user `str(user_id)`, so that 7 and "7" are the same user."""
+        keyed = self._keyed.copy()
+        keyed.update(_bytes(str(user_id)))
+        return (int.from_bytes(keyed.digest()) >> (64 - _BITS)) / (1 << _BITS)
+
+
 def traffic_plan(registry: Registry, location: str) -> TrafficPlan:
     """
     The traffic plan of a registry.
@@ -95,12 +119,12 @@ def traffic_plan(registry: Registry, location: str) -> TrafficPlan:
         RegistryError: No version is in production, and there is no usable fallback.
     """
     stand_in, _ = _fallback(registry, "")
-    production = _holders(registry, Status.PRODUCTION) or ([stand_in] if stand_in else [])
+    production = _versions_in(registry, Status.PRODUCTION) or ([stand_in] if stand_in else [])
     if not production:
         raise RegistryError(
             "no version is in production, so there is nothing to route to", location, "promote a version first"
         )
-    canaries = _holders(registry, Status.CANARY)
+    canaries = _versions_in(registry, Status.CANARY)
     fallback, faults = _fallback(registry, production[0])
     if len(canaries) > 1:
         faults += (f"there are several canaries; only {canaries[0]} gets traffic",)
@@ -111,13 +135,13 @@ def traffic_plan(registry: Registry, location: str) -> TrafficPlan:
         canary=routes[1] if canaries else None,
         fallback=routes[-1] if fallback else None,
         traffic=registry.entries[canaries[0]].traffic if canaries else 0.0,
-        decisions={version: _stand(registry, version) for version in routed},
+        decisions={version: _decision_about(registry, version) for version in routed},
         recorded=_recorded(registry, [*canaries[:1], *(production[:1] if fallback else [])]),
         faults=faults,
     )
 
 
-def _holders(registry: Registry, status: Status) -> list[str]:
+def _versions_in(registry: Registry, status: Status) -> list[str]:
     return [version for version, entry in registry.entries.items() if entry.status is status]
 
 
@@ -137,7 +161,7 @@ def _fallback(registry: Registry, production: str) -> tuple[str, tuple[str, ...]
     return version, ()
 
 
-def _stand(registry: Registry, version: str) -> VersionDecision:
+def _decision_about(registry: Registry, version: str) -> VersionDecision:
     entry = registry.entries[version]
     # A version in production cannot be promoted again, so setting the rollout is how a person answers its fallback.
     answers = {"set_rollout"} if entry.status is Status.PRODUCTION else set()
@@ -154,5 +178,10 @@ def _recorded(registry: Registry, versions: list[str]) -> dict[str, int]:
     return {
         version: falls[version]
         for version in versions
-        if version in falls and falls[version] > _stand(registry, version).seq
+        if version in falls and falls[version] > _decision_about(registry, version).seq
     }
+
+
+def _bytes(text: str) -> bytes:
+    # An id may hold half of a surrogate pair, which plain UTF-8 refuses.
+    return text.encode("utf-8", "surrogatepass")
