@@ -67,20 +67,20 @@ def test_a_gate_trips_at_the_first_count_that_misses_its_bar(load):
     assert outcomes(check_gates(eval_set)) == dict.fromkeys(Kind, 3) | unusual
 
 
-def test_the_verdict_at_the_trip_is_told(load):
+def test_the_verdict_at_the_first_failure_is_reported(load):
     eval_set = load([WORDS[number % 3] for number in range(40)], LABELS + gate("min = 0.8\nconfidence = 0.95"))
     trips = {trip.kind: trip for trip in check_gates(eval_set).gates[0].trips}
     assert trips[Kind.EMPTY].status is Status.INCONCLUSIVE
     assert trips[Kind.ERROR].status is Status.INCOMPLETE
 
 
-def test_errors_trip_beyond_max_errors_counted_in_attempts(load):
+def test_errors_stop_a_gate_beyond_max_errors_counted_in_attempts(load):
     toml = f"max_errors = 5\n{LABELS}{gate('min = 0.1')}[stability]\nrepeats = 2\n"
     check = check_gates(load([WORDS[number % 3] for number in range(10)], toml))
     assert outcomes(check)[Kind.ERROR] == 3
 
 
-def test_a_slice_is_damaged_in_its_own_cases(load):
+def test_only_cases_of_the_slice_are_damaged(load):
     lines = [{"expected": WORDS[number % 3], "tags": ["critical"] if number < 4 else []} for number in range(12)]
     toml = LABELS + gate('min = 1.0\nwhere = { tag = "critical" }') + '[[gates]]\nmust_pass = ["critical"]\n'
     check = check_gates(load(lines, toml))
@@ -90,7 +90,7 @@ def test_a_slice_is_damaged_in_its_own_cases(load):
     ]
 
 
-def test_a_wrong_label_is_no_fault_of_form(load):
+def test_a_wrong_label_is_not_a_format_failure(load):
     check = check_gates(load([WORDS[number % 3] for number in range(9)], LABELS + gate("min = 0.9", "valid_rate")))
     found = outcomes(check)
     assert (found[Kind.EMPTY], found[Kind.WRONG_LABEL]) == (1, None)
@@ -100,52 +100,52 @@ def test_a_wrong_label_is_no_fault_of_form(load):
 @pytest.mark.parametrize(
     ("metric", "rule"), [("accuracy", "min = 0"), ("accuracy", "max = 1"), ("agreement", "min = 1")]
 )
-def test_a_gate_that_no_bad_answer_trips_is_a_finding(load, metric, rule):
+def test_a_gate_that_never_fails_is_a_finding(load, metric, rule):
     ((label, problem),) = check_gates(load(WORDS, LABELS + gate(rule, metric))).findings
     assert label.startswith(metric)
-    assert problem == "nothing trips it: it passes with all 3 cases damaged, whichever way"
+    assert problem == "never fails: it passes with all 3 cases damaged, for every kind of damage"
 
 
-def test_gates_on_how_attempts_differ_are_tried_with_one_bad_attempt(load):
+def test_gates_on_differences_between_attempts_are_tested_with_one_bad_attempt(load):
     toml = f"{LABELS}{gate('min = 0.9', 'agreement')}[stability]\nrepeats = 5\n"
     check = check_gates(load([WORDS[number % 3] for number in range(10)], toml))
     assert outcomes(check)[Kind.EMPTY] == 6
     assert check.findings == []
 
 
-def test_a_gate_that_no_run_passes_is_a_finding(load):
+def test_a_gate_that_fails_a_perfect_run_is_a_finding(load):
     check = check_gates(load(["bug", "feature"], LABELS + gate("max = 0.5")))
     assert check.gates[0].trips == ()
     ((_, problem),) = check.findings
-    assert problem == "does not pass a run without a fault: accuracy 1.000 (2 of 2 cases), bar <= 0.5"
+    assert problem == "does not pass a perfect run: accuracy 1.000 (2 of 2 cases), bar <= 0.5"
 
 
-def test_a_gate_on_errors_is_tripped_by_errors_or_found(load):
+def test_a_gate_on_errors_is_tested_with_errors(load):
     toml = LABELS + gate("max = 0.2", "error_rate") + gate("max = 1.0", "error_rate")
     check = check_gates(load([WORDS[number % 3] for number in range(10)], toml))
     assert outcomes(check)[Kind.ERROR] == 3
     assert [gate.finding for gate in check.gates] == [
         "",
-        "nothing trips it: it passes with all 10 cases damaged, whichever way",
+        "never fails: it passes with all 10 cases damaged, for every kind of damage",
     ]
 
 
-def test_gates_on_time_cost_and_a_baseline_are_named_and_left_alone(load):
+def test_gates_on_time_cost_or_a_baseline_are_reported_as_not_testable(load):
     toml = LABELS + gate("max = 2.0", "latency_p95") + gate("max = 0.1", "cost_per_case")
     toml += '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
     check = check_gates(load(["bug", "feature"], toml))
     assert [gate.needs for gate in check.gates] == ["timing", "token counts and prices", "a baseline"]
-    assert (check.findings, check.tried) == ([], False)
+    assert (check.findings, check.tested) == ([], False)
 
 
-def test_a_set_without_gates_is_tried_with_the_gate_that_it_implies(load):
+def test_without_gates_the_implied_gate_is_tested(load):
     check = check_gates(load(["bug", "feature"]))
     assert [gate.gate.label for gate in check.gates] == ["accuracy>=1"]
     assert outcomes(check)[Kind.TRUNCATED] == 1
     assert "  no gates: every miss is a failure" in list(report_lines([check]))
 
 
-def test_an_answer_that_the_scorer_passes_is_no_damage(load):
+def test_an_answer_that_the_scorer_accepts_is_not_damage(load):
     toml = 'scorer = "contains"\n' + gate("min = 0.9")
     check = check_gates(load(["Paris", "Rome"], toml))
     fenced = next(damage for damage in check.damage if damage.kind is Kind.FENCED)
@@ -154,15 +154,15 @@ def test_an_answer_that_the_scorer_passes_is_no_damage(load):
     assert "  not noticed by the scorer: fenced in 2 of 2 cases" in list(report_lines([check]))
 
 
-def test_a_scorer_that_notices_nothing_leaves_gates_that_nothing_trips(load, tmp_path):
+def test_with_a_scorer_that_accepts_everything_no_gate_fails(load, tmp_path):
     (tmp_path / "selftest_lax.py").write_text("def lax(case, completion):\n    return True\n", "utf-8")
     check = check_gates(load(["Paris", "Rome"], 'scorer = "selftest_lax:lax"\n' + gate("min = 0.9")))
     assert [problem for _, problem in check.findings] == [
-        "nothing trips it: the scorer notices no bad answer to its cases"
+        "never fails: the scorer accepts every damaged answer to its cases"
     ]
 
 
-def test_a_scoring_function_that_breaks_on_a_bad_answer_leaves_an_error(load, tmp_path):
+def test_a_scoring_function_that_raises_on_a_bad_answer_is_an_error(load, tmp_path):
     source = "def picky(case, completion):\n    return completion.text.split()[0] in case.expected\n"
     (tmp_path / "selftest_picky.py").write_text(source, "utf-8")
     eval_set = load(["Paris", "Rome"], 'scorer = "selftest_picky:picky"\n' + gate("min = 0.4"))
@@ -175,21 +175,21 @@ def test_a_scoring_function_that_breaks_on_a_bad_answer_leaves_an_error(load, tm
 @pytest.mark.parametrize(
     ("expected", "toml", "reason"),
     [
-        ([{}, {}], 'scorer = "schema"\nschema = "answer.schema.json"\n', "c0: nothing in particular is expected"),
-        (["a|b", "c"], 'scorer = "regex"\n', "1 of 2 cases; c0: the scorer turns down what is expected"),
+        ([{}, {}], 'scorer = "schema"\nschema = "answer.schema.json"\n', "c0: the case has no expected answer"),
+        (["a|b", "c"], 'scorer = "regex"\n', "1 of 2 cases; c0: the scorer rejects the expected answer"),
         (["a"], 'scorer = "selftest_broken:broken"\n', "selftest_broken:broken broke: ZeroDivisionError"),
     ],
 )
-def test_a_set_whose_right_answers_are_unknown_cannot_be_tested(load, tmp_path, expected, toml, reason):
+def test_an_eval_set_without_known_right_answers_cannot_be_tested(load, tmp_path, expected, toml, reason):
     (tmp_path / "selftest_broken.py").write_text("def broken(case, completion):\n    return 1 / 0\n", "utf-8")
     check = check_gates(load(expected, toml + gate("min = 0.9"), schema=SCHEMA))
     assert check.untestable.startswith("no right answer can be built for")
     assert reason in check.untestable
-    assert (check.gates, check.tried) == ((), False)
+    assert (check.gates, check.tested) == ((), False)
     assert any("cannot be self-tested: " in line for line in report_lines([check]))
 
 
-def test_json_answers_are_damaged_in_form_and_content(load):
+def test_json_answers_are_damaged_in_format_and_content(load):
     toml = 'scorer = "json"\nschema = "answer.schema.json"\n'
     eval_set = load([{"expected": {"city": "Rome"}}, {"expected": {"age": 7, "city": "Oslo"}}], toml, SCHEMA)
     found = {kind: answers(eval_set, kind)["c1"] for kind in (Kind.FENCED, Kind.EXTRA_KEY, Kind.WRONG_TYPE)}
@@ -202,7 +202,7 @@ def test_json_answers_are_damaged_in_form_and_content(load):
     assert answers(eval_set, Kind.WRONG_LABEL) == {}
 
 
-def test_a_change_that_the_schema_allows_gives_way_to_one_that_it_does_not(load):
+def test_a_variant_that_the_schema_allows_is_replaced_by_one_that_it_does_not(load):
     schema = {"type": "object", "properties": {"free": {}, "deep": SCHEMA}}
     expected = {"free": None, "deep": {"city": "Rome"}}
     eval_set = load([{"expected": expected}], 'scorer = "schema"\nschema = "answer.schema.json"\n', schema)
@@ -211,7 +211,7 @@ def test_a_change_that_the_schema_allows_gives_way_to_one_that_it_does_not(load)
     assert planted(eval_set)[Kind.WRONG_TYPE].unnoticed == set()
 
 
-def test_a_value_without_keys_gets_no_extra_one(load):
+def test_a_value_without_keys_gets_no_extra_key(load):
     eval_set = load([{"expected": [[1, []]]}], 'scorer = "json"\n')
     found = planted(eval_set)
     assert (found[Kind.EXTRA_KEY].samples, found[Kind.EXTRA_KEY].unnoticed) == ({}, set())
@@ -242,7 +242,7 @@ def test_another_acceptable_answer_is_not_planted(load):
     assert answers(eval_set, Kind.WRONG_LABEL)["c0"].text == "question"
 
 
-def test_where_all_cases_expect_the_same_there_is_no_other_answer(load):
+def test_there_is_no_other_answer_if_all_cases_expect_the_same(load):
     found = planted(load(["yes", "yes"]))[Kind.ANOTHER]
     assert (dict(found.samples), found.unnoticed) == ({}, set())
 
@@ -262,7 +262,7 @@ def test_where_all_cases_expect_the_same_there_is_no_other_answer(load):
         ("error_rate", "max = 0.2"),
     ],
 )
-def test_halving_finds_what_trying_every_count_finds(load, metric, rule):
+def test_bisection_finds_the_same_count_as_trying_each(load, metric, rule):
     lines = [{"expected": WORDS[number % 3], "tags": ["even"] * (number % 2 == 0)} for number in range(15)]
     toml = f"max_errors = 4\n{LABELS}{gate(rule, metric)}[stability]\nrepeats = 3\n"
     eval_set = load(lines, toml)
@@ -279,7 +279,7 @@ def test_halving_finds_what_trying_every_count_finds(load, metric, rule):
         assert trip.damaged == (passes.index(False) if False in passes else None)
 
 
-def test_a_trial_judges_as_a_run_with_these_samples_would_be_judged(load):
+def test_a_trial_has_the_verdict_of_a_run_with_the_same_samples(load):
     eval_set = load([WORDS[number % 3] for number in range(10)], LABELS + gate("min = 0.9"))
     perfect = perfect_run(eval_set)
     bad = planted(eval_set)[Kind.WRONG_LABEL].samples["c4"]
@@ -288,7 +288,7 @@ def test_a_trial_judges_as_a_run_with_these_samples_would_be_judged(load):
     assert [_Trial(eval_set, eval_set.settings.rules[0], perfect).verdict({"c4": bad})] == expected
 
 
-def test_a_check_comes_out_the_same_whatever_the_order_of_the_file(load):
+def test_the_order_of_the_file_does_not_change_the_result(load):
     lines = [{"id": f"c{number}", "expected": WORDS[number % 3]} for number in range(20)]
     toml = LABELS + gate("min = 0.9", "macro_f1") + gate("min = 0.8")
     first = check_gates(load(lines, toml)).gates
@@ -311,14 +311,14 @@ def test_the_report_fits_eighty_columns_and_groups_kinds(load):
         "      never               empty, fenced, another case's answer, wrong label,",
         "                          truncated",
         "        1 of 161 (0.6 %)  error",
-        "      FINDING: nothing trips it: it passes with all 161 cases damaged, whichever",
-        "               way",
+        "      FINDING: never fails: it passes with all 161 cases damaged, for every kind",
+        "               of damage",
         "",
-        "2 gates tried, 0 not testable here, 1 finding",
+        "2 gates tested, 0 not testable here, 1 finding",
     ]
 
 
-def test_the_values_of_a_report_survive_json(load):
+def test_the_json_report_can_be_serialized(load):
     check = check_gates(load(["bug", "feature"], LABELS + gate("min = 0.9") + gate("max = 2.0", "latency_p50")))
     values = json.loads(json.dumps(report_values([check])))
     tried, needy = values["eval_sets"][0]["gates"]
@@ -330,11 +330,11 @@ def test_the_values_of_a_report_survive_json(load):
     assert (needy["needs"], needy["perfect"], needy["trips"]) == ("timing", None, [])
 
 
-def test_what_a_toml_names_cannot_reach_the_terminal_raw(load):
+def test_control_characters_of_names_are_escaped(load):
     lines = [{"expected": "a", "metadata": {"source": "x\u202ey"}}]
     check = check_gates(load(lines, gate('min = 1\nwhere = { source = "x\\u202Ey" }')))
     assert "  accuracy>=1,source=x\\u202ey" in list(report_lines([check]))
 
 
-def test_a_small_share_is_not_rounded_to_nothing():
+def test_a_small_share_is_not_rounded_to_zero():
     assert [_percent(part, 10_000) for part in (1, 4, 10, 1234, 10_000)] == ["0.01", "0.04", "0.1", "12.3", "100.0"]

@@ -33,10 +33,10 @@ def run(*arguments):
 @pytest.mark.parametrize(
     ("toml", "code", "said"),
     [
-        (GOOD, 0, "1 gate tried, 0 not testable here, 0 findings"),
-        (GOOD + USELESS, 1, "2 gates tried, 0 not testable here, 1 finding"),
-        ("[[gates]]\nmax = 0.5\n", 1, "FINDING: does not pass a run without a fault"),
-        (GOOD + UNTRIED, 0, "1 gate tried, 1 not testable here, 0 findings"),
+        (GOOD, 0, "1 gate tested, 0 not testable here, 0 findings"),
+        (GOOD + USELESS, 1, "2 gates tested, 0 not testable here, 1 finding"),
+        ("[[gates]]\nmax = 0.5\n", 1, "FINDING: does not pass a perfect run"),
+        (GOOD + UNTRIED, 0, "1 gate tested, 1 not testable here, 0 findings"),
         (UNTRIED, 2, "not testable here: needs timing"),
         ("", 0, "no gates: every miss is a failure"),
         ("[[gates]]\nmim = 0.9\n", 2, "did you mean 'min'"),

@@ -49,4 +49,4 @@ def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -
 def _exit_code(checks: Sequence[SetCheck]) -> int:
     if any(check.findings for check in checks):
         return 1
-    return 0 if any(check.tried for check in checks) else 2
+    return 0 if any(check.tested for check in checks) else 2

@@ -1,4 +1,4 @@
-"""Bad answers planted into a perfect run, to see what each gate catches and how much it lets through. Asks no model."""
+"""Self-test of gates: plants bad answers into a perfect run to measure what each gate catches. Calls no model."""
 
 from pytest_finetune.verdicts.selftest.checking import GateCheck, SetCheck, Trip, check_gates
 from pytest_finetune.verdicts.selftest.damage import Damage, Kind

@@ -1,4 +1,4 @@
-"""How much damage each gate lets through, by the real verdicts: from none damaged to all, halving the distance."""
+"""How many damaged cases it takes to stop each gate from passing, found by bisection over real verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics.plan import CaseSamples
 from pytest_finetune.verdicts.selftest.damage import Kind, plant
-from pytest_finetune.verdicts.selftest.perfect import perfect_run, what_is_not_answered
+from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,14 +33,15 @@ _BETWEEN_ATTEMPTS = ("agreement", "format_stability")
 @dataclass(frozen=True, slots=True)
 class Trip:
     """
-    What one kind of damage does to one gate.
+    The effect of one kind of damage on one gate.
 
     Args:
-        kind: The damage.
-        noticed: Cases of the gate's slice that it could be planted in and that the scorer noticed it in.
-        unnoticed: Cases of the slice whose planted answers the scorer passes.
-        damaged: How many damaged cases stop the gate from passing; None when not even all that were noticed do.
-        status: The verdict at that damage; None when the gate never trips.
+        kind: The kind of damage.
+        noticed: Number of cases in the gate's slice where the scorer rejects the damaged answer.
+        unnoticed: Number of cases in the slice where the scorer accepts it.
+        damaged: Lowest number of damaged cases at which the gate stops passing; None if it passes with all `noticed`
+            ones damaged.
+        status: The verdict at that number; None if the gate never stops passing.
     """
 
     kind: Kind
@@ -53,14 +54,14 @@ class Trip:
 @dataclass(frozen=True, slots=True)
 class GateCheck:
     """
-    One gate tried out.
+    The self-test of one gate.
 
     Args:
-        gate: What the gate demands.
-        n: Cases of its slice.
-        perfect: Its verdict on the perfect run; None when it was not tried.
-        trips: By kind; empty when it was not tried, or does not pass the perfect run.
-        needs: What this gate judges by and a planted run has not; empty when it was tried.
+        gate: The gate.
+        n: Number of cases in its slice.
+        perfect: Its verdict on the perfect run; None if it was not tested.
+        trips: One per kind of damage; empty if it was not tested, or does not pass the perfect run.
+        needs: What the gate needs and a self-test does not have, such as timing; empty if it was tested.
     """
 
     gate: Rule
@@ -71,19 +72,19 @@ class GateCheck:
 
     @property
     def finding(self) -> str:
-        """What is wrong with the gate, in one clause; empty when nothing is, or it was not tried."""
+        """The problem of the gate, in one clause; empty if there is none, or it was not tested."""
         if self.perfect is None:
             return ""
         if self.perfect.status is not Status.PASS:
-            return f"does not pass a run without a fault: {self.perfect.message}"
-        if any(trip.damaged for trip in self._telling()):
+            return f"does not pass a perfect run: {self.perfect.message}"
+        if any(trip.damaged for trip in self._relevant_trips()):
             return ""
-        if not any(trip.noticed for trip in self._telling()):
-            return "nothing trips it: the scorer notices no bad answer to its cases"
-        return f"nothing trips it: it passes with all {self.n:,} cases damaged, whichever way"
+        if not any(trip.noticed for trip in self._relevant_trips()):
+            return "never fails: the scorer accepts every damaged answer to its cases"
+        return f"never fails: it passes with all {self.n:,} cases damaged, for every kind of damage"
 
-    def _telling(self) -> list[Trip]:
-        """Bad answers; errors make any verdict incomplete, and only a gate on them is for catching them."""
+    def _relevant_trips(self) -> list[Trip]:
+        """Errors for a gate on the error rate, bad answers for all others: errors make any verdict incomplete."""
         on_errors = self.gate.metric == "error_rate"
         return [trip for trip in self.trips if (trip.kind is Kind.ERROR) is on_errors]
 
@@ -91,13 +92,13 @@ class GateCheck:
 @dataclass(frozen=True, slots=True)
 class SetCheck:
     """
-    The gates of one eval set tried out.
+    The self-test of the gates of one eval set.
 
     Args:
-        eval_set: The set.
-        gates: In the order they were written; the one implied, when none was.
-        damage: What was planted.
-        untestable: Why no gate could be tried; empty when they were.
+        eval_set: The eval set.
+        gates: In the order of the settings; without gates, the implied one.
+        damage: The planted damage, one per kind.
+        untestable: Why no gate could be tested; empty if they were.
     """
 
     eval_set: EvalSet
@@ -107,24 +108,24 @@ class SetCheck:
 
     @property
     def findings(self) -> list[tuple[str, str]]:
-        """The gates that are of no use, by label, and why."""
+        """The gates with a problem, as (label, problem)."""
         return [(check.gate.label, check.finding) for check in self.gates if check.finding]
 
     @property
-    def tried(self) -> bool:
-        """Whether any gate was."""
+    def tested(self) -> bool:
+        """Whether any gate was tested."""
         return any(check.perfect is not None for check in self.gates)
 
 
 def check_gates(eval_set: EvalSet) -> SetCheck:
     """
-    Try every gate of a set that can be tried without a model.
+    Test every gate of an eval set that can be tested without a model.
 
-    Cases are damaged in the order of a hash of their ids: the same in every run, and spread over labels and slices.
-    With repeats every attempt at a case is damaged, but for gates on how attempts differ: there the last one alone.
+    Cases are damaged in the order of a hash of their ids, which is the same in every run and mixes labels and slices.
+    With repeats every attempt of a case is damaged; for gates on differences between attempts only the last one is.
     """
     perfect = perfect_run(eval_set)
-    if problem := what_is_not_answered(eval_set, perfect):
+    if problem := imperfection(eval_set, perfect):
         return SetCheck(eval_set, untestable=problem)
     damage = plant(eval_set, perfect)
     gates = eval_set.settings.judged_by
@@ -145,26 +146,27 @@ def _needs(gate: Rule) -> str:
 
 
 class _Trial:
-    """One gate over runs that are perfect but for what was planted."""
+    """Judges one gate over runs that are perfect except for planted damage."""
 
     def __init__(self, eval_set: EvalSet, gate: Rule, perfect: Sequence[Sample]) -> None:
         self.eval_set, self.gate = eval_set, gate
         self.plan = eval_set.table(()).slice(gate.covers)
         self.chosen = [row.case for row in self.plan.rows]
         self.perfect = {sample.case_id: self._attempts(sample) for sample in perfect}
-        self.damage_order = sorted((case.id for case in self.chosen), key=_scattered)
+        self.damage_order = sorted((case.id for case in self.chosen), key=_hashed)
 
     def trip(self, damage: Damage) -> Trip:
-        """How much of this damage stops the gate from passing."""
+        """Find how much of this damage stops the gate from passing."""
         bad = [damage.samples[name] for name in self.damage_order if name in damage.samples]
         unnoticed = sum(case.id in damage.unnoticed for case in self.chosen)
         if not bad or self._passes(bad):
             return Trip(damage.kind, len(bad), unnoticed)
+        # Bisection assumes that more damage never helps a gate; with all of `bad` it is known not to pass.
         damaged = bisect_left(range(len(bad)), 1, lo=1, key=lambda count: int(not self._passes(bad[:count])))
         return Trip(damage.kind, len(bad), unnoticed, damaged, self._damaged(bad[:damaged]).status)
 
     def verdict(self, bad: Mapping[str, Sample]) -> Verdict:
-        """The gate's verdict with these samples in place of the perfect ones, by case id."""
+        """The gate's verdict with these samples, by case id, in place of the perfect ones."""
         rows = tuple(CaseSamples(case, tuple(self._row(case.id, bad.get(case.id)))) for case in self.chosen)
         (verdict,) = judge([self.gate], replace(self.plan, rows=rows))
         return verdict
@@ -183,9 +185,9 @@ class _Trial:
         return [*right[:-1], attempts[-1]] if self.gate.metric in _BETWEEN_ATTEMPTS else attempts
 
     def _attempts(self, sample: Sample) -> list[Sample]:
-        """The same answer to every attempt."""
+        """The same answer for every attempt."""
         return [sample, *(replace(sample, attempt=attempt) for attempt in range(1, self.eval_set.repeats))]
 
 
-def _scattered(name: str) -> bytes:
+def _hashed(name: str) -> bytes:
     return sha256(name.encode()).digest()

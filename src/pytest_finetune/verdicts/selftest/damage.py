@@ -1,4 +1,4 @@
-"""Bad answers made from right ones, as models go wrong. Damage is only what the set's own scorer turns down."""
+"""Typical bad answers, made from right ones. Only an answer that the eval set's own scorer rejects is damage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TRIES = 8
-"""Ways of planting one kind in one case that are tried, until the scorer turns one down."""
+"""Variants of one kind that are tried for a case until the scorer rejects one."""
 
 
 class Kind(StrEnum):
-    """How an answer is bad; `error` is no answer at all."""
+    """How an answer is bad; `error` means that there is none."""
 
     EMPTY = "empty"
     FENCED = "fenced"
@@ -40,12 +40,12 @@ class Kind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Damage:
     """
-    One kind, planted in every case of a set that it can be planted in.
+    One kind of damage, in every case of an eval set where it is possible.
 
     Args:
-        kind: What was planted.
-        samples: By case id, the bad sample of each case where the scorer noticed it.
-        unnoticed: Ids of the cases whose bad answers the scorer passes, whichever way they were planted.
+        kind: The kind.
+        samples: By case id, the damaged sample of each case where the scorer rejects it.
+        unnoticed: Ids of the cases where the scorer accepts every variant.
     """
 
     kind: Kind
@@ -54,9 +54,9 @@ class Damage:
 
 
 def plant(eval_set: EvalSet, perfect: Sequence[Sample]) -> tuple[Damage, ...]:
-    """Every kind of damage to a perfect run with one sample a case, those that fit no case with nothing in them."""
+    """Damage of every kind to a perfect run with one sample per case; empty for a kind that fits no case."""
     planter = _Planter(eval_set, perfect)
-    return (*(planter.damage(kind) for kind in _WAYS), _errors(perfect))
+    return (*(planter.damage(kind) for kind in _VARIANTS), _errors(perfect))
 
 
 class _Planter:
@@ -69,8 +69,8 @@ class _Planter:
         bad: dict[str, Sample] = {}
         unnoticed: set[str] = set()
         for case, right in zip(self.eval_set.cases, self.perfect, strict=True):
-            ways = islice(_WAYS[kind](self, right), TRIES)
-            for sample in (scored(self.eval_set, case, answer) for answer in ways):
+            variants = islice(_VARIANTS[kind](self, right), TRIES)
+            for sample in (scored(self.eval_set, case, answer) for answer in variants):
                 if sample.state is not State.PASSED:
                     bad[case.id] = sample
                     unnoticed.discard(case.id)
@@ -78,7 +78,7 @@ class _Planter:
                 unnoticed.add(case.id)
         return Damage(kind, bad, frozenset(unnoticed))
 
-    def empty(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds are planted alike
+    def empty(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds have one signature
         yield Completion("")
 
     def fenced(self, right: Sample) -> Iterator[Completion]:
@@ -120,7 +120,7 @@ class _Planter:
             yield _with_text(right.completion, json_text(changed))
 
 
-_WAYS: dict[Kind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
+_VARIANTS: dict[Kind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
     Kind.EMPTY: _Planter.empty,
     Kind.FENCED: _Planter.fenced,
     Kind.ANOTHER: _Planter.another,
@@ -142,12 +142,12 @@ def _others(of: Sequence[T], place: int) -> Iterator[T]:
 
 
 def _text_of(completion: Completion) -> str:
-    """The answer's text, or the arguments of its last call."""
+    """The text of an answer, or the arguments of its last call."""
     return completion.tool_calls[-1].arguments if completion.tool_calls else completion.text
 
 
 def _with_text(completion: Completion, text: str) -> Completion:
-    """The answer with another text, or with other arguments of its last call."""
+    """The answer with another text, or other arguments of its last call."""
     if not completion.tool_calls:
         return replace(completion, text=text)
     *before, last = completion.tool_calls
@@ -155,7 +155,7 @@ def _with_text(completion: Completion, text: str) -> Completion:
 
 
 def _variants(value: object, change: Callable[[object], Iterable[object]]) -> Iterator[Any]:
-    """A JSON value changed in one place, from the outside in."""
+    """A JSON value with one place changed, outer places first."""
     yield from change(value)
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:

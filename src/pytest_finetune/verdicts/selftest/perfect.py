@@ -1,4 +1,4 @@
-"""The answers of a model that is always right, as far as the cases tell what is right; the set's own scorer decides."""
+"""A run of a model that is always right, as far as right answers can be built from the cases."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def perfect_run(eval_set: EvalSet) -> list[Sample]:
-    """One sample a case, in file order; those that are not `passed` have no right answer that could be built."""
+    """One sample per case, in file order; one that is not `passed` has no right answer that could be built."""
     return [_right_answer(eval_set, case) for case in eval_set.cases]
 
 
 def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
-    """An answer judged as in a run: a scoring function that breaks leaves a sample in error."""
+    """Score an answer as in a run: if a scoring function raises, the sample is in error."""
     try:
         score = eval_set.scorer.score(case, completion)
     except ScorerError as error:
@@ -29,13 +29,13 @@ def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
     return Sample(eval_set.name, case.id, 0, State.PASSED if score.passed else State.MISSED, completion, score)
 
 
-def what_is_not_answered(eval_set: EvalSet, perfect: Sequence[Sample]) -> str:
-    """Why a run is not perfect, in one clause; empty where it is."""
-    short = [(case, sample) for case, sample in zip(eval_set.cases, perfect, strict=True) if not _is_right(sample)]
-    if not short:
+def imperfection(eval_set: EvalSet, perfect: Sequence[Sample]) -> str:
+    """Why a run is not perfect, in one clause; empty if it is."""
+    wrong = [(case, sample) for case, sample in zip(eval_set.cases, perfect, strict=True) if not _is_right(sample)]
+    if not wrong:
         return ""
-    case, sample = short[0]
-    return f"no right answer can be built for {len(short)} of {len(perfect)} cases; {case.id}: {_reason(sample)}"
+    case, sample = wrong[0]
+    return f"no right answer can be built for {len(wrong)} of {len(perfect)} cases; {case.id}: {_reason(sample)}"
 
 
 def _right_answer(eval_set: EvalSet, case: Case) -> Sample:
@@ -55,5 +55,5 @@ def _reason(sample: Sample) -> str:
     if sample.failure is not None:
         return sample.failure.message
     if sample.score is not None:
-        return f"the scorer turns down what is expected ({sample.score.detail})"
-    return "nothing in particular is expected"
+        return f"the scorer rejects the expected answer ({sample.score.detail})"
+    return "the case has no expected answer"

@@ -1,4 +1,4 @@
-"""What a self-test found, as lines of at most 80 columns for people and as plain values for machines."""
+"""The result of a self-test as text of at most 80 columns, and as JSON."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ NEVER, NOT_NOTICED = "never", "not noticed"
 
 
 def report_lines(checks: Sequence[SetCheck]) -> Iterator[str]:
-    """The sets one after the other, each gate with the kinds of damage by how many cases of it trip the gate."""
+    """The report as text: for each gate the number of damaged cases at which it stops passing, by kind."""
     yield "damaged cases at which each gate stops passing, by the kind of damage"
     for check in checks:
         yield ""
         yield from map(printable, _set_lines(check))
     yield ""
     gates = [gate for check in checks for gate in check.gates]
-    tried, found = sum(gate.perfect is not None for gate in gates), sum(len(check.findings) for check in checks)
-    yield f"{_counted(tried, 'gate')} tried, {len(gates) - tried:,} not testable here, {_counted(found, 'finding')}"
+    tested, found = sum(gate.perfect is not None for gate in gates), sum(len(check.findings) for check in checks)
+    yield f"{_counted(tested, 'gate')} tested, {len(gates) - tested:,} not testable here, {_counted(found, 'finding')}"
     untestable = sum(bool(check.untestable) for check in checks)
     if untestable:
         yield f"{_counted(untestable, 'eval set')} cannot be self-tested"
 
 
 def report_values(checks: Sequence[SetCheck]) -> dict[str, Any]:
-    """The same as one JSON value; shares are of the gate's cases, in (0, 1]."""
+    """The report as JSON; shares are of the gate's cases, in (0, 1]."""
     return {"eval_sets": [_set_values(check) for check in checks], "findings": sum(len(c.findings) for c in checks)}
 
 
@@ -60,7 +60,7 @@ def _gate_lines(check: GateCheck) -> Iterator[str]:
         yield f"      not testable here: needs {check.needs}"
         return
     outcomes: dict[str, list[Kind]] = {}
-    # Errors make any verdict incomplete, which is the least that people want to read here.
+    # Errors come last: they make every verdict incomplete, which says little about the gate.
     for trip in sorted(check.trips, key=lambda trip: (trip.kind is Kind.ERROR, trip.damaged or check.n + 1)):
         if text := _outcome(trip, check.n):
             outcomes.setdefault(text, []).append(trip.kind)
@@ -82,12 +82,12 @@ def _outcome(trip: Trip, n: int) -> str:
 
 def _percent(part: int, n: int) -> str:
     share = part / n * 100
-    # One case in ten thousand is not none.
+    # A small share is not shown as 0.0.
     return f"{share:.1f}" if round(share, 1) else f"{share:.1g}"
 
 
 def _fold(head: str, text: str) -> list[str]:
-    """Text after its head, further lines set in as far."""
+    """Wrap text after a head; further lines are indented to the same column."""
     head = f"  {head}"
     return textwrap.wrap(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
 
