@@ -15,13 +15,13 @@ _T = TypeVar("_T")
 
 
 def _may_cross(error: BaseException) -> bool:
-    """A future refuses StopIteration, and on a loop CancelledError and KeyboardInterrupt mean something else."""
+    """A future rejects StopIteration, and an event loop treats CancelledError and KeyboardInterrupt specially."""
     return isinstance(error, Exception) and not isinstance(error, StopIteration)
 
 
 async def in_daemon_thread(work: Callable[[], _T]) -> _T:
     """
-    What `work` returns or raises; a cancelled wait leaves the thread to itself.
+    Await what `work` returns or raises. Cancelling does not stop the thread.
 
     Unlike `asyncio.to_thread`, nothing waits for the thread when the loop or the interpreter ends.
     """
@@ -38,7 +38,7 @@ async def in_daemon_thread(work: Callable[[], _T]) -> _T:
         except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
             error = raised if _may_cross(raised) else RuntimeError(f"{type(raised).__name__}: {raised}")
             outcome = partial(future.set_exception, error)
-        # The loop may have ended before the answer came; then nothing waits for it.
+        # The loop may have ended before; then nothing waits for the result.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, outcome)
 

@@ -1,4 +1,4 @@
-"""What an answer got wrong, in a few lines for a terminal without colour; bounded in length and time for any answer."""
+"""Differences between an answer and the expected one, as a few lines of plain text; bounded in length and time."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from pytest_finetune.base.text import escaped, shorten, shown
 
 MOST_LINES = 20
 MOST_WORDS = 160
-"""Words of a text that are set against each other; longer texts differ by line."""
+"""Maximum number of words for a comparison by word; longer texts are compared by line."""
 
 ALIKE = 0.3
-"""Similarity below which two short texts are shown whole: marks on everything tell nothing."""
+"""Similarity below which two short texts are shown without marks, because nearly everything would be marked."""
 
 _WORD = re.compile(r"[A-Za-z0-9_]+|\s+|.", re.DOTALL)
 WIDTH = 110
-"""Characters of one line that are shown."""
+"""Maximum characters per line."""
 
 _LONG = 440
 _KEPT = 6
 
 
 def text_diff(expected: str, got: str) -> list[str]:
-    """Two texts against each other: word by word where both are one line and short, else line by line."""
+    """The differences of two texts: by word if both are short and of one line, else by line."""
     one_line = "\n" not in expected.strip() and "\n" not in got.strip()
     if one_line and max(len(_WORD.findall(text)) for text in (expected[:2000], got[:2000])) <= MOST_WORDS:
         return _word_diff(expected[:2000], got[:2000])
@@ -34,7 +34,7 @@ def text_diff(expected: str, got: str) -> list[str]:
 
 
 def json_diff(expected: Any, got: Any) -> list[str]:
-    """One line for each path at which two JSON values differ: `-` missing, `+` extra, `~` changed."""
+    """The differences of two JSON values, one line per path: `-` missing, `+` extra, `~` changed."""
     try:
         found = list(islice(differences(expected, got), MOST_LINES + 1))
     except RecursionError:
@@ -53,9 +53,9 @@ def _path_line(difference: Difference) -> str:
 
 def word_changes(expected: str, got: str) -> list[tuple[str, str]] | None:
     """
-    Two texts cut into stretches, each as the one and the other have it: `("the ", "the "), ("brown", "red")`.
+    Two texts as pairs of equal or different pieces: `("the ", "the "), ("brown", "red")`.
 
-    None where marks would tell nothing: one text is longer than `MOST_WORDS`, or the two are hardly alike.
+    None if marks would not help: one text has more than `MOST_WORDS`, or the two are hardly alike.
     """
     ours, theirs = _WORD.findall(expected), _WORD.findall(got)
     if max(len(ours), len(theirs)) > MOST_WORDS:
@@ -83,7 +83,7 @@ def _word_diff(expected: str, got: str) -> list[str]:
 
 
 def _common(words: list[str]) -> str:
-    """What both sides share, with the middle of a long stretch left out."""
+    """Words that both sides share, with the middle of a long sequence replaced by an ellipsis."""
     if len(words) <= 2 * _KEPT + 1:
         return _joined(words)
     return f"{_joined(words[:_KEPT])}…{_joined(words[-_KEPT:])}"

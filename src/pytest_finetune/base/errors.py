@@ -7,11 +7,11 @@ FinetuneError
 ├── ScorerError         a scorer cannot be built, or a user's scoring function broke
 ├── TargetError         a target cannot be made from its spec
 ├── RunError            a run record cannot be read, continued or compared
-├── DataError           training data cannot be read, written or counted as asked
+├── DataError           training data cannot be read, written or counted
 ├── TrainingError       a training cannot be started, followed or continued
 ├── ServerError         the local server cannot be started
-├── RegistryError       a registry cannot be read or changed as asked
-└── PriceError          a price was needed and is not known
+├── RegistryError       a registry cannot be read, or a change is refused
+└── PriceError          a required price is unknown
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class FinetuneError(Exception):
 
     Args:
         problem: What is wrong, in one clause.
-        where: The place: `file:line`, an option, a JSON path. Empty when there is none.
-        hint: What to do about it. Empty when the problem says it all.
+        where: The place: `file:line`, an option, a JSON path. Empty if there is none.
+        hint: What to do about it. Empty if that is obvious.
     """
 
     def __init__(self, problem: str, where: str = "", hint: str = "") -> None:
@@ -48,7 +48,7 @@ class FinetuneError(Exception):
 
 
 class EvalSetError(FinetuneError):
-    """An eval set, or the settings beside it, cannot be used as written."""
+    """An eval set, or its settings file, cannot be used as written."""
 
 
 class EvalSetErrors(FinetuneError):  # noqa: N818 - it is the plural of the error above
@@ -75,7 +75,7 @@ class RunError(FinetuneError):
 
 
 class DataError(FinetuneError):
-    """Training data cannot be read, written or counted as asked."""
+    """Training data cannot be read, written or counted."""
 
 
 class TrainingError(FinetuneError):
@@ -83,7 +83,7 @@ class TrainingError(FinetuneError):
 
 
 class ServerError(FinetuneError):
-    """The local server cannot be started as asked."""
+    """The local server cannot be started."""
 
 
 class RegistryError(FinetuneError):
@@ -91,7 +91,7 @@ class RegistryError(FinetuneError):
 
 
 class PriceError(FinetuneError):
-    """A price was needed to keep a promise and is not known."""
+    """A price that a limit or an estimate requires is unknown."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Comparing JSON values by RFC 8259: numbers by value, `1` is not `true`, key order is nothing, list order is all."""
+"""Comparison of JSON values: numbers by value, `1` is not `true`, key order is ignored, list order is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Absent(Enum):
-    """The value of a key or an item that one side has not."""
+    """The value of a key or an item that only the other side has."""
 
     ABSENT = "absent"
 
@@ -23,7 +23,7 @@ ABSENT = Absent.ABSENT
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two values that should be equal; either may be `ABSENT`, where only the other side has the path."""
+    """Two values that should be equal; one of them is `ABSENT` if only the other side has the path."""
 
     path: str
     expected: Any
@@ -31,14 +31,14 @@ class Difference:
 
 
 def same_leaf(expected: Any, got: Any) -> bool:
-    """Whether two values are one and the same string, number, literal, or empty container."""
+    """Whether two leaves (strings, numbers, literals, empty containers) are equal."""
     if isinstance(expected, bool) or isinstance(got, bool):
         return expected is got
     return bool(expected == got)
 
 
 def leaves(value: Any) -> int:
-    """How many strings, numbers, literals and empty containers a value holds; itself, if it is one."""
+    """Number of leaves (strings, numbers, literals, empty containers) of a value; 1 if it is a leaf itself."""
     if not value or not isinstance(value, dict | list):
         return 1
     items = value.values() if isinstance(value, dict) else value
@@ -49,9 +49,9 @@ def differences(
     expected: Any, got: Any, same: Callable[[Any, Any], bool] = same_leaf, path: str = "$"
 ) -> Iterator[Difference]:
     """
-    Where two JSON values differ, in the order of the expected one, what the answer adds last.
+    The differences of two JSON values, in the order of the expected one; what the answer adds comes last.
 
-    An empty container is a leaf, so whatever stands in its place is one difference.
+    An empty container is a leaf, so any other value in its place is one difference.
 
     Raises:
         RecursionError: A value is nested too deeply.
@@ -68,9 +68,9 @@ def differences(
 
 def field_counts(expected: Any, found: list[Difference]) -> tuple[int, int]:
     """
-    Right leaves and all leaves of an expected value, given how the answer differs from it.
+    Number of right leaves and of all leaves of an expected value, given the differences of the answer.
 
-    What the answer adds counts as wrong leaves of its own, so adding is no way to a better share.
+    What the answer adds counts as additional wrong leaves, so that adding fields never improves the share.
     """
     wrong = sum(leaves(difference.expected) for difference in found if difference.expected is not ABSENT)
     extra = sum(leaves(difference.got) for difference in found if difference.expected is ABSENT)

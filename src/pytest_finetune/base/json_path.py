@@ -1,4 +1,4 @@
-"""JSON paths as people read them: `$.slots.city`, `$.items[2]`, `$["two words"]`."""
+"""JSON paths, such as `$.slots.city`, `$.items[2]` or `$["two words"]`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def json_path(parts: Iterable[str | int]) -> str:
-    """The path that leads through these keys and 0-based indices."""
+    """The path of these keys and 0-based indices."""
     return "$" + "".join(step(part) for part in parts)
 
 

@@ -1,4 +1,4 @@
-"""The shape of a JSON value: its tree of keys and types, in which answers must agree to be called stable."""
+"""The shape of a JSON value: its tree of keys and types. Answers with one shape are stable."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def type_name(value: Any) -> str:
 
 
 def _quoted(key: str) -> str:
-    # A lone surrogate cannot be written to a file as it is; the escape of one can.
+    # A lone surrogate cannot be encoded as UTF-8, but its escape can.
     return json.dumps(key, ensure_ascii=not key.isprintable())

@@ -9,10 +9,10 @@ _FIXED = re.compile(rf"ft:.+|.+{_DATE}", re.ASCII | re.DOTALL)
 
 
 def names_fixed_weights(model: str) -> bool:
-    """Whether an id can only ever mean the same weights: a fine-tune `ft:…`, or a dated snapshot `…-2024-07-18`."""
+    """Whether an id always means the same weights: a fine-tune `ft:…`, or a dated snapshot `…-2024-07-18`."""
     return _FIXED.fullmatch(model) is not None
 
 
 def answers_for(answered: str, asked: str) -> bool:
-    """Whether the name that a server answers under is the model that was asked, or the dated snapshot of its alias."""
+    """Whether the model name in a response is the requested one, or a dated snapshot of it if that is an alias."""
     return answered == asked or re.fullmatch(re.escape(asked) + _DATE, answered, re.ASCII) is not None

@@ -1,4 +1,4 @@
-"""The values that pass through the house, one way: Case -> Request -> Completion -> Score -> Sample. All frozen."""
+"""The records that pass through the layers: Case -> Request -> Completion -> Score -> Sample. All are frozen."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def _nothing() -> Mapping[str, Any]:
-    # Python 3.11 takes a mapping proxy for a mutable default.
+    # Python 3.11 rejects a mapping proxy as a dataclass default, as if it were mutable.
     return NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """
-    One chat message as it goes over the wire.
+    One chat message in the form that a server expects.
 
     Args:
         role: `system`, `developer`, `user`, `assistant` or `tool`.
-        content: Text, a list of content parts, or None beside tool calls.
-        extra: Whatever else the message carries: `name`, `tool_calls`, `tool_call_id`.
+        content: Text, a list of content parts, or None with tool calls.
+        extra: All other keys: `name`, `tool_calls`, `tool_call_id`.
     """
 
     role: str
@@ -41,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function that a model calls, with its arguments as the JSON text that was written."""
+    """A function call by a model; `arguments` is the JSON text as the model wrote it."""
 
     name: str
     arguments: str
@@ -53,14 +53,14 @@ class Case:
     One line of an eval set.
 
     Args:
-        id: The line's own `id`, or a hash of its content; unique within the set.
+        id: The `id` of the line, or a hash of its content; unique within the eval set.
         line: 1-based line in the file.
         messages: The prompt, without the expected answer.
-        expected: Acceptable answers, any of them: text, or a JSON value where the line held one.
-        tool_calls: Expected calls, where the expected answer is calls and not text.
-        tools: Tool definitions that go with the request.
-        tags: Words to select and slice by.
-        metadata: Any other facts to slice by.
+        expected: Acceptable answers, any of which is right: text, or a JSON value if the line has one.
+        tool_calls: Expected calls, if the expected answer is calls and not text.
+        tools: Tool definitions sent with the request.
+        tags: For `-k` and for slices.
+        metadata: Other values for slices.
     """
 
     id: str
@@ -76,14 +76,14 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Request:
     """
-    One question to a model, complete but for the server's address.
+    One request to a model, complete except for the server's address.
 
     Args:
-        model: The model id as the server knows it.
+        model: The model id that is sent.
         messages: The prompt.
-        params: Everything else of the chat-completions body: temperature, limits, tools, response format.
-        attempt: 0-based repeat of the same question; part of the cache key, not of the body.
-        eval_set, case_id: Where the question comes from, for targets that answer from a record; never sent.
+        params: All other keys of the body: temperature, limits, tools, response format.
+        attempt: 0-based number of the repeat; part of the cache key, not of the body.
+        eval_set, case_id: Origin of the request, for targets that answer from a record; never sent.
     """
 
     model: str
@@ -100,7 +100,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, as the server counted them; `cached` ones are part of `prompt`."""
+    """Tokens of one request, as counted by the server; `cached` ones are part of `prompt`."""
 
     prompt: int = 0
     completion: int = 0
@@ -110,18 +110,18 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Completion:
     """
-    What a model answered.
+    The answer of a model.
 
     Args:
-        text: The answer; empty when it only called tools, refused, or said nothing.
-        finish_reason: The server's word: `stop`, `length`, `content_filter`, `tool_calls`, …
-        model: The model name that the server answered under.
-        tool_calls: Functions it called, in order.
-        refusal: The refusal text, where the model refused.
-        usage: Tokens, or None where the server did not count.
+        text: The text; empty if the model only called tools, refused, or wrote nothing.
+        finish_reason: As reported by the server: `stop`, `length`, `content_filter`, `tool_calls`, …
+        model: Model name in the response.
+        tool_calls: The calls, in order.
+        refusal: The refusal text, if the model refused.
+        usage: Tokens, or None if the server reports none.
         latency: Seconds from sending the successful request to its last byte.
-        retries: Calls that failed before this one succeeded.
-        from_cache: Answered by the response cache, not by the server.
+        retries: Failed requests before this one succeeded.
+        from_cache: Whether it comes from the response cache, not from the server.
     """
 
     text: str
@@ -138,16 +138,16 @@ class Completion:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """
-    A question that got no answer: data where the program goes on.
+    A request without an answer, as data, because the run continues.
 
     Args:
         kind: `connection`, `timeout`, `rate_limit`, `server`, `malformed`, `bad_request`, `auth`, `quota`,
             `not_found`, `budget` or `target`.
-        message: One line for people, free of secrets.
-        status: HTTP status, where there was one.
-        fatal: No further question can succeed, so the run stops.
-        latency: Seconds from the first try to giving up.
-        retries: Tries after the first.
+        message: One line for people, without secrets.
+        status: HTTP status, if there was a response.
+        fatal: No further request can succeed, so the run stops.
+        latency: Seconds from the first attempt to giving up.
+        retries: Attempts after the first.
     """
 
     kind: str
@@ -159,7 +159,7 @@ class Failure:
 
 
 class FormatFailure(StrEnum):
-    """Why an answer does not have the asked form; the first that applies, in reading order."""
+    """Why an answer does not have the required format; the first one that applies, from the start of the answer."""
 
     EMPTY = "empty"
     REFUSAL = "refusal"
@@ -182,15 +182,15 @@ class FormatFailure(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Score:
     """
-    The judgement of one answer.
+    The score of one answer.
 
     Args:
-        passed: The answer is right.
-        format_failure: Why the answer has not the asked form; None when it is valid.
+        passed: Whether the answer is right.
+        format_failure: Why the answer does not have the required format; None if it is valid.
         path: JSON path of the format failure or of the first difference, `$.slots.city`; empty for plain text.
-        detail: One line for people: what was wrong.
+        detail: What is wrong, in one line for people.
         label: The answer after normalizing, for `label` scoring of a valid answer.
-        fields: Right leaves and all leaves of the expected JSON value, for `json`, `tool_call`.
+        fields: Number of right leaves and of all leaves of the expected JSON value, for `json` and `tool_call`.
         shape: Tree of keys and JSON types of a valid JSON answer, as compact JSON text in the answer's own key
             order: `{"name":"string","age":"number"}`. Empty for plain text.
     """
@@ -206,10 +206,10 @@ class Score:
 
 class State(StrEnum):
     """
-    How a planned sample ended.
+    The final state of a planned sample.
 
-    `unneeded` is one that was not asked because no answer to it could have changed a verdict any more; it exists only
-    under `--stop-when-decided`.
+    `unneeded` means that no request was sent, because no answer could change a verdict any more; it exists only with
+    `--stop-when-decided`.
     """
 
     PASSED = "passed"
@@ -222,12 +222,12 @@ class State(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Sample:
     """
-    One answer to one case: what a run is made of.
+    One attempt at one case; a run consists of samples.
 
-    `completion` and `score` are there when the target answered (`passed`, `missed`), `failure` when it did not
-    (`error`); an `unrun` sample has neither, and a scorer that broke leaves a completion and a failure.
-    `cost` is in US dollars, None when the price is unknown. `prompt_sha256` is a short hash of what was asked, so
-    that a replayed answer is never scored against another question.
+    `completion` and `score` are set if the target answered (`passed`, `missed`), `failure` if it did not (`error`). An
+    `unrun` sample has none; if the scorer raised, there are a completion and a failure. `cost` is in US dollars, None
+    if the price is unknown. `prompt_sha256` is a short hash of the prompt, so that a replayed answer is never
+    scored against another prompt.
     """
 
     eval_set: str
@@ -242,5 +242,5 @@ class Sample:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """What names the sample in its run: eval set, case id, attempt."""
+        """The key of the sample within its run: eval set, case id, attempt."""
         return self.eval_set, self.case_id, self.attempt

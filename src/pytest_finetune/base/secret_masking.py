@@ -1,4 +1,4 @@
-"""The one place where secrets are masked: API keys in text from outside, and secrets that a data check finds."""
+"""Masking of secrets: API keys in text from outside, and secrets that a data check finds."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ LONGEST_ERROR = 300
 """Characters of an error's text."""
 
 _PIECE = 10
-"""Characters that are as good as the key: what is left of one that a shortened text has cut."""
+"""Length from which a piece of a key is masked too: a shortened text may have cut the key."""
 
 
 def is_secret(key: str) -> bool:
     """
     Whether a key is worth hiding in an answer.
 
-    For servers without keys people set `EMPTY`, `none` or `not-needed`. A model may rightly answer such a word, or a
-    number, so a short key must have both letters and digits.
+    For servers without keys people set `EMPTY`, `none` or `not-needed`. Such a word, or a number, may be a right
+    answer, so a short key must have both letters and digits.
     """
     is_mixed = any(character.isdigit() for character in key) and any(character.isalpha() for character in key)
     return len(key) >= _LONG or (len(key) >= _SHORT and is_mixed)
 
 
 def masked(text: str, key: str) -> str:
-    """The text without the key, and without a first or last piece of it that a cut has left."""
+    """The text without the key, and without a first or last piece of it that a cut has left over."""
     if not is_secret(key) or (key[:_PIECE] not in text and key[-_PIECE:] not in text):
         return text
     return _pieces(_pieces(text.replace(key, MASK), key)[::-1], key[::-1], MASK[::-1])[::-1]
@@ -77,14 +77,14 @@ def error_line(text: str, secret: str = "") -> str:
 
 
 def masked_completion(completion: Completion, key: str) -> Completion:
-    """The answer without the key, wherever the server has put it."""
+    """The answer without the key, in whichever field the server repeated it."""
     texts = ("text", "refusal", "model", "finish_reason")
-    said = [getattr(completion, name) for name in texts]
+    values = [getattr(completion, name) for name in texts]
     called = [text for call in completion.tool_calls for text in (call.name, call.arguments)]
-    if not is_secret(key) or not any(key in text for text in said + called):
+    if not is_secret(key) or not any(key in text for text in values + called):
         return completion
     calls = (ToolCall(c.name.replace(key, MASK), c.arguments.replace(key, MASK)) for c in completion.tool_calls)
-    cleaned = {name: text.replace(key, MASK) for name, text in zip(texts, said, strict=True)}
+    cleaned = {name: text.replace(key, MASK) for name, text in zip(texts, values, strict=True)}
     return replace(completion, tool_calls=tuple(calls), **cleaned)
 
 

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it: one value, no NaN, no duplicate keys, no number beyond a double, nothing around it."""
+"""Strict JSON (RFC 8259): one value, nothing around it, no NaN, no duplicate keys, no number beyond a double."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class JsonFault(ValueError):  # noqa: N818 - a fault in a text, not an error of 
     Args:
         kind: `NOT_JSON`, `DUPLICATE_KEY` or `NOT_FINITE`.
         problem: One clause for people.
-        position: 0-based index into the text, where one is known.
+        position: 0-based index in the text; None if unknown.
     """
 
     def __init__(self, kind: FormatFailure, problem: str, position: int | None = None) -> None:
@@ -33,8 +33,8 @@ def parse_json(text: str) -> Any:
     The value of a JSON text.
 
     Raises:
-        JsonFault: The text is not one strict JSON value, is nested too deeply to read, or holds a number whose
-            digits Python refuses to read.
+        JsonFault: The text is not one strict JSON value, is nested too deeply, or has a number with more digits than
+            Python reads.
     """
     try:
         return _DECODER.decode(text)

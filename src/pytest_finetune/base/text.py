@@ -1,4 +1,4 @@
-"""Text from outside, made printable and short for one line of output."""
+"""Makes text from outside printable, and short enough for one line of output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _KEPT = "\n\t"
 
 
 def shorten(text: str, limit: int = 80) -> str:
-    """The text on one line of at most `limit` characters: the middle left out, what cannot be printed escaped."""
+    """The text on one line of at most `limit` characters: its middle is cut, unprintable characters are escaped."""
     short = _cut(text, limit)
     return short if short.isprintable() else _cut(escaped(short), limit)
 
@@ -25,12 +25,12 @@ def shown(value: Any, limit: int = 80) -> str:
 
 
 def escaped(text: str) -> str:
-    """The text with whatever cannot be printed written as an escape."""
+    """The text with unprintable characters escaped."""
     return "".join(map(_escaped_character, text))
 
 
 def printable(text: str) -> str:
-    """The text with every control, format and surrogate code but line ends and tabs written out as an escape."""
+    """The text with control, format and surrogate characters escaped, except line feeds and tabs."""
     if text.isprintable():
         return text
     return "".join(
