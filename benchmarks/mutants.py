@@ -45,7 +45,7 @@ NOT_PLANTED = 99
 SECONDS = 10
 """CPU time beyond that of the tests, after which a mutant counts as noticed: it hangs."""
 
-GATES = [f"tests/test_gates{rest}.py" for rest in ("", "_outcome", "_against", "_decided")]
+GATES = [f"tests/test_gates{rest}.py" for rest in ("", "_messages", "_outcome", "_against", "_decided")]
 TESTS = {
     "verdicts/gates": GATES,
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],

@@ -50,7 +50,10 @@ class Mutation:
     index: int | None
 
     def __str__(self) -> str:
-        return f"{_shown(self.before)}  ->  {_shown(self.after)}"
+        before, after = _one_line(self.before), _one_line(self.after)
+        same = next((place for place, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), 0)
+        start = max(0, same - 40)
+        return f"{before[start : start + 80]}  ->  {after[start : start + 80]}"
 
 
 class MutatedModule:
@@ -115,7 +118,7 @@ def _is_untouched(node: ast.AST, child: ast.AST) -> bool:
         return True  # a docstring, or `...`
     if isinstance(child, (ast.Assign, ast.AnnAssign)):
         return _is_about_types(child)
-    return isinstance(node, ast.Raise)
+    return isinstance(node, ast.Raise) or (isinstance(node, ast.JoinedStr) and isinstance(child, ast.Constant))
 
 
 def _is_about_types(node: ast.Assign | ast.AnnAssign) -> bool:
@@ -169,7 +172,7 @@ def _other_statements(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.If(test, body, orelse):
             yield ast.If(_negated(test), body, orelse)
-        case ast.Return(value) if value is not None and ast.unparse(value) != "None":
+        case ast.Return(value) if value is not None and ast.unparse(value) not in ("None", "''", "False", "()", "[]"):
             yield ast.Return(ast.Constant(None))
         case ast.AugAssign(target, op, value) if type(op) in _OPERATORS:
             yield ast.AugAssign(target, _OPERATORS[type(op)](), value)
@@ -206,5 +209,5 @@ def _first_line(node: ast.AST) -> int:
     return int(getattr(decorators[0] if decorators else node, "lineno", 0))
 
 
-def _shown(node: ast.AST) -> str:
-    return (" ".join(ast.unparse(node).split()) or type(node).__name__)[:100]
+def _one_line(node: ast.AST) -> str:
+    return " ".join(ast.unparse(node).split()) or type(node).__name__

@@ -11,6 +11,7 @@ from sample_plans import case, cases, labelled, rules, run_of, sample, table
 from pytest_finetune.verdicts.comparison import compare, differing_cases
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
 from pytest_finetune.verdicts.metrics import summarize
+from pytest_finetune.verdicts.rule import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +82,67 @@ def test_flips_from_pass_to_miss_are_counted_and_those_back_are_not(after: str, 
     assert [(flip.case_id, flip.lost) for flip in found.flips][-1] == ("c3", False)
 
 
+def test_lost_and_won_cases_are_counted_apart() -> None:
+    found = verdict(ends("pppmm"), ends("mmppm"), cases(5), against="production", max_flips=2)
+    assert found.message == "2 of 5 cases passed in production and miss now (1 the other way round), max_flips 2"
+    assert (found.value, found.n, found.baseline) == (2.0, 5, "production")
+
+
+def test_a_drop_is_reported_with_its_interval_and_what_would_settle_it() -> None:
+    found = verdict(ends("p" * 200), ends("m" * 8 + "p" * 192), cases(200), **NON_INFERIOR)
+    assert found.message == (
+        "accuracy dropped by 0.040 against production, max_drop 0.05, 95 % interval of the drop 0.020 to 0.077:"
+        " about 1,700 more cases would settle it"
+    )
+    assert found.interval
+    assert found.interval.high == pytest.approx(0.077, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"), [("pp", "pp", "dropped by 0.000"), ("pp", "pm", "dropped by 0.500")]
+)
+def test_no_drop_may_be_allowed_at_all(before: str, after: str, change: str) -> None:
+    found = verdict(ends(before), ends(after), cases(2), against="production", max_drop=0.0)
+    assert found.message == f"accuracy {change} against production, max_drop 0"
+
+
+def test_a_rise_beyond_the_allowed_drop_is_a_rise() -> None:
+    found = verdict(ends("mmm"), ends("ppp"), cases(3), against="production", max_drop=0.5)
+    assert found.message == "accuracy rose by 1.000 against production, max_drop 0.5"
+
+
+def test_a_baseline_is_called_by_its_own_name_and_by_the_gates() -> None:
+    call: dict[str, Any] = {"against": "production", "max_flips": 0, "name": "ft:acme:7", "aliases": ("production",)}
+    found = verdict(ends("p"), ends("p"), cases(1), **call)
+    assert "passed in ft:acme:7 (for production) and miss now" in found.message
+    assert found.baseline == "ft:acme:7"
+
+
+@pytest.mark.parametrize("runs", [("before", "after"), ("after", "before")])
+def test_a_drop_of_a_metric_that_one_of_the_runs_has_no_value_of_is_incomplete(runs: tuple[str, str]) -> None:
+    timed = {"before": [sample(0)], "after": [sample(0, from_cache=True)]}
+    rule = Rule("max_drop", "latency_p50", 9.0, against="production")
+    baseline = Baseline("production", "today", 1, timed[runs[0]])
+    found = judge([rule], table(cases(1), timed[runs[1]]), baseline)[0]
+    assert (found.status, found.message) == (Status.INCOMPLETE, "incomplete: latency_p50 has no value")
+
+
+def test_an_error_in_the_baseline_is_never_tolerated() -> None:
+    found = verdict(ends("pe"), ends("pp"), cases(2), max_errors=5, against="production", max_drop=0.9)
+    assert found.message == "incomplete: 1 of 2 baseline samples ended in an error, and max_errors is 0"
+
+
+@pytest.mark.parametrize(
+    ("count", "examples"), [(0, ""), (1, " (c0)"), (3, " (c0, c1, c2)"), (5, " (c0, c1, c2 and 2 more)")]
+)
+def test_at_most_three_of_the_cases_that_differ_are_named(count: int, examples: str) -> None:
+    before = [replace(one, prompt_sha256="other") if i < count else one for i, one in enumerate(ends("ppppp"))]
+    found = verdict(before, ends("ppppp"), cases(5), sha="yesterday", against="production", max_flips=9)
+    assert found.message == (
+        f"incomplete: production ran on different cases{examples}: run it again on the current ones"
+    )
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -129,6 +191,14 @@ def test_a_slice_is_compared_over_its_own_cases() -> None:
     rule: dict[str, Any] = {"against": "production", "max_flips": 0, "where": {"tag": "critical"}}
     assert verdict(ends("pp"), ends("pm"), planned, **rule).status is Status.PASS
     assert verdict(ends("pp"), ends("mp"), planned, **rule).status is Status.FAIL
+
+
+def test_the_drop_of_macro_f1_is_the_value() -> None:
+    planned = [case(0, "bug"), case(1, "other")]
+    right = [labelled(0, "bug", "bug"), labelled(1, "other", "other")]
+    wrong = [labelled(0, "bug", "bug"), labelled(1, "other", "bug")]
+    found = verdict(right, wrong, planned, metric="macro_f1", against="production", max_drop=0.1)
+    assert found.value == pytest.approx(2 / 3)
 
 
 def test_macro_f1_may_drop_by_its_point_estimate() -> None:

@@ -40,6 +40,27 @@ def test_a_gate_that_the_rest_cannot_save_is_decided_as_failed() -> None:
     assert decided(rules({"min": 0.9}), cases(20), run_of(0, 2)) is None
 
 
+def test_must_pass_is_decided_by_cases_and_not_by_attempts() -> None:
+    tagged = [case(number, tags=("a",)) for number in range(3)]
+    decider = Decider(rules({"must_pass": ["a"]}), table(tagged, (), 3))
+    decider.add(sample(0, "missed"))
+    found = decider.verdicts()
+    assert first(found) is Status.FAIL
+    assert found
+    assert found[0].message == "decided after 1 of 9 samples: 0 to 2 of 3 cases can pass, whatever the rest answer"
+
+
+def test_once_every_sample_is_there_one_number_of_passes_is_left() -> None:
+    found = decided(rules({"min": 0.5}), cases(2), run_of(1, 1)) or []
+    assert found[0].message == "decided after 2 of 2 samples: 1 of 2 samples can pass, whatever the rest answer"
+
+
+@pytest.mark.parametrize(("passed", "expected"), [(100, Status.PASS), (95, Status.INCONCLUSIVE), (82, Status.FAIL)])
+def test_a_gate_with_a_confidence_has_three_ends(passed: int, expected: Status) -> None:
+    found = decided(rules({"min": 0.9, "confidence": 0.95}), cases(100), run_of(passed, 100 - passed))
+    assert first(found) is expected
+
+
 def test_a_gate_that_the_rest_cannot_break_is_decided_as_passed() -> None:
     assert first(decided(rules({"min": 0.9}), cases(20), run_of(18))) is Status.PASS
     assert decided(rules({"min": 0.9}), cases(20), run_of(17)) is None
@@ -72,7 +93,8 @@ def test_a_sample_counts_once_and_only_in_its_own_plan() -> None:
     for _ in range(4):
         decider.add(sample(0))
     decider.add(sample(9))
-    decider.add(sample(1, attempt=3))
+    decider.add(sample(1, attempt=1))
+    decider.add(sample(1, attempt=-1))
     decider.add(sample(1, "unrun"))
     assert decider.verdicts() is None
     decider.add(sample(1))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from decimal import Decimal
@@ -15,10 +16,10 @@ from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
 from pytest_finetune.base.records import Completion, FormatFailure, Score, State, ToolCall, Usage
 from pytest_finetune.verdicts.evalset.settings import METRICS, RATES
 from pytest_finetune.verdicts.metrics import lay_out, summarize
-from pytest_finetune.verdicts.metrics.drift import DriftKind
-from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable
+from pytest_finetune.verdicts.metrics.drift import Drift, DriftKind
+from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable, tabulate_labels
 from pytest_finetune.verdicts.rule import Rule
-from pytest_finetune.verdicts.stats import rate_interval
+from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
@@ -141,6 +142,14 @@ SHAPES = {
     "unstable by type": ['{"a":"string"}', '{"a":"number"}'],
     "unstable by element": ['{"a":["number"]}', '{"a":["number","string"]}'],
     "stable inside lists": ['[{"a":"number","b":"null"}]', '[{"b":"null","a":"number"}]'],
+    "stable for elements in another order": [
+        json.dumps([{f"k{number}": "null"} for number in numbers]) for numbers in (range(40), range(39, -1, -1))
+    ],
+    "stable for elements that differ in key order only": [
+        '[{"a":"number","b":"null"},{"b":"null","a":"number"}]',
+        '[{"b":"null","a":"number"}]',
+    ],
+    "unstable beyond all reason": ["[" * 100_000 + "]" * 100_000, "[" * 100_001 + "]" * 100_001],
 }
 
 
@@ -181,6 +190,32 @@ def test_drift_names_each_path_with_what_was_seen_there() -> None:
     assert drift["$", DriftKind.ORDER].cases == ("c0",)
 
 
+def drift_of(*answers: tuple[str, str]) -> tuple[Drift, ...]:
+    """Drift of cases with two answers of these shapes each."""
+    samples = [
+        shaped(number, shape, attempt) for number, both in enumerate(answers) for attempt, shape in enumerate(both)
+    ]
+    return summarize(samples, cases(len(answers)), repeats=2).drift
+
+
+def test_drift_of_most_cases_comes_first_and_then_the_alphabet() -> None:
+    found = drift_of(
+        ('{"same":"null"}', '{"same":"null"}'),
+        ('{"c":"null","b":"null"}', '{"c":"string","b":"string"}'),
+        ('{"c":"null","a":"null"}', '{"c":"string","a":"string"}'),
+    )
+    assert [(drift.path, drift.cases) for drift in found] == [("$.c", ("c1", "c2")), ("$.a", ("c2",)), ("$.b", ("c1",))]
+
+
+def test_drift_shows_orders_of_keys_and_the_types_of_elements() -> None:
+    (order,) = drift_of(('{"a":"null","b":"null"}', '{"b":"null","a":"null"}'))
+    assert order.seen == {"a, b": 1, "b, a": 1}
+    (mixed,) = drift_of(('["string","number","null"]', '["null"]'))
+    assert (mixed.path, mixed.seen) == ("$[*]", {"null or number or string": 1, "null": 1})
+    (lists,) = drift_of(('{"a":["null"]}', '{"a":"null"}'))
+    assert (lists.path, lists.seen) == ("$.a", {"array": 1, "null": 1})
+
+
 def test_keys_below_a_changed_type_are_not_reported_twice() -> None:
     samples = [shaped(0, '{"a":{"b":"null"}}'), shaped(0, '{"a":"string"}', 1)]
     assert [entry.path for entry in summarize(samples, cases(1), repeats=2).drift] == ["$.a"]
@@ -203,13 +238,24 @@ def test_json_answers_agree_by_value(texts: list[str], share: Fraction) -> None:
     assert summarize(samples, cases(1), repeats=3).value("agreement").exact == share
 
 
+def test_labels_agree_by_label_and_errors_with_nothing() -> None:
+    samples = [labelled(0, "bug", "bug"), labelled(0, "bug", "other", 1)]
+    assert summarize(samples, cases(1), repeats=2).value("agreement").exact == Fraction(1, 2)
+    assert summarize([sample(0, "error")], cases(1)).value("agreement").exact == 0
+
+
+def test_json_that_cannot_be_read_again_agrees_by_its_text() -> None:
+    samples = [shaped(0, '"string"', attempt, text) for attempt, text in enumerate(["{", "[", "{"])]
+    assert summarize(samples, cases(1), repeats=3).value("agreement").exact == Fraction(2, 3)
+
+
 def test_agreement_counts_planned_attempts() -> None:
     samples = [labelled(0, "bug", "bug"), labelled(0, "bug", "bug", 1), sample(0, "error", 2)]
     assert summarize(samples, cases(1), repeats=4).value("agreement").exact == Fraction(2, 4)
 
 
 def test_answers_that_call_different_functions_disagree() -> None:
-    one, other = sample(0), sample(0, attempt=1)
+    one, other = (sample(0, attempt=attempt, score=Score(passed=True, shape='"string"')) for attempt in range(2))
     called = replace(other, completion=Completion("bug", tool_calls=(ToolCall("f", "{}"),)))
     assert summarize([one, called], cases(1), repeats=2).value("agreement").exact == Fraction(1, 2)
 
@@ -219,6 +265,11 @@ def test_field_accuracy_is_the_mean_share_of_right_fields_and_an_error_has_none_
     samples = [sample(number, "missed", score=score) for number, score in enumerate(scores)]
     measure = summarize([*samples, sample(3, "error")], cases(4)).value("field_accuracy")
     assert measure.exact == Fraction(3, 8)
+
+
+def test_field_accuracy_of_a_case_is_the_mean_of_its_attempts() -> None:
+    samples = [sample(0, "missed", attempt, score=Score(passed=False, fields=(attempt, 2))) for attempt in range(2)]
+    assert summarize(samples, cases(1), repeats=2).value("field_accuracy").exact == Fraction(1, 4)
 
 
 CONFUSION = [("bug", "bug")] * 8 + [("bug", "other")] * 2 + [("other", "other")] * 5 + [("other", "bug"), ("other", "")]
@@ -269,6 +320,22 @@ def test_a_right_answer_among_several_counts_as_its_own_label() -> None:
     assert table_of(summary).counts == {("other", "other"): 1}
 
 
+def test_labels_are_in_alphabetical_order_with_what_is_no_label_last() -> None:
+    pairs = [(label, label) for label in "hgfedcba"]
+    table = table_of(label_summary([*pairs, ("a", "")]))
+    assert table.labels == tuple("abcdefgh")
+    assert table.columns == (*"abcdefgh", INVALID)
+    assert tabulate_labels((), first_expected) == LabelTable({})
+
+
+def test_an_interval_of_macro_f1_stays_within_zero_and_one() -> None:
+    pairs = [("a", "a")] * 9 + [("a", "b")]
+    assert interval_of(label_summary(pairs).value("macro_f1")).high == 1
+    wrong = interval_of(label_summary([("a", "b"), ("b", "a")] * 20).value("macro_f1"))
+    assert wrong.low == 0
+    assert wrong.high < 0.3
+
+
 def test_a_perfect_macro_f1_is_not_certain() -> None:
     interval = interval_of(label_summary([("bug", "bug")] * 10 + [("other", "other")] * 10).value("macro_f1"))
     assert interval.low < 0.85
@@ -312,6 +379,54 @@ def test_latency_is_that_of_answers_over_the_wire() -> None:
     assert summary.from_cache == 1
 
 
+def test_the_interval_of_a_latency_counts_cases_that_were_answered_over_the_wire() -> None:
+    """80 cases with three attempts, the first from the cache: 80 independent measurements, not 160."""
+    slower = list(range(80, 0, -1))
+    samples = [
+        sample(number, attempt=attempt, latency=latency + attempt / 10, from_cache=not attempt)
+        for number, latency in enumerate(slower)
+        for attempt in range(3)
+    ]
+    cached = [sample(80, attempt=attempt, from_cache=True) for attempt in range(3)]
+    measure = summarize([*samples, *cached], cases(81), repeats=3).value("latency_p50", confidence=0.9)
+    timed = sorted(latency + attempt / 10 for latency in slower for attempt in (1, 2))
+    assert measure.value == timed[79]
+    assert measure.interval == quantile_interval(timed, 0.5, independent=80, confidence=0.9)
+    assert measure.interval != quantile_interval(timed, 0.5, confidence=0.9)
+
+
+def test_macro_f1_without_labels_has_no_value() -> None:
+    assert summarize(run_of(2), cases(2)).value("macro_f1").value is None
+
+
+def test_an_interrupted_run_shows_what_was_requested_and_gates_see_the_whole_plan() -> None:
+    samples = [*run_of(3, 1), sample(4, "unrun"), replace(sample(5, "unrun"), state=State.UNNEEDED)]
+    summary = summarize(samples, cases(8))
+    assert [row.case.id for row in summary.requested.rows] == ["c0", "c1", "c2", "c3"]
+    shown = summary.measured("accuracy")
+    assert (shown.exact, shown.interval, shown.n) == (Fraction(3, 4), None, 4)
+    assert summary.value("accuracy").exact == Fraction(3, 8)
+
+
+def test_of_a_case_only_the_attempts_that_were_requested_are_shown() -> None:
+    summary = summarize([sample(0), sample(0, "missed", 1)], cases(2), repeats=3)
+    assert summary.requested.planned == 2
+    assert summary.measured("accuracy").exact == Fraction(1, 2)
+
+
+def test_a_whole_run_is_shown_with_its_interval() -> None:
+    summary = summarize(run_of(3, 1), cases(4))
+    assert summary.requested is summary
+    assert summary.measured("accuracy") == summary.value("accuracy")
+
+
+def test_format_failures_are_listed_with_the_most_common_first() -> None:
+    kinds = [FormatFailure.WRAPPED, FormatFailure.FENCED, FormatFailure.WRAPPED, FormatFailure.EMPTY]
+    samples = [sample(n, "missed", score=Score(passed=False, format_failure=kind)) for n, kind in enumerate(kinds)]
+    found = list(summarize(samples, cases(4)).format_failures.items())
+    assert found == [(FormatFailure.WRAPPED, 2), (FormatFailure.EMPTY, 1), (FormatFailure.FENCED, 1)]
+
+
 def test_tokens_and_cost_are_means_over_answers_with_errors_left_out() -> None:
     samples = [
         sample(0, usage=Usage(10, 2), cost="0.25"),
@@ -322,6 +437,18 @@ def test_tokens_and_cost_are_means_over_answers_with_errors_left_out() -> None:
     assert (summary.tokens, summary.cost) == (36, Decimal("0.75"))
     assert summary.value("tokens_per_case").exact == 18
     assert summary.value("cost_per_case").value == 0.375
+
+
+def test_intervals_of_tokens_and_cost_are_those_of_the_means_of_cases() -> None:
+    samples = [
+        sample(number, attempt=attempt, usage=Usage(10 * number, attempt), cost=str(number + attempt))
+        for number in range(3)
+        for attempt in range(2)
+    ]
+    summary = summarize(samples, cases(3), repeats=2)
+    tokens, cost = summary.value("tokens_per_case", confidence=0.9), summary.value("cost_per_case", confidence=0.9)
+    assert (tokens.value, tokens.interval, tokens.n) == (10.5, mean_interval([0.5, 10.5, 20.5], 0.9), 3)
+    assert (cost.value, cost.interval, cost.n) == (1.5, mean_interval([0.5, 1.5, 2.5], 0.9), 3)
 
 
 def test_one_unknown_price_or_count_makes_the_total_unknown() -> None:

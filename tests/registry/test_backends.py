@@ -21,8 +21,8 @@ def backend(location):
 
 
 def steps(backend, *changes):
-    for asked in changes:
-        registry = backend.update(change(*asked[:2], **(asked[2] if len(asked) > 2 else {})), now=NOON)
+    for requested in changes:
+        registry = backend.update(change(*requested[:2], **(requested[2] if len(requested) > 2 else {})), now=NOON)
     return registry
 
 
@@ -30,12 +30,12 @@ def statuses(registry):
     return {version: str(entry.status) for version, entry in registry.entries.items()}
 
 
-def test_a_registry_that_is_not_there_is_empty(backend, location):
+def test_a_missing_registry_is_empty(backend, location):
     assert backend.read() == Registry()
     assert backend.location == location
 
 
-def test_what_one_writes_another_reads(backend, location):
+def test_a_change_of_one_backend_is_read_by_another(backend, location):
     written = steps(
         backend,
         ("add", "v1"),
@@ -46,7 +46,7 @@ def test_what_one_writes_another_reads(backend, location):
     assert verify(written) == []
 
 
-def test_a_version_lives_through_all_its_states(backend, location):
+def test_a_version_passes_through_all_statuses(backend, location):
     registry = steps(
         backend,
         ("add", "v1"),
@@ -67,7 +67,7 @@ def test_a_version_lives_through_all_its_states(backend, location):
     assert verify(registry) == []
 
 
-def test_a_refused_change_leaves_no_trace(backend, location):
+def test_a_refused_change_changes_nothing(backend, location):
     steps(backend, ("add", "v1"), ("promote", "v1"))
     before = open_registry(location).read()
     with pytest.raises(RegistryError):
@@ -77,22 +77,22 @@ def test_a_refused_change_leaves_no_trace(backend, location):
     assert open_registry(location).read() == before
 
 
-def test_who_decided_on_an_older_registry_is_told(backend, location):
+def test_a_change_decided_on_an_older_registry_is_refused(backend, location):
     steps(backend, ("add", "v1"), ("add", "v2"))
     seq = open_registry(location).read().seq
     backend.update(change("promote", "v1"), expected_seq=seq)
-    with pytest.raises(RegistryError, match="changed meanwhile: it is at event 3, and the decision was made at 2"):
+    with pytest.raises(RegistryError, match="changed meanwhile: it is now at event 3, and the change was decided at 2"):
         open_registry(location).update(change("promote", "v2"), expected_seq=seq)
     assert statuses(backend.read()) == {"v1": "production", "v2": "candidate"}
 
 
-def test_a_long_entry_is_kept_whole(backend, location):
+def test_a_long_entry_is_stored_completely(backend, location):
     """Longer than any one field of a database that may lie below."""
     backend.update(change("add", "v1", entry=entry_of("v1", hyperparameters={"note": "é" * 150_000})), now=NOON)
     assert open_registry(location).read().entries["v1"].hyperparameters == {"note": "é" * 150_000}
 
 
-def test_what_has_no_place_in_json_is_told_before_anything_is_written(backend, location):
+def test_a_value_that_json_cannot_hold_is_refused_before_anything_is_written(backend, location):
     bad = change("add", "v1", entry=entry_of("v1", metrics={"loss": float("nan")}))
     with pytest.raises(RegistryError, match="cannot be written as JSON"):
         backend.update(bad)
@@ -100,43 +100,45 @@ def test_what_has_no_place_in_json_is_told_before_anything_is_written(backend, l
 
 
 def at_once(location, changes, *, expected_seq=None):
-    """One thread a change, each with a connection of its own, all let go together; what each was told."""
-    barrier, told = Barrier(len(changes)), {}
+    """One thread a change, each with a connection of its own, all let go together; what each was outcomes."""
+    barrier, outcomes = Barrier(len(changes)), {}
 
-    def run(asked):
+    def run(requested):
         backend = open_registry(location)
         backend.read()
         barrier.wait(60)
         try:
-            backend.update(asked, expected_seq=expected_seq)
+            backend.update(requested, expected_seq=expected_seq)
         except RegistryError as error:
-            told[asked.version] = error.problem
+            outcomes[requested.version] = error.problem
         else:
-            told[asked.version] = "won"
+            outcomes[requested.version] = "won"
 
-    threads = [Thread(target=run, args=(asked,), daemon=True) for asked in changes]
+    threads = [Thread(target=run, args=(requested,), daemon=True) for requested in changes]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(120)
-    return told
+    return outcomes
 
 
-def test_of_promotions_at_once_one_wins_and_the_others_are_told(backend, location):
+def test_one_of_several_concurrent_promotions_wins_and_the_others_are_refused(backend, location):
     versions = [f"v{number}" for number in range(8)]
     seq = steps(backend, *(("add", version) for version in versions)).seq
-    told = at_once(location, [change("promote", version) for version in versions], expected_seq=seq)
-    winners = [version for version in versions if told[version] == "won"]
+    outcomes = at_once(location, [change("promote", version) for version in versions], expected_seq=seq)
+    winners = [version for version in versions if outcomes[version] == "won"]
     assert len(winners) == 1
-    assert all(problem.startswith("changed meanwhile") for version, problem in told.items() if version not in winners)
+    assert all(
+        problem.startswith("changed meanwhile") for version, problem in outcomes.items() if version not in winners
+    )
     registry = open_registry(location).read()
     assert version_for(registry, "production")[0] == winners[0]
     assert (registry.seq, verify(registry)) == (seq + 1, [])
 
 
-def test_of_additions_at_once_none_is_lost(backend, location):
+def test_no_concurrent_addition_is_lost(backend, location):
     versions = [f"v{number}" for number in range(8)]
-    told = at_once(location, [change("add", version) for version in versions])
+    outcomes = at_once(location, [change("add", version) for version in versions])
     registry = open_registry(location).read()
-    assert told == dict.fromkeys(versions, "won")
+    assert outcomes == dict.fromkeys(versions, "won")
     assert (registry.seq, sorted(registry.entries), verify(registry)) == (8, versions, [])

@@ -106,13 +106,13 @@ def test_a_repeated_event_is_found(index):
 
 
 @pytest.mark.parametrize("index", range(13))
-def test_a_changed_event_with_a_fresh_hash_is_found_by_its_successor(index):
+def test_a_changed_event_with_a_new_hash_breaks_the_next_one(index):
     registry = eventful()
     changed = registry.history[index].model_copy(update={"who": "somebody else"})
     changed = changed.model_copy(update={"hash": event_sha256(changed)})
     history = (*registry.history[:index], changed, *registry.history[index + 1 :])
     assert verify(registry.model_copy(update={"history": history})) == [
-        f"history[{index + 1}]: does not follow the event before it: one was changed, taken out or moved"
+        f"history[{index + 1}]: does not follow the event before it: an event was changed, removed or moved"
     ]
 
 
@@ -135,7 +135,7 @@ def test_a_renamed_entry_is_found():
     assert is_found(values)
 
 
-def test_a_step_that_the_rules_forbid_is_found_though_the_chain_holds():
+def test_an_event_that_the_rules_forbid_is_found_in_an_intact_chain():
     """Somebody writes a sound chain by hand, in which a rejected version is promoted."""
     registry = after(("add", "v1"), ("reject", "v1"))
     values = registry.history[-1].model_dump()
@@ -145,20 +145,20 @@ def test_a_step_that_the_rules_forbid_is_found_though_the_chain_holds():
     event = event.model_copy(update={"hash": event_sha256(event)})
     forged = Registry(seq=3, entries={"v1": entry}, history=(*registry.history, event))
     assert verify(read_document(write_document(forged), "registry.json")) == [
-        "history[2]: promote v1: stands at rejected, and promote starts from candidate or canary"
+        "history[2]: promote v1: is rejected, and promote requires candidate or canary"
     ]
 
 
-def test_findings_name_the_place_and_tell_each_fault_in_a_line():
+def test_a_finding_names_its_place_in_one_line():
     values = document()
     values["entries"]["v2"]["status"] = "production"
     assert verify(read_document(json.dumps(values).encode(), "registry.json")) == [
         "entries: v1 and v2 are in production at once",
-        "entries.v2.status: is production, and the history says rejected",
+        "entries.v2.status: is production, but rejected by the history",
     ]
 
 
-def test_hashes_are_those_that_older_versions_wrote():
+def test_hashes_equal_those_of_older_versions():
     """Changing them breaks every registry; a field added later leaves them as they are while it is at its default."""
     entry = Entry(model_id="ft:a", created_at=NOON, hyperparameters={"n_epochs": 3, "text": "é\n"})
     assert canonical_json(entry) == (
@@ -169,7 +169,7 @@ def test_hashes_are_those_that_older_versions_wrote():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", object()])
-def test_what_has_no_place_in_json_is_refused(value):
+def test_a_value_that_json_cannot_hold_is_refused(value):
     with pytest.raises(RegistryError, match="cannot be written as JSON"):
         after(change("add", "v1", entry=entry_of(hyperparameters={"x": [value]})))
 

@@ -18,8 +18,8 @@ from pytest_finetune.lifecycle.registry.states import apply
 def backend(mlflow_location):
     """v1 in production, v2 a candidate."""
     backend = open_registry(mlflow_location)
-    for asked in (change("add", "v1"), change("promote", "v1"), change("add", "v2")):
-        backend.update(asked, now=NOON)
+    for requested in (change("add", "v1"), change("promote", "v1"), change("add", "v2")):
+        backend.update(requested, now=NOON)
     return backend
 
 
@@ -61,17 +61,17 @@ def refusal(call, *arguments, **named):
         ("http://[::1]:5000#tickets.v2", "mlflow:http://[::1]:5000#tickets.v2"),
     ],
 )
-def test_an_address_is_a_server_and_a_name(address, location):
+def test_an_address_has_a_server_and_a_name(address, location):
     assert str(parse_place(address)) == location
 
 
 @pytest.mark.parametrize(
     "address", ["", "sqlite:///mlflow.db", "127.0.0.1:5000", "http://", "http://host:port", "http://[::1", "mlruns"]
 )
-def test_what_is_no_server_is_refused_with_an_example(address):
-    told = refusal(parse_place, address)
-    assert told.problem == "is not the address of an MLflow server"
-    assert "mlflow:http://127.0.0.1:5000#NAME" in told.hint
+def test_an_invalid_address_is_refused_with_an_example(address):
+    error = refusal(parse_place, address)
+    assert error.problem == "is not the address of an MLflow server"
+    assert "mlflow:http://127.0.0.1:5000#NAME" in error.hint
 
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "a'b", "é", "-a", "a" * 300])
@@ -83,18 +83,18 @@ def test_a_name_that_mlflow_could_not_search_for_is_refused(name):
     "address", ["http://me:hunter2@host:5000", "http://host:5000?token=hunter2", "me:hunter2@host"]
 )
 def test_credentials_in_an_address_are_refused_and_never_shown(address):
-    told = refusal(MlflowBackend, address)
-    assert "hunter2" not in repr(told)
-    assert "MLFLOW_TRACKING_TOKEN" in told.hint
+    error = refusal(MlflowBackend, address)
+    assert "hunter2" not in repr(error)
+    assert "MLFLOW_TRACKING_TOKEN" in error.hint
 
 
-def test_without_the_package_it_is_told_what_to_install(monkeypatch):
+def test_without_mlflow_the_error_names_the_package_to_install(monkeypatch):
     monkeypatch.setattr("pytest_finetune.lifecycle.registry.mlflow_server.find_spec", lambda name: None)
-    told = refusal(open_registry, "mlflow:http://127.0.0.1:5000")
-    assert (told.problem, told.hint) == ("mlflow is not installed", "pip install 'pytest-finetune[mlflow]'")
+    error = refusal(open_registry, "mlflow:http://127.0.0.1:5000")
+    assert (error.problem, error.hint) == ("mlflow is not installed", "pip install 'pytest-finetune[mlflow]'")
 
 
-def test_mlflow_is_imported_by_nobody_who_does_not_ask_for_it(tmp_path):
+def test_a_registry_file_does_not_import_mlflow(tmp_path):
     script = (
         "import sys; from pytest_finetune.lifecycle.registry import open_registry; open_registry('r.json').read(); "
     )
@@ -103,19 +103,19 @@ def test_mlflow_is_imported_by_nobody_who_does_not_ask_for_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_where_no_server_answers_it_is_told_at_once_how_to_start_one():
+def test_without_a_server_the_error_says_how_to_start_one():
     pytest.importorskip("mlflow")
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        told = refusal(open_registry(f"mlflow:http://127.0.0.1:{unused.getsockname()[1]}").read)
-    assert told.problem.startswith("no MLflow server answers")
-    assert "mlflow server" in told.hint
+        error = refusal(open_registry(f"mlflow:http://127.0.0.1:{unused.getsockname()[1]}").read)
+    assert error.problem.startswith("no MLflow server responds")
+    assert "mlflow server" in error.hint
 
 
-def test_a_server_that_is_not_mlflow_is_no_empty_registry(server):
+def test_a_server_that_is_not_mlflow_is_an_error(server):
     pytest.importorskip("mlflow")
-    told = refusal(open_registry(f"mlflow:{server.url.removesuffix('/v1')}").read)
-    assert told.problem.startswith("MLflow says: ")
+    error = refusal(open_registry(f"mlflow:{server.url.removesuffix('/v1')}").read)
+    assert error.problem.startswith("MLflow error: ")
 
 
 def test_each_version_is_a_model_version_with_its_entry(backend, seen, name):
@@ -142,23 +142,23 @@ def test_aliases_follow_the_statuses(backend, seen, name):
     assert backend.verify() == []
 
 
-def test_aliases_of_the_users_own_stay(backend, seen, name):
+def test_aliases_that_users_made_are_kept(backend, seen, name):
     seen.set_registered_model_alias(name, "blessed", "1")
     backend.update(change("promote", "v2"))
     assert aliases(seen, name) == {"production": "v2", "blessed": "v1"}
 
 
-def test_a_registered_model_of_somebody_else_is_left_alone(backend, seen, name):
+def test_a_registered_model_that_is_not_a_registry_is_not_touched(backend, seen, name):
     seen.create_registered_model(f"{name}-theirs", {"team": "vision"})
-    told = refusal(open_registry(f"{backend.location}-theirs").update, change("add", "v1"))
-    assert (told.problem, told.hint) == (
-        f"the registered model {name}-theirs holds something else",
-        "name another: mlflow:URI#NAME",
+    error = refusal(open_registry(f"{backend.location}-theirs").update, change("add", "v1"))
+    assert (error.problem, error.hint) == (
+        f"the registered model {name}-theirs is not a registry of pytest-finetune",
+        "use another name: mlflow:URI#NAME",
     )
     assert seen.get_registered_model(f"{name}-theirs").tags == {"team": "vision"}
 
 
-def test_who_reads_again_fetches_only_what_is_new(backend, monkeypatch):
+def test_reading_again_fetches_only_new_events(backend, monkeypatch):
     reader = open_registry(backend.location)
     assert reader.read().seq == 3
     fetched, records = [], reader._server.records
@@ -188,7 +188,7 @@ def test_an_event_that_the_network_sent_twice_counts_once(backend, monkeypatch):
     assert (backend.update(change("rollback")).seq, backend.verify()) == (5, [])
 
 
-def test_what_a_writer_that_lost_and_died_left_behind_means_nothing(backend):
+def test_the_record_of_a_writer_that_lost_and_died_is_ignored(backend):
     before = backend.read()
     backend.update(change("promote", "v2"))
     late = apply(before, change("reject", "v2"), now=NOON)
@@ -199,7 +199,7 @@ def test_what_a_writer_that_lost_and_died_left_behind_means_nothing(backend):
     assert backend.verify() == []
 
 
-def test_a_writer_that_was_overtaken_on_its_way_decides_again_on_what_there_is(backend, monkeypatch):
+def test_a_writer_that_lost_a_race_decides_again(backend, monkeypatch):
     """Between its reading and its writing another one promotes v2; there is nothing left to promote."""
     other, append = open_registry(backend.location), backend._server.append
 
@@ -209,47 +209,47 @@ def test_a_writer_that_was_overtaken_on_its_way_decides_again_on_what_there_is(b
         return append(*arguments)
 
     monkeypatch.setattr(backend._server, "append", overtaken)
-    assert "stands at production" in refusal(backend.update, change("promote", "v2")).problem
+    assert "is production" in refusal(backend.update, change("promote", "v2")).problem
     assert (backend.read().seq, backend.verify()) == (4, [])
 
 
-def test_a_writer_that_died_before_mlflow_was_in_step_has_made_its_change(backend, seen, name, monkeypatch):
+def test_a_writer_that_died_before_synchronizing_has_made_its_change(backend, seen, name, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(backend, "settle", lambda: None)
+        patched.setattr(backend, "synchronize", lambda: None)
         backend.update(change("promote", "v2"))
     reader = open_registry(backend.location)
     assert version_for(reader.read(), "production")[0] == "v2"
     assert aliases(seen, name) == {"production": "v1", "candidate": "v2"}
-    assert f"{name}: the alias production names model version 1 instead of model version 2" in reader.verify()
+    assert f"{name}: the alias production points to model version 1 instead of model version 2" in reader.verify()
     reader.update(change("add", "v3"))
     assert aliases(seen, name) == {"production": "v2", "candidate": "v3"}
     assert reader.verify() == []
 
 
-def test_a_change_whose_aliases_cannot_be_set_is_told_to_be_kept(backend, monkeypatch):
+def test_a_change_whose_aliases_cannot_be_set_is_reported_as_recorded(backend, monkeypatch):
     def refused(*arguments):
-        raise RegistryError("MLflow says: no", backend.location)
+        raise RegistryError("MLflow error: no", backend.location)
 
     monkeypatch.setattr(backend._server, "alias", refused)
-    told = refusal(backend.update, change("promote", "v2"))
-    assert told.problem.startswith("event 4 is kept, and ")
+    error = refusal(backend.update, change("promote", "v2"))
+    assert error.problem.startswith("event 4 was recorded, but ")
     assert open_registry(backend.location).read().seq == 4
 
 
-def test_a_change_after_which_the_server_is_gone_is_told_to_be_in_doubt(backend, monkeypatch):
+def test_a_change_after_which_the_server_is_gone_is_reported_as_unknown(backend, monkeypatch):
     def gone(*arguments, **named):
-        raise RegistryError("no MLflow server answers", backend.location)
+        raise RegistryError("no MLflow server responds", backend.location)
 
     append = backend._server.append
 
     def last(*arguments):
         number = append(*arguments)
-        monkeypatch.setattr(backend._server, "reach", gone)
+        monkeypatch.setattr(backend._server, "check_reachable", gone)
         return number
 
     monkeypatch.setattr(backend._server, "append", last)
-    told = refusal(backend.update, change("promote", "v2"))
-    assert told.problem == "whether event 4 is kept is not known: no MLflow server answers"
+    error = refusal(backend.update, change("promote", "v2"))
+    assert error.problem == "it is unknown whether event 4 was recorded: no MLflow server responds"
 
 
 def test_a_change_that_the_server_made_and_failed_to_confirm_is_found_in_the_history(backend, monkeypatch):
@@ -258,7 +258,7 @@ def test_a_change_that_the_server_made_and_failed_to_confirm_is_found_in_the_his
     def unconfirmed(model, *arguments):
         number = append(model, *arguments)
         if model.endswith(".history"):
-            raise RegistryError("MLflow says: BAD_REQUEST", backend.location)
+            raise RegistryError("MLflow error: BAD_REQUEST", backend.location)
         return number
 
     monkeypatch.setattr(backend._server, "append", unconfirmed)
@@ -266,69 +266,69 @@ def test_a_change_that_the_server_made_and_failed_to_confirm_is_found_in_the_his
     assert (open_registry(backend.location).read().seq, backend.verify()) == (4, [])
 
 
-def test_a_change_that_never_arrived_is_told_to_be_in_doubt(backend, monkeypatch):
+def test_a_change_that_never_arrived_is_reported_as_unknown(backend, monkeypatch):
     def lost(*arguments):
         raise RegistryError("timed out", backend.location)
 
     monkeypatch.setattr(backend._server, "append", lost)
-    told = refusal(backend.update, change("promote", "v2"))
-    assert told.problem == "whether event 4 is kept is not known: timed out"
+    error = refusal(backend.update, change("promote", "v2"))
+    assert error.problem == "it is unknown whether event 4 was recorded: timed out"
     assert backend.read().seq == 3
 
 
-def test_what_was_moved_by_hand_in_mlflow_is_told_and_mended(backend, seen, name):
+def test_manual_changes_in_mlflow_are_reported_and_fixed(backend, seen, name):
     seen.set_registered_model_alias(name, "production", "2")
     seen.set_model_version_tag(name, "2", f"{PREFIX}status", "production")
     seen.create_model_version(name, "pytest-finetune:/v1", tags={f"{PREFIX}version": "v1"})
     assert backend.verify() == [
-        f"{name}: model version 3 is a second v1",
-        f"{name}: model version 2: its tag {PREFIX}status is not what the history says of v2",
-        f"{name}: the alias production names model version 2 instead of model version 1",
+        f"{name}: model version 3 is a duplicate of v1",
+        f"{name}: model version 2: its tag {PREFIX}status differs from the history of v2",
+        f"{name}: the alias production points to model version 2 instead of model version 1",
     ]
-    backend.settle()
+    backend.synchronize()
     assert (backend.verify(), aliases(seen, name)["production"]) == ([], "v1")
 
 
-def test_who_settles_while_somebody_undoes_it_gives_up(backend, seen, name, monkeypatch):
+def test_synchronizing_gives_up_while_others_undo_it(backend, seen, name, monkeypatch):
     monkeypatch.setattr("pytest_finetune.lifecycle.registry.mlflow_backend.PATIENCE", 0.1)
     monkeypatch.setattr(backend._server, "alias", lambda *arguments: None)
     seen.set_registered_model_alias(name, "production", "2")
-    assert refusal(backend.settle).problem == f"{name} keeps changing"
+    assert refusal(backend.synchronize).problem == f"{name} keeps changing"
 
 
-def test_a_model_version_that_the_history_does_not_know_is_told_and_left(backend, seen, name):
+def test_an_unknown_model_version_is_reported_and_kept(backend, seen, name):
     seen.create_model_version(name, "pytest-finetune:/v9", tags={f"{PREFIX}version": "v9"})
-    backend.settle()
-    assert backend.verify() == [f"{name}: model version 3 is v9, which the history does not know"]
+    backend.synchronize()
+    assert backend.verify() == [f"{name}: model version 3 is v9, which is not in the history"]
 
 
 @pytest.mark.parametrize("number", ["1", "2", "3"])
-def test_a_history_out_of_which_an_event_was_taken_is_not_read(backend, seen, name, number):
+def test_a_history_without_one_of_its_events_is_not_read(backend, seen, name, number):
     seen.delete_model_version(f"{name}.history", number)
     for call in (open_registry(backend.location).read, backend.verify):
-        told = refusal(call)
-        assert "builds on one that is not in the history" in told.problem or "has lost what came after" in told.problem
-        assert told.hint.startswith("a version was deleted or changed in MLflow")
+        error = refusal(call)
+        assert "does not follow the history" in error.problem or "lacks event" in error.problem
+        assert error.hint.startswith("a version was deleted or changed in MLflow")
 
 
-def test_what_lost_a_race_cannot_take_the_place_of_what_won_and_was_deleted(backend, seen, name):
+def test_a_record_that_lost_a_race_cannot_replace_a_deleted_winner(backend, seen, name):
     before = backend.read()
     backend.update(change("promote", "v2"))
     late = apply(before, change("reject", "v2"), now=NOON)
     backend._server.append(backend._history, "event/4", step_tags(step_between(before, late), "dead"))
     backend.update(change("add", "v3"))
     seen.delete_model_version(f"{name}.history", "4")
-    told = refusal(open_registry(backend.location).read)
-    assert told.problem == "event 5 builds on one that is not in the history, which holds 4 before it"
+    error = refusal(open_registry(backend.location).read)
+    assert error.problem == "event 5 does not follow the history, which has 4 events before it"
 
 
-def test_a_history_that_was_taken_away_is_not_an_empty_one(backend, seen, name):
+def test_a_deleted_history_is_not_an_empty_one(backend, seen, name):
     seen.delete_registered_model(f"{name}.history")
-    told = refusal(open_registry(backend.location).update, change("add", "v1"))
-    assert told.problem.startswith("the history ends at event 0 and has lost what came after")
+    error = refusal(open_registry(backend.location).update, change("add", "v1"))
+    assert error.problem.startswith("the history ends at event 0, and lacks event 3, which ")
 
 
-def test_an_entry_changed_in_the_history_takes_no_event_that_would_cover_it_up(backend, seen, name):
+def test_an_entry_changed_in_the_history_accepts_only_a_forced_change(backend, seen, name):
     tags = seen.get_model_version(f"{name}.history", "3").tags
     forged = tags[f"{PREFIX}step.000"].replace("acme::v2", "acme::v9")
     seen.set_model_version_tag(f"{name}.history", "3", f"{PREFIX}step.000", forged)
@@ -343,30 +343,30 @@ def test_an_event_changed_in_the_history_is_found(backend, seen, name):
     tags = seen.get_model_version(f"{name}.history", "2").tags
     forged = tags[f"{PREFIX}step.000"].replace("tester", "nobody")
     seen.set_model_version_tag(f"{name}.history", "2", f"{PREFIX}step.000", forged)
-    assert backend.verify() == ["history[1]: was changed after it was written: its hash does not fit"]
+    assert backend.verify() == ["history[1]: was changed after it was written: its hash does not match"]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
         ('"format":1', '"format":2', "has format 2, and this version reads up to 1"),
-        ('"who"', '"hwo"', "is no event of a registry: event."),
-        ("{", "", "is no event of a registry: Invalid JSON"),
+        ('"who"', '"hwo"', "is not a registry event: event."),
+        ("{", "", "is not a registry event: Invalid JSON"),
     ],
 )
-def test_an_event_that_cannot_be_read_is_told_with_its_number(backend, seen, name, old, new, problem):
+def test_an_unreadable_event_is_reported_with_its_number(backend, seen, name, old, new, problem):
     text = seen.get_model_version(f"{name}.history", "3").tags[f"{PREFIX}step.000"]
     seen.set_model_version_tag(f"{name}.history", "3", f"{PREFIX}step.000", text.replace(old, new, 1))
-    told = refusal(open_registry(backend.location).read)
-    assert told.problem.startswith(problem)
-    assert told.where == f"{backend.location}, {name}.history, version 3"
+    error = refusal(open_registry(backend.location).read)
+    assert error.problem.startswith(problem)
+    assert error.where == f"{backend.location}, {name}.history, version 3"
 
 
 class Killed(BaseException):
     """Ends a writer as a kill does: nothing of ours catches it."""
 
 
-def killed_before(request, backend, asked, monkeypatch):
+def killed_before(request, backend, requested, monkeypatch):
     """Whether the change ended before that request was made."""
     count, client = 0, MlflowServer._client
 
@@ -380,13 +380,13 @@ def killed_before(request, backend, asked, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(MlflowServer, "_client", counted)
         try:
-            backend.update(asked)
+            backend.update(requested)
         except Killed:
             return False
     return True
 
 
-def test_a_writer_killed_between_any_two_requests_leaves_the_old_registry_or_the_new_one(backend, monkeypatch):
+def test_a_writer_killed_between_any_two_requests_has_made_its_change_or_not(backend, monkeypatch):
     request, kept = 0, []
     while True:
         request += 1
@@ -404,11 +404,11 @@ def test_a_writer_killed_between_any_two_requests_leaves_the_old_registry_or_the
 
 def test_an_empty_registry_is_sound(mlflow_location):
     backend = open_registry(mlflow_location)
-    backend.settle()
+    backend.synchronize()
     assert (backend.verify(), backend.read()) == ([], Registry())
 
 
-def test_an_entry_that_outgrew_a_tag_leaves_no_rest_behind(backend, seen, name):
+def test_the_tags_of_a_long_entry_are_complete_and_extra_ones_are_removed(backend, seen, name):
     long = entry_of("v3", hyperparameters={"note": "x" * 130_000})
     backend.update(change("add", "v3", entry=long), now=NOON)
     tags = versions(seen, name)["v3"].tags
@@ -416,5 +416,5 @@ def test_an_entry_that_outgrew_a_tag_leaves_no_rest_behind(backend, seen, name):
         f"{PREFIX}entry.{index:03}" for index in range(3)
     ]
     seen.set_model_version_tag(name, "3", f"{PREFIX}entry.003", "rest")
-    backend.settle()
+    backend.synchronize()
     assert f"{PREFIX}entry.003" not in versions(seen, name)["v3"].tags

@@ -517,11 +517,3 @@ def test_weights_that_were_replaced_since_the_run_are_refused(record, tickets, t
     weights.unlink()
     assert refused(run, tickets, version=local, models=tmp_path) == []
     assert any("are not here" in one for one in cautions(local, run, now=NOW, models=tmp_path))
-
-
-def test_asking_less_than_production_was_held_to_is_a_warning(record, tickets, tmp_path):
-    production = production_at(record, tickets)
-    less = write_set(tmp_path, cases=4, toml='[[gates]]\nmetric = "accuracy"\nmin = 0.1\n')
-    told = cautions(entry(), recorded(record, less), now=NOW, eval_sets=[less], production=production)
-    assert f"{TICKETS}: production was judged by 5 cases, and now it has 4" in told
-    assert f"{TICKETS}: production was held to accuracy>=0.6, and no gate says so now" in told

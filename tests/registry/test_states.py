@@ -26,30 +26,30 @@ def test_a_version_goes_from_candidate_over_canary_to_production():
     ]
 
 
-def test_a_promotion_deprecates_who_was_in_production_in_one_event():
+def test_a_promotion_deprecates_the_old_production_in_the_same_event():
     registry = after(("add", "v1"), ("promote", "v1"), ("add", "v2"), ("promote", "v2"))
     assert status_of(registry) == {"v1": "deprecated", "v2": "production"}
     assert registry.seq == 4
 
 
-def test_a_change_leaves_the_registry_it_was_given():
+def test_a_change_does_not_modify_its_input():
     before = after(("add", "v1"))
     after(("promote", "v1"), registry=before)
     assert status_of(before) == {"v1": "candidate"}
     assert before.seq == 1
 
 
-def test_an_added_entry_starts_from_nothing_whatever_it_says():
+def test_an_added_entry_is_a_candidate_without_traffic():
     registry = after(change("add", "v1", entry=entry_of(status=Status.PRODUCTION, traffic=1.0)))
     assert (registry.entries["v1"].status, registry.entries["v1"].traffic) == (Status.CANDIDATE, 0)
 
 
 def test_a_canary_needs_a_share_of_users():
-    with pytest.raises(RegistryError, match="v1: a canary cannot have no share of users"):
+    with pytest.raises(RegistryError, match="v1: a canary needs a share of users"):
         after(("add", "v1"), ("canary", "v1"))
 
 
-def test_evidence_stays_with_the_entry_until_better_comes():
+def test_an_entry_keeps_its_evidence_until_a_change_brings_new_evidence():
     first, second = evidence_of_run("run-1"), evidence_of_run("run-2")
     registry = after(("add", "v1"), change("canary", "v1", traffic=0.1, evidence=first))
     assert after(("promote", "v1"), registry=registry).entries["v1"].evidence == first
@@ -64,12 +64,12 @@ def test_only_a_canary_has_traffic():
         assert after((action, "v1"), registry=canary).entries["v1"].traffic == 0
 
 
-def three_reigns():
+def three_promotions():
     return after(*[(action, version) for version in ("v1", "v2", "v3") for action in ("add", "promote")])
 
 
 def test_rollbacks_go_back_step_by_step_and_never_forward():
-    once = after(("rollback",), registry=three_reigns())
+    once = after(("rollback",), registry=three_promotions())
     assert status_of(once) == {"v1": "deprecated", "v2": "production", "v3": "deprecated"}
     twice = after(("rollback",), registry=once)
     assert status_of(twice) == {"v1": "production", "v2": "deprecated", "v3": "deprecated"}
@@ -78,26 +78,26 @@ def test_rollbacks_go_back_step_by_step_and_never_forward():
 
 
 def test_a_rollback_can_name_any_version_that_was_in_production():
-    back = after(("rollback", "v1"), registry=three_reigns())
+    back = after(("rollback", "v1"), registry=three_promotions())
     assert status_of(back)["v1"] == "production"
     forward = after(("rollback", "v3"), registry=back)
     assert status_of(forward)["v3"] == "production"
     assert status_of(after(("rollback",), registry=forward))["v1"] == "production"
 
 
-def test_a_rollback_passes_over_what_was_rejected_or_retired_since():
+def test_a_rollback_skips_rejected_and_retired_versions():
     for action in ("reject", "retire"):
-        registry = after((action, "v2"), ("rollback",), registry=three_reigns())
+        registry = after((action, "v2"), ("rollback",), registry=three_promotions())
         assert status_of(registry)["v1"] == "production"
 
 
-def test_a_rollback_fills_a_production_that_a_forced_retirement_left_empty():
-    registry = after(change("retire", "v3", forced=True, why="switched off"), registry=three_reigns())
+def test_a_rollback_works_after_a_forced_retirement():
+    registry = after(change("retire", "v3", forced=True, why="switched off"), registry=three_promotions())
     assert "production" not in status_of(registry).values()
     assert status_of(after(("rollback",), registry=registry))["v2"] == "production"
 
 
-def test_a_fallback_is_noted_and_moves_nothing():
+def test_a_fallback_is_recorded_and_changes_no_status():
     before = after(("add", "v1"), ("promote", "v1"))
     registry = after(change("fallback", "v1", why="9 of 20 failed"), registry=before)
     assert registry.entries == before.entries
@@ -105,9 +105,9 @@ def test_a_fallback_is_noted_and_moves_nothing():
 
 
 @pytest.mark.parametrize(
-    ("asked", "problem"),
+    ("requested", "problem"),
     [
-        (change("add", "v1"), "there is such a version already"),
+        (change("add", "v1"), "the version exists already"),
         (change("add", "a b"), "'a b' cannot name a version"),
         (change("add", "-v"), "'-v' cannot name a version"),
         (change("add", ""), "'' cannot name a version"),
@@ -115,20 +115,20 @@ def test_a_fallback_is_noted_and_moves_nothing():
         (change("add", "v9", entry=None), "there is no entry to add"),
         (change("promot", "v4"), "there is no action 'promot'"),
         (change("promote", "v44"), "there is no version 'v44'"),
-        (change("promote", "v1"), "stands at production, and promote starts from candidate or canary"),
-        (change("promote", "v2"), "stands at rejected"),
-        (change("promote", "v3"), "stands at deprecated"),
+        (change("promote", "v1"), "is production, and promote requires candidate or canary"),
+        (change("promote", "v2"), "is rejected"),
+        (change("promote", "v3"), "is deprecated"),
         (change("promote", "v4", forced=True, why=" "), "a forced change needs a reason"),
-        (change("reject", "v1"), "stands at production"),
-        (change("reject", "v2"), "stands at rejected"),
-        (change("retire", "v1"), "stands at production"),
-        (change("retire", "v2", forced=True, why="-"), "stands at rejected"),
-        (change("canary", "v4", traffic=1.5), "a canary cannot have a share of 1.5"),
-        (change("canary", "v4", traffic=float("nan")), "a canary cannot have a share of nan"),
-        (change("canary", "v5"), "v4 is the canary"),
-        (change("rollback", "v1"), "is in production already"),
+        (change("reject", "v1"), "is production"),
+        (change("reject", "v2"), "is rejected"),
+        (change("retire", "v1"), "is production"),
+        (change("retire", "v2", forced=True, why="-"), "is rejected"),
+        (change("canary", "v4", traffic=1.5), "a canary needs a share of users from 0 to 1, not 1.5"),
+        (change("canary", "v4", traffic=float("nan")), "a canary needs a share of users from 0 to 1, not nan"),
+        (change("canary", "v5"), "v4 is already the canary"),
+        (change("rollback", "v1"), "is already in production"),
         (change("rollback", "v3"), "was never in production"),
-        (change("rollback", "v2"), "stands at rejected"),
+        (change("rollback", "v2"), "is rejected"),
         (change("rollback", "v44"), "there is no version 'v44'"),
         (change("rollback"), "there is no earlier production version"),
         (change("fallback", "v44"), "there is no version 'v44'"),
@@ -137,26 +137,26 @@ def test_a_fallback_is_noted_and_moves_nothing():
         (change("set_rollout", rollout=Rollout(fallback="v2")), "v2 is rejected and cannot take over"),
     ],
 )
-def test_what_the_rules_forbid_is_refused_with_its_reason(asked, problem):
+def test_a_forbidden_change_is_refused_with_its_reason(requested, problem):
     registry = after(("add", "v5"), registry=eventful())
     with pytest.raises(RegistryError) as caught:
-        apply(registry, asked, now=NOON)
+        apply(registry, requested, now=NOON)
     assert caught.value.problem.startswith(problem)
 
 
 def test_a_misspelt_version_or_action_gets_a_suggestion():
-    for asked, hint in [(change("promote", "v44"), "did you mean 'v4'?"), (change("promot", "v4"), "'promote'?")]:
+    for requested, hint in [(change("promote", "v44"), "did you mean 'v4'?"), (change("promot", "v4"), "'promote'?")]:
         with pytest.raises(RegistryError) as caught:
-            apply(eventful(), asked, now=NOON)
+            apply(eventful(), requested, now=NOON)
         assert caught.value.hint.endswith(hint)
 
 
-def test_bytes_from_the_command_line_cannot_spoil_the_history():
+def test_invalid_bytes_from_the_command_line_are_replaced():
     registry = after(change("add", "v1", who="m\udce9", why="\ud800"))
     assert (registry.history[0].who, registry.history[0].why) == ("m?", "?")
 
 
-def test_a_spec_names_a_version_or_who_stands_at_a_status():
+def test_a_spec_names_a_version_or_a_status():
     registry = after(("add", "v5"), ("add", "v0"), registry=eventful())
     found = {spec: version_for(registry, spec)[0] for spec in ("v3", "production", "canary", "candidate")}
     assert found == {"v3": "v3", "production": "v1", "canary": "v4", "candidate": "v0"}
@@ -175,13 +175,13 @@ def test_a_spec_names_a_version_or_who_stands_at_a_status():
         ),
     ],
 )
-def test_a_spec_that_names_nothing_says_what_there_is(spec, problem, hint):
+def test_an_unknown_spec_lists_what_exists(spec, problem, hint):
     with pytest.raises(RegistryError) as caught:
         version_for(eventful(), spec)
     assert (caught.value.problem, caught.value.where, caught.value.hint) == (problem, f"registry:{spec}", hint)
 
 
-def test_an_empty_registry_says_that_it_is_empty():
+def test_the_error_says_that_a_registry_is_empty():
     for spec, hint in [("v1", "the registry is empty: add a version first"), ("canary", "there is no version at all")]:
         with pytest.raises(RegistryError) as caught:
             version_for(Registry(), spec)
@@ -203,30 +203,29 @@ class AnyChanges(RuleBasedStateMachine):
     def begin(self):
         self.registry = Registry()
         self.at: dict[str, str] = {}
-        self.reigned = set()
         self.line: list[str] = []
-        self.reigned: set[str] = set()
+        self.ever_in_production: set[str] = set()
 
-    def attempt(self, allowed, asked):
+    def attempt(self, allowed, requested):
         """Whether the change was made; it is an error if that is not what the model says."""
         try:
-            changed = apply(self.registry, asked, now=NOON + timedelta(seconds=self.registry.seq))
+            changed = apply(self.registry, requested, now=NOON + timedelta(seconds=self.registry.seq))
         except RegistryError:
-            assert not allowed, asked
+            assert not allowed, requested
             return False
-        assert allowed, asked
+        assert allowed, requested
         assert changed.seq == self.registry.seq + 1
         assert changed.history[:-1] == self.registry.history
         self.registry = changed
         return True
 
     def enthrone(self, version):
-        self.reigned.add(version)
+        self.ever_in_production.add(version)
         for other, status in self.at.items():
             if status == "production":
                 self.at[other] = "deprecated"
         self.at[version] = "production"
-        self.reigned.add(version)
+        self.ever_in_production.add(version)
         self.line = [*self.line[: self.line.index(version)], version] if version in self.line else [*self.line, version]
 
     def drop(self, version, status):
@@ -273,13 +272,13 @@ class AnyChanges(RuleBasedStateMachine):
 
     @rule(version=VERSIONS)
     def roll_back_to(self, version):
-        allowed = version in self.reigned and self.at[version] == "deprecated"
+        allowed = version in self.ever_in_production and self.at[version] == "deprecated"
         if self.attempt(allowed, change("rollback", version)):
             self.enthrone(version)
 
     @rule(version=VERSIONS | st.just(""), budget=st.floats(0, 1))
     def set_rollout(self, version, budget):
-        allowed = not version or (version in self.reigned and self.at[version] != "rejected")
+        allowed = not version or (version in self.ever_in_production and self.at[version] != "rejected")
         self.attempt(allowed, change("set_rollout", rollout=Rollout(fallback=version, error_budget=budget)))
 
     @rule(version=VERSIONS)

@@ -164,12 +164,50 @@ def test_the_named_dialect_is_honoured(schema: Any) -> None:
     assert fault(schema, 1) == (FormatFailure.WRONG_TYPE, "$")
 
 
-def test_unknown_words_are_warned_of(scorer: Callable[..., Any]) -> None:
-    made = scorer("json", schema={"properties": {"a": {"requird": [], "format": "emial", "x-note": 1, "nullable": 1}}})
-    typo, nullable, form = made.warnings
-    assert "$.properties.a: unknown keyword 'requird' is ignored; did you mean 'required'?" in typo
+def test_unknown_words_are_ignored_with_a_warning(scorer: Callable[..., Any]) -> None:
+    made = scorer("json", schema={"properties": {"a": {"shape": [], "format": "plumage", "x-note": 1, "nullable": 1}}})
+    shape, nullable, form = made.warnings
+    assert shape.endswith("$.properties.a: unknown keyword 'shape' is ignored")
     assert nullable.endswith("unknown keyword 'nullable' is ignored")
-    assert form.endswith("unknown format 'emial' is not checked; did you mean 'email'?")
+    assert form.endswith("unknown format 'plumage' is not checked")
+
+
+@pytest.mark.parametrize(
+    ("schema", "word", "meant"),
+    [
+        ({"type": "object", "requierd": ["label"]}, "requierd", "required"),
+        ({"propertys": {"a": True}}, "propertys", "properties"),
+        ({"properties": {"a": {"minlength": 3}}}, "minlength", "minLength"),
+        ({"additionalproperties": False}, "additionalproperties", "additionalProperties"),
+        ({"items": {"enumm": [1]}}, "enumm", "enum"),
+        ({"anyOf": [{"Type": "string"}]}, "Type", "type"),
+        ({"$defs": {"a": {"constant": 1}}}, "constant", "const"),
+        ({"if": {"patern": "a"}}, "patern", "pattern"),
+        ({"defs": {}}, "defs", "$defs"),
+        ({"properties": {"a": {"format": "datetime"}}}, "datetime", "date-time"),
+        ({"format": "emial"}, "emial", "email"),
+    ],
+)
+def test_a_misspelt_keyword_or_format_is_a_fault(
+    scorer: Callable[..., Any], schema: Any, word: str, meant: str
+) -> None:
+    with pytest.raises(ScorerError, match=word) as caught:
+        scorer("json", schema=schema)
+    assert f"did you mean {meant!r}?" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"requierd": {"type": "string"}, "minlength": {}}},
+        {"const": {"typ": 1}, "default": {"requierd": 1}, "examples": [{"propertys": 1}], "enum": [{"itmes": 1}]},
+        {"example": "a", "nullable": True, "discriminator": {}, "markdownDescription": "b"},
+        {"properties": {"id": {"format": "uuid4"}, "n": {"format": "int32"}}},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"type": "string"}}},
+    ],
+)
+def test_names_and_values_and_words_of_others_are_no_misspellings(scorer: Callable[..., Any], schema: Any) -> None:
+    scorer("json", schema=schema)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import click
 
 from pytest_finetune import __version__
 from pytest_finetune.base.errors import FinetuneError
-from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand, exit_codes
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as in shells: 128 plus the number of SIGINT."""
@@ -38,20 +38,14 @@ class _MainGroup(LazyGroup):
             ctx.exit(INTERRUPTED)
 
 
+@exit_codes("0    success", "1    a check failed", "2    error", "130  interrupted")
 @click.group(cls=_MainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """Prepare data, fine-tune models, and manage runs, gates and model versions.
 
     To evaluate a model, run `pytest --model=…`.
-
-    \b
-    Exit codes:
-      0    success
-      1    a check failed
-      2    error
-      130  interrupted
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
 
 
 _HERE = "pytest_finetune.cli"

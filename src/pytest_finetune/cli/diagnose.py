@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.errors import FinetuneError, RunError
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import as_one, base_url_option, job_store, read_dollars, service
@@ -60,6 +61,7 @@ class DiagnoseOptions:
     base_url: str | None
 
 
+@exit_codes("0  healthy", "1  a problem was found", "2  cannot tell, or could not be done")
 @click.command("diagnose")
 @click.argument("run")
 @click.option(
@@ -98,13 +100,7 @@ def command(options: DiagnoseOptions) -> None:
     the eval set and on a sample of its training data (--training sends and records one, --train-run reads a recorded
     one), the losses and checkpoints of its job, and the format failures of its answers. Problems are printed with
     remedies.
-
-    \b
-    Exit codes:
-      0  healthy
-      1  a problem was found
-      2  cannot tell, or could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     if options.training and options.train_run:
         raise click.UsageError("pass --training or --train-run, not both")
     run = find_run(options.store, options.run)

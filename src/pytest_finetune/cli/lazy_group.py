@@ -1,15 +1,18 @@
-"""Command groups that import a subcommand only when it runs, so that help and completion stay fast."""
+"""The help of commands: groups that import a subcommand only when it runs, and lists of exit codes."""
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from inspect import cleandoc
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Command = TypeVar("Command", bound=click.Command)
 
 
 class Subcommand(NamedTuple):
@@ -26,7 +29,7 @@ class Subcommand(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group whose help, listing and completion are read from `subcommands`, in its order."""
+    """A group whose help, listing and completion come from `subcommands`, in its order, so that they are fast."""
 
     subcommands: Mapping[str, Subcommand] = {}
 
@@ -55,3 +58,15 @@ class LazyGroup(click.Group):
             if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def exit_codes(*lines: str) -> Callable[[Command], Command]:
+    """Append a list of exit codes to the help of a command, one line each, such as `0  success`."""
+
+    def append(command: Command) -> Command:
+        # click takes the backspace for "do not fold this paragraph".
+        codes = ("\b", "Exit codes:", *(f"  {line}" for line in lines))
+        command.help = "\n".join((cleandoc(command.help or ""), "", *codes))
+        return command
+
+    return append

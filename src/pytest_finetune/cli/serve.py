@@ -12,6 +12,7 @@ import click
 
 from pytest_finetune.base.errors import ServerError
 from pytest_finetune.base.text import printable
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.evaluation.targets.weights import BASE, find_weights
 
 KEY = "FINETUNE_SERVER_KEY"
@@ -23,6 +24,9 @@ _NEEDED = ("starlette", "uvicorn", "python_multipart", "xllamacpp")
 _folder = click.Path(file_okay=False, path_type=Path)
 
 
+@exit_codes(
+    "0  stopped by Ctrl-C or SIGTERM", "2  error: could not start, or had to stop, such as when the disk is full"
+)
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -66,12 +70,7 @@ def command(
 
     If FINETUNE_SERVER_KEY is set, clients must send it as their API key. Without it, the server accepts connections
     from this machine only.
-
-    \b
-    Exit codes:
-      0  stopped by Ctrl-C or SIGTERM
-      2  error: could not start, or had to stop, such as when the disk is full
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     key = os.environ.get(KEY, "").strip()
     _check(host, key)
     from pytest_finetune.server.app import ServerSettings

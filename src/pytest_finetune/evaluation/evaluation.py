@@ -84,6 +84,12 @@ class Evaluation:
         """Why the evaluation stopped before all samples were requested; None if it did not."""
         return self._stopped
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Probable mistakes in the eval sets, each after the name of its set, and what the target warns of."""
+        of_sets = [f"{eval_set.name}: {text}" for eval_set in self.eval_sets for text in eval_set.warnings]
+        return (*of_sets, *getattr(self.target, "warnings", ()))
+
     def refuse_unknown_price(self) -> None:
         """
         A budget needs a price.
@@ -225,6 +231,7 @@ class Evaluation:
                 baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
                 verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
                 totals=self._totals(results),
+                warnings=self.warnings,
             )
         except RunError as error:
             self._stop_unrecorded(error)

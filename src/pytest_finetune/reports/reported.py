@@ -131,7 +131,7 @@ class ReportedRun:
         notes: What a reader should know first.
         stopped: Why the evaluation stopped early; None if it did not.
         unneeded: Samples that were not requested because the verdicts were decided without them.
-        warnings: What the target has to say about itself, such as unknown options.
+        warnings: Probable mistakes in its eval sets, and what the target warned of.
         requested_model: Its id in requests.
         strangers: Names of other models that answered.
     """
@@ -167,6 +167,7 @@ class ReportedRun:
         return ended - self.unneeded
 
     def notices(self, *, redact: bool) -> list[str]:
-        """The notes, the warnings about its gates, and why the evaluation stopped early."""
+        """The notes, the warnings about its gates and its eval sets, and why the evaluation stopped early."""
+        warned = (f"Warning: {text}" for text in self.warnings)
         stopped = [f"Stopped early: {failure_words(self.stopped, redact=redact)}"] if self.stopped else []
-        return [*self.notes, *(self.outcome.warnings if self.judged else ()), *stopped]
+        return [*self.notes, *(self.outcome.warnings if self.judged else ()), *warned, *stopped]

@@ -38,11 +38,10 @@ def from_session(evaluation: Evaluation, results: Iterable[SetResult], *, judged
     """One model of a session; its record is open or closed, and its samples need not be read again."""
     sets = tuple(_set_of_result(result, judged=judged) for result in results)
     if evaluation.run is None:
-        return ReportedRun(evaluation.target.spec, sets, judged=judged)
-    warnings = tuple(getattr(evaluation.target, "warnings", ()))
+        return ReportedRun(evaluation.target.spec, sets, judged=judged, warnings=evaluation.warnings)
     reported = _reported(evaluation.run, sets, judged=judged)
     # A record that could not be written does not say why.
-    return replace(reported, warnings=warnings, stopped=evaluation.stopped or reported.stopped)
+    return replace(reported, warnings=evaluation.warnings, stopped=evaluation.stopped or reported.stopped)
 
 
 def from_record(run: Run, *, root: Path, against: Run | None = None) -> ReportedRun:
@@ -173,6 +172,7 @@ def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -
         judged=judged,
         stopped=manifest.stop,
         unneeded=sum(part.unneeded for part in sets) or manifest.totals.unneeded,
+        warnings=manifest.warnings,
         requested_model=model,
         strangers=tuple(name for name in manifest.answered_by if name and not answers_for(name, model)),
     )

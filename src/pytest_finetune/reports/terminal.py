@@ -87,6 +87,9 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
     judged = [run for run in runs if run.judged]
     for run in judged:
         yield from _outcome_lines(run, layout)
+    # Models share their eval sets, and so most of their warnings.
+    for text in dict.fromkeys(text for run in runs for text in run.warnings):
+        yield from wrapped(printable(f"warning: {text}"), {"yellow": True}, indent=2, width=layout.width)
     if layout.detail is Detail.OUTCOME:
         return
     if layout.detail is Detail.EVERYTHING:
@@ -162,7 +165,6 @@ def _models_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
 
 def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
     """The state of the record, and what is wrong with it."""
-    yield from ((printable(f"warning: {text}"), {}) for text in run.warnings)
     if not run.id:
         return
     if run.stopped is not None:

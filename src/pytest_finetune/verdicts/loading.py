@@ -107,7 +107,7 @@ class _Loading:
             cases_sha256=self._reader.cases_sha256(),
             settings_sha256=settings_sha256(written, scorer.fingerprint),
             schema_sha256=self._schema_sha256(settings),
-            warnings=(*scorer.warnings, *settings_warnings(settings, self._reader.unsent)),
+            warnings=(*map(self._beside, scorer.warnings), *settings_warnings(settings, self._reader.unsent)),
             params=params,
         )
 
@@ -128,9 +128,13 @@ class _Loading:
         try:
             return make_scorer(settings, self.path.parent)
         except ScorerError as error:
-            place = f"{error.where}: ".replace(f"{self.path.parent}{os.sep}", "") if error.where else ""
+            place = self._beside(f"{error.where}: ") if error.where else ""
             self._add_at((_blamed(error, settings),), f"{place}{error.problem}", error.hint)
             return None
+
+    def _beside(self, text: str) -> str:
+        """A text in which files beside the eval set are without their folder."""
+        return text.replace(f"{self.path.parent}{os.sep}", "")
 
     def _cases(self, scorer: Scorer | None) -> tuple[Case, ...]:
         if not os.path.lexists(self.path) and self.toml.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from pytest_finetune.cli.data.production import load_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.codes import codes_wanted
@@ -37,6 +39,9 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
     return tuple(name.strip() for each in value for name in each.split(",") if name.strip())
 
 
+@exit_codes(
+    "0  no finding of severity --fail-on or higher", "1  at least one such finding", "2  error, such as a missing file"
+)
 @click.command("check")
 @click.argument("files", nargs=-1, type=FILE, metavar="[TRAINING_FILE]...")
 @click.option("--train", "training", multiple=True, type=FILE, help="Training file; same as a positional argument.")
@@ -122,57 +127,44 @@ def command(
 
     --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
     answers. Everything else is unchanged.
-
-    \b
-    Exit codes:
-      0  no finding of severity --fail-on or higher
-      1  at least one such finding
-      2  error, such as a missing file
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     named = tuple(dict.fromkeys((*files, *training)))
-    if not (named or validation or evals):
-        raise click.UsageError("name a training file, --validation or --eval")
-    if target is not None and len(named) != 1:
-        raise click.UsageError("--fix takes exactly one training file")
-    if target is not None:
-        _refuse_target(named[0], target, force=force)
-    if model and max_tokens is None and example_limit(model) is None:
-        click.echo(f"tokens not checked: the limit of {model} is unknown; set it with --max-tokens", err=True)
+    _refuse_misuse(named, (*validation, *evals), target, force=force)
+    options = CheckOptions(
+        codes=codes_wanted(select, ignore),
+        model=model,
+        max_tokens=max_tokens,
+        labels=labels,
+        label_by=label_by,
+        schema=_schema(schema),
+        similarity=similarity,
+        regions=regions or REGIONS,
+        max_line_bytes=max_line_bytes,
+    )
     root = Path.cwd()
     eval_sets = _eval_sets(evals, root)
-    names = [eval_set_name(path, root) for path in eval_sets]
-    production, not_compared = load_production(registry, production_request, names)
-    for message in not_compared:
-        click.echo(printable(message), err=True)
+    production, notes = load_production(registry, production_request, [eval_set_name(path, root) for path in eval_sets])
+    if model and max_tokens is None and example_limit(model) is None:
+        notes = (f"tokens not checked: the limit of {model} is unknown; set it with --max-tokens", *notes)
+    for note in notes:
+        click.echo(printable(note), err=True)
     result = check(
         named,
         validation=validation,
         evals=eval_sets,
-        options=CheckOptions(
-            codes=codes_wanted(select, ignore),
-            model=model,
-            max_tokens=max_tokens,
-            labels=labels,
-            label_by=label_by,
-            schema=_schema(schema),
-            similarity=similarity,
-            regions=regions or REGIONS,
-            production=production,
-            max_line_bytes=max_line_bytes,
-        ),
+        options=replace(options, production=production),
         root=root,
         watch=lambda rows: watched(rows, "checked"),
     )
     fixed = None
     if target is not None:
         name = eval_set_name(named[0], root)
-        fixed = write_fixed(named[0], target, force=force, name=name, max_line_bytes=max_line_bytes)
+        fixed = target, write_fixed(named[0], target, force=force, name=name, max_line_bytes=max_line_bytes)
     if as_json:
-        written = {} if target is None or fixed is None else {"fixed": fixed_json(fixed, target, result)}
-        print_json(check_json(result) | written)
+        print_json(check_json(result) | ({"fixed": fixed_json(fixed[1], fixed[0], result)} if fixed else {}))
     else:
         print_lines(check_lines(result, show=None if verbose else FEW))
-        print_lines(() if target is None or fixed is None else fixed_lines(fixed, target, result))
+        print_lines(fixed_lines(fixed[1], fixed[0], result) if fixed else ())
     sys.exit(1 if result.worst is not None and result.worst >= Severity[fail_on.upper()] else 0)
 
 
@@ -188,8 +180,14 @@ def _schema(path: Path | None) -> Schema | None:
     return load_schema(path)
 
 
-def _refuse_target(source: Path, target: Path, *, force: bool) -> None:
+def _refuse_misuse(named: tuple[Path, ...], others: tuple[Path, ...], target: Path | None, *, force: bool) -> None:
     """Refuse before the check, which may take minutes, what would be refused after it."""
-    refuse_pipe(source)
-    refuse_own_source(source, [target])
+    if not (named or others):
+        raise click.UsageError("name a training file, --validation or --eval")
+    if target is None:
+        return
+    if len(named) != 1:
+        raise click.UsageError("--fix takes exactly one training file")
+    refuse_pipe(named[0])
+    refuse_own_source(named[0], [target])
     refuse_existing(target, force=force)

@@ -13,6 +13,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.lifecycle.data.columns import FIELDS, read_mapping
 from pytest_finetune.lifecycle.data.prepare import PrepareOptions, write_prepared
@@ -38,6 +39,11 @@ def _delimiter(context: click.Context, parameter: click.Parameter, value: str | 
     return delimiter
 
 
+@exit_codes(
+    "0  every record was written",
+    "1  some records were skipped; each is reported with its line",
+    "2  error; nothing was written",
+)
 @click.command("prepare")
 @click.argument("source", type=Source())
 @click.option("-o", "--output", "target", type=click.Path(path_type=Path), required=True, help="File to write.")
@@ -100,13 +106,7 @@ def command(
 
     Answers that are JSON objects or lists are written without whitespace and with a consistent key order: the order
     in --schema, then the order of first appearance. The output file is written atomically.
-
-    \b
-    Exit codes:
-      0  every record was written
-      1  some records were skipped; each is reported with its line
-      2  error; nothing was written
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     options = PrepareOptions(
         columns=read_mapping(pairs),
         system=_system(system),

@@ -13,6 +13,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.price import (
     count_training,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
 
 
+@exit_codes("0  every cost is known", "1  a price is unknown, or lines of TRAINING were skipped", "2  error")
 @click.command("price")
 @click.argument("training", required=False, type=Source())
 @click.option("--model", "models", multiple=True, required=True, help="Base or fine-tuned model; repeat to compare.")
@@ -71,13 +73,7 @@ def command(
     Tokens are counted offline with the model's tokenizer, or with a substitute if it is unknown; the figures are then
     marked as estimates. Answers are assumed to be as long as the expected ones. A base model that can be fine-tuned
     is priced as its fine-tuned version. Without --eval, monthly calls resemble the rows of TRAINING.
-
-    \b
-    Exit codes:
-      0  every cost is known
-      1  a price is unknown, or lines of TRAINING were skipped
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     if training is None and not evals:
         raise click.UsageError("name a training file, or --eval, or both")
     if not all(map(str.strip, models)):

@@ -9,6 +9,7 @@ import click
 
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.profile import Profiler
@@ -21,6 +22,7 @@ from pytest_finetune.reports.data_profile_page import profile_page
 from pytest_finetune.reports.prepared import left_out_lines
 
 
+@exit_codes("0  success", "1  success, but lines were skipped", "2  error")
 @click.command("profile")
 @click.argument("source", type=Source())
 @click.option("--model", default="gpt-4.1", show_default=True, help="Model whose tokenizer counts tokens.")
@@ -36,13 +38,7 @@ def command(
 
     SOURCE is a JSONL file of training data. Languages are detected from the prompt; short texts and names are often
     undecided.
-
-    \b
-    Exit codes:
-      0  success
-      1  success, but lines were skipped
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     if page is not None:
         refuse_own_source(source, [page])
         refuse_existing(page, force=force)

@@ -9,6 +9,7 @@ import click
 
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.split import SplitOptions
 from pytest_finetune.lifecycle.data.split_files import split_file
@@ -17,6 +18,7 @@ from pytest_finetune.reports.split import sides_with_share, split_json, split_li
 _share = click.FloatRange(0, 1, max_open=True)
 
 
+@exit_codes("0  success", "1  written, but lines were skipped or a file has no rows", "2  error; nothing was written")
 @click.command("split")
 @click.argument("source", type=Source())
 @click.option("--validation", type=_share, default=0.1, show_default=True, help="Share of validation rows.")
@@ -56,13 +58,7 @@ def command(
     Rows are assigned by a hash of the seed and the prompt, so adding rows does not move existing ones and shares are
     approximate. Rows with identical or nearly identical prompts stay together, as do rows of one group (a key of the
     row or of its metadata). Rows are copied unchanged.
-
-    \b
-    Exit codes:
-      0  success
-      1  written, but lines were skipped or a file has no rows
-      2  error; nothing was written
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     if validation + test >= 1:
         raise click.UsageError("--validation and --test must leave a share for training")
     options = SplitOptions(validation, test, seed, group_by, label_by, stratify=stratify, near=not exact_only)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.selftest import check_gates
 from pytest_finetune.verdicts.selftest.report import report_lines, report_values
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.selftest import SetCheck
 
 
+@exit_codes(
+    "0  every tested gate fails for some damage",
+    "1  a gate never fails, or fails a perfect run",
+    "2  error, or no gate could be tested",
+)
 @click.command("check")
 @click.argument("eval_sets", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
@@ -29,13 +35,7 @@ def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -
     EVAL_SETS are .jsonl files or folders of them (default: eval_sets). No model is called: a perfect run is damaged
     with empty, fenced, truncated and mistyped answers, answers to other cases, and more, and the eval set's own
     scorer and gates judge the result.
-
-    \b
-    Exit codes:
-      0  every tested gate fails for some damage
-      1  a gate never fails, or fails a perfect run
-      2  error, or no gate could be tested
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     root = Path.cwd()
     files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in eval_set_files(named, root)}
     checks = [check_gates(eval_set) for eval_set in load_eval_sets(list(files), root=root)]

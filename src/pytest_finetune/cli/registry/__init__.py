@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand, exit_codes
 
 
+@exit_codes("0  success", "1  the evidence was insufficient, or problems were found", "2  error")
 @click.group("registry", cls=LazyGroup)
 def command() -> None:
-    """Track model versions and promote them on evidence.
-
-    \b
-    Exit codes:
-      0  success
-      1  the evidence was insufficient, or problems were found
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """Track model versions and promote them on evidence."""
 
 
 _HERE = "pytest_finetune.cli.registry"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.apply_change import check_reason, force_option, reason_option, take_step
 from pytest_finetune.cli.registry.options import (
@@ -50,6 +51,7 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
     return check_base_url(value) if value else ""
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @click.argument("version")
 @click.option("--model-id", required=True, help="Model id sent to the server, or a `local:` spec.")
@@ -96,12 +98,7 @@ def add(
     """Add VERSION as a candidate.
 
     Versions are immutable; add a new version for a new model.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     now = datetime.now(UTC)
     entry = Entry(
         model_id=model_id,
@@ -116,6 +113,7 @@ def add(
     take_step(backend, Change("add", version, who, reason, entry=entry), now, as_json=as_json)
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @earlier_version
 @reason_option
@@ -126,12 +124,7 @@ def rollback(backend: Backend, version: str, reason: str, who: str, *, as_json: 
     """Return to an earlier production version.
 
     Without VERSION, to the one before the current one. VERSION must have been in production.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     now, before, change = datetime.now(UTC), backend.read(), Change("rollback", version, who, reason)
     after = apply(before, change, now=now)
     cautions = shutdown_cautions(after.entries[after.history[-1].version], now=now)
@@ -140,6 +133,7 @@ def rollback(backend: Backend, version: str, reason: str, who: str, *, as_json: 
     take_step(backend, change, now, as_json=as_json, judged_at=before.seq, cautions=cautions)
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @known_version
 @click.option("--reason", required=True, metavar="TEXT", help="Reason recorded in the history.")
@@ -150,12 +144,7 @@ def reject(backend: Backend, version: str, reason: str, who: str, *, as_json: bo
     """Reject VERSION permanently.
 
     The version in production cannot be rejected.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     if not reason.strip():
         raise RegistryError(
             "a rejection is permanent and requires a reason", "--reason", "say why; it is recorded in the history"
@@ -163,6 +152,7 @@ def reject(backend: Backend, version: str, reason: str, who: str, *, as_json: bo
     take_step(backend, Change("reject", version, who, reason), datetime.now(UTC), as_json=as_json)
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @known_version
 @force_option
@@ -174,16 +164,12 @@ def retire(backend: Backend, version: str, reason: str, who: str, *, force: bool
     """Take VERSION out of use.
 
     The version in production is retired only with --force, which leaves production empty.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     check_reason(reason, force=force)
     take_step(backend, Change("retire", version, who, reason, forced=force), datetime.now(UTC), as_json=as_json)
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @click.option(
     "--fallback",
@@ -212,12 +198,7 @@ def rollout(
     """Change how the router distributes traffic.
 
     Options that are not given keep their values.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     given = {"fallback": fallback, "error_budget": error_budget, "window": window, "salt": salt}
     chosen = {name: value for name, value in given.items() if value is not None}
     if not chosen:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_finetune.base.text import printable
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import (
     look_at,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 _DAYS = {"d": 1, "w": 7}
 
 
+@exit_codes("0  success", "2  error")
 @click.command("list")
 @json_option
 @registry_option
@@ -53,12 +55,7 @@ def list_versions(backend: Backend, *, as_json: bool) -> None:
     """List the versions.
 
     Production comes first, then the canary and the candidates.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     registry, now = look_at(backend), datetime.now(UTC)
     if as_json:
         print_json([_listed(version, entry) for version, entry in in_order(registry)])
@@ -68,6 +65,7 @@ def list_versions(backend: Backend, *, as_json: bool) -> None:
         click.echo(f"no versions in {backend.location}; add one: pytest-finetune registry add VERSION --model-id ID")
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @version_argument
 @json_option
@@ -76,12 +74,7 @@ def show(backend: Backend, version: str, *, as_json: bool) -> None:
     """Show one version and its evidence.
 
     VERSION may also be `production`, `canary`, or `candidate` (the newest one).
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     name, entry = version_for(look_at(backend), version)
     if as_json:
         print_json({"version": name, **entry.model_dump(mode="json")})
@@ -89,6 +82,7 @@ def show(backend: Backend, version: str, *, as_json: bool) -> None:
         print_lines(version_lines(name, entry, now=datetime.now(UTC)))
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @optional_version
 @click.option(
@@ -100,12 +94,7 @@ def history(backend: Backend, version: str | None, count: int, *, as_json: bool)
     """List changes, newest first.
 
     With VERSION, only changes to it.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     registry = look_at(backend)
     name = version_for(registry, version)[0] if version else None
     events = [event for event in registry.history if name in (None, event.version)]
@@ -117,6 +106,7 @@ def history(backend: Backend, version: str | None, count: int, *, as_json: bool)
         click.echo(f"{len(events) - count:,} older; -n {len(events)} lists all")
 
 
+@exit_codes("0  success", "1  a problem was found", "2  error")
 @click.command()
 @json_option
 @registry_option
@@ -125,13 +115,7 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
     """Check the history for gaps and tampering.
 
     The hash chain must be intact, and replaying the history must produce every entry.
-
-    \b
-    Exit codes:
-      0  success
-      1  a problem was found
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     registry = read(backend)
     # A backend that shows the registry elsewhere too, as MLflow does, checks that as well.
     problems = backend.verify() if isinstance(backend, Verifiable) else find_problems(registry)
@@ -144,6 +128,7 @@ def verify(ctx: click.Context, backend: Backend, *, as_json: bool) -> None:
     ctx.exit(1 if problems else 0)
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @two_versions[0]
 @two_versions[1]
@@ -153,12 +138,7 @@ def diff(backend: Backend, a: str, b: str, *, as_json: bool) -> None:
     """Show the differences between two versions or registry files.
 
     A and B are registry files if both exist, otherwise versions. Equal fields, metrics and verdicts are omitted.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     files = Path(a).is_file() and Path(b).is_file()
     found = _between_files(a, b) if files else _between_versions(backend, a, b)
     if as_json:
@@ -176,6 +156,7 @@ def _within(context: click.Context, parameter: click.Parameter, value: str) -> t
     return timedelta(days=int(match[1]) * _DAYS[match[2] or "d"])
 
 
+@exit_codes("0  success", "1  at least one version is affected, or its date cannot be read", "2  error")
 @click.command()
 @click.option(
     "--within", default="90d", show_default=True, callback=_within, help="How far to look ahead, such as 90d or 12w."
@@ -189,13 +170,7 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
 
     Only versions in use are listed. A version stops working when its model, or the model it was fine-tuned from, is
     shut down. A date from the server that cannot be read is a warning.
-
-    \b
-    Exit codes:
-      0  success
-      1  at least one version is affected, or its date cannot be read
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     now, registry = datetime.now(UTC), warned(read(backend), backend.location)
     server = ask_shutdown_dates() if ask else ServerDates()
     found = retiring_versions(registry, within=within, now=now, server=server)

@@ -11,6 +11,7 @@ import click
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.files import is_stream, write_file
 from pytest_finetune.base.text import printable, shorten
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, project_of, redact_option, runs_dir
 from pytest_finetune.evaluation.runs import Run
@@ -33,18 +34,13 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.text import Line
 
 
+@exit_codes("0  success", "2  error")
 @click.command("list")
 @click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of runs.")
 @json_option
 @runs_dir
 def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
-    """List runs, newest first.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """List runs, newest first."""
     folders = store.newest_first()
     if as_json:
         print_json([_listed(path) for path in folders[:count]])
@@ -57,6 +53,7 @@ def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT0
         click.echo(f"{len(folders) - count:,} older; -n {len(folders)} lists all")
 
 
+@exit_codes("0  success", "2  error")
 @click.command()
 @click.argument("run")
 @redact_option
@@ -66,12 +63,7 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
     """Show one run: target, eval sets, verdicts, totals and versions.
 
     Prompts and answers are not shown. Use --redact to omit the server's error message if the run stopped early.
-
-    \b
-    Exit codes:
-      0  success
-      2  error
-    """  # noqa: D301 - as above
+    """
     found = find_run(store, run)
     if as_json:
         derived = {
@@ -84,6 +76,11 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
         print_lines(run_lines(found, redact=redact))
 
 
+@exit_codes(
+    "0  B is not worse",
+    "1  B is worse in at least one eval set",
+    "2  error, or an eval set could not be compared and B is not worse in others",
+)
 @click.command()
 @click.argument("a")
 @click.argument("b")
@@ -119,13 +116,7 @@ def compare(
     Compares every eval set that both runs contain. A case is lost if it passed in A but not in B, and won if the
     reverse. With repeats, a case passes if every attempt passes. B is worse in an eval set if more cases are lost than
     won and the exact McNemar test gives p < 0.05 (1 minus --confidence).
-
-    \b
-    Exit codes:
-      0  B is not worse
-      1  B is worse in at least one eval set
-      2  error, or an eval set could not be compared and B is not worse in others
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     before, after = find_run(store, a), find_run(store, b)
     pairing = pair_runs(before, after, confidence=confidence, allow_open=allow_open)
     if as_json:
@@ -135,6 +126,9 @@ def compare(
     sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
 
 
+@exit_codes(
+    "0  written, whatever the verdict", "2  error, such as an unknown run, a damaged record or an existing file"
+)
 @click.command()
 @click.argument("run")
 @click.option("--against", metavar="RUN", help="Compare with this run, case by case, and show flipped cases.")
@@ -154,12 +148,7 @@ def report(store: RunStore, run: str, against: str | None, output: Path, *, forc
 
     Verdicts are shown as they were when the run ended. Prompts come from the run's own copies of the eval sets, or from
     the current files if they are unchanged. Otherwise the page shows ids and answers only, and says why.
-
-    \b
-    Exit codes:
-      0  written, whatever the verdict
-      2  error, such as an unknown run, a damaged record or an existing file
-    """  # noqa: D301 - as above
+    """
     from pytest_finetune.reports.page.document import page_html
     from pytest_finetune.reports.page.sections import headline
     from pytest_finetune.reports.sources import from_record

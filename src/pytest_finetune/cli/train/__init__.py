@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import click
 
-from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand, exit_codes
 
 
+@exit_codes(
+    "0    success",
+    "1    the data, the job or every checkpoint failed",
+    "2    could not be done",
+    "130  interrupted; the job keeps running",
+)
 @click.group("train", cls=LazyGroup)
 def command() -> None:
     """Fine-tune models on OpenAI's API or a compatible server.
 
     The server is --base-url, else OPENAI_BASE_URL, else OpenAI's own. The API key is OPENAI_API_KEY; your own server
     may not need one. Job records are kept in .finetune/jobs.
-
-    \b
-    Exit codes:
-      0    success
-      1    the data, the job or every checkpoint failed
-      2    could not be done
-      130  interrupted; the job keeps running
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
 
 
 _HERE = "pytest_finetune.cli.train"

@@ -6,6 +6,7 @@ from itertools import islice
 
 import click
 
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, service
 from pytest_finetune.lifecycle.training.job import CANCELLED
@@ -19,18 +20,13 @@ from pytest_finetune.reports.training import (
 )
 
 
+@exit_codes("0  listed", "2  the server could not be reached")
 @click.command("list")
 @click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of jobs.")
 @json_option
 @base_url_option
 def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
-    """List the jobs of the server, newest first.
-
-    \b
-    Exit codes:
-      0  listed
-      2  the server could not be reached
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """List the jobs of the server, newest first."""
     api = service(base_url)
     found = list(islice(api.jobs(), count))
     if as_json:
@@ -47,19 +43,14 @@ def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
         )
 
 
+@exit_codes("0  shown", "2  could not be done")
 @click.command("events")
 @job_argument
 @click.option("-n", "count", type=click.IntRange(min=1), help="Only the latest N events.  [default: all]")
 @json_option
 @base_url_option
 def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) -> None:
-    """Show the events of JOB, oldest first.
-
-    \b
-    Exit codes:
-      0  shown
-      2  could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """Show the events of JOB, oldest first."""
     found = list(islice(service(base_url, job).events(job), count))[::-1]
     if as_json:
         print_json([event_json(event) for event in found])
@@ -67,6 +58,7 @@ def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) 
         print_lines(map(event_line, found))
 
 
+@exit_codes("0  listed", "2  could not be done")
 @click.command("checkpoints")
 @job_argument
 @json_option
@@ -75,12 +67,7 @@ def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
     """List the checkpoint models of JOB.
 
     `train sweep` evaluates them all.
-
-    \b
-    Exit codes:
-      0  listed
-      2  could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     found = service(base_url, job).checkpoints(job)
     if as_json:
         print_json([checkpoint_json(checkpoint) for checkpoint in found])
@@ -103,46 +90,31 @@ def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: s
         click.echo(after.format(job=job))
 
 
+@exit_codes("0  cancelled", "2  could not be done, for example because JOB has ended")
 @click.command("cancel")
 @job_argument
 @json_option
 @base_url_option
 def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """Cancel JOB; its checkpoints are kept.
-
-    \b
-    Exit codes:
-      0  cancelled
-      2  could not be done, for example because JOB has ended
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """Cancel JOB; its checkpoints are kept."""
     _act(job, base_url, "cancel", as_json=as_json)
 
 
+@exit_codes("0  paused", "2  could not be done")
 @click.command("pause")
 @job_argument
 @json_option
 @base_url_option
 def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """Pause JOB after its current step.
-
-    \b
-    Exit codes:
-      0  paused
-      2  could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """Pause JOB after its current step."""
     _act(job, base_url, "pause", as_json=as_json, after="to resume: pytest-finetune train resume {job}")
 
 
+@exit_codes("0  resumed", "2  could not be done")
 @click.command("resume")
 @job_argument
 @json_option
 @base_url_option
 def resume(job: str, base_url: str | None, *, as_json: bool) -> None:
-    """Resume a paused JOB.
-
-    \b
-    Exit codes:
-      0  resumed
-      2  could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """Resume a paused JOB."""
     _act(job, base_url, "resume", as_json=as_json, after="to follow it: pytest-finetune train watch {job}")

@@ -15,6 +15,7 @@ from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.cli.registry.options import who_option
 from pytest_finetune.cli.train.options import (
@@ -79,6 +80,12 @@ class StartOptions:
     base_url: str | None
 
 
+@exit_codes(
+    "0    started now or before",
+    "1    the data have errors; with --watch: the job failed",
+    "2    not started, or unknown: repeat the command to find out",
+    "130  interrupted",
+)
 @click.command("start")
 @click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--validation", type=click.Path(dir_okay=False, path_type=Path), help="Data for the validation loss.")
@@ -114,14 +121,7 @@ def command(options: StartOptions) -> None:
 
     Repeating the command is safe: it first looks for the job that an interrupted attempt may have created. The same
     data, model and settings count as the same training; --again creates, and pays for, another.
-
-    \b
-    Exit codes:
-      0    started now or before
-      1    the data have errors; with --watch: the job failed
-      2    not started, or unknown: repeat the command to find out
-      130  interrupted
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     api = service(options.base_url)
     if not options.no_check:
         _check(options)

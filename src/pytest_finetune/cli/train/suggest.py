@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.data.progress import watched
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, hyperparameter_options
 from pytest_finetune.evaluation.targets.base_url import check_base_url
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.hyperparameters import Number
 
 
+@exit_codes("0  suggested", "2  could not be done")
 @click.command("suggest")
 @click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--model", default="", help="Base model, which decides tokenizer and price.")
@@ -42,12 +44,7 @@ def command(
     Under 100 examples: 4 epochs, learning-rate multiplier 0.5. From 100 to 1,000: 3 epochs, and the server chooses the
     rest. Above 1,000: 2 epochs, multiplier 1.0. No request is sent; the server's address only decides whose prices
     apply.
-
-    \b
-    Exit codes:
-      0  suggested
-      2  could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     address = check_base_url(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     choice = HyperparameterChoice(n_epochs, batch_size, learning_rate_multiplier)
     plan = plan_training(training, model, address, choice=choice, watched=watched)

@@ -12,6 +12,7 @@ import click
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
 from pytest_finetune.cli.runs.options import find_run, runs_dir
@@ -66,6 +67,11 @@ class SweepOptions:
     base_url: str | None
 
 
+@exit_codes(
+    "0  a checkpoint passes",
+    "1  no checkpoint passes",
+    "2  none passes and an evaluation stopped early, or it could not be done",
+)
 @click.command("sweep")
 @job_argument
 @click.option(
@@ -96,13 +102,7 @@ def command(options: SweepOptions) -> None:
     The checkpoints are evaluated one after the other on the same cases and with the same gates, each recorded as a
     run. Best is the most accurate of those that pass all gates; on a tie, the earliest. Recorded answers are reused,
     so repeating the command resumes an interrupted sweep.
-
-    \b
-    Exit codes:
-      0  a checkpoint passes
-      1  no checkpoint passes
-      2  none passes and an evaluation stopped early, or it could not be done
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     api, root = service(options.base_url, options.job), Path.cwd()
     job = api.job(options.job)
     models = models_of(api, job)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli import INTERRUPTED
+from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
 from pytest_finetune.cli.train.job_output import JobOutput, JsonJobOutput
@@ -65,6 +66,12 @@ class RegistryDestination:
         return backend.location, add_candidate(backend, entry, version=version, who=self.who, now=datetime.now(UTC))
 
 
+@exit_codes(
+    "0    the job succeeded; its model is in the registry, unless --no-registry",
+    "1    the job failed or was cancelled",
+    "2    it could not be followed, or its model could not be added",
+    "130  interrupted; the job keeps running",
+)
 @click.command("watch")
 @job_argument
 @registry_name_option
@@ -92,14 +99,7 @@ def command(
     Every event is shown once, even if the watcher is stopped and started again. An unreachable server is polled until
     --give-up. Watching a job that has ended adds only what is missing. Ctrl-C stops watching; the job keeps running.
     The model becomes a candidate.
-
-    \b
-    Exit codes:
-      0    the job succeeded; its model is in the registry, unless --no-registry
-      1    the job failed or was cancelled
-      2    it could not be followed, or its model could not be added
-      130  interrupted; the job keeps running
-    """  # noqa: D301 - click takes the backspace itself for "do not fold"
+    """
     api, store = service(base_url, job), job_store()
     destination = RegistryDestination(registry or "", version or "", who, is_wanted=not no_registry)
     record = store.of_job(job, api.base_url) or adopted(api, store, job)

@@ -1,4 +1,4 @@
-"""The registry: which model versions there are, where they stand, and what earned it."""
+"""The registry: model versions, their status, and the evidence for it."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from pytest_finetune.lifecycle.registry.states import Change
 from pytest_finetune.lifecycle.registry.transitions import is_before_first, production_of
 from pytest_finetune.lifecycle.registry.verification import history_problem
 from pytest_finetune.lifecycle.registry.version_checks import history_faults
+from pytest_finetune.lifecycle.registry.weakened_gates import changes_since_production, weakened_gates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,9 +123,11 @@ def assess(
             first=first,
             models=models,
         )
+        refused += weakened_gates(registry, eval_sets)
         refused += [f"{name}: left out by --eval-sets" for name in judged.left_out]
         waived = waived_gate_clauses(proof, eval_sets) if first else []
-        warnings = cautions(entry, proof, now=now, eval_sets=eval_sets, production=production, models=models)
+        warnings = cautions(entry, proof, now=now, models=models)
+        warnings += changes_since_production(registry, eval_sets)
     refused += history_faults(registry, version, proof)
     return Assessment(
         action,

@@ -1,4 +1,4 @@
-"""Where a registry is kept: every place promises that of two changes at once one wins and the other is told."""
+"""Where a registry is stored. Every backend guarantees that of two concurrent changes only one is made."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MLFLOW = "mlflow:"
 
 
 class Backend(Protocol):
-    """A place that keeps one registry."""
+    """A store of one registry."""
 
     @property
     def location(self) -> str:
-        """The place as people name it: a path, or `mlflow:URI`."""
+        """The location as users write it: a path, or `mlflow:URI`."""
         ...
 
     def read(self) -> Registry:
         """
-        The registry as it stands; an empty one where there is none yet.
+        The current registry; an empty one if none exists yet.
 
         Raises:
             RegistryError: It cannot be read.
@@ -36,38 +36,38 @@ class Backend(Protocol):
 
     def update(self, change: Change, *, now: datetime | None = None, expected_seq: int | None = None) -> Registry:
         """
-        Make one change and keep it, or change nothing.
+        Make one change and store it, or change nothing.
 
         Args:
-            change: What to do.
-            now: The time that the history notes, with its zone; the present when left out.
+            change: The change.
+            now: Time recorded in the history, with time zone; None for the current time.
             expected_seq: `seq` of the registry that the change was decided on.
 
         Returns:
             The registry as the change left it.
 
         Raises:
-            RegistryError: The rules forbid the change, another writer was faster (`changed meanwhile`), or the
-                registry cannot be read or written.
+            RegistryError: The rules forbid the change; another writer was faster (`changed meanwhile`); the registry
+                does not agree with its history and the change is not forced; or it cannot be read or written.
         """
         ...
 
 
 @runtime_checkable
 class Verifiable(Protocol):
-    """A backend that has more to check than the registry itself."""
+    """A backend that checks more than the registry itself."""
 
     def verify(self) -> list[str]:
-        """All that is wrong, a clause each."""
+        """All problems, one clause each."""
         ...
 
 
 def open_registry(location: str | Path) -> Backend:
     """
-    The registry at a path, or that of an MLflow server for `mlflow:URI`; nothing is read yet.
+    The registry at a path, or on an MLflow server for `mlflow:URI`; nothing is read yet.
 
     Raises:
-        RegistryError: MLflow is named and not installed.
+        RegistryError: The location is on an MLflow server, and its address is invalid or `mlflow` is not installed.
     """
     if str(location).startswith(MLFLOW):
         from pytest_finetune.lifecycle.registry.mlflow_backend import MlflowBackend
@@ -78,10 +78,10 @@ def open_registry(location: str | Path) -> Backend:
 
 def read_checked(backend: Backend) -> Registry:
     """
-    The registry, for a decision: which model to ask, call, compare with or train against.
+    The registry, for a decision, such as which model to evaluate or to compare with.
 
     Raises:
-        RegistryError: It cannot be read, or does not agree with its history.
+        RegistryError: It cannot be read, or it does not agree with its history.
     """
     registry = backend.read()
     refuse_altered(registry, backend.location)

@@ -1,16 +1,14 @@
-"""Who makes a change: the person as git knows them, or the account; never a reason to fail."""
+"""The author of a change: git's user, or the account. Never fails."""
 
 from __future__ import annotations
 
 import getpass
 import subprocess
 
-UNKNOWN = "unknown"
-
 
 def current_who() -> str:
     """The `user.email` of git, else the operating system's user, else `unknown`."""
-    return _git_email() or _account() or UNKNOWN
+    return _git_email() or _account() or "unknown"
 
 
 def _git_email() -> str:
@@ -26,5 +24,5 @@ def _account() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):
-        # A container may run under a number that has no name; what is raised then depends on the version of Python.
+        # A container may run under a user id without a name; which exception that raises depends on the Python version.
         return ""

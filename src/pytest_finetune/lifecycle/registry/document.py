@@ -1,4 +1,4 @@
-"""`registry.json` as text: strict to read, so that no field goes unread; stable to write, so that a diff is small."""
+"""Reading and writing the text of `registry.json`: no unknown fields, and a stable order that keeps diffs small."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 def read_document(data: bytes, name: str) -> Registry:
     """
-    The registry that a text holds; whether its history agrees is for `verify` to say.
+    Parse a registry; `verify` checks whether it agrees with its history.
 
     Args:
         data: The text, UTF-8.
-        name: The file, for errors.
+        name: The file name, for errors.
 
     Raises:
-        RegistryError: It is not strict JSON (at `file:line`), written by a newer version, or a field is unknown or
-            wrong (at `file:path.to.field`).
+        RegistryError: It is not strict JSON (at `file:line`), was written by a newer version, or has an unknown or
+            invalid field (at `file:path.to.field`).
     """
     data = data.removeprefix(BOM_UTF8)
     values = _parsed(data, name)
@@ -43,10 +43,10 @@ def read_document(data: bytes, name: str) -> Registry:
 
 def write_document(registry: Registry) -> bytes:
     """
-    The text of a registry: keys sorted, one space of indent, a final line feed.
+    The text of a registry: sorted keys, indented by one space, with a final line feed.
 
     Raises:
-        RegistryError: A value has no place in JSON.
+        ValueError: A value cannot be written as JSON; `apply` refuses such values before.
     """
     values = registry.model_dump(mode="json")
     return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -69,37 +69,37 @@ def _parsed(data: bytes, name: str) -> Any:
 
 def _json_hint(text: str) -> str:
     if re.search(r"^<{7} ", text, re.MULTILINE):
-        return "a merge left its marks: take one side whole and make the other side's changes again"
+        return "these are conflict markers of a merge: keep one side, and repeat the changes of the other"
     if not text.strip():
-        return "the file is empty: delete it to begin anew, or restore it from the repository"
-    return "restore it from the repository; pytest-finetune itself replaces the file whole or not at all"
+        return "the file is empty: delete it to start again, or restore it from the repository"
+    return "restore it from the repository; pytest-finetune never writes a partial file"
 
 
 def _check_format(values: Any, name: str) -> None:
     if type(values) is not dict or "format" not in values:
-        raise RegistryError("is not a registry: it has no format", name, f'one begins as {{"format": {FORMAT}}}')
+        raise RegistryError("is not a registry: it has no format", name, f'a registry has "format": {FORMAT}')
     number = values["format"]
     if type(number) is int and number > FORMAT:
         raise RegistryError(
             f"has format {number}, and this version reads up to {FORMAT}",
             f"{name}:format",
-            "a newer pytest-finetune wrote it: upgrade; the file is left as it is",
+            "it was written by a newer pytest-finetune: upgrade; the file was not changed",
         )
     if type(number) is not int or number < FORMAT:
-        raise RegistryError(f"{json.dumps(number)} is no format", f"{name}:format", f"it should be {FORMAT}")
+        raise RegistryError(f"{json.dumps(number)} is not a known format", f"{name}:format", f"it should be {FORMAT}")
 
 
 def _explained(details: list[ErrorDetails], name: str) -> RegistryError:
-    # A misspelt field is missing under its right name too: the misspelling is what to tell.
+    # A misspelt field is also missing under its correct name; report the misspelling.
     first = min(details, key=lambda detail: detail["type"] != "extra_forbidden")
-    problem, hint = _told(first)
+    problem, hint = _problem_and_hint(first)
     if len(details) > 1:
         problem += f" (and {len(details) - 1} more)"
     path = _path(first["loc"])
     return RegistryError(problem, f"{name}:{path}" if path else name, hint)
 
 
-def _told(detail: ErrorDetails) -> tuple[str, str]:
+def _problem_and_hint(detail: ErrorDetails) -> tuple[str, str]:
     if detail["type"] == "extra_forbidden":
         return "unknown field", did_you_mean(str(detail["loc"][-1]), _fields_at(detail["loc"][:-1]))
     if detail["type"] == "enum":
@@ -113,11 +113,11 @@ def _path(place: Place) -> str:
 
 
 def _fields_at(place: Place) -> list[str]:
-    """The fields that the record at a place may have."""
+    """The field names of the record at a place."""
     kind: Any = Registry
     for key in place:
-        kind = kind.model_fields[key].annotation if _is_record(kind) else _held(kind)
-        kind = kind if _is_record(kind) or NoneType not in get_args(kind) else _held(kind)
+        kind = kind.model_fields[key].annotation if _is_record(kind) else _inner_type(kind)
+        kind = kind if _is_record(kind) or NoneType not in get_args(kind) else _inner_type(kind)
     return list(kind.model_fields) if _is_record(kind) else []
 
 
@@ -125,6 +125,6 @@ def _is_record(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _held(kind: Any) -> Any:
-    """What a container or an optional field holds: `Entry` of `dict[str, Entry]` and of `Entry | None`."""
+def _inner_type(kind: Any) -> Any:
+    """The type inside a container or an optional field: `Entry` for `dict[str, Entry]` and for `Entry | None`."""
     return next(inner for inner in reversed(get_args(kind)) if inner not in {NoneType, Ellipsis})

@@ -1,4 +1,4 @@
-"""What a registry holds: entries with the evidence behind their status, a chained history, how traffic is shared."""
+"""The records of a registry: entries with their evidence, the hash-chained history, and the rollout settings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FORMAT: Literal[1] = 1
 
 
 class RegistryRecord(BaseModel):
-    """Base of everything in a registry: frozen, and a misspelt field is an error."""
+    """Base of all records of a registry: frozen; an unknown field is an error."""
 
-    # Not-a-number must reach the writer, who refuses it, and not turn into null on its way.
+    # pydantic would write NaN as null by default; kept as a constant, it reaches `canonical_json`, which refuses it.
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
 class Status(StrEnum):
-    """Where a version stands. At most one is `production`."""
+    """The status of a version. At most one version is `production`."""
 
     CANDIDATE = "candidate"
     CANARY = "canary"
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
 
 class TrainingFile(RegistryRecord):
-    """The data that a version was trained on."""
+    """A file of training or validation data, and its hash."""
 
     path: str
     sha256: str
@@ -43,10 +43,10 @@ class EvidenceSet(RegistryRecord):
     One eval set of the evidence.
 
     Args:
-        outcomes: Hex digits of a bit string, one bit a planned sample in plan order (case by case, attempts within a
-            case), 1 for passed. `cases_sha256` fixes the order, so that a later run can be paired with it.
-        metrics: Value of each metric that had one.
-        counts: Planned samples by how they ended.
+        outcomes: Bit string in hex, one bit per planned sample in plan order (by case, then by attempt), 1 for passed.
+            `cases_sha256` fixes the order, so that a later run can be paired with it.
+        metrics: Value of each metric that is defined.
+        counts: Number of planned samples by final state.
     """
 
     name: str
@@ -65,8 +65,8 @@ class Evidence(RegistryRecord):
     """
     A closed run, condensed so that it can be judged after its directory is gone.
 
-    `seal` is that of its record, which tells the very record again where somebody kept it; `compared_with` is what
-    evidence said that was kept before `baselines` was.
+    `seal` is the seal of the run record and identifies it. `compared_with` holds the names of the baselines in evidence
+    that was stored before `baselines` existed.
     """
 
     run_id: str
@@ -91,14 +91,14 @@ class Entry(RegistryRecord):
 
     Args:
         model_id: The id on the wire, or a `local:` spec.
-        base_url: Its server; empty for the one of the environment.
-        base_model: What it was tuned from, `gpt-4o-mini-2024-07-18`; its end is the version's end.
-        shutdown_date: When it will be, or was, switched off, where the server or a person said so.
-        validation_file: The data that its losses were measured on meanwhile.
-        trained_tokens: Tokens that its job was billed for; None where nobody has told.
-        training_cost: US dollars for them; None where that is unknown.
-        traffic: Share of users in [0, 1] that a canary gets.
-        evidence: The run that earned the status; None while there is none.
+        base_url: Its server; empty for the one named by the environment.
+        base_model: What it was fine-tuned from, such as `gpt-4o-mini-2024-07-18`; the version is shut down with it.
+        shutdown_date: When it is shut down, if the server or a person has said so.
+        validation_file: The data that its losses were measured on during training.
+        trained_tokens: Tokens that its job was billed for; None if unknown.
+        training_cost: US dollars for them; None if unknown.
+        traffic: Share of users in [0, 1] that are sent to a canary.
+        evidence: The run that the version was accepted on; None before that.
     """
 
     model_id: str
@@ -120,10 +120,10 @@ class Entry(RegistryRecord):
 
 class Event(RegistryRecord):
     """
-    One step of the history.
+    One event of the history.
 
-    `hash` is the SHA-256 of the event without it, `previous` among its fields, as canonical JSON: a chain in which no
-    step can be changed or taken out unseen. `entry_sha256` is the hash of the entry as the event left it.
+    `hash` is the SHA-256 of all other fields as canonical JSON. One of them is `previous`, the hash of the event
+    before, so that no event can be changed or removed undetected. `entry_sha256` is the hash of the entry after it.
     """
 
     seq: int = Field(ge=1)
@@ -142,13 +142,13 @@ class Event(RegistryRecord):
 
 class Rollout(RegistryRecord):
     """
-    How the router shares traffic out.
+    How the router distributes traffic.
 
     Args:
-        salt: Mixed into the hash of user ids; changing it deals everybody anew.
-        fallback: Version that takes over when the production model exceeds its error budget.
-        error_budget: Share of failed calls in the window that production may have, in [0, 1].
-        window: Seconds that the error rate looks back.
+        salt: Salt for hashing user ids; changing it reassigns every user.
+        fallback: Version that takes over if production exceeds its error budget.
+        error_budget: Tolerated share of failed calls of production in the window, in [0, 1].
+        window: Length of the window of the error rate in seconds.
     """
 
     salt: str = "pytest-finetune"
@@ -159,9 +159,9 @@ class Rollout(RegistryRecord):
 
 class Registry(RegistryRecord):
     """
-    The whole of `registry.json`.
+    The content of `registry.json`.
 
-    `seq` is the number of the last event; a writer that read another one has lost the race.
+    `seq` is the number of the last event. A writer that decided on another `seq` is refused.
     """
 
     format: Literal[1] = FORMAT

@@ -1,10 +1,9 @@
-"""`registry.json` on disk: a reader sees the old file or the new one whole, and of two writers one is told it lost."""
+"""`registry.json` on disk: readers see the old or the new file, never a mixture; writers take turns by a lock file."""
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from stat import S_IWRITE
 from typing import TYPE_CHECKING
@@ -13,28 +12,28 @@ from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.base.files import write_file
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
 from pytest_finetune.lifecycle.registry.entry import Registry
-from pytest_finetune.lifecycle.registry.states import apply
-from pytest_finetune.lifecycle.registry.verification import refuse_altered
+from pytest_finetune.lifecycle.registry.states import apply_checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from pytest_finetune.lifecycle.registry.states import Change
 
 LOCK_TIMEOUT = 30.0
-"""Seconds that a writer waits for the others; a change takes milliseconds."""
+"""Seconds that a writer waits for others; a change takes milliseconds."""
 
 _REMEDY = "restore the file from the repository, or force with a reason"
 
 
 class FileBackend:
     """
-    A registry in a file, which need not be there yet.
+    A registry in a file, which need not exist yet.
 
-    Beside the file lies `registry.json.lock`; it is empty, stays, and need not be kept in the repository.
+    Next to the file is `registry.json.lock`. It is empty, remains there, and need not be committed.
 
     Args:
-        path: The file. A link is followed: what it points to is replaced, and the link stays.
+        path: The file. A symbolic link is followed and stays a link.
         lock_timeout: Seconds to wait for another writer.
     """
 
@@ -43,12 +42,12 @@ class FileBackend:
 
     @property
     def location(self) -> str:
-        """The path as it was given."""
+        """The given path."""
         return str(self.path)
 
     def read(self) -> Registry:
         """
-        The registry as it stands; an empty one where there is no file. No lock is needed.
+        The registry; an empty one if there is no file. No lock is needed.
 
         Raises:
             RegistryError: The file cannot be read: see `read_document`.
@@ -63,18 +62,15 @@ class FileBackend:
 
     def update(self, change: Change, *, now: datetime | None = None, expected_seq: int | None = None) -> Registry:
         """
-        Make one change and keep it, or change nothing; see `Backend.update`.
+        Make one change and store it, or change nothing; see `Backend.update`.
 
         Raises:
-            RegistryError: As there; also where the registry does not agree with its history, unless the change is
-                forced: a further event would cover up what was done outside the history.
+            RegistryError: As there.
         """
         with self._locked() as target:
-            registry = self.read()
-            self._check_seq(registry, expected_seq)
-            if not change.forced:
-                refuse_altered(registry, self.location, remedy=_REMEDY)
-            changed = apply(registry, change, now=now or datetime.now(UTC))
+            changed = apply_checked(
+                self.read(), change, self.location, now=now, expected_seq=expected_seq, remedy=_REMEDY
+            )
             data = write_document(changed)
             try:
                 write_file(target, data)
@@ -84,16 +80,17 @@ class FileBackend:
 
     @contextmanager
     def _locked(self) -> Iterator[Path]:
-        """Hold the lock on the file that a link points to, and give that file."""
+        """Hold the lock of the file that a link points to, and yield that file."""
         from filelock import FileLock, Timeout
 
         target = Path(os.path.realpath(self.path))
         if not target.parent.is_dir():
-            # The lock would make the folder, and a mistyped path would begin another registry.
-            raise RegistryError(f"there is no folder {target.parent}", self.location, "make it, or mend the path")
+            # The lock would create the folder, so a mistyped path would start another registry.
+            raise RegistryError(f"there is no folder {target.parent}", self.location, "create it, or correct the path")
         if target.exists() and not target.stat().st_mode & S_IWRITE:
-            # Replacing needs leave of the folder alone, and would pass over what the file says.
-            raise RegistryError("is read-only", self.location, "chmod u+w it, if it is meant to change")
+            # To replace a file only its folder must be writable, so its own mode is checked here.
+            raise RegistryError("is read-only", self.location, "make it writable (chmod u+w) to change it")
+        # Across processes, and released by the system if the holder dies. It covers reading, deciding and writing.
         lock = FileLock(f"{target}.lock", timeout=self.lock_timeout)
         try:
             lock.acquire(poll_interval=0.01)
@@ -109,11 +106,3 @@ class FileBackend:
             yield target
         finally:
             lock.release()
-
-    def _check_seq(self, registry: Registry, expected_seq: int | None) -> None:
-        if expected_seq is not None and registry.seq != expected_seq:
-            raise RegistryError(
-                f"changed meanwhile: it is at event {registry.seq}, and the decision was made at {expected_seq}",
-                self.location,
-                "look at it as it stands now, and decide again",
-            )

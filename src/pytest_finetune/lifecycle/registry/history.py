@@ -1,8 +1,8 @@
 """
-The chain of events: no step can be changed, taken out or moved without its hash, or its successor's, telling.
+The hash chain of events: an event that is changed, removed or moved breaks its own hash or that of the next one.
 
-The chain has no secret: whoever rewrites all of it from some step on is caught by the repository that keeps the file,
-not here.
+The chain holds no secret, so somebody who rewrites it from some event to the end is not detected here; version control
+of the file, or a backup, shows that.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ if TYPE_CHECKING:
 
 def canonical_json(record: RegistryRecord, *, without: frozenset[str] = frozenset()) -> str:
     """
-    A record as the JSON text that is hashed: sorted keys, no blanks, UTF-8, fields at their default left out.
-
-    Defaults are left out so that a field which a later version adds leaves old hashes as they are.
+    A record as the JSON text that is hashed: sorted keys, no spaces, UTF-8, without fields that have their default.
 
     Raises:
-        RegistryError: A value has no place in JSON: not a finite number, half a character, a foreign object.
+        RegistryError: A value cannot be written as JSON: a number that is not finite, a lone surrogate, another object.
     """
     try:
+        # Without defaults, a field that a later version adds does not change the hashes of older records.
         values = record.model_dump(mode="json", exclude=set(without), exclude_defaults=True)
         text = json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         text.encode()
@@ -45,26 +44,26 @@ def record_sha256(record: RegistryRecord) -> str:
 
 
 def event_sha256(event: Event) -> str:
-    """What `hash` of an event must be: SHA-256 of all its other fields, the hash of its predecessor among them."""
+    """The correct `hash` of an event: SHA-256 of all other fields, including the hash of the event before."""
     return hashlib.sha256(canonical_json(event, without=frozenset({"hash"})).encode()).hexdigest()
 
 
 def appended(history: Sequence[Event], event: Event) -> tuple[Event, ...]:
-    """The history with one more event, chained to the last one."""
+    """The history with one more event, linked to the last one."""
     linked = event.model_copy(update={"previous": history[-1].hash if history else ""})
     return (*history, linked.model_copy(update={"hash": event_sha256(linked)}))
 
 
 def chain_problems(history: Sequence[Event]) -> list[str]:
-    """What is wrong with the chain itself, one clause a finding; nothing when it holds."""
+    """The faults of the chain, one clause each; empty if it is intact."""
     problems, previous = [], ""
     for index, event in enumerate(history):
         place = f"history[{index}]"
         if event.seq != index + 1:
-            problems.append(f"{place}: seq is {event.seq} where {index + 1} was due")
+            problems.append(f"{place}: seq is {event.seq}, expected {index + 1}")
         if event.previous != previous:
-            problems.append(f"{place}: does not follow the event before it: one was changed, taken out or moved")
+            problems.append(f"{place}: does not follow the event before it: an event was changed, removed or moved")
         if event.hash != event_sha256(event):
-            problems.append(f"{place}: was changed after it was written: its hash does not fit")
+            problems.append(f"{place}: was changed after it was written: its hash does not match")
         previous = event.hash
     return problems

@@ -1,21 +1,21 @@
 """
-A registry in MLflow's model registry, `mlflow:http://host:port` or `mlflow:http://host:port#NAME`.
+A registry in MLflow's model registry: `mlflow:http://host:port` or `mlflow:http://host:port#NAME`.
 
-Two registered models hold it. `NAME` (`pytest-finetune`, where none is given) is for people and for what deploys: a
-model version for each entry, with the entry in its tags, and the aliases `production`, `canary` and `candidate`.
-`NAME.history` is the truth: a model version for each event, never changed.
+It uses two registered models. `NAME.history` is the source of truth: one model version per event, never changed. `NAME`
+(default `pytest-finetune`) is a view for people and deployments: one model version per entry, with the entry in its
+tags, and the aliases `production`, `canary` and `candidate`.
 
-Of two changes at once one wins and the other is told, although MLflow has neither locks nor conditional writes: it
-numbers the versions of a model in the order in which it makes them, and `mlflow_log` rests on that alone. Who stops
-halfway has changed all or nothing. What MLflow cannot promise, and what becomes of it:
+MLflow has neither locks nor conditional writes. What replaces compare-and-set is the number of a model version, which
+the server assigns in the order of creation: see `mlflow_log`. A writer that dies at any moment has made its whole
+change or none. Limits:
 
-- `NAME` follows the history some requests later. Until then, or until the next change when a writer was killed in
-  between, an alias may name the version before. `read` never looks at it; `verify` tells; `settle` mends it.
-- Anybody with access can change or delete what is there. `verify` finds what was changed; a history with a gap, or one
-  whose end was taken off, is not read at all. The chain has no secret: who rewrites all of it stays unseen.
-- MLflow serves 15 requests at a time; writers beyond that number at once may be told that it is too busy.
-- The order of numbers is kept by the databases that MLflow runs on, SQLite, PostgreSQL, MySQL and SQL Server; its old
-  store of plain files counts without a lock.
+- `NAME` is updated some requests after the history. Until then, or until the next change if the writer died, an alias
+  may point to the version before. `read` never uses it, `verify` reports it, and `synchronize` fixes it.
+- Anybody with access can change or delete what is stored. `verify` finds changes; a history with a gap, or without its
+  end, is not read at all. The hash chain holds no secret, so a complete rewrite is not detected.
+- MLflow handles 15 requests at a time; with more concurrent writers, some may be refused because it is too busy.
+- The order of numbers is guaranteed by MLflow's databases SQLite, PostgreSQL, MySQL and SQL Server, but not by its old
+  file store, which counts without a lock.
 """
 
 from __future__ import annotations
@@ -23,14 +23,13 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry.entry import Registry
-from pytest_finetune.lifecycle.registry.mlflow_log import LOST, Log, followed, step_between, step_tags
-from pytest_finetune.lifecycle.registry.mlflow_mirror import HEAD, differences, head, promised
+from pytest_finetune.lifecycle.registry.mlflow_log import LOST, Log, extended, step_between, step_tags
+from pytest_finetune.lifecycle.registry.mlflow_mirror import HEAD, head, holds_shown_event, mismatches
 from pytest_finetune.lifecycle.registry.mlflow_server import (
     MissingError,
     MlflowServer,
@@ -38,37 +37,38 @@ from pytest_finetune.lifecycle.registry.mlflow_server import (
     TakenError,
     parse_place,
 )
-from pytest_finetune.lifecycle.registry.states import apply
-from pytest_finetune.lifecycle.registry.verification import refuse_altered, verify
+from pytest_finetune.lifecycle.registry.states import apply_checked
+from pytest_finetune.lifecycle.registry.verification import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from pytest_finetune.lifecycle.registry.entry import Event
-    from pytest_finetune.lifecycle.registry.mlflow_mirror import Difference
-    from pytest_finetune.lifecycle.registry.mlflow_server import Card
+    from pytest_finetune.lifecycle.registry.mlflow_mirror import Mismatch
+    from pytest_finetune.lifecycle.registry.mlflow_server import RegisteredModel
     from pytest_finetune.lifecycle.registry.states import Change
 
 ATTEMPTS = 100
-"""How often a change is tried anew after others were faster; each time somebody gets through."""
+"""Attempts at a change before giving up; in every round one of the competing writers succeeds."""
 
 PATIENCE = 30.0
-"""Seconds after which `NAME` is given up to whoever keeps changing it; alone, it takes a tenth of one."""
+"""Seconds before `synchronize` gives up while others change `NAME`; without them it takes a tenth of a second."""
 
-_NOTE = 500
-_RESTORE = "a version was deleted or changed in MLflow: restore it from a backup of its database"
+_LONGEST_DESCRIPTION = 500
+_REMEDY = "restore MLflow's database, or force with a reason"
 
 
 class MlflowBackend:
     """
-    A registry on an MLflow server, which need not hold one yet.
+    A registry on an MLflow server, which need not exist yet.
 
     Args:
-        address: What stands behind `mlflow:`. Credentials come from MLflow's own variables, `MLFLOW_TRACKING_TOKEN`
-            or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, and never stand in it.
+        address: The part after `mlflow:`. Credentials come from MLflow's own variables, `MLFLOW_TRACKING_TOKEN` or
+            `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`, and must not be in the address.
 
     Raises:
-        RegistryError: It is no such address, or MLflow's client is not installed. The server is not asked yet.
+        RegistryError: The address is invalid, or MLflow's client is not installed. No request is sent yet.
     """
 
     def __init__(self, address: str) -> None:
@@ -80,157 +80,143 @@ class MlflowBackend:
 
     def read(self) -> Registry:
         """
-        The registry as its history has it; an empty one where there is none.
+        The registry according to its history; an empty one if there is none.
 
-        Only what is new is fetched: who looks again and again costs the server three small requests each time.
+        Only new events are fetched, so polling costs three small requests each time.
 
         Raises:
-            RegistryError: The server does not answer, or its history has a gap or cannot be read.
+            RegistryError: The server does not respond, or its history has a gap or cannot be read.
         """
         return self._read()[1].registry
 
     def update(self, change: Change, *, now: datetime | None = None, expected_seq: int | None = None) -> Registry:
         """
-        Make one change and keep it, or change nothing; see `Backend.update`.
+        Make one change and store it, or change nothing; see `Backend.update`.
 
         Raises:
-            RegistryError: As there; where the registry does not agree with its history, unless the change is forced;
-                and when the change is kept and `NAME` could not be brought in step, which the text says.
+            RegistryError: As there; or the change was made and `NAME` could not be synchronized, as the message says.
         """
+        # Optimistic concurrency: decide on the registry as read, try to append, and decide again if another was faster.
         for _ in range(ATTEMPTS):
-            card, log = self._read()
-            self._check(log.registry, expected_seq, forced=change.forced)
-            after = apply(log.registry, change, now=now or datetime.now(UTC))
-            self._prepare(card)
-            if self._wins(log, after):
-                self._settle_after(after.history[-1])
+            model, log = self._read()
+            after = apply_checked(
+                log.registry, change, self.location, now=now, expected_seq=expected_seq, remedy=_REMEDY
+            )
+            self._create_models(model)
+            if self._append(log, after):
+                self._synchronize_after(after.history[-1])
                 return after
-        raise RegistryError(f"others were faster {ATTEMPTS} times in a row", self.location, "try again")
+        raise RegistryError(f"other writers were faster {ATTEMPTS} times in a row", self.location, "try again")
 
     def verify(self) -> list[str]:
         """
-        Everything that the history does not explain, in the registry and in what MLflow shows of it.
+        All problems of the registry, and all differences between it and its view in MLflow.
 
         Raises:
             RegistryError: As `read`.
         """
         self._log = Log()
-        card, log = self._read()
-        seen = [] if card is None else self._differences(card, log.registry)
-        return [*verify(log.registry), *(f"{self._model}: {difference.problem}" for difference in seen)]
+        model, log = self._read()
+        found = [] if model is None else self._mismatches(model, log.registry)
+        return [*verify(log.registry), *(f"{self._model}: {mismatch.problem}" for mismatch in found)]
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         """
-        Bring the model versions and aliases of `NAME` in step with the history.
+        Make the model versions and aliases of `NAME` agree with the history.
 
         Raises:
-            RegistryError: As `read`; or the server refuses, or others keep changing it.
+            RegistryError: As `read`; or the server refuses, or others keep changing `NAME`.
         """
         start, pause = time.monotonic(), 0.0
-        while mends := self._mends():
+        while fixes := self._fixes():
             if time.monotonic() - start > PATIENCE:
-                raise RegistryError(f"{self._model} keeps changing", self.location, "who else writes there?")
-            with suppress(MissingError):  # Another writer settles too; look again.
-                for mend in mends:
-                    mend()
-            # Several that settle at once disturb each other: they part in time, and the last one finds all in step.
+                hint = "find out which other program writes to it"
+                raise RegistryError(f"{self._model} keeps changing", self.location, hint)
+            with suppress(MissingError):  # Another writer synchronizes at the same time: look again.
+                for fix in fixes:
+                    fix()
+            # Random pauses separate writers that synchronize at the same time and undo each other's fixes.
             time.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
             pause = min(pause + 0.1, 1.0)
 
-    def _mends(self) -> list[Callable[[], object]]:
-        card, log = self._read()
-        return [] if card is None else [found.mend for found in self._differences(card, log.registry) if found.mend]
+    def _fixes(self) -> list[Callable[[], object]]:
+        model, log = self._read()
+        found = [] if model is None else self._mismatches(model, log.registry)
+        return [mismatch.fix for mismatch in found if mismatch.fix]
 
-    def _read(self) -> tuple[Card | None, Log]:
-        self._server.reach()
-        # First the card: its mark, which is set after the event, can then never be newer than the history.
-        card = self._server.card(self._model)
-        known = self._log
-        records = self._server.records(self._history, after=known.number)
-        log = followed(known, records, f"{self.location}, {self._history}")
-        if card is not None and not promised(log.registry, card):
+    def _read(self) -> tuple[RegisteredModel | None, Log]:
+        self._server.check_reachable()
+        # The model first: its tag `HEAD` is set after the event, so what is read here is never newer than the history.
+        model = self._server.registered_model(self._model)
+        records = self._server.records(self._history, after=self._log.number)
+        log = extended(self._log, records, f"{self.location}, {self._history}")
+        if model is not None and not holds_shown_event(log.registry, model):
             raise RegistryError(
-                f"the history ends at event {log.registry.seq} and has lost what came after or stood there: "
-                f"{self._model} was in step with {card.tags[HEAD].partition(':')[0]}",
+                f"the history ends at event {log.registry.seq}, and lacks event {model.tags[HEAD].partition(':')[0]}, "
+                f"which {self._model} showed",
                 self.location,
-                _RESTORE,
+                "a version was deleted or changed in MLflow: restore it from a backup of its database",
             )
         self._log = log
-        return card, log
+        return model, log
 
-    def _differences(self, card: Card, registry: Registry) -> list[Difference]:
-        return differences(registry, self._server, card, self._server.records(self._model))
+    def _mismatches(self, model: RegisteredModel, registry: Registry) -> list[Mismatch]:
+        return mismatches(registry, self._server, model, self._server.records(self._model))
 
-    def _check(self, registry: Registry, expected_seq: int | None, *, forced: bool) -> None:
-        if expected_seq is not None and registry.seq != expected_seq:
-            raise RegistryError(
-                f"changed meanwhile: it is at event {registry.seq}, and the decision was made at {expected_seq}",
-                self.location,
-                "look at it as it stands now, and decide again",
-            )
-        if not forced:
-            refuse_altered(registry, self.location, remedy="restore MLflow's database, or force with a reason")
+    def _create_models(self, model: RegisteredModel | None) -> None:
+        """Create the two registered models unless they exist; refuse one that is not a registry."""
+        if model is None:
+            description = "Kept by pytest-finetune: see `pytest-finetune registry`."
+            for name, tags in ((self._history, {}), (self._model, {HEAD: head(Registry())})):
+                with suppress(TakenError):
+                    self._server.create_model(name, tags, description)
+            model = self._server.registered_model(self._model)
+        if model is None or HEAD not in model.tags:
+            problem = f"the registered model {self._model} is not a registry of pytest-finetune"
+            raise RegistryError(problem, self.location, "use another name: mlflow:URI#NAME")
 
-    def _prepare(self, card: Card | None) -> None:
-        """Register the two models where they are not, and leave alone what somebody else made."""
-        if card is None:
-            self._register(self._history, {})
-            self._register(self._model, {HEAD: head(Registry())})
-            card = self._server.card(self._model)
-        if card is None or HEAD not in card.tags:
-            raise RegistryError(
-                f"the registered model {self._model} holds something else",
-                self.location,
-                "name another: mlflow:URI#NAME",
-            )
-
-    def _register(self, model: str, tags: dict[str, str]) -> None:
-        with suppress(TakenError):
-            self._server.make_card(model, tags, "Kept by pytest-finetune: see `pytest-finetune registry`.")
-
-    def _wins(self, log: Log, after: Registry) -> bool:
-        """Whether the last event of `after`, sent now, is the one that counts; what has lost is marked, for people."""
+    def _append(self, log: Log, after: Registry) -> bool:
+        """Append the last event of `after`; returns whether it counts, or has lost the race against another writer."""
         writer, event = uuid4().hex, after.history[-1]
-        number, failure = self._sent(event, step_tags(step_between(log.registry, after), writer))
+        number, failure = self._send(event, step_tags(step_between(log.registry, after), writer))
+        # Only the history shows who won, and whether a request without a response had its effect.
         try:
             now = self._read()[1]
         except RegistryError as error:
-            raise self._doubt(event, failure or error) from error
+            raise self._outcome_unknown(event, failure or error) from error
         if failure and now.registry.seq < event.seq:
-            raise self._doubt(event, failure) from failure  # It may still be on its way.
+            raise self._outcome_unknown(event, failure) from failure  # The request may still arrive.
         if now.writers[event.seq - 1] == writer:
             return True
         if number:
-            # Taking it out would let a reader see it without its tags: MLflow fetches the two one after the other.
+            # Marked for people, not deleted: MLflow reads a version and its tags one after the other, so a reader
+            # could see a version that is being deleted without its tags.
             with suppress(RegistryError):
                 self._server.tag(self._history, LOST, "true", number=number)
         return False
 
-    def _sent(self, event: Event, tags: dict[str, str]) -> tuple[int, RegistryError | None]:
-        """The number of the record, or why it is not known: the server may have made it and failed to say so."""
-        note = f"{event.action} {event.version}, by {event.who}"[:_NOTE]
+    def _send(self, event: Event, tags: dict[str, str]) -> tuple[int, RegistryError | None]:
+        """The number of the record, or the error after which it is unknown whether the record was created."""
+        description = f"{event.action} {event.version}, by {event.who}"[:_LONGEST_DESCRIPTION]
         try:
-            return self._server.append(self._history, f"event/{event.seq}", tags, note), None
+            return self._server.append(self._history, f"event/{event.seq}", tags, description), None
         except RefusedError:
             raise
         except RegistryError as error:
             return 0, error
 
-    def _doubt(self, event: Event, error: RegistryError) -> RegistryError:
-        return RegistryError(
-            f"whether event {event.seq} is kept is not known: {error.problem}",
-            self.location,
-            "look at the history before you try again",
-        )
+    def _outcome_unknown(self, event: Event, error: RegistryError) -> RegistryError:
+        problem = f"it is unknown whether event {event.seq} was recorded: {error.problem}"
+        return RegistryError(problem, self.location, "look at the history before you try again")
 
-    def _settle_after(self, event: Event) -> None:
+    def _synchronize_after(self, event: Event) -> None:
         if self._log.registry.seq > event.seq:
-            return  # Whoever made the later event does it, and two at once would be in each other's way.
+            return  # The writer of the later event does it; two at once would interfere with each other.
         try:
-            self.settle()
+            self.synchronize()
         except RegistryError as error:
             raise RegistryError(
-                f"event {event.seq} is kept, and {self._model} is not in step with it yet: {error.problem}",
+                f"event {event.seq} was recorded, but {self._model} does not show it yet: {error.problem}",
                 self.location,
-                "the next change brings it in step; `pytest-finetune registry verify` says whether it is",
+                "the next change updates it; check with `pytest-finetune registry verify`",
             ) from error

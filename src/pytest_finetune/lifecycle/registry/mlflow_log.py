@@ -1,9 +1,9 @@
 """
-The history as an append-only log on a server that knows no transactions but one: making a numbered record, whole.
+The history as an append-only log of numbered records, with optimistic concurrency.
 
-Whoever makes a record says on which event it builds. Of several that build on the same one the lowest number counts,
-for every reader alike; the others have lost, and mean nothing. So a change is made at one instant or not at all, and
-a log out of which a record was taken has a gap that no race explains.
+The only atomic operation needed is to create a record, which gets the next number. A record names the event that it
+follows. If several follow the same event, the one with the lowest number counts for every reader, and the others are
+ignored. So a change is made at one instant or not at all, and a removed record leaves a gap that no race can cause.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PREFIX = "pytest_finetune."
 WRITER = f"{PREFIX}writer"
 LOST = f"{PREFIX}lost"
 CHUNK = 60_000
-"""Characters of a tag: MySQL, one of the databases that MLflow runs on, keeps 65,535 bytes."""
+"""Maximum characters of a tag: MySQL, one of the databases that MLflow supports, stores 65,535 bytes."""
 
 _STEP = "step"
 
 
 class Step(RegistryRecord):
-    """One record of the log: an event, the entries that it left otherwise than before, the rollout where it set one."""
+    """The content of one record: an event, the entries that it changed, and the rollout if it set one."""
 
     format: Literal[1] = FORMAT
     event: Event
@@ -43,12 +43,12 @@ class Step(RegistryRecord):
 @dataclass(frozen=True, slots=True)
 class Log:
     """
-    A log as far as it was read.
+    A log, as far as it has been read.
 
     Args:
-        registry: What it amounts to.
-        number: Of the last record read.
-        writers: Who made each event, one mark an attempt.
+        registry: The registry after the events read so far.
+        number: Number of the last record read.
+        writers: For each event, the random id of the attempt that wrote it.
     """
 
     registry: Registry = field(default_factory=Registry)
@@ -57,14 +57,14 @@ class Log:
 
 
 def step_between(before: Registry, after: Registry) -> Step:
-    """What the last event of a registry did."""
+    """The step that the last event of a registry made."""
     changed = {version: entry for version, entry in after.entries.items() if before.entries.get(version) != entry}
     rollout = after.rollout if after.rollout != before.rollout else None
     return Step(event=after.history[-1], entries=changed, rollout=rollout)
 
 
 def step_tags(step: Step, writer: str) -> dict[str, str]:
-    """The tags of the record that holds a step."""
+    """A step as the tags of a record."""
     event = step.event
     facts = {"seq": str(event.seq), "action": event.action, "version": event.version, "hash": event.hash}
     return {
@@ -74,17 +74,17 @@ def step_tags(step: Step, writer: str) -> dict[str, str]:
     }
 
 
-def followed(log: Log, records: Iterable[Record], place: str) -> Log:
+def extended(log: Log, records: Iterable[Record], place: str) -> Log:
     """
-    The log with the records that came after it.
+    The log, extended by newer records.
 
     Args:
-        log: As far as it is known.
-        records: Those with higher numbers, in order.
-        place: Where they are, for errors.
+        log: The log as far as it is known.
+        records: All records with higher numbers, in order.
+        place: Their location, for errors.
 
     Raises:
-        RegistryError: A record cannot be read, or builds on an event that is not in the log.
+        RegistryError: A record cannot be read, or follows an event that is not in the log.
     """
     history, entries = list(log.registry.history), dict(log.registry.entries)
     rollout, number, writers = log.registry.rollout, log.number, list(log.writers)
@@ -92,7 +92,7 @@ def followed(log: Log, records: Iterable[Record], place: str) -> Log:
         number = record.number
         step = _read(record, place)
         if step.event.seq <= len(history):
-            continue  # It lost a race.
+            continue  # It lost a race against a record with a lower number.
         _check_link(step.event, history, f"{place}, version {number}")
         history.append(step.event)
         writers.append(record.tags.get(WRITER, ""))
@@ -103,14 +103,14 @@ def followed(log: Log, records: Iterable[Record], place: str) -> Log:
 
 
 def chunked(name: str, content: RegistryRecord) -> dict[str, str]:
-    """A record as JSON, in as many tags as it takes: ASCII alone, so that a character is a byte everywhere."""
+    """A record as JSON in one or more tags; ASCII only, so that one character is one byte."""
     text = json.dumps(content.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
     pieces = range(0, len(text), CHUNK)
     return {f"{PREFIX}{name}.{index:03}": text[start : start + CHUNK] for index, start in enumerate(pieces)}
 
 
 def joined(name: str, tags: Mapping[str, str]) -> str:
-    """The text that `chunked` took apart."""
+    """The text that `chunked` divided."""
     start = f"{PREFIX}{name}."
     return "".join(value for key, value in sorted(tags.items()) if key.startswith(start))
 
@@ -124,12 +124,12 @@ def _read(record: Record, place: str) -> Step:
             raise RegistryError(
                 f"has format {_format(text)}, and this version reads up to {FORMAT}",
                 where,
-                "a newer pytest-finetune wrote it: upgrade; nothing was changed",
+                "it was written by a newer pytest-finetune: upgrade; nothing was changed",
             ) from None
         first = error.errors()[0]
         path = ".".join(str(key) for key in first["loc"])
-        problem = f"is no event of a registry: {path + ': ' if path else ''}{first['msg']}"
-        raise RegistryError(problem, where, "its tags were changed by hand: set them back") from None
+        problem = f"is not a registry event: {path + ': ' if path else ''}{first['msg']}"
+        raise RegistryError(problem, where, "its tags were changed in MLflow: restore them") from None
 
 
 def _format(text: str) -> int:
@@ -144,7 +144,7 @@ def _check_link(event: Event, history: list[Event], where: str) -> None:
     if event.seq == len(history) + 1 and event.previous == (history[-1].hash if history else ""):
         return
     raise RegistryError(
-        f"event {event.seq} builds on one that is not in the history, which holds {len(history)} before it",
+        f"event {event.seq} does not follow the history, which has {len(history)} events before it",
         where,
         "a version was deleted or changed in MLflow: restore it from a backup of its database",
     )

@@ -1,4 +1,4 @@
-"""What MLflow's own users see of a registry: a model version for each entry, aliases for those that serve."""
+"""The view of a registry for users of MLflow: one model version per entry, and aliases for the serving versions."""
 
 from __future__ import annotations
 
@@ -16,44 +16,48 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Registry
-    from pytest_finetune.lifecycle.registry.mlflow_server import Card, MlflowServer, Record
+    from pytest_finetune.lifecycle.registry.mlflow_server import MlflowServer, Record, RegisteredModel
 
 ALIASES = (Status.PRODUCTION, Status.CANARY, Status.CANDIDATE)
 VERSION = f"{PREFIX}version"
 HEAD = f"{PREFIX}head"
-"""Tag of the registered model, `SEQ:HASH`: the event that MLflow is in step with. It marks the model as ours."""
+"""Tag `SEQ:HASH` of the registered model: the last event that is shown. It also marks the model as a registry."""
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing on which MLflow and the registry disagree; `mend` brings MLflow in step, where a program may."""
+class Mismatch:
+    """A difference between MLflow and the registry; `fix` corrects MLflow, and is None if only a person may."""
 
     problem: str
-    mend: Callable[[], object] | None
+    fix: Callable[[], object] | None
 
 
 def head(registry: Registry) -> str:
-    """The mark of a registry's last event."""
+    """The value of the tag `HEAD` for a registry."""
     return f"{registry.seq}:{registry.history[-1].hash if registry.history else ''}"
 
 
-def promised(registry: Registry, card: Card) -> bool:
-    """Whether the event that MLflow was in step with is in the history; if not, the history has lost its end."""
-    seq, _, hash_ = card.tags.get(HEAD, "0:").partition(":")
+def holds_shown_event(registry: Registry, model: RegisteredModel) -> bool:
+    """Whether the history has the last event that MLflow showed; if not, it has lost its end."""
+    seq, _, hash_ = model.tags.get(HEAD, "0:").partition(":")
     if not seq.isdecimal() or int(seq) > registry.seq:
         return False
     return int(seq) == 0 or registry.history[int(seq) - 1].hash == hash_
 
 
-def differences(registry: Registry, server: MlflowServer, card: Card, records: list[Record]) -> list[Difference]:
+def mismatches(
+    registry: Registry, server: MlflowServer, model: RegisteredModel, records: list[Record]
+) -> list[Mismatch]:
     """
-    On what they disagree, in the order to mend it; what depends on a missing model version shows once that is made.
+    All mismatches, in the order in which to fix them.
+
+    Those that depend on a missing model version are reported after it has been created.
 
     Args:
-        registry: What should be seen.
-        server: Where to mend it.
-        card: The registered model as it is.
-        records: Its versions as they are.
+        registry: The registry to show.
+        server: The server to fix them on.
+        model: The registered model.
+        records: Its versions.
     """
     numbers = _numbers(records)
     if missing := [*_missing(registry, server, numbers)]:
@@ -62,17 +66,17 @@ def differences(registry: Registry, server: MlflowServer, card: Card, records: l
     return [
         *_extra(registry, server, numbers),
         *(
-            difference
+            mismatch
             for version, entry in registry.entries.items()
-            for difference in _tag_differences(server, numbers[version][0], tags, _tags(version, entry))
+            for mismatch in _tag_mismatches(server, numbers[version][0], tags, _tags(version, entry))
         ),
-        *_alias_differences(registry, server, card, numbers),
-        *_head_differences(registry, server, card),
+        *_alias_mismatches(registry, server, model, numbers),
+        *_head_mismatches(registry, server, model),
     ]
 
 
 def _numbers(records: list[Record]) -> dict[str, list[int]]:
-    """The numbers of the records of each version, lowest first."""
+    """For each version the numbers of its model versions, lowest first."""
     numbers: dict[str, list[int]] = {}
     for record in records:
         if VERSION in record.tags:
@@ -91,62 +95,63 @@ def _tags(version: str, entry: Entry) -> dict[str, str]:
     }
 
 
-def _missing(registry: Registry, server: MlflowServer, numbers: Mapping[str, list[int]]) -> Iterator[Difference]:
+def _missing(registry: Registry, server: MlflowServer, numbers: Mapping[str, list[int]]) -> Iterator[Mismatch]:
     for version, entry in registry.entries.items():
         if version not in numbers:
-            mend = partial(server.append, server.place.model, version, _tags(version, entry))
-            yield Difference(f"{version} has no model version", mend)
+            fix = partial(server.append, server.place.model, version, _tags(version, entry))
+            yield Mismatch(f"{version} has no model version", fix)
 
 
-def _extra(registry: Registry, server: MlflowServer, numbers: Mapping[str, list[int]]) -> Iterator[Difference]:
-    """Versions that two writers made for one entry, and such as nobody here made, which only a person may judge."""
+def _extra(registry: Registry, server: MlflowServer, numbers: Mapping[str, list[int]]) -> Iterator[Mismatch]:
+    """Duplicates, which two writers made at the same time, and unknown versions, which only a person may delete."""
     for version, found in numbers.items():
         if version not in registry.entries:
-            yield Difference(f"model version {found[0]} is {version}, which the history does not know", None)
+            yield Mismatch(f"model version {found[0]} is {version}, which is not in the history", None)
             continue
         for number in found[1:]:
-            yield Difference(
-                f"model version {number} is a second {version}", partial(server.delete, server.place.model, number)
+            yield Mismatch(
+                f"model version {number} is a duplicate of {version}",
+                partial(server.delete, server.place.model, number),
             )
 
 
-def _tag_differences(
+def _tag_mismatches(
     server: MlflowServer, number: int, tags: Mapping[int, Mapping[str, str]], wanted: Mapping[str, str]
-) -> Iterator[Difference]:
+) -> Iterator[Mismatch]:
     seen = tags[number]
     ours = {key for key in seen if key.startswith(PREFIX)}
     for key in sorted(ours | wanted.keys()):
         if seen.get(key) != wanted.get(key):
-            problem = f"model version {number}: its tag {key} is not what the history says of {wanted[VERSION]}"
-            yield Difference(problem, partial(server.tag, server.place.model, key, wanted.get(key), number=number))
+            problem = f"model version {number}: its tag {key} differs from the history of {wanted[VERSION]}"
+            yield Mismatch(problem, partial(server.tag, server.place.model, key, wanted.get(key), number=number))
 
 
-def _alias_differences(
-    registry: Registry, server: MlflowServer, card: Card, numbers: Mapping[str, list[int]]
-) -> Iterator[Difference]:
+def _alias_mismatches(
+    registry: Registry, server: MlflowServer, model: RegisteredModel, numbers: Mapping[str, list[int]]
+) -> Iterator[Mismatch]:
     for alias in ALIASES:
-        version = _holder(registry, alias)
+        version = _version_of(registry, alias)
         wanted = numbers[version][0] if version else None
-        seen = card.aliases.get(alias)
+        seen = model.aliases.get(alias)
         if seen != wanted:
-            problem = f"the alias {alias} names {_called(seen)} instead of {_called(wanted)}"
-            yield Difference(problem, partial(server.alias, server.place.model, alias.value, wanted))
+            problem = f"the alias {alias} points to {_named(seen)} instead of {_named(wanted)}"
+            yield Mismatch(problem, partial(server.alias, server.place.model, alias.value, wanted))
 
 
-def _holder(registry: Registry, alias: Status) -> str:
+def _version_of(registry: Registry, alias: Status) -> str:
     try:
         return version_for(registry, alias)[0]
     except RegistryError:
         return ""
 
 
-def _called(number: int | None) -> str:
+def _named(number: int | None) -> str:
     return "nothing" if number is None else f"model version {number}"
 
 
-def _head_differences(registry: Registry, server: MlflowServer, card: Card) -> Iterator[Difference]:
-    """The mark of how far MLflow is in step comes last, so that it never promises too much."""
-    seen, wanted = card.tags.get(HEAD), head(registry)
+def _head_mismatches(registry: Registry, server: MlflowServer, model: RegisteredModel) -> Iterator[Mismatch]:
+    """The tag `HEAD` is set last, so that it never names an event that is not shown yet."""
+    seen, wanted = model.tags.get(HEAD), head(registry)
     if seen != wanted:
-        mend = partial(server.tag, server.place.model, HEAD, wanted)
-        yield Difference(f"the tag {HEAD} is {seen!r} instead of {wanted!r}", mend)
+        fix = partial(server.tag, server.place.model, HEAD, wanted)
+        yield Mismatch(f"the tag {HEAD} is {seen!r} instead of {wanted!r}", fix)

@@ -1,4 +1,4 @@
-"""An MLflow server as the registry needs it: numbered records that are made whole or not at all, tags and aliases."""
+"""The operations of an MLflow server that the registry needs: numbered records, tags and aliases."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "pytest-finetune"
 ANSWER_TIMEOUT = 5.0
-"""Seconds that a server may take to say that it is there."""
+"""Seconds within which a server must respond to a health check."""
 
 _EXAMPLE = "write mlflow:http://127.0.0.1:5000, or mlflow:http://127.0.0.1:5000#NAME for another registered model"
 _PAGE = 1000
@@ -33,15 +33,15 @@ _LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_T
 
 
 class RefusedError(RegistryError):
-    """The server has understood, and did nothing."""
+    """The server refused the request, and did nothing."""
 
 
 class MissingError(RefusedError):
-    """What was asked for is not, or no longer, on the server."""
+    """The requested object does not exist, or no longer."""
 
 
 class TakenError(RefusedError):
-    """What was to be made is there already."""
+    """The object to create exists already."""
 
 
 _KINDS: dict[str, type[RegistryError]] = {
@@ -52,14 +52,14 @@ _KINDS: dict[str, type[RegistryError]] = {
     "UNAUTHENTICATED": RefusedError,
     "CUSTOMER_UNAUTHORIZED": RefusedError,
 }
-"""What is surely refused. An overloaded server says `BAD_REQUEST` even of what it has done."""
+"""Codes of requests that had no effect. `BAD_REQUEST` is not one: an overloaded server also sends it after success."""
 
-_LOCKED_OUT = (401, 403)
+_UNAUTHORIZED = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where on which server: its address without credentials, and the name of the registered model."""
+    """The address of a server, without credentials, and the name of the registered model."""
 
     uri: str
     model: str
@@ -70,15 +70,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A model version of MLflow: the number that the server gave it, counting from 1, and its tags."""
+    """A model version of MLflow: its number, which the server assigns from 1, and its tags."""
 
     number: int
     tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A registered model of MLflow: its tags, and the number of the version that each alias names."""
+class RegisteredModel:
+    """A registered model of MLflow: its tags, and the version number that each alias points to."""
 
     tags: Mapping[str, str]
     aliases: Mapping[str, int]
@@ -86,13 +86,13 @@ class Card:
 
 def parse_place(address: str) -> Place:
     """
-    Where `mlflow:ADDRESS` leads: `http://host:port` or `https://…`, with `#NAME` for another registered model.
+    Parse the part after `mlflow:`: `http://host:port` or `https://…`, with `#NAME` for another registered model.
 
     Raises:
-        RegistryError: It is no such address, or it holds credentials or a query; those are never shown.
+        RegistryError: The address is invalid, or contains credentials or a query, which are never printed.
     """
     if "@" in address or "?" in address:
-        raise RegistryError("an MLflow address holds no credentials and no query", "mlflow:", _LOGIN)
+        raise RegistryError("an MLflow address must not contain credentials or a query", "mlflow:", _LOGIN)
     parts = _split(address)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise RegistryError("is not the address of an MLflow server", f"mlflow:{address}", _EXAMPLE)
@@ -106,10 +106,10 @@ def parse_place(address: str) -> Place:
 
 class MlflowServer:
     """
-    A server, asked anew each time.
+    A connection to an MLflow server; nothing is cached.
 
     Args:
-        place: Where it is; named in every error.
+        place: The server; named in every error.
 
     Raises:
         RegistryError: MLflow's client is not installed.
@@ -117,48 +117,48 @@ class MlflowServer:
 
     def __init__(self, place: Place) -> None:
         found = find_spec("mlflow")
-        # A folder that happens to be called mlflow is found too, and has no origin.
+        # A folder that is called mlflow is found as a namespace package, which has no origin.
         if found is None or found.origin is None:
             raise RegistryError("mlflow is not installed", str(place), "pip install 'pytest-finetune[mlflow]'")
         self.place = place
 
-    def reach(self) -> None:
+    def check_reachable(self) -> None:
         """
-        Make sure that somebody answers, since MLflow's client goes on trying for minutes.
+        Check that the server responds, because MLflow's client would retry for minutes.
 
         Raises:
-            RegistryError: Nobody does.
+            RegistryError: It does not.
         """
         try:
             urlopen(f"{self.place.uri}/health", timeout=ANSWER_TIMEOUT).close()  # noqa: S310 - http or https
         except HTTPError as error:
             error.close()
         except (OSError, HTTPException) as error:
-            # Which certificates to trust is for MLflow's own settings to say.
+            # MLflow's own settings determine which certificates are trusted, so leave that to its client.
             if not (isinstance(error, URLError) and isinstance(error.reason, SSLError)):
-                raise self._unreached(error) from error
+                raise self._unreachable(error) from error
 
-    def card(self, model: str) -> Card | None:
-        """The registered model of that name; None when there is none."""
+    def registered_model(self, model: str) -> RegisteredModel | None:
+        """The registered model with this name; None if there is none."""
         try:
             with self._client() as client:
                 found = client.get_registered_model(model)
         except MissingError:
             return None
-        return Card(dict(found.tags), {alias: int(number) for alias, number in found.aliases.items()})
+        return RegisteredModel(dict(found.tags), {alias: int(number) for alias, number in found.aliases.items()})
 
-    def make_card(self, model: str, tags: Mapping[str, str], description: str) -> None:
+    def create_model(self, model: str, tags: Mapping[str, str], description: str) -> None:
         """
         Register a model.
 
         Raises:
-            TakenError: There is one of that name; of two that try at once, one is told so.
+            TakenError: The name is taken; of two concurrent attempts one gets this error.
         """
         with self._client() as client:
             client.create_registered_model(model, dict(tags), description)
 
     def records(self, model: str, *, after: int = 0) -> list[Record]:
-        """The versions of a registered model with a number above `after`, in order; deleted ones are left out."""
+        """The versions of a registered model with a number above `after`, in order, without deleted ones."""
         found: list[Record] = []
         token = None
         with self._client() as client:
@@ -173,10 +173,10 @@ class MlflowServer:
 
     def append(self, model: str, path: str, tags: Mapping[str, str], description: str = "") -> int:
         """
-        Make a version with all its tags in one transaction.
+        Create a version with all its tags, in one transaction of the server.
 
         Returns:
-            The number that the server gave it: one more than the highest there ever was.
+            Its number: one more than the highest number ever assigned.
         """
         with self._client() as client:
             made = client.create_model_version(
@@ -185,12 +185,12 @@ class MlflowServer:
         return int(made.version)
 
     def delete(self, model: str, number: int) -> None:
-        """Take a version out; its number is never given again."""
+        """Delete a version; its number is never assigned again."""
         with self._client() as client:
             client.delete_model_version(model, str(number))
 
     def tag(self, model: str, key: str, value: str | None, *, number: int | None = None) -> None:
-        """Set a tag of a version, or of the registered model itself; None takes it off."""
+        """Set a tag of a version, or of the registered model itself; None removes it."""
         with self._client() as client:
             if number is None:
                 client.set_registered_model_tag(model, key, value)
@@ -200,7 +200,7 @@ class MlflowServer:
                 client.set_model_version_tag(model, str(number), key, value)
 
     def alias(self, model: str, alias: str, number: int | None) -> None:
-        """Let an alias name a version; None takes it off."""
+        """Point an alias to a version; None removes it."""
         with self._client() as client:
             if number is None:
                 client.delete_registered_model_alias(model, alias)
@@ -217,23 +217,23 @@ class MlflowServer:
 
     @cached_property
     def _connection(self) -> tuple[ModuleType, Any]:
-        # The client would otherwise report its use to MLflow's makers; nothing here talks to anybody unasked.
+        # The client reports its use to the makers of MLflow by default.
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         mlflow = import_module("mlflow")
         return mlflow, mlflow.MlflowClient(tracking_uri=self.place.uri, registry_uri=self.place.uri)
 
-    def _unreached(self, error: Exception) -> RegistryError:
+    def _unreachable(self, error: Exception) -> RegistryError:
         reason = error.reason if isinstance(error, URLError) else error
         command = "mlflow server --backend-store-uri sqlite:///mlflow.db"
-        return RegistryError(f"no MLflow server answers: {reason}", str(self.place), f"start one: {command}")
+        return RegistryError(f"no MLflow server responds: {reason}", str(self.place), f"start one: {command}")
 
     def _explained(self, error: Any) -> RegistryError:
-        """What MLflow's client says: a server that broke, or a lost connection, may have done what was asked."""
+        """An error of MLflow's client. After any but a `RefusedError` the request may have had its effect."""
         text = " ".join(str(error).split())[:300]
-        locked_out = error.get_http_status_code() in _LOCKED_OUT
-        kind = _KINDS.get(error.error_code, RefusedError if locked_out else RegistryError)
-        hint = _LOGIN if locked_out else ""
-        return kind(f"MLflow says: {text}", str(self.place), hint)
+        unauthorized = error.get_http_status_code() in _UNAUTHORIZED
+        kind = _KINDS.get(error.error_code, RefusedError if unauthorized else RegistryError)
+        hint = _LOGIN if unauthorized else ""
+        return kind(f"MLflow error: {text}", str(self.place), hint)
 
 
 def _split(address: str) -> Any:

@@ -18,7 +18,7 @@ from pytest_finetune.lifecycle.registry.production_checks import (
     waived_gates,
 )
 from pytest_finetune.lifecycle.registry.sunset import shutdown_of
-from pytest_finetune.lifecycle.registry.version_checks import narrowing, unseen_weights, weights_fault
+from pytest_finetune.lifecycle.registry.version_checks import unseen_weights, weights_fault
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.quality import quality_is_guarded
 
@@ -108,8 +108,6 @@ def cautions(
     proof: Run | Evidence,
     *,
     now: datetime,
-    eval_sets: Sequence[EvalSet] = (),
-    production: Entry | None = None,
     models: Path | None = None,
 ) -> list[str]:
     """What people should know and no promotion is refused for; the arguments are those of `refusals`."""
@@ -118,7 +116,6 @@ def cautions(
         found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
     if "" in claim.answered_by:
         found.append("the server did not always say which model answered")
-    found += narrowing(tuple(eval_sets), production)
     found += [unseen] if models and (unseen := unseen_weights(entry, models)) else []
     shutdown = shutdown_of(entry)
     if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:

@@ -1,13 +1,14 @@
 """
-One change at a time, from registry to registry: the rules hold, the history grows by one event, nothing else moves.
+Changes of a registry: pure functions that check the rules and return a new registry with one more event.
 
-What `apply` makes, `verify` finds nothing wrong with.
+Invariant: `verify` finds no problem in a registry that only `apply` has changed.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError, did_you_mean
@@ -21,37 +22,35 @@ from pytest_finetune.lifecycle.registry.transitions import (
     statuses_of,
     versions_in,
 )
-from pytest_finetune.lifecycle.registry.verification import verify
+from pytest_finetune.lifecycle.registry.verification import refuse_altered, verify
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from pytest_finetune.lifecycle.registry.entry import Evidence
 
 __all__ = ["Change", "apply", "verify", "version_for"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 NAMED_BY_STATUS = (Status.PRODUCTION, Status.CANDIDATE, Status.CANARY)
-"""Statuses that name a version: production and the canary the only one there, candidate the newest."""
+"""Statuses that select a version: the only one in production, the only canary, the newest candidate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """
-    One step that somebody asks for.
+    A requested change.
 
     Args:
-        action: `add`, `canary`, `promote`, `rollback`, `reject` or `retire`, which move a version; `set_rollout`, and
-            `fallback`, which the router notes and which moves none.
-        version: The version that moves. For `rollback` the one to go back to, or empty for the one before the present
+        action: `add`, `canary`, `promote`, `rollback`, `reject` or `retire`, which change the status of a version;
+            `set_rollout`, or `fallback`, which the router records; these two change no status.
+        version: The version to change. For `rollback` the one to return to, or empty for the one before the current
             one; empty for `set_rollout`.
-        who: Who asks, as `current_who` names them.
-        why: The reason; needed when `forced`.
-        forced: The step is taken without the evidence that it needs, or out of turn.
-        entry: What to add; its status and traffic start from nothing whatever they say.
-        evidence: The run that earns a `promote` or a `canary`; None leaves the entry's own in place.
-        traffic: Share of users in [0, 1] for a `canary`; None leaves a canary's share as it is.
-        rollout: What to set.
+        who: Author, as `current_who` names them.
+        why: The reason; required if `forced`.
+        forced: The change overrides missing evidence, or a rule.
+        entry: The entry to add; its status and traffic are ignored.
+        evidence: The evidence for `promote` or `canary`; None keeps that of the entry.
+        traffic: Share of users in [0, 1] for `canary`; None keeps that of the current canary.
+        rollout: The new settings for `set_rollout`.
     """
 
     action: str
@@ -67,12 +66,12 @@ class Change:
 
 def apply(registry: Registry, change: Change, *, now: datetime) -> Registry:
     """
-    The registry after a change, with one more event; the one given stays as it is.
+    The registry after a change, with one more event; the given registry is not modified.
 
     Args:
-        registry: What the change is made to.
-        change: What is asked.
-        now: The time that the event notes, with its zone.
+        registry: The registry before the change.
+        change: The change.
+        now: Time recorded in the event, with time zone.
 
     Raises:
         RegistryError: The change is incomplete, or the rules forbid it.
@@ -96,16 +95,45 @@ def apply(registry: Registry, change: Change, *, now: datetime) -> Registry:
     return Registry(seq=event.seq, entries=entries, rollout=rollout, history=appended(registry.history, event))
 
 
+def apply_checked(
+    registry: Registry, change: Change, location: str, *, now: datetime | None, expected_seq: int | None, remedy: str
+) -> Registry:
+    """
+    As `apply`, for a backend that has just read the registry: also refuse what `Backend.update` refuses.
+
+    Args:
+        registry: The registry before the change.
+        change: The change.
+        location: The backend's location, for errors.
+        now: Time recorded in the event, with time zone; None for the current time.
+        expected_seq: `seq` that the change was decided on; None for any.
+        remedy: What to do about a registry that does not agree with its history.
+
+    Raises:
+        RegistryError: As `Backend.update`.
+    """
+    if expected_seq is not None and registry.seq != expected_seq:
+        raise RegistryError(
+            f"changed meanwhile: it is now at event {registry.seq}, and the change was decided at {expected_seq}",
+            location,
+            "look at the current registry, and decide again",
+        )
+    if not change.forced:
+        # One more event would hide what was changed outside the history, as if it had been reviewed.
+        refuse_altered(registry, location, remedy=remedy)
+    return apply(registry, change, now=now or datetime.now(UTC))
+
+
 def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
     """
     The version that a spec names, with its entry.
 
     Args:
-        registry: Where to look.
-        spec: What stands behind `registry:`: a version, `production`, `canary`, or `candidate` for the newest one.
+        registry: The registry.
+        spec: The part after `registry:`: a version, `production`, `canary`, or `candidate` for the newest one.
 
     Raises:
-        RegistryError: There is none.
+        RegistryError: There is no such version.
     """
     if spec in registry.entries:
         return spec, registry.entries[spec]
@@ -127,7 +155,7 @@ def _check(change: Change) -> None:
     if change.action not in ACTIONS:
         raise RegistryError(f"there is no action {change.action!r}", "", did_you_mean(change.action, ACTIONS))
     if change.forced and not change.why.strip():
-        raise RegistryError("a forced change needs a reason", change.version, "say why: it stays in the history")
+        raise RegistryError("a forced change needs a reason", change.version, "give one; it is recorded in the history")
 
 
 def _entries_after(registry: Registry, change: Change) -> dict[str, Entry]:
@@ -146,7 +174,7 @@ def _entries_after(registry: Registry, change: Change) -> dict[str, Entry]:
 
 
 def _entry_after(registry: Registry, change: Change) -> Entry:
-    """The entry that the change is about, all but its status."""
+    """The changed entry, still with its old status."""
     if change.action == "add":
         return _added(change)
     entry = registry.entries[change.version]
@@ -160,27 +188,24 @@ def _added(change: Change) -> Entry:
             f"{change.version!r} cannot name a version", "", "use letters, digits, '.', '_' and '-', such as v1.2"
         )
     if change.version in set(Status):
-        raise RegistryError(
-            f"{change.version!r} is the name of a status", "", "name the version otherwise, such as v1.2"
-        )
+        raise RegistryError(f"{change.version!r} is the name of a status", "", "use another name, such as v1.2")
     if change.entry is None:
-        raise RegistryError("there is no entry to add", change.version, "give at least the model's id")
+        raise RegistryError("there is no entry to add", change.version, "give at least the model id")
     model = change.entry.model_id
     if not model.strip() or not model.isprintable() or model.startswith(("registry:", "replay:")):
         hint = "give the id that the server knows, such as ft:…, or local:NAME"
-        raise RegistryError(f"{model!r} is no model id", change.version, hint)
+        raise RegistryError(f"{model!r} is not a model id", change.version, hint)
     return change.entry.model_copy(update={"status": Status.CANDIDATE, "traffic": 0.0})
 
 
 def _traffic(entry: Entry, change: Change) -> float:
-    """Share of users after the change: only a canary has one."""
     if change.action != "canary":
         return 0.0
     if change.traffic is None and entry.status is Status.CANARY:
         return entry.traffic
     if change.traffic is None or not 0 <= change.traffic <= 1:
-        said = "no share of users" if change.traffic is None else f"a share of {change.traffic:g}"
-        raise RegistryError(f"a canary cannot have {said}", change.version, "give one from 0 to 1, such as 0.05")
+        found = "" if change.traffic is None else f", not {change.traffic:g}"
+        raise RegistryError(f"a canary needs a share of users from 0 to 1{found}", change.version, "such as 0.05")
     return change.traffic
 
 
@@ -192,15 +217,14 @@ def _rollout_after(registry: Registry, change: Change) -> Rollout:
     fallback = change.rollout.fallback
     if fallback and status_of(statuses_of(registry), fallback) is Status.REJECTED:
         raise RegistryError(f"{fallback} is rejected and cannot take over", "rollout.fallback", "name another version")
-    reigned = any(event.version == fallback and event.after is Status.PRODUCTION for event in registry.history)
-    if fallback and not reigned:
+    if fallback and not _was_in_production(registry, fallback):
         problem = f"{fallback} was never in production and cannot take over"
         raise RegistryError(problem, "rollout.fallback", "name a version that has passed its gates")
     return change.rollout
 
 
 def _subject(registry: Registry, change: Change) -> str:
-    """The version that the event will name: none for a rollout, the one that comes back for a rollback."""
+    """The version that the event names: none for `set_rollout`, the one that returns for `rollback`."""
     if change.action == "set_rollout":
         return ""
     return _rollback_target(registry, change.version) if change.action == "rollback" else change.version
@@ -212,20 +236,24 @@ def _rollback_target(registry: Registry, version: str) -> str:
     if not version:
         earlier = [other for other in production_stack(registry.history) if other not in current]
         if not earlier:
-            raise RegistryError("there is no earlier production version to go back to", "rollback")
+            raise RegistryError("there is no earlier production version to return to", "rollback")
         return earlier[-1]
     status_of(statuses, version)
     if version in current:
-        raise RegistryError("is in production already", version, "leave the version out to leave this one behind")
-    if not any(event.version == version and event.after is Status.PRODUCTION for event in registry.history):
-        raise RegistryError("was never in production, so nothing can go back to it", version, "promote it")
+        raise RegistryError("is already in production", version, "omit the version to return to the one before it")
+    if not _was_in_production(registry, version):
+        raise RegistryError("was never in production, so a rollback cannot return to it", version, "promote it")
     return version
+
+
+def _was_in_production(registry: Registry, version: str) -> bool:
+    return any(event.version == version and event.after is Status.PRODUCTION for event in registry.history)
 
 
 def _status(entries: dict[str, Entry], version: str) -> Status | None:
     return entries[version].status if version in entries else None
 
 
-def _text(said: str) -> str:
-    # The command line passes bytes that are no UTF-8 as half characters, which no JSON can hold.
-    return said.encode("utf-8", "replace").decode()
+def _text(value: str) -> str:
+    # Bytes on the command line that are not UTF-8 become lone surrogates, which JSON text cannot hold.
+    return value.encode("utf-8", "replace").decode()

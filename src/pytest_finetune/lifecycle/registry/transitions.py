@@ -1,4 +1,4 @@
-"""The rules of status, and nothing else: which step leads from where to where, for a change and for its proof alike."""
+"""The rules of status changes, used both to apply a change and to verify the history."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALLOWED_FROM: Mapping[str, tuple[Status, ...]] = {
     "reject": (*_OPEN, Status.DEPRECATED),
     "retire": (*_OPEN, Status.DEPRECATED),
 }
-"""Where a version must stand for a step; `retire` takes one out of production too when it is forced."""
+"""The statuses that allow an action; a forced `retire` is also allowed from production."""
 
 LEADS_TO: Mapping[str, Status] = {
     "add": Status.CANDIDATE,
@@ -31,10 +31,10 @@ LEADS_TO: Mapping[str, Status] = {
     "reject": Status.REJECTED,
     "retire": Status.DEPRECATED,
 }
-"""Where a step leads."""
+"""The status after an action."""
 
 KEEPS_STATUSES = ("set_rollout", "fallback")
-"""Actions that the history keeps and that move no version."""
+"""Actions that are recorded in the history and change no status."""
 
 ACTIONS = (*LEADS_TO, *KEEPS_STATUSES)
 
@@ -43,20 +43,20 @@ def statuses_after(
     statuses: Mapping[str, Status], action: str, version: str, *, forced: bool = False
 ) -> dict[str, Status]:
     """
-    The status of every version after one step; a new production version deprecates the one before it.
+    The status of every version after an action; a new production version deprecates the one before it.
 
     Args:
-        statuses: Status of every version before the step.
+        statuses: Status of every version before it.
         action: One of `LEADS_TO`.
-        version: The version that moves; new for `add`.
-        forced: The step overrides the refusals; only `retire` is looser for it.
+        version: The version to change; a new one for `add`.
+        forced: Also allow `retire` from production.
 
     Raises:
-        RegistryError: The version is unknown, or no such step leads away from where it stands.
+        RegistryError: The version is unknown, or its status does not allow the action.
     """
     if action == "add":
         if version in statuses:
-            raise RegistryError("there is such a version already", version, "a version never changes: add another")
+            raise RegistryError("the version exists already", version, "versions are immutable; add another one")
         return {**statuses, version: LEADS_TO[action]}
     before = status_of(statuses, version)
     if before not in ALLOWED_FROM[action] and not (forced and action == "retire" and before is Status.PRODUCTION):
@@ -69,23 +69,23 @@ def statuses_after(
 
 
 def statuses_of(registry: Registry) -> dict[str, Status]:
-    """Where every version stands, as the entries say."""
+    """The status of every version, according to the entries."""
     return {version: entry.status for version, entry in registry.entries.items()}
 
 
 def production_of(registry: Registry) -> Entry | None:
-    """The entry in production; None while there is none."""
+    """The entry in production; None if there is none."""
     return next((entry for entry in registry.entries.values() if entry.status is Status.PRODUCTION), None)
 
 
 def is_before_first(registry: Registry) -> bool:
-    """No version was ever in production."""
+    """Whether no version was ever in production."""
     return not any(event.after is Status.PRODUCTION for event in registry.history)
 
 
 def status_of(statuses: Mapping[str, Status], version: str) -> Status:
     """
-    Where a version stands.
+    The status of a version.
 
     Raises:
         RegistryError: There is no such version.
@@ -97,43 +97,45 @@ def status_of(statuses: Mapping[str, Status], version: str) -> Status:
 
 
 def versions_in(statuses: Mapping[str, Status], status: Status) -> list[str]:
-    """The versions that stand there."""
+    """The versions with a status."""
     return [version for version, held in statuses.items() if held is status]
 
 
 def production_stack(history: Iterable[Event]) -> tuple[str, ...]:
     """
-    The versions that production can go back to, the newest last; the present one, where there is one, is at the end.
+    The versions that a rollback can return to, the newest last; a version in production comes at the end.
 
-    A rollback drops what it left behind, so that a second one goes a step further back and never forward again. What
-    was rejected, or retired by a person, is out.
+    A rollback removes the versions that it leaves, so that a second one goes further back and never forward again.
+    Rejected and retired versions are removed, too.
     """
-    line: list[str] = []
+    stack: list[str] = []
     for event in history:
         if event.action in {"promote", "rollback"}:
-            kept = line.index(event.version) if event.version in line else len(line)
-            line = [*line[:kept], event.version]
-        elif event.action in {"reject", "retire"} and event.version in line:
-            line.remove(event.version)
-    return tuple(line)
+            kept = stack.index(event.version) if event.version in stack else len(stack)
+            stack = [*stack[:kept], event.version]
+        elif event.action in {"reject", "retire"} and event.version in stack:
+            stack.remove(event.version)
+    return tuple(stack)
 
 
 def _keep_one_canary(after: Mapping[str, Status], action: str, version: str) -> None:
     others = [other for other in versions_in(after, Status.CANARY) if other != version]
     if action == "canary" and others:
-        raise RegistryError(f"{others[0]} is the canary", version, f"promote, reject or retire {others[0]} first")
+        raise RegistryError(
+            f"{others[0]} is already the canary", version, f"promote, reject or retire {others[0]} first"
+        )
 
 
 def _refusal(action: str, before: Status) -> str:
     *others, last = ALLOWED_FROM[action]
-    return f"stands at {before}, and {action} starts from {', '.join(others)}{' or ' if others else ''}{last}"
+    return f"is {before}, and {action} requires {', '.join(others)}{' or ' if others else ''}{last}"
 
 
 def _remedy(action: str, before: Status) -> str:
     if before is Status.PRODUCTION:
-        return "promote another version or roll back" if action != "promote" else "nothing is left to do"
+        return "promote another version or roll back" if action != "promote" else "nothing to do"
     if before is Status.DEPRECATED and action == "promote":
-        return "a rollback brings back what was in production; anything else is added as a new version"
+        return "use rollback for a version that was in production; add any other one as a new version"
     if before is Status.REJECTED:
-        return "a rejected version stays rejected: add it under another name"
+        return "a rejection is permanent; add the model as a new version"
     return ""

@@ -1,4 +1,4 @@
-"""The proof that a registry is what its history says: the history is walked again by the rules, and all must agree."""
+"""Verification of a registry: its history is replayed by the rules, and every entry must agree with the result."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 def verify(registry: Registry) -> list[str]:
     """
-    Everything about a registry that its history does not explain, one clause a finding; nothing when it is sound.
+    All problems of a registry, one clause each; empty if it agrees with its history.
 
-    Found are: an event changed, taken out, added or moved; an entry or the rollout changed outside the history; a step
-    that the rules forbid; two versions in production.
+    A problem is an event that was changed, removed, added or moved, an entry or a rollout that was changed outside the
+    history, an event that the rules forbid, or more than one version in production.
     """
     return [
         *chain_problems(registry.history),
@@ -38,7 +38,7 @@ def verify(registry: Registry) -> list[str]:
 
 
 def history_problem(registry: Registry) -> str:
-    """What `verify` finds first, as a clause about the registry; empty if the registry agrees with its history."""
+    """The first problem that `verify` finds, as a clause about the registry; empty if there is none."""
     problems = verify(registry)
     more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
     return f"does not agree with its history: {problems[0]}{more}" if problems else ""
@@ -46,7 +46,7 @@ def history_problem(registry: Registry) -> str:
 
 def refuse_altered(registry: Registry, location: str, *, remedy: str = "restore it from the repository") -> None:
     """
-    A registry that was changed outside its history decides nothing: what it names was never judged.
+    Refuse a registry that was changed outside its history: the models that it names may never have been evaluated.
 
     Raises:
         RegistryError: The registry does not agree with its history.
@@ -57,35 +57,39 @@ def refuse_altered(registry: Registry, location: str, *, remedy: str = "restore 
 
 def _count_problems(registry: Registry) -> Iterator[str]:
     if registry.seq != len(registry.history):
-        yield f"seq: is {registry.seq}, and the history holds {len(registry.history)} events"
-    reigning = versions_in(statuses_of(registry), Status.PRODUCTION)
-    if len(reigning) > 1:
-        yield f"entries: {' and '.join(sorted(reigning))} are in production at once"
+        yield f"seq: is {registry.seq}, but the history has {len(registry.history)} events"
+    production = versions_in(statuses_of(registry), Status.PRODUCTION)
+    if len(production) > 1:
+        yield f"entries: {' and '.join(sorted(production))} are in production at once"
 
 
 def _step_problems(history: Sequence[Event]) -> Iterator[str]:
-    """Steps that the rules forbid where they were taken."""
+    """Events that the rules forbid."""
     statuses: dict[str, Status] = {}
-    reigned: set[str] = set()
+    ever_in_production: set[str] = set()
     for index, event in enumerate(history):
         statuses, problem = _stepped(statuses, event)
-        if event.action == "rollback" and event.version not in reigned:
-            problem = problem or "goes back to a version that was never in production"
+        if event.action == "rollback" and event.version not in ever_in_production:
+            problem = problem or "returns to a version that was never in production"
         if event.forced and not event.why:
-            problem = problem or "was forced without a reason"
+            problem = problem or "is forced without a reason"
         if problem:
             yield f"history[{index}]: {event.action} {event.version}: {problem}"
-        reigned.update(versions_in(statuses, Status.PRODUCTION))
+        ever_in_production.update(versions_in(statuses, Status.PRODUCTION))
 
 
 def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Status], str]:
-    """The statuses after an event, and what is wrong with it; a wrong one is believed, so that it is told once."""
+    """The statuses after an event, and its problem."""
     before = statuses.get(event.version)
-    believed = statuses if event.after is None else {**statuses, event.version: event.after}
+    # Replay continues with the status that a wrong event records, so that one fault is reported once.
+    recorded = statuses if event.after is None else {**statuses, event.version: event.after}
     if event.action not in ACTIONS:
-        return believed, "there is no such action"
+        return recorded, "there is no such action"
     if event.before != before:
-        return believed, f"says that it stood at {event.before or 'nothing'} and it stood at {before or 'nothing'}"
+        return (
+            recorded,
+            f"records the status {event.before or 'none'} before it, but that was {before or 'none'}",
+        )
     try:
         after = (
             statuses
@@ -93,9 +97,9 @@ def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Statu
             else statuses_after(statuses, event.action, event.version, forced=event.forced)
         )
     except RegistryError as error:
-        return believed, error.problem
+        return recorded, error.problem
     if event.after != after.get(event.version):
-        return believed, f"says that it leads to {event.after or 'nothing'}"
+        return recorded, f"records the status {event.after or 'none'} after it"
     return after, ""
 
 
@@ -107,24 +111,24 @@ def _status_problems(registry: Registry) -> Iterator[str]:
     for version in sorted(explained.keys() | actual.keys()):
         due = explained.get(version)
         if version not in actual:
-            yield f"entries.{version}: is missing, and the history says {due}"
+            yield f"entries.{version}: is missing, but {due} by the history"
         elif due is None:
-            yield f"entries.{version}: is nowhere in the history"
+            yield f"entries.{version}: is not in the history"
         elif actual[version] is not due:
-            yield f"entries.{version}.status: is {actual[version]}, and the history says {due}"
+            yield f"entries.{version}.status: is {actual[version]}, but {due} by the history"
 
 
 def _content_problems(registry: Registry) -> Iterator[str]:
-    """Entries and a rollout that are not what their last event left."""
+    """Entries, or a rollout, that differ from the state after their last event."""
     last = {event.version: event for event in registry.history if event.action != "set_rollout"}
     for version, entry in sorted(registry.entries.items()):
         event = last.get(version)
         if event is None:
             continue
-        # A version that lost production to another one has changed its status, and that alone, since its own event.
+        # A version that another one replaced in production has changed its status, and nothing else, since its event.
         left = entry.model_copy(update={"status": event.after})
         if record_sha256(left) != event.entry_sha256:
-            yield f"entries.{version}: was changed outside the history: its hash is not the one of event {event.seq}"
+            yield f"entries.{version}: was changed outside the history: its hash does not match event {event.seq}"
     rollouts = [event.entry_sha256 for event in registry.history if event.action == "set_rollout"]
     if record_sha256(registry.rollout) != (rollouts[-1] if rollouts else record_sha256(Rollout())):
         yield "rollout: was changed outside the history"

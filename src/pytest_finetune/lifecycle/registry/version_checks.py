@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Registry
     from pytest_finetune.lifecycle.registry.evidence_claim import Claim
-    from pytest_finetune.verdicts.evalset import EvalSet
 
 LOCAL = "local:"
 
@@ -50,21 +49,6 @@ def unseen_weights(entry: Entry, models: Path) -> str:
     if not entry.model_id.startswith(LOCAL) or _weights_there(entry, models):
         return ""
     return f"the weights of {entry.model_id} are not here, and could not be compared with those judged"
-
-
-def narrowing(eval_sets: tuple[EvalSet, ...], production: Entry | None) -> Iterator[str]:
-    """Where today's sets ask less than production was held to; who reviews them knows whether that is meant."""
-    today = {eval_set.name: eval_set for eval_set in eval_sets}
-    for stored in production.evidence.eval_sets if production and production.evidence else ():
-        if (eval_set := today.get(stored.name)) is None:
-            continue
-        if len(eval_set.cases) < stored.cases:
-            now = len(eval_set.cases)
-            yield f"{stored.name}: production was judged by {stored.cases:,} cases, and now it has {now:,}"
-        labels = {rule.label for rule in eval_set.settings.rules}
-        for verdict in stored.verdicts:
-            if labels and verdict.gate not in labels:
-                yield f"{stored.name}: production was held to {verdict.gate}, and no gate says so now"
 
 
 def _of_one_model(registry: Registry, version: str, proof: Run | Evidence | None) -> Iterator[str]:

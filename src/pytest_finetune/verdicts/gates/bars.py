@@ -29,12 +29,13 @@ def judge_bar(inputs: GateInputs) -> Verdict:
     """
     rule = inputs.rule
     measure = inputs.summary.value(rule.metric, confidence=rule.confidence or 0.95)
-    if measure.exact is None:
+    value = measure.exact
+    if value is None:
         return inputs.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {rule.metric}")
-    status = status_of(rule, measure.exact, measure.interval)
+    status = status_of(rule, value, measure.interval)
     return inputs.verdict(
         status,
-        _message(inputs, measure, status),
+        _message(inputs, measure, value, status),
         value=measure.value,
         interval=measure.interval,
         n=measure.n,
@@ -78,52 +79,52 @@ def judge_must_pass(inputs: GateInputs) -> Verdict:
     rows = inputs.summary.rows
     missed = tuple(row.case.id for row in rows if not row.passes(inputs.rule.needed))
     passed = len(rows) - len(missed)
-    named = f": {', '.join(missed[:5])}{' …' if len(missed) > 5 else ''}" if missed else ""  # noqa: PLR2004
+    named = ", ".join(missed[:5]) + (" …" if len(missed) > 5 else "")  # noqa: PLR2004
     return inputs.verdict(
         Status.FAIL if missed else Status.PASS,
-        f"{passed} of {len(rows)} cases passed{f'; {len(missed)} missed{named}' if missed else ''}",
+        f"{passed} of {len(rows)} cases passed{f'; {len(missed)} missed: {named}' if missed else ''}",
         value=passed / len(rows),
         missed=missed,
     )
 
 
-def _message(inputs: GateInputs, measure: Measure, status: Status) -> str:
-    rule, value, bar = inputs.rule, measure.exact, limit_of(inputs.rule)
-    sign = ">=" if rule.upward else "<="
-    text = f"{rule.metric} {figure(value, bar) if value is not None else None}{_count(inputs, measure)}"
-    if rule.confidence is not None:
-        text += interval_text(measure.interval, rule.confidence)
-    text += f", bar {sign} {bar:g}"
+def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Status) -> str:
+    rule, bar = inputs.rule, limit_of(inputs.rule)
+    text = f"{rule.metric} {figure(value, bar)}{_count(rule, value, measure.n)}"
+    limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
+    if rule.confidence is None:
+        return text + limit
+    text += interval_text(measure.interval, rule.confidence) + limit
     if status is Status.INCONCLUSIVE:
-        text += settling_text(more_cases_needed(_interval_of(inputs, measure), measure.n, bar))
+        narrower = _interval_of(inputs, measure, value, rule.confidence)
+        text += settling_text(more_cases_needed(narrower, measure.n, bar))
     return text
 
 
-def _count(inputs: GateInputs, measure: Measure) -> str:
+def _count(rule: Rule, value: Fraction, n: int) -> str:
     """What the value rests on: ` (19 of 20 cases)`, ` (118 answers)`."""
-    if inputs.rule.metric not in SHARES or measure.exact is None:
-        return f" ({measure.n} {'answers' if inputs.rule.metric in QUANTILES else 'cases'})"
-    right = measure.exact * measure.n
-    return f" ({right} of {measure.n} cases)" if right.denominator == 1 else f" ({measure.n} cases)"
+    if rule.metric not in SHARES:
+        return f" ({n} {'answers' if rule.metric in QUANTILES else 'cases'})"
+    right = value * n
+    return f" ({right} of {n} cases)" if right.denominator == 1 else f" ({n} cases)"
 
 
-def _interval_of(inputs: GateInputs, measure: Measure) -> Callable[[float], Interval | None]:
+def _interval_of(
+    inputs: GateInputs, measure: Measure, value: Fraction, confidence: float
+) -> Callable[[float], Interval | None]:
     """How the interval would be with so many times the evidence."""
-    metric, confidence, labels = inputs.rule.metric, inputs.rule.confidence or 0.95, inputs.summary.labels
-    if metric in SHARES and measure.exact is not None:
-        right = float(measure.exact) * measure.n
-        return lambda times: rate_interval(min(right, measure.n) * times, measure.n * times, confidence=confidence)
+    metric, labels, n = inputs.rule.metric, inputs.summary.labels, measure.n
+    if metric in SHARES:
+        right = float(value) * n
+        return lambda times: rate_interval(min(right, n) * times, n * times, confidence=confidence)
     if metric == "macro_f1" and labels:
         return lambda times: labels.macro_f1_interval(confidence, times=times)
-    return lambda times: _narrowed(measure, times)
+    return lambda times: _narrowed(float(value), measure.interval, times)
 
 
-def _narrowed(measure: Measure, times: float) -> Interval | None:
+def _narrowed(value: float, interval: Interval | None, times: float) -> Interval | None:
     """An interval whose length falls with the root of the evidence, as that of a mean or a percentile does."""
-    if measure.interval is None or measure.value is None:
+    if interval is None:
         return None
-    value, shrink = measure.value, times**-0.5
-    return Interval(
-        value - (value - measure.interval.low) * shrink,
-        value + (measure.interval.high - value) * shrink,
-    )
+    shrink = times**-0.5
+    return Interval(value - (value - interval.low) * shrink, value + (interval.high - value) * shrink)

@@ -41,6 +41,23 @@ _PLAIN_WORDS = (
 )
 
 
+_FOREIGN_WORDS = frozenset(
+    (
+        *("nullable", "discriminator", "example", "xml", "externalDocs"),
+        *("errorMessage", "instanceof", "transform", "enumNames", "enumDescriptions", "markdownDescription"),
+        *("markdownEnumDescriptions", "defaultSnippets", "deprecationMessage", "patternErrorMessage"),
+        *("propertyOrdering", "propertyOrder", "options", "strict", "name"),
+    )
+)
+"""Words that OpenAPI, Ajv, editors and model servers add: ignored as any unknown word, but never a misspelling."""
+
+_FOREIGN_FORMATS = frozenset({"uuid1", "uuid3", "uuid4", "uuid5", "uuid6", "uuid7", "uuid8"})
+"""Formats that pydantic writes, so close to others that they would be taken for misspellings."""
+
+_MISSPELT = 0.75
+"""Similarity from which an unknown word is taken for a misspelt keyword: Type and const(ant) are, max(imum) is not."""
+
+
 class Document:
     """
     A schema document under examination.
@@ -66,10 +83,11 @@ class Document:
 
     def warnings(self) -> tuple[str, ...]:
         """
-        Words that no validator knows; they are ignored, and often misspelt.
+        Words that no validator knows, which it ignores.
 
         Raises:
-            ScorerError: A reference leads nowhere or out of the document, or a pattern cannot be used.
+            ScorerError: A keyword is misspelt, a reference leads nowhere or out of the document, or a pattern cannot be
+                used.
         """
         return tuple(self._walk(self._contents, self._resolver, ()))
 
@@ -91,10 +109,15 @@ class Document:
         place = f"{self._where}: {json_path(path)}"
         for word in schema:
             if word not in self._words and not word.startswith("x-"):
-                yield f"{place}: unknown keyword {word!r} is ignored{_suggestion(word, self._words)}"
+                if word not in _FOREIGN_WORDS and (meant := _misspelt(word, self._words)):
+                    hint = f"did you mean {meant!r}? A keyword of your own begins with x-"
+                    self._fail(f"unknown keyword {word!r}", path, hint)
+                yield f"{place}: unknown keyword {word!r} is ignored"
         name = schema.get("format")
         if isinstance(name, str) and name not in self._formats:
-            yield f"{place}: unknown format {name!r} is not checked{_suggestion(name, self._formats)}"
+            if name not in _FOREIGN_FORMATS and (meant := _misspelt(name, self._formats)):
+                self._fail(f"unknown format {name!r}", path, f"did you mean {meant!r}?")
+            yield f"{place}: unknown format {name!r} is not checked"
 
     def _examine_patterns(self, schema: dict[str, Any], path: tuple[str | int, ...]) -> None:
         patterns = [*schema.get("patternProperties", ()), *([schema["pattern"]] if "pattern" in schema else [])]
@@ -136,9 +159,11 @@ def _children(schema: dict[str, Any]) -> Iterator[tuple[tuple[str | int, ...], A
             yield from (((word, name), child) for name, child in schemas.items())
 
 
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    close = get_close_matches(word, sorted(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _misspelt(word: str, known: Iterable[str]) -> str:
+    """The keyword that a word differs from by its case or a few letters; empty if there is none."""
+    by_letters = {each.lower().lstrip("$"): each for each in sorted(known)}
+    close = get_close_matches(word.lower().lstrip("$"), by_letters, n=1, cutoff=_MISSPELT)
+    return by_letters[close[0]] if close else ""
 
 
 def _refuse(uri: str) -> Resource[Any]:

@@ -69,7 +69,7 @@ def find_drift(rows: Sequence[CaseSamples]) -> tuple[Drift, ...]:
 
 def _differences(shapes: Sequence[str]) -> Iterator[tuple[tuple[str, DriftKind], list[str]]]:
     leaves = [_flatten(shape) for shape in shapes]
-    for path in sorted({path for answer in leaves for path in answer}):
+    for path in {path for answer in leaves for path in answer}:
         here = [answer[path] for answer in leaves if path in answer]
         types = [place.type for place in here]
         # A key counts as absent only if its object exists: below a changed type it would be reported twice.

@@ -90,10 +90,10 @@ class LabelTable:
         """
         if self.macro_f1 is None:
             return None
-        expected = [figures for figures in self.figures if figures.f1 is not None]
+        expected = [(figures.label, float(figures.f1)) for figures in self.figures if figures.f1 is not None]
         below = above = 0.0
-        for figures in expected:
-            f1, bounds = float(figures.f1 or 0), self._f1_interval(figures.label, confidence, times)
+        for label, f1 in expected:
+            bounds = self._f1_interval(label, confidence, times)
             below += (f1 - bounds.low) ** 2
             above += (bounds.high - f1) ** 2
         centre, scale = float(self.macro_f1), sqrt(2) / len(expected)

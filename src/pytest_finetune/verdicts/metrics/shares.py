@@ -14,7 +14,7 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from pytest_finetune.base.records import Sample
+    from pytest_finetune.base.records import Completion, Sample, Score
     from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 
@@ -39,7 +39,7 @@ def stable_share(row: CaseSamples) -> Fraction:
 
 def agreeing_share(row: CaseSamples) -> Fraction:
     """Share of the attempts that equal the most common answer to the case."""
-    answers = Counter(_answer(sample) for sample in row.samples if sample and sample.completion and sample.score)
+    answers = Counter(_answer(s.score, s.completion) for s in row.samples if s and s.score and s.completion)
     return Fraction(max(answers.values(), default=0), len(row.samples))
 
 
@@ -93,11 +93,8 @@ def _right_fields(sample: Sample | None) -> Fraction:
     return Fraction(right, of) if of else Fraction(int(sample.score.passed))
 
 
-def _answer(sample: Sample) -> Hashable:
+def _answer(score: Score, completion: Completion) -> Hashable:
     """What makes two answers the same: the label, the JSON value, or else text and calls."""
-    score, completion = sample.score, sample.completion
-    if score is None or completion is None:
-        return None
     if score.label:
         return score.label
     if score.shape and not completion.tool_calls:

@@ -1,4 +1,4 @@
-"""Scorers: each judges (Case, Completion) into a Score."""
+"""Scorers turn a case and a completion into a score."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Reading an answer: strictly to score it, and a second time, leniently, only to name why the strict reading failed.
+Reading answers: strictly for the score, and if that fails, leniently to find out why.
 
 The lenient reading never turns a wrong answer into a right one.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Completion
 
 TRIES = 16
-"""Places in a text where the lenient reading looks for a JSON value, so that no text makes it quadratic."""
+"""Positions at which the lenient reading tries to parse JSON; without a limit it would take quadratic time."""
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _OPENING = re.compile(r"[{\[]")
@@ -37,34 +37,33 @@ _APOLOGY = re.compile(
 _LENIENT = json.JSONDecoder()
 
 
-def withheld(completion: Completion) -> FormatFault | None:
+def missing_answer(completion: Completion) -> FormatFault | None:
     """
-    Why there is no answer at all; None when there is a text.
+    The fault of an answer without text; None if there is text.
 
-    An empty answer is named by its cause where the server told one: it was refused, filtered, or truncated before
-    its first visible word.
+    It names the cause if the server reports one: a refusal, a content filter, or the token limit.
     """
-    if fault := denied(completion):
+    if fault := refused(completion):
         return fault
     if completion.text and not completion.text.isspace():
         return None
     if completion.finish_reason == "length":
-        return FormatFault(FormatFailure.TRUNCATED, "cut off at the token limit before a word was said")
-    said = "the model called tools and said nothing" if completion.tool_calls else "the answer is empty"
-    return FormatFault(FormatFailure.EMPTY, said)
+        return FormatFault(FormatFailure.TRUNCATED, "cut off at the token limit before any text")
+    problem = "the model called tools and returned no text" if completion.tool_calls else "the answer is empty"
+    return FormatFault(FormatFailure.EMPTY, problem)
 
 
-def denied(completion: Completion) -> FormatFault | None:
-    """A fault when the model refused or a filter stepped in; such an answer has failed whatever it says."""
+def refused(completion: Completion) -> FormatFault | None:
+    """The fault of a refused or filtered answer, which fails whatever its text; None for any other."""
     if completion.refusal:
         return FormatFault(FormatFailure.REFUSAL, f"the model refused: {shorten(completion.refusal)}")
     if completion.finish_reason == "content_filter":
-        return FormatFault(FormatFailure.FILTERED, "the content filter cut the answer")
+        return FormatFault(FormatFailure.FILTERED, "the answer was cut off by the content filter")
     return None
 
 
 def truncated(completion: Completion) -> FormatFault | None:
-    """A fault when the token limit cut the answer off; only a wrong answer is asked."""
+    """The fault of an answer that was cut off at the token limit, to be called for wrong answers only; else None."""
     if completion.finish_reason == "length":
         return FormatFault(FormatFailure.TRUNCATED, "cut off at the token limit")
     return None
@@ -76,10 +75,10 @@ def missed_text(completion: Completion, detail: str) -> Score:
     return fault.score() if fault else Score(passed=False, detail=detail)
 
 
-def dressed(text: str) -> FormatFault | None:
-    """A fault when a text is fenced, or opens as refusals open; only an answer that already failed is asked."""
+def fenced_or_refused(text: str) -> FormatFault | None:
+    """The fault of a text in a code fence, or with the opening of a refusal, if the answer failed anyway; else None."""
     if _FENCE.match(text):
-        return FormatFault(FormatFailure.FENCED, "the answer is fenced in ``` marks")
+        return FormatFault(FormatFailure.FENCED, "the answer is in a code fence")
     if _APOLOGY.match(text):
         return FormatFault(FormatFailure.REFUSAL, f"the model refused: {shorten(text)}")
     return None
@@ -92,7 +91,7 @@ def read_json(completion: Completion) -> Any:
     Raises:
         FormatFault: There is no answer, or it is not exactly one strict JSON value.
     """
-    if fault := withheld(completion):
+    if fault := missing_answer(completion):
         raise fault
     try:
         return parse_json(completion.text)
@@ -103,7 +102,7 @@ def read_json(completion: Completion) -> Any:
 def _diagnose(text: str, fault: JsonFault) -> FormatFault:
     if fault.kind is not FormatFailure.NOT_JSON:
         return FormatFault(fault.kind, fault.problem)
-    if named := dressed(text):
+    if named := fenced_or_refused(text):
         return named
     if _holds_json(text):
         return FormatFault(FormatFailure.WRAPPED, "there is text around the JSON")

@@ -1,8 +1,8 @@
 """
-`package.module:function`: a scorer of the user's own.
+`package.module:function`: the user's own scorer.
 
 The function takes `(case, completion)`, both frozen records, and returns a `bool` or a `Score`. It runs in a thread,
-so it may wait or compute for long, and several calls may run at once.
+so it may block or take long, and calls may run concurrently.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
-from pytest_finetune.verdicts.scoring.answers import withheld
+from pytest_finetune.verdicts.scoring.answers import missing_answer
 from pytest_finetune.verdicts.scoring.local_modules import LocalModules
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ SIGNATURE = "it takes (case, completion) and returns a bool or a Score"
 @dataclass(frozen=True, slots=True)
 class FunctionScorer(Scorer):
     """
-    Scores by the user's function.
+    Scores with the user's function.
 
     Args:
         name: `package.module:function`.
         function: What to call.
-        fingerprint: Hash of the module, of the local modules that it imports, and of the files in `scorer_files`:
-            when any of them changes, it is another scorer.
+        fingerprint: Hash of the module, the local modules that it imports, and the files in `scorer_files`; a change
+            of any of them makes it a different scorer.
         facts: Metrics that the gates of the set use and a bare bool does not support.
-        warnings: What looks doubtful in the gates, and what the fingerprint does not cover.
+        warnings: Doubts about the gates, and what the fingerprint does not cover.
     """
 
     name: str
@@ -100,10 +100,10 @@ class FunctionScorer(Scorer):
 
     def score(self, case: Case, completion: Completion) -> Score:
         """
-        What the function says; of an answer that it turns down, also whether there was an answer at all.
+        The function's score; if it rejects an answer without text, the format failure too.
 
         Raises:
-            ScorerError: The function broke, or returned something else.
+            ScorerError: The function raised, or returned something else.
         """
         try:
             verdict = self.function(case, completion)
@@ -118,11 +118,11 @@ class FunctionScorer(Scorer):
             raise ScorerError(problem, hint="return a Score with these facts, or gate accuracy only")
         if not isinstance(verdict, bool):
             raise ScorerError(f"{self.name} returned {type(verdict).__name__}", hint=SIGNATURE)
-        fault = None if verdict else withheld(completion)
+        fault = None if verdict else missing_answer(completion)
         return fault.score() if fault else Score(passed=verdict)
 
     def _checked(self, score: Score) -> Score:
-        """The user's Score, if it can be one: what is wrong in it would otherwise count as right."""
+        """The user's Score, checked: a truthy `passed` that is not a bool would count as right."""
         problem = _unsound(score) or _lacking(score, self.facts)
         if problem:
             raise ScorerError(f"{self.name} returned a Score whose {problem}", hint="see pytest_finetune.Score")
@@ -130,7 +130,7 @@ class FunctionScorer(Scorer):
 
 
 def _folders(folder: Path) -> list[Path]:
-    """Where a local module is looked for: the eval set's folder, and those above it up to the working directory."""
+    """Folders searched for local modules: the eval set's, and those above it up to the working directory."""
     start, top = folder.resolve(), Path.cwd()
     return [start, *([each for each in start.parents if each.is_relative_to(top)] or [top])]
 
@@ -161,7 +161,7 @@ def _not_covered(settings: EvalSettings, module: ModuleType, local: LocalModules
 
 
 def _unsound(score: Any) -> str:
-    """What no Score can be, in one clause; empty when it is sound."""
+    """Why a Score is invalid, in one clause; empty if it is valid."""
     if not isinstance(score.passed, bool):
         return "passed is not a bool"
     if score.format_failure is not None and not isinstance(score.format_failure, FormatFailure):

@@ -1,4 +1,4 @@
-"""What the scorers that compare JSON values share."""
+"""Shared by the scorers that compare JSON values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEEP = "nested too deeply"
 
 
 def schema_of(settings: EvalSettings, folder: Path) -> Schema | None:
-    """The schema that the settings name, compiled; None where they name none."""
+    """The compiled schema of the settings; None if they have none."""
     if settings.json_schema is None:
         return None
     from pytest_finetune.verdicts.json_schema.validation import load_schema
@@ -29,7 +29,7 @@ def schema_of(settings: EvalSettings, folder: Path) -> Schema | None:
 
 
 def leaf_equality(settings: EvalSettings) -> Callable[[Any, Any], bool]:
-    """Equality of leaves: exact, or of strings after `normalize` where the settings ask for it in so many words."""
+    """Equality of leaves: exact, or for strings after `normalize` if the settings contain it."""
     if "normalize" not in settings.model_fields_set:
         return same_leaf
     normalize = make_normalizer(settings.normalize)
@@ -43,14 +43,14 @@ def leaf_equality(settings: EvalSettings) -> Callable[[Any, Any], bool]:
 
 
 def expected_value(expected: Any) -> Any:
-    """The value that an expected answer stands for: text is JSON text, anything else is the value itself."""
+    """The value of an expected answer: text is parsed as JSON, anything else is the value itself."""
     return parse_json(expected) if isinstance(expected, str) else expected
 
 
 def nearest(
     expected: list[Any], answer: Any, same: Callable[[Any, Any], bool]
 ) -> tuple[tuple[int, int], list[Difference]]:
-    """Field counts and differences against the expected value that the answer comes nearest to, the first of equals."""
+    """Field counts and differences from the nearest expected value; of equally near ones, the first."""
     compared = [
         (field_counts(value, found), found) for value in expected for found in [[*differences(value, answer, same)]]
     ]
@@ -59,8 +59,6 @@ def nearest(
 
 def difference_text(difference: Difference) -> str:
     """A difference as one line."""
-    if difference.got is ABSENT:
-        return f"{difference.path}: expected {shown(difference.expected)}, got nothing"
-    if difference.expected is ABSENT:
-        return f"{difference.path}: expected nothing, got {shown(difference.got)}"
-    return f"{difference.path}: expected {shown(difference.expected)}, got {shown(difference.got)}"
+    values = (difference.expected, difference.got)
+    expected, got = ("nothing" if value is ABSENT else shown(value) for value in values)
+    return f"{difference.path}: expected {expected}, got {got}"

@@ -1,8 +1,8 @@
 """
-Modules of the user's own, next to an eval set: imported by path under a private name, and hashed with all they import.
+The user's modules next to an eval set: imported by path under a private name, and hashed with all they import.
 
 Two folders may each have a `judges.py`, and neither can take the place of the other or of a module that the user's
-tests import: nothing enters `sys.modules` under its own name, and `sys.path` stays as it is.
+tests import: `sys.modules` gets private names only, and `sys.path` does not change.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LocalModules:
 
     Args:
         name: Of the module, `package.module`.
-        folders: Where local modules are looked for, the first first.
+        folders: Searched for local modules in this order.
     """
 
     def __init__(self, name: str, folders: Sequence[Path]) -> None:
@@ -72,7 +72,7 @@ class LocalModules:
 
     def load(self) -> ModuleType:
         """
-        Import the module. It is executed once per state of its sources.
+        Import the module; it is executed again only if its sources have changed.
 
         Raises:
             BaseException: Whatever the user's code raises.

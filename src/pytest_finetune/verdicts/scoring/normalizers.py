@@ -1,4 +1,4 @@
-"""Normalizers: what two texts may differ in and still count as equal. Each is total, and takes linear time."""
+"""Normalizers remove the differences that texts may have and still be equal. Any text is accepted, in linear time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PIECE = 1024
-"""Characters that NFKC takes at once: it is quadratic over a run of combining characters, so a run is bounded."""
+"""Characters that NFKC normalizes at once: it takes quadratic time for a run of combining characters."""
 
 
 _STOPS = ".,;:!?…。，；：！？、"
@@ -18,7 +18,7 @@ _CLOSING = dict(zip("\"'`*_([{<“‘«‹「『《（【", "\"'`*_)]}>”’»�
 
 
 def make_normalizer(names: Iterable[str]) -> Callable[[str], str]:
-    """The named normalizers as one function, applied in order; the text itself where none is named."""
+    """One function that applies the named normalizers in order; without any, it returns the text unchanged."""
     steps = tuple(NORMALIZERS[name] for name in names)
     if len(steps) == 1:
         return steps[0]
@@ -39,7 +39,7 @@ def nfkc(text: str) -> str:
 
 
 def collapse_whitespace(text: str) -> str:
-    """Each run of white space becomes one blank, and none is left at the ends."""
+    """Each run of white space becomes one space; at the ends it is removed."""
     return " ".join(text.split())
 
 
@@ -71,18 +71,18 @@ NORMALIZERS: dict[str, Callable[[str], str]] = {
 
 
 def _pieces(text: str) -> Iterable[str]:
-    """Cut before a character that never composes with the one before it, where a piece has one."""
+    """Cut before a character that never composes with the one before it, if the piece has such a character."""
     start = 0
     while start < len(text):
         end = min(start + PIECE, len(text))
         cut = end
-        while end < len(text) and cut > start and not _starts_afresh(text[cut]):
+        while end < len(text) and cut > start and not _never_composes(text[cut]):
             cut -= 1
         end = cut if cut > start else end
         yield text[start:end]
         start = end
 
 
-def _starts_afresh(character: str) -> bool:
+def _never_composes(character: str) -> bool:
     # Marks join the character before them, and so do the conjoining letters of Hangul.
     return unicodedata.category(character)[0] != "M" and not "\u1100" <= character <= "\u11ff"

@@ -1,4 +1,4 @@
-"""SQL text -> its statements in one canonical spelling, by sqlglot; any text ends in statements or in `SqlFault`."""
+"""SQL text into statements in canonical form, by sqlglot. Any text gives statements or a `SqlFault`."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_CHARACTERS = 100_000
-"""Length beyond which a text is not read."""
+"""Longer texts are not parsed."""
 
 STEPS = 20_000
 STEPS_PER_TOKEN = 200
-"""Tokens that the parser may take, going back included: nested types cost it exponential time: `DATE (DATE (…`."""
+"""Tokens the parser may read, backtracking included: nested types take exponential time: `DATE (DATE (…`."""
 
 
 class SqlFault(ValueError):  # noqa: N818 - a fault in a text, not an error of ours
     """A text is not SQL, or cannot be read in bounded time; its argument is one clause for people."""
 
 
-class _StepsUsedUp(Exception):  # noqa: N818 - named as what happened; no ParseError, which the parser catches
+class _StepsUsedUp(Exception):  # noqa: N818 - named after what happened; not a ParseError, which the parser catches
     pass
 
 
 def statements(text: str, dialect: Any) -> tuple[str, ...]:
     """
-    The statements of a text, each with keywords, unquoted names and white space in one spelling, without comments.
+    The statements of a text, each with keywords, unquoted names and white space in one form, without comments.
 
     Args:
         text: Any text.
         dialect: A `sqlglot.Dialect`.
 
     Raises:
-        SqlFault: The text holds no statement, or something that is none.
+        SqlFault: The text has no statement, or something that is not a statement.
     """
     if len(text) > MOST_CHARACTERS:
         raise SqlFault(f"longer than {MOST_CHARACTERS:,} characters")
@@ -55,7 +55,7 @@ def statements(text: str, dialect: Any) -> tuple[str, ...]:
         except SqlglotError as error:
             raise SqlFault(_problem(error)) from None
         except Exception as error:
-            # The parser is written for people's SQL; on a model's it may break in any way.
+            # The parser is written for SQL by people and may raise anything for a model's answer.
             raise SqlFault(f"cannot be parsed: {type(error).__name__}") from error
 
 
@@ -65,7 +65,7 @@ def _parsed(text: str, dialect: Any) -> list[Any]:
     parser.steps_left = STEPS + STEPS_PER_TOKEN * len(tokens)
     trees = [tree for tree in parser.parse(tokens, text) if tree is not None and not isinstance(tree, exp.Semicolon)]
     if not trees:
-        raise SqlFault("holds no statement")
+        raise SqlFault("has no statement")
     return trees
 
 

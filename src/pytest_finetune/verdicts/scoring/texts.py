@@ -1,4 +1,4 @@
-"""What the scorers that compare text share."""
+"""Shared by the scorers that compare text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PASSED = Score(passed=True)
 
 @dataclass(frozen=True, slots=True)
 class TextScorer(Scorer):
-    """Base of the scorers that compare the answer with expected texts, after `normalize`."""
+    """Base of the scorers that compare the answer with the expected texts after `normalize`."""
 
     normalize: Callable[[str], str]
     settings: ClassVar = frozenset({"normalize"})
@@ -35,12 +35,12 @@ class TextScorer(Scorer):
         return cls(make_normalizer(settings.normalize))
 
     def check(self, case: Case) -> str | None:
-        """An expected text must exist and not be empty after normalizing: everything would contain it."""
+        """An expected text must exist and not be empty after normalizing: every answer would contain it."""
         return unusable_text(case, self.normalize)
 
 
 def unusable_text(case: Case, normalize: Callable[[str], str]) -> str | None:
-    """Why the expected answers of a case cannot be compared as text; None when they can."""
+    """Why the expected answers of a case cannot be compared as text; None if they can."""
     if not case.expected:
         return "no expected text" + (", only tool calls; use scorer 'tool_call'" if case.tool_calls else "")
     for expected in case.expected:

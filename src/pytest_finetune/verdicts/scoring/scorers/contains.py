@@ -1,4 +1,4 @@
-"""`contains`: an expected text occurs somewhere in the answer, after normalizing both."""
+"""`contains`: the answer contains an expected text, after normalizing both."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.answers import missed_text, withheld
+from pytest_finetune.verdicts.scoring.answers import missed_text, missing_answer
 from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ContainsScorer(TextScorer):
-    """Texts to be found, compared after `normalize`."""
+    """Looks for texts in the answer, after `normalize`."""
 
     name = "contains"
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when any expected text occurs in the answer."""
-        if fault := withheld(completion):
+        """Passed if the answer contains any expected text."""
+        if fault := missing_answer(completion):
             return fault.score()
         answer = self.normalize(completion.text)
         for expected in case.expected:

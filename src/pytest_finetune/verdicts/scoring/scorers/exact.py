@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.scoring.answers import missed_text, withheld
+from pytest_finetune.verdicts.scoring.answers import missed_text, missing_answer
 from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer, difference
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ class ExactScorer(TextScorer):
     name = "exact"
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when any expected text equals the answer."""
-        if fault := withheld(completion):
+        """Passed if any expected text equals the answer."""
+        if fault := missing_answer(completion):
             return fault.score()
         answer = self.normalize(completion.text)
         for expected in case.expected:

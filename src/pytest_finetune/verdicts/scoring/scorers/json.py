@@ -74,7 +74,7 @@ class JsonScorer(Scorer):
         return next(filter(None, map(self._unusable, case.expected)), None)
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when the answer is valid and equals any expected value; else compared with the nearest one."""
+        """Passed if the answer is valid and equals any expected value; else compared with the nearest one."""
         try:
             answer = read_json(completion)
             return self._compare([expected_value(expected) for expected in case.expected], answer, completion)

@@ -10,7 +10,7 @@ from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
-from pytest_finetune.verdicts.scoring.answers import dressed, truncated, withheld
+from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
 from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
 from pytest_finetune.verdicts.scoring.texts import unusable_text
 
@@ -70,7 +70,7 @@ class LabelScorer(Scorer):
 
     @property
     def expected_label(self) -> Callable[[Case], str]:
-        """Gives the first expected label of a case, as the settings write it."""
+        """Returns the first expected label of a case, as written in the settings."""
         return self._expected_label
 
     def normalized(self, text: str) -> str:
@@ -88,8 +88,8 @@ class LabelScorer(Scorer):
         return None
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when the answer is a label, and any expected one."""
-        if fault := withheld(completion):
+        """Passed if the answer is a label, and any expected one."""
+        if fault := missing_answer(completion):
             return fault.score()
         answer = self.normalize(completion.text)
         label = self.canonical.get(answer)
@@ -106,6 +106,6 @@ class LabelScorer(Scorer):
     def _outside(self, completion: Completion) -> FormatFault:
         if fault := truncated(completion):
             return fault
-        if (fault := dressed(completion.text)) and fault.kind is FormatFailure.REFUSAL:
+        if (fault := fenced_or_refused(completion.text)) and fault.kind is FormatFailure.REFUSAL:
             return fault
         return FormatFault(FormatFailure.NOT_IN_ENUM, f"{shorten(completion.text)!r} is not one of the labels")

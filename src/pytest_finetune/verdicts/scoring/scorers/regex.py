@@ -1,4 +1,4 @@
-"""`regex`: the whole answer matches an expected pattern. Patterns that take too long on an answer are a miss."""
+"""`regex`: the whole answer matches an expected pattern. A pattern that takes too long is a miss."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.scoring.answers import missed_text, withheld
+from pytest_finetune.verdicts.scoring.answers import missed_text, missing_answer
 from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer, unusable_text
 
 if TYPE_CHECKING:
     from pytest_finetune.base.records import Case, Completion, Score
 
 SECONDS = 1.0
-"""What all patterns of a case together may spend on its answer."""
+"""Time limit for all patterns of a case together."""
 
-# The limit is on the clock, so searches must not have to share a core.
+# The limit is wall-clock time, so searches must not share a core.
 _CORES = BoundedSemaphore(os.cpu_count() or 1)
 
 
@@ -43,8 +43,8 @@ class RegexScorer(TextScorer):
         return None
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when any pattern matches the whole answer."""
-        if fault := withheld(completion):
+        """Passed if any pattern matches the whole answer."""
+        if fault := missing_answer(completion):
             return fault.score()
         answer = self.normalize(completion.text)
         detail = f"expected a match of {shorten(case.expected[0])!r}, got {shorten(completion.text)!r}"
@@ -73,6 +73,6 @@ def compiled(pattern: str) -> Any:
     import regex
 
     with warnings.catch_warnings():
-        # A set within a set will mean something else in some later version; the floor of the dependency holds.
+        # `regex` warns that nested sets will have another meaning in a later version.
         warnings.simplefilter("ignore", FutureWarning)
         return regex.compile(pattern, regex.VERSION0)

@@ -53,7 +53,7 @@ class SchemaScorer(Scorer):
         return self.schema.warnings
 
     def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - the schema alone decides
-        """Passed when the answer is strict JSON and valid."""
+        """Passed if the answer is strict JSON and valid."""
         try:
             answer = read_json(completion)
             if fault := self.schema.fault(answer):

@@ -1,4 +1,4 @@
-"""`sql`: the answer holds the expected statements as parsed: layout, letter case and comments do not matter."""
+"""`sql`: the answer has the expected statements once parsed: layout, letter case and comments do not matter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
-from pytest_finetune.verdicts.scoring.answers import dressed, truncated, withheld
+from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
 from pytest_finetune.verdicts.scoring.texts import PASSED, difference, unusable_text
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ class SqlScorer(Scorer):
         return None
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when the answer holds the statements of any expected answer, in order."""
+        """Passed if the answer holds the statements of any expected answer, in order."""
         from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, statements
 
-        if fault := withheld(completion):
+        if fault := missing_answer(completion):
             return fault.score()
         try:
             answer = statements(completion.text, self.dialect)
         except SqlFault as error:
-            named = truncated(completion) or dressed(completion.text)
+            named = truncated(completion) or fenced_or_refused(completion.text)
             return (named or FormatFault(FormatFailure.OTHER, f"not SQL: {shorten(str(error), 160)}")).score()
         if any(statements(expected, self.dialect) == answer for expected in case.expected):
             return PASSED

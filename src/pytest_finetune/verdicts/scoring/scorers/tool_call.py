@@ -23,7 +23,7 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.json_schema.pattern import renew_budget
-from pytest_finetune.verdicts.scoring.answers import denied, truncated, withheld
+from pytest_finetune.verdicts.scoring.answers import missing_answer, refused, truncated
 from pytest_finetune.verdicts.scoring.json_values import DEEP, difference_text, leaf_equality, schema_of
 
 if TYPE_CHECKING:
@@ -86,13 +86,13 @@ class ToolCallScorer(Scorer):
         return None
 
     def score(self, case: Case, completion: Completion) -> Score:
-        """Passed when the calls are the expected ones, no more and no fewer."""
+        """Passed if the calls are the expected ones, no more and no fewer."""
         expected = {key: parse_json(call.arguments) for key, call in _keyed(case.tool_calls)}
         try:
             if not completion.tool_calls:
                 return _without_calls(case, completion, expected)
-            if refused := denied(completion):
-                return refused.score((0, _leaves(expected)))
+            if fault := refused(completion):
+                return fault.score((0, _leaves(expected)))
             return self._compare(expected, self._read(case, completion.tool_calls))
         except FormatFault as unread:
             return (truncated(completion) or unread).score((0, _leaves(expected)))
@@ -181,7 +181,7 @@ def _leaves(expected: dict[str, Any]) -> int:
 
 
 def _without_calls(case: Case, completion: Completion, expected: dict[str, Any]) -> Score:
-    if fault := withheld(completion):
+    if fault := missing_answer(completion):
         raise fault
     if not case.tool_calls:
         return Score(passed=True)

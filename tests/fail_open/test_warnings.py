@@ -1,0 +1,43 @@
+"""Warnings cannot be overlooked: they are in the record, in every report, and in the terminal however quiet it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+GATE = "[[gates]]\nmin = 0.5\n"
+SCHEMA = 'scorer = "schema"\nschema = "s.json"\n' + GATE
+
+
+def test_a_misspelt_schema_keyword_is_a_fault(suite, evaluate):
+    path = suite(["{}"], toml=SCHEMA)
+    path.with_name("s.json").write_text('{"type": "object", "requierd": ["label"]}')
+    result = evaluate()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*s.json: $: unknown keyword 'requierd'*", "*did you mean 'required'*"])
+
+
+@pytest.fixture
+def doubtful(suite):
+    """A set whose schema has a word that no validator knows."""
+    path = suite(["{}", "[]"], inputs=["{}", "[]"], toml=SCHEMA)
+    path.with_name("s.json").write_text('{"nullable": true}')
+    return path
+
+
+@pytest.mark.parametrize("quiet", ["-v", "-q", "-qq", "--no-header"])
+def test_a_warning_is_in_the_closing_section_however_quiet_the_session_is(doubtful, evaluate, quiet):
+    result = evaluate(quiet)
+    assert result.ret == 0
+    closing = " ".join(result.stdout.str().partition("ft:test ships")[2].split())
+    assert "eval_sets/tickets.jsonl: s.json: $: unknown keyword 'nullable' is ignored" in closing
+
+
+def test_every_report_and_the_record_have_the_warning(doubtful, evaluate, pytester):
+    evaluate("--finetune-html=page.html", "--finetune-markdown=summary.md", "--junitxml=junit.xml", "--html=rows.html")
+    for report in ("page.html", "summary.md", "junit.xml", "rows.html"):
+        text = (pytester.path / report).read_text("utf-8")
+        assert "nullable" in text, report
+    (manifest,) = (pytester.path / ".finetune" / "runs").glob("*/*.json")
+    assert any("nullable" in warning for warning in json.loads(manifest.read_text())["warnings"])
