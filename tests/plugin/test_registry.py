@@ -131,7 +131,14 @@ def test_the_record_names_the_baseline_and_its_server(pytester, suite, evaluate,
     (asked,) = (one for one in manifests if one.target.model == "old")
     (judged,) = (one for one in manifests if one.target.model == "new")
     assert judged.baselines == (
-        BaselineRecord(name="registry:production", model="old", base_url=server.url, identity=server.url, run=asked.id),
+        BaselineRecord(
+            name="registry:production",
+            model="old",
+            base_url=server.url,
+            identity=server.url,
+            run=asked.id,
+            answered_by=("old",),
+        ),
     )
 
 

@@ -517,3 +517,13 @@ def test_weights_that_were_replaced_since_the_run_are_refused(record, tickets, t
     weights.unlink()
     assert refused(run, tickets, version=local, models=tmp_path) == []
     assert any("are not here" in one for one in cautions(local, run, now=NOW, models=tmp_path))
+
+
+@pytest.mark.parametrize("server", [HOME, "http://localhost:1/v1", "http://[::1]:1"])
+def test_a_run_that_compared_the_model_with_itself_is_refused(record, tickets, tmp_path, server):
+    """Also one that an earlier version recorded as a pass."""
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+    baseline = BaselineRecord(name="registry:production", model=MODEL, base_url=server)
+    run = recorded(record, eval_set, verdicts=(*PASSED, COMPARED), baselines=(baseline,))
+    production = entry(model_id=MODEL, base_url=server)
+    assert any("compared the model with itself" in reason for reason in refused(run, eval_set, production=production))

@@ -10,7 +10,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.evaluation.runs import EvalSetPlan, Run, TargetInfo
@@ -20,7 +20,7 @@ Baselines = dict[str, Baseline]
 """By name of the eval set; sets that the baseline did not run on are absent."""
 
 
-def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, stands_for_all: bool = True) -> Baselines:
+def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet]) -> Baselines:
     """
     A recorded run as the baseline of each set that it ran on, scored with the current settings.
 
@@ -28,7 +28,6 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, sta
         name: Its name in reports.
         run: The record.
         eval_sets: The current ones.
-        stands_for_all: Every gate with `against` compares with it; otherwise only gates that name it.
 
     Raises:
         RunError: The record is damaged.
@@ -43,19 +42,19 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet], *, sta
         mine = [sample for sample in samples if sample.eval_set == eval_set.name]
         if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
             mine = _scored_again(mine, eval_set)
-        aliases = _aliases(eval_set) if stands_for_all else ()
         target = run.manifest.target
         found[eval_set.name] = Baseline(
             name,
             plan.cases_sha256,
             plan.repeats,
             mine,
-            aliases,
+            _aliases(eval_set),
             model=target.model,
             base_url=target.base_url,
             identity=target.identity,
             run=run.id,
             doubt=_doubt(run, plan, eval_set),
+            answered_by=run.manifest.answered_by,
         )
     return found
 
@@ -66,7 +65,6 @@ def session_baselines(
     samples: Mapping[tuple[str, str, int], Sample],
     eval_sets: Sequence[EvalSet],
     *,
-    stands_for_all: bool = True,
     run: str = "",
 ) -> Baselines:
     """A model of this session, recorded in the run with this id, as the baseline of every set."""
@@ -76,14 +74,20 @@ def session_baselines(
             cases_sha256=eval_set.cases_sha256,
             repeats=eval_set.repeats,
             samples=[sample for sample in samples.values() if sample.eval_set == eval_set.name],
-            aliases=_aliases(eval_set) if stands_for_all else (),
+            aliases=_aliases(eval_set),
             model=target.model,
             base_url=target.base_url,
             identity=target.identity,
             run=run,
+            answered_by=answered_names(samples.values()),
         )
         for eval_set in eval_sets
     }
+
+
+def answered_names(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """The names that the server answered under; an empty one where it did not say."""
+    return tuple(sorted({sample.completion.model for sample in samples if sample.completion}))
 
 
 def _doubt(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> str:

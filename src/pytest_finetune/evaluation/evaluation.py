@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import PriceError, RunError, ScorerError, TargetError
 from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
+from pytest_finetune.evaluation.baseline import answered_names
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import plan, set_plan, target_info
 from pytest_finetune.evaluation.pricing import price
@@ -23,6 +24,7 @@ from pytest_finetune.evaluation.runs import (
     sample_to_dict,
 )
 from pytest_finetune.evaluation.runs.copies import keep_copies
+from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.verdicts.gates import Decider, judge
 
 if TYPE_CHECKING:
@@ -227,7 +229,7 @@ class Evaluation:
                 stopped=self._stopped.message if self._stopped else "",
                 stopped_kind=self._stopped.kind if self._stopped else "",
                 stopped_status=self._stopped.status if self._stopped else None,
-                answered_by=tuple(sorted({s.completion.model for s in samples.values() if s.completion})),
+                answered_by=answered_names(samples.values()),
                 baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
                 verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
                 totals=self._totals(results),
@@ -255,6 +257,8 @@ class Evaluation:
                 self.collect(sample)
 
     def _judge_set(self, eval_set: EvalSet, baseline: Baseline | None) -> SetResult:
+        if baseline:
+            baseline = replace(baseline, itself=self._why_itself(baseline))
         mine = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
         asked = [sample for sample in mine if sample.state is not State.UNNEEDED]
         table = eval_set.table(asked)
@@ -264,6 +268,10 @@ class Evaluation:
             verdicts = judge(eval_set.settings.judged_by, table, baseline)
         result = replace(result, verdicts=tuple(verdicts))
         return compared(result, table, baseline) if baseline else result
+
+    def _why_itself(self, baseline: Baseline) -> str:
+        target, names = self.target, answered_names(self.samples.values())
+        return why_same(TargetAnswers(target.model, target.base_url, target.identity, names), baseline)
 
     def _count(self, sample: Sample) -> None:
         if sample.eval_set in self._deciders:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Case, Failure, Sample
     from pytest_finetune.evaluation.results import SetResult
-    from pytest_finetune.evaluation.runs import Run, RunStore, TargetInfo
+    from pytest_finetune.evaluation.runs import Run, RunStore
     from pytest_finetune.evaluation.tally import Tally
     from pytest_finetune.verdicts.evalset import EvalSet
 
@@ -107,8 +107,7 @@ class ModelsUnderTest:
             RunError: The record is damaged.
             ScorerError: The user's scoring function failed on a recorded answer.
         """
-        same = self._judges(run.manifest.target)
-        self._recorded = recorded_baselines(self._baseline, run, self._eval_sets, stands_for_all=not same)
+        self._recorded = recorded_baselines(self._baseline, run, self._eval_sets)
 
     def open_runs(self, store: RunStore, root: Path) -> None:
         """
@@ -220,12 +219,6 @@ class ModelsUnderTest:
             model.background = BackgroundEvaluation(model.evaluation, self._loop, tally=self.tally)
         return model.background
 
-    def _judges(self, target: TargetInfo) -> bool:
-        """Whether the baseline is a model under test: compared with itself, no model can have lost anything."""
-        ours = [target_info(model.evaluation.target) for model in self.judged]
-        wanted = (target.model, target.base_url, target.identity)
-        return any((one.model, one.base_url, one.identity) == wanted for one in ours)
-
     def _baselines(self) -> Baselines:
         for model in self.all:
             if model.spec == self._baseline:
@@ -235,13 +228,9 @@ class ModelsUnderTest:
                     target,
                     model.evaluation.samples,
                     self._eval_sets,
-                    stands_for_all=not self._judges(target),
                     run=run.id if run else "",
                 )
-        if self._baseline:
-            return self._recorded
-        ours = {model.evaluation.target.model for model in self.judged}
-        return {name: baseline for name, baseline in self._recorded.items() if baseline.model not in ours}
+        return self._recorded
 
 
 def _planned(eval_set: EvalSet, case: Case) -> list[Planned]:

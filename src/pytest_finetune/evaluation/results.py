@@ -81,6 +81,8 @@ class SetResult:
 def compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:
     """The result next to the baseline, if both ran the same plan and neither lacks an answer."""
     result = replace(result, baseline=baseline.name, baseline_record=_baseline_record(baseline))
+    if baseline.itself:
+        return replace(result, not_compared=f"it is the model itself: {baseline.itself}")
     before_table = table_of(baseline, table)
     if before_table is None:
         return replace(result, not_compared="the baseline ran on different cases, or with different repeats")
@@ -103,6 +105,7 @@ def _baseline_record(baseline: Baseline) -> BaselineRecord:
         identity=baseline.identity,
         run=baseline.run,
         doubt=baseline.doubt,
+        answered_by=baseline.answered_by,
     )
 
 

@@ -84,6 +84,7 @@ class BaselineRecord(Record):
         base_url, identity: As in `TargetInfo`.
         run: Id of the run with its answers; empty if there is none.
         doubt: Why the answers are not evidence for that model, in one clause; empty if they are.
+        answered_by: The names that the server answered under; empty in records that an earlier version wrote.
     """
 
     name: str
@@ -92,6 +93,7 @@ class BaselineRecord(Record):
     identity: str = ""
     run: str = ""
     doubt: str = ""
+    answered_by: tuple[str, ...] = ()
 
 
 class Totals(Record):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
+from socket import inet_aton
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -75,10 +76,22 @@ def _split(url: str) -> SplitResult:
 
 
 def _is_loopback(host: str) -> bool:
+    """Names and addresses of this machine; the unspecified address connects to it, too."""
+    host = host.rstrip(".")
     try:
-        return ip_address(host).is_loopback
+        address = ip_address(host)
     except ValueError:
-        return host == "localhost"
+        return host == "localhost" or _is_short_loopback(host)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback or address.is_unspecified
+
+
+def _is_short_loopback(host: str) -> bool:
+    """Other spellings of an IPv4 address, such as `127.1`."""
+    try:
+        return ip_address(inet_aton(host)).is_loopback if host[:1].isdigit() else False
+    except OSError:
+        return False
 
 
 def _is_exempt(host: str, no_proxy: str) -> bool:

@@ -93,6 +93,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
         base_url=evidence.base_url,
         identity=evidence.identity,
         run=evidence.run_id,
+        answered_by=evidence.answered_by,
     )
 
 

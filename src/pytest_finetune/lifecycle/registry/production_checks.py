@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_finetune.evaluation.same_model import why_same
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
 def comparison_faults(
     claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
 ) -> Iterator[str]:
-    """A gate against production says nothing of production where something else stood in for it."""
+    """Why gates that compare say nothing: they compared a model with itself, or with something else than production."""
+    for baseline in claim.baselines:
+        if itself := why_same(claim, baseline):
+            yield f"{claim.source} compared the model with itself, named {baseline.name}: {itself}"
     if not any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules):
         return
     if production is None:

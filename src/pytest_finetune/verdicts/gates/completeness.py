@@ -56,6 +56,8 @@ def _baseline(inputs: GateInputs) -> str:
     against, baseline = inputs.rule.against, inputs.baseline
     if baseline is None:
         return f"no baseline to compare with: needs --baseline {against}"
+    if baseline.itself:
+        return f"the baseline {baseline.name} is the model itself: {baseline.itself}"
     if against not in (baseline.name, *baseline.aliases):
         return f"the gate compares with {against}, but the baseline is {baseline.name}: needs --baseline {against}"
     if problem := _staleness(inputs, baseline) or _unrun(inputs.before, "baseline "):

@@ -72,6 +72,8 @@ class Baseline:
         identity: What produced its answers, for the record: the server, or the hash of the weights.
         run: Id of the run that holds its answers, for the record.
         doubt: Why its answers do not count as that model's, for the record; empty if they do.
+        answered_by: The names that the server answered under, for the record.
+        itself: Why it is the very model that is judged, in one clause; empty if it is another one.
     """
 
     name: str
@@ -84,3 +86,5 @@ class Baseline:
     identity: str = ""
     run: str = ""
     doubt: str = ""
+    answered_by: tuple[str, ...] = ()
+    itself: str = ""
