@@ -81,3 +81,11 @@ def test_the_default_is_the_folder_eval_sets(write):
     write(GOOD, "elsewhere/eval_sets/capitals.jsonl")
     assert "eval_sets: no eval set there" in run().output
     assert run("elsewhere").exit_code == 0
+
+
+@pytest.mark.parametrize("missing", ["nope.jsonl", "folder/nope.jsonl"])
+def test_a_file_that_does_not_exist_is_named_without_a_line(tmp_path, monkeypatch, missing):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["gates", "check", missing])
+    assert result.exit_code == 2
+    assert f"{missing}: cannot be read: No such file" in result.output

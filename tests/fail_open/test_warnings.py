@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from scripted_server import Reply
 
 GATE = "[[gates]]\nmin = 0.5\n"
 SCHEMA = 'scorer = "schema"\nschema = "s.json"\n' + GATE
@@ -41,3 +42,19 @@ def test_every_report_and_the_record_have_the_warning(doubtful, evaluate, pytest
         assert "nullable" in text, report
     (manifest,) = (pytester.path / ".finetune" / "runs").glob("*/*.json")
     assert any("nullable" in warning for warning in json.loads(manifest.read_text())["warnings"])
+
+
+def test_another_model_that_answered_is_named_with_qq_and_in_reports(suite, evaluate, server, pytester):
+    suite(2)
+    server.answer = lambda body: Reply(body["messages"][-1]["content"], model="somebody-else")
+    result = evaluate("-qq", "--finetune-markdown=summary.md", "--junitxml=junit.xml")
+    expected = "requested ft:test, but somebody-else answered"
+    result.stdout.fnmatch_lines([f"warning: {expected}"])
+    for report in ("summary.md", "junit.xml"):
+        assert expected in pytester.path.joinpath(report).read_text("utf-8")
+
+
+def test_junit_has_the_warning_about_gates(suite, evaluate, pytester):
+    suite(2, toml='[[gates]]\nmetric = "error_rate"\nmax = 0.5\n')
+    evaluate("-qq", "--junitxml=junit.xml")
+    assert "No gate guards the quality of eval_sets/tickets.jsonl" in pytester.path.joinpath("junit.xml").read_text()

@@ -56,9 +56,13 @@ def suite_properties(runs: Sequence[ReportedRun]) -> Iterator[Property]:
         column = f"[{run.model}]" if len(runs) > 1 else ""
         cost = "" if run.cost is None else f"{run.cost:f}"
         yield from _named({"model": run.model, "run": run.id, "cost_usd": cost}, column)
-        yield from _named({f"warning[{number}]": text for number, text in enumerate(run.warnings, 1)}, column)
+        yield from _named({f"warning[{number}]": text for number, text in enumerate(_warnings(run), 1)}, column)
         for part in run.sets:
             yield from _named(_set_figures(part), f"[{part.name}]{column}")
+
+
+def _warnings(run: ReportedRun) -> tuple[str, ...]:
+    return (*(run.outcome.warnings if run.judged else ()), *run.warnings)
 
 
 def _set_figures(part: ReportedSet) -> dict[str, str]:

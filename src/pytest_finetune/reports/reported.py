@@ -131,9 +131,7 @@ class ReportedRun:
         notes: What a reader should know first.
         stopped: Why the evaluation stopped early; None if it did not.
         unneeded: Samples that were not requested because the verdicts were decided without them.
-        warnings: Probable mistakes in its eval sets, and what the target warned of.
-        requested_model: Its id in requests.
-        strangers: Names of other models that answered.
+        warnings: Probable mistakes in its eval sets, what the target warned of, and other models that answered.
     """
 
     model: str
@@ -147,8 +145,6 @@ class ReportedRun:
     stopped: Failure | None = None
     unneeded: int = 0
     warnings: tuple[str, ...] = ()
-    requested_model: str = ""
-    strangers: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

@@ -89,6 +89,8 @@ def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
         yield from field_lines("seal", fault or "holds", {"red": True} if fault else {})
     yield from field_lines("stopped", why_stopped(manifest, redact=redact), {"red": True})
     cached = f", {totals.from_cache:,} cached" if totals.from_cache else ""
+    for warning in manifest.warnings:
+        yield from field_lines("warning", warning, {"yellow": True})
     yield from field_lines("samples", _counts(totals) + cached)
     yield from field_lines("cost", dollars(totals.cost))
     yield "eval sets", {"bold": True}

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Sample
     from pytest_finetune.evaluation.evaluation import Evaluation
     from pytest_finetune.evaluation.results import SetResult
-    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, VerdictRecord
+    from pytest_finetune.evaluation.runs import EvalSetPlan, Manifest, Run, VerdictRecord
     from pytest_finetune.evaluation.runs.copies import RecordedSet
     from pytest_finetune.evaluation.runs.pairing import SetPair
     from pytest_finetune.verdicts.comparison import Comparison
@@ -40,8 +40,9 @@ def from_session(evaluation: Evaluation, results: Iterable[SetResult], *, judged
     if evaluation.run is None:
         return ReportedRun(evaluation.target.spec, sets, judged=judged, warnings=evaluation.warnings)
     reported = _reported(evaluation.run, sets, judged=judged)
-    # A record that could not be written does not say why.
-    return replace(reported, warnings=evaluation.warnings, stopped=evaluation.stopped or reported.stopped)
+    # A record that could not be written has neither.
+    warnings = tuple(dict.fromkeys((*evaluation.warnings, *reported.warnings)))
+    return replace(reported, warnings=warnings, stopped=evaluation.stopped or reported.stopped)
 
 
 def from_record(run: Run, *, root: Path, against: Run | None = None) -> ReportedRun:
@@ -161,7 +162,7 @@ def _gates(verdicts: Iterable[VerdictRecord], settings: EvalSettings | None) -> 
 
 
 def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -> ReportedRun:
-    manifest, model = run.manifest, run.manifest.target.model
+    manifest = run.manifest
     reported = ReportedRun(
         manifest.target.spec,
         sets,
@@ -172,11 +173,15 @@ def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -
         judged=judged,
         stopped=manifest.stop,
         unneeded=sum(part.unneeded for part in sets) or manifest.totals.unneeded,
-        warnings=manifest.warnings,
-        requested_model=model,
-        strangers=tuple(name for name in manifest.answered_by if name and not answers_for(name, model)),
+        warnings=(*manifest.warnings, *_strangers(manifest)),
     )
     return replace(reported, notes=tuple(_run_notes(run, reported)))
+
+
+def _strangers(manifest: Manifest) -> Iterator[str]:
+    model = manifest.target.model
+    if names := [name for name in manifest.answered_by if name and not answers_for(name, model)]:
+        yield f"requested {model}, but {', '.join(names[:3])} answered"
 
 
 def _cost(sets: Sequence[ReportedSet]) -> Decimal | None:

@@ -173,9 +173,6 @@ def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
     if run.unneeded:
         requested = run.planned - run.unneeded
         yield f"decided after {requested:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
-    if run.strangers:
-        text = f"warning: requested {run.requested_model}, but {', '.join(run.strangers[:3])} answered"
-        yield from wrapped(text, {"yellow": True}, indent=2, width=layout.width)
     if run.closed:
         yield f"run {run.id}: closed", {}
     else:

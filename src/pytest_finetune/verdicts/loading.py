@@ -190,7 +190,7 @@ def _read(path: Path, faults: Faults) -> bytes | None:
     try:
         return path.read_bytes()
     except OSError as error:
-        faults.add(f"cannot be read: {error.strerror}", _file_hint(path))
+        faults.add_unreadable(error.strerror or str(error), _file_hint(path))
         return None
 
 

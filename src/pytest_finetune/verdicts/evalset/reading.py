@@ -43,7 +43,7 @@ class LineFault(ValueError):  # noqa: N818 - a fault in a file, not an error of 
 
 class Faults:
     """
-    Collects the faults of one file, each at the line being read.
+    Collects the faults of one file, each at the line being read, or at the file if it cannot be read.
 
     Args:
         name: The file's name in messages.
@@ -60,6 +60,10 @@ class Faults:
     def add(self, problem: str, hint: str = "") -> None:
         """Note one fault at the current line."""
         self.found.append(EvalSetError(problem, f"{self.name}:{self.line}", hint))
+
+    def add_unreadable(self, reason: str, hint: str) -> None:
+        """Note that the file cannot be read, which no line is to blame for."""
+        self.found.append(EvalSetError(f"cannot be read: {reason}", self.name, hint))
 
 
 def type_name(value: Any) -> str:

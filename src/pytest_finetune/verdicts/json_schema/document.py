@@ -46,7 +46,7 @@ _FOREIGN_WORDS = frozenset(
         *("nullable", "discriminator", "example", "xml", "externalDocs"),
         *("errorMessage", "instanceof", "transform", "enumNames", "enumDescriptions", "markdownDescription"),
         *("markdownEnumDescriptions", "defaultSnippets", "deprecationMessage", "patternErrorMessage"),
-        *("propertyOrdering", "propertyOrder", "options", "strict", "name"),
+        *("propertyOrdering", "propertyOrder", "options", "strict", "name", "note", "notes", "constraints"),
     )
 )
 """Words that OpenAPI, Ajv, editors and model servers add: ignored as any unknown word, but never a misspelling."""
