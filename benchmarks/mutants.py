@@ -5,8 +5,8 @@ How many planted faults the tests of a package notice.
 
 The tests in `TESTS` run once, which shows which of them reach which function. Then each fault of `mutations.py` is
 planted in a forked copy of this process, where the tests that reach it run until one fails. A fault in a class body or
-in a table of constants takes effect at import, so all the tests judge it in a fresh process. mutmut would leave these
-out, and properties with them: the decisions of these packages are there.
+in a table of constants takes effect at import, so a copy that has not imported the package runs all the tests; that
+takes longest, and `--inside` leaves it out. mutmut would leave out properties too, where many decisions are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import functools
 import gc
+import importlib
 import importlib.machinery
 import importlib.util
 import os
@@ -34,18 +35,20 @@ from _pytest.runner import runtestprotocol
 from mutations import MutatedModule, Mutation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pytest_finetune"
 ENOUGH = 0.95
-NOT_PLANTED = 99
+BROKEN = 99
 SECONDS = 10
 """CPU time beyond that of the tests, after which a mutant counts as noticed: it hangs."""
+PRELOADED = ("aiohttp", "genai_prices", "jsonschema", "openai", "pydantic", "regex", "sqlglot")
+"""What every copy of the process would import otherwise."""
 
-GATES = [f"tests/test_gates{rest}.py" for rest in ("", "_messages", "_outcome", "_against", "_decided")]
+GATES = [f"tests/test_gates{rest}.py" for rest in ("_outcome", "_messages", "_against", "", "_decided")]
 TESTS = {
     "verdicts/gates": GATES,
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],
@@ -56,18 +59,9 @@ TESTS = {
 LEFT_OUT = ("lifecycle/registry/mlflow_",)
 """Only tests with an MLflow server run these, some seconds each."""
 
-OPTIONS = [
-    "-q",
-    "-x",
-    "-p",
-    "no:randomly",
-    "-p",
-    "no:cacheprovider",
-    "-n",
-    "0",
-    "--capture=sys",
-    "--hypothesis-profile=mutants",
-]
+OPTIONS = ["-q", "-x", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "--capture=sys"]
+# To rewrite assertions, pytest would import the package itself, as a plugin's, without the mutant.
+OPTIONS += ["--assert=plain", "--hypothesis-profile=mutants"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +97,6 @@ class Session(Profile):
     modules: dict[str, MutatedModule]
     mutants: list[Mutant]
     survived: list[Mutant] = field(default_factory=list)
-    at_import: list[Mutant] = field(default_factory=list)
     _reached: dict[tuple[str, int], list[pytest.Item]] = field(default_factory=lambda: defaultdict(list))
     _seconds: dict[str, float] = field(default_factory=dict)
 
@@ -113,9 +106,7 @@ class Session(Profile):
         for item in session.items:
             self._run_traced(item)
         for mutant in self.mutants:
-            if not mutant.mutation.function:
-                self.at_import.append(mutant)
-            elif not self._is_noticed(mutant):
+            if mutant.mutation.function and not self._is_noticed(mutant):
                 _report(f"survived  {mutant}")
                 self.survived.append(mutant)
         return True
@@ -142,21 +133,30 @@ class Session(Profile):
     def _is_noticed(self, mutant: Mutant) -> bool:
         items = self._reached[str(mutant.path), mutant.mutation.function]
         items = sorted(items, key=lambda item: self._seconds[item.nodeid])
-        child = os.fork()
-        if not child:
+        module, seconds = self.modules[str(mutant.path)], sum(self._seconds[item.nodeid] for item in items)
+
+        def planted() -> bool:
+            _plant(module, mutant.mutation)
+            return any(_fails(item) for item in items)
+
+        return _in_a_copy(planted, int(SECONDS + 3 * seconds))
+
+
+def _in_a_copy(fails: Callable[[], bool], seconds: int) -> bool:
+    """Whether tests fail in a copy of this process, or take longer."""
+    child = os.fork()
+    if not child:
+        try:
             _silence()
-            limit = int(SECONDS + 3 * sum(self._seconds[item.nodeid] for item in items))
-            resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-            signal.alarm(2 * limit)
-            try:
-                _plant(self.modules[str(mutant.path)], mutant.mutation)
-                os._exit(any(_fails(item) for item in items))
-            finally:
-                os._exit(NOT_PLANTED)
-        status = os.waitpid(child, 0)[1]
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == NOT_PLANTED:
-            raise RuntimeError(f"cannot plant {mutant}")
-        return status != 0
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+            signal.alarm(3 * seconds)
+            os._exit(fails())
+        finally:
+            os._exit(BROKEN)
+    status = os.waitpid(child, 0)[1]
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == BROKEN:
+        raise RuntimeError("a mutant cannot be planted")
+    return status != 0
 
 
 def _report(line: str) -> None:
@@ -213,17 +213,15 @@ class MutatedImport(importlib.machinery.SourceFileLoader):
         return importlib.util.spec_from_loader(name, self) if name == self.name else None
 
 
-def run_fresh(mutant: Mutant, tests: list[str]) -> bool:
-    """Whether the tests fail in a process that imports the mutated module."""
-    place = [str(mutant.path.relative_to(PACKAGE)), "--number", str(mutant.number)]
-    try:
-        done = subprocess.run(
-            [sys.executable, __file__, *place, "--tests", *tests],
-            cwd=ROOT, capture_output=True, timeout=30 * SECONDS, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return True
-    return done.returncode != 0
+def is_noticed_at_import(mutant: Mutant, module: MutatedModule, tests: list[str]) -> bool:
+    """Whether the tests fail where the mutated module is imported; this process must not have imported it."""
+    name = ".".join(mutant.path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+    def fails() -> bool:
+        sys.meta_path.insert(0, MutatedImport(name, mutant, module))
+        return pytest.main([*OPTIONS, *tests], plugins=[Profile()]) != 0
+
+    return _in_a_copy(fails, 30 * SECONDS)
 
 
 def mutants_of(packages: Iterable[str]) -> tuple[dict[str, MutatedModule], list[Mutant]]:
@@ -240,19 +238,22 @@ def mutants_of(packages: Iterable[str]) -> tuple[dict[str, MutatedModule], list[
     return modules, mutants
 
 
-def run(package: str) -> float:
+def run(package: str, *, inside: bool) -> float:
     """Share of the package's mutants that its tests notice; the others are printed."""
     tests = next((tests for name, tests in TESTS.items() if package.startswith(name)), None)
     if tests is None:
         sys.exit(f"{package} is in none of {', '.join(TESTS)}")
     modules, mutants = mutants_of([package])
+    mutants = [mutant for mutant in mutants if mutant.mutation.function or not inside]
     session = Session(modules, mutants)
-    if status := pytest.main([*OPTIONS, *tests], plugins=[session]):
-        sys.exit(int(status))
-    for mutant in session.at_import:
-        if not run_fresh(mutant, tests):
+    for name in PRELOADED:
+        importlib.import_module(name)
+    for mutant in mutants:
+        if not (mutant.mutation.function or is_noticed_at_import(mutant, modules[str(mutant.path)], tests)):
             _report(f"survived  {mutant}")
             session.survived.append(mutant)
+    if status := pytest.main([*OPTIONS, *tests], plugins=[session]):
+        sys.exit(int(status))
     killed = len(mutants) - len(session.survived)
     print(f"{package}: {killed} of {len(mutants)} mutants killed, {killed / len(mutants):.1%}", flush=True)
     return killed / len(mutants)
@@ -263,20 +264,13 @@ def main() -> None:
     parser.add_argument(
         "packages", nargs="*", default=list(TESTS), help="packages, or modules in them, below the source"
     )
-    parser.add_argument("--number", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--tests", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help="only faults inside functions")
     given = parser.parse_args()
     os.chdir(ROOT)
-    if given.number is not None:
-        modules, mutants = mutants_of(given.packages)
-        mutant = mutants[given.number]
-        name = ".".join(mutant.path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
-        sys.meta_path.insert(0, MutatedImport(name, mutant, modules[str(mutant.path)]))
-        # pytest would import the package itself, as a plugin's, to rewrite its assertions.
-        sys.exit(pytest.main([*OPTIONS, "--assert=plain", *given.tests], plugins=[Profile()]))
     if len(given.packages) > 1:  # a process each, because pytest collects with what an earlier session imported
-        sys.exit(max(subprocess.run([sys.executable, __file__, one], check=False).returncode for one in given.packages))
-    sys.exit(run(given.packages[0].rstrip("/")) < ENOUGH)
+        command = [sys.executable, __file__, *(["--inside"] if given.inside else [])]
+        sys.exit(max(subprocess.run([*command, one], check=False).returncode for one in given.packages))
+    sys.exit(run(given.packages[0].rstrip("/"), inside=given.inside) < ENOUGH)
 
 
 if __name__ == "__main__":
