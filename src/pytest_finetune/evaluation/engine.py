@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Request
     from pytest_finetune.evaluation.targets import Target
 
-ALIKE = 10
-"""Equal refusals in a row after which no more is asked: what the server says of one request, it says of all."""
+EQUAL_REFUSALS = 10
+"""Equal refusals in a row that stop the evaluation: the server would refuse every other request too."""
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -164,7 +164,7 @@ class Engine(Generic[K, R]):
                 return
             outcome = await self.target.ask(keyed.request, self.limits.deadline)
             cost = self._book(keyed.request, outcome)
-            outcome = self._noted(outcome)
+            outcome = self._fatal_if_repeated(outcome)
             fatal = isinstance(outcome, Failure) and outcome.fatal
             if fatal and isinstance(outcome, Failure):
                 self._stop(outcome)
@@ -174,16 +174,16 @@ class Engine(Generic[K, R]):
                 # The reader leaves the stream at None, which cancels the other requests: they would fail too.
                 await ready.put(None)
 
-    def _noted(self, outcome: Completion | Failure) -> Completion | Failure:
-        """The outcome; fatal when it is one of many equal refusals with no answer between them."""
+    def _fatal_if_repeated(self, outcome: Completion | Failure) -> Completion | Failure:
+        """The outcome, made fatal if it is the last of `EQUAL_REFUSALS` in a row."""
         if isinstance(outcome, Completion) or outcome.kind not in ("bad_request", "rate_limit"):
             self._refused = 0
             return outcome
-        # Servers put the id of the request, or a time, into their messages.
+        # Messages may contain the id of the request, or a time.
         message = re.sub(r"\S*\d\S*", "", outcome.message)
         self._refused = self._refused + 1 if message == self._refusal else 1
         self._refusal = message
-        if self._refused < ALIKE:
+        if self._refused < EQUAL_REFUSALS:
             return outcome
         return replace(outcome, message=f"{outcome.message} ({self._refused} times in a row)", fatal=True)
 

@@ -1,4 +1,4 @@
-"""What OpenAI asks for training a model and for the answers of a fine-tune, as one dated table with its source."""
+"""OpenAI's prices for training and for fine-tuned models, as one dated table with its source."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SOURCE = "https://developers.openai.com/api/docs/pricing"
 """OpenAI's price list, section fine-tuning."""
 
 AS_OF = date(2026, 5, 7)
-"""The list as it stood when it began to carry the announcement of this day, that self-serve fine-tuning ends."""
+"""Day of the list, the first with the announcement that self-serve fine-tuning ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """US dollars for a million tokens; None for `cached` where cached tokens have no rate of their own."""
+    """US dollars for a million tokens; `cached` is None if cached tokens have no rate of their own."""
 
     prompt: Decimal
     cached: Decimal | None
@@ -35,10 +35,10 @@ class FineTunePrices:
 
     Args:
         model: The snapshot that is trained.
-        training: US dollars for a million tokens of training; None where training is billed otherwise.
-        standard: The answers of a fine-tune.
-        batch: The same through the batch interface.
-        note: How training is billed where it is not by the token.
+        training: US dollars for a million tokens of training; None if training is not billed by the token.
+        standard: Rates of the fine-tuned model.
+        batch: Its rates through the batch API.
+        note: How training is billed if not by the token.
     """
 
     model: str
@@ -68,23 +68,23 @@ _TABLE = (
 )
 
 PRICES: Mapping[str, FineTunePrices] = MappingProxyType({each.model: each for each in _TABLE})
-"""By the snapshot that is trained."""
+"""By base model."""
 
 _DATE = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{4})\Z", re.ASCII)
 _BY_ALIAS = {_DATE.sub("", model): prices for model, prices in PRICES.items()}
 
 
 def base_of(model: str) -> str:
-    """The model that a fine-tune was built on, as its id tells: `ft:gpt-4o-mini-2024-07-18:acme::9Kx2`; else itself."""
+    """The base model in the id of a fine-tuned model, `ft:gpt-4o-mini-2024-07-18:acme::9Kx2`; any other id itself."""
     return model.split(":")[1] if model.startswith("ft:") else model
 
 
 def fine_tune_prices(model: str) -> FineTunePrices | None:
     """
-    The prices of a base model, or of the one that a fine-tune is built on; None where the table has none.
+    The prices of a base model, or of that of a fine-tuned model; None if the table does not have it.
 
     Args:
-        model: A snapshot, its name without the date, or the id of a fine-tune.
+        model: A snapshot, its name without the date, or the id of a fine-tuned model.
     """
     base = base_of(model)
     return PRICES.get(base) or _BY_ALIAS.get(base)

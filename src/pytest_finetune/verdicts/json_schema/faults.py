@@ -1,4 +1,4 @@
-"""From the errors of a JSON Schema validation to the one fault that is told: the best located, always the same one."""
+"""Selects the fault to report from the errors of a JSON Schema validation: the first by path, always the same one."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _KEYWORDS = {
     FormatFailure.PATTERN: ("pattern", "format"),
 }
 KINDS = {keyword: kind for kind, keywords in _KEYWORDS.items() for keyword in keywords}
-"""Keyword that an answer offends -> why its form is not the asked one; any other is `OTHER`."""
+"""Keyword that an answer violates -> kind of format failure; any other keyword is `OTHER`."""
 
 
 def fault_of(errors: Iterable[ValidationError]) -> FormatFault:
-    """The fault at the first path; where an alternative failed, the nearest alternative's."""
+    """The fault at the first path; for a failed `anyOf` or `oneOf`, that of the nearest alternative."""
     error = _leaf(min(errors, key=_place))
     path = json_path(error.absolute_path)
     if error.context:
@@ -42,7 +42,7 @@ def fault_of(errors: Iterable[ValidationError]) -> FormatFault:
 
 
 def _leaf(error: ValidationError) -> ValidationError:
-    """Down through anyOf and oneOf to what the nearest alternative misses, if one is nearer than all others."""
+    """Follow `anyOf` and `oneOf` to the error of the nearest alternative, if one is nearer than all others."""
     while error.context:
         branches = [
             list(errors) for _, errors in groupby(sorted(error.context, key=_branch_number), key=_branch_number)
@@ -60,12 +60,12 @@ def _branch_number(error: ValidationError) -> int:
 
 
 def _distance(errors: list[ValidationError]) -> tuple[bool, int, int]:
-    """How far an alternative is: of another type, then by wrong constants (they name a variant), then by errors."""
+    """Distance of an alternative: first by type, then by wrong constants, which name a variant, then by errors."""
     constants = sum(error.validator in ("const", "enum") for error in errors)
-    return _misses_the_kind(errors), constants, len(errors)
+    return _has_another_type(errors), constants, len(errors)
 
 
-def _misses_the_kind(errors: list[ValidationError]) -> bool:
+def _has_another_type(errors: list[ValidationError]) -> bool:
     return any(not error.relative_path and error.validator in ("type", "const", "enum") for error in errors)
 
 

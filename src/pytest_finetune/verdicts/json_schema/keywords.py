@@ -1,8 +1,8 @@
 """
-JSON Schema keywords as the library has them, but for those that an answer could hang, crash or blur.
+The library's JSON Schema keywords, with replacements for those that an answer could hang or crash.
 
-Patterns run under a time limit, `multipleOf` is exact and `uniqueItems` linear, and an error about a key stands at
-that key and not at the object around it.
+Patterns run under a time limit, `multipleOf` is exact, `uniqueItems` takes linear time, and an error about a key has
+the path of that key, not of the object.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _unique_items(validator: Any, unique: Any, instance: Any, _: Any) -> Iterato
         seen = set()
         for index, item in enumerate(instance):
             if (key := _hashable(item)) in seen:
-                yield ValidationError("the item stands there before", path=(index,))
+                yield ValidationError("duplicate item", path=(index,))
                 return
             seen.add(key)
 
@@ -138,7 +138,7 @@ def _hashable(value: Any) -> Any:
         return frozenset((key, _hashable(item)) for key, item in value.items())
     if isinstance(value, list):
         return tuple(map(_hashable, value))
-    # True equals 1 in Python, and not in JSON.
+    # In Python True == 1, but not in JSON.
     return (bool, value) if isinstance(value, bool) else value
 
 

@@ -1,4 +1,4 @@
-"""Patterns of JSON Schema: ECMA-262 regular expressions, searched within a time limit that no text can break."""
+"""Patterns of JSON Schema: ECMA-262 regular expressions, searched under a time limit that holds for any text."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from regress import Regex
 
 SECONDS = 1.0
-"""What one validation may spend on patterns and formats, all texts together."""
+"""Time limit for all patterns and formats of one validation together."""
 
 LONGEST_TEMPLATE = 10_000
-"""Characters of a text that is checked as a URI template, which takes quadratic time and cannot be interrupted."""
+"""Longest text checked as a URI template: the check takes quadratic time and cannot be interrupted."""
 
 MOST_STEPS = 1_000_000
-"""Steps of the engine that are taken in this process, some 50 ms at worst; it cannot be interrupted."""
+"""Steps up to which a search runs in this process: 50 ms at most, because it cannot be interrupted."""
 
 LONG = 2_000
-"""Characters of a pattern above which compiling, which takes quadratic time, is left to the other process."""
+"""Longer patterns, in characters, are compiled in the other process, because compiling takes quadratic time."""
 
 _seconds_left: ContextVar[float] = ContextVar("_seconds_left", default=SECONDS)
 _PUNCTUATION = re.compile(r"\\(.)", re.DOTALL)
@@ -35,7 +35,7 @@ _UNICODE_ONLY = re.compile(r"\\(?![dDsSwWbBnrtfvcxk0-9])[A-Za-z]|\\x(?![0-9A-Fa-
 
 
 def renew_budget() -> None:
-    """Give the validation that begins now its full time."""
+    """Reset the time limit for a new validation."""
     _seconds_left.set(SECONDS)
 
 
@@ -44,7 +44,7 @@ class FormatTimeout(SearchTimeout):
 
 
 def within_budget(name: str, check: Callable[[object], bool]) -> Callable[[object], bool]:
-    """The check of a format, which raises `FormatTimeout` where it would take too long."""
+    """The check of a format, raising `FormatTimeout` if it would take too long."""
 
     def checked(value: object) -> bool:
         left = _seconds_left.get()
@@ -88,37 +88,35 @@ def search(pattern: str, text: str) -> bool:
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> Regex:
     """
-    The pattern, ready to search with.
+    The compiled pattern.
 
     Raises:
         ValueError: It is not an ECMA pattern.
     """
-    from regress import Regex
-
-    return Regex(*_spelling(pattern))
+    return _regex(*_spelling(pattern))
 
 
 def is_pattern(text: str) -> bool:
     """
-    Whether a text is an ECMA pattern, strictly: with the flag `u`, as the JSON Schema test suite has it.
+    Whether a text is an ECMA pattern, strictly: with the flag `u`, as in the JSON Schema test suite.
 
-    Takes linear time, so that any answer can be checked; one that is too long to be compiled in time is no pattern.
+    It takes linear time, so that any answer can be checked; False for a text that takes too long to compile.
     """
     try:
         if len(text) > LONG:
             search_elsewhere(text, "u", "", SECONDS)
         else:
-            _strict(text)
+            _regex(text, "u")
     except (ValueError, SearchTimeout):
         return False
     return True
 
 
-def _strict(pattern: str) -> Regex:
+def _regex(pattern: str, flags: str) -> Regex:
     from regress import Regex, RegressError
 
     try:
-        return Regex(pattern, "u")
+        return Regex(pattern, flags)
     except (RegressError, UnicodeEncodeError) as error:
         raise ValueError(str(error)) from None
 
@@ -128,22 +126,18 @@ def _spelling(pattern: str) -> tuple[str, str]:
     r"""
     The pattern and the flags to compile it with.
 
-    JSON Schema recommends the flag `u`, which `\p{…}` needs. It refuses what many schemas hold and no engine
-    misreads: needless escapes such as `\@`, dropped here, and unescaped braces, for which the flag is left out. Any
-    other escape it refuses is refused, because it means something else without the flag: `\Z` would be the letter.
+    JSON Schema recommends the flag `u`, which `\p{…}` needs. It rejects two things that many schemas contain
+    and every engine reads alike: needless escapes such as `\@`, which are dropped here, and unescaped braces, for which
+    the flag is left out. Any other escape that it rejects is an error, because without the flag it has another
+    meaning: `\Z` would be the letter.
     """
     plain = _PUNCTUATION.sub(lambda escape: escape[0] if _needs_escape(escape[1]) else escape[1], pattern)
     try:
-        _strict(plain)
+        _regex(plain, "u")
     except ValueError:
         if _UNICODE_ONLY.search(_PUNCTUATION.sub(lambda escape: "" if escape[1] == "\\" else escape[0], plain)):
             raise
-        from regress import Regex, RegressError
-
-        try:
-            Regex(plain)
-        except (RegressError, UnicodeEncodeError) as error:
-            raise ValueError(str(error)) from None
+        _regex(plain, "")
         return plain, ""
     return plain, "u"
 
@@ -153,5 +147,5 @@ def _needs_escape(character: str) -> bool:
 
 
 def _without_surrogates(text: str) -> str:
-    # An answer may hold half of a surrogate pair, which the engine cannot take.
+    # An answer may contain half of a surrogate pair, which the engine does not accept.
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

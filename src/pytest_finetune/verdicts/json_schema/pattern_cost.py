@@ -19,7 +19,7 @@ _SET_END = re.compile(r"(?:\\.|[^\\\]])*\]", re.DOTALL)
 @dataclass(slots=True)
 class _Part:
     """
-    What a group, or the whole pattern, leaves the engine to choose.
+    The choices that a group, or the whole pattern, leaves to the engine.
 
     Args:
         ways: Combinations of alternatives and of bounded repetitions.
@@ -34,7 +34,7 @@ class _Part:
     explosive: bool = False
 
     def repeat(self, least: float, most: float) -> None:
-        """Take the part so often."""
+        """Repeat the part."""
         is_free = self.ways > 1 or self.loops > 0
         if most == inf:
             self.explosive = self.explosive or is_free

@@ -1,7 +1,7 @@
 """
-Searching in a process of its own, because nothing but its end stops a regular expression that backtracks for ever.
+Searches in a separate process, because only ending a process stops a regular expression that backtracks for ever.
 
-The process is started when the first search needs it and serves all later ones. It ends with this one.
+The process starts with the first search, serves all later ones, and ends with this process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from time import perf_counter
 from typing import IO
 
 START_SECONDS = 60.0
-"""Within which the process must have started, on however busy a machine."""
+"""Time limit for the start of the process; generous, for busy machines."""
 
 _PROGRAM = """
 import json, signal, sys
@@ -27,7 +27,7 @@ print("ready", flush=True)
 for line in sys.stdin:
     pattern, flags, text, seconds = json.loads(line)
     if hasattr(signal, "setitimer"):
-        # The parent may be gone by then, and could not end a search that runs for ever.
+        # If the parent has died, nothing else would end a search that runs for ever.
         signal.setitimer(signal.ITIMER_REAL, seconds + 5)
     try:
         answer = "yes" if Regex(pattern, flags).find(text) else "no"
@@ -39,7 +39,7 @@ for line in sys.stdin:
 """
 
 
-class SearchTimeout(Exception):  # noqa: N818 - named as what happened
+class SearchTimeout(Exception):  # noqa: N818 - named after what happened
     """A pattern, its only argument, took too long on a text."""
 
 
@@ -51,7 +51,7 @@ def search_elsewhere(pattern: str, flags: str, text: str, seconds: float) -> tup
         pattern: As `regress` takes it.
         flags: The flags to compile it with.
         text: Where to search.
-        seconds: For compiling and searching; waiting for other threads and the start of the process do not count.
+        seconds: Time limit for compiling and searching; waiting for other threads and for the start does not count.
 
     Raises:
         SearchTimeout: The time is up, or the process broke down.
@@ -112,7 +112,7 @@ class _SearchProcess:
     def end(self) -> None:
         self._popen.kill()
         self._popen.wait()
-        # What is not yet written has no reader any more.
+        # Unwritten data has no reader any more.
         with suppress(OSError):
             self._input.close()
 

@@ -1,4 +1,4 @@
-"""JSON Schema validation that any answer survives: compiled once, nothing fetched, one fault with its JSON path."""
+"""JSON Schema validation of any answer: compiled once, nothing fetched, one fault with its JSON path."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 MOST_ERRORS = 100
-"""Errors of one answer that are looked through for the one to tell."""
+"""Errors of one answer among which the one to report is chosen."""
 
 _SLOW = ("pattern", "patternProperties", "format")
 
@@ -40,7 +40,7 @@ class Schema:
     A compiled JSON Schema.
 
     Args:
-        validator: Ready to validate with.
+        validator: The compiled validator.
         warnings: Words in the schema that no validator knows.
 
     Attributes:
@@ -65,7 +65,7 @@ class Schema:
 
         Args:
             value: The parsed JSON value.
-            renew: It has its own time limit; otherwise it shares that of the validation before.
+            renew: Start a new time limit; otherwise the value shares that of the previous validation.
         """
         if renew:
             renew_budget()
@@ -75,7 +75,7 @@ class Schema:
         except RecursionError:
             return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$")
         except SearchTimeout as timeout:
-            # Raised through everything, so that no `not` and no alternative makes the answer valid after all.
+            # It ends the whole validation, so that no `not` and no alternative can make the answer valid.
             what = "format" if isinstance(timeout, FormatTimeout) else "pattern"
             return FormatFault(FormatFailure.PATTERN, f"the {what} {timeout.args[0]!r} took too long", "$")
 
@@ -92,7 +92,7 @@ def load_schema(path: Path) -> Schema:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ScorerError(
-            f"the schema cannot be read: {reason}", str(path), "name a file beside the eval set"
+            f"the schema cannot be read: {reason}", str(path), "name a file next to the eval set"
         ) from None
     except UnicodeDecodeError:
         raise ScorerError("the schema is not UTF-8", str(path), "save it as UTF-8") from None
@@ -103,7 +103,7 @@ def load_schema(path: Path) -> Schema:
 
 def compile_schema(contents: Any, where: str) -> Schema:
     """
-    A parsed JSON Schema, made ready; `where` names it in errors.
+    Compile a parsed JSON Schema; `where` names it in errors.
 
     Raises:
         ScorerError: It is not a schema, or refers out of itself.
@@ -122,7 +122,7 @@ def compile_schema(contents: Any, where: str) -> Schema:
         place = f"{where}: {json_path(error.absolute_path)}"
         raise ScorerError(f"not a JSON Schema: {shorten(error.message, 160)}", place) from None
     except RecursionError:
-        raise ScorerError("the schema refers to itself without end", where, "break the circle of $ref") from None
+        raise ScorerError("the schema refers to itself without end", where, "break the cycle of $ref") from None
     return Schema(validator, warnings)
 
 
