@@ -29,7 +29,7 @@ def test_the_argument_wins_over_the_environment() -> None:
 @pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"])
 def test_a_value_that_no_header_can_carry_is_refused_by_name_and_not_shown(variable: str) -> None:
     with pytest.raises(TargetError, match=variable) as caught:
-        OpenAITarget("m", base_url="http://a.example", environ={variable: "se\u200bcret\r\nX: y"})
+        OpenAITarget("m", base_url="https://a.example", environ={variable: "se\u200bcret\r\nX: y"})
     assert "cret" not in str(caught.value)
 
 

@@ -86,29 +86,12 @@ def _from_registry(
         target = LocalTarget(entry.model_id, models=models, concurrency=concurrency)
         target.spec = spec
         return target
+    from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
     from pytest_finetune.evaluation.targets.openai import OpenAITarget
 
-    if entry.base_url:
-        _refuse_to_give_away_the_key(spec, entry.base_url, base_url)
+    if entry.base_url and os.environ.get("OPENAI_API_KEY", "").strip():
+        refuse_to_send_key(entry.base_url, named=[base_url] if base_url else (), source=spec)
     return OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
-
-
-def _refuse_to_give_away_the_key(spec: str, server: str, base_url: str | None) -> None:
-    """
-    The registry is a file that a pull request may change: it alone does not decide who receives the API key.
-
-    Raises:
-        TargetError: There is a key, and the user has not named the entry's server.
-    """
-    from pytest_finetune.evaluation.targets.base_url import check_base_url, is_loopback, needs_key
-
-    named = [url for url in (base_url, os.environ.get("OPENAI_BASE_URL")) if url]
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    server = check_base_url(server)
-    openai = needs_key(server) and server.startswith("https:")
-    if key and not (openai or is_loopback(server) or server in map(check_base_url, named)):
-        problem = f"the registry names the server {server}, which has not been allowed to receive OPENAI_API_KEY"
-        raise TargetError(problem, spec, f"if it may, set OPENAI_BASE_URL={server}; else unset OPENAI_API_KEY")
 
 
 def _from_user(spec: str, made: Any) -> Target:

@@ -60,9 +60,11 @@ version_option = click.option(
 
 def service(base_url: str | None, job: str = "") -> FineTuning:
     """The given server, or the one that a known job runs on; closed when the command ends."""
+    source = ""
     if base_url is None and job:
         base_url = next((record.base_url for record in job_store().records() if record.job_id == job), None)
-    made = FineTuning(base_url)
+        source = f"the record of {job}" if base_url else ""
+    made = FineTuning(base_url, source=source)
     click.get_current_context().call_on_close(made.close)
     return made
 

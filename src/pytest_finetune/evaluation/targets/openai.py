@@ -14,6 +14,7 @@ from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_answer
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
 
@@ -42,7 +43,8 @@ class OpenAITarget:
         rng: Source of the retries' jitter.
 
     Raises:
-        TargetError: The base URL is not usable, or OpenAI's server is meant and there is no key.
+        TargetError: The base URL is not usable, OpenAI's server is meant and there is no key, or a key must not go
+            to the server.
     """
 
     free = False
@@ -63,6 +65,8 @@ class OpenAITarget:
         self.immutable = names_fixed_weights(self.model)
         self.concurrency = concurrency
         self.secret = _key(environ, self.base_url)
+        if self.secret:
+            refuse_to_send_key(self.base_url, environ=environ)
         self._headers = _headers(environ, self.secret)
         self._proxy = proxy_for(self.base_url, environ)
         self._persistence = Persistence(rng, remedy="check OPENAI_BASE_URL, or --model-base-url, and that it runs")

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ ANSWER_TIMEOUT = 5.0
 _EXAMPLE = "write mlflow:http://127.0.0.1:5000, or mlflow:http://127.0.0.1:5000#NAME for another registered model"
 _PAGE = 1000
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+_CREDENTIALS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 _LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
 
 
@@ -113,6 +115,7 @@ class MlflowServer:
 
     Raises:
         RegistryError: MLflow's client is not installed.
+        TargetError: Credentials would be sent unencrypted.
     """
 
     def __init__(self, place: Place) -> None:
@@ -120,6 +123,8 @@ class MlflowServer:
         # A folder that is called mlflow is found as a namespace package, which has no origin.
         if found is None or found.origin is None:
             raise RegistryError("mlflow is not installed", str(place), "pip install 'pytest-finetune[mlflow]'")
+        if any(os.environ.get(name) for name in _CREDENTIALS):
+            refuse_to_send_key(place.uri)
         self.place = place
 
     def check_reachable(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,8 @@ from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.base.text import shown
 from pytest_finetune.evaluation.fine_tune_prices import base_of
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
 from pytest_finetune.lifecycle.registry.entry import Status
 
 if TYPE_CHECKING:
@@ -154,9 +157,12 @@ def ask_shutdown_dates() -> ServerDates:
 
     Raises:
         RegistryError: The request failed, or the response is not a model list.
+        TargetError: The server must not receive the key.
     """
     import openai
 
+    if os.environ.get("OPENAI_API_KEY", "").strip():
+        refuse_to_send_key(os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     try:
         with openai.OpenAI(timeout=30, max_retries=2) as client:
             # The client's own parser accepts anything as a model, and crashes on a body that is not JSON.

@@ -6,6 +6,8 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -89,7 +91,13 @@ class Call:
 
 
 def _for_server(client: Any, route: Route) -> Any:
-    """The client, pointed at the version's own server if it has one."""
+    """
+    The client, pointed at the version's own server if it has one.
+
+    Raises:
+        TargetError: The server must not receive the client's key.
+    """
     if not route.base_url or str(client.base_url).rstrip("/") == route.base_url.rstrip("/"):
         return client
+    refuse_to_send_key(route.base_url, named=[str(client.base_url)], source=f"version {route.version}")
     return client.with_options(base_url=route.base_url)

@@ -164,7 +164,9 @@ class ModelRouter:
         `client.chat.completions.create(**request)` with the user's model; the outcome is reported.
 
         Args:
-            client: Used with the version's own server if the registry names one.
+            client: Used with the version's own server if the registry names one. The registry alone does not decide
+                who receives the client's key: OpenAI over https, this machine, the client's own server,
+                `OPENAI_BASE_URL` over https and the servers in `FINETUNE_KEY_SERVERS` may.
             user_id: The user.
             accept: Whether the answer is acceptable. One that is not is returned, but counts as failed, as does an
                 exception raised here.
@@ -176,6 +178,7 @@ class ModelRouter:
             What `create` returned.
 
         Raises:
+            TargetError: The version's server must not receive the client's key; reported as a failure.
             Exception: Whatever the client raised, after it was reported as a failure.
         """
         first, second = self._first_and_second(user_id, retry_on_production=retry_on_production)

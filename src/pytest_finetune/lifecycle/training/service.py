@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, translated_errors
 from pytest_finetune.lifecycle.training.job import UnexpectedShape, read_checkpoint, read_event, read_job
 
@@ -50,22 +51,30 @@ class FineTuning:
 
     Args:
         base_url: The server; by default `OPENAI_BASE_URL`, else OpenAI's own.
+        source: The file that names the server; empty if the user does.
         environ: Source of `OPENAI_API_KEY`, `OPENAI_BASE_URL` and the proxy variables.
         timeout: Seconds for one response.
 
     Raises:
-        TargetError: The base URL is not usable.
+        TargetError: The base URL is not usable, or must not receive the key.
         TrainingError: The server is OpenAI's and there is no key.
     """
 
     def __init__(
-        self, base_url: str | None = None, *, environ: Mapping[str, str] = os.environ, timeout: float = TIMEOUT
+        self,
+        base_url: str | None = None,
+        *,
+        source: str = "",
+        environ: Mapping[str, str] = os.environ,
+        timeout: float = TIMEOUT,
     ) -> None:
         self.base_url = check_base_url(base_url or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
         self.secret = environ.get("OPENAI_API_KEY", "").strip()
         if not self.secret and needs_key(self.base_url):
             hint = "set OPENAI_API_KEY, or pass --base-url for your own server (see `pytest-finetune serve`)"
             raise TrainingError("no API key for api.openai.com", "OPENAI_API_KEY", hint)
+        if self.secret:
+            refuse_to_send_key(self.base_url, source=source, environ=environ)
         self._client = _client(self.base_url, self.secret, environ, timeout)
         self._jobs = self._client.fine_tuning.jobs
 
