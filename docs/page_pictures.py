@@ -1,10 +1,10 @@
 """
-The run page, light and dark, as pictures for the README.
+Screenshots of the run page, light and dark, for the README.
 
     make demo
-    cd demo && python ../docs/page_pictures.py last RUN    # RUN: that of v1, which v2 is compared with
+    cd demo && python ../docs/page_pictures.py last RUN    # RUN: the run of v1, with which v2 is compared
 
-Any run will do, with another to compare it with or without. The pictures are of the first screen, at the width of a
+Takes any run, and optionally a second one to compare it with. The screenshots show the first screen at the width of a
 laptop.
 """
 
@@ -34,11 +34,11 @@ def main() -> None:
         page.write_text(page_html([from_record(run, root=project_of(run), against=next(iter(against), None))]), "utf-8")
         for scheme in ("light", "dark"):
             path = HERE / f"page-{scheme}.png"
-            path.write_bytes(picture(page, scheme))
+            path.write_bytes(screenshot(page, scheme))
             print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
 
 
-def picture(page_file: Path, scheme: str) -> bytes:
+def screenshot(page_file: Path, scheme: str) -> bytes:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -47,9 +47,9 @@ def picture(page_file: Path, scheme: str) -> bytes:
         page = browser.new_page(viewport=SIZE, color_scheme=scheme, device_scale_factor=1.25)
         page.goto(page_file.as_uri())
         page.wait_for_selector("html[data-ready]")
-        drawn: bytes = page.screenshot()
+        image: bytes = page.screenshot()
         browser.close()
-    return drawn
+    return image
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """
-The terminal's text, colours and all, as a picture for the README.
+The summary of a session as an SVG picture with colours, for the README.
 
     make demo
     cd demo
-    pytest --model=registry:v2 --baseline=replay:RUN --no-header -rN --tb=no --color=yes > last.txt    # RUN: v1's
+    pytest --model=registry:v2 --baseline=replay:RUN --no-header -rN --tb=no --color=yes > last.txt    # RUN: that of v1
     python ../docs/terminal_picture.py < last.txt > ../docs/terminal.svg
 
-Only the closing section is drawn.
+Only the summary is drawn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
     lines = sys.stdin.read().splitlines()
     starts = [number for number, line in enumerate(lines) if re.search(r"=+ finetune =+", line)]
     if not starts:
-        sys.exit("no closing section of pytest-finetune in the input")
+        sys.exit("the input has no summary of pytest-finetune")
     print(svg([line for line in lines[starts[-1] :] if "html report" not in line]))
 
 
@@ -42,7 +42,7 @@ def svg(lines: list[str]) -> str:
 
 
 def spans(line: str) -> str:
-    """The line's text in `tspan`s, one for each change of colour or weight."""
+    """The text of a line in `tspan` elements, one for each change of colour or weight."""
     drawn: list[str] = []
     style: dict[str, str] = {}
     for part in re.split(r"(\x1b\[[0-9;]*m)", line):
@@ -51,7 +51,7 @@ def spans(line: str) -> str:
                 style = {**style, **_style(code)} if code not in ("", "0") else {}
         elif part:
             attributes = "".join(f' {name}="{value}"' for name, value in style.items())
-            # Renderers fold ordinary spaces, whatever they are told.
+            # SVG renderers collapse ordinary spaces, even with `xml:space`.
             part = escape(part).replace(" ", "\u00a0")  # noqa: PLW2901 - the same text, as drawn
             drawn.append(f"<tspan{attributes}>{part}</tspan>" if style else part)
     return "".join(drawn)

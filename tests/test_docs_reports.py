@@ -1,4 +1,4 @@
-"""What docs/reports.md says of pytest-html, JUnit and privacy holds."""
+"""Limits, columns, properties and the fingerprint in docs/reports.md are those of the code."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def chapter(name):
     return TEXT.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
 
 
-def test_the_limits_of_a_row_are_the_code_s():
-    told = " ".join(chapter("pytest-html").split())
-    assert f"cut at {html_row.LIMIT:,} characters, that of a case that passed at {html_row.PASSED_LIMIT};" in told
+def test_documented_limits_of_a_row():
+    text = " ".join(chapter("pytest-html").split())
+    assert f"cut at {html_row.LIMIT:,} characters, that of a case that passed at {html_row.PASSED_LIMIT};" in text
 
 
-def test_the_columns_are_the_ones_there_are():
+def test_documented_columns():
     *most, last = [name.capitalize() for name in html_row.COLUMNS]
     assert f"{', '.join(most)} and {last}" in " ".join(chapter("pytest-html").split())
 
 
-def test_the_properties_are_ones_that_are_written():
+def test_documented_properties_are_written():
     golden = ET.parse(Path(__file__).parent / "plugin/golden/junit.xml").getroot()
     written = {found.get("name").partition("[")[0] for found in golden.iter("property")}
     named = set(re.findall(r"`(finetune\.\w+)", chapter("JUnit")))
@@ -34,6 +34,6 @@ def test_the_properties_are_ones_that_are_written():
     assert named - written <= {"finetune.cost_usd", "finetune.value", "finetune.low", "finetune.high", "finetune.bar"}
 
 
-def test_the_fingerprint_is_one():
+def test_documented_fingerprint():
     (shown,) = re.findall(r"`(sha256:[^`]+)`", chapter("Privacy"))
     assert shown == hidden("plain")

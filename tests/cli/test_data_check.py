@@ -139,8 +139,8 @@ def test_fix_writes_a_file_and_reports_its_changes(data):
     result = run("train.jsonl", "--fix", "fixed.jsonl")
     assert result.output.splitlines()[-4:] == [
         "wrote 121 rows to fixed.jsonl",
-        "left out 1 line: duplicate",
-        "left out 1 line: invalid_json",
+        "removed 1 line: duplicate",
+        "removed 1 line: invalid_json",
         "trimmed the answers of 1 row",
     ]
     assert run("fixed.jsonl", "--fail-on", "info").exit_code == 0

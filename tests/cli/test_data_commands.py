@@ -51,7 +51,7 @@ def test_prepare_reports_skipped_records_and_exits_with_1():
     assert done.exit_code == 1
     assert done.output == (
         "train.jsonl: 1 example written\n"
-        "2 records left out:\n"
+        "2 records skipped:\n"
         "  raw.csv:3: answer is empty\n"
         "  raw.csv:4: answer is not strict JSON: Expecting value at character 0\n"
     )

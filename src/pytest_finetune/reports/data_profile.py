@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.data.codes import CODES
-from pytest_finetune.lifecycle.data.labels import NO_LABELS
+from pytest_finetune.lifecycle.data.labels import WHY_NO_LABELS
 from pytest_finetune.reports.text import fitted, padded, wrapped
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _counted(what: str, counts: Mapping[str, int]) -> Iterator[Line]:
 
 def _label_lines(profile: Profile) -> Iterator[Line]:
     if not profile.labels:
-        yield f"labels: none (answers are {NO_LABELS})", {}
+        yield f"labels: none (answers are {WHY_NO_LABELS})", {}
         return
     yield f"labels: {len(profile.labels):,}", {"bold": True}
     most = max(profile.labels.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.data.codes import CODES
-from pytest_finetune.lifecycle.data.labels import NO_LABELS
+from pytest_finetune.lifecycle.data.labels import WHY_NO_LABELS
 from pytest_finetune.reports.data_profile import HEADS, NAMES, figures, prompts_text, share
 from pytest_finetune.reports.html_text import escaped, plain_page
 
@@ -57,7 +57,7 @@ def profile_page(profile: Profile, findings: Mapping[str, int] | None, source: P
             f"<h1>{name}</h1>",
             f"<p>{escaped(_summary(profile))}</p>",
             _lengths(profile),
-            _counts("Labels", profile.labels, f"none (answers are {NO_LABELS})"),
+            _counts("Labels", profile.labels, f"none (answers are {WHY_NO_LABELS})"),
             _counts("Answers", profile.answers, "no rows"),
             _counts("Languages of the prompts", profile.languages, "no rows"),
             _counts("Scripts of the prompts", profile.scripts, "no rows"),

@@ -85,7 +85,7 @@ def check_json(result: CheckResult) -> dict[str, Any]:
 def fixed_lines(fixed: Fixed, target: Path, result: CheckResult) -> Iterator[Line]:
     """What was fixed in a file, and what was not."""
     done = [f"wrote {_counted(fixed.written, 'row')} to {target}"]
-    done += [f"left out {_counted(count, 'line')}: {code}" for code, count in fixed.dropped.items()]
+    done += [f"removed {_counted(count, 'line')}: {code}" for code, count in fixed.dropped.items()]
     if fixed.trimmed:
         done.append(f"trimmed the answers of {_counted(fixed.trimmed, 'row')}")
     if fixed.cleaned:

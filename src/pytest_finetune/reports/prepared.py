@@ -19,10 +19,10 @@ SHOWN = 5
 
 
 def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = SHOWN) -> Iterator[Line]:
-    """The first records that were left out, each with its line and reason, and how many more there are."""
+    """The first skipped records, each with its line and reason, and how many more there are."""
     if not left_out.count:
         return
-    yield f"{left_out.count:,} {what}{'' if left_out.count == 1 else 's'} left out:", {"yellow": True}
+    yield f"{left_out.count:,} {what}{'' if left_out.count == 1 else 's'} skipped:", {"yellow": True}
     for each in left_out.listed[:show]:
         yield from wrapped(f"  {source}:{each.line}: {shorten(each.reason, 200)}")
     if left_out.count > show:
@@ -30,13 +30,13 @@ def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = S
 
 
 def left_out_json(left_out: LeftOuts) -> dict[str, Any]:
-    """The records that were left out, as JSON."""
+    """The skipped records as JSON."""
     records = [{"line": each.line, "reason": each.reason} for each in left_out.listed]
     return {"left_out": left_out.count, "left_out_records": records}
 
 
 def prepared_lines(prepared: Prepared, source: Path, target: Path) -> Iterator[Line]:
-    """Counts, records left out, and fields that were dropped or not mapped."""
+    """Counts, skipped records, and fields that were dropped or not mapped."""
     written = f"{prepared.written:,} example{'' if prepared.written == 1 else 's'} written"
     yield from wrapped(f"{target}: {written}", {"bold": True})
     yield from left_out_lines(source, prepared.left_out, what="record")

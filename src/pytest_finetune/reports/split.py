@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten
-from pytest_finetune.lifecycle.data.labels import NO_LABELS
+from pytest_finetune.lifecycle.data.labels import WHY_NO_LABELS
 from pytest_finetune.lifecycle.data.split import SIDES
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.text import columns, fitted, padded, wrapped
@@ -89,7 +89,7 @@ def _label_lines(done: FileSplit, options: SplitOptions) -> Iterator[Line]:
     if not labels:
         values = f"the values of {shorten(options.label_by, 40)!r}" if options.label_by else "the answers"
         hint = "" if options.label_by else "; --label-by KEY takes a key of a JSON answer"
-        yield from wrapped(f"no labels: {values} are {NO_LABELS}{hint}", indent=2)
+        yield from wrapped(f"no labels: {values} are {WHY_NO_LABELS}{hint}", indent=2)
         return
     shown = sorted(labels, key=lambda label: (-sum(labels[label].values()), label))[:_LABELS]
     names = {label: fitted(label, _NAME) for label in shown}

@@ -18,7 +18,7 @@ MAX_LABEL_LENGTH = 100
 ROWS_PER_LABEL = 3
 """Answers are labels if there are at most `MAX_LABELS`, of this length or less, with this many rows on average."""
 
-NO_LABELS = "all the same, JSON, too long or too varied"
+WHY_NO_LABELS = "all the same, JSON, too long or too varied"
 """Why answers are not labels."""
 
 
