@@ -71,6 +71,29 @@ def test_the_ci_files_have_the_structure_that_their_services_expect():
         assert all(isinstance(line, str) for line in job["script"])
 
 
+def test_the_ci_files_pin_what_they_install_and_ask_for_no_more_than_they_need():
+    github, _ = workflows()
+    assert github["permissions"] == {}
+    for name, job in github["jobs"].items():
+        assert job["permissions"] == {"contents": "write" if name == "promote" else "read"}
+        key = "secrets.OPENAI_API_KEY" in str(job)
+        assert key is (name in {"evaluate", "sunset"})
+        actions = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action) for action in actions)
+        checkouts = [step for step in job["steps"] if "checkout" in step.get("uses", "")]
+        assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+    installs = [line for script in scripts() for line in script.splitlines() if "pip install" in line]
+    assert all(re.fullmatch(r"pip install( [a-z-]+==[0-9.]+)+", line) for line in installs)
+
+
+def test_secrets_reach_only_pull_requests_of_the_repository_itself():
+    github, _ = workflows()
+    own = "github.event.pull_request.head.repo.full_name == github.repository"
+    assert own in github["jobs"]["evaluate"]["if"]
+    assert own.replace("==", "!=") in github["jobs"]["outside"]["if"]
+    assert github["jobs"]["promote"]["needs"] == "evaluate"
+
+
 @pytest.mark.parametrize("script", scripts())
 def test_every_script_is_valid_shell(script):
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
