@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import click
 
@@ -24,7 +23,7 @@ class _Error(click.ClickException):
 class _MainGroup(LazyGroup):
     """Turns this project's errors into one message and exit code 2."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run the subcommand."""
         if os.environ.get("NO_COLOR"):
             ctx.color = False

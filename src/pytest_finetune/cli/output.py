@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +22,7 @@ def print_lines(lines: Iterable[Line]) -> None:
         click.secho(text, fg=colour, bold=markup.get("bold"))
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """One JSON value for programs."""
     # All but ASCII is escaped, so that no control code of an answer reaches a terminal.
     click.echo(json.dumps(value, indent=1))

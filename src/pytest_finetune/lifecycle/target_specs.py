@@ -9,7 +9,8 @@ from pytest_finetune.base.errors import TargetError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
+
+    from openai import AsyncOpenAI, OpenAI
 
     from pytest_finetune.evaluation.runs import RunStore
     from pytest_finetune.evaluation.targets import Target
@@ -24,7 +25,7 @@ _TARGET = ("spec", "model", "base_url", "immutable", "free", "identity", "open",
 def make_target(
     spec: str,
     *,
-    made_by_user: Any = None,
+    made_by_user: object = None,
     base_url: str | None = None,
     concurrency: int = 32,
     registry: Backend,
@@ -94,7 +95,7 @@ def _from_registry(
     return OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
 
 
-def _from_user(spec: str, made: Any) -> Target:
+def _from_user(spec: str, made: object) -> Target:
     if hasattr(made, "ask"):
         if missing := [name for name in _TARGET if not hasattr(made, name)]:
             raise TargetError(
@@ -108,7 +109,7 @@ def _from_user(spec: str, made: Any) -> Target:
     if hasattr(made, "chat"):
         from pytest_finetune.evaluation.targets.client import ClientTarget
 
-        return ClientTarget(spec, made)
+        return ClientTarget(spec, cast("OpenAI | AsyncOpenAI", made))
     raise TargetError(
         f"the hook returned a {type(made).__name__} for {spec!r}",
         "pytest_finetune_target",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -132,7 +131,7 @@ def _system(given: str | None) -> str | None:
     return text
 
 
-def _schema(path: Path | None) -> Any:
+def _schema(path: Path | None) -> object:
     if path is None:
         return None
     try:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import os
 
 _STANDARD_INPUT = Path("/dev/stdin")
 
@@ -18,7 +21,9 @@ class Source(click.Path):
     def __init__(self, *, exists: bool = False) -> None:
         super().__init__(exists=exists, dir_okay=False, allow_dash=True, path_type=Path)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
         """The path; `/dev/stdin` for a dash."""
         path = super().convert(value, param, ctx)
         return _STANDARD_INPUT if str(path) == "-" else path

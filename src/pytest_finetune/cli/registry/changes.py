@@ -40,7 +40,7 @@ def _pairs(context: click.Context, parameter: click.Parameter, values: tuple[str
     return found
 
 
-def _json_or_text(value: str) -> Any:
+def _json_or_text(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError:

@@ -90,7 +90,7 @@ def as_one(options: Callable[..., T]) -> Callable[[Callable[[T], None]], Callabl
 def _number_or_auto(number: Callable[[str], float], least: float, *, exclusive: bool = False) -> F:
     """A click callback that parses `auto`, or a number from `least` on, or above it if that bound is exclusive."""
 
-    def read(context: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+    def read(context: click.Context, parameter: click.Parameter, text: str | None) -> str | float | None:
         if text is None or text == "auto":
             return text
         try:

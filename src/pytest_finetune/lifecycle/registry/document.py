@@ -6,7 +6,7 @@ import json
 import re
 from codecs import BOM_UTF8
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -52,7 +52,7 @@ def write_document(registry: Registry) -> bytes:
     return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _parsed(data: bytes, name: str) -> Any:
+def _parsed(data: bytes, name: str) -> object:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -75,8 +75,8 @@ def _json_hint(text: str) -> str:
     return "restore it from the repository; pytest-finetune never writes a partial file"
 
 
-def _check_format(values: Any, name: str) -> None:
-    if type(values) is not dict or "format" not in values:
+def _check_format(values: object, name: str) -> None:
+    if not isinstance(values, dict) or "format" not in values:
         raise RegistryError("is not a registry: it has no format", name, f'a registry has "format": {FORMAT}')
     number = values["format"]
     if type(number) is int and number > FORMAT:
@@ -114,17 +114,17 @@ def _path(place: Place) -> str:
 
 def _fields_at(place: Place) -> list[str]:
     """The field names of the record at a place."""
-    kind: Any = Registry
+    kind: object = Registry
     for key in place:
-        kind = kind.model_fields[key].annotation if _is_record(kind) else _inner_type(kind)
+        kind = kind.model_fields[str(key)].annotation if _is_record(kind) else _inner_type(kind)
         kind = kind if _is_record(kind) or NoneType not in get_args(kind) else _inner_type(kind)
     return list(kind.model_fields) if _is_record(kind) else []
 
 
-def _is_record(kind: Any) -> bool:
+def _is_record(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _inner_type(kind: Any) -> Any:
+def _inner_type(kind: object) -> object:
     """The type inside a container or an optional field: `Entry` for `dict[str, Entry]` and for `Entry | None`."""
     return next(inner for inner in reversed(get_args(kind)) if inner not in {NoneType, Ellipsis})

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from ssl import SSLError
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import urlopen
 
 from pytest_finetune.base.errors import RegistryError
@@ -232,7 +232,7 @@ class MlflowServer:
         command = "mlflow server --backend-store-uri sqlite:///mlflow.db"
         return RegistryError(f"no MLflow server responds: {reason}", str(self.place), f"start one: {command}")
 
-    def _explained(self, error: Any) -> RegistryError:
+    def _explained(self, error: Any) -> RegistryError:  # noqa: ANN401 - MLflow is not imported here
         """An error of MLflow's client. After any but a `RefusedError` the request may have had its effect."""
         text = " ".join(str(error).split())[:300]
         unauthorized = error.get_http_status_code() in _UNAUTHORIZED
@@ -241,7 +241,7 @@ class MlflowServer:
         return kind(f"MLflow error: {text}", str(self.place), hint)
 
 
-def _split(address: str) -> Any:
+def _split(address: str) -> SplitResult | None:
     try:
         parts = urlsplit(address)
         _ = parts.port
