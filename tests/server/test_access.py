@@ -104,7 +104,7 @@ def test_a_state_folder_has_one_server(running):
         check=False,
     )
     assert second.returncode == 2
-    assert "another server works with this folder" in second.stderr
+    assert "another server uses this folder" in second.stderr
 
 
 def test_a_state_that_is_none_is_told(tmp_path):
@@ -142,6 +142,6 @@ def test_a_queue_that_breaks_ends_the_server_and_says_why(tmp_path):
         (server.state / "batches").rmdir()
         client.batches.create(input_file_id=name, endpoint="/v1/chat/completions", completion_window="24h")
         assert server.process.wait(30) == 2
-    assert "the server broke" in server.errors.read_text("utf-8")
+    assert "the server stopped" in server.errors.read_text("utf-8")
     with ServerProcess(tmp_path) as again:
         wait_for(lambda: again.client().batches.list().data[0].status, lambda status: status == "completed")

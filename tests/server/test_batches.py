@@ -52,7 +52,7 @@ def test_good_answers_and_refusals_come_apart_and_all_are_counted(client):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([row(1), row(1)], "'r-1' stands twice"),
+        ([row(1), row(1)], "'r-1' is repeated"),
         ([row(1), {**row(2), "url": "/v1/embeddings"}], "another endpoint"),
         ([row(1), {**row(2), "method": "GET"}], "another endpoint"),
         ([row(1), {**row(2), "custom_id": 2}], "no custom_id"),

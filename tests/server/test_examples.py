@@ -56,10 +56,10 @@ def test_text_parts_are_joined_as_the_server_joins_them():
         ({"messages": []}, "no list of messages"),
         ({"prompt": "a", "completion": "b"}, "no list of messages"),
         ({"messages": [USER, ANSWER], "tools": []}, "unknown key 'tools'"),
-        ({"messages": [USER, {"role": "tool", "content": "x", "tool_call_id": "1"}, ANSWER]}, "is about tools"),
+        ({"messages": [USER, {"role": "tool", "content": "x", "tool_call_id": "1"}, ANSWER]}, "uses tools"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, ANSWER]},
-            "holds more than text",
+            "has other content than text",
         ),
     ],
 )

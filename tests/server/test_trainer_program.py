@@ -42,11 +42,11 @@ def test_without_a_job_it_cannot_be_started(tmp_path):
 
 def test_half_a_line_that_a_killed_training_left_is_dropped(tmp_path, capsys):
     path = tmp_path / "progress.jsonl"
-    ProgressFile(path).tell(Stopped(kind="paused", step=3))
+    ProgressFile(path).append(Stopped(kind="paused", step=3))
     with path.open("a") as file:
         file.write('{"kind": "fin')
     assert [event.kind for _, event in read_progress(path, 0)] == ["paused"]
-    ProgressFile(path).tell(Stopped(kind="finished", step=4))
+    ProgressFile(path).append(Stopped(kind="finished", step=4))
     assert [event.kind for _, event in read_progress(path, 0)] == ["paused", "finished"]
     assert len(capsys.readouterr().out.splitlines()) == 2
 
@@ -55,9 +55,9 @@ def test_progress_is_read_on_from_where_it_was_left(tmp_path):
     path = tmp_path / "progress.jsonl"
     assert list(read_progress(path, 0)) == []
     told = ProgressFile(path)
-    told.tell(Stopped(kind="paused", step=1))
+    told.append(Stopped(kind="paused", step=1))
     ((offset, _),) = read_progress(path, 0)
-    told.tell(Stopped(kind="paused", step=2))
+    told.append(Stopped(kind="paused", step=2))
     assert [event.step for _, event in read_progress(path, offset)] == [2]
 
 

@@ -1,1 +1,1 @@
-"""The local OpenAI-compatible server: chat, files, fine-tuning jobs and batches, real and on one's own machine."""
+"""The local OpenAI-compatible server: chat completions, files, fine-tuning jobs and batches."""

@@ -1,4 +1,4 @@
-"""Who may ask, and one line a request on what became of it."""
+"""Access control and the request log."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ OPEN_PATH = "/health"
 
 class Access:
     """
-    Around the whole application: keys, strange pages, the log, and an id for each request.
+    ASGI middleware: checks the API key and the Host and Origin headers, logs, and gives each request an id.
 
     Args:
-        app: What is behind it.
-        key: What `Authorization: Bearer` must carry; empty asks for nothing.
-        log: Takes one line a request.
+        app: The application to protect.
+        key: The API key that clients must send; empty if none is needed.
+        log: Called with one line per request.
     """
 
     def __init__(self, app: ASGIApp, key: str, log: Callable[[str], None]) -> None:
@@ -64,7 +64,8 @@ class Access:
             if not hmac.compare_digest(given, self._key):
                 return ApiError("Incorrect API key provided.", status=401, code="invalid_api_key")
             return None
-        # Without a key any page in a browser on this machine could ask, by its own name or by one that points here.
+        # Without a key, any page in a browser on this machine could send requests: from its own origin, or through a
+        # host name of its own that resolves to this machine.
         for name in ("origin", "host"):
             value = headers.get(name, "")
             if value and _host(value) not in LOOPBACK:

@@ -1,4 +1,4 @@
-"""The whole application: one state folder, its store, its queues, and the routes that lead to them."""
+"""The application: its state folder, store, queues and routes."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """
-    What a server is told.
+    The settings of a server.
 
     Args:
-        state: Folder of everything it remembers; made where it is missing.
-        models: Folder where its adapters go, and where `local:NAME` finds them.
-        weights_cache: Folder of the unpacked base model.
-        places: Models that may be loaded, and questions that may be answered, at once.
-        threads: Cores of a training.
-        key: The API key that it asks for; empty asks for none.
-        log: Takes one line a request.
+        state: Folder for files, jobs and batches; created if missing.
+        models: Folder for fine-tuned adapters, where `local:NAME` finds them.
+        weights_cache: Folder for the unpacked base model.
+        places: Number of models loaded, and of requests answered, at the same time.
+        threads: Cores used for training.
+        key: The API key that clients must send; empty if none is needed.
+        log: Called with one line per request.
     """
 
     state: Path
@@ -64,7 +64,7 @@ class ServerSettings:
 
 def make_app(settings: ServerSettings) -> Starlette:
     """
-    The application; its store is opened here, its queues run between its start and its end.
+    Make the application and open its store; its queues run from ASGI startup to shutdown.
 
     Raises:
         ServerError: A folder or the store cannot be used.
@@ -117,18 +117,18 @@ def make_app(settings: ServerSettings) -> Starlette:
 
 
 def _made_folders(settings: ServerSettings) -> dict[str, Path]:
-    """The folders of the state, by name."""
+    """Create the subfolders of the state folder; returns them by name."""
     folders = {name: settings.state / name for name in ("files", "jobs", "batches")}
     for folder in (*folders.values(), settings.models):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ServerError(f"the folder cannot be used: {error.strerror}", str(folder), "name another") from None
+            raise ServerError(f"the folder cannot be used: {error.strerror}", str(folder), "choose another") from None
     return folders
 
 
 def _stop_if_broken(app: Starlette, task: asyncio.Task[None]) -> None:
-    """A queue that broke would leave its jobs waiting for ever; all of its state is on disk."""
+    """Stop the server if a queue fails: its jobs would wait forever. A restart resumes from the state on disk."""
     if not task.cancelled() and (error := task.exception()) is not None:
         traceback.print_exception(error)
         app.state.broken = error
@@ -154,7 +154,7 @@ async def _no_route(request: Request, error: Any) -> Response:
 
 
 async def _gone(_: Request, __: Exception) -> Response:
-    return ApiError("The request broke off.").response()
+    return ApiError("The request ended before its body was complete.").response()
 
 
 async def _unwritable(_: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Uploaded and produced files: streamed to disk, named by ids, never by what the other side calls them."""
+"""Uploaded and generated files: streamed to disk under their id, never under a name that a client sent."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from pytest_finetune.server.store import Store
 
 MOST_BYTES = 512 << 20
-"""Of one file, as OpenAI has it."""
+"""Bytes, the limit of OpenAI's API for one file."""
 
 _CHUNK = 1 << 20
 _PURPOSES = ("fine-tune", "batch")
 
 
 class FileRecord(StoredRecord):
-    """A file; `sha256` is kept for whoever looks into the database, and is not on the wire."""
+    """The record of a file. `sha256` is for people who inspect the database; the API does not return it."""
 
     filename: str
     purpose: Literal["fine-tune", "batch", "fine-tune-results", "batch_output"]
@@ -40,7 +40,7 @@ class FileRecord(StoredRecord):
     sha256: str
 
     def to_wire(self) -> dict[str, Any]:
-        """The file as the API shows it."""
+        """The file object of the API."""
         shown = self.model_dump(exclude={"sha256"})
         return {"object": "file", **shown, "status": "processed", "status_details": None, "expires_at": None}
 
@@ -48,26 +48,26 @@ class FileRecord(StoredRecord):
 @dataclass(frozen=True, slots=True)
 class Files:
     """
-    All files of a server.
+    The files of a server.
 
     Args:
-        folder: Where their contents lie, each named by its id.
-        store: Where their records are.
+        folder: Folder of their contents; each file is named by its id.
+        store: Store of their records.
     """
 
     folder: Path
     store: Store
 
     def path(self, record: FileRecord) -> Path:
-        """Where the content lies."""
+        """Path of the content."""
         return self.folder / record.id
 
     def get(self, name: str, param: str = "id") -> FileRecord:
         """
-        A file by its id.
+        Get a file by its id.
 
         Raises:
-            ApiError: There is none.
+            ApiError: There is no such file.
         """
         record = self.store.find(FileRecord, name)
         if record is None:
@@ -75,7 +75,7 @@ class Files:
         return record
 
     def keep(self, filename: str, purpose: str, chunks: Iterable[bytes]) -> FileRecord:
-        """Write a file, whole or not at all, and remember it."""
+        """Write a file atomically and add its record."""
         name = new_id("file-")
         digest = hashlib.sha256()
         with atomic_writer(self.folder / name) as file:
@@ -89,7 +89,7 @@ class Files:
         return record
 
     def remove(self, record: FileRecord) -> None:
-        """Forget a file and its content."""
+        """Delete a file and its record."""
         self.store.remove(record)
         self.path(record).unlink(missing_ok=True)
 
@@ -98,7 +98,7 @@ def file_routes(files: Files) -> list[Route]:
     """`/v1/files`: upload, list, retrieve, content, delete."""
 
     async def upload(request: Request) -> Response:
-        # The form's temporary file is closed, and so removed, whatever comes of it.
+        # Closing the form removes its temporary file, also after an error.
         form = await _read_form(request)
         try:
             name, purpose, file = _check_form(form)

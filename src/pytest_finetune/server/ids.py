@@ -1,4 +1,4 @@
-"""Names for what the server makes: a word for people and letters that nothing else has."""
+"""Ids and timestamps of the objects that the server creates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _LETTERS = string.ascii_letters + string.digits
 
 
 def new_id(prefix: str, length: int = 24) -> str:
-    """An id like `file-8fJ…`."""
+    """A random id with a prefix, such as `file-8fJ…`."""
     return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 
 def now() -> int:
-    """Seconds since 1970, whole, as all times on the wire."""
+    """The current Unix time in whole seconds, the API's unit of time."""
     return int(time.time())

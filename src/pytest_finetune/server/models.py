@@ -1,4 +1,4 @@
-"""Which models the server has: the base, and those of its own making; `/v1/models`."""
+"""The models of the server, the base model and its fine-tunes, and the routes below `/v1/models`."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BASE_CREATED = 1730246400
 @dataclass(frozen=True, slots=True)
 class Models:
     """
-    The models that can be asked.
+    The models that answer requests.
 
     Args:
-        store: Where the tuned ones are known.
-        folder: Where their adapters lie.
+        store: Store of the records of fine-tuned models.
+        folder: Folder of their adapters.
     """
 
     store: Store
@@ -38,10 +38,10 @@ class Models:
 
     def weights(self, name: str) -> Weights:
         """
-        The files of a model.
+        Find the files of a model.
 
         Raises:
-            ApiError: There is no such model, or its adapter is gone.
+            ApiError: There is no such model, or its adapter is missing.
             TargetError: The base model's weights are not installed.
         """
         base = find_weights(f"local:{BASE}", Path())
@@ -55,7 +55,7 @@ class Models:
 
 
 def model_routes(models: Models, pool: ModelPool) -> list[Route]:
-    """`/v1/models`: list, retrieve, delete a tuned one."""
+    """`/v1/models`: list, retrieve, and delete fine-tuned models."""
     base = {"id": BASE, "object": "model", "created": _BASE_CREATED, "owned_by": "huggingface"}
 
     def find(request: Request) -> TunedModel:

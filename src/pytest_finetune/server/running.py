@@ -1,4 +1,4 @@
-"""The server as a process: one for each state folder, and ended by Ctrl-C with all of it on disk."""
+"""Run the server as a process: one per state folder, stopped by Ctrl-C with its state on disk."""
 
 from __future__ import annotations
 
@@ -18,29 +18,31 @@ if TYPE_CHECKING:
     from pytest_finetune.server.app import ServerSettings
 
 _WAITING = 128
-"""Connections that may wait to be taken."""
+"""Connections that may wait to be accepted."""
 
 _PARTING = 5
-"""Seconds that answers in flight get when the server ends."""
+"""Seconds that requests in flight have to finish when the server stops."""
 
 
 @contextmanager
 def only_server(state: Path) -> Iterator[None]:
     """
-    Hold a state folder for this process alone.
+    Lock a state folder for this process.
 
     Raises:
-        ServerError: Another server has it, or it cannot be written.
+        ServerError: Another server holds the lock, or the folder cannot be written.
     """
     lock = FileLock(state / "lock")
     try:
         state.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
-        hint = "stop it, or give this one a folder of its own by --state"
-        raise ServerError("another server works with this folder", str(state), hint) from None
+        hint = "stop it, or choose another folder with --state"
+        raise ServerError("another server uses this folder", str(state), hint) from None
     except OSError as error:
-        raise ServerError(f"the folder cannot be used: {error.strerror}", str(state), "name another --state") from None
+        raise ServerError(
+            f"the folder cannot be used: {error.strerror}", str(state), "choose another folder with --state"
+        ) from None
     try:
         yield
     finally:
@@ -49,10 +51,10 @@ def only_server(state: Path) -> Iterator[None]:
 
 def bind(host: str, port: int) -> socket.socket:
     """
-    A listening socket.
+    Open a listening socket.
 
     Raises:
-        ServerError: The address is taken, or not this machine's.
+        ServerError: The address is in use, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -63,7 +65,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         problem = f"cannot listen: {error.strerror}"
         raise ServerError(
-            problem, f"{host}:{port}", "name another --host or --port; port 0 takes any free one"
+            problem, f"{host}:{port}", "choose another --host or --port; port 0 picks a free one"
         ) from None
     listener.listen(_WAITING)
     listener.set_inheritable(False)
@@ -72,10 +74,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 def run(settings: ServerSettings, listener: socket.socket, ready: Callable[[], None]) -> None:
     """
-    Serve until a signal ends it; `ready` is called once it answers.
+    Serve until a signal arrives; `ready` is called once the server answers requests.
 
     Raises:
-        ServerError: A queue broke, say because the disk is full.
+        ServerError: A queue failed, for example because the disk is full.
     """
     import uvicorn
 
@@ -90,13 +92,13 @@ def run(settings: ServerSettings, listener: socket.socket, ready: Callable[[], N
     app = make_app(settings)
     app.state.broken = None
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_PARTING)
-    # Once it has shut down, uvicorn raises again the signal that ended it.
+    # After its shutdown, uvicorn raises the signal again that stopped it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
         Server(config).run(sockets=[listener])
     if app.state.broken is not None:
-        hint = "mend what it names and start it again: it goes on from what is on disk"
-        raise ServerError(f"the server broke: {_cause(app.state.broken)}", str(settings.state), hint)
+        hint = "fix the cause and start the server again; it resumes from the state on disk"
+        raise ServerError(f"the server stopped: {_cause(app.state.broken)}", str(settings.state), hint)
 
 
 def _cause(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What the server remembers, in SQLite: written through at once, so that a killed server finds all of it again."""
+"""The records of the server, in SQLite; each change is committed at once, so that a killed server loses nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS of_parent ON records (kind, parent, number);
 
 
 class StoredRecord(BaseModel):
-    """Something that is remembered, known by its id."""
+    """A record with an id."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,13 +41,13 @@ AnyRecord = TypeVar("AnyRecord", bound=StoredRecord)
 
 class Store:
     """
-    Records of several kinds, each kind a class.
+    Records of several kinds; each kind is a class.
 
     Args:
-        path: The database file; made where it is missing.
+        path: The database file; created if missing.
 
     Raises:
-        ServerError: The file is no database, or of another program.
+        ServerError: The file is not a database, or belongs to another program.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,23 +58,25 @@ class Store:
             self._database.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             self._database.close()
-            raise ServerError(f"the state cannot be read: {error}", str(path), "move it away to start anew") from None
+            raise ServerError(
+                f"the state cannot be read: {error}", str(path), "move it away to start with an empty state"
+            ) from None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database."""
         self._database.close()
 
     def add(self, record: StoredRecord, *, parent: str = "", name: str = "") -> bool:
         """
-        Remember something new.
+        Add a record.
 
         Args:
-            record: It.
-            parent: The id of what it belongs to.
-            name: What happened; of one parent the same is remembered once.
+            record: The record.
+            parent: Id of the record that it belongs to.
+            name: Unique among the records of the parent, so that an event which is replayed is added once.
 
         Returns:
-            Whether it is new; what has happened before is left as it was told.
+            True if it was added; False if the parent has a record of this name, which is left unchanged.
         """
         values = (type(record).__name__, record.id, parent, name or record.id, record.model_dump_json())
         done = self._database.execute(
@@ -85,24 +87,24 @@ class Store:
         return done.rowcount == 1
 
     def replace(self, record: StoredRecord) -> None:
-        """Remember something known as it now is."""
+        """Replace a record."""
         self._database.execute("UPDATE records SET body = ? WHERE id = ?", (record.model_dump_json(), record.id))
 
     def change(self, record: AnyRecord, **changes: object) -> AnyRecord:
-        """Remember some fields otherwise; the record as it now is."""
+        """Change some fields of a record; returns the changed record."""
         changed = record.model_copy(update=changes)
         self.replace(changed)
         return changed
 
     def find(self, kind: type[AnyRecord], name: str) -> AnyRecord | None:
-        """One record by its id."""
+        """Get a record by its id."""
         row = self._database.execute(
             "SELECT body FROM records WHERE id = ? AND kind = ?", (name, kind.__name__)
         ).fetchone()
         return None if row is None else kind.model_validate_json(row[0])
 
     def all(self, kind: type[AnyRecord], *, parent: str = "") -> Iterator[AnyRecord]:
-        """All records of a kind and parent, the oldest first."""
+        """All records of a kind and parent, oldest first."""
         rows = self._database.execute(
             "SELECT body FROM records WHERE kind = ? AND parent = ? ORDER BY number", (kind.__name__, parent)
         ).fetchall()
@@ -120,19 +122,19 @@ class Store:
         metadata: Mapping[str, str] | None = None,
     ) -> tuple[list[AnyRecord], bool] | None:
         """
-        One page of records and whether more follow, the newest first unless said otherwise.
+        One page of records and whether more follow; newest first by default.
 
         Args:
             kind: Their class.
-            parent: What they belong to.
-            after: The id of the last one of the page before.
-            limit: How many at most.
-            oldest_first: The other way round.
-            fields: Values that fields have to have.
-            metadata: Values that keys of the field `metadata` have to have.
+            parent: Id of the record that they belong to.
+            after: Id of the last record of the previous page.
+            limit: Maximum number of records.
+            oldest_first: Reverse the order.
+            fields: Required values of fields.
+            metadata: Required values of keys in the field `metadata`.
 
         Returns:
-            None where there is no record `after`.
+            None if there is no record with the id `after`.
         """
         order, compare = ("ASC", ">") if oldest_first else ("DESC", "<")
         conditions, values = ["kind = ?", "parent = ?"], [kind.__name__, parent]
@@ -146,14 +148,14 @@ class Store:
             values.append(row[0])
         for path, wanted in (("$", fields), ("$.metadata", metadata)):
             for key, value in (wanted or {}).items():
-                # Compared as a value: a path would need quotes around a key that may hold quotes.
+                # The key is a parameter: in a JSON path it would need quotes, and may itself contain quotes.
                 conditions.append("EXISTS (SELECT 1 FROM json_each(body, ?) AS f WHERE f.key = ? AND f.value = ?)")
                 values += [path, key, value]
-        # Only the fixed words above are put together; all that comes from outside is a value.
+        # Only the constant conditions above are joined; everything from a client is a parameter.
         query = f"SELECT body FROM records WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?"  # noqa: S608
         found = [kind.model_validate_json(row[0]) for row in self._database.execute(query, (*values, limit + 1))]
         return found[:limit], len(found) > limit
 
     def remove(self, record: StoredRecord) -> None:
-        """Forget a record."""
+        """Delete a record."""
         self._database.execute("DELETE FROM records WHERE id = ?", (record.id,))

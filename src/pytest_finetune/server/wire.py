@@ -1,4 +1,4 @@
-"""The wire's own shapes: every error, list and checked body as OpenAI's API has them."""
+"""Errors, lists and request bodies in the format of OpenAI's API."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 100
 MOST_BODY = 16 << 20
-"""Bytes of a JSON body; files are uploaded another way."""
+"""Maximum bytes of a JSON body; files are uploaded as multipart forms."""
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _CHOICE = re.compile(r"literal\[|(constrained-)?(int|float)$")
-"""What pydantic adds to the place of a value that may be of several kinds."""
+"""Names that pydantic adds to the location of a value whose type is a union."""
 
 
 class ApiError(Exception):
     """
-    A request is refused.
+    The response to a request that is refused.
 
     Args:
-        message: What is wrong and what to do, for people.
+        message: What is wrong and what to do.
         status: HTTP status.
-        param: The parameter that is at fault.
-        code: OpenAI's word for the fault.
-        kind: OpenAI's word for the class of faults.
+        param: The parameter at fault.
+        code: OpenAI's error code.
+        kind: OpenAI's error type.
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class ApiError(Exception):
         self.message, self.status, self.param, self.code, self.kind = message, status, param, code, kind
 
     def body(self) -> dict[str, Any]:
-        """The JSON that the client gets."""
+        """The error object of the API."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
     def response(self) -> JSONResponse:
-        """The whole answer."""
+        """The HTTP response."""
         return JSONResponse(self.body(), self.status)
 
 
 def no_such(what: str, name: str, param: str) -> ApiError:
-    """The refusal of an id that nothing has."""
+    """The error for an unknown id."""
     code = "model_not_found" if param == "model" else None
     return ApiError(f"No such {what}: {name}", status=404, param=param, code=code)
 
 
 class Body(BaseModel):
-    """A request body: a key that nothing would read is refused, and so is a number in quotes."""
+    """A request body; unknown keys and numbers in quotes are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -77,10 +77,10 @@ AnyBody = TypeVar("AnyBody", bound=BaseModel)
 
 async def read_object(request: Request) -> dict[str, Any]:
     """
-    The JSON object of a request.
+    Read the JSON object of a request.
 
     Raises:
-        ApiError: The body is none, or too long.
+        ApiError: The body is not a JSON object, or too long.
     """
     data = bytearray()
     async for chunk in request.stream():
@@ -92,10 +92,10 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 def parse_object(data: bytes) -> dict[str, Any]:
     """
-    A JSON object from bytes.
+    Parse a JSON object.
 
     Raises:
-        ApiError: They hold none.
+        ApiError: The bytes are not a JSON object.
     """
     try:
         return parse_line(data)
@@ -105,7 +105,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
 
 def check_body(kind: type[AnyBody], value: Any) -> AnyBody:
     """
-    A body as its model has it.
+    Validate a body with its model.
 
     Raises:
         ApiError: A key is missing, unknown or of the wrong type.
@@ -122,7 +122,7 @@ def check_body(kind: type[AnyBody], value: Any) -> AnyBody:
 
 
 def _clearest(error: ValidationError) -> ErrorDetails:
-    """The first fault; where a word or a number may stand, what is wrong with the number, which is what was given."""
+    """The first error; for a union of a word and a number, the error about the number, if a number was sent."""
     first, *others = error.errors(include_url=False, include_context=False)
     if first["type"] != "literal_error" or isinstance(first["input"], str):
         return first
@@ -131,14 +131,14 @@ def _clearest(error: ValidationError) -> ErrorDetails:
 
 def read_limit(request: Request, usual: int = 20) -> int:
     """
-    How many objects a page is to have.
+    The number of objects per page.
 
     Raises:
-        ApiError: That is no number from 1 to `MOST_LISTED`.
+        ApiError: It is not a number from 1 to `MOST_LISTED`.
     """
     text = request.query_params.get("limit", str(usual))
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MOST_LISTED:
-        raise ApiError(f"Invalid 'limit': {text!r} is no number from 1 to {MOST_LISTED}.", param="limit")
+        raise ApiError(f"Invalid 'limit': {text!r} is not a number from 1 to {MOST_LISTED}.", param="limit")
     return int(text)
 
 

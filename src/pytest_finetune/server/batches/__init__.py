@@ -1,1 +1,1 @@
-"""Batches: many chat requests in a file, answered in their own time, and on from where they were after a restart."""
+"""Batches: files of chat requests that are answered in the background; after a restart the remaining ones are."""

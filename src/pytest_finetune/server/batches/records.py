@@ -1,4 +1,4 @@
-"""A batch as it is remembered and shown, and its input file read."""
+"""The record of a batch, its form in the API, and the reader of its input file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BatchError(Body):
 
 
 class Batch(StoredRecord):
-    """One batch."""
+    """The record of a batch."""
 
     input_file_id: str
     completion_window: str
@@ -51,7 +51,7 @@ class Batch(StoredRecord):
     cancelled_at: int | None = None
 
     def to_wire(self) -> dict[str, Any]:
-        """The batch as the API shows it."""
+        """The batch object of the API."""
         shown = self.model_dump(exclude={"errors", "total", "completed", "failed"}, mode="json")
         faults = {"object": "list", "data": [error.model_dump() for error in self.errors]}
         counts = {"total": self.total, "completed": self.completed, "failed": self.failed}
@@ -73,7 +73,7 @@ class BatchRequest(Body):
 
 
 def read_requests(path: Path) -> tuple[list[BatchRequest], list[BatchError]]:
-    """The requests of an input file, and what is wrong with it."""
+    """Read the requests of an input file; returns them and the faults of the file."""
     faults = Faults("input file")
     seen: set[str] = set()
     requests = [
@@ -97,9 +97,9 @@ def _request(value: dict[str, Any], line: int, seen: set[str], faults: Faults) -
         faults.add(f"unknown key {key!r}", did_you_mean(key, _KEYS))
     name, body = value.get("custom_id"), value.get("body")
     if type(name) is not str or not name:
-        faults.add("the line has no custom_id", 'write "custom_id": "…", by which you find its answer')
+        faults.add("the line has no custom_id", 'write "custom_id": "…"; the answer has the same one')
     elif name in seen:
-        faults.add(f"the custom_id {name!r} stands twice", "give each request one of its own")
+        faults.add(f"the custom_id {name!r} is repeated", "give each request its own")
     else:
         seen.add(name)
     if value.get("method") != "POST" or value.get("url") != ENDPOINT:

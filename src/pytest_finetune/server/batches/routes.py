@@ -23,7 +23,7 @@ _CANCELLABLE = ("validating", "in_progress")
 
 
 class CreateBatch(Body):
-    """The body of a new batch."""
+    """The request body for a new batch."""
 
     input_file_id: str
     endpoint: str
@@ -36,15 +36,15 @@ class BatchApi:
     The endpoints of batches.
 
     Args:
-        files: Where input files are.
-        worker: Answers them.
+        files: Files of the server.
+        worker: Answers batches.
     """
 
     def __init__(self, files: Files, worker: BatchWorker) -> None:
         self._files, self._store, self._worker = files, files.store, worker
 
     def routes(self) -> list[Route]:
-        """All of them."""
+        """All routes."""
         return [
             Route("/v1/batches", self._create, methods=["POST"]),
             Route("/v1/batches", self._list, methods=["GET"]),
@@ -62,7 +62,7 @@ class BatchApi:
     async def _create(self, request: Request) -> Response:
         asked = check_body(CreateBatch, await read_object(request))
         if asked.endpoint != ENDPOINT:
-            raise ApiError(f"'{asked.endpoint}' is not '{ENDPOINT}', the one endpoint of batches.", param="endpoint")
+            raise ApiError(f"'{asked.endpoint}' is not '{ENDPOINT}', the only endpoint of batches.", param="endpoint")
         if self._files.get(asked.input_file_id, "input_file_id").purpose != "batch":
             raise ApiError("Upload the input file with the purpose 'batch'.", param="input_file_id")
         fields = asked.model_dump(exclude={"endpoint"})

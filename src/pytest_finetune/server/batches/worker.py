@@ -1,4 +1,4 @@
-"""The work on batches: one batch at a time, several requests at once, every answer on disk before the next is asked."""
+"""Answers batches: one at a time, several requests at once; each answer is on disk before the next request is sent."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class BatchWorker:
     Answers batches until it is cancelled.
 
     Args:
-        completions: Who answers.
-        files: Where input is read and output is put.
-        folder: Where answers are gathered while a batch is worked on.
-        at_once: Requests in flight.
+        completions: Answers requests.
+        files: Files of the server, for input and output.
+        folder: Folder for the answers of unfinished batches.
+        at_once: Number of requests in flight.
     """
 
     def __init__(self, completions: Completions, files: Files, folder: Path, at_once: int) -> None:
@@ -40,11 +40,11 @@ class BatchWorker:
         self._news = asyncio.Event()
 
     def wake(self) -> None:
-        """A batch is new."""
+        """Wake the worker: there is a new batch."""
         self._news.set()
 
     async def run(self) -> None:
-        """Take batch after batch, the oldest first."""
+        """Answer batch after batch, oldest first."""
         while True:
             self._news.clear()
             batch = next((batch for batch in self._store.all(Batch) if batch.status in OPEN), None)
@@ -89,7 +89,7 @@ class BatchWorker:
         response = {"status_code": status, "request_id": new_id("req_"), "body": body}
         line = {"id": new_id("batch_req_"), "custom_id": request.custom_id, "response": response, "error": None}
         good = status == 200  # noqa: PLR2004 - HTTP's own word for done
-        # A log: each answer is added once and survives a kill, and only the torn line of a kill is cut off.
+        # Appended, not replaced: each answer is written once and survives a kill, except for a half-written last line.
         with (folder / (_OUTPUT if good else _ERRORS)).open("ab") as file:
             file.write(encode_line(line))
         counted = "completed" if good else "failed"
@@ -110,7 +110,7 @@ class BatchWorker:
         ended: dict[str, Any] = {"status": "completed", "completed_at": now()}
         if batch.status == "cancelling":
             ended = {"status": "cancelled", "cancelled_at": now()}
-        # Counted anew: a kill between an answer and its count leaves the count behind.
+        # Counted from the file, because a kill between writing an answer and counting it loses the count.
         counts = {"completed": _OUTPUT, "failed": _ERRORS}
         self._store.change(
             batch,
@@ -127,7 +127,7 @@ class BatchWorker:
             return self._files.keep(name, "batch_output", iter(lambda: file.read(_CHUNK), b"")).id
 
     def _now(self, batch: Batch) -> Batch:
-        """The batch as it is by now."""
+        """The current record of a batch."""
         found = self._store.find(Batch, batch.id)
         if found is None:
             raise LookupError(f"{batch.id} is gone")
@@ -135,7 +135,7 @@ class BatchWorker:
 
 
 def _answered(path: Path) -> Iterator[dict[str, Any]]:
-    """The answers that are on disk; half a line that a killed server left is taken away."""
+    """Read the answers that are on disk; a half-written last line of a killed server is removed."""
     if not path.is_file():
         return
     data = path.read_bytes()

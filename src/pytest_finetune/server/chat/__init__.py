@@ -1,1 +1,1 @@
-"""Chat completions: checked, handed to a llama.cpp server in this process, and handed back as OpenAI has them."""
+"""Chat completions: requests are validated and forwarded to llama.cpp; answers have the format of OpenAI's API."""

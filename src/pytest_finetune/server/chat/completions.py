@@ -1,4 +1,4 @@
-"""Answers to chat requests: whole or streamed, and refusals of what the small model cannot do."""
+"""Answers chat requests, whole or streamed; refuses what the small model cannot do."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _READ = frozenset(
         *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "stop", "seed"),
         *("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
         *("response_format", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call", "audio"),
-        # What the engine reads beyond OpenAI's own.
+        # Parameters of llama.cpp that OpenAI's API does not have.
         *("top_k", "min_p", "typical_p", "repeat_penalty", "repeat_last_n", "dynatemp_range", "dynatemp_exponent"),
         *("mirostat", "mirostat_tau", "mirostat_eta", "samplers", "grammar", "json_schema", "ignore_eos"),
         *("n_predict", "cache_prompt", "chat_template_kwargs"),
-        # About the request, not about its answer.
+        # Parameters that do not affect the answer.
         *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "modalities"),
     }
 )
 _SHAPES = ("text", "json_object", "json_schema")
 _OURS = frozenset({"timings", "__verbose"})
-"""What llama.cpp adds to the answers that OpenAI's have not."""
+"""Keys that llama.cpp adds to answers, and OpenAI's API does not have."""
 
 
 class Completions:
     """
-    Chat with the models of a pool.
+    Chat completions from the models of a pool.
 
     Args:
-        pool: Where models are loaded.
+        pool: The loaded models.
     """
 
     def __init__(self, pool: ModelPool) -> None:
@@ -53,7 +53,7 @@ class Completions:
 
     async def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """
-        The whole answer to a request.
+        Answer a request.
 
         Raises:
             ApiError: The request is refused.
@@ -64,7 +64,7 @@ class Completions:
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """
-        The chunks of an answer.
+        Stream the chunks of an answer.
 
         Raises:
             ApiError: The request is refused, before the first chunk.
@@ -77,10 +77,10 @@ class Completions:
 
 def check_chat(body: dict[str, Any]) -> None:
     """
-    Refuse what the engine would take without doing as told, or fail at.
+    Refuse parameters that the engine would ignore or fail at.
 
     Raises:
-        ApiError: The body has no model or messages, or asks for what there is not.
+        ApiError: The body has no model or messages, or asks for a feature that is not supported.
     """
     if type(body.get("model")) is not str or not body["model"]:
         raise ApiError("you must provide a model parameter", param="model")
@@ -115,7 +115,7 @@ def _check_parameters(body: dict[str, Any]) -> None:
         message = f"'response_format' is an object whose 'type' is one of {', '.join(_SHAPES)}."
         raise ApiError(message, param="response_format", code="invalid_value")
     if body.get("n") not in (None, 1):
-        raise ApiError("This server gives one answer a request: leave 'n' out.", param="n", code="unsupported_value")
+        raise ApiError("This server returns one answer per request: omit 'n'.", param="n", code="unsupported_value")
 
 
 def _as_openai(answer: dict[str, Any], model: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Loaded models: as many llama.cpp servers as there are places, given to the models that are asked."""
+"""The pool of loaded models: a fixed number of llama.cpp servers, shared by all models."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 class ModelPool:
     """
-    Relays, each busy with one question or idle.
+    A pool of relays; each serves one request at a time.
 
-    A question for a model that is loaded nowhere idle loads it anew, in the place of what has been idle longest.
+    A request for a model without an idle relay loads the model again, and unloads the relay that was idle longest.
 
     Args:
-        weights: The files of a model by its name; raises ApiError or TargetError where there are none.
-        places: How many may be loaded at once; more questions wait, the first come first.
+        weights: Finds the files of a model by its name; raises ApiError or TargetError if there are none.
+        places: Maximum number of relays. Further requests wait in the order of their arrival.
     """
 
     def __init__(self, weights: Callable[[str], Weights], places: int) -> None:
@@ -35,7 +35,7 @@ class ModelPool:
     @asynccontextmanager
     async def relay(self, model: str) -> AsyncIterator[Relay]:
         """
-        A relay of a model for one question.
+        Take a relay of a model for one request.
 
         Raises:
             ApiError: There is no such model.
@@ -44,7 +44,7 @@ class ModelPool:
         self._weights(model)
         async with self._free:
             relay = None
-            # What is counted here is counted back without waiting, so that a cancelled question loses no place.
+            # Counted back in the finally without an await, so that a cancelled request gives its place back.
             self._busy += 1
             try:
                 relay = self._take(model) or await self._load(model)
@@ -62,16 +62,16 @@ class ModelPool:
 
     async def _load(self, model: str) -> Relay:
         if len(self._idle) + self._busy > self.places:
-            # Shielded: a question that is called off meanwhile must not leave half a model behind.
+            # Shielded: a request that is cancelled meanwhile must not leave a model half unloaded.
             await asyncio.shield(self._idle.pop(0).stop())
         return await Relay.start(self._weights(model), threads=1)
 
     async def forget(self, model: str) -> None:
-        """Unload a model that is deleted."""
+        """Unload a model that was deleted."""
         while (relay := self._take(model)) is not None:
             await relay.stop()
 
     async def close(self) -> None:
-        """Unload everything that is idle."""
+        """Unload all idle models."""
         idle, self._idle = self._idle, []
         await asyncio.gather(*(relay.stop() for relay in idle))

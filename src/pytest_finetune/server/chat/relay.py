@@ -1,4 +1,4 @@
-"""One llama.cpp server with one slot, to which a chat request is handed on, and its answer back, as it comes."""
+"""Forwards chat requests to one llama.cpp server with one slot, and returns or streams its answers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _SERVER_FAULT = 500
 
 class Relay(Slot):
     """
-    A model loaded for one question at a time.
+    A loaded model that serves one request at a time.
 
-    By `Slot` an answer is a function of the request alone, and the same as that of a `local:` target.
+    Through `Slot` an answer depends on its request only, and is the same as that of a `local:` target.
 
     Args:
         server: The llama.cpp server.
@@ -50,7 +50,7 @@ class Relay(Slot):
         try:
             server = await asyncio.shield(loading)
         except asyncio.CancelledError:
-            # A thread cannot be called back: what it still loads would be nobody's, and never be freed.
+            # A thread cannot be cancelled: without this, nothing would own the model that it is loading, or free it.
             await asyncio.to_thread((await loading).stop)
             raise
         relay = cls(server, weights.name)
@@ -58,13 +58,13 @@ class Relay(Slot):
         return relay
 
     async def stop(self) -> None:
-        """Hang up and free the memory."""
+        """Close the connection and free the memory."""
         await self.close()
         await asyncio.to_thread(self._server.stop)
 
     async def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """
-        The whole answer.
+        Forward a request and return the answer.
 
         Raises:
             ApiError: The engine refuses the request.
@@ -76,10 +76,10 @@ class Relay(Slot):
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """
-        The answer's chunks as they come, each the JSON of one event.
+        Forward a request and yield the chunks of the answer as they arrive, each the JSON of one event.
 
         Raises:
-            ApiError: The engine refuses the request, before the first chunk.
+            ApiError: The engine refuses the request; raised before the first chunk.
         """
         async with await self._send(body) as response:
             async for line in response.content:
@@ -94,7 +94,7 @@ class Relay(Slot):
             body = {**body, "cache_prompt": True}
         encoded = encode(_as_request(body))
         if self._session is None or not isinstance(encoded, bytes):
-            raise ApiError("The request cannot be handed on.", status=503, kind="server_error")
+            raise ApiError("The request cannot be forwarded.", status=503, kind="server_error")
         try:
             response = await self._session.post(f"{self.base_url}/chat/completions", data=encoded)
         except aiohttp.ClientError as error:

@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`, whole or as server-sent events."""
+"""The route `POST /v1/chat/completions`; it answers with JSON or with server-sent events."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 def chat_routes(completions: Completions) -> list[Route]:
-    """The one route of chat."""
+    """The route for chat completions."""
 
     async def complete(request: Request) -> Response:
         body = await read_object(request)
         if not body.get("stream"):
             return JSONResponse(await _unless_gone(request, completions.answer(body)))
         chunks = completions.stream(body)
-        # Awaited here, so that a refusal still has a status of its own.
+        # The first chunk is awaited before the response starts, so that a refusal can still set the HTTP status.
         first = await _unless_gone(request, anext(chunks))
         return StreamingResponse(_events(first, chunks), media_type="text/event-stream")
 
@@ -40,10 +40,10 @@ def chat_routes(completions: Completions) -> list[Route]:
 
 async def _unless_gone(request: Request, answering: Awaitable[T]) -> T:
     """
-    An answer for a client that waits for it; one that has gone must not leave its answer being computed.
+    Run some work while the client is connected; it is cancelled if the client disconnects.
 
     Raises:
-        ClientDisconnect: The client has gone.
+        ClientDisconnect: The client has disconnected.
     """
     answer = asyncio.ensure_future(answering)
     leaving = asyncio.create_task(_gone(request))
@@ -59,7 +59,7 @@ async def _unless_gone(request: Request, answering: Awaitable[T]) -> T:
 
 
 async def _gone(request: Request) -> None:
-    """Returns when the client has hung up; its request has been read."""
+    """Return when the client has disconnected; its request must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -72,7 +72,7 @@ async def _events(first: dict[str, Any], rest: AsyncGenerator[dict[str, Any], No
     except ApiError as error:
         yield _event(error.body())
     finally:
-        # A client that has gone must not leave its answer being computed.
+        # If the client disconnects, its answer must not be computed any further.
         await rest.aclose()
     yield b"data: [DONE]\n\n"
 

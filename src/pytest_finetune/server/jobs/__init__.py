@@ -1,1 +1,1 @@
-"""Fine-tuning jobs: asked for over the wire, checked, queued, trained one at a time, and told step by step."""
+"""Fine-tuning jobs: created over the API, validated, queued, trained one at a time, and reported step by step."""

@@ -1,4 +1,4 @@
-"""A job's files looked through before they are queued, so that what cannot be trained fails at once and says why."""
+"""Validates the files of a job before it is queued, so that what cannot be trained fails at once with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_SHOWN = 5
 
 
 def check_files(training: Path, validation: Path | None) -> int | JobFault:
-    """How many examples the training file has, or what is wrong with one of the files."""
+    """The number of training examples, or what is wrong with one of the files."""
     found = _check(training, "training_file", LEAST_EXAMPLES)
     if isinstance(found, JobFault) or validation is None:
         return found

@@ -1,4 +1,4 @@
-"""A training as a child process: it takes wishes, and does not outlive the server whatever becomes of it."""
+"""A training in a child process, which can be paused or cancelled and never outlives the server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _ERRORS = "errors.txt"
 _LAST = 2000
-"""Characters of an error text that are worth showing: a traceback ends with what matters."""
+"""Characters shown of an error text: the end of a traceback has the error itself."""
 
 
 class Child:
@@ -19,7 +19,7 @@ class Child:
     A running training.
 
     Args:
-        process: Its process, which dies when its standard input ends.
+        process: Its process, which exits when its standard input is closed.
         folder: The job's folder.
     """
 
@@ -28,11 +28,11 @@ class Child:
 
     @classmethod
     async def start(cls, folder: Path) -> Child:
-        """Train the job of a folder."""
+        """Start a process that trains the job of a folder."""
         command = (sys.executable, "-m", "pytest_finetune.server.trainer", str(folder), "--leash")
-        # Not written by this process: the child streams to it, and it is read when the child has died.
+        # The child writes its standard error to this file, which is read after it has exited.
         with (folder / _ERRORS).open("wb") as errors:
-            # Ctrl-C at a terminal is for the server, which then lets the training save its state.
+            # Ctrl-C at a terminal must reach only the server, which then pauses the training, which saves its state.
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdin=asyncio.subprocess.PIPE,
@@ -43,7 +43,7 @@ class Child:
         return cls(process, folder)
 
     async def has_ended(self, patience: float) -> bool:
-        """Whether it has ended, or does within so many seconds."""
+        """Wait at most `patience` seconds; returns whether the process has exited."""
         try:
             async with asyncio.timeout(patience):
                 await self._process.wait()
@@ -52,16 +52,16 @@ class Child:
         return True
 
     def pause(self) -> None:
-        """Wish that it saves its state after the step it is at, and ends."""
+        """Tell the process to save its state after the current step, and exit."""
         if self._process.stdin is not None and self._process.returncode is None:
             self._process.stdin.write(b"pause\n")
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the process."""
         if self._process.returncode is None:
             self._process.kill()
 
     def last_words(self) -> str:
-        """Why it ended, where it told nobody."""
+        """Why the process exited without reporting a result."""
         text = (self._folder / _ERRORS).read_text("utf-8", "replace").strip()
         return text[-_LAST:] or f"the training ended with exit code {self._process.returncode}"

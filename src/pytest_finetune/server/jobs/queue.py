@@ -1,4 +1,4 @@
-"""The queue of trainings: one at a time, the oldest first, and after a restart on from where each was."""
+"""The queue of trainings: one at a time, oldest first; after a restart each resumes from its saved state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOK_AGAIN = 0.2
 """Seconds between looks at a progress file."""
 
 _PARTING = 10.0
-"""Seconds that a training gets to save its state when the server ends; without it, it goes back some steps."""
+"""Seconds that a training has to save its state when the server stops; otherwise it resumes some steps earlier."""
 
 TRAINING, VALIDATION = "train.jsonl", "valid.jsonl"
 
@@ -33,12 +33,12 @@ TRAINING, VALIDATION = "train.jsonl", "valid.jsonl"
 @dataclass(frozen=True, slots=True)
 class TrainingSetup:
     """
-    How this machine trains.
+    The settings of trainings on this machine.
 
     Args:
-        folder: Where each job gets a folder.
-        weights_cache: Where the base model is kept unpacked.
-        threads: Cores of one training.
+        folder: Parent of the jobs' folders.
+        weights_cache: Folder for the unpacked base model.
+        threads: Cores used by one training.
     """
 
     folder: Path
@@ -48,11 +48,11 @@ class TrainingSetup:
 
 class TrainingQueue:
     """
-    Checks and trains jobs until it is cancelled.
+    Validates and trains jobs until it is cancelled.
 
     Args:
-        teller: Writes down what happens.
-        setup: How to train.
+        recorder: Records what happens to jobs.
+        setup: The settings of trainings.
     """
 
     def __init__(self, recorder: JobRecorder, setup: TrainingSetup) -> None:
@@ -61,12 +61,12 @@ class TrainingQueue:
         self._running: tuple[str, Child] | None = None
 
     def wake(self) -> None:
-        """A job is new or goes on."""
+        """Wake the queue: a job is new or was resumed."""
         self._to_check.set()
         self._to_train.set()
 
     async def run(self) -> None:
-        """Take job after job; a training that runs when this is cancelled saves its state and ends."""
+        """Train job after job. When this is cancelled, the running training saves its state and exits."""
         for job in list(self._store.all(Job)):
             if job.status == "running":
                 self._store.change(job, status="queued")
@@ -111,7 +111,7 @@ class TrainingQueue:
         self.wake()
 
     def _copy_and_check(self, job: Job, folder: Path) -> int | JobFault:
-        """The job keeps its files for itself: one that is deleted while it waits is still trained on."""
+        """Copy the files into the job's folder, so that they can be deleted meanwhile, and validate them."""
         folder.mkdir(exist_ok=True)
         uploaded = self._recorder.files.folder
         copy_file(uploaded / job.training_file, folder / TRAINING)
@@ -128,7 +128,7 @@ class TrainingQueue:
         child = await Child.start(folder)
         self._running = job.id, child
         if self._now(job).status != "running":
-            # Cancelled or paused while it started: its state is what it was.
+            # The job was cancelled or paused while the process started; there is no new state to save.
             child.kill()
         stopped: Stopped | None = None
         try:
@@ -136,7 +136,7 @@ class TrainingQueue:
                 stopped = self._recorder.follow(self._now(job), folder)[1] or stopped
         finally:
             self._running = None
-            # Reached while it still runs only where the server ends.
+            # The process is still running here only if the server is stopping.
             child.pause()
             if not await child.has_ended(_PARTING):
                 child.kill()
@@ -158,7 +158,7 @@ class TrainingQueue:
         self._store.change(job, status="failed", error=fault, finished_at=now(), estimated_finish=None)
 
     def _clear(self, job: Job) -> None:
-        """What an ended job leaves is in the store and among the models; its folder is of no more use."""
+        """Remove the folder of a job that has ended: its results are in the store and in the folder of models."""
         if self._now(job).status in ENDED:
             shutil.rmtree(self._setup.folder / job.id, ignore_errors=True)
 
@@ -178,14 +178,14 @@ class TrainingQueue:
         )
 
     def _now(self, job: Job) -> Job:
-        """The job as it is by now."""
+        """The current record of a job."""
         found = self._store.find(Job, job.id)
         if found is None:
             raise LookupError(f"{job.id} is gone")
         return found
 
     def cancel(self, job: Job) -> Job:
-        """End a job for good."""
+        """Cancel a job."""
         self._recorder.add_event(job, "The job was cancelled", name="cancelled")
         if self._running is not None and self._running[0] == job.id:
             self._running[1].kill()
@@ -195,7 +195,7 @@ class TrainingQueue:
         return job
 
     def pause(self, job: Job) -> Job:
-        """Hold a job up; a training ends after the step that it is at."""
+        """Pause a job; its training stops after the current step."""
         self._recorder.add_event(job, "The job was paused")
         if self._running is not None and self._running[0] == job.id:
             with suppress(ConnectionError):
@@ -203,7 +203,7 @@ class TrainingQueue:
         return self._store.change(job, status="paused", estimated_finish=None)
 
     def resume(self, job: Job) -> Job:
-        """Queue a paused job again."""
+        """Resume a paused job."""
         self._recorder.add_event(job, "The job was resumed")
         job = self._store.change(job, status="queued")
         self.wake()

@@ -1,4 +1,4 @@
-"""What a training tells, turned into what the API shows: events, checkpoints, models and the result file."""
+"""Turns the progress of trainings into the API's objects: events, checkpoints, models and the result file."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _COLUMNS = {
     "valid_loss": "valid_loss",
     "valid_mean_token_accuracy": "valid_mean_token_accuracy",
 }
-"""Of the result file, each with its name in an event's data."""
+"""Columns of the result file, each with its name in the data of events."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecorder:
     """
-    Writes down what happens to jobs. All of it may be told twice: what is known already is left as it was.
+    Records what happens to jobs. Recording something twice has no effect, so that progress can be replayed.
 
     Args:
-        store: Where to.
-        files: Where result files go.
+        store: Store of the records.
+        files: Files of the server, for result files.
         models: Folder of the adapters that are served.
     """
 
@@ -60,10 +60,10 @@ class JobRecorder:
 
         Args:
             job: The job.
-            message: For people.
-            name: Makes the event unique: an event of this job with the same name is not added again.
+            message: The text of the event.
+            name: Unique among the events of the job: an event of the same name is not added again.
             level: Its severity.
-            metrics: Its figures; an event with figures has the type `metrics`.
+            metrics: Its metrics; an event with metrics has the type `metrics`.
         """
         event = JobEvent(
             id=new_id("ftevent-"),
@@ -76,7 +76,7 @@ class JobRecorder:
         self.store.add(event, parent=job.id, name=name)
 
     def follow(self, job: Job, folder: Path) -> tuple[Job, Stopped | None]:
-        """Tell what is new in a job's progress file; the job as it is then, and how its training stopped, if it did."""
+        """Record the new lines of a job's progress file; returns the job, and how its training stopped, if it did."""
         stopped = None
         for offset, event in read_progress(folder / PROGRESS, job.offset):
             stopped = event if isinstance(event, Stopped) else None
@@ -133,7 +133,7 @@ class JobRecorder:
         self.add_event(job, message, name=f"checkpoint-{event.step}")
 
     def succeed(self, job: Job, folder: Path) -> Job:
-        """The training is done: serve its last adapter, write the result file, and say so."""
+        """Finish a job: serve its last adapter, write the result file, and record the success."""
         epochs = job.hyperparameters.n_epochs
         if epochs == "auto":
             raise ValueError("a job is queued with its epochs chosen")
@@ -152,14 +152,14 @@ class JobRecorder:
         )
 
     def _serve(self, model: str, adapter: Path) -> str:
-        """Put an adapter among the models, whole, and under a name that `local:` finds too."""
+        """Copy an adapter atomically into the folder of models, under a name that `local:` finds too."""
         name = f"{model.replace(':', '-')}.gguf"
         copy_file(adapter, self.models / name)
         self.store.add(TunedModel(id=model, created_at=now(), file=name))
         return model
 
     def _metrics(self, job: Job) -> bytes:
-        """The curve as OpenAI writes it: CSV, and that in base64."""
+        """The losses of all steps in OpenAI's format: CSV, encoded in base64."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(_COLUMNS)

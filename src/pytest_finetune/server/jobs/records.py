@@ -1,4 +1,4 @@
-"""Jobs, their events, checkpoints and models: as they are remembered, and as the API shows them."""
+"""Records of jobs, events, checkpoints and models, and their form in the API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytest_finetune.server.wire import Body
 
 ORGANIZATION = "local"
 BASE_LEARNING_RATE = 1e-3
-"""What the learning-rate multiplier multiplies."""
+"""The learning rate at a multiplier of 1."""
 
 JobStatus = Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
 ENDED: frozenset[JobStatus] = frozenset({"succeeded", "failed", "cancelled"})
@@ -27,16 +27,16 @@ Auto = Literal["auto"]
 
 
 class JobHyperparameters(Body):
-    """As asked for, or as chosen once the file is known; `auto` leaves the choice to the server."""
+    """Hyperparameters as requested, or as chosen once the file is known; `auto` leaves the choice to the server."""
 
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"
     learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, le=100)] = "auto"
 
     def chosen(self, examples: int) -> JobHyperparameters:
-        """With every `auto` replaced for a file of so many examples."""
+        """The hyperparameters with each `auto` replaced, for a file with this number of examples."""
         epochs = 4 if examples < 100 else 3 if examples <= 1000 else 2  # noqa: PLR2004 - the guide's own steps
-        # At least twenty steps an epoch, and no larger than what the learning rate was tried with.
+        # At least twenty steps per epoch, and no larger than the batches that the learning rate was tested with.
         batch = max(1, min(16, examples // 20))
         return JobHyperparameters(
             n_epochs=epochs if self.n_epochs == "auto" else self.n_epochs,
@@ -75,7 +75,7 @@ class Job(StoredRecord):
     tokens: int = 0
 
     def to_wire(self) -> dict[str, Any]:
-        """The job as the API shows it."""
+        """The job object of the API."""
         hyperparameters = self.hyperparameters.model_dump()
         shown = self.model_dump(exclude={"suffix", "offset", "steps", "tokens", "hyperparameters"}, mode="json")
         return {
@@ -89,12 +89,12 @@ class Job(StoredRecord):
         }
 
     def model_name(self) -> str:
-        """What its model will be called: its base, whose it is, the suffix, and letters of its own."""
+        """The id of its model: base model, organization, suffix, and the last letters of the job's id."""
         return f"ft:{self.model}:{ORGANIZATION}:{self.suffix or ''}:{self.id[-8:]}"
 
 
 class JobEvent(StoredRecord):
-    """Something that happened to a job."""
+    """An event of a job."""
 
     level: Literal["info", "warn", "error"] = "info"
     message: str
@@ -102,12 +102,12 @@ class JobEvent(StoredRecord):
     data: dict[str, Any] = Field(default_factory=dict)
 
     def to_wire(self) -> dict[str, Any]:
-        """The event as the API shows it."""
+        """The event object of the API."""
         return {"object": "fine_tuning.job.event", **self.model_dump()}
 
 
 class JobCheckpoint(StoredRecord):
-    """The adapter after an epoch."""
+    """A checkpoint: the adapter after an epoch."""
 
     fine_tuned_model_checkpoint: str
     fine_tuning_job_id: str
@@ -115,15 +115,15 @@ class JobCheckpoint(StoredRecord):
     metrics: dict[str, float | int]
 
     def to_wire(self) -> dict[str, Any]:
-        """The checkpoint as the API shows it."""
+        """The checkpoint object of the API."""
         return {"object": "fine_tuning.job.checkpoint", **self.model_dump()}
 
 
 class TunedModel(StoredRecord):
-    """A model of the server's own making; its adapter is `file` in the folder of models."""
+    """A fine-tuned model; its adapter is `file` in the folder of models."""
 
     file: str
 
     def to_wire(self) -> dict[str, Any]:
-        """The model as the API shows it."""
+        """The model object of the API."""
         return {"id": self.id, "object": "model", "created": self.created_at, "owned_by": ORGANIZATION}

@@ -31,20 +31,20 @@ _NEEDED = ("torch", "transformers", "peft", "gguf", "safetensors")
 
 
 class Supervised(Body):
-    """What `method.supervised` may hold."""
+    """The object `method.supervised`."""
 
     hyperparameters: JobHyperparameters = JobHyperparameters()
 
 
 class Method(Body):
-    """How to fine-tune; one way is offered."""
+    """The object `method`; only supervised fine-tuning is supported."""
 
     type: Literal["supervised"]
     supervised: Supervised = Supervised()
 
 
 class CreateJob(Body):
-    """The body of a new job."""
+    """The request body for a new job."""
 
     model: str
     training_file: str
@@ -62,7 +62,7 @@ class JobApi:
     The endpoints of fine-tuning jobs.
 
     Args:
-        teller: Remembers jobs and what happens to them.
+        recorder: Records jobs and what happens to them.
         queue: Trains them.
     """
 
@@ -70,7 +70,7 @@ class JobApi:
         self._recorder, self._store, self._queue = recorder, recorder.store, queue
 
     def routes(self) -> list[Route]:
-        """All of them."""
+        """All routes."""
         root = "/v1/fine_tuning/jobs"
         looks = {"": self._retrieve, "/events": self._events, "/checkpoints": self._checkpoints}
         changes = {"/cancel": self._cancel, "/pause": self._pause, "/resume": self._resume}
@@ -160,7 +160,7 @@ def _check_file(name: str | None, param: str, files: Files) -> None:
 
 def _changed(job: Job, verb: str, when: tuple[JobStatus, ...], change: Callable[[Job], Job]) -> Response:
     if job.status not in when:
-        already = "has already ended and" if job.status in ENDED else "cannot be changed so: it"
+        already = "has already ended and" if job.status in ENDED else "cannot be changed: it"
         message = f"Job {job.id} {already} is {job.status}; only a job that is {' or '.join(when)} can {verb}."
         raise ApiError(message, code=f"cannot_{verb}_job")
     return JSONResponse(change(job).to_wire())

@@ -1,1 +1,1 @@
-"""LoRA training of smollm2-135m on a CPU, as a process of its own that can be stopped and goes on where it was."""
+"""LoRA training of smollm2-135m on a CPU, in a separate process that can be stopped and resumed."""

@@ -1,4 +1,4 @@
-"""`python -m pytest_finetune.server.trainer FOLDER`: train the job of a folder, saying on stdout how it goes."""
+"""`python -m pytest_finetune.server.trainer FOLDER`: train the job of a folder; progress goes to standard output."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _QUIET = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
-"""The libraries read these when they are imported: no bars, no chatter, and nothing asked of any network."""
+"""Environment variables that the libraries read on import: no progress bars, no messages, no network access."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--leash", "leashed", is_flag=True, help="Take `pause` and `cancel` on standard input; end when it ends.")
+@click.option(
+    "--leash", "leashed", is_flag=True, help="Read `pause` and `cancel` from standard input; exit when it is closed."
+)
 def main(folder: Path, *, leashed: bool) -> None:
     """Train the job that FOLDER/job.json describes, from its last saved state if there is one.
 
@@ -30,21 +32,21 @@ def main(folder: Path, *, leashed: bool) -> None:
 
     \b
     Exit codes:
-      0  it finished, or was paused or cancelled as wished
-      1  it failed; the last line says why
+      0  it finished, or was paused or cancelled on request
+      1  it failed; the last line has the reason
       2  it could not be started
-      3  the server that held it is gone
+      3  the server that started it is gone
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     os.environ.update(_QUIET)
     from pytest_finetune.server.trainer.job import read_job
-    from pytest_finetune.server.trainer.parent_link import ParentLink, free
+    from pytest_finetune.server.trainer.parent_link import ParentLink, no_stop
 
-    wish = ParentLink().wish if leashed else free
+    requested_stop = ParentLink().requested_stop if leashed else no_stop
     try:
         job = read_job(folder)
         from pytest_finetune.server.trainer.training import train
 
-        done = train(folder, job, wish)
+        done = train(folder, job, requested_stop)
     except FinetuneError as error:
         click.echo(str(error), err=True)
         sys.exit(2)

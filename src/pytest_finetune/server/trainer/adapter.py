@@ -1,4 +1,4 @@
-"""A LoRA adapter on the base model, and its file: a GGUF that llama.cpp adds to the base weights."""
+"""A LoRA adapter on the base model, and its GGUF file, which llama.cpp adds to the base weights."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _GGUF_NAMES = {
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
 }
-"""Queries and keys are left out: llama.cpp keeps their rows in another order."""
+"""Without queries and keys, whose rows llama.cpp keeps in another order."""
 
 _PARAMETER = re.compile(r"\.layers\.(\d+)\..*\.(\w+)\.lora_([AB])\.default\.weight$")
 
 
 def add_adapter(model: Any, job: TrainingJob, precision: torch.dtype) -> dict[str, torch.nn.Parameter]:
     """
-    Put a new adapter on a model, in place.
+    Add a new adapter to a model, in place.
 
     Args:
         model: The base model, frozen.
-        job: Gives rank, alpha and seed.
-        precision: What the frozen matrices are kept in; the adapter itself is float32.
+        job: Sets rank, alpha and seed.
+        precision: Type of the frozen matrices; the adapter itself is float32.
 
     Returns:
-        The adapter's parameters by their names in GGUF, which are all that is trained.
+        The adapter's parameters by their names in GGUF; nothing else is trained.
     """
     torch.manual_seed(job.seed)
     config = LoraConfig(r=job.rank, lora_alpha=job.alpha, target_modules=list(_GGUF_NAMES), lora_dropout=0.0)
@@ -51,16 +51,16 @@ def add_adapter(model: Any, job: TrainingJob, precision: torch.dtype) -> dict[st
 
 def write_adapter(path: Path, parameters: dict[str, torch.nn.Parameter], alpha: int, name: str) -> None:
     """
-    Write an adapter as GGUF, whole or not at all.
+    Write an adapter as GGUF, atomically.
 
     Args:
-        path: The file; replaced where there is one.
-        parameters: As `add_adapter` returned them.
+        path: The file; an existing one is replaced.
+        parameters: The result of `add_adapter`.
         alpha: As in the job.
-        name: The model's name, for people.
+        name: The model's display name.
     """
     with atomic_writer(path) as file:
-        # The library opens files by name only; this is the same file once more.
+        # The library takes only the name of a file; this name refers to the open temporary file.
         writer = gguf.GGUFWriter(file.name, "llama")
         writer.add_type("adapter")
         writer.add_name(name)
@@ -77,6 +77,6 @@ def write_adapter(path: Path, parameters: dict[str, torch.nn.Parameter], alpha: 
 def _gguf_name(name: str) -> str:
     found = _PARAMETER.search(name)
     if found is None:
-        raise ValueError(f"{name} is no adapter's parameter")
+        raise ValueError(f"{name} is not a parameter of an adapter")
     block, module, which = found.groups()
     return f"blk.{block}.{_GGUF_NAMES[module]}.weight.lora_{which.lower()}"

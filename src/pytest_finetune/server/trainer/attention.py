@@ -1,4 +1,4 @@
-"""Attention within a tree of tokens: two products and a softmax, in bfloat16 four times as fast as torch's own."""
+"""Attention within a tree of tokens: two products and a softmax; in bfloat16 four times as fast as torch's function."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ def attend(
     module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, **_: Any
 ) -> tuple[torch.Tensor, None]:
     """
-    Attention of one pack, in the shapes that transformers gives: 1 x heads x n x width.
+    Attention of one pack of n nodes, with the signature that transformers requires.
 
     Args:
-        module: The attention layer, for its groups and its scale.
-        query: One for each head.
-        key: One for each group of heads.
-        value: As the keys.
+        module: The attention layer; has the number of heads per group and the scale.
+        query: 1 x heads x n x width.
+        key: 1 x groups x n x width.
+        value: 1 x groups x n x width.
         mask: 1 x 1 x n x n, added to the scores: 0 where a node is visible.
 
     Returns:
-        1 x n x heads x width, and no weights.
+        1 x n x heads x width, and None in place of the attention weights.
     """
     groups = module.num_key_value_groups
     keys, values = (part[0].repeat_interleave(groups, dim=0) for part in (key, value))

@@ -1,4 +1,4 @@
-"""The base model as transformers reads it from its GGUF file, and its tokenizer, which is the server's own."""
+"""The base model, read by transformers from its GGUF file, and its tokenizer, the same as the server's."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _HASH_LENGTH = 16
 @dataclass(frozen=True, slots=True)
 class Base:
     """
-    What an adapter is trained on.
+    The model that an adapter is trained on.
 
     Args:
-        model: The language model, in float32, with attention over token trees.
-        tokenizer: Its tokenizer with the prompt template.
+        model: The language model in float32, with attention over token trees.
+        tokenizer: Its tokenizer, with the prompt template.
     """
 
     model: Any
@@ -45,7 +45,7 @@ def load_base(cache: Path | None) -> Base:
     Load smollm2-135m.
 
     Args:
-        cache: Folder that keeps it unpacked; made where it is missing, and safe to share between processes.
+        cache: Folder for the unpacked model; created if missing, and safe to share between processes.
 
     Raises:
         TargetError: The weights are not installed.
@@ -60,7 +60,7 @@ def load_base(cache: Path | None) -> Base:
 
 
 def choose_precision(job: TrainingJob) -> torch.dtype:
-    """bfloat16 for the big products where the job or, on `auto`, the processor says so."""
+    """The type of the large matrix products: bfloat16 if the job or, with `auto`, the processor asks for it."""
     if job.precision != "auto":
         return torch.bfloat16 if job.precision == "bfloat16" else torch.float32
     able = torch.cpu.get_capabilities()
@@ -88,12 +88,12 @@ def _from_cache(weights: Weights, cache: Path) -> Base:
 
 
 def _fill(folder: Path, weights: Weights) -> None:
-    """Write all of it beside its place and move it there at once; of two that do so one wins."""
+    """Write the folder under a temporary name and rename it; if two processes do so, one wins."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         base = _from_gguf(weights)
-        # The head is the embedding once more.
+        # The output head shares its weights with the embedding.
         state = {name: tensor for name, tensor in base.model.state_dict().items() if name != _HEAD}
         save_file(state, made / _WEIGHTS)
         config = base.model.config.to_dict()

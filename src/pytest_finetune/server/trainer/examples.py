@@ -1,7 +1,7 @@
 """
-A training file in chat format: conversations whose assistant messages are learned, every fault told at its line.
+Reads a training file in chat format: conversations whose assistant messages are learned, and faults with their lines.
 
-The file is read as the server would be asked: what its prompt template cannot say is refused and not learned wrongly.
+What the prompt template of the model cannot express is refused, because it would be learned wrongly.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Turn:
     One message of a conversation.
 
     Args:
-        role: As the prompt template knows it: `system`, `user`, `assistant`, …
+        role: A role of the prompt template: `system`, `user`, `assistant`, …
         content: Its text.
-        learned: Whether the loss counts it: an assistant message whose weight is not 0.
+        learned: Whether the loss includes it: true for an assistant message whose weight is not 0.
     """
 
     role: str
@@ -44,7 +44,7 @@ class Conversation:
 
 
 def read_examples(data: bytes, name: str) -> tuple[tuple[Conversation, ...], Faults]:
-    """The conversations of a training file, and what is wrong with the lines that hold none."""
+    """Read the conversations of a training file; returns them and the faults of the other lines."""
     faults = Faults(name)
     read = ((number, _read(value, faults)) for number, value in read_objects(data, faults))
     return tuple(Conversation(number, turns) for number, turns in read if turns), faults
@@ -75,7 +75,7 @@ def _turn(value: Any, where: str, faults: Faults) -> Turn:
     if message is None:
         return Turn("", "", learned=False)
     if "tool_calls" in message.extra or message.role == "tool":
-        faults.add(f"{where} is about tools", _NO_TOOLS)
+        faults.add(f"{where} uses tools", _NO_TOOLS)
     role = "system" if message.role == "developer" else message.role
     learned = role == "assistant" and value.get("weight") != 0
     text = _text(message, where, faults)
@@ -88,6 +88,6 @@ def _text(message: Message, where: str, faults: Faults) -> str:
     if type(message.content) is not list:
         return message.content or ""
     if any(part["type"] != "text" for part in message.content):
-        faults.add(f"{where} holds more than text", "the small model reads text alone")
+        faults.add(f"{where} has other content than text", "the small model reads only text")
         return ""
     return "\n".join(part["text"] for part in message.content)

@@ -1,4 +1,4 @@
-"""What a training is told, `job.json`, and where in its folder everything lies."""
+"""The description of a training, `job.json`, and the file names in its folder."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class TrainingJob(BaseModel):
         training_file: Examples in chat format.
         validation_file: Unseen examples in chat format, measured at intervals and after each epoch.
         epochs: Passes over the training file.
-        batch_size: Examples of one step.
-        learning_rate: The highest rate; it rises over the first steps and falls to nothing at the end.
+        batch_size: Examples per step.
+        learning_rate: The highest rate; it rises over the first steps and falls to zero at the end.
         rank: Width of the adapter's matrices.
         alpha: The adapter's output is multiplied by `alpha / rank`.
-        seed: Of the adapter's first weights and of the order of examples.
-        threads: Cores to compute on. More than one waits for the slowest of them, so on a busy machine one is faster.
-        precision: Of the big matrix products. `auto` takes bfloat16 where the processor multiplies it in hardware,
-            about four times as fast.
+        seed: Random seed of the adapter's initial weights and of the order of examples.
+        threads: Cores to use. Several wait for the slowest of them, so on a busy machine one core is faster.
+        precision: Type of the large matrix products. `auto` is bfloat16 if the processor multiplies it in hardware,
+            which is about four times as fast.
         validate_every: Steps between measurements on one batch of the validation file.
-        save_every: Seconds between saved states, from which a killed training goes on.
-        weights_cache: Folder that keeps the base model's unpacked weights, half a gigabyte; without one they are
-            unpacked anew, which takes some ten seconds.
+        save_every: Seconds between saved states, from which a killed training resumes.
+        weights_cache: Folder for the base model's unpacked weights (0.5 GB); without it they are unpacked each time,
+            which takes about ten seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,10 +55,10 @@ class TrainingJob(BaseModel):
 
 def read_job(folder: Path) -> TrainingJob:
     """
-    The job of a folder; relative paths in it are meant from there.
+    Read the job of a folder; relative paths in it are relative to the folder.
 
     Raises:
-        TrainingError: There is no job, or it cannot be read.
+        TrainingError: There is no job, or it is not readable.
     """
     path = folder / JOB
     try:
@@ -71,5 +71,5 @@ def read_job(folder: Path) -> TrainingJob:
 
 
 def checkpoint_path(folder: Path, epoch: int) -> Path:
-    """The adapter after an epoch, counted from 1."""
+    """File name of the adapter after an epoch, counted from 1."""
     return folder / f"epoch-{epoch}.gguf"

@@ -1,4 +1,4 @@
-"""One batch through the model: loss and accuracy over the answers' tokens, and the gradient of the adapter."""
+"""Runs one batch through the model: loss and accuracy over the tokens of the answers, and the adapter's gradient."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from pytest_finetune.server.trainer.tokens import TokenizedExample
 
 _HIDDEN = -1e4
-"""Added to the score of a node that must not be seen; a true infinity makes NaN of a bfloat16 product."""
+"""Added to the score of a node that is not visible; with a true infinity a bfloat16 product becomes NaN."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    What a model makes of examples.
+    Loss and accuracy of a model on some examples.
 
     Args:
-        loss: Mean cross entropy of the answers' tokens, in nats.
-        accuracy: Share of them that the model finds likeliest, in [0, 1].
+        loss: Mean cross-entropy of the answers' tokens, in nats.
+        accuracy: Share of them that the model considers most likely, in [0, 1].
     """
 
     loss: float
@@ -40,7 +40,7 @@ class Learner:
 
     Args:
         model: The language model with its adapter.
-        precision: Of the big matrix products.
+        precision: Type of the large matrix products.
     """
 
     def __init__(self, model: Any, precision: torch.dtype) -> None:
@@ -48,11 +48,11 @@ class Learner:
         self._head = model.lm_head.weight.detach().to(precision)
 
     def learn(self, examples: Sequence[TokenizedExample]) -> Measured:
-        """Measure a batch and add its gradient to that of the parameters."""
+        """Measure a batch, and add its gradient to the gradients of the parameters."""
         return self._pass(examples, learn=True)
 
     def measure(self, examples: Sequence[TokenizedExample]) -> Measured:
-        """Measure without learning."""
+        """Measure a batch without computing gradients."""
         with torch.no_grad():
             return self._pass(examples, learn=False)
 
@@ -71,7 +71,7 @@ class Learner:
         return Measured(loss, right / total)
 
     def _logits(self, each: Pack) -> torch.Tensor:
-        """Scores of all tokens, but only before the answers' tokens: the vocabulary is the widest matrix."""
+        """Scores over the vocabulary, only where a token of an answer follows: the head is the widest matrix."""
         hidden_nodes = torch.from_numpy(~each.visible)
         mask = torch.zeros(hidden_nodes.shape, dtype=self._precision).masked_fill_(hidden_nodes, _HIDDEN)
         with self._mixed():

@@ -1,9 +1,9 @@
 """
-Examples packed without padding, every common beginning computed once.
+Packs examples without padding, so that each shared prefix is computed once.
 
-The sequences of a batch are laid into a tree of tokens: a system prompt that all of them share is one branch. Each node
-attends to its ancestors only and stands at its depth, so the model computes for every token what it would compute for
-the sequence alone, and the gradient is that of the plain batch, at a fraction of the work.
+The sequences of a batch are merged into a tree of tokens; a system prompt that they share is one branch. Each node
+attends only to its ancestors, and its position is its depth. So the model computes the same for each token as for its
+sequence alone, and the gradient is that of the plain batch, for a fraction of the work.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_finetune.server.trainer.tokens import TokenizedExample, TokenSequence
 
 MOST_MORE = 384
-"""Nodes of one pack beyond those of its first example: attention costs the square of all of them."""
+"""Maximum nodes of a pack beyond those of its first example; the cost of attention is quadratic in all nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Pack:
     Args:
         tokens: n token ids, parents before their children.
         positions: n depths, from 0.
-        visible: n x n; whether the row's node attends to the column's.
-        nodes: m indices: the nodes whose next token is learned.
-        targets: m token ids: that next token.
+        visible: n x n booleans: whether the row's node attends to the column's.
+        nodes: m indices of the nodes whose next token is learned.
+        targets: m token ids: those next tokens.
     """
 
     tokens: NDArray[np.int64]
@@ -45,7 +45,7 @@ class Pack:
 
 
 class _Tree:
-    """Tokens by their parents, growing sequence by sequence."""
+    """A tree of tokens that grows sequence by sequence; each path from the root is a prefix of some sequence."""
 
     def __init__(self) -> None:
         self.children: dict[tuple[int, int], int] = {}
@@ -63,7 +63,7 @@ class _Tree:
                 node = self._child(node, token, position)
 
     def missing(self, example: TokenizedExample) -> int:
-        """How many nodes the example would add, counted for its sequences one by one."""
+        """The number of nodes that an example would add, counted for each of its sequences alone (an upper bound)."""
         return sum(self._missing(sequence) for sequence in example.sequences)
 
     def _missing(self, sequence: TokenSequence) -> int:
@@ -94,7 +94,7 @@ class _Tree:
 
 
 def pack(examples: Iterable[TokenizedExample], most_more: int = MOST_MORE) -> Iterator[Pack]:
-    """Lay examples into trees, each the first one's with at most `most_more` nodes more; alike ones come together."""
+    """Pack examples into trees of at most `most_more` nodes more than their first example; similar ones share one."""
     tree, first = _Tree(), 0
     for example in sorted(examples, key=lambda example: example.sequences[0].tokens):
         if tree.tokens and len(tree.tokens) + tree.missing(example) > first + most_more:

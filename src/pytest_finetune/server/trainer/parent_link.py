@@ -1,4 +1,4 @@
-"""The line to the server that started a training: wishes come on standard input, whose end is the training's end."""
+"""The link to the server that started a training: commands come on standard input, and its end ends the training."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import os
 import threading
 from typing import Literal
 
-Wish = Literal["paused", "cancelled"]
+RequestedStop = Literal["paused", "cancelled"]
 
-_WISHES: dict[bytes, Wish] = {b"pause": "paused", b"cancel": "cancelled"}
+_COMMANDS: dict[bytes, RequestedStop] = {b"pause": "paused", b"cancel": "cancelled"}
 
 ORPHANED = 3
 """Exit code of a training whose server is gone."""
 
 _NICENESS = 10
-"""How far answers come before training."""
+"""Added to the niceness of a training, so that chat completions are computed first."""
 
 
 class ParentLink:
-    """Reads wishes in a thread, one word a line; when the other side is gone the process ends at once."""
+    """Reads commands in a thread, one word per line; exits the process at once when the server is gone."""
 
     def __init__(self) -> None:
-        self._wish: Wish | None = None
+        self._stop: RequestedStop | None = None
         if hasattr(os, "nice"):
             os.nice(_NICENESS)
-        threading.Thread(target=self._listen, daemon=True, name="leash").start()
+        threading.Thread(target=self._listen, daemon=True, name="parent-link").start()
 
-    def wish(self) -> Wish | None:
-        """The last wish, if there was any."""
-        return self._wish
+    def requested_stop(self) -> RequestedStop | None:
+        """How the server wants the training to stop; None if it does not."""
+        return self._stop
 
     def _listen(self) -> None:
-        # Not through sys.stdin: an interpreter that ends while a thread reads from it crashes.
-        while words := os.read(0, 1024).split():
-            self._wish = _WISHES.get(words[-1], self._wish)
-        # Nobody is left to tell, and the state on disk is whole at any moment.
+        # os.read instead of sys.stdin: an interpreter that exits while a thread reads from sys.stdin crashes.
+        while commands := os.read(0, 1024).split():
+            self._stop = _COMMANDS.get(commands[-1], self._stop)
+        # There is no one to report to, and the state on disk is complete at any moment.
         os._exit(ORPHANED)
 
 
-def free() -> Wish | None:
-    """A training that nobody holds has no wishes."""
+def no_stop() -> RequestedStop | None:
+    """Never stop: for a training without a server."""
     return None

@@ -1,4 +1,4 @@
-"""What a training tells while it runs: one JSON object a line, each of which is complete."""
+"""The progress of a training: a file with one JSON object per line."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class _Event(BaseModel):
 
 
 class Started(_Event):
-    """The first step is next, or the one after those of an earlier process."""
+    """The training starts, or resumes after the steps of an earlier process."""
 
     kind: Literal["started"] = "started"
     step: int
     steps: int
     examples: int
-    tokens: int = Field(description="tokens of the training file, once")
-    learned_tokens: int = Field(description="those of them that the loss counts")
+    tokens: int = Field(description="tokens of the training file in one epoch")
+    learned_tokens: int = Field(description="those of them that the loss includes")
     precision: str
     threads: int
 
 
 class Stepped(_Event):
-    """One step is done; its figures are from before the weights changed."""
+    """A step is done; its loss and accuracy were measured before the weights changed."""
 
     kind: Literal["step"] = "step"
     step: int
@@ -43,7 +43,7 @@ class Stepped(_Event):
 
 
 class Checkpoint(_Event):
-    """An epoch is done and its adapter written; the validation figures are over the whole file."""
+    """An epoch is done and its adapter written; the validation loss and accuracy are over the whole file."""
 
     kind: Literal["checkpoint"] = "checkpoint"
     step: int
@@ -56,7 +56,7 @@ class Checkpoint(_Event):
 
 
 class Stopped(_Event):
-    """It ended: all steps done, paused with its state saved, cancelled, or failed for a reason."""
+    """The training ended: finished, paused with its state saved, cancelled, or failed."""
 
     kind: Literal["finished", "paused", "cancelled", "failed"]
     step: int
@@ -70,7 +70,7 @@ _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 class ProgressFile:
     """
-    Events appended to a file, and to standard output for who watches.
+    Appends events to a file and prints them to standard output.
 
     Args:
         path: The file.
@@ -80,7 +80,7 @@ class ProgressFile:
         _drop_torn_line(path)
         self._path = path
 
-    def tell(self, event: Event) -> None:
+    def append(self, event: Event) -> None:
         """Append one event; it is on disk when this returns."""
         line = event.model_dump_json(exclude_none=True)
         with self._path.open("a", encoding="utf-8") as file:
@@ -90,10 +90,10 @@ class ProgressFile:
 
 def read_progress(path: Path, start: int) -> Iterator[tuple[int, Event]]:
     """
-    Events from a byte offset on, each with the offset behind it; a line that is still being written is left for later.
+    Events from a byte offset on, each with the offset after it; an incomplete last line is left for the next call.
 
     Raises:
-        ValueError: A line is no event.
+        ValueError: A line is not an event.
     """
     try:
         file = path.open("rb")
@@ -109,6 +109,6 @@ def read_progress(path: Path, start: int) -> Iterator[tuple[int, Event]]:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """A killed process may have left half a line."""
+    """Remove the incomplete last line that a killed process may have left."""
     if path.is_file() and (data := path.read_bytes()) and not data.endswith(b"\n"):
         os.truncate(path, data.rfind(b"\n") + 1)

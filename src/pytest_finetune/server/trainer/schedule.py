@@ -1,4 +1,4 @@
-"""The learning rate over a training: a short rise, so that the first steps break nothing, and an even fall."""
+"""The learning-rate schedule: a short linear warm-up, then a linear decay."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _WARM_UP = 0.05
 
 def schedule(step: int, steps: int) -> float:
     """
-    Share of the highest learning rate for a step.
+    The learning rate of a step, as a share of the highest rate.
 
     Args:
-        step: Steps done before it, 0 <= step < steps.
-        steps: All of them.
+        step: Number of earlier steps, 0 <= step < steps.
+        steps: Total number of steps.
 
     Returns:
-        In (0, 1]: rising over the first twentieth, then falling evenly towards nothing.
+        A value in (0, 1]: it rises over the first twentieth of the steps, then falls linearly towards 0.
     """
     rising = max(1, round(steps * _WARM_UP))
     if step < rising:

@@ -1,4 +1,4 @@
-"""The state of a training on disk: all that the next step depends on, so that it comes out as if uninterrupted."""
+"""The saved state of a training: all that the next step depends on, so that resuming does not change the result."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def save_state(
     path: Path, job: str, step: int, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> None:
     """
-    Keep where a training is; whole or not at all.
+    Save the state, atomically.
 
     Args:
-        path: The file; replaced where there is one.
-        job: The job as JSON, by which a state is known to belong to it.
+        path: The file; an existing one is replaced.
+        job: The job as JSON; a state is only loaded for the same job.
         step: Steps done.
-        parameters: The adapter.
-        optimizer: Of these parameters, in this order.
+        parameters: The adapter's parameters.
+        optimizer: The optimizer of these parameters, in this order.
     """
     adapter = {name: part.detach() for name, part in parameters.items()}
     with atomic_writer(path) as file:
@@ -35,13 +35,13 @@ def restore_state(
     path: Path, job: str, parameters: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> int:
     """
-    Go back to a saved state.
+    Load a saved state.
 
     Returns:
-        Steps done; 0 where nothing was saved.
+        Steps done; 0 if there is no saved state.
 
     Raises:
-        TrainingError: The state is broken, or of another job.
+        TrainingError: The state is damaged, or belongs to another job.
     """
     if not path.is_file():
         return 0
@@ -49,9 +49,9 @@ def restore_state(
         state: dict[str, Any] = torch.load(path, weights_only=True)
     except Exception as error:  # noqa: BLE001 - torch raises what it likes for a broken file
         problem = f"the saved state cannot be read: {type(error).__name__}"
-        raise TrainingError(problem, str(path), "remove it to start anew") from None
+        raise TrainingError(problem, str(path), "remove it to start again from step 0") from None
     if state["job"] != job:
-        raise TrainingError("the saved state is of another job", str(path), "remove it to start anew")
+        raise TrainingError("the saved state belongs to another job", str(path), "remove it to start again from step 0")
     with torch.no_grad():
         for name, part in parameters.items():
             part.copy_(state["adapter"][name])

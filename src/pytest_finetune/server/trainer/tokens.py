@@ -1,4 +1,4 @@
-"""Conversations to token sequences: exactly the prompt that the server gives the model, then the wanted answer."""
+"""Tokenizes conversations: the exact prompt that the server gives the model, then the expected answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_finetune.server.trainer.examples import Conversation
 
 LONGEST = 2048
-"""Tokens of one prompt with its answer; the memory of a step grows with their square."""
+"""Maximum tokens of a prompt with its answer; the memory of a step is quadratic in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class TokenSequence:
 
     Args:
         tokens: Token ids.
-        prompt: How many of them are the prompt; the loss counts the others.
+        prompt: Number of tokens of the prompt; the loss includes the others.
     """
 
     tokens: tuple[int, ...]
@@ -32,7 +32,7 @@ class TokenSequence:
 
 @dataclass(frozen=True, slots=True)
 class TokenizedExample:
-    """One conversation: a sequence for each answer that is to be learned."""
+    """A tokenized conversation: one sequence for each answer that is learned."""
 
     sequences: tuple[TokenSequence, ...]
 
@@ -44,7 +44,7 @@ class TokenizedExample:
 
 def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -> tuple[TokenizedExample, ...]:
     """
-    All conversations as tokens.
+    Tokenize conversations.
 
     Raises:
         TrainingError: One is too long.
@@ -69,7 +69,7 @@ def _example(conversation: Conversation, tokenizer: Any, name: str) -> Tokenized
 
 
 def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> TokenSequence:
-    # The answer is tokenized alone, as it is generated: merged across the border it could not be said.
+    # The answer is tokenized on its own, as it is generated: a token across the border could never be generated.
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     said = tokenizer(answer, add_special_tokens=False)["input_ids"]
     return TokenSequence((*prompt, *said, tokenizer.eos_token_id), len(prompt))

@@ -1,4 +1,4 @@
-"""The training itself: steps over shuffled batches, a checkpoint after each epoch, resumable after any step."""
+"""The training loop: steps over shuffled batches, a checkpoint after each epoch, resumable after any step."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ from pytest_finetune.server.trainer.tokens import tokenize
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import Any, Literal
+    from typing import Any
 
     from pytest_finetune.server.trainer.job import TrainingJob
     from pytest_finetune.server.trainer.learning import Measured
+    from pytest_finetune.server.trainer.parent_link import RequestedStop
     from pytest_finetune.server.trainer.tokens import TokenizedExample
 
 _MOST_GRADIENT = 1.0
-"""Norm to which a larger gradient is shortened."""
+"""Norm to which larger gradients are clipped."""
 
 
 class Training:
     """
-    A training in a folder, from its saved state where there is one.
+    A training in a folder; it resumes from its saved state if there is one.
 
     Args:
         folder: The job's folder; checkpoints, state and progress are written here.
-        job: What to train.
+        job: The job.
 
     Raises:
-        TrainingError: A file cannot be learned from, or the saved state is not of this job.
+        TrainingError: A file cannot be trained on, or the saved state belongs to another job.
         TargetError: The base model's weights are not installed.
     """
 
@@ -62,29 +63,29 @@ class Training:
         self.step = restore_state(folder / STATE, self._fingerprint, self._parameters, self._optimizer)
         self._saved_at = time.monotonic()
 
-    def run(self, progress: ProgressFile, wish: Callable[[], Literal["paused", "cancelled"] | None]) -> None:
+    def run(self, progress: ProgressFile, requested_stop: Callable[[], RequestedStop | None]) -> None:
         """
-        Train to the end, or until somebody wishes otherwise.
+        Train to the end, or until the server stops the training.
 
         Args:
-            progress: Where to tell what happens.
-            wish: Asked before each step; what it says ends the training, paused with its state saved.
+            progress: Receives the events.
+            requested_stop: Called before each step; `paused` saves the state and stops, `cancelled` stops.
         """
-        progress.tell(self._started())
+        progress.append(self._started())
         while self.step < self.steps:
-            if wished := wish():
-                if wished == "paused":
+            if stop := requested_stop():
+                if stop == "paused":
                     self._save()
-                progress.tell(Stopped(kind=wished, step=self.step))
+                progress.append(Stopped(kind=stop, step=self.step))
                 return
-            progress.tell(self._do_step())
+            progress.append(self._do_step())
             if self.step % self._steps_of_epoch == 0:
-                progress.tell(self._checkpoint())
-                # Saved last: killed before, the step is done again, and nothing remains untold.
+                progress.append(self._checkpoint())
+                # Saved after the event: if the process is killed in between, the step is repeated and no event is lost.
                 self._save()
             elif time.monotonic() - self._saved_at > self._job.save_every:
                 self._save()
-        progress.tell(Stopped(kind="finished", step=self.step))
+        progress.append(Stopped(kind="finished", step=self.step))
 
     def _started(self) -> Started:
         learned = sum(len(part.tokens) - part.prompt for each in self._train for part in each.sequences)
@@ -154,7 +155,7 @@ class Training:
         )
 
     def _batch(self, examples: Sequence[TokenizedExample], number: int, seed: int) -> Sequence[TokenizedExample]:
-        """The batch of a step, a function of its number alone; each epoch has an order of its own."""
+        """The batch of a step, which depends only on its number; each epoch has its own order."""
         size = self._job.batch_size
         epoch, place = divmod(number, math.ceil(len(examples) / size))
         order = np.random.default_rng((seed, epoch)).permutation(len(examples))
@@ -165,20 +166,20 @@ class Training:
         self._saved_at = time.monotonic()
 
 
-def train(folder: Path, job: TrainingJob, wish: Callable[[], Literal["paused", "cancelled"] | None]) -> bool:
+def train(folder: Path, job: TrainingJob, requested_stop: Callable[[], RequestedStop | None]) -> bool:
     """
-    Run a job in its folder from where it is to its end.
+    Run or resume the job of a folder.
 
     Returns:
-        Whether it came to an end of its own or a wished one; a failure is told in the progress file.
+        False if it failed; the reason is in the progress file.
     """
     progress = ProgressFile(folder / PROGRESS)
     training: Training | None = None
     try:
         training = Training(folder, job)
-        training.run(progress, wish)
+        training.run(progress, requested_stop)
     except TrainingError as error:
-        progress.tell(Stopped(kind="failed", step=training.step if training else 0, problem=str(error)))
+        progress.append(Stopped(kind="failed", step=training.step if training else 0, problem=str(error)))
         return False
     return True
 
