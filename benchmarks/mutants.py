@@ -178,11 +178,12 @@ def _plant(module: MutatedModule, mutation: Mutation) -> None:
     codes = {_place(code): code for code in _codes_in(module.compiled(mutation))}
     filename = next(iter(codes.values())).co_filename
     for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename == filename:
+        # `isinstance` would wake proxies, which import what they stand for.
+        if type(thing) is FunctionType and thing.__code__.co_filename == filename:
             if changed := codes.get(_place(thing.__code__)):
                 thing.__code__ = changed
-        elif isinstance(thing, functools._lru_cache_wrapper):  # noqa: SLF001 - results of the code as it was
-            thing.cache_clear()
+        elif type(thing) is functools._lru_cache_wrapper and thing.__module__.startswith(PACKAGE.name):  # noqa: SLF001
+            thing.cache_clear()  # results of the code as it was
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:
