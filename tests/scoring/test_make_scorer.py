@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.verdicts import scoring
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 
 if TYPE_CHECKING:
@@ -44,6 +46,39 @@ def test_a_setting_without_effect_is_refused(
 ) -> None:
     with pytest.raises(ScorerError, match=f"'{key}' has no effect on scorer '{name}'"):
         scorer(name, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "problem", "hint"),
+    [
+        ("not_installed", None, "there is no scorer 'not_installed'", "install the package that provides it"),
+        (
+            "broken",
+            "no_such_package:Scorer",
+            (
+                "scorer 'broken' cannot be imported from no_such_package:Scorer: ModuleNotFoundError:"
+                " No module named 'no_such_package'"
+            ),
+            "fix or reinstall the package that provides it",
+        ),
+        ("a_function", "json:dumps", "json:dumps is not a subclass of pytest_finetune.Scorer", ""),
+        ("a_class", "json:JSONDecoder", "json:JSONDecoder is not a subclass of pytest_finetune.Scorer", ""),
+    ],
+)
+def test_a_scorer_that_a_package_does_not_provide_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, target: str | None, problem: str, hint: str
+) -> None:
+    points = {name: EntryPoint(name, target, "pytest_finetune.scorers")} if target else {}
+    monkeypatch.setattr(scoring, "installed_scorers", lambda: points)
+    with pytest.raises(ScorerError) as caught:
+        scoring.scorer_class(name)
+    assert (caught.value.problem, caught.value.hint) == (problem, hint)
+
+
+def test_a_scorer_of_an_installed_package_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    target = "pytest_finetune.verdicts.scoring.scorers.exact:ExactScorer"
+    monkeypatch.setattr(scoring, "installed_scorers", lambda: {"own": EntryPoint("own", target, "x")})
+    assert scoring.scorer_class("own").__name__ == "ExactScorer"
 
 
 def test_a_light_scorer_imports_no_heavy_library() -> None:
