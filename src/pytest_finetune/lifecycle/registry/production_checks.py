@@ -44,9 +44,8 @@ def comparison_faults(
     claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
 ) -> Iterator[str]:
     """Why gates that compare say nothing: they compared a model with itself, or with something else than production."""
-    for baseline in claim.baselines:
-        if itself := why_same(claim, baseline):
-            yield f"{claim.source} compared the model with itself, named {baseline.name}: {itself}"
+    if any(gate.compares for eval_set in eval_sets for gate in eval_set.settings.rules):
+        yield from _compared_with_itself(claim)
     if not any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules):
         return
     if production is None:
@@ -80,6 +79,12 @@ def waived_gates(claim: Claim, eval_sets: Sequence[EvalSet]) -> set[tuple[str, s
     }
     incomplete = {(one.eval_set, one.gate) for one in claim.verdicts if one.status == Status.INCOMPLETE}
     return compared & incomplete
+
+
+def _compared_with_itself(claim: Claim) -> Iterator[str]:
+    for baseline in claim.baselines:
+        if itself := why_same(claim, baseline):
+            yield f"{claim.source} compared the model with itself, named {baseline.name}: {itself}"
 
 
 def _nothing_there_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Iterator[str]:
