@@ -71,8 +71,7 @@ REGISTRIES = {
     "held to more": True,
     "retired production": False,
     "twin rejected": True,
-    # Not even a forced step is written to it.
-    "altered": "status",
+    "altered": True,
     "switched off soon": True,
     "rejected": "status",
     "in production": "status",
