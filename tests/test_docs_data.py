@@ -19,6 +19,7 @@ from pytest_finetune.lifecycle.data.price import EPOCHS_SOURCE, usual_epochs
 from pytest_finetune.lifecycle.data.raw_rows import FORMATS, MAX_LISTED
 from pytest_finetune.lifecycle.data.tokens import FRAME
 from pytest_finetune.lifecycle.data.tokens import SOURCE as TOKENS_SOURCE
+from pytest_finetune.verdicts.shapes import NAMES
 
 TEXT = (Path(__file__).parents[1] / "docs" / "data.md").read_text("utf-8")
 CHAPTERS = {
@@ -48,7 +49,7 @@ def test_all_and_only_existing_options_are_documented(name):
     long = {word for word in options_of(name) if word.startswith("--")}
     assert documented - long == set()
     # What all of them have, and what their --help says well enough.
-    assert long - documented <= {"--json", "--force", "--output", "--label-by", "--model"}
+    assert long - documented <= {"--json", "--shape", "--force", "--output", "--label-by", "--model"}
 
 
 @pytest.mark.parametrize("name", MINE)
@@ -57,6 +58,14 @@ def test_the_commands_that_are_shown_take_their_options(name):
     assert shown
     for line in shown:
         assert {word for word in shlex.split(line) if word.startswith("-")} <= options_of(name)
+
+
+def test_all_and_only_known_shapes_are_documented():
+    table = TEXT.partition("| `--shape` |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(NAMES)
+    for row, shape in zip(table.splitlines()[2:], NAMES.values(), strict=True):
+        needed = {each if isinstance(each, str) else each[0] for each in shape.needs}
+        assert needed <= set(re.findall(r"`([\w-]+)`", row)), row
 
 
 def test_the_example_of_prepare_does_what_is_shown(tmp_path, monkeypatch):

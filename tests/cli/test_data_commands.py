@@ -123,7 +123,7 @@ def test_split_skips_broken_lines_and_exits_with_1():
 
 
 def test_a_side_without_rows_is_a_warning_and_exit_code_1():
-    Path("train.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n', "utf-8")
+    Path("train.jsonl").write_text('{"input": "a", "output": "b"}\n', "utf-8")
     done = run("split", "train.jsonl")
     assert done.exit_code == 1
     assert "has no rows: there are too few clusters" in done.output
@@ -172,14 +172,14 @@ def test_price_counts_eval_sets_with_or_without_training(folder):
         (("train.jsonl", "--model", ""), "--model is empty"),
         (("none.jsonl", "--model", "gpt-4o"), "cannot be read"),
         (("empty.jsonl", "--model", "gpt-4o"), "empty"),
-        (("plain.jsonl", "--model", "gpt-4o"), "no row is in chat format"),
+        (("plain.jsonl", "--model", "gpt-4o"), "no record is usable: unknown shape"),
         (("train.jsonl", "--model", "gpt-4o", "--eval", "nowhere"), "no eval set there"),
     ],
 )
 def test_price_errors_are_one_message(words, message):
     write_rows()
     Path("empty.jsonl").write_text("", "utf-8")
-    Path("plain.jsonl").write_text('{"input": "a", "output": "b"}\n', "utf-8")
+    Path("plain.jsonl").write_text('{"question": "a", "answer": "b"}\n', "utf-8")
     done = run("price", *words)
     assert done.exit_code == 2
     assert message in done.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 
 import pytest
 from planted_faults import (
@@ -21,6 +22,8 @@ from planted_faults import (
     lines,
     message,
     nearly,
+    picture,
+    pictured,
     replaced,
     row,
     sentence,
@@ -58,7 +61,45 @@ FILE = [
 FORM = [
     Plant("data_type", at=b"[1, 2]"),
     Plant("data_type", at={"messages": ["hello", *row(sentence(901), "bug")["messages"][1:]]}, path="$.messages[0]"),
-    Plant("missing_messages_list", at={"prompt": "hello", "completion": "bug"}, also=frozenset({"unrecognized_key"})),
+    Plant("missing_messages_list", at={"question": "hello", "reply": "bug"}),
+    Plant("missing_messages_list", at={"prompt": "hello", "completion": "bug", "chosen": "bug", "rejected": "other"}),
+    *(
+        Plant("other_shape", at=at)
+        for at in (
+            {"prompt": sentence(901), "completion": "other"},
+            {"instruction": sentence(901), "input": "", "output": "other"},
+            {"conversations": [{"from": "human", "value": sentence(901)}, {"from": "gpt", "value": "other"}]},
+            {"messages": [{"role": "user", "content": sentence(901)}], "reference_answer": "other"},
+            {
+                "input": {"messages": [{"role": "user", "content": sentence(901)}]},
+                "preferred_output": [{"role": "assistant", "content": "other"}],
+                "non_preferred_output": [{"role": "assistant", "content": "bug"}],
+            },
+        )
+    ),
+    Plant("unused_column", at=row(sentence(901), "other", images=["chart.png"])),
+    Plant("unused_column", at=row(sentence(901), "other", prompt="hello")),
+    *(
+        Plant("invalid_image", at=pictured(image), path=f"{USER}[1]")
+        for image in (
+            "https://example.com/chart.png",
+            None,
+            {},
+            {"url": " "},
+            {"url": "charts/march.png"},
+            {"url": "file:///home/ann/march.png"},
+            {"url": "data:image/png,march"},
+            {"url": "data:application/pdf;base64,JVBERi0xLjc="},
+            {"url": "data:image/png;base64,iVBORw0KGg"},
+            {"url": "data:image/gif;base64,R0lGODlhAQABAAAAACw="},
+            {"url": "data:image/png;base64," + b64encode(b"\x89PNG\r\n\x1a\n" + bytes(90)).decode()},
+        )
+    ),
+    Plant(
+        "invalid_image", at=message(content=[{"type": "image", "url": "https://example.com/a.png"}]), path=f"{USER}[0]"
+    ),
+    Plant("invalid_image", at=message(content=[picture(number) for number in range(11)]), path="$.messages"),
+    Plant("invalid_image", at=row(sentence(901), [{"type": "text", "text": "other"}, picture(1)]), path=f"{ANSWER}[1]"),
     Plant("missing_messages_list", at={"messages": []}, path="$.messages"),
     Plant("unrecognized_key", at=row(sentence(901), "other", id="train-1")),
     Plant("message_missing_key", at=message(role=...), path=BENT, also=frozenset({"missing_user_message"})),

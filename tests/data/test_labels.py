@@ -8,8 +8,9 @@ import pytest
 
 from pytest_finetune.lifecycle.data.answers import read_answer
 from pytest_finetune.lifecycle.data.balance import Balance
-from pytest_finetune.lifecycle.data.chat_example import example_of_row
+from pytest_finetune.lifecycle.data.canonical import answer_text, example_of_row
 from pytest_finetune.lifecycle.data.labels import Labels, choices
+from pytest_finetune.verdicts.shapes.row import ChatRow
 
 
 def chat(answer):
@@ -20,8 +21,9 @@ def counted(answers, key=""):
     """How often each label occurs, as split and profile count and as the check does."""
     labels, balance = Labels(key), Balance("train.jsonl", None, key)
     for answer in answers:
-        labels.add(chat(answer))
-        example = example_of_row("train.jsonl", 1, chat(answer))
+        row = ChatRow("chat", chat(answer)["messages"])
+        labels.add(answer_text(row))
+        example = example_of_row("train.jsonl", 1, row)
         balance.see(example, read_answer(answer), lambda *_, **__: None)
     return labels.counts(), balance.label_counts() or {}
 

@@ -111,8 +111,12 @@ def test_the_system_option_replaces_system_prompts_and_counts_them():
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"input": "a"}, "no column 'output': the record has 'input'"),
-        ({"question": "a", "output": "b"}, "no column 'input'"),
+        ({"input": "a"}, "unknown shape; its keys: 'input' (name the columns: data prepare --map input="),
+        ({"question": "a", "output": "b"}, "unknown shape; its keys: 'question', 'output'"),
+        ({"input": "a", "expected": ["b", "c"]}, "2 acceptable answers, but a training row has one"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "no answer: the last message is of role 'user'"),
+        ({"messages": [{"role": "assistant", "content": " "}]}, "no answer: the last message is empty"),
+        ({"messages": [{"role": "assistant", "content": None, "tool_calls": None}]}, "no answer"),
         ({"input": "", "output": "b"}, "input is empty"),
         ({"input": " \n", "output": "b"}, "input is empty"),
         ({"input": 5, "output": "b"}, "input is a number, not text"),
@@ -228,7 +232,7 @@ def test_keys_outside_openais_format_are_kept_only_with_keep():
 def test_nothing_is_written_without_a_usable_record(tmp_path):
     source, target = tmp_path / "raw.jsonl", tmp_path / "train.jsonl"
     source.write_text('{"q": 1}\n{"q": 2}\n', "utf-8")
-    with pytest.raises(DataError, match=r"no record is usable: no column 'input'.*and 1 more"):
+    with pytest.raises(DataError, match=r"no record is usable: unknown shape; its keys: 'q'.*and 1 more"):
         write_prepared(read_raw(source, form="jsonl"), PrepareOptions(), source=source, target=target)
     assert list(tmp_path.iterdir()) == [source]
 

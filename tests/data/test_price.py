@@ -24,6 +24,7 @@ from pytest_finetune.lifecycle.data.price import (
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.reports.price import is_known, price_json, price_lines, price_warnings
 from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.shapes.row import ChatRow
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 MILLION = TrainingTokens(1000, 1_000_000, 900)
@@ -99,10 +100,10 @@ def test_default_epochs_depend_on_the_number_of_examples(examples, epochs):
 
 def test_training_tokens_are_counted_for_several_tokenizers_in_one_pass():
     messages = [{"role": "user", "content": "hello world"}, {"role": "assistant", "content": "ok"}]
-    rows = [{"messages": messages}, {"input": "x"}, {"messages": [*messages, *messages]}]
+    rows = [ChatRow("chat", messages), ChatRow("chat", [*messages, *messages])]
     tokenizers = [tokenizer_for("gpt-4o"), tokenizer_for("gpt-4")]
     first, second = count_training(iter(rows), tokenizers)
-    single = tokenizers[0].count_example(rows[0])
+    single = tokenizers[0].count_row(rows[0])
     assert first == TrainingTokens(2, single * 3 - 3, single * 2 - 3)
     assert second.examples == 2
 
@@ -110,7 +111,7 @@ def test_training_tokens_are_counted_for_several_tokenizers_in_one_pass():
 def test_training_traffic_does_not_count_the_answer_as_prompt():
     messages = [{"role": "user", "content": "hello world"}, {"role": "assistant", "content": "hello world"}]
     tokenizer = tokenizer_for("gpt-4o")
-    assert training_traffic([{"messages": messages}, {"messages": "?"}], tokenizer) == Traffic(1, 3 + 3 + 1 + 2, 2)
+    assert training_traffic([ChatRow("chat", messages)], tokenizer) == Traffic(1, 3 + 3 + 1 + 2, 2)
 
 
 @pytest.fixture

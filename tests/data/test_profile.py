@@ -16,6 +16,7 @@ from pytest_finetune.lifecycle.data.raw_rows import LeftOuts
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.reports.data_profile import profile_json, profile_lines
 from pytest_finetune.reports.data_profile_page import profile_page
+from pytest_finetune.verdicts.shapes import read_row
 
 SOURCE = Path("train.jsonl")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e\x1b[31m"
@@ -29,7 +30,7 @@ def chat(prompt, answer, system="Route.", **more):
 def profile_of(rows, **options):
     profiler = Profiler(tokenizer_for("gpt-4.1"), **options)
     for row in rows:
-        profiler.add(row)
+        profiler.add(read_row(row))
     return profiler.profile()
 
 
@@ -57,7 +58,7 @@ def test_rows_are_counted_by_every_property():
         chat("the invoice is wrong, I want my money back", "billing", system="Other."),
         chat("还没有收到包裹，请帮我查一下", '{"a": 1}', system=""),
         {"messages": [{"role": "user", "content": "12"}, call], "tools": [tool]},
-        {"unknown": 1},
+        {"messages": [{"role": "user", "content": "48"}], "reference_answer": 1},
     ]
     found = profile_of(rows)
     assert found.rows == 5
@@ -66,7 +67,7 @@ def test_rows_are_counted_by_every_property():
     assert found.languages == {"en": 2, "zh": 1, UNDECIDED: 2}
     assert found.scripts == {"Latin": 2, "Han": 1, "no letters": 2}
     assert found.lengths["messages"].most == 3
-    assert found.tokens == sum(tokenizer_for("gpt-4.1").count_example(row) for row in rows)
+    assert found.tokens == sum(tokenizer_for("gpt-4.1").count_row(read_row(row)) for row in rows)
 
 
 def test_labels_are_counted_if_the_answers_are_labels():

@@ -13,6 +13,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.lifecycle.data.split import SIDES, SplitOptions, Splitter
 from pytest_finetune.lifecycle.data.split_files import split_file
 from pytest_finetune.reports.split import split_json, split_lines, split_warnings
+from pytest_finetune.verdicts.shapes import read_row
 
 LABELS = ("bug", "feature", "question")
 
@@ -25,7 +26,7 @@ def chat(prompt, answer="bug", **more):
 def split_of(rows, options):
     splitter = Splitter(options)
     for row in rows:
-        splitter.add(row)
+        splitter.add(row, read_row(row))
     return splitter.split()
 
 
@@ -157,14 +158,6 @@ def test_free_text_answers_are_not_labels(answers):
     assert sides(rows)[1].labels == {}
 
 
-def test_rows_of_an_unknown_shape_are_compared_by_all_of_their_content():
-    rows = [{"prompt": question(number), "completion": "x"} for number in range(40)]
-    split = split_of(rows, SplitOptions(0.5))
-    assert split.largest == 1
-    assert split.rows["train"]
-    assert split.rows["validation"]
-
-
 def test_exact_only_separates_near_duplicates_but_not_duplicates():
     rows = [chat(question(1), "a"), chat(question(1).upper() + ".", "b"), chat(question(1) + " pls", "c")]
     assert sides(rows)[1].largest == 3
@@ -194,13 +187,15 @@ def test_a_file_is_copied_line_for_line(source, tmp_path):
 def test_split_skips_a_too_long_line(source, tmp_path, monkeypatch):
     from pytest_finetune.lifecycle.data import raw_rows, split_files
 
-    source.write_bytes(source.read_bytes() + b"\n" + b'{"x": "' + b"y" * 5000 + b'"}\n' + b'{"messages": []}\n')
+    source.write_bytes(
+        source.read_bytes() + b"\n" + b'{"x": "' + b"y" * 5000 + b'"}\n' + b'{"input": "a", "output": "b"}\n'
+    )
     monkeypatch.setattr(split_files, "MAX_LINE_BYTES", 1000)
     monkeypatch.setattr(split_files, "read_jsonl", lambda path: raw_rows.read_jsonl(path, limit=1000))
     targets = {side: tmp_path / f"{side}.jsonl" for side in ("train", "validation")}
     done = split_file(source, targets, SplitOptions(0.3))
     assert [each.line for each in done.left_out.listed] == [21, 61]
-    assert b'{"messages": []}\n' in b"".join(path.read_bytes() for path in targets.values())
+    assert b'{"input": "a", "output": "b"}\n' in b"".join(path.read_bytes() for path in targets.values())
 
 
 def test_a_file_that_changes_during_the_split_is_an_error(source, tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.lifecycle.data.tokens import FRAME, tokenizer_for
+from pytest_finetune.verdicts.shapes.row import ChatRow
 
 CHAT = [
     {"role": "system", "content": "You are a helpful assistant."},
@@ -57,30 +58,27 @@ def test_the_frame_of_a_chat_is_counted_as_the_cookbook_does():
     """Three tokens a message, one for each role here, and three before the answer."""
     tokenizer = tokenizer_for("gpt-4o")
     contents = [tokenizer.count(message["content"]) for message in CHAT]
-    assert tokenizer.count_example({"messages": CHAT}) == sum(contents) + 3 * (FRAME + 1) + FRAME
+    assert tokenizer.count_row(ChatRow("chat", CHAT)) == sum(contents) + 3 * (FRAME + 1) + FRAME
     named = [*CHAT[:1], CHAT[1] | {"name": "ann"}, *CHAT[2:]]
-    assert tokenizer.count_example({"messages": named}) == (
-        tokenizer.count_example({"messages": CHAT}) + 1 + tokenizer.count("ann")
+    assert tokenizer.count_row(ChatRow("chat", named)) == (
+        tokenizer.count_row(ChatRow("chat", CHAT)) + 1 + tokenizer.count("ann")
     )
 
 
 def test_tools_and_calls_are_counted_and_images_are_not():
     tokenizer = tokenizer_for("gpt-4o")
-    plain = tokenizer.count_example({"messages": CHAT})
+    plain = tokenizer.count_row(ChatRow("chat", CHAT))
     tools = [{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}]
-    assert tokenizer.count_example({"messages": CHAT, "tools": tools}) > plain + 10
+    assert tokenizer.count_row(ChatRow("chat", CHAT, tools)) > plain + 10
     call = {"role": "assistant", "tool_calls": [{"function": {"name": "get_weather", "arguments": '{"city":"Oslo"}'}}]}
     assert tokenizer.count_answer(call) == FRAME + tokenizer.count("get_weather") + tokenizer.count('{"city":"Oslo"}')
     parts = [{"type": "text", "text": "hello world"}, {"type": "image_url", "image_url": {"url": "data:" + "x" * 99}}]
     assert tokenizer.count_message({"role": "user", "content": parts}) == tokenizer.count_message(CHAT[1])
 
 
-def test_rows_that_are_not_chats_count_zero_tokens():
-    tokenizer = tokenizer_for("gpt-4o")
-    assert tokenizer.count_example({"input": "hello"}) == 0
-    assert tokenizer.count_example({"messages": []}) == 0
+def test_malformed_messages_are_counted_as_far_as_they_have_text():
     odd = [5, None, {"role": 7, "content": {"a": 1}, "tool_calls": [1, {"function": 3}]}]
-    assert tokenizer.count_example({"messages": odd}) == FRAME * 2
+    assert tokenizer_for("gpt-4o").count_prompt(odd) == FRAME * 2
 
 
 @given(st.text(max_size=300))

@@ -124,6 +124,16 @@ def message(**fields: Any) -> dict[str, Any]:
     return planted
 
 
+def picture(number: int) -> dict[str, Any]:
+    """A content part with a picture."""
+    return {"type": "image_url", "image_url": {"url": f"https://example.com/charts/{number}.png"}}
+
+
+def pictured(image: Any) -> dict[str, Any]:
+    """A row whose question has a picture with this `image_url`."""
+    return message(content=[{"type": "text", "text": sentence(901)}, {"type": "image_url", "image_url": image}])
+
+
 def without_answer(*roles: str) -> dict[str, Any]:
     """A row of messages of these roles."""
     return {"messages": [{"role": role, "content": sentence(910 + at)} for at, role in enumerate(roles)]}

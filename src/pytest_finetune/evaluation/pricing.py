@@ -7,6 +7,7 @@ Fine-tunes that are not in the list are priced by OpenAI's own list, in `fine_tu
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -29,6 +30,12 @@ ASSUMED_ANSWER = 100
 OPENAI_HOST = "api.openai.com"
 
 STANDARD_TIERS = (None, "auto", "default")
+_NAMES = {
+    **dict.fromkeys(("image_url", "input_image", "image"), "images"),
+    **dict.fromkeys(("input_audio", "audio"), "audio clips"),
+    **dict.fromkeys(("file", "input_file"), "files"),
+}
+"""What content parts are called, by their type."""
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
 
@@ -102,9 +109,25 @@ def estimate_tokens(messages: Iterable[Message]) -> int:
     Estimate how many tokens a prompt has.
 
     A rule of thumb: four characters a token, one token for every Chinese, Japanese or Korean character, four a
-    message for its frame. Real tokenizers differ by a fifth either way; images and audio are not counted.
+    message for its frame. Real tokenizers differ by a fifth either way; what `not_counted` names is not counted.
     """
     return sum(4 + _content_tokens(message.content) + _extra_tokens(message.extra) for message in messages)
+
+
+def not_counted(contents: Iterable[object]) -> dict[str, int]:
+    """
+    What cannot be counted in tokens offline, such as pictures: its number by name.
+
+    Args:
+        contents: The contents of messages.
+    """
+    counts: Counter[str] = Counter()
+    for content in contents:
+        for part in content if isinstance(content, list | tuple) else ():
+            kind = str(part.get("type")) if isinstance(part, dict) else "part"
+            if not (isinstance(part, dict) and isinstance(part.get("text"), str)) and kind != "refusal":
+                counts[_NAMES.get(kind, f"{kind} parts")] += 1
+    return dict(counts)
 
 
 def _content_tokens(content: object) -> int:

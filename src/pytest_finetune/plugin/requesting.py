@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -57,17 +58,20 @@ def request_batch(
 
 def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]:
     """One line per model: the number of requests and their estimated cost."""
-    from pytest_finetune.evaluation.pricing import estimate_cost
+    from pytest_finetune.evaluation.pricing import estimate_cost, not_counted
 
     calls: dict[str, int] = {model.spec: 0 for model in models.all}
     costs: dict[str, Decimal | None] = {model.spec: Decimal(0) for model in models.all}
+    left: dict[str, Counter[str]] = {model.spec: Counter() for model in models.all}
     for model, eval_set, case in _wanted(items):
         calls[model.spec] += eval_set.repeats
+        for name, count in not_counted(message.content for message in case.messages).items():
+            left[model.spec][name] += count * eval_set.repeats
         so_far = costs[model.spec]
         if so_far is not None:
             one = estimate_cost(model.evaluation.target, eval_set.request(case, model.evaluation.target.model, 0))
             costs[model.spec] = None if one is None else so_far + one * eval_set.repeats
-    return [terminal.forecast_line(spec, count, costs[spec]) for spec, count in calls.items()]
+    return [terminal.forecast_line(spec, count, costs[spec], left[spec]) for spec, count in calls.items()]
 
 
 def _late_tests(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.labels import WHY_NO_LABELS
-from pytest_finetune.reports.text import fitted, padded, wrapped
+from pytest_finetune.reports.text import fitted, listed_counts, padded, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,7 +43,7 @@ def profile_lines(profile: Profile, findings: Mapping[str, int] | None, source: 
     yield f"{'per row':<20}" + "".join(f"{name:>10}" for name in HEADS), {}
     for name, each in profile.lengths.items():
         yield f"{NAMES[name]:<20}" + "".join(f"{figure:>10}" for figure in figures(each)), {}
-    yield f"tokens per epoch: {profile.tokens:,} ({profile.tokenizer})", {}
+    yield from wrapped(f"tokens per epoch: {tokens_text(profile)}", indent=2)
     yield from _counted("answers", profile.answers)
     yield from wrapped(f"system prompts: {prompts_text(profile)}", indent=2)
     yield from _counted("languages", profile.languages)
@@ -68,6 +68,12 @@ def prompts_text(profile: Profile) -> str:
     if profile.with_tools:
         parts.append(f"{profile.with_tools:,} rows with tools")
     return ", ".join(parts)
+
+
+def tokens_text(profile: Profile) -> str:
+    """The tokens of one epoch, how they were counted, and what was not."""
+    left = f", without {listed_counts(profile.not_counted)}" if profile.not_counted else ""
+    return f"{profile.tokens:,} ({profile.tokenizer}{left})"
 
 
 def share(count: int, total: int) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.labels import WHY_NO_LABELS
-from pytest_finetune.reports.data_profile import HEADS, NAMES, figures, prompts_text, share
+from pytest_finetune.reports.data_profile import HEADS, NAMES, figures, prompts_text, share, tokens_text
 from pytest_finetune.reports.html_text import escaped, plain_page
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def profile_page(profile: Profile, findings: Mapping[str, int] | None, source: P
 
 
 def _summary(profile: Profile) -> str:
-    tokens = f"{profile.tokens:,} tokens per epoch ({profile.tokenizer})"
-    return f"{profile.rows:,} rows, {tokens}; system prompts: {prompts_text(profile)}"
+    return f"{profile.rows:,} rows; tokens per epoch: {tokens_text(profile)}; system prompts: {prompts_text(profile)}"
 
 
 def _lengths(profile: Profile) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten
 from pytest_finetune.evaluation import fine_tune_prices
-from pytest_finetune.reports.text import WIDTH, dollars, wrapped
+from pytest_finetune.reports.text import WIDTH, dollars, listed_counts, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -64,6 +64,8 @@ def price_warnings(
         name = shorten(each.model, 40)
         if not each.exact:
             yield f"{name}: unknown tokenizer; tokens are estimated with {each.tokenizer}"
+        for what, uncounted in _not_counted(each).items():
+            yield f"{name}: the tokens of {listed_counts(uncounted)} are not counted; {what} costs more"
         if each.training is not None and each.training_cost is None:
             yield f"{name}: its training price is unknown" + (f"; {each.note}" if each.note else "")
         elif each.training is not None and each.training_rate:
@@ -103,20 +105,45 @@ def _training_rows(models: Sequence[ModelPrice]) -> Iterator[Line]:
     found = [each.training for each in models if each.training is not None]
     yield f"training on {found[0].examples:,} examples", {"bold": True}
     yield _row("  tokens", (f"{each.tokens:,}" for each in found)), {}
+    yield from _not_counted_row(found[0].not_counted, len(models))
     yield _row("  longest example", (f"{each.longest:,}" for each in found)), {}
     yield _row("  epochs", (f"{each.epochs}" for each in models)), {}
     rates = (dollars(each.training_rate) for each in models)
     yield _row("  price per 1M tokens", rates), {}
-    yield _row("  cost", (dollars(each.training_cost) for each in models)), {"bold": True}
+    costs = (_amount(each.training_cost, found[0].not_counted) for each in models)
+    yield _row("  cost", costs), {"bold": True}
 
 
 def _call_rows(costs: Sequence[CallCost]) -> Iterator[Line]:
     yield _row("  calls", (f"{each.traffic.calls:,}" for each in costs)), {}
     yield _row("  prompt tokens", (f"{each.traffic.prompt:,}" for each in costs)), {}
     yield _row("  completion tokens", (f"{each.traffic.completion:,}" for each in costs)), {}
-    yield _row("  cost", (dollars(each.standard) for each in costs)), {"bold": True}
-    yield _row("  cost as a batch", (dollars(each.batch) for each in costs)), {}
-    yield _row("  cost on the base model", (dollars(each.untuned) for each in costs)), {}
+    left = costs[0].traffic.not_counted
+    yield from _not_counted_row(left, len(costs))
+    yield _row("  cost", (_amount(each.standard, left) for each in costs)), {"bold": True}
+    yield _row("  cost as a batch", (_amount(each.batch, left) for each in costs)), {}
+    yield _row("  cost on the base model", (_amount(each.untuned, left) for each in costs)), {}
+
+
+def _not_counted_row(left: Mapping[str, int], columns: int) -> Iterator[Line]:
+    if left:
+        yield _row("  not counted", [shorten(listed_counts(left), _VALUE)] * columns), {"yellow": True}
+
+
+def _amount(cost: Decimal | None, left: Mapping[str, int]) -> str:
+    """Dollars; an estimate if not all is counted."""
+    return dollars(cost) + (" (estimate)" if cost and left else "")
+
+
+def _not_counted(model: ModelPrice) -> dict[str, Mapping[str, int]]:
+    """What of a model's costs is not counted, by cost."""
+    found = {"training": model.training.not_counted} if model.training else {}
+    found |= {
+        f"one evaluation of {shorten(name, 40)}": each.traffic.not_counted for name, each in model.evaluations.items()
+    }
+    if model.month:
+        found["the month"] = model.month.traffic.not_counted
+    return {what: left for what, left in found.items() if left}
 
 
 def _row(fact: str, values: Iterable[str]) -> str:
@@ -133,12 +160,13 @@ def _model_json(model: ModelPrice, end: date | None) -> dict[str, Any]:
         "model": model.model,
         "answers_as": model.answers_as,
         "tokenizer": model.tokenizer,
-        "tokens_are": "exact" if model.exact else "estimated",
+        "tokens_are": "exact" if model.exact and not _not_counted(model) else "estimated",
         "training": None
         if training is None
         else {
             "examples": training.examples,
             "tokens": training.tokens,
+            "not_counted": dict(training.not_counted),
             "longest": training.longest,
             "epochs": model.epochs,
             "price_per_million": _text(model.training_rate),
@@ -157,6 +185,7 @@ def _cost_json(cost: CallCost) -> dict[str, Any]:
         "calls": traffic.calls,
         "prompt_tokens": traffic.prompt,
         "completion_tokens": traffic.completion,
+        "not_counted": dict(traffic.not_counted),
         "cost": _text(cost.standard),
         "batch_cost": _text(cost.batch),
         "untuned_cost": _text(cost.untuned),

@@ -7,16 +7,16 @@ from enum import IntEnum
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.records import State
+from pytest_finetune.base.records import NOTHING, State
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.comparison import answer_line, comparison_lines, redacted_answer_line
 from pytest_finetune.reports.details import detail_lines, stability_lines
 from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.tables import STATUS_MARKUP, failure_lines, gate_table, model_table, set_table
-from pytest_finetune.reports.text import dollars, fitted, wrapped
+from pytest_finetune.reports.text import dollars, fitted, listed_counts, wrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from pytest_finetune.evaluation.evaluation import Evaluation
@@ -76,9 +76,11 @@ def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) ->
     return lines
 
 
-def forecast_line(model: str, calls: int, cost: Decimal | None) -> str:
-    """How many calls a session will make, and what they will cost approximately."""
+def forecast_line(model: str, calls: int, cost: Decimal | None, not_counted: Mapping[str, int] = NOTHING) -> str:
+    """How many calls a session will make, and what they will cost approximately, without what is not counted."""
     about = "cost unknown: no price for this model" if cost is None else f"about {dollars(cost)}"
+    if cost and not_counted:
+        about += f" without {listed_counts(not_counted)}, which are not counted"
     return f"{printable(model)}: {calls:,} call{'' if calls == 1 else 's'}, {about}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.text import printable, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from pytest_finetune.verdicts.stats import Interval
@@ -116,6 +116,11 @@ def dollars(amount: Decimal | None) -> str:
     if 0 < amount < Decimal("0.01"):
         return f"${amount.normalize():.2g}" if amount < Decimal("0.0001") else f"${amount:.4f}"
     return f"${amount:,.2f}"
+
+
+def listed_counts(counts: Mapping[str, int]) -> str:
+    """Numbers of things, such as `40 images, 1 files`."""
+    return ", ".join(f"{count:,} {shorten(name, 40)}" for name, count in counts.items())
 
 
 def _columns_of(character: str) -> int:

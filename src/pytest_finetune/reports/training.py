@@ -8,7 +8,7 @@ from pytest_finetune.lifecycle.training.advice import advice_for
 from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, PAUSED, SUCCEEDED
 from pytest_finetune.lifecycle.training.money import job_cost
 from pytest_finetune.reports.progress import duration
-from pytest_finetune.reports.text import dollars, field_lines, moment, number, one_line, table, wrapped
+from pytest_finetune.reports.text import dollars, field_lines, listed_counts, moment, number, one_line, table, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,9 @@ def plan_lines(plan: TrainingPlan, *, model: str = "") -> Iterator[Line]:
         estimate = "" if plan.exact else f" (estimated with {plan.tokenizer})"
         yield from wrapped(f"  tokens: {about}{plan.tokens:,} per epoch{passes}{estimate}")
     rate = f", at {dollars(plan.rate)} per 1M tokens" if plan.rate else ""
-    yield from wrapped(f"  cost: {about if plan.cost else ''}{dollars(plan.cost)}{rate}", {"bold": True})
+    more = f" without {listed_counts(plan.not_counted)}, which are not counted" if plan.not_counted else ""
+    least = "at least " if plan.cost and more else about if plan.cost else ""
+    yield from wrapped(f"  cost: {least}{dollars(plan.cost)}{rate}{more}", {"bold": True})
     if plan.note:
         yield from wrapped(f"  {one_line(plan.note)}", {"yellow": True})
 
@@ -50,7 +52,8 @@ def plan_json(plan: TrainingPlan) -> dict[str, Any]:
         "reasons": dict(plan.suggestion.reasons),
         "tokens": plan.tokens,
         "trained_tokens": plan.trained_tokens,
-        "tokens_are": "exact" if plan.exact else "estimated",
+        "not_counted": dict(plan.not_counted),
+        "tokens_are": "exact" if plan.exact and not plan.not_counted else "estimated",
         "cost": None if plan.cost is None else f"{plan.cost:f}",
         "note": plan.note,
     }

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import EvalSetError, EvalSetErrors, ScorerError, did_you_mean
+from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
 from pytest_finetune.verdicts.evalset.eval_set import EvalSet, request_params
-from pytest_finetune.verdicts.evalset.formats import CaseReader, canonical_json
+from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.evalset.settings_file import key_path, line_of, read_settings

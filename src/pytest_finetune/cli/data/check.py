@@ -12,7 +12,7 @@ import click
 from pytest_finetune.base.text import printable
 from pytest_finetune.cli.data.production import load_production
 from pytest_finetune.cli.data.progress import watched
-from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
@@ -53,6 +53,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
     type=click.Path(exists=True, path_type=Path),
     help="Eval set, or a folder of eval sets, to compare the data with; repeatable.",
 )
+@shape_option
 @click.option("--model", default="", metavar="NAME", help="Model to be trained; sets tokenizer and token limit.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Token limit per example.  [default: the model's limit]")
 @click.option("--labels", multiple=True, callback=_names, metavar="A,B,…", help="Allowed answers.")
@@ -99,6 +100,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 def command(
     files: tuple[Path, ...],
     *,
+    shape: str,
     training: tuple[Path, ...],
     validation: tuple[Path, ...],
     evals: tuple[Path, ...],
@@ -122,7 +124,8 @@ def command(
 ) -> None:
     """Check training, validation and eval files for problems.
 
-    Files are JSONL in OpenAI's chat format; eval sets may use any supported format. Each finding has a code (see
+    Files are JSONL in OpenAI's chat format; rows of other shapes are checked too, and reported. Eval sets may use any
+    supported format. Each finding has a code (see
     docs/data.md), a severity and a location. Secrets are masked.
 
     --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
@@ -140,6 +143,7 @@ def command(
         similarity=similarity,
         regions=regions or REGIONS,
         max_line_bytes=max_line_bytes,
+        shape=shape,
     )
     root = Path.cwd()
     eval_sets = _eval_sets(evals, root)
@@ -159,7 +163,8 @@ def command(
     fixed = None
     if target is not None:
         name = eval_set_name(named[0], root)
-        fixed = target, write_fixed(named[0], target, force=force, name=name, max_line_bytes=max_line_bytes)
+        written = write_fixed(named[0], target, force=force, name=name, max_line_bytes=max_line_bytes, shape=shape)
+        fixed = target, written
     if as_json:
         print_json(check_json(result) | ({"fixed": fixed_json(fixed[1], fixed[0], result)} if fixed else {}))
     else:

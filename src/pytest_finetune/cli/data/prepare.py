@@ -11,7 +11,7 @@ import click
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.cli.data.progress import watched
-from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.lifecycle.data.columns import FIELDS, read_mapping
@@ -52,13 +52,15 @@ def _delimiter(context: click.Context, parameter: click.Parameter, value: str | 
     type=click.Choice(sorted(set(FORMATS.values()))),
     help="Format of SOURCE.  [default: by its suffix]",
 )
+@shape_option
 @click.option(
     "--map",
     "pairs",
     multiple=True,
     metavar="FIELD=COLUMN",
-    help=f"Column of a field; repeatable. Fields: {', '.join(FIELDS)}.",
+    help=f"Column of a field, or two joined: ONE+OTHER; repeatable. Fields: {', '.join(FIELDS)}.",
 )
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave out a column; repeatable.")
 @click.option("--system", metavar="TEXT|@FILE", help="System prompt for every example; replaces existing ones.")
 @click.option("--json-output", is_flag=True, help="Require every answer to be JSON, and write it in canonical form.")
 @click.option("--schema", type=click.Path(path_type=Path), help="JSON Schema that sets the key order of JSON answers.")
@@ -87,7 +89,9 @@ def command(
     *,
     target: Path,
     form: str | None,
+    shape: str,
     pairs: tuple[str, ...],
+    drop: tuple[str, ...],
     system: str | None,
     json_output: bool,
     schema: Path | None,
@@ -100,8 +104,10 @@ def command(
 ) -> None:
     """Convert raw records to training examples in OpenAI's chat format.
 
-    SOURCE is a JSONL, JSON, CSV or TSV file of any size. Each record needs the columns `input` and `output`, and may
-    have `system_prompt`; use --map for other column names. Records in chat format are accepted as they are.
+    SOURCE is a JSONL, JSON, CSV or TSV file of any size. The shape of a record is found by its columns: chat,
+    input/output, Alpaca, ShareGPT, xLAM, prompt/completion, preferences or reinforcement. Use --map for other column
+    names. Preferences and reinforcement rows are written in OpenAI's format for them. A column that would be lost is
+    an error, unless it is left out with --drop.
 
     Answers that are JSON objects or lists are written without whitespace and with a consistent key order: the order
     in --schema, then the order of first appearance. The output file is written atomically.
@@ -112,6 +118,8 @@ def command(
         json_output=json_output,
         schema=_schema(schema),
         keep=keep,
+        shape=shape,
+        drop=frozenset(drop),
     )
     records = read_raw(source, form=form or format_of(source), encoding=encoding, delimiter=delimiter, limit=limit)
     prepared = write_prepared(watched(records, "prepared"), options, source=source, target=target, force=force)

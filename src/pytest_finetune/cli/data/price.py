@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli.data.progress import watched
-from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.lifecycle.data.chat_rows import chat_rows
 from pytest_finetune.lifecycle.data.price import (
     count_training,
     evaluation_traffic,
@@ -22,7 +22,7 @@ from pytest_finetune.lifecycle.data.price import (
     total_traffic,
     training_traffic,
 )
-from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.rows import refuse_pipe
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, announced
@@ -32,16 +32,17 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Any
 
     from pytest_finetune.lifecycle.data.price import Traffic, TrainingTokens
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 
 @exit_codes("0  every cost is known", "1  a price is unknown, or lines of TRAINING were skipped", "2  error")
 @click.command("price")
 @click.argument("training", required=False, type=Source())
+@shape_option
 @click.option("--model", "models", multiple=True, required=True, help="Base or fine-tuned model; repeat to compare.")
 @click.option(
     "--eval",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 def command(
     training: Path | None,
     *,
+    shape: str,
     models: tuple[str, ...],
     evals: tuple[Path, ...],
     epochs: int | None,
@@ -83,13 +85,13 @@ def command(
     if training and monthly_calls and not evals:
         refuse_pipe(training)
     left_out = LeftOuts()
-    counted = _count(training, kinds, left_out) if training else {}
+    counted = _count(training, shape, kinds, left_out) if training else {}
     sets = _eval_sets(evals)
     now = datetime.now(UTC)
     prices = []
     for model, tokenizer in tokenizers.items():
         traffic = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
-        month = _month(traffic.values(), training, tokenizer, monthly_calls) if monthly_calls else None
+        month = _month(traffic.values(), training, shape, tokenizer, monthly_calls) if monthly_calls else None
         trained = counted.get(tokenizer.name)
         prices.append(
             price_model(model, tokenizer, training=trained, epochs=epochs, evaluations=traffic, month=month, when=now)
@@ -105,19 +107,15 @@ def command(
     sys.exit(0 if all(map(is_known, prices)) and not left_out.count else 1)
 
 
-def _count(path: Path, kinds: Sequence[Tokenizer], left_out: LeftOuts) -> dict[str, TrainingTokens]:
-    counted = count_training(watched(_rows(path, left_out), "counted"), kinds)
+def _count(path: Path, shape: str, kinds: Sequence[Tokenizer], left_out: LeftOuts) -> dict[str, TrainingTokens]:
+    counted = count_training(watched(_rows(path, shape, left_out), "counted"), kinds)
     if not counted[0].examples:
-        raise DataError("no row is in chat format", str(path), "convert it: pytest-finetune data prepare")
+        raise left_out.nothing_left(path)
     return {kind.name: tokens for kind, tokens in zip(kinds, counted, strict=True)}
 
 
-def _rows(path: Path, left_out: LeftOuts) -> Iterator[dict[str, Any]]:
-    for each in read_jsonl(path):
-        if isinstance(each, LeftOut):
-            left_out.add(each)
-        else:
-            yield each.value
+def _rows(path: Path, shape: str, left_out: LeftOuts) -> Iterator[ChatRow]:
+    return (row for _, row in chat_rows(read_jsonl(path), left_out, shape=shape))
 
 
 def _eval_sets(named: Sequence[Path]) -> list[EvalSet]:
@@ -126,9 +124,11 @@ def _eval_sets(named: Sequence[Path]) -> list[EvalSet]:
     return load_eval_sets(list(files), root=root)
 
 
-def _month(evaluations: Iterable[Traffic], training: Path | None, tokenizer: Tokenizer, calls: int) -> Traffic:
+def _month(
+    evaluations: Iterable[Traffic], training: Path | None, shape: str, tokenizer: Tokenizer, calls: int
+) -> Traffic:
     """Calls as long as those of the eval sets on average, or without eval sets, as the training rows."""
     usual = total_traffic(evaluations)
     if not usual.calls and training:
-        usual = training_traffic(_rows(training, LeftOuts()), tokenizer)
+        usual = training_traffic(_rows(training, shape, LeftOuts()), tokenizer)
     return usual.scaled(calls)

@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from pytest_finetune.cli.data.progress import watched
-from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.lifecycle.data.chat_rows import chat_rows
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.profile import Profiler
-from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.rows import refuse_pipe
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_existing, refuse_own_source
@@ -25,6 +26,7 @@ from pytest_finetune.reports.prepared import left_out_lines
 @exit_codes("0  success", "1  success, but lines were skipped", "2  error")
 @click.command("profile")
 @click.argument("source", type=Source())
+@shape_option
 @click.option("--model", default="gpt-4.1", show_default=True, help="Model whose tokenizer counts tokens.")
 @click.option("--label-by", default="", metavar="KEY", help="Key of a JSON answer to use as the label.")
 @click.option("-o", "--output", "page", type=click.Path(path_type=Path), help="Also write an HTML page.")
@@ -32,7 +34,15 @@ from pytest_finetune.reports.prepared import left_out_lines
 @click.option("--force", is_flag=True, help="Overwrite an existing page.")
 @json_option
 def command(
-    source: Path, *, model: str, label_by: str, page: Path | None, no_check: bool, force: bool, as_json: bool
+    source: Path,
+    *,
+    shape: str,
+    model: str,
+    label_by: str,
+    page: Path | None,
+    no_check: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Summarize lengths, tokens, labels, languages and findings.
 
@@ -45,15 +55,14 @@ def command(
     if not no_check:
         refuse_pipe(source)
     profiler, left_out = Profiler(tokenizer_for(model), label_by), LeftOuts()
-    for each in watched(read_jsonl(source), "measured"):
-        if isinstance(each, LeftOut):
-            left_out.add(each)
-        else:
-            profiler.add(each.value)
+    for _, row in chat_rows(watched(read_jsonl(source), "measured"), left_out, shape=shape):
+        profiler.add(row)
     profile = profiler.profile()
     if not profile.rows:
         raise left_out.nothing_left(source)
-    findings = None if no_check else check([source], options=CheckOptions(model=model, label_by=label_by)).by_code
+    findings = (
+        None if no_check else check([source], options=CheckOptions(model=model, label_by=label_by, shape=shape)).by_code
+    )
     if page is not None:
         with new_files([page], force=force) as (file,):
             file.write(profile_page(profile, findings, source).encode())

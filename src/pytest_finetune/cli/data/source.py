@@ -1,4 +1,4 @@
-"""The input file parameter of the `data` commands; `-` is standard input."""
+"""The input file of the `data` commands, where `-` is standard input, and the shape of its rows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.verdicts.shapes import NAMES
+
 if TYPE_CHECKING:
     import os
 
+shape_option = click.option(
+    "--shape",
+    type=click.Choice(list(NAMES)),
+    callback=lambda context, parameter, value: value or "",  # noqa: ARG005 - click's signature
+    help="Shape of the rows.  [default: found by their columns]",
+)
 _STANDARD_INPUT = Path("/dev/stdin")
 
 

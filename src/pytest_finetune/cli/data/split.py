@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from pytest_finetune.cli.data.progress import watched
-from pytest_finetune.cli.data.source import Source
+from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.split import SplitOptions
@@ -21,6 +21,7 @@ _share = click.FloatRange(0, 1, max_open=True)
 @exit_codes("0  success", "1  written, but lines were skipped or a file has no rows", "2  error; nothing was written")
 @click.command("split")
 @click.argument("source", type=Source())
+@shape_option
 @click.option("--validation", type=_share, default=0.1, show_default=True, help="Share of validation rows.")
 @click.option("--test", type=_share, default=0.0, show_default=True, help="Share of test rows.")
 @click.option("--seed", default="0", show_default=True, help="Seed of the assignment; changing it reassigns every row.")
@@ -40,6 +41,7 @@ _share = click.FloatRange(0, 1, max_open=True)
 def command(
     source: Path,
     *,
+    shape: str,
     validation: float,
     test: float,
     seed: str,
@@ -61,7 +63,9 @@ def command(
     """
     if validation + test >= 1:
         raise click.UsageError("--validation and --test must leave a share for training")
-    options = SplitOptions(validation, test, seed, group_by, label_by, stratify=stratify, near=not exact_only)
+    options = SplitOptions(
+        validation, test, seed, group_by, label_by, stratify=stratify, near=not exact_only, shape=shape
+    )
     base = stem or source.with_suffix("") if source.suffix == ".jsonl" else stem or source
     targets = {side: base.with_name(f"{base.name}.{side}.jsonl") for side in sides_with_share(options)}
     done = split_file(source, targets, options, force=force, watch=lambda rows: watched(rows, "read"))

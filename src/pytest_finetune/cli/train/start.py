@@ -36,7 +36,7 @@ from pytest_finetune.lifecycle.training.job_records import TrainingRequest, read
 from pytest_finetune.lifecycle.training.job_start import ALREADY, FOUND, JobStarter
 from pytest_finetune.lifecycle.training.plan import plan_training
 from pytest_finetune.lifecycle.training.polling import PollingPolicy
-from pytest_finetune.reports.text import dollars
+from pytest_finetune.reports.text import dollars, listed_counts
 from pytest_finetune.reports.training import check_lines, job_json, plan_json, plan_lines
 
 if TYPE_CHECKING:
@@ -176,8 +176,9 @@ def _confirm(plan: TrainingPlan, api: FineTuning, most: Decimal | None, *, yes: 
         PriceError: The training costs more than --max-cost, or its price is unknown.
         TrainingError: Consent is needed and there is no terminal to ask at.
     """
-    if most is not None and plan.cost is None:
-        raise PriceError("the price of the training is unknown, so it cannot be limited", "--max-cost", plan.note)
+    if most is not None and (plan.cost is None or (plan.cost and plan.not_counted)):
+        why = f"{listed_counts(plan.not_counted)} are not counted" if plan.not_counted else plan.note
+        raise PriceError("the price of the training is unknown, so it cannot be limited", "--max-cost", why)
     if most is not None and plan.cost is not None and plan.cost > most:
         hint = "raise the limit, or train fewer --epochs or fewer examples"
         raise PriceError(
@@ -187,7 +188,8 @@ def _confirm(plan: TrainingPlan, api: FineTuning, most: Decimal | None, *, yes: 
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise TrainingError("training costs money and stdin is not a terminal", "", "pass --yes to confirm")
-    cost = "an unknown amount" if plan.cost is None else f"about {dollars(plan.cost)}"
+    least = "at least" if plan.not_counted else "about"
+    cost = "an unknown amount" if plan.cost is None else f"{least} {dollars(plan.cost)}"
     if not click.confirm(f"spend {cost} at {api.base_url}?", err=True):
         click.echo("not started", err=True)
         raise click.exceptions.Exit(2)

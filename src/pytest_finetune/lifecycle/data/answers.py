@@ -10,7 +10,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.codes import make_finding
 
 if TYPE_CHECKING:
-    from pytest_finetune.lifecycle.data.chat_example import Example
+    from pytest_finetune.lifecycle.data.canonical import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
     from pytest_finetune.lifecycle.data.structure import ReportFinding
     from pytest_finetune.verdicts.json_schema.validation import Schema

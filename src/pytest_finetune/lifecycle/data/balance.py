@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.canonical import field_text
 from pytest_finetune.lifecycle.data.codes import make_finding
-from pytest_finetune.lifecycle.data.examples import field_text
 from pytest_finetune.lifecycle.data.labels import MAX_LABEL_LENGTH, MAX_LABELS, are_labels
 from pytest_finetune.verdicts.scoring.normalizers import collapse_whitespace
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
-    from pytest_finetune.lifecycle.data.chat_example import Example
+    from pytest_finetune.lifecycle.data.canonical import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
     from pytest_finetune.lifecycle.data.structure import ReportFinding
 

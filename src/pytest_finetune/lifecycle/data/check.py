@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.secret_masking import abbreviated_in
-from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.answers import EMPTY_CELLS, JsonAnswers, read_answer
 from pytest_finetune.lifecycle.data.balance import AllowedLabels, Balance
-from pytest_finetune.lifecycle.data.chat_example import example_of_case, example_of_row
+from pytest_finetune.lifecycle.data.canonical import example_of_case, example_of_row
 from pytest_finetune.lifecycle.data.codes import CODES, make_finding
 from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION, DuplicateCheck
 from pytest_finetune.lifecycle.data.finding import Finding, FindingLog, Severity
@@ -28,19 +27,19 @@ from pytest_finetune.lifecycle.data.parity import ParityCheck
 from pytest_finetune.lifecycle.data.personal import REGIONS
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
-from pytest_finetune.lifecycle.data.structure import ROW_KEYS, check_form
+from pytest_finetune.lifecycle.data.shape_check import ShapeCheck
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
-from pytest_finetune.lifecycle.data.tools_form import ToolsForm
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
-    from pytest_finetune.lifecycle.data.chat_example import Example
+    from pytest_finetune.lifecycle.data.canonical import Example
     from pytest_finetune.lifecycle.data.parity import Production
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.json_schema.validation import Schema
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
     Watch = Callable[[Iterable[Row | Finding]], Iterator[Row | Finding]]
 
@@ -66,6 +65,7 @@ class CheckOptions:
         production: What production sends.
         examples: Findings kept per code and file; all are counted.
         max_line_bytes: Longer lines are findings and are not read.
+        shape: Name of the shape of training and validation rows; empty finds it by their columns.
     """
 
     codes: Collection[str] | None = None
@@ -79,6 +79,7 @@ class CheckOptions:
     production: Production | None = None
     examples: int = 1000
     max_line_bytes: int = MAX_LINE_BYTES
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +188,7 @@ class _Checking:
     def _check_file(self, path: Path, side: int) -> None:
         name = eval_set_name(path, self._root)
         self._rows[name] = 0
-        tools, answers, keys = ToolsForm(), JsonAnswers(name, self._schema), Counter[str]()
-        first: dict[str, int] = {}
+        shapes, answers = ShapeCheck(name, self._options.shape), JsonAnswers(name, self._schema)
         for each in self._watch(read_rows(path, name, max_line_bytes=self._options.max_line_bytes)):
             if isinstance(each, Finding):
                 self._log.add(each)
@@ -196,26 +196,14 @@ class _Checking:
             self._rows[name] += 1
             report = _RowReport(self._log, name, each.line)
             report.secrets = self._safety.check(each.value, report)
-            for key in each.value:
-                if key not in ROW_KEYS:
-                    shown = abbreviated_in(key, report.secrets)
-                    keys[shown] += 1
-                    first.setdefault(shown, each.line)
-            check_form(each.value, report)
-            tools.check(each.value, report)
-            self._tokens.check(each.value, report)
-            self._see(each, side, answers, report)
+            row = shapes.read(each.line, each.value, report, report.secrets)
+            if row is not None:
+                self._tokens.check(each.value, row, report)
+                self._see(example_of_row(name, each.line, row), side, answers, report)
         answers.close(self._log)
-        for key, count in sorted(keys.items()):
-            others = f" (in this row and {count - 1:,} more)" if count > 1 else ""
-            problem = f"the key {shorten(key)!r} is not part of the chat format{others}"
-            hint = "remove it before uploading; data prepare does"
-            self._log.add(make_finding("unrecognized_key", name, first[key], problem, hint))
+        shapes.close(self._log)
 
-    def _see(self, row: Row, side: int, answers: JsonAnswers, report: _RowReport) -> None:
-        example = example_of_row(row.file, row.line, row.value)
-        if example is None:
-            return
+    def _see(self, example: Example, side: int, answers: JsonAnswers, report: _RowReport) -> None:
         read = None if example.answer is None else read_answer(example.answer)
         if read is not None:
             answers.see(example, read, report)
@@ -264,11 +252,11 @@ class _TokenLimit:
         self._limit = options.max_tokens or (example_limit(options.model) if options.model else DEFAULT_LIMIT)
         self._model = options.model
 
-    def check(self, row: dict[str, Any], report: _RowReport) -> None:
-        if self._limit is None or _letters(row) * MOST_TOKENS_A_LETTER <= self._limit:
+    def check(self, value: dict[str, Any], row: ChatRow, report: _RowReport) -> None:
+        if self._limit is None or _letters(value) * MOST_TOKENS_A_LETTER <= self._limit:
             return
         tokenizer = tokenizer_for(self._model or "gpt-4.1")
-        count = tokenizer.count_example(row)
+        count = tokenizer.count_row(row)
         if count > self._limit:
             about = "" if tokenizer.exact else "about "
             problem = f"{about}{count:,} tokens, {count - self._limit:,} over the limit"

@@ -44,6 +44,12 @@ _FILE = (
 _FORM = (
     ("data_type", ERROR, "a line or a message is not an object"),
     ("missing_messages_list", ERROR, "a row has no list of messages, or an empty one"),
+    ("other_shape", ERROR, "rows are not in chat format but in another known shape"),
+    (
+        "unused_column",
+        ERROR,
+        "a column of another shape, or with pictures or sound, which would be lost",
+    ),
     ("unrecognized_key", INFO, "a row has a key that is not part of the chat format"),
     ("message_missing_key", ERROR, "a message has no role or no content, or a tool message has no tool_call_id"),
     ("message_unrecognized_key", ERROR, "a message has a key that its role does not support"),
@@ -52,6 +58,7 @@ _FORM = (
     ("example_missing_assistant_message", ERROR, "a row has no assistant message, so there is nothing to learn"),
     ("last_message_not_assistant", ERROR, "a row continues after the last assistant message"),
     ("missing_user_message", WARNING, "a row has no user message"),
+    ("invalid_image", ERROR, "an image has no readable address or data, is in an answer, or is one of too many"),
     ("surrounding_whitespace", WARNING, "an answer starts or ends with whitespace, which the model will learn"),
     ("invalid_weight", ERROR, "a weight is neither 0 nor 1"),
     ("nothing_to_learn", ERROR, "every assistant message has weight 0"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
+from pytest_finetune.base.json_text import compact_json, type_name
+from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, assistant, messages_in, system_in, text_in, user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 MESSAGE_FIELDS = ("system_prompt", "input", "output")
 """Fields that become the messages of an example."""
@@ -17,10 +19,13 @@ KEPT = ("id", "tags", "metadata", "group")
 
 FIELDS = (*MESSAGE_FIELDS, *KEPT)
 
+_BETWEEN = "\n\n"
+"""Between the texts of two columns that become one field."""
+
 
 def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
     """
-    Map every field to a column, from pairs such as `input=question`; the default column is the field's own name.
+    Map fields to columns, from pairs such as `input=question`; `input=title+body` joins two columns.
 
     Raises:
         DataError: A pair is malformed, or a field is unknown or mapped twice.
@@ -28,19 +33,104 @@ def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
     columns: dict[str, str] = {}
     for pair in pairs:
         field, sign, column = pair.partition("=")
-        if not sign or not column:
+        if not sign or not column.strip("+"):
             raise DataError(f"{pair!r} is not FIELD=COLUMN", "--map", "such as --map input=question")
         if field not in FIELDS:
             raise DataError(f"unknown field {field!r}", "--map", did_you_mean(field, FIELDS))
         if field in columns:
-            raise DataError(f"field {field!r} is mapped twice", "--map", "map each field once")
+            raise DataError(f"field {field!r} is mapped twice", "--map", f"to join columns: --map {field}=ONE+OTHER")
         columns[field] = column
-    return {field: columns.get(field, field) for field in FIELDS}
+    return columns
 
 
-def missing_column_hint(columns: Mapping[str, str], found: Iterable[str]) -> str:
-    """Suggest `--map` for a record that lacks a field's column."""
-    names = ", ".join(map(repr, found)) or "none"
-    return f"the record has {names}; name the column: " + " ".join(
-        f"--map {field}=COLUMN" for field in ("input", "output") if columns[field] == field
-    )
+class ColumnMap:
+    """
+    Reads records by the columns that were named; a field that is not mapped has the column of its own name.
+
+    Args:
+        columns: Columns by field, from `read_mapping`.
+    """
+
+    def __init__(self, columns: Mapping[str, str]) -> None:
+        self._columns = columns
+
+    def of(self, field: str, value: Mapping[str, Any]) -> list[str]:
+        """The columns of a record that make up a field; the name of a column may have a plus sign."""
+        name = self._columns.get(field, field)
+        return [name] if name in value or "+" not in name else [part for part in name.split("+") if part]
+
+    def get(self, field: str, value: Mapping[str, Any]) -> Any:
+        """
+        A field of a record: a value, or the texts of several columns joined; None if there is none.
+
+        Raises:
+            RowFault: One of several columns is not text.
+        """
+        columns = self.of(field, value)
+        if len(columns) == 1:
+            return value.get(columns[0])
+        given = {column: value[column] for column in columns if value.get(column) not in (None, "")}
+        for column, item in given.items():
+            if not isinstance(item, str):
+                raise RowFault(f"{column} is {type_name(item)}, not text")
+        return _BETWEEN.join(given.values()) if given else None
+
+    def read(self, value: Mapping[str, Any]) -> ChatRow:
+        """
+        The chat of a record.
+
+        Raises:
+            RowFault: A column is missing or cannot be used.
+        """
+        system, asked, answer = (self._named(field, value) for field in MESSAGE_FIELDS)
+        (column, given), (label, answered) = asked, answer
+        prompt = (
+            messages_in({column: given}, column) if isinstance(given, list) else [user(text_in(dict([asked]), column))]
+        )
+        is_value = answered is not None and not isinstance(answered, str)
+        text = compact_json(answered) if is_value else text_in(dict([answer]), label)
+        return ChatRow(
+            "input-output", [*system_in(dict([system]), system[0]), *prompt, assistant(text)], is_value=is_value
+        )
+
+    def used(self, value: Mapping[str, Any]) -> frozenset[str]:
+        """The columns of a record that `read` reads."""
+        return frozenset(column for field in MESSAGE_FIELDS for column in self.of(field, value))
+
+    def _named(self, field: str, value: Mapping[str, Any]) -> tuple[str, Any]:
+        """The name of a field's column in messages, and its value."""
+        if field != "system_prompt" and value.keys().isdisjoint(self.of(field, value)):
+            names = ", ".join(map(repr, value)) or "none"
+            missing = " ".join(f"--map {each}=COLUMN" for each in ("input", "output") if each not in self._columns)
+            hint = f"; name the column: {missing}" if missing else ""
+            raise RowFault(f"no column {self._columns.get(field, field)!r}: the record has {names}{hint}")
+        return self._columns.get(field, field), self.get(field, value)
+
+
+class ColumnsSought:
+    """The columns that the user named, until a record has them: one that none has is misspelt."""
+
+    def __init__(self, columns: ColumnMap, fields: Collection[str], dropped: Iterable[str]) -> None:
+        self._columns, self._fields = columns, fields
+        self._missing = {*dropped}
+        self._first: dict[str, Any] | None = None
+
+    def see(self, value: dict[str, Any]) -> None:
+        """Note the columns of a record."""
+        if self._first is None:
+            self._first = value
+            self._missing.update(column for field in self._fields for column in self._columns.of(field, value))
+        if self._missing:
+            self._missing -= value.keys()
+
+    def refuse(self) -> None:
+        """
+        Refuse a column that no record has.
+
+        Raises:
+            DataError: There is one.
+        """
+        for name in sorted(self._missing):
+            raise DataError(
+                f"no record has the column {name!r}", "--map or --drop", did_you_mean(name, self._first or ())
+            )

@@ -8,7 +8,7 @@ from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.near_duplicates import TextIndex
 
 if TYPE_CHECKING:
-    from pytest_finetune.lifecycle.data.chat_example import Example
+    from pytest_finetune.lifecycle.data.canonical import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
     from pytest_finetune.lifecycle.data.structure import ReportFinding
 
@@ -50,7 +50,8 @@ class DuplicateCheck:
 
     def __init__(self, similarity: float, log: FindingLog) -> None:
         self._log, self._index = log, TextIndex(similarity)
-        self._answers: dict[tuple[bool, bytes], tuple[bytes, int, _Place]] = {}
+        self._rows: dict[tuple[int, bytes], _Place] = {}
+        self._answers: dict[tuple[bool, bytes], _Place] = {}
         self._first: dict[int, dict[int, _Place]] = {TRAINING: {}, VALIDATION: {}, EVAL: {}}
         self._held_out: list[tuple[int, int, _Place]] = []
 
@@ -58,9 +59,9 @@ class DuplicateCheck:
         """Report an example that repeats an earlier one; near duplicates are reported by `close`."""
         place = _Place(example.file, example.line, example.system, example.answer_id)
         repeated = self._report_repeated(example, side, place, report)
-        if not example.question.strip():
+        if not (example.question.strip() or example.parts):
             return
-        number = self._index.add(example.question, side)
+        number = self._index.add(example.question, side, parts=example.parts)
         first = self._first[side].setdefault(number, place)
         if first is not place and not repeated and first.system == place.system:
             _report_near(report, first, place, 1.0)
@@ -89,16 +90,19 @@ class DuplicateCheck:
                 best[mine] = alike, place
 
     def _report_repeated(self, example: Example, side: int, place: _Place, report: ReportFinding) -> bool:
-        """Report a prompt that occurred before; return whether it did."""
-        key = side == EVAL, example.prompt_id
-        answer, first_side, first = self._answers.setdefault(key, (example.answer_id, side, place))
-        if first is place:
+        """Report a row that occurred before, or its prompt with another answer; return whether there was one."""
+        equal = self._rows.setdefault((side, example.row_id), place)
+        if equal is not place:
+            report("duplicate", f"identical to {equal}", "keep one of them (--fix does)", other=str(equal))
+            return True
+        # What has no weight is not learned, and contradicts nothing.
+        if not example.is_learned:
             return False
-        if answer != example.answer_id:
-            hint = "keep the correct one; with both, the model learns to guess"
-            report("conflicting_answers", f"{first} has the same prompt, another answer", hint, other=str(first))
-        elif first_side == side:
-            report("duplicate", f"identical to {first}", "keep one of them (--fix does)", other=str(first))
+        first = self._answers.setdefault((side == EVAL, example.prompt_id), place)
+        if first.answer == example.answer_id:
+            return False
+        hint = "keep the correct one; with both, the model learns to guess"
+        report("conflicting_answers", f"{first} has the same prompt, another answer", hint, other=str(first))
         return True
 
     def _log_near(self, first: _Place, second: _Place, alike: float) -> None:

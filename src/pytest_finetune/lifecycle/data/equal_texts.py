@@ -16,9 +16,9 @@ class EqualTexts:
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def add(self, text: str) -> int:
-        """Add a text and return its number, counted from 0 in the order of first occurrence."""
-        encoded = normalized(text).encode("utf-8", "surrogatepass")
+    def add(self, text: str, *, parts: bytes = b"") -> int:
+        """Add a text, as `TextIndex` does, and return its number."""
+        encoded = normalized(text).encode("utf-8", "surrogatepass") + b"\0" + parts
         return self._numbers.setdefault(blake2b(encoded, digest_size=12).digest(), len(self._numbers))
 
     def near_pairs(self) -> tuple[tuple[int, int, float], ...]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.lifecycle.data.chat_example import example_of_row
+from pytest_finetune.lifecycle.data.canonical import example_of_row
+from pytest_finetune.lifecycle.data.chat_rows import read_or_none
 from pytest_finetune.lifecycle.data.finding import Finding, Severity
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source
@@ -45,7 +46,13 @@ class Fixed:
 
 
 def write_fixed(
-    source: Path, target: Path, *, force: bool = False, name: str = "", max_line_bytes: int = MAX_LINE_BYTES
+    source: Path,
+    target: Path,
+    *,
+    force: bool = False,
+    name: str = "",
+    max_line_bytes: int = MAX_LINE_BYTES,
+    shape: str = "",
 ) -> Fixed:
     """
     Write a fixed copy: without broken lines and exact duplicates, with answers trimmed and line feeds as line endings.
@@ -58,13 +65,14 @@ def write_fixed(
         force: Overwrite an existing file.
         name: Name of the source in errors; by default its path.
         max_line_bytes: Longer lines are removed.
+        shape: Name of the rows' shape; empty finds it by their columns.
 
     Raises:
         DataError: No row can be read, or the new file cannot be written.
     """
     refuse_own_source(source, [target])
     with new_files([target], force=force) as (out,):
-        fixing = _Fixing(out)
+        fixing = _Fixing(out, shape)
         for each in read_rows(source, name, max_line_bytes=max_line_bytes):
             if isinstance(each, Row):
                 fixing.write(each)
@@ -76,17 +84,17 @@ def write_fixed(
 
 
 class _Fixing:
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
-        self._seen: set[tuple[bytes, bytes]] = set()
+    def __init__(self, out: BinaryIO, shape: str) -> None:
+        self._out, self._shape = out, shape
+        self._seen: set[bytes] = set()
         self.written = self.trimmed = 0
         self.dropped: Counter[str] = Counter()
         self.cleaned: list[str] = []
 
     def write(self, row: Row) -> None:
-        example = example_of_row(row.file, row.line, row.value)
-        if example is not None:
-            content = example.prompt_id, example.answer_id
+        chat = read_or_none(row.value, self._shape)
+        if chat is not None:
+            content = example_of_row(row.file, row.line, chat).row_id
             if content in self._seen:
                 self.dropped["duplicate"] += 1
                 return

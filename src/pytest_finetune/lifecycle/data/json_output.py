@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_finetune.lifecycle.data.tokens import compact_json
+from pytest_finetune.base.json_text import compact_json
 
 MAX_KEYS = 1000
 """Keys whose order is remembered per path; an object with more is a map of names, and further keys are sorted."""

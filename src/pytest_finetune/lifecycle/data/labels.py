@@ -5,13 +5,10 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.lifecycle.data.examples import answer_field, answer_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from pytest_finetune.lifecycle.data.canonical import field_of
 
 MAX_LABELS = 200
 MAX_LABEL_LENGTH = 100
@@ -89,9 +86,9 @@ class Labels:
     key: str = ""
     _seen: Numbered = field(default_factory=lambda: Numbered(MAX_LABELS))
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add the label of the next row."""
-        label = answer_field(row, self.key) if self.key else answer_text(row).strip()
+    def add(self, answer: str) -> None:
+        """Add the label of the next row, given its answer."""
+        label = field_of(answer, self.key) if self.key else answer.strip()
         if label and (len(label) > MAX_LABEL_LENGTH or self._is_no_label(label)):
             self._seen.overflown, label = True, None
         self._seen.add(label or None)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from array import array
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +81,7 @@ class TextIndex:
         self._long = bytearray()
         self._sides = bytearray()
         self._signatures = bytearray()
+        self._parts = array("Q")
         # Python guarantees this sequence in all versions; numpy's generators may change theirs.
         draw = random.Random(20240718)  # noqa: S311 - not a secret; the same in every run
         self._factors = self._np.array([draw.getrandbits(32) | 1 for _ in range(BANDS * ROWS)], self._np.uint32)
@@ -87,21 +89,23 @@ class TextIndex:
     def __len__(self) -> int:
         return len(self._texts)
 
-    def add(self, text: str, side: int = 1) -> int:
+    def add(self, text: str, side: int = 1, *, parts: bytes = b"") -> int:
         """
         Add a text and return its number, counted from 0 in the order of first occurrence.
 
         Args:
             text: The text, not normalized.
             side: One bit, 1 to 128, for the type of its file, such as 1 for training and 4 for eval sets.
+            parts: Hash of the pictures that come with it; texts with other pictures are not compared.
         """
         plain = normalized(text)
         encoded = plain.encode("utf-8", "surrogatepass")
-        digest = blake2b(encoded, digest_size=12).digest()
+        digest = blake2b(encoded + b"\0" + parts, digest_size=12).digest()
         number = self._numbers.setdefault(digest, len(self._texts))
         if number == len(self._texts):
             self._texts.append(plain[:KEPT])
             self._sides.append(0)
+            self._parts.append(int.from_bytes(parts[:8]))
             self._long.append(len(plain) > KEPT)
             # Half of each hash saves half the memory. Different hashes have equal halves once in 65,536 times, which
             # only adds candidates.
@@ -119,12 +123,14 @@ class TextIndex:
         np, count = self._np, len(self._texts)
         signatures = np.frombuffer(self._signatures, np.uint16).reshape(-1, BANDS * ROWS)
         sides = np.frombuffer(bytes(self._sides), np.uint8)
+        parts = np.array(self._parts, np.uint64)
         seen, roots = np.zeros(count, np.uint8), list(range(count))
         # Buckets are sorted by the beginnings of texts in one band and by their ends in the next, so that a change at
         # either place does not hide a pair.
         ranks = [self._ranks(1), self._ranks(-1)]
         for band in range(BANDS if count > 1 else 0):
-            keys = _keys(np, signatures[:, band * ROWS : (band + 1) * ROWS])
+            # Texts with other pictures never share a bucket.
+            keys = _keys(np, signatures[:, band * ROWS : (band + 1) * ROWS]) ^ parts
             order = np.lexsort((ranks[band % 2], keys))
             flat = np.array([_root(roots, number) for number in range(count)])
             for left, right in _neighbours(np, order, keys[order]):

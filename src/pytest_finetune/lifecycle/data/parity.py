@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.lifecycle.data.chat_example import system_prompt
+from pytest_finetune.lifecycle.data.canonical import system_text, without_nulls
 from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING
-from pytest_finetune.verdicts.evalset.formats import canonical_json
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
-    from pytest_finetune.lifecycle.data.chat_example import Example
+    from pytest_finetune.lifecycle.data.canonical import Example
     from pytest_finetune.lifecycle.data.finding import FindingLog
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -94,7 +94,7 @@ def read_production(path: Path) -> Production:
         raise DataError("not a chat request", name, hint)
     return Production(
         name,
-        system=system_prompt(messages),
+        system=system_text(messages),
         tools=_canonical(body.get("tools")),
         response_format=_canonical(body.get("response_format")),
     )
@@ -277,7 +277,7 @@ def _schema(response_format: Any) -> Schema | None:
 
 
 def _canonical(value: Any) -> str:
-    return canonical_json(value) if value else ""
+    return canonical_json(without_nulls(value)) if value else ""
 
 
 def _shown(canonical: str) -> str:

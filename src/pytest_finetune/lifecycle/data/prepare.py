@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.json_text import compact_json, type_name
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.lifecycle.data.columns import KEPT, MESSAGE_FIELDS, missing_column_hint, read_mapping
+from pytest_finetune.lifecycle.data.chat_rows import reason, refuse_unused
+from pytest_finetune.lifecycle.data.columns import KEPT, MESSAGE_FIELDS, ColumnMap, ColumnsSought
 from pytest_finetune.lifecycle.data.json_output import CanonicalJson
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
-from pytest_finetune.lifecycle.data.tokens import compact_json
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source
-from pytest_finetune.verdicts.evalset.reading import LineFault, examine, type_name
+from pytest_finetune.verdicts.evalset.reading import LineFault, examine
+from pytest_finetune.verdicts.shapes import NAMES, read_row
+from pytest_finetune.verdicts.shapes.row import RowFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_finetune.lifecycle.data.rows import Row
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
-_CHAT = ("messages", "tools", "parallel_tool_calls")
+_ANSWERS = {"chat": "the last message", "input-output": "output"}
+"""What the answer is called in messages, by shape."""
+
 # Unused columns that are counted by name; bounds memory where each record has keys of its own.
 _MAX_NAMES = 1000
-
-
-class _Unusable(ValueError):  # noqa: N818 - a reason to skip a record, not an error that is shown
-    """Why a record cannot become an example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +37,23 @@ class PrepareOptions:
     How records become examples.
 
     Args:
-        columns: Column of each field, from `read_mapping`.
+        columns: Column of each mapped field, from `read_mapping`.
         system: System prompt of all examples; None keeps their own.
         json_output: Parse every answer as JSON and write it in canonical form; skip records whose answer is not
             strict JSON. Answers that are objects or lists are always written in canonical form.
         schema: JSON Schema whose properties set the order of keys.
         keep: Keep `id`, `tags`, `metadata` and `group` (in `metadata`), which are not part of OpenAI's format.
+        shape: Name of the records' shape; empty finds it by their columns. Not used if `input` or `output` is mapped.
+        drop: Columns to leave out.
     """
 
-    columns: Mapping[str, str] = field(default_factory=lambda: read_mapping(()))
+    columns: Mapping[str, str] = field(default_factory=dict)
     system: str | None = None
     json_output: bool = False
     schema: Any = None
     keep: bool = False
+    shape: str = ""
+    drop: Collection[str] = ()
 
 
 @dataclass(slots=True)
@@ -84,7 +90,8 @@ def write_prepared(
         force: Overwrite an existing target.
 
     Raises:
-        DataError: The source cannot be read, the target cannot be written, or no record is usable.
+        DataError: The source cannot be read, the target cannot be written, no record is usable, or a column would
+            be lost.
     """
     refuse_own_source(source, [target])
     prepared = Prepared()
@@ -104,6 +111,9 @@ def prepare(records: Iterable[Row | LeftOut], options: PrepareOptions, prepared:
         records: Records, and those that could not be read, which are counted as skipped.
         options: How records become examples.
         prepared: Counts to update while the examples are consumed.
+
+    Raises:
+        DataError: A record has a column that its shape does not use, or none has a column of `--map` or `--drop`.
     """
     maker = _Maker(options, prepared)
     for record in records:
@@ -111,12 +121,13 @@ def prepare(records: Iterable[Row | LeftOut], options: PrepareOptions, prepared:
             prepared.left_out.add(record)
             continue
         try:
-            example = maker.example(record.value)
-        except _Unusable as reason:
-            prepared.left_out.add(LeftOut(record.line, str(reason)))
+            example = maker.example(record)
+        except RowFault as fault:
+            prepared.left_out.add(LeftOut(record.line, reason(fault)))
             continue
         prepared.written += 1
         yield example
+    maker.close()
 
 
 class _Maker:
@@ -125,76 +136,69 @@ class _Maker:
     def __init__(self, options: PrepareOptions, prepared: Prepared) -> None:
         self._options, self._prepared = options, prepared
         self._json = CanonicalJson(options.schema)
-        self._used = {options.columns[name] for name in (*MESSAGE_FIELDS, *KEPT)}
+        self._columns = ColumnMap(options.columns)
+        self._is_mapped = any(name in options.columns for name in MESSAGE_FIELDS)
+        self._sought = ColumnsSought(self._columns, options.columns, options.drop)
         self._replaced = False
 
-    def example(self, value: dict[str, Any]) -> dict[str, Any]:
-        chat = "messages" in value and "messages" not in self._used
+    def example(self, record: Row) -> dict[str, Any]:
+        self._sought.see(record.value)
+        value = {column: item for column, item in record.value.items() if column not in self._options.drop}
         self._replaced = False
-        example = (self._from_chat(value) if chat else self._from_fields(value)) | self._kept(value)
-        self._count(value, known=self._used.union(_CHAT) if chat else self._used)
+        row = self._columns.read(value) if self._is_mapped else read_row(value, self._options.shape)
+        shape = NAMES[row.shape]
+        if self._is_mapped:
+            shape = replace(shape, uses=self._columns.used(value))
+        refuse_unused(value, shape, f"{record.file}:{record.line}", is_mapped=self._is_mapped)
+        example = self._written(row) | self._kept(value)
+        self._count(value, shape.uses | row.reference.keys())
         return example
 
-    def _count(self, value: dict[str, Any], known: set[str]) -> None:
+    def close(self) -> None:
+        """Refuse columns that were named but that no record has."""
+        if self._prepared.written:
+            self._sought.refuse()
+
+    def _count(self, value: dict[str, Any], used: Collection[str]) -> None:
         prepared = self._prepared
         prepared.replaced_system += self._replaced
+        kept = {column for name in KEPT for column in self._columns.of(name, value)}
         if not self._options.keep:
             prepared.not_kept.update(self._extras(value).keys())
-        for name in value.keys() - known:
+        for name in value.keys() - used - kept:
             if name in prepared.unused or len(prepared.unused) < _MAX_NAMES:
                 prepared.unused[name] += 1
 
-    def _from_chat(self, value: dict[str, Any]) -> dict[str, Any]:
-        messages = value["messages"]
-        if not (isinstance(messages, list) and messages and all(isinstance(each, dict) for each in messages)):
-            raise _Unusable(f"messages is {type_name(messages)}, not a list of messages")
-        messages = self._with_system(messages)
-        answer = messages[-1]
-        if answer.get("role") == "assistant" and isinstance(answer.get("content"), str) and "tool_calls" not in answer:
-            messages = [*messages[:-1], answer | {"content": self._answer(answer["content"], "the last message")}]
-        return {name: value[name] for name in _CHAT if name in value} | {"messages": messages}
+    def _written(self, row: ChatRow) -> dict[str, Any]:
+        """The row in OpenAI's format for its kind: chat, preference or reinforcement."""
+        if row.choices != 1:
+            raise RowFault(f"{row.choices} acceptable answers, but a training row has one")
+        prompt = self._with_system(row.prompt) if row.prompt else row.prompt
+        tools: dict[str, Any] = {} if row.tools is None else {"tools": row.tools}
+        if row.parallel_tool_calls is not None:
+            tools["parallel_tool_calls"] = row.parallel_tool_calls
+        if row.reference:
+            return {"messages": prompt, **tools, **row.reference}
+        answer = self._answer(row)
+        if row.rejected:
+            preferred = {"preferred_output": [answer], "non_preferred_output": row.rejected}
+            return {"input": {"messages": prompt, **tools}, **preferred}
+        return {"messages": [*prompt, answer], **tools}
 
-    def _from_fields(self, value: dict[str, Any]) -> dict[str, Any]:
-        given = self._field(value, "input")
-        if isinstance(given, list) and given and all(isinstance(each, dict) for each in given):
-            prompt = list(given)
-        else:
-            prompt = [{"role": "user", "content": self._text(given, "input")}]
-        answer = self._answer(self._field(value, "output"), self._options.columns["output"])
-        system = value.get(self._options.columns["system_prompt"])
-        if system not in (None, ""):
-            prompt.insert(0, {"role": "system", "content": self._text(system, "system_prompt")})
-        return {"messages": [*self._with_system(prompt), {"role": "assistant", "content": answer}]}
-
-    def _field(self, value: dict[str, Any], name: str) -> Any:
-        column = self._options.columns[name]
-        if column not in value:
-            raise _Unusable(f"no column {column!r}: {missing_column_hint(self._options.columns, value)}")
-        return value[column]
-
-    def _text(self, value: Any, name: str) -> str:
-        column = self._options.columns[name]
-        if not isinstance(value, str):
-            raise _Unusable(f"{column} is {type_name(value)}, not text")
-        if not value.strip():
-            raise _Unusable(f"{column} is empty")
-        return value
-
-    def _answer(self, value: Any, name: str) -> str:
-        if value is None or (isinstance(value, str) and not value.strip()):
-            raise _Unusable(f"{name} is {'null' if value is None else 'empty'}")
-        if not isinstance(value, str):
-            return self._json.write(value)
-        if not self._options.json_output:
-            return value
+    def _answer(self, row: ChatRow) -> dict[str, Any]:
+        """The answer; JSON in canonical form if it was a value, or if all answers must be JSON."""
+        text = row.answer.get("content")
+        if not isinstance(text, str) or row.answer.get("tool_calls") or not (row.is_value or self._options.json_output):
+            return row.answer
+        name = self._options.columns.get("output") or _ANSWERS.get(row.shape, "the answer")
         try:
-            parsed = parse_json(value)
-            examine(value, parsed)
+            parsed = parse_json(text)
+            examine(text, parsed)
         except JsonFault as fault:
-            raise _Unusable(f"{name} is not strict JSON: {fault.problem}") from None
+            raise RowFault(f"{name} is not strict JSON: {fault.problem}") from None
         except LineFault as fault:
-            raise _Unusable(f"{name}: {fault.problem}") from None
-        return self._json.write(parsed)
+            raise RowFault(f"{name}: {fault.problem}") from None
+        return row.answer | {"content": self._json.write(parsed)}
 
     def _with_system(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         system = self._options.system
@@ -209,8 +213,8 @@ class _Maker:
         return [{"role": first["role"], "content": system}, *messages[1:]]
 
     def _extras(self, value: dict[str, Any]) -> dict[str, Any]:
-        columns = {name: self._options.columns[name] for name in KEPT}
-        return {name: value[column] for name, column in columns.items() if value.get(column) not in (None, "")}
+        found = {name: self._columns.get(name, value) for name in KEPT}
+        return {name: item for name, item in found.items() if item not in (None, "")}
 
     def _kept(self, value: dict[str, Any]) -> dict[str, Any]:
         if not self._options.keep:
@@ -218,7 +222,7 @@ class _Maker:
         found = self._extras(value)
         metadata = found.get("metadata", {})
         if not isinstance(metadata, dict):
-            raise _Unusable(f"metadata is {type_name(metadata)}, not an object")
+            raise RowFault(f"metadata is {type_name(metadata)}, not an object")
         if isinstance(tags := found.get("tags"), str):
             found["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
         if "group" in found:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.records import Usage
 from pytest_finetune.evaluation.fine_tune_prices import base_of, fine_tune_prices
-from pytest_finetune.evaluation.pricing import price
-from pytest_finetune.lifecycle.data.tokens import compact_json
+from pytest_finetune.evaluation.pricing import not_counted, price
+from pytest_finetune.lifecycle.data.tokens import not_counted_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 EPOCHS_SOURCE = "https://github.com/openai/openai-cookbook/blob/main/examples/Chat_finetuning_data_prep.ipynb"
 """Source of the default number of epochs."""
@@ -29,26 +32,33 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class TrainingTokens:
-    """Tokens of one epoch over `examples` rows, and of the longest row."""
+    """Tokens of one epoch over `examples` rows, of the longest row, and how much of what is not counted, by name."""
 
     examples: int
     tokens: int
     longest: int
+    not_counted: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """A number of calls, and their prompt and completion tokens in total."""
+    """A number of calls, their prompt and completion tokens in total, and how much is not counted, by name."""
 
     calls: int
     prompt: int
     completion: int
+    not_counted: Mapping[str, int] = field(default_factory=dict)
 
     def scaled(self, calls: int) -> Traffic:
         """The traffic of another number of calls with the same average length; unchanged if there are no calls."""
         if not self.calls:
             return self
-        return Traffic(calls, round(self.prompt * calls / self.calls), round(self.completion * calls / self.calls))
+
+        def share(number: int) -> int:
+            return round(number * calls / self.calls)
+
+        left = {name: share(count) for name, count in self.not_counted.items()}
+        return Traffic(calls, share(self.prompt), share(self.completion), left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +125,17 @@ def usual_epochs(examples: int) -> int:
     return _USUAL_EPOCHS
 
 
-def count_training(rows: Iterable[Mapping[str, Any]], tokenizers: Sequence[Tokenizer]) -> list[TrainingTokens]:
-    """Count the tokens of rows in chat format with each tokenizer, in one pass; rows without messages do not count."""
-    examples, tokens, longest = 0, [0] * len(tokenizers), [0] * len(tokenizers)
+def count_training(rows: Iterable[ChatRow], tokenizers: Sequence[Tokenizer]) -> list[TrainingTokens]:
+    """Count the tokens of rows with each tokenizer, in one pass."""
+    examples, tokens, longest, left = 0, [0] * len(tokenizers), [0] * len(tokenizers), Counter[str]()
     for row in rows:
-        counts = [tokenizer.count_example(row) for tokenizer in tokenizers]
-        examples += any(counts)
-        for at, count in enumerate(counts):
+        examples += 1
+        left.update(not_counted_in(row))
+        for at, tokenizer in enumerate(tokenizers):
+            count = tokenizer.count_row(row)
             tokens[at] += count
             longest[at] = max(longest[at], count)
-    return [TrainingTokens(examples, *each) for each in zip(tokens, longest, strict=True)]
+    return [TrainingTokens(examples, *each, dict(left)) for each in zip(tokens, longest, strict=True)]
 
 
 def evaluation_traffic(eval_set: EvalSet, tokenizer: Tokenizer) -> Traffic:
@@ -138,31 +149,39 @@ def evaluation_traffic(eval_set: EvalSet, tokenizer: Tokenizer) -> Traffic:
     limit = eval_set.params.get("max_completion_tokens") or eval_set.params.get("max_tokens") or 0
     tools = eval_set.params.get("tools")
     prompt = completion = 0
+    left: Counter[str] = Counter()
     for case in eval_set.cases:
+        left.update(not_counted(message.content for message in case.messages))
         messages = [message.to_wire() for message in case.messages]
         prompt += tokenizer.count_prompt(messages, [*case.tools] or tools) + extra
         completion += _answer_tokens(case, tokenizer) or limit
     times = eval_set.repeats
-    return Traffic(len(eval_set.cases) * times, prompt * times, completion * times)
+    sent = {name: count * times for name, count in left.items()}
+    return Traffic(len(eval_set.cases) * times, prompt * times, completion * times, sent)
 
 
-def training_traffic(rows: Iterable[Mapping[str, Any]], tokenizer: Tokenizer) -> Traffic:
+def training_traffic(rows: Iterable[ChatRow], tokenizer: Tokenizer) -> Traffic:
     """One call per row, with its prompt and an answer as long as its own."""
     calls = prompt = completion = 0
+    left: Counter[str] = Counter()
     for row in rows:
-        messages = row.get("messages")
-        if not isinstance(messages, list) or not messages or not isinstance(messages[-1], dict):
-            continue
         calls += 1
-        prompt += tokenizer.count_prompt(messages[:-1], row.get("tools"))
-        completion += tokenizer.count_answer(messages[-1])
-    return Traffic(calls, prompt, completion)
+        prompt += tokenizer.count_prompt(row.prompt, row.tools)
+        completion += tokenizer.count_answer(row.answer)
+        left.update(not_counted_in(row))
+    return Traffic(calls, prompt, completion, dict(left))
 
 
 def total_traffic(parts: Iterable[Traffic]) -> Traffic:
     """The sum of some traffic."""
     known = list(parts)
-    return Traffic(*(sum(getattr(each, name) for each in known) for name in ("calls", "prompt", "completion")))
+    calls, prompt, completion = (
+        sum(getattr(each, name) for each in known) for name in ("calls", "prompt", "completion")
+    )
+    left: Counter[str] = Counter()
+    for each in known:
+        left.update(each.not_counted)
+    return Traffic(calls, prompt, completion, dict(left))
 
 
 def price_model(

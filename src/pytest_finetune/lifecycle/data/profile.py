@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.lifecycle.data.examples import answer_text, prompt_text, system_text
+from pytest_finetune.lifecycle.data.canonical import answer_text, prompt_text, system_text
 from pytest_finetune.lifecycle.data.labels import Labels
 from pytest_finetune.lifecycle.data.languages import UNDECIDED, language_of, script_of
+from pytest_finetune.lifecycle.data.tokens import not_counted_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 LENGTHS = ("tokens", "asked", "answered", "messages")
 """Measured for each row: its tokens, characters of the prompt (without system prompt) and of the answer, messages."""
@@ -53,6 +55,7 @@ class Profile:
         rows: Number of rows.
         lengths: Distributions by the names in `LENGTHS`.
         tokens: Tokens of one epoch.
+        not_counted: What has tokens that are not counted, such as images: its number by name.
         tokenizer: Encoding that counted them.
         answers: Rows by kind of answer: `text`, `JSON`, `tool calls`, `none`.
         labels: Rows by label; empty if the answers are not labels.
@@ -66,6 +69,7 @@ class Profile:
     rows: int
     lengths: Mapping[str, Distribution]
     tokens: int
+    not_counted: Mapping[str, int]
     tokenizer: str
     answers: Mapping[str, int]
     labels: Mapping[str, int]
@@ -92,6 +96,7 @@ class Profiler:
     _lengths: dict[str, Counter[int]] = field(default_factory=lambda: {name: Counter() for name in LENGTHS})
     _answers: Counter[str] = field(default_factory=Counter)
     _labels: Labels = field(init=False)
+    _not_counted: Counter[str] = field(default_factory=Counter)
     _prompts: set[int] = field(default_factory=set)
     _counts: Counter[str] = field(default_factory=Counter)
     _scripts: Counter[str] = field(default_factory=Counter)
@@ -100,20 +105,20 @@ class Profiler:
     def __post_init__(self) -> None:
         self._labels = Labels(self.label_by)
 
-    def add(self, row: Mapping[str, Any]) -> None:
+    def add(self, row: ChatRow) -> None:
         """Measure one row."""
         self._rows += 1
-        prompt, answer, system = prompt_text(row), answer_text(row), system_text(row)
-        messages = row.get("messages")
-        measured = (self.tokenizer.count_example(row), len(prompt), len(answer), _count(messages))
+        prompt, answer, system = prompt_text(row.prompt), answer_text(row), system_text(row.prompt)
+        measured = (self.tokenizer.count_row(row), len(prompt), len(answer), len(row.messages))
+        self._not_counted.update(not_counted_in(row))
         for name, length in zip(LENGTHS, measured, strict=True):
             self._lengths[name][length] += 1
         self._answers[_kind(row, answer)] += 1
-        self._labels.add(row)
+        self._labels.add(answer)
         if system and len(self._prompts) < _MAX_PROMPTS:
             self._prompts.add(hash(system))
         self._counts["without_system"] += not system
-        self._counts["with_tools"] += bool(row.get("tools"))
+        self._counts["with_tools"] += bool(row.tools)
         self._scripts[script_of(prompt) or "no letters"] += 1
         self._languages[language_of(prompt) if prompt else UNDECIDED] += 1
 
@@ -124,6 +129,7 @@ class Profiler:
             rows=self._rows,
             lengths={name: distribution(counts) for name, counts in self._lengths.items()},
             tokens=sum(length * count for length, count in tokens.items()),
+            not_counted=dict(self._not_counted),
             tokenizer=self.tokenizer.name,
             answers=dict(self._answers.most_common()),
             labels=self._labels.counts(),
@@ -162,17 +168,12 @@ def _quantile(numbers: list[int], counts: Mapping[int, int], total: int, share: 
     return numbers[-1]
 
 
-def _kind(row: Mapping[str, Any], answer: str) -> str:
-    messages = row.get("messages")
-    if isinstance(messages, list) and messages and isinstance(messages[-1], dict) and messages[-1].get("tool_calls"):
-        return "tool calls"
-    if not answer:
+def _kind(row: ChatRow, answer: str) -> str:
+    if row.reference:
         return "none"
+    if row.answer.get("tool_calls"):
+        return "tool calls"
     try:
         return "JSON" if isinstance(parse_json(answer), dict | list) else "text"
     except JsonFault:
         return "text"
-
-
-def _count(messages: Any) -> int:
-    return len(messages) if isinstance(messages, list) else 0

@@ -17,16 +17,19 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.canonical import answer_text, example_of_row
 from pytest_finetune.lifecycle.data.equal_texts import EqualTexts
-from pytest_finetune.lifecycle.data.examples import NOT_CONTENT, prompt_text
 from pytest_finetune.lifecycle.data.labels import Labels, Numbered
 from pytest_finetune.lifecycle.data.near_duplicates import clusters
 from pytest_finetune.lifecycle.data.spilled_texts import SpilledIndex
-from pytest_finetune.verdicts.evalset.formats import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_finetune.lifecycle.data.canonical import Example
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 TRAIN, VALIDATION, TEST = SIDES = ("train", "validation", "test")
 
@@ -47,6 +50,7 @@ class SplitOptions:
         label_by: Key of a JSON answer to use as the label; empty uses short answers themselves.
         stratify: Give each label its exact share, at the price that a new row can move some at the edge.
         near: Keep near duplicates together, not only identical prompts.
+        shape: Name of the rows' shape; empty finds it by their columns.
     """
 
     validation: float
@@ -56,6 +60,7 @@ class SplitOptions:
     label_by: str = ""
     stratify: bool = False
     near: bool = True
+    shape: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +107,20 @@ class Splitter:
         self._groups = Numbered()
         self._labels = Labels(options.label_by)
 
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add one row."""
+    def add(self, value: Mapping[str, Any], row: ChatRow) -> None:
+        """
+        Add one row.
+
+        Args:
+            value: The record, which may have the key `group_by`.
+            row: Its chat.
+        """
         options = self._options
-        content = canonical_json({key: value for key, value in row.items() if key not in NOT_CONTENT})
-        # A row of an unknown shape has no prompt; all of its content is compared instead.
-        self._texts.append(self._index.add(prompt_text(row) or content))
-        self._hashes.append(_hash(content))
-        self._groups.add(_group(row, options.group_by) if options.group_by else None)
-        self._labels.add(row)
+        example, answer = example_of_row("", 0, row), answer_text(row)
+        self._texts.append(self._index.add(_compared(example) or answer, parts=example.parts))
+        self._hashes.append(int.from_bytes(example.row_id[:8]))
+        self._groups.add(_group(value, options.group_by) if options.group_by else None)
+        self._labels.add(answer)
 
     def refuse_unknown_keys(self, where: str) -> None:
         """
@@ -228,6 +238,11 @@ def _stratified(strata: list[list[int]], found: _Clusters, options: SplitOptions
                     taken[side] += size
                     break
     return sides
+
+
+def _compared(example: Example) -> str:
+    """The text that rows are compared by: the question, or without one the system prompt."""
+    return example.question if example.question.strip() or example.parts else example.system.strip()
 
 
 def _group(row: Mapping[str, Any], key: str) -> str | None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
+from pytest_finetune.lifecycle.data.chat_rows import chat_rows
+from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, refuse_pipe, skip_line
 from pytest_finetune.lifecycle.data.split import SIDES, Splitter
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from pytest_finetune.lifecycle.data.raw_rows import LeftOut
     from pytest_finetune.lifecycle.data.rows import Row
     from pytest_finetune.lifecycle.data.split import Split, SplitOptions
 
@@ -28,7 +30,7 @@ class FileSplit:
     Args:
         split: The side of each row, and counts.
         targets: Files that were written, by side; only sides with a share.
-        left_out: Lines that were skipped because they are not rows.
+        left_out: Lines that were skipped because they cannot be read.
     """
 
     split: Split
@@ -76,12 +78,9 @@ def _assigned(
 ) -> tuple[Split, bytearray, LeftOuts]:
     """The split, for each line 1 if it is a row and else 0, and the lines that are not rows."""
     splitter, lines, left_out = Splitter(options), bytearray(), LeftOuts()
-    for each in records:
-        if isinstance(each, LeftOut):
-            left_out.add(each)
-        else:
-            splitter.add(each.value)
-            lines.extend(bytes(each.line - len(lines) - 1) + b"\x01")
+    for record, row in chat_rows(records, left_out, shape=options.shape):
+        splitter.add(record.value, row)
+        lines.extend(bytes(record.line - len(lines) - 1) + b"\x01")
     if not lines:
         raise left_out.nothing_left(source)
     splitter.refuse_unknown_keys(str(source))

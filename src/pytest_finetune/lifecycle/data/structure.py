@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.json_text import type_name
 from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.images import MOST_IMAGES, image_fault, is_image
 from pytest_finetune.verdicts.evalset.messages import ROLE_KEYS, key_hint
-from pytest_finetune.verdicts.evalset.reading import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,28 +27,24 @@ ROW_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
 _PLAIN = {"role", "content"}
 _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 _DEPRECATED = {"assistant": "function_call", "function": "name"}
-_OTHER_SHAPES = {
-    "prompt": "convert this legacy format: pytest-finetune data prepare --map input=prompt --map output=completion",
-    "preferred_output": "this is preference data; only data for supervised fine-tuning can be checked",
-    "input": "convert it: pytest-finetune data prepare",
-}
 
 
-def check_form(row: Mapping[str, Any], report: ReportFinding) -> None:
-    """Check keys, messages, roles, contents and weights; tools are checked by `ToolsForm`."""
+def check_form(row: Mapping[str, Any], report: ReportFinding, *, has_answer: bool = True) -> None:
+    """Check keys, messages, roles, contents and weights, and pictures; tools are checked by `ToolsForm`."""
     messages = row.get("messages")
     if type(messages) is not list or not messages:
-        seen = "an empty list" if messages == [] else type_name(messages) if "messages" in row else "missing"
-        hint = next((hint for key, hint in _OTHER_SHAPES.items() if key in row), 'write {"messages": […]}')
-        report("missing_messages_list", f"messages is {seen}", hint, path="$.messages" if "messages" in row else "")
+        seen = "an empty list" if messages == [] else type_name(messages)
+        report("missing_messages_list", f"messages is {seen}", 'write {"messages": […]}', path="$.messages")
         return
     for index, message in enumerate(messages):
         if not _is_plain(message):
             _check_message(message, f"$.messages[{index}]", report)
     if "functions" in row:
         report("deprecated_functions", "functions was replaced by tools", "convert it to tools", path="$.functions")
-    _check_roles([message.get("role") if type(message) is dict else None for message in messages], report)
-    _check_answers(messages, report)
+    _check_images(messages, report)
+    if has_answer:
+        _check_roles([message.get("role") if type(message) is dict else None for message in messages], report)
+        _check_answers(messages, report)
 
 
 def _is_plain(message: Any) -> bool:
@@ -111,6 +108,24 @@ def _check_content(message: dict[str, Any], path: str, report: ReportFinding) ->
     if content in ("", []) and not calls:
         hint = "fill it in or remove the row; use a space for an empty input"
         report("missing_content", "the content is empty", hint, path=f"{path}.content")
+
+
+def _check_images(messages: list[Any], report: ReportFinding) -> None:
+    count = 0
+    for index, message in enumerate(messages):
+        content = message.get("content") if type(message) is dict else None
+        for at, part in enumerate(content if type(content) is list else ()):
+            if type(part) is dict and is_image(part):
+                path = f"$.messages[{index}].content[{at}]"
+                count += 1
+                if fault := image_fault(part):
+                    report("invalid_image", *fault, path=path)
+                elif message.get("role") == "assistant":
+                    hint = "models are trained to answer with text or tool calls only"
+                    report("invalid_image", "an image in an answer", hint, path=path)
+    if count > MOST_IMAGES:
+        problem = f"{count} images in one row, more than {MOST_IMAGES}"
+        report("invalid_image", problem, "split the row, or leave some out", path="$.messages")
 
 
 def _check_part(part: Any, path: str, report: ReportFinding) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.evaluation.fine_tune_prices import base_of
+from pytest_finetune.evaluation.pricing import not_counted
 from pytest_finetune.lifecycle.data.libraries import needed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 FRAME = 3
 """Extra tokens per message, and once more before the answer."""
@@ -65,27 +68,25 @@ class Tokenizer:
         Tokens of one chat message, including `FRAME`.
 
         The format in which a model sees tool calls is not published; they are counted as name and arguments plus
-        `FRAME`. Images and audio are not counted.
+        `FRAME`. Images, audio and files are not counted; `not_counted` names them.
         """
         total = FRAME + self._of(message.get("role")) + self.count_answer(message)
         return total + (PER_NAME + self._of(message["name"]) if message.get("name") else 0)
 
     def count_answer(self, message: Mapping[str, Any]) -> int:
-        """Tokens that a model generates for a message: text and tool calls, without role and `FRAME`."""
+        """Tokens that a model generates for a message: text, refusal and tool calls, without role and `FRAME`."""
         calls = message.get("tool_calls")
-        return self._content(message.get("content")) + (
-            sum(map(self._call, calls)) if isinstance(calls, list | tuple) else 0
-        )
+        called = sum(map(self._call, calls)) if isinstance(calls, list | tuple) else 0
+        return self._content(message.get("content")) + self._of(message.get("refusal")) + called
 
     def count_prompt(self, messages: Iterable[Any], tools: Any = None) -> int:
         """Tokens of a prompt: its messages, the tools as compact JSON, and `FRAME` for the answer."""
         counted = sum(self.count_message(message) for message in messages if isinstance(message, dict))
         return FRAME + counted + (self.count(compact_json(tools)) if tools else 0)
 
-    def count_example(self, example: Mapping[str, Any]) -> int:
-        """Tokens of a training example in chat format in one epoch; 0 without messages."""
-        messages = example.get("messages")
-        return self.count_prompt(messages, example.get("tools")) if isinstance(messages, list) and messages else 0
+    def count_row(self, row: ChatRow) -> int:
+        """Tokens of a training row in one epoch, with the answer that is not preferred if it has one."""
+        return self.count_prompt(row.messages, row.tools) + sum(map(self.count_message, row.rejected))
 
     def _content(self, content: Any) -> int:
         if not isinstance(content, list | tuple):
@@ -102,6 +103,11 @@ class Tokenizer:
         return self.count(text) if isinstance(text, str) else 0
 
 
+def not_counted_in(row: ChatRow) -> dict[str, int]:
+    """What of a row is not counted in tokens: its number by name."""
+    return not_counted(message.get("content") for message in row.messages)
+
+
 def tokenizer_for(model: str) -> Tokenizer:
     """
     The tokenizer of a model, or a substitute.
@@ -115,11 +121,6 @@ def tokenizer_for(model: str) -> Tokenizer:
     base = base_of(model)
     name = next((encoding for pattern, encoding in _ENCODINGS if pattern.match(base)), None)
     return Tokenizer(name or _SUBSTITUTE, name is not None, _encoding(name or _SUBSTITUTE))
-
-
-def compact_json(value: Any) -> str:
-    """JSON without whitespace, which would cost tokens; keys keep their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @lru_cache(maxsize=2)

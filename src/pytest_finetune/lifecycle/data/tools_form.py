@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import ScorerError, did_you_mean
+from pytest_finetune.base.json_text import canonical_json, type_name
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.evalset.formats import canonical_json
 from pytest_finetune.verdicts.evalset.messages import check_tool_calls, read_tools
-from pytest_finetune.verdicts.evalset.reading import Faults, type_name
+from pytest_finetune.verdicts.evalset.reading import Faults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pytest_finetune.lifecycle.data.structure import ReportFinding
     from pytest_finetune.verdicts.json_schema.validation import Schema
@@ -41,12 +41,9 @@ class ToolsForm:
     def __init__(self) -> None:
         self._known: dict[str, _Tools] = {}
 
-    def check(self, row: Mapping[str, Any], report: ReportFinding) -> None:
+    def check(self, messages: Iterable[Any], offered: Any, report: ReportFinding) -> None:
         """Report what is wrong with the tools of a row, its calls, and the answers to them."""
-        messages = row.get("messages")
-        if type(messages) is not list:
-            return
-        tools = self._tools(row["tools"]) if row.get("tools") is not None else _Tools()
+        tools = self._tools(offered) if offered is not None else _Tools()
         for problem, hint in tools.faults:
             report("invalid_tools", problem, hint, path="$.tools")
         pending: dict[str, str] = {}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.evaluation.fine_tune_prices import fine_tune_prices
-from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts, read_jsonl
-from pytest_finetune.lifecycle.data.tokens import tokenizer_for
+from pytest_finetune.lifecycle.data.chat_rows import chat_rows
+from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
+from pytest_finetune.lifecycle.data.tokens import not_counted_in, tokenizer_for
 from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice, Suggestion, suggest
 from pytest_finetune.lifecycle.training.money import rate_at, training_cost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -37,6 +39,8 @@ class TrainingPlan:
         rate: US dollars per million tokens; None if unknown.
         cost: US dollars for all epochs; None if unknown.
         note: Why a figure is missing; empty if none is.
+        not_counted: What has tokens that are not counted, such as images: its number by name. The cost is then the
+            least that the training costs.
     """
 
     suggestion: Suggestion
@@ -46,6 +50,7 @@ class TrainingPlan:
     rate: Decimal | None
     cost: Decimal | None
     note: str = ""
+    not_counted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def trained_tokens(self) -> int | None:
@@ -78,9 +83,11 @@ def plan_training(
     tokenizer, note = _tokenizer(model)
     left_out = LeftOuts()
     examples = tokens = 0
-    for row in watched(_examples(path, left_out), "counted"):
+    left: Counter[str] = Counter()
+    for _, row in chat_rows(watched(read_jsonl(path), "counted"), left_out, shape="chat"):
         examples += 1
-        tokens += tokenizer.count_example(row) if tokenizer else 0
+        tokens += tokenizer.count_row(row) if tokenizer else 0
+        left.update(not_counted_in(row))
     if not examples:
         raise left_out.nothing_left(path)
     suggestion = suggest(examples).with_choice(choice)
@@ -92,6 +99,7 @@ def plan_training(
         rate_at(base_url, model) if model else None,
         None,
         note,
+        dict(left),
     )
     if not model:
         return replace(plan, note=note or "the price depends on the model; pass --model")
@@ -99,16 +107,6 @@ def plan_training(
     cost = training_cost(base_url, model, plan.trained_tokens)
     why = "" if cost is not None else (listed.note if listed else "") or f"no known price for {model} at {base_url}"
     return replace(plan, cost=cost, note=note or why)
-
-
-def _examples(path: Path, left_out: LeftOuts) -> Iterator[dict[str, Any]]:
-    for each in read_jsonl(path):
-        if isinstance(each, LeftOut):
-            left_out.add(each)
-        elif isinstance(each.value.get("messages"), list):
-            yield each.value
-        else:
-            left_out.add(LeftOut(each.line, "no list of messages"))
 
 
 def _tokenizer(model: str) -> tuple[Tokenizer | None, str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.json_text import canonical_json, type_name
 from pytest_finetune.base.records import NOTHING, Case, Message
 from pytest_finetune.verdicts.evalset.messages import expected_calls, expected_text, key_hint, read_message, read_tools
-from pytest_finetune.verdicts.evalset.reading import type_name
+from pytest_finetune.verdicts.shapes import find_shape
+from pytest_finetune.verdicts.shapes.row import RowFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,14 +33,12 @@ _KEYS = {
 }
 """The shapes, each by the key that holds its expected answer, with every key it knows."""
 
+_OWN = frozenset({"chat", "input-output"})
+_WITH_ANSWERS = frozenset({"alpaca", "sharegpt", "xlam", "prompt-completion"})
+"""Shapes of training data, by name, that have an answer to expect."""
+
 _ALL_KEYS = frozenset().union(*_KEYS.values())
 _SHAPES_HINT = 'write {"input": …, "expected": …} or {"messages": […]}; docs/eval-sets.md shows every shape'
-_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=dict)
-
-
-def canonical_json(value: Any) -> str:
-    """A JSON value as text that does not depend on key order or white space."""
-    return _CANONICAL.encode(value)
 
 
 class CaseReader:
@@ -63,6 +62,11 @@ class CaseReader:
     def read(self, line: int, value: dict[str, Any]) -> Case | None:
         """The case of one line; None when the line has a fault."""
         before = len(self._faults.found)
+        foreign = self._as_chat(value)
+        if len(self._faults.found) > before:
+            return None
+        if foreign is not None:
+            value = foreign
         shape = self._shape(value)
         if shape is None:
             return None
@@ -79,6 +83,28 @@ class CaseReader:
     def cases_sha256(self) -> str:
         """Hash of the content of the cases read so far, in order; layout and key order do not change it."""
         return self._digest.hexdigest()
+
+    def _as_chat(self, value: dict[str, Any]) -> dict[str, Any] | None:
+        """A line in a shape of training data as a chat; None if it has a shape of eval sets, or none."""
+        try:
+            shape = find_shape(value)
+        except RowFault:
+            return None
+        if shape.name in _OWN:
+            return None
+        if shape.name not in _WITH_ANSWERS:
+            self._faults.add(*_no_case(shape.name))
+            return None
+        for key in value:
+            if key not in shape.uses | _COMMON:
+                self._faults.add(f"unknown key {key!r}", key_hint(key, shape.uses | _COMMON))
+        try:
+            row = shape.read(value)
+        except RowFault as fault:
+            self._faults.add(fault.problem, fault.hint)
+            return None
+        described = {key: value[key] for key in _COMMON if key in value}
+        return described | {"messages": row.messages} | ({"tools": row.tools} if row.tools else {})
 
     def _shape(self, value: dict[str, Any]) -> str | None:
         found = [key for key in _KEYS if key in value]
@@ -224,6 +250,14 @@ class CaseReader:
         return metadata
 
 
+def _no_case(shape: str) -> tuple[str, str]:
+    """Problem and hint for a line in a shape of training data that does not say what is expected."""
+    if shape == "reinforcement":
+        hint = "name it: pytest-finetune data prepare FILE -o SET.jsonl --map input=messages --map output=COLUMN"
+        return "a row for reinforcement fine-tuning, which does not say what answer is expected", hint
+    return "preference data, which does not say what answer is expected", _SHAPES_HINT
+
+
 def _content(
     messages: tuple[Message, ...],
     expected: tuple[Any, ...],
@@ -231,7 +265,7 @@ def _content(
     tools: tuple[Mapping[str, Any], ...],
 ) -> str:
     asked = [message.to_wire() if message.extra else (message.role, message.content) for message in messages]
-    return _CANONICAL.encode((asked, expected, [(call.name, call.arguments) for call in calls], tools))
+    return canonical_json((asked, expected, [(call.name, call.arguments) for call in calls], tools))
 
 
 def _id_problem(name: str) -> str:

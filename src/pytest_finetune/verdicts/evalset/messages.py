@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.json_text import type_name
 from pytest_finetune.base.records import NOTHING, Message, ToolCall
-from pytest_finetune.verdicts.evalset.reading import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetError
+from pytest_finetune.base.json_text import type_name
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _MOST_NULS = 0.01
 _BLANK = b" \t\r\n"
 _BINARY = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstandard", b"PAR1": "Parquet"}
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
-_TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
 class LineFault(ValueError):  # noqa: N818 - a fault in a file, not an error of ours
@@ -64,11 +64,6 @@ class Faults:
     def add_unreadable(self, reason: str, hint: str) -> None:
         """Note that the file cannot be read, which no line is to blame for."""
         self.found.append(EvalSetError(f"cannot be read: {reason}", self.name, hint))
-
-
-def type_name(value: Any) -> str:
-    """What a JSON value is, as JSON names it, with its article."""
-    return "null" if value is None else _TYPE_NAMES.get(type(value), "an object")
 
 
 def read_objects(data: bytes, faults: Faults) -> Iterator[tuple[int, dict[str, Any]]]:

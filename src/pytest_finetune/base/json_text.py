@@ -1,0 +1,24 @@
+"""JSON values as text: canonical to compare them, compact to send them, and the names of their types in messages."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=dict)
+_TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+
+
+def canonical_json(value: Any) -> str:
+    """A JSON value as text that does not depend on key order or white space."""
+    return _CANONICAL.encode(value)
+
+
+def compact_json(value: Any) -> str:
+    """JSON without whitespace, which would cost tokens; keys keep their order."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def type_name(value: Any) -> str:
+    """What a JSON value is, as JSON names it, with its article."""
+    return "null" if value is None else _TYPE_NAMES.get(type(value), "an object")

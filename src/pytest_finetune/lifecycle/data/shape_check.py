@@ -1,0 +1,170 @@
+"""The shape of each row of a training file; faults of a whole file are reported once, with a count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.secret_masking import abbreviated_in
+from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.data.chat_rows import unused_hint
+from pytest_finetune.lifecycle.data.codes import make_finding
+from pytest_finetune.lifecycle.data.structure import ROW_KEYS, check_form
+from pytest_finetune.lifecycle.data.tools_form import ToolsForm
+from pytest_finetune.verdicts.shapes import NAMES, find_shape, unused_columns
+from pytest_finetune.verdicts.shapes.chat import CHAT, modern
+from pytest_finetune.verdicts.shapes.row import RowFault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.lifecycle.data.finding import FindingLog
+    from pytest_finetune.lifecycle.data.structure import ReportFinding
+    from pytest_finetune.verdicts.shapes.row import ChatRow, Shape
+
+_OTHER_METHODS = frozenset({"openai-preference", "reinforcement"})
+"""Shapes that OpenAI trains on, by other methods than supervised fine-tuning."""
+
+
+class ShapeCheck:
+    """
+    Checks the shape and structure of the rows of one file.
+
+    Args:
+        file: Name of the file in findings.
+        shape: Name of the rows' shape; empty finds it by their columns.
+    """
+
+    def __init__(self, file: str, shape: str) -> None:
+        self._file, self._shape = file, shape
+        self._tools = ToolsForm()
+        self._counts: dict[tuple[str, str], Counter[str]] = {}
+        self._first: dict[tuple[str, str, str], int] = {}
+
+    def read(self, line: int, value: dict[str, Any], report: ReportFinding, secrets: Sequence[str]) -> ChatRow | None:
+        """
+        Check one row and return its chat; None if it cannot be read.
+
+        Args:
+            line: 1-based line number.
+            value: The row.
+            report: Receives the findings of this row.
+            secrets: The secrets in this row, which are masked.
+        """
+        try:
+            shape = NAMES[self._shape] if self._shape else CHAT if "messages" in value else find_shape(value)
+        except RowFault as fault:
+            report("missing_messages_list", fault.problem, fault.hint)
+            return None
+        if shape is CHAT and not self._shape and not self._ends_with_answer(value):
+            shape = _shape_without_answer(value)
+        for column in unused_columns(value, shape):
+            self._note("unused_column", shape.name, abbreviated_in(column, secrets), line)
+        if shape is CHAT:
+            return self._read_chat(line, value, report, secrets)
+        self._note("other_shape", shape.name, "", line)
+        return self._read_other(value, shape, report)
+
+    def close(self, log: FindingLog) -> None:
+        """Report what concerns the whole file."""
+        for (code, shape), counts in self._counts.items():
+            for name, count in sorted(counts.items()):
+                line = self._first[code, shape, name]
+                problem, hint = _words(code, shape, name, count, self._file)
+                if code != "other_shape" or not (shape == self._shape and shape in _OTHER_METHODS):
+                    log.add(make_finding(code, self._file, line, problem, hint))
+
+    def _note(self, code: str, shape: str, name: str, line: int) -> None:
+        self._counts.setdefault((code, shape), Counter())[name] += 1
+        self._first.setdefault((code, shape, name), line)
+
+    def _read_chat(
+        self, line: int, value: dict[str, Any], report: ReportFinding, secrets: Sequence[str]
+    ) -> ChatRow | None:
+        unused = unused_columns(value, CHAT)
+        for key in value:
+            if key not in ROW_KEYS and key not in unused:
+                self._note("unrecognized_key", CHAT.name, abbreviated_in(key, secrets), line)
+        check_form(value, report)
+        try:
+            messages, tools = modern(value)
+        except RowFault as fault:
+            if "functions" in value and "tools" in value:
+                report("invalid_tools", fault.problem, fault.hint, path="$.functions")
+            return None
+        is_modern = messages is value["messages"] and "functions" not in value
+        self._tools.check(messages, tools, report if is_modern else _renamed(report))
+        try:
+            return CHAT.read(value)
+        except RowFault:
+            # Reported by `check_form`.
+            return None
+
+    def _read_other(self, value: dict[str, Any], shape: Shape, report: ReportFinding) -> ChatRow | None:
+        try:
+            row = shape.read(value)
+        except RowFault as fault:
+            report("missing_content", fault.problem, fault.hint)
+            return None
+        except KeyError as missing:
+            report("missing_content", f"no column {missing.args[0]!r}, which {shape.name} needs", "")
+            return None
+        unplaced = _without_path(report)
+        check_form({"messages": row.messages}, unplaced, has_answer=not row.reference)
+        self._tools.check(row.messages, row.tools, unplaced)
+        if row.rejected and row.rejected == row.messages[-1:]:
+            report("nothing_to_learn", "both answers are the same", "remove the row, or prefer one of two answers")
+        return row
+
+    @staticmethod
+    def _ends_with_answer(value: dict[str, Any]) -> bool:
+        messages = value["messages"]
+        last = messages[-1] if isinstance(messages, list) and messages else None
+        return isinstance(last, dict) and last.get("role") == "assistant"
+
+
+def _shape_without_answer(value: dict[str, Any]) -> Shape:
+    """Reinforcement if the columns show it; otherwise a chat whose answer is missing."""
+    try:
+        found = find_shape(value)
+    except RowFault:
+        return CHAT
+    return found if found.name == "reinforcement" else CHAT
+
+
+def _words(code: str, shape: str, name: str, count: int, file: str) -> tuple[str, str]:
+    rows = f"{count:,} row{'s' * (count != 1)}"
+    if code == "unused_column":
+        return f"the column {shorten(name)!r} is not part of the shape {shape} ({rows})", unused_hint([name])
+    if code == "unrecognized_key":
+        others = f" (in this row and {count - 1:,} more)" if count > 1 else ""
+        problem = f"the key {shorten(name)!r} is not part of the chat format{others}"
+        return problem, "remove it before uploading; data prepare does"
+    verb = "is" if count == 1 else "are"
+    if shape in _OTHER_METHODS:
+        problem = f"{rows} {verb} for another method than supervised fine-tuning: {shape}"
+        return problem, f"if you train with that method, say so: --shape {shape}"
+    return (
+        f"{rows} {verb} not in chat format but in the shape {shape}",
+        f"convert: pytest-finetune data prepare {file} -o NEW.jsonl",
+    )
+
+
+def _without_path(report: ReportFinding) -> ReportFinding:
+    """Reports without JSON paths, which would be those of a converted row."""
+
+    def unplaced(code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:  # noqa: ARG001
+        report(code, problem, hint, other=other)
+
+    return unplaced
+
+
+def _renamed(report: ReportFinding) -> ReportFinding:
+    """Reports with the paths of a row with functions instead of tools."""
+
+    def renamed(code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
+        was = path.replace(".tool_calls[0].function", ".function_call").replace(".tool_calls[0]", ".function_call")
+        was = was.replace("$.tools", "$.functions").replace(".tool_call_id", ".name")
+        report(code, problem.replace("tools[", "functions["), hint, path=was, other=other)
+
+    return renamed

@@ -1,0 +1,5 @@
+"""The shapes of rows that people have, one reader each; every reader returns a `ChatRow`."""
+
+from pytest_finetune.verdicts.shapes.detection import NAMES, SHAPES, find_shape, read_row, unused_columns
+
+__all__ = ["NAMES", "SHAPES", "find_shape", "read_row", "unused_columns"]

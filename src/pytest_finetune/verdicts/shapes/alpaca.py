@@ -1,0 +1,39 @@
+"""Alpaca: `instruction`, an optional `input` that it applies to, and `output`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.json_text import compact_json
+from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, assistant, system_in, text_in, user
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.shapes.row import Message, Value
+
+
+def read(value: Value) -> ChatRow:
+    """The chat of a row; earlier turns are pairs in `history`, as LLaMA-Factory has them."""
+    asked = text_in(value, "instruction")
+    if value.get("input") not in (None, ""):
+        asked = f"{asked}\n\n{text_in(value, 'input')}"
+    answer = value.get("output")
+    is_value = isinstance(answer, dict | list)
+    text = compact_json(answer) if is_value else text_in(value, "output")
+    messages = [*system_in(value, "system"), *_history(value), user(asked), assistant(text)]
+    return ChatRow(ALPACA.name, messages, is_value=is_value)
+
+
+def _history(value: Value) -> list[Message]:
+    turns = value.get("history") or []
+    if not (isinstance(turns, list) and all(_is_pair(turn) for turn in turns)):
+        raise RowFault("history is not a list of pairs: what was asked, and its answer")
+    return [message for asked, answer in turns for message in (user(asked), assistant(answer))]
+
+
+def _is_pair(turn: object) -> bool:
+    return isinstance(turn, list) and len(turn) == 2 and all(isinstance(each, str) for each in turn)  # noqa: PLR2004
+
+
+ALPACA = Shape(
+    "alpaca", ("instruction", "output"), frozenset({"instruction", "input", "output", "system", "history"}), read
+)

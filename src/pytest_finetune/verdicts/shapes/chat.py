@@ -1,0 +1,52 @@
+"""OpenAI's chat format: `messages`, with `tools`, or with the functions that tools have replaced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, answered, messages_in, tool_call
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.shapes.row import Message, Value
+
+
+def read(value: Value) -> ChatRow:
+    """The chat of a row; calls of functions become tool calls."""
+    messages, tools = modern(value)
+    return ChatRow(CHAT.name, answered(messages), tools, value.get("parallel_tool_calls"))
+
+
+def modern(value: Value) -> tuple[list[Message], list[Any] | None]:
+    """The messages and tools of a row, whether or not it ends with an answer; functions become tools."""
+    messages, tools, functions = messages_in(value, "messages"), value.get("tools"), value.get("functions")
+    if functions is not None:
+        if tools is not None:
+            raise RowFault("both tools and functions", "keep tools, which replaced functions")
+        known = type(functions) is list
+        tools = [{"type": "function", "function": each} for each in functions] or None if known else functions
+    if any(each.get("function_call") is not None or each.get("role") == "function" for each in messages):
+        messages = _with_tool_calls(messages)
+    return messages, tools
+
+
+def _with_tool_calls(messages: list[Message]) -> list[Message]:
+    """A function's answer belongs to the last call of that name, because functions have no call ids."""
+    made: list[Message] = []
+    ids: dict[Any, str] = {}
+    for message in messages:
+        called, role = message.get("function_call"), message.get("role")
+        kept = {key: item for key, item in message.items() if key != "function_call"}
+        if role == "assistant" and type(called) is dict:
+            call = tool_call(len(made), called.get("name", ""), called.get("arguments"))
+            ids[called.get("name") if type(called.get("name")) is str else None] = call["id"]
+            made.append(kept | {"tool_calls": [call]})
+        elif role == "function":
+            name = kept.pop("name", None)
+            known = ids.get(name) if type(name) is str else None
+            made.append(kept | {"role": "tool", "tool_call_id": known or f"no call of {name}"})
+        else:
+            made.append(message)
+    return made
+
+
+CHAT = Shape("chat", ("messages",), frozenset({"messages", "tools", "functions", "parallel_tool_calls"}), read)

@@ -1,0 +1,107 @@
+"""Finds the shape of a row by its columns, and refuses columns that the shape does not use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.verdicts.shapes.alpaca import ALPACA
+from pytest_finetune.verdicts.shapes.chat import CHAT
+from pytest_finetune.verdicts.shapes.input_output import INPUT_OUTPUT
+from pytest_finetune.verdicts.shapes.preferences import OPENAI_PREFERENCE, TRL_PREFERENCE
+from pytest_finetune.verdicts.shapes.prompt_completion import PROMPT_COMPLETION
+from pytest_finetune.verdicts.shapes.reinforcement import REFERENCES, REINFORCEMENT
+from pytest_finetune.verdicts.shapes.row import DESCRIBING, RowFault
+from pytest_finetune.verdicts.shapes.sharegpt import SHAREGPT
+from pytest_finetune.verdicts.shapes.xlam import XLAM
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_finetune.verdicts.shapes.row import ChatRow, Shape
+
+SHAPES = (
+    CHAT,
+    INPUT_OUTPUT,
+    ALPACA,
+    SHAREGPT,
+    XLAM,
+    PROMPT_COMPLETION,
+    OPENAI_PREFERENCE,
+    TRL_PREFERENCE,
+    REINFORCEMENT,
+)
+NAMES = {shape.name: shape for shape in SHAPES}
+"""The shapes by their names in `--shape`."""
+
+_MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
+# A reference next to an answer is nothing that the model learns from.
+_KNOWN = frozenset().union(*(shape.uses for shape in SHAPES), _MEDIA, {"context"}) - {*REFERENCES}
+
+
+def find_shape(value: Mapping[str, Any]) -> Shape:
+    """
+    The shape of a row, found by its columns; one that is null is absent.
+
+    Raises:
+        RowFault: It has no known shape, or several.
+    """
+    columns = {column for column, item in value.items() if item is not None}
+    found = [shape for shape in SHAPES if shape.fits(columns)] or [shape for shape in SHAPES if shape.fits({*value})]
+    # A reference next to an answer does not make a row one for reinforcement fine-tuning.
+    if len(found) > 1 and REINFORCEMENT in found:
+        found = [REINFORCEMENT] if found[:-1] == [CHAT] and _is_open(value["messages"]) else found[:-1]
+    # Alpaca has the columns of input-output, and one more.
+    whole = [shape for shape in found if not any(_is_part(shape, other) for other in found)]
+    if len(whole) == 1:
+        return whole[0]
+    if whole:
+        seen = " and ".join(dict.fromkeys(repr(_first_need(shape, value)) for shape in whole))
+        raise RowFault(f"two shapes at once: {seen}", "keep one of them, or choose with --shape")
+    names = ", ".join(map(repr, value)) or "none"
+    raise RowFault(f"unknown shape; its keys: {names}", "name the columns: data prepare --map input=… --map output=…")
+
+
+def read_row(value: Mapping[str, Any], shape: str = "") -> ChatRow:
+    """
+    Read a row.
+
+    Args:
+        value: The row.
+        shape: Name of its shape; empty finds it by the columns.
+
+    Raises:
+        RowFault: The shape is unknown, or the row cannot be read by it.
+    """
+    found = NAMES[shape] if shape else find_shape(value)
+    missing = [each for each in found.needs if isinstance(each, str) and each not in value]
+    if missing:
+        names = ", ".join(map(repr, value)) or "none"
+        raise RowFault(f"no column {missing[0]!r}, which {found.name} needs: the record has {names}")
+    return found.read(value)
+
+
+def unused_columns(value: Mapping[str, Any], shape: Shape) -> list[str]:
+    """The columns with a value that some shape reads, or that hold pictures or sound, but that this shape does not."""
+    if shape is REINFORCEMENT:
+        return []
+    known = (_KNOWN | shape.refuses) - shape.uses - DESCRIBING
+    return [column for column, item in value.items() if column in known and item not in (None, "", [], {})]
+
+
+def _is_part(shape: Shape, other: Shape) -> bool:
+    return shape is not other and _needed(shape) <= other.uses and not _needed(other) <= shape.uses
+
+
+def _needed(shape: Shape) -> set[str]:
+    return {each if isinstance(each, str) else each[0] for each in shape.needs}
+
+
+def _first_need(shape: Shape, value: Mapping[str, Any]) -> str:
+    names = [name for each in shape.needs for name in ([each] if isinstance(each, str) else each)]
+    return next(name for name in names if name in value)
+
+
+def _is_open(messages: Any) -> bool:
+    """Whether messages end without an answer."""
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") != "assistant"

@@ -1,0 +1,65 @@
+"""Preference data of OpenAI (`preferred_output`, `non_preferred_output`) and of TRL (`chosen`, `rejected`)."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.json_text import type_name
+from pytest_finetune.verdicts.shapes.chat import modern
+from pytest_finetune.verdicts.shapes.prompt_completion import answer_in, prompt_in
+from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, answered, json_list_in, messages_in
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.shapes.row import Message, Value
+
+
+def read_openai(value: Value) -> ChatRow:
+    """The chat with the preferred answer, and the answer that is not preferred."""
+    asked = value["input"]
+    if not isinstance(asked, dict):
+        raise RowFault(f"input is {type_name(asked)}, not an object with messages")
+    prompt, tools = modern(asked)
+    preferred, rejected = (
+        answered(messages_in(value, column)) for column in ("preferred_output", "non_preferred_output")
+    )
+    settings = asked.get("parallel_tool_calls")
+    return ChatRow(OPENAI_PREFERENCE.name, [*prompt, *preferred], tools, settings, rejected)
+
+
+def read_trl(value: Value) -> ChatRow:
+    """The chat with the chosen answer, and the rejected one; a prompt may be part of both."""
+    chosen, rejected = answer_in(value, "chosen"), answer_in(value, "rejected")
+    # All but the last message at most: equal answers must not become part of the prompt.
+    same = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))]
+    prompt = _prompt(value, same)
+    messages = [*prompt, *chosen[len(same) :]]
+    return ChatRow(TRL_PREFERENCE.name, messages, json_list_in(value, "tools") or None, rejected=rejected[len(same) :])
+
+
+def _prompt(value: Value, same: list[Message]) -> list[Message]:
+    if value.get("prompt") is None:
+        if not same:
+            raise RowFault("no prompt: neither a column 'prompt' nor messages that chosen and rejected share")
+        return same
+    prompt = prompt_in(value)
+    if not same or same == prompt:
+        return prompt
+    users = [message.get("content") for message in same if message.get("role") == "user"]
+    if [message.get("content") for message in prompt if message.get("role") == "user"] not in (users, users[:1]):
+        raise RowFault("the prompt is not the one that chosen and rejected share", "keep one of them")
+    return same
+
+
+OPENAI_PREFERENCE = Shape(
+    "openai-preference",
+    ("input", "preferred_output"),
+    frozenset({"input", "preferred_output", "non_preferred_output"}),
+    read_openai,
+)
+TRL_PREFERENCE = Shape(
+    "trl-preference",
+    ("chosen", "rejected"),
+    frozenset({"prompt", "chosen", "rejected", "tools", "score_chosen", "score_rejected"}),
+    read_trl,
+)
