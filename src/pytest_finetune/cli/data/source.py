@@ -16,7 +16,8 @@ shape_option = click.option(
     "--shape",
     type=click.Choice(list(NAMES)),
     callback=lambda context, parameter, value: value or "",  # noqa: ARG005 - click's signature
-    help="Shape of the rows.  [default: found by their columns]",
+    metavar="NAME",
+    help=f"Shape of the rows: {', '.join(NAMES)}.  [default: found by their columns]",
 )
 _STANDARD_INPUT = Path("/dev/stdin")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.shapes.row import ChatRow
 
-_TEXTS = frozenset({"text", "input_text", "output_text"})
+_TEXTS = ("text", "input_text", "output_text")
 _SYSTEM = ("system", "developer")
 _PLAIN = {"role", "content"}
 

@@ -33,6 +33,7 @@ SHAPES = (
 NAMES = {shape.name: shape for shape in SHAPES}
 """The shapes by their names in `--shape`."""
 
+_PLAIN_CHAT = CHAT.uses | DESCRIBING
 _MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
 # A reference next to an answer is nothing that the model learns from.
 _KNOWN = frozenset().union(*(shape.uses for shape in SHAPES), _MEDIA, {"context"}) - {*REFERENCES}
@@ -45,6 +46,9 @@ def find_shape(value: Mapping[str, Any]) -> Shape:
     Raises:
         RowFault: It has no known shape, or several.
     """
+    # Nearly all rows, in large files above all.
+    if value.get("messages") is not None and value.keys() <= _PLAIN_CHAT:
+        return CHAT
     columns = {column for column, item in value.items() if item is not None}
     found = [shape for shape in SHAPES if shape.fits(columns)] or [shape for shape in SHAPES if shape.fits({*value})]
     # A reference next to an answer does not make a row one for reinforcement fine-tuning.
