@@ -74,7 +74,7 @@ def unfolded(output):
     return " ".join(output.split())
 
 
-def test_an_empty_registry_says_what_to_do(registry):
+def test_the_list_of_an_empty_registry_says_how_to_add_a_version(registry):
     output = registry("list")
     assert output == "no versions in registry.json; add one: pytest-finetune registry add VERSION --model-id ID\n"
     assert told(registry, "list") == []
@@ -111,7 +111,7 @@ def test_the_version_that_was_there_is_deprecated(registry, two_versions):
     assert registry("promote", "v2").endswith("v2: canary -> production\nv1: production -> deprecated\n")
 
 
-def test_every_reason_against_a_promotion_is_told_at_once(registry, record, tickets, tmp_path, golden):
+def test_all_reasons_against_a_promotion_are_printed_at_once(registry, record, tickets, tmp_path, golden):
     registry("add", "v1", "--model-id", MODEL, "--shutdown-date", "2026-11-05")
     run = recorded(record, tickets, spec="ft:other", answered_by=("third",), verdicts=[("accuracy>=0.6", "fail")])
     write_set(tmp_path, cases=6)
@@ -256,7 +256,7 @@ def test_a_version_is_shown_with_its_evidence(registry, two_versions, golden):
     golden("registry-show.txt", registry("show", "canary"))
 
 
-def test_the_history_is_told_newest_first(registry, two_versions, golden):
+def test_the_history_is_printed_newest_first(registry, two_versions, golden):
     registry("promote", "v1", "--force", "--reason", "again", code=2)
     registry("retire", "v1", "--force", "--reason", "the service ends")
     golden("registry-history.txt", registry("history"))
@@ -289,7 +289,7 @@ def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path, golden
     golden("registry-diff-files.txt", registry("diff", "before.json", "registry.json"))
 
 
-def test_what_goes_is_listed_and_fails_the_job(registry, two_versions, golden):
+def test_sunset_lists_retiring_versions_and_exits_with_one(registry, two_versions, golden):
     golden("registry-sunset.txt", registry("sunset", code=1))
     assert registry("sunset", "--within", "10w") == "no version in use has a known shutdown within 70 days\n"
     (gone,) = told(registry, "sunset", "--within", "90", code=1)
@@ -312,12 +312,12 @@ def test_another_registry_is_named_by_its_path(registry, two_versions, tmp_path)
     assert (tmp_path / "other.json").exists()
 
 
-def test_a_registry_that_cannot_be_read_is_told(registry, tmp_path):
+def test_an_unreadable_registry_is_an_error(registry, tmp_path):
     (tmp_path / "registry.json").write_text("{", "utf-8")
     assert "registry.json" in registry("list", code=2)
 
 
-def test_of_two_judgements_on_one_state_the_second_is_told(registry, two_versions, monkeypatch):
+def test_the_second_of_two_promotions_decided_on_one_state_is_refused(registry, two_versions, monkeypatch):
     real = "pytest_finetune.lifecycle.registry.assessment.refusals"
 
     def slow(*_, **__):
@@ -369,7 +369,7 @@ def test_a_hostile_record_writes_no_control_codes(registry, record, tickets):
     assert "\x1b" not in registry("promote", "v1", "--run", run.id, code=1)
 
 
-def test_rollout_sets_what_is_named_and_keeps_the_rest(registry, two_versions):
+def test_rollout_changes_only_the_given_options(registry, two_versions):
     registry("rollout", "--fallback", "v1", "--who", "ada@acme.example")
     said = registry("rollout", "--error-budget", "0.2", "--who", "ada@acme.example")
     assert "fallback: v1" in said
@@ -381,7 +381,7 @@ def test_rollout_refuses_to_do_nothing_and_to_name_a_stranger(registry, two_vers
     registry("rollout", "--fallback", "v9", code=2)
 
 
-def test_show_tells_what_the_evidence_was_compared_with(registry, record, tickets):
+def test_show_prints_what_the_evidence_was_compared_with(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     old = BaselineRecord(name="registry:production", model="ft:old", base_url="http://127.0.0.1:1/v1", run="run-0")
     registry("promote", "v1", "--run", recorded(record, tickets, baselines=(old,)).id)

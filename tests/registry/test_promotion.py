@@ -59,7 +59,7 @@ def test_the_evidence_alone_is_enough_after_the_run_is_gone(record, tickets):
     assert refused(evidence_of(recorded(record, tickets), [tickets]), tickets) == []
 
 
-def test_evidence_keeps_what_was_measured(record, tickets):
+def test_evidence_stores_outcomes_and_metrics(record, tickets):
     evidence = evidence_of(recorded(record, tickets, "ppmep"), [tickets])
     (stored,) = evidence.eval_sets
     assert (evidence.model_id, evidence.answered_by, evidence.git_commit) == (MODEL, (MODEL,), "0123456789abcdef")
@@ -74,7 +74,7 @@ def test_evidence_over_other_cases_keeps_the_counts_and_no_order(record, tickets
     assert (stored.outcomes, stored.metrics, stored.counts) == ("", {}, {"passed": 4, "missed": 1})
 
 
-def test_an_open_run_is_no_evidence(record, tickets):
+def test_an_open_run_cannot_become_evidence(record, tickets):
     with pytest.raises(RunError, match="an open run is no evidence"):
         evidence_of(recorded(record, tickets, "pp", closed=False), [tickets])
 
@@ -92,7 +92,7 @@ def test_samples_left_unasked_are_no_evidence(record, tickets):
     assert refused(run, tickets) == ["2 samples were left unasked (--stop-when-decided): ask them all"]
 
 
-def test_a_replay_is_no_evidence(record, tickets):
+def test_a_replay_is_refused(record, tickets):
     target = TargetInfo(spec="replay:last", model=MODEL)
     (reason,) = refused(recorded(record, tickets, target=target, answered_by=(MODEL,)), tickets)
     assert reason.startswith("replayed answers are no evidence")
@@ -131,7 +131,7 @@ def test_a_manifest_that_was_edited_is_refused(record, tickets):
     assert reason == "the run has a broken seal: manifest.json changed after the run closed; run it again"
 
 
-def test_a_sample_that_was_added_after_the_run_closed_is_no_part_of_it(record, tickets):
+def test_a_sample_added_after_the_run_closed_is_ignored(record, tickets):
     """Another process may have been asking still; and who adds one by hand gains nothing."""
     run = recorded(record, tickets, "ppppm")
     run.append(sample_to_dict(recorded_sample("case-04", "p", model=MODEL)))
@@ -181,7 +181,7 @@ def test_production_is_compared_with_by_whatever_name_its_answers_came(compared,
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({"model": "other"}, f"was compared with other, and production is {OLD}"),
         (
@@ -192,8 +192,8 @@ def test_production_is_compared_with_by_whatever_name_its_answers_came(compared,
         ({"name": "replay:x", "doubt": "its run is open"}, "was compared with replay:x, and its run is open"),
     ],
 )
-def test_what_stood_in_for_production_is_no_evidence(compared, change, told):
-    assert compared(ANSWERED_BY_PRODUCTION.model_copy(update=change)) == [told]
+def test_a_comparison_with_something_other_than_production_is_refused(compared, change, expected):
+    assert compared(ANSWERED_BY_PRODUCTION.model_copy(update=change)) == [expected]
 
 
 def test_production_without_a_server_of_its_own_is_held_to_that_of_its_evidence(compared, record, tickets):
@@ -205,7 +205,7 @@ def test_production_without_a_server_of_its_own_is_held_to_that_of_its_evidence(
     assert compared(elsewhere, production=entry(model_id=OLD)) == []
 
 
-def test_a_local_production_is_told_by_its_weights_whatever_the_engine(compared, record, tickets):
+def test_a_local_production_is_identified_by_its_weights_not_its_engine(compared, record, tickets):
     target = TargetInfo(spec="local:old", model="old", identity="sha256:1 engine 1")
     evidence = evidence_of(recorded(record, tickets, target=target), [tickets])
     production = entry(model_id="local:old", evidence=evidence)
@@ -216,9 +216,9 @@ def test_a_local_production_is_told_by_its_weights_whatever_the_engine(compared,
 
 
 def test_an_old_record_that_names_no_server_of_the_baseline_is_refused(compared):
-    told = "does not say what its gates against production were compared with"
-    assert compared() == [f"{told}: run it again"]
-    assert compared(compared_with=(OLD,)) == [f"{told} ({OLD}, on an unknown server): run it again"]
+    expected = "does not say what its gates against production were compared with"
+    assert compared() == [f"{expected}: run it again"]
+    assert compared(compared_with=(OLD,)) == [f"{expected} ({OLD}, on an unknown server): run it again"]
 
 
 def test_a_set_that_production_was_judged_by_may_be_renamed_and_not_dropped(record, tickets, tmp_path):
@@ -285,7 +285,7 @@ def test_an_answer_under_another_name_is_refused_unless_it_is_the_dated_snapshot
     assert reasons == ([] if same else [f"the server answered as {answered} when m was asked"])
 
 
-def test_a_local_model_is_told_by_its_weights(record, tickets):
+def test_a_local_model_is_identified_by_its_weights(record, tickets):
     target = TargetInfo(spec="local:mine", model="mine", identity="sha256:new")
     run = recorded(record, tickets, target=target, answered_by=("mine.gguf",))
     version = entry(model_id="local:mine")
@@ -296,20 +296,20 @@ def test_a_local_model_is_told_by_its_weights(record, tickets):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ({"cases": 6}, "cases changed since the run"),
         ({"toml": GATE + "max_errors = 1\n"}, "settings changed since the run"),
         ({"toml": "[stability]\nrepeats = 2\n" + GATE}, "settings changed, repeats were 1 and are 2 since the run"),
     ],
 )
-def test_a_run_over_what_was_an_eval_set_once_is_refused(record, tickets, tmp_path, change, told):
+def test_a_run_over_a_changed_eval_set_is_refused(record, tickets, tmp_path, change, expected):
     run = recorded(record, tickets)
     reasons = refused(run, write_set(tmp_path, **change))
-    assert f"{TICKETS}: {told}; run it again" in reasons
+    assert f"{TICKETS}: {expected}; run it again" in reasons
 
 
-def test_a_changed_schema_is_told(record, tickets):
+def test_a_changed_schema_is_refused(record, tickets):
     plan = set_plan(tickets).model_copy(update={"schema_sha256": "old"})
     assert refused(recorded(record, tickets, plans=[plan]), tickets) == [
         f"{TICKETS}: schema changed since the run; run it again"
@@ -386,8 +386,8 @@ def test_a_model_that_is_gone_or_about_to_be_is_refused(record, tickets, day, sa
 @pytest.mark.parametrize(("day", "count"), [("2026-03-17", 0), ("2026-03-18", 1), ("2026-06-08", 1), ("2026-06-09", 0)])
 def test_a_model_that_goes_later_is_a_warning(record, tickets, day, count):
     version = entry(shutdown_date=datetime.fromisoformat(day))
-    told = cautions(version, recorded(record, tickets), now=NOW)
-    assert [f"({day}, the registry)" in one for one in told[1:]] == [True] * count
+    found = cautions(version, recorded(record, tickets), now=NOW)
+    assert [f"({day}, the registry)" in one for one in found[1:]] == [True] * count
 
 
 def test_a_tree_with_changes_and_a_nameless_answer_are_warnings(record, tickets):
@@ -399,7 +399,7 @@ def test_a_tree_with_changes_and_a_nameless_answer_are_warnings(record, tickets)
     ]
 
 
-def test_every_reason_is_told_at_once(record, tickets, tmp_path):
+def test_all_reasons_are_reported_at_once(record, tickets, tmp_path):
     run = recorded(record, tickets, spec="ft:other", answered_by=("third",), verdicts=[("accuracy>=0.6", "fail")])
     run = rewritten(run, totals=run.manifest.totals.model_copy(update={"unneeded": 1}))
     version = entry(shutdown_date=NOW)
@@ -426,7 +426,7 @@ def test_a_later_run_is_paired_with_stored_evidence(record, tmp_path):
     assert status("mpppp") == (Status.FAIL, ["case-00", "case-03", "case-04"])
 
 
-def test_evidence_of_other_cases_settings_or_repeats_is_no_baseline(record, tickets, tmp_path):
+def test_evidence_of_other_cases_settings_or_repeats_is_not_a_baseline(record, tickets, tmp_path):
     evidence = evidence_of(recorded(record, tickets), [tickets])
     assert baseline_from(evidence, tickets) is not None
     for change in ({"cases": 6}, {"toml": ""}, {"toml": "[stability]\nrepeats = 2\n" + GATE}, {"name": PROFILE}):
@@ -434,11 +434,11 @@ def test_evidence_of_other_cases_settings_or_repeats_is_no_baseline(record, tick
 
 
 @pytest.mark.parametrize("letters", ["pppep", "pppp."])
-def test_evidence_with_an_error_or_a_hole_is_no_baseline(record, tickets, letters):
+def test_evidence_with_an_error_or_a_missing_sample_is_not_a_baseline(record, tickets, letters):
     assert baseline_from(evidence_of(recorded(record, tickets, letters), [tickets]), tickets) is None
 
 
-def test_evidence_is_no_baseline_for_more_than_passes_and_misses(record, tmp_path):
+def test_evidence_is_not_a_baseline_for_metrics_other_than_accuracy(record, tmp_path):
     against = '[[gates]]\nmetric = "valid_rate"\nagainst = "production"\nmax_drop = 0.1\n'
     eval_set = write_set(tmp_path, toml='scorer = "label"\nlabels = ["bug", "question"]\n' + against)
     run = recorded(record, eval_set, verdicts=PASSED)

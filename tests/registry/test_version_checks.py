@@ -16,20 +16,20 @@ def one_model(registry, **facts):
     return registry.model_copy(update={"entries": entries})
 
 
-def test_a_rejected_model_is_not_let_in_under_another_name():
+def test_a_rejected_model_is_refused_under_another_name():
     registry = history_of(change("reject", "v1", why="it invents refunds"))
     (reason,) = history_faults(one_model(registry), "v2", None)
     assert reason == f"v1 is the same model, and was rejected on {NOON:%Y-%m-%d}: it invents refunds"
     assert history_faults(registry, "v2", None) == []
 
 
-def test_a_model_that_fell_under_another_name_is_told():
+def test_a_fallback_of_the_same_model_under_another_name_is_a_reason():
     registry = history_of(change("canary", "v1", traffic=0.1), change("fallback", "v1", why="9 of 9"))
     (reason,) = history_faults(one_model(registry), "v2", None)
     assert reason.startswith("the router fell back from v1, the same model, on ")
 
 
-def test_a_local_name_is_the_same_model_where_its_weights_are():
+def test_a_local_model_is_the_same_if_its_weights_are():
     judged = evidence_of_run().model_copy(update={"identity": "ab" * 32 + " engine 1"})
     registry = one_model(history_of(change("reject", "v1", why="bad")), model_id="local:tuned", evidence=judged)
     assert len(history_faults(registry, "v2", judged)) == 1

@@ -160,7 +160,7 @@ def test_the_async_chat_may_be_made_good_by_production(router, server, ask_async
     assert counts(router) == {"v2": (1, 0), "v3": (1, 1), "v1": (0, 0)}
 
 
-def test_the_async_chat_returns_what_is_not_accepted(router, server, ask_async, canary_user):
+def test_the_async_chat_returns_an_answer_that_is_not_accepted(router, server, ask_async, canary_user):
     ask_async(user_id=canary_user, accept=lambda answer: False)
     assert counts(router)["v3"] == (1, 1)
 

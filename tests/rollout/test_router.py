@@ -57,7 +57,7 @@ def test_two_routers_deal_alike(router, make_router):
     assert deal(router) == deal(make_router())
 
 
-def test_growing_the_canary_moves_nobody_back(router, registry, clock):
+def test_a_larger_canary_keeps_its_users(router, registry, clock):
     before = deal(router)
     registry.step("canary", "v3", traffic=0.2)
     look_again(router, clock)
@@ -78,7 +78,7 @@ def test_a_route_names_version_and_server(empty_registry, clock):
     assert (route.version, route.model, route.base_url) == ("v1", "ft:v1", "http://127.0.0.1:9/v1")
 
 
-def test_without_production_there_is_no_router(empty_registry):
+def test_a_registry_without_production_is_refused(empty_registry):
     empty_registry.add("v1")
     with pytest.raises(RegistryError, match="no version is in production"):
         ModelRouter.from_registry(empty_registry.path)
@@ -115,7 +115,7 @@ def test_the_file_is_looked_at_no_more_often_than_asked(router, registry, clock,
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b'{"format": 1, "sequence": 3}', b'{"format": 99}', b"[]"])
-def test_a_broken_registry_leaves_the_last_good_one_in_use_and_is_told_once(router, registry, clock, caplog, content):
+def test_a_broken_registry_is_logged_once_and_the_last_good_one_stays_in_use(router, registry, clock, caplog, content):
     before, good = deal(router), registry.path.read_bytes()
     registry.path.write_bytes(content)
     for _ in range(3):
@@ -134,7 +134,7 @@ def changed_by_hand(registry):
     registry.path.write_text(text.replace('"traffic": 0.1', '"traffic": 0.9'), "utf-8")
 
 
-def test_a_registry_that_disagrees_with_its_history_is_not_taken_up_and_told_once(router, registry, clock, caplog):
+def test_a_registry_that_disagrees_with_its_history_is_logged_once_and_not_used(router, registry, clock, caplog):
     before, whole = deal(router), registry.path.read_bytes()
     changed_by_hand(registry)
     look_again(router, clock)
@@ -203,7 +203,7 @@ class Remote:
         return self.backend.read()
 
 
-def test_a_registry_that_is_no_file_is_read_at_every_look(registry, clock, caplog):
+def test_a_registry_that_is_not_a_file_is_read_at_every_check(registry, clock, caplog):
     remote = Remote(registry)
     router = ModelRouter(remote, clock=clock, poll=1.0)
     deal(router)
@@ -233,7 +233,7 @@ def test_a_canary_that_fails_no_more_than_production_stays(router):
     assert not next(standing for standing in router.status() if standing.role == "canary").fallen
 
 
-def test_one_failure_of_one_call_moves_nobody(router):
+def test_one_failed_call_causes_no_fallback(router):
     before = deal(router)
     router.report("ft:v3", ok=False)
     router.report("ft:v2", ok=False)
@@ -298,7 +298,7 @@ def test_a_dead_production_is_left_after_a_dozen_calls_whatever_was_before(route
     assert calls_until_left(router, clock, a_second=20, healthy=healthy) <= at_most
 
 
-def test_a_hiccup_of_busy_traffic_moves_nobody_and_an_outage_does(make_router, clock):
+def test_a_short_interruption_of_busy_traffic_causes_no_fallback_and_an_outage_does(make_router, clock):
     """1,000 calls a second: 90 ms without an answer are proof of trouble, and less than a tenth of the last second."""
     router = make_router()
     for number in range(3_000):
@@ -310,7 +310,7 @@ def test_a_hiccup_of_busy_traffic_moves_nobody_and_an_outage_does(make_router, c
     assert 100 <= calls_until_left(router, clock, a_second=1_000, healthy=2_000) <= 103
 
 
-def test_trouble_that_is_over_is_no_reason_to_leave(router, clock):
+def test_failures_in_the_past_cause_no_fallback(router, clock):
     """The evidence is there and the last second is clean; one more failure in a hundred is not over the budget."""
     for number in range(2_000):
         clock.now += 0.001
@@ -341,7 +341,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize("latency", ["x", "0.4", -0.1, float("nan"), float("inf"), 10**400, True, [], Hostile()])
-def test_a_latency_that_is_none_is_dropped_and_told_once(make_router, caplog, latency):
+def test_an_invalid_latency_is_ignored_and_logged_once(make_router, caplog, latency):
     router = make_router(max_latency=2.0)
     for _ in range(3):
         router.report("ft:v2", ok=True, latency=latency)
@@ -352,7 +352,7 @@ def test_a_latency_that_is_none_is_dropped_and_told_once(make_router, caplog, la
 
 
 @pytest.mark.parametrize("ok", [None, "yes", 2, [], Hostile()])
-def test_an_outcome_that_is_neither_true_nor_false_is_dropped_and_told_once(router, caplog, ok):
+def test_an_invalid_outcome_is_ignored_and_logged_once(router, caplog, ok):
     for _ in range(3):
         router.report("ft:v2", ok=ok)
     assert router.status()[0].calls == 0
@@ -361,7 +361,7 @@ def test_an_outcome_that_is_neither_true_nor_false_is_dropped_and_told_once(rout
 
 
 @pytest.mark.parametrize("model", [None, ["ft:v2"], Hostile(), 7])
-def test_a_model_that_is_no_text_is_told_once(router, caplog, model):
+def test_a_model_that_is_not_text_is_logged_once(router, caplog, model):
     for _ in range(3):
         router.report(model, ok=True)
     assert len(messages(caplog)) == 1
@@ -405,7 +405,7 @@ def test_setting_the_rollout_ends_the_fallback_of_production(router, registry, c
     assert "ft:v2" in deal(router).values()
 
 
-def test_reset_begins_anew(router):
+def test_reset_forgets_fallbacks_and_reports(router):
     before = deal(router)
     break_canary(router)
     break_production(router)
@@ -497,7 +497,7 @@ def test_a_record_that_hangs_holds_up_no_request(registry, clock):
     assert router.flush()
 
 
-def test_a_fallback_that_cannot_serve_is_told_and_not_used(registry, make_router, caplog):
+def test_an_unusable_fallback_is_logged_and_not_used(registry, make_router, caplog):
     registry.step("reject", "v1")
     router = make_router()
     assert messages(caplog) == [f"{registry.path}: the fallback 'v1' is rejected"]

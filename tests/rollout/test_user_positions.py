@@ -17,7 +17,7 @@ def test_a_position_lies_in_the_unit_interval_and_never_moves(salt, user):
 
 
 @given(st.text(), shares, shares)
-def test_growing_a_share_moves_nobody_back(user, one, other):
+def test_a_larger_share_keeps_its_users(user, one, other):
     small, large = sorted((one, other))
     position = UserPositions("salt").of(user)
     if position < small:

@@ -13,7 +13,7 @@ def figures(counts):
     return counts.calls, counts.failed
 
 
-def test_what_is_older_than_the_window_is_forgotten():
+def test_calls_older_than_the_window_are_forgotten():
     rate = ErrorRate(60.0)
     for _ in range(10):
         rate.add(0.0, ok=False)

@@ -1,4 +1,4 @@
-"""A closed run condensed into what a registry keeps, and that taken up again as the baseline of a later run."""
+"""Condenses a closed run into the evidence that a registry stores, and reads that as the baseline of a later run."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _OF_REPEATS = ("agreement", "format_stability")
 
 def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
     """
-    A closed run, condensed.
+    Condense a closed run.
 
-    Outcomes and metrics are there for the sets whose cases are today's: they alone have an order and a meaning.
+    Outcomes and metrics are stored only for eval sets whose cases are unchanged, as they depend on the current cases.
 
     Raises:
         RunError: The run is open, or a line of its record is damaged.
@@ -67,10 +67,10 @@ def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
 
 def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "production") -> Baseline | None:
     """
-    Stored evidence as what a new run of the set is compared with.
+    Stored evidence as the baseline of a new run of an eval set.
 
-    None where it cannot stand in for the run: another hash or number of repeats, a sample in error, or a gate that
-    compares more than passes and misses, which is all that the evidence keeps.
+    None if it cannot replace the run: other hashes or repeats, a sample in error, or a gate that compares more than
+    passes and misses, which is all that evidence stores.
     """
     stored = next((one for one in evidence.eval_sets if one.name == eval_set.name), None)
     compared = {rule.metric for rule in eval_set.settings.rules if rule.compares}
@@ -98,7 +98,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
 
 
 def differences(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:
-    """What has changed since a set was asked, in one clause; empty where all that decides a verdict is the same."""
+    """What has changed in an eval set since its evaluation, in one clause; empty if the verdicts still apply."""
     changed = [
         what
         for what, then, today in (
@@ -144,15 +144,15 @@ def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summ
 
 
 def _metrics(summary: Summary, settings: EvalSettings, repeats: int) -> dict[str, float]:
-    """The figures that mean something under this scorer; those of repeats only where there are repeats."""
+    """The metrics that are defined for this scorer; those of repeats only if there are repeats."""
     shown = (metric for metric in METRICS if has_meaning(metric, settings.scorer))
     values = {metric: summary.value(metric).value for metric in shown if repeats > 1 or metric not in _OF_REPEATS}
-    # Six digits are more than any sample supports, and keep the file fit to be reviewed.
+    # Six digits are more than any sample supports, and keep the file readable in a review.
     return {metric: float(f"{value:.6g}") for metric, value in values.items() if value is not None}
 
 
 def _outcomes(summary: Summary) -> str:
-    """One bit a planned sample, the last digit filled up with zeros."""
+    """One bit per planned sample, as hex; the last digit is padded with zeros."""
     ended = (sample for row in summary.rows for sample in row.samples)
     bits = "".join("1" if sample and sample.state is State.PASSED else "0" for sample in ended)
     return "".join(f"{int(bits[at : at + 4].ljust(4, '0'), 2):x}" for at in range(0, len(bits), 4))

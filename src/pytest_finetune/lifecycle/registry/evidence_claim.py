@@ -1,4 +1,4 @@
-"""What a run record or stored evidence says of itself, alike for both, so that one set of rules judges either."""
+"""A common view of run records and stored evidence, so that the same rules judge both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The fields are those of the manifest; `source` is what people call it: `the run`, `the evidence`."""
+    """The fields are those of the manifest; `source` names it in messages: `the run` or `the evidence`."""
 
     source: str
     spec: str
@@ -31,7 +31,7 @@ class Claim:
 
 
 def claim_of(proof: Run | Evidence) -> Claim:
-    """The claim of a run record, or of stored evidence."""
+    """The view of a run record or of stored evidence."""
     if isinstance(proof, Evidence):
         return Claim(
             "the evidence",

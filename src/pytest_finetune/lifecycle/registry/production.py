@@ -23,7 +23,7 @@ def registry_of(location: str, root: Path) -> Backend:
 
 
 def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) -> bool:
-    """Some gate compares with production, and there is a registry that may know one."""
+    """Whether a gate compares with production, and the registry has a version in production."""
     compared = any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules)
     there = location.startswith("mlflow:") or (root / location).exists()
     return compared and there and production_of(read_checked(registry_of(location, root))) is not None
@@ -31,9 +31,9 @@ def wants_production(eval_sets: Sequence[EvalSet], location: str, root: Path) ->
 
 def stored_baselines(eval_sets: Sequence[EvalSet], backend: Backend) -> Baselines:
     """
-    What the evidence of the production version says of each set that compares with it.
+    The evidence of the production version as the baseline of each eval set that compares with production.
 
-    Empty unless it covers all of them by hash: then the production model has to be asked.
+    Empty unless the evidence covers all of them with the same hashes; then the production model must be evaluated.
     """
     entry = production_of(read_checked(backend))
     found: Baselines = {}

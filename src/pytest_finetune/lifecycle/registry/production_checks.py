@@ -1,4 +1,4 @@
-"""A claim beside production: that production itself answered, and that no eval set it was judged by is missing."""
+"""Checks against production: that comparisons were made with it, and that none of its eval sets is missing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 def server_of(entry: Entry) -> str:
     """
-    The server that a version is judged on: its own, or else that of the first run it was let through on.
+    The server that a version is evaluated on: its own, else that of the run it was first accepted on.
 
-    Empty while neither is known.
+    Empty if neither is known.
     """
     return (entry.base_url or (entry.evidence.base_url if entry.evidence else "")).rstrip("/")
 
 
 def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
     """
-    Why a version without a server of its own was judged on the wrong one; empty where it was not.
+    Why a version without a server of its own was evaluated on the wrong one; empty if it was not.
 
-    Whoever calls production, where that has none of its own either, calls both on one server.
+    If production has no server of its own either, callers use one server for both.
     """
     if production is None or production.base_url or server_of(entry):
         return ""
@@ -43,7 +43,7 @@ def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
 def comparison_faults(
     claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None, *, first: bool
 ) -> Iterator[str]:
-    """Why gates that compare say nothing: they compared a model with itself, or with something else than production."""
+    """Comparisons that prove nothing: with the model itself, or with something other than production."""
     if any(gate.compares for eval_set in eval_sets for gate in eval_set.settings.rules):
         yield from _compared_with_itself(claim)
     if not any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules):
@@ -60,7 +60,7 @@ def comparison_faults(
 
 
 def coverage_faults(claim: Claim, eval_sets: Sequence[EvalSet], production: Entry | None) -> Iterator[str]:
-    """Eval sets that production's own evidence covers, and that this claim and today lack; one renamed is there."""
+    """Eval sets in the evidence of production that are missing here; a renamed one is not missing."""
     known = {plan.name for plan in claim.plans} | {eval_set.name for eval_set in eval_sets}
     hashes = {plan.cases_sha256 for plan in claim.plans}
     evidence = production.evidence if production else None
@@ -98,14 +98,14 @@ def _nothing_there_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Itera
 
 
 def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
-    """Why the answers of a baseline are not production's own; empty where they are."""
+    """Why the answers of a baseline are not those of production; empty if they are."""
     model, home = production.model_id, server_of(production)
     if baseline.model not in (model, model.removeprefix("local:")):
         return f"{baseline.model or baseline.name}, and production is {model}"
     if home and baseline.base_url.rstrip("/") != home:
         return f"{baseline.model} at {baseline.base_url or 'no server'}, and production is judged at {home}"
     if model.startswith("local:") and production.evidence:
-        # Engine and context follow the hash of the weights; both models are asked under the same ones.
+        # The identity is the hash of the weights, engine and context; the last two are the same for both models.
         theirs, known = (text.partition(" ")[0] for text in (baseline.identity, production.evidence.identity))
         if theirs != known:
             return f"other weights of {baseline.model} than those in production"

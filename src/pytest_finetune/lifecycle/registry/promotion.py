@@ -1,4 +1,4 @@
-"""From a run record to a status: every reason at once why the evidence is not enough, and what should be known."""
+"""Judges evidence: all reasons against a promotion at once, and warnings that do not prevent it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.gates import Verdict
 
 REFUSED_WITHIN = timedelta(days=7)
-"""A version whose model is switched off so soon, or was, is promoted no more."""
+"""A version whose model is shut down within this time, or was already, is refused."""
 
 WARNED_WITHIN = timedelta(days=90)
-"""From here on a promotion is warned."""
+"""A version whose model is shut down within this time gets a warning."""
 
 CLOCKS_APART = timedelta(minutes=10)
-"""How far two machines may disagree; evidence from later than that would seem newer than any fall."""
+"""Tolerated difference between two clocks; evidence from further in the future would seem newer than any fallback."""
 
 
 def refusals(
@@ -56,21 +56,21 @@ def refusals(
     models: Path | None = None,
 ) -> list[str]:
     """
-    All reasons at once why a version is not promoted on a run, or on the evidence it has; none of them is no.
+    All reasons against a promotion on a run record or on stored evidence, one clause each; empty if there are none.
 
     The server must have answered under the model id itself, or under it with a date appended, as an alias resolves to
-    its snapshot. Local models are told by the bytes of their weights instead. A first version has nothing to be
-    compared with: gates against production that are incomplete, and those alone, are not held against it.
+    its snapshot. Local models are identified by the hash of their weights instead. A first version has nothing to be
+    compared with, so gates against production that are incomplete, and only those, are waived.
 
     Args:
         entry: The version.
         proof: A run record, or stored evidence.
-        eval_sets: Today's, all of them: one that the run was not asked refuses.
-        now: When the promotion would be.
+        eval_sets: All current eval sets; one that the run does not cover is a reason to refuse.
+        now: Time of the promotion.
         plugin_version: The version of this plugin.
-        production: The entry that gates against production mean; None while there is none.
-        first: The registry never had a production version.
-        models: Where local models lie, whose weights have to be those that were asked; None compares none.
+        production: The entry in production; None if there is none.
+        first: Whether no version was ever in production.
+        models: Folder of local models, whose weights must be those that were evaluated; None to skip that check.
 
     Raises:
         RunError: A line of the record is damaged.
@@ -110,7 +110,7 @@ def cautions(
     now: datetime,
     models: Path | None = None,
 ) -> list[str]:
-    """What people should know and no promotion is refused for; the arguments are those of `refusals`."""
+    """Warnings that do not prevent a promotion; the arguments are those of `refusals`."""
     claim, found = claim_of(proof), []
     if claim.git_dirty:
         found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
@@ -124,7 +124,7 @@ def cautions(
 
 
 def shutdown_cautions(entry: Entry, *, now: datetime) -> list[str]:
-    """That the model of a version which users come to without new evidence is going, or gone."""
+    """A warning that the model of a version is shut down soon, or was; for a rollback, which needs no new evidence."""
     shutdown = shutdown_of(entry)
     return [_shutdown_clause(shutdown, now)] if shutdown and shutdown.days_left(now) <= WARNED_WITHIN.days else []
 
@@ -211,7 +211,7 @@ def _quality_faults(eval_sets: Sequence[EvalSet]) -> Iterator[str]:
 
 
 def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
-    """What the manifest says and the recorded samples do not bear out."""
+    """Statements of the manifest that the recorded samples contradict."""
     samples = list(run.samples().values())
     listed = set(run.manifest.answered_by)
     for name in sorted({one.completion.model for one in samples if one.completion} - listed):
@@ -220,7 +220,7 @@ def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
 
 
 def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[EvalSet]) -> Iterator[str]:
-    """Verdicts that the samples do not bear out; those against a baseline cannot be told from them alone."""
+    """Passes that the samples contradict. Comparisons also depend on the baseline, so they are not judged again."""
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
     passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
     for eval_set in eval_sets:

@@ -1,4 +1,4 @@
-"""What is known of a version beside its evidence: its falls, its model's rejection, the weights that lie there now."""
+"""Checks of a version besides its evidence: fallbacks, rejections of its model, and its current weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOCAL = "local:"
 
 
 def history_faults(registry: Registry, version: str, proof: Run | Evidence | None) -> list[str]:
-    """What the history has against a version: falls since it was judged, its model rejected, evidence let through."""
+    """Reasons in the history against a version: fallbacks since its evaluation, a rejected model, forced evidence."""
     closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at if proof else None
     same = {version, *_of_one_model(registry, version, proof)}
     found = []
@@ -37,7 +37,7 @@ def history_faults(registry: Registry, version: str, proof: Run | Evidence | Non
 
 
 def weights_fault(entry: Entry, claim: Claim, models: Path) -> str:
-    """Why the weights of a local version are not those that were judged; empty where they are, or are not here."""
+    """Why the weights of a local version are not those that were evaluated; empty if they are, or are not here."""
     there = _weights_there(entry, models)
     if there and there != claim.identity.partition(" ")[0]:
         return f"{claim.source} asked other weights than {entry.model_id} has now: run it again"
@@ -45,14 +45,14 @@ def weights_fault(entry: Entry, claim: Claim, models: Path) -> str:
 
 
 def unseen_weights(entry: Entry, models: Path) -> str:
-    """That the weights of a local version are not here to be compared; empty where they are."""
+    """A warning that the weights of a local version are not here and were not compared; empty if they are here."""
     if not entry.model_id.startswith(LOCAL) or _weights_there(entry, models):
         return ""
     return f"the weights of {entry.model_id} are not here, and could not be compared with those judged"
 
 
 def _of_one_model(registry: Registry, version: str, proof: Run | Evidence | None) -> Iterator[str]:
-    """Other versions that are the very same model under another name."""
+    """Other versions that are the same model."""
     mine = registry.entries[version]
     for other, entry in registry.entries.items():
         alike = (entry.model_id, entry.base_url.rstrip("/")) == (mine.model_id, mine.base_url.rstrip("/"))
@@ -61,7 +61,7 @@ def _of_one_model(registry: Registry, version: str, proof: Run | Evidence | None
 
 
 def _same_weights(entry: Entry, proof: Run | Evidence | None) -> bool:
-    """One name may hold other weights each time; those of which nothing is known are not held to be the same."""
+    """Whether two local models have the same weights; one name may hold different weights. False if unknown."""
     identity = proof.manifest.target.identity if isinstance(proof, Run) else proof.identity if proof else ""
     known = entry.evidence.identity if entry.evidence else ""
     return bool(known) and known.partition(" ")[0] == identity.partition(" ")[0]
