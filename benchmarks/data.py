@@ -1,9 +1,9 @@
 """
-The data commands on generated files: seconds and peak memory of each as a process of its own.
+Time and peak memory of the data commands on generated files; each command is a separate process.
 
     python benchmarks/data.py check --rows 100000
 
-`check` exits with 1 beyond 60 s or 500 MiB, or when the near duplicates that were planted are not found.
+`check` exits with 1 if it takes more than 60 s or 500 MiB, or misses planted near duplicates.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Rows:
         self.changed = 0
 
     def words_of(self, least: int, most: int) -> str:
-        """So many words."""
+        """This many random words."""
         return " ".join(self.draw.choices(self.words, k=self.draw.randint(least, most)))
 
     def row(self) -> dict[str, Any]:
@@ -80,13 +80,13 @@ class Rows:
     def _changed(self, text: str) -> str:
         words = text.split()
         words[self.draw.randrange(len(words))] = self.words_of(1, 1)
-        # One word in twenty leaves nine letters in ten as they were.
+        # Changing one word in twenty keeps about nine letters in ten.
         self.changed += len(words) > 20
         return " ".join(words)
 
 
 def check(asked: argparse.Namespace) -> bool:
-    """Check a file of so many rows; whether that was fast, small and thorough enough."""
+    """Check a file of this many rows; returns whether time, memory and findings are within the limits."""
     with tempfile.TemporaryDirectory() as folder:
         path, rows = Path(folder) / "train.jsonl", Rows(random.Random(asked.seed))
         with path.open("w", encoding="utf-8") as file:
@@ -104,7 +104,7 @@ def check(asked: argparse.Namespace) -> bool:
 
 
 def measured(*words: str) -> tuple[subprocess.CompletedProcess[str], float, float]:
-    """A data command as a process: what it printed, its seconds, and the MiB that it and its children took at most."""
+    """Run a data command as a process: its output, seconds, and the peak MiB of it and its children."""
     began = time.perf_counter()
     done = subprocess.run([*COMMAND, *words], stdout=subprocess.PIPE, text=True, check=False)
     seconds = time.perf_counter() - began

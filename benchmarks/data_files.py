@@ -1,10 +1,10 @@
 """
-Preparing and splitting a large file: seconds, and memory at the peak of the process.
+Time and peak memory of preparing and splitting a large file.
 
     python benchmarks/data_files.py --megabytes 1000
 
-The rows are generated, about a kilobyte each: a system prompt that all share, a question of random words of its own,
-and an answer in JSON. Every command is a process of its own, start-up included.
+The rows are generated, about a kilobyte each: a shared system prompt, a question of random words, and an answer in
+JSON. Each command is a separate process, start-up included.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    """What one process took: seconds of wall and CPU, MiB at its peak."""
+    """Seconds of wall and CPU time and peak MiB of one process."""
 
     wall: float
     cpu: float
@@ -30,7 +30,7 @@ class Cost(NamedTuple):
 
 
 def generate(raw: Path, chat: Path, size: int) -> int:
-    """Two files of the same rows, raw and in chat format, the second of about `size` bytes; how many rows."""
+    """Write the same rows raw and in chat format, the latter of about `size` bytes; returns the number of rows."""
     rng = random.Random(1)
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(20_000)]
@@ -49,7 +49,7 @@ def generate(raw: Path, chat: Path, size: int) -> int:
 
 
 def measure(*words: str | Path) -> Cost:
-    """One run of `pytest-finetune data`."""
+    """Run `pytest-finetune data` once."""
     began = time.perf_counter()
     command = [sys.executable, "-c", "from pytest_finetune.cli import main; main()", "data", *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""Simulated runs of a known truth, and how often each of the project's intervals misses it, above and below."""
+"""Simulates runs with a known true value, and counts how often each interval of the project misses it on each side."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 CONFIDENCE = 0.95
 REPEATS = 5
 HAIR = 1e-9
-"""How far "just under the bar" lies under it; also the rounding that an exact sum may carry."""
+"""Distance of "just under the bar" from the bar, larger than the rounding error of an exact sum."""
 
 
 @dataclass(frozen=True)
 class Misses:
-    """How often an interval lies wholly above the truth, and wholly below it."""
+    """How often an interval is entirely above the true value, and entirely below it."""
 
     above: float
     below: float
@@ -42,17 +42,17 @@ class Misses:
 
     @property
     def worse(self) -> float:
-        """How often the worse of the two bounds is wrong."""
+        """Error rate of the worse of the two bounds."""
         return max(self.above, self.below)
 
     @property
     def cell(self) -> str:
-        """The coverage, and in brackets how often the interval lies above the truth / below it."""
+        """The coverage, and in brackets how often the interval is above / below the true value."""
         return f"{percent(1 - self.above - self.below)} ({self.above * 100:.1f} / {self.below * 100:.1f})"
 
 
 Simulate = Callable[[np.random.Generator, int, int], Misses]
-"""From a source of randomness, a number of runs and a number of cases to what the intervals missed."""
+"""From a random generator, a number of runs and a number of cases to the misses of the intervals."""
 
 
 def percent(share: float) -> str:
@@ -76,7 +76,7 @@ def paired(drop: float, won: float) -> Simulate:
 
 
 def macro_f1s(accuracy: float, shares: Sequence[float]) -> Simulate:
-    """Cases drawn from a population of so many labels; a wrong answer is any other label, equally often."""
+    """Cases from a population with this many labels; a wrong answer is any other label with equal probability."""
     labels = len(shares)
     right = np.where(np.eye(labels, dtype=bool), accuracy, (1 - accuracy) / (labels - 1))
     chances = np.array(shares)[:, None] * right
@@ -106,14 +106,14 @@ def label_table(counts: Sequence[int]) -> LabelTable:
 
 
 def latencies(quantile: float, alike: float | None) -> Simulate:
-    """Log-normal seconds; with `alike`, several attempts a case whose logarithms correlate so much."""
+    """Log-normal seconds; `alike` is the correlation of the logarithms of attempts at one case."""
 
     def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
         attempts, shared = (1, 0.0) if alike is None else (REPEATS, alike)
         case = rng.standard_normal((runs, n, 1)) * sqrt(shared)
         values = np.exp(case + rng.standard_normal((runs, n, attempts)) * sqrt(1 - shared)).reshape(runs, -1)
         values.sort(axis=1)
-        # The bounds are measured values, so that their ranks alone tell which.
+        # The bounds are measured values, so their ranks identify them.
         ranks = quantile_interval(range(1, n * attempts + 1), quantile, independent=n, confidence=CONFIDENCE)
         truth = exp(NormalDist().inv_cdf(quantile))
         low = values[:, int(ranks.low) - 1] if ranks.low else np.zeros(runs)
@@ -124,7 +124,7 @@ def latencies(quantile: float, alike: float | None) -> Simulate:
 
 
 def means(shape: str) -> Simulate:
-    """Tokens or cost a case, spread normally or with a long tail to the right."""
+    """Tokens or cost per case, distributed normally or with a long right tail."""
 
     def simulate(rng: np.random.Generator, runs: int, n: int) -> Misses:
         draw = rng.standard_exponential if shape == "exponential" else rng.standard_normal

@@ -1,11 +1,11 @@
 """
-What an evaluation costs beyond the model's own time, beside the floor and the peers, all in one run.
+The overhead of an evaluation beyond the model's own time, compared with the floor and with other clients.
 
     python benchmarks/overhead.py --cases 1000 10000
 
 A scripted server on loopback answers every request after a fixed latency. The floor is cases / in flight x latency.
-Every row is a process of its own, start-up included; CPU and peak memory are the operating system's account of it.
-pytest loads this plugin and pytest-html, and no other plugin that happens to be installed.
+Each row is a separate process, start-up included; CPU time and peak memory are as the operating system reports them.
+pytest loads this plugin and pytest-html, and no other installed plugin.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def pytest_collect_file(file_path, parent):
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took: seconds of wall and CPU, MiB at its peak."""
+    """Seconds of wall and CPU time and peak MiB of one process."""
 
     wall: float
     cpu: float
@@ -113,7 +113,7 @@ def compare(folder: Path, url: str, cases: int, arguments: argparse.Namespace) -
 
 
 def beside_the_wire(folder: Path, url: str, arguments: argparse.Namespace) -> None:
-    print("\nwithout a call")
+    print("\nwithout requests")
     suite, _ = write_eval_set(folder, max(arguments.cases))
     runs = suite / ".finetune" / "runs"
     if not runs.exists():
@@ -195,7 +195,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cases", type=int, nargs="+", default=[1000], help="sizes of the eval set (default: 1000)")
     parser.add_argument("--in-flight", type=int, default=32)
     parser.add_argument("--latency", type=float, default=0.2, help="seconds the server takes to answer")
-    parser.add_argument("--runs", type=int, default=1, help="runs of each row; the one of median wall time is shown")
+    parser.add_argument("--runs", type=int, default=1, help="runs of each row; the median by wall time is shown")
     parser.add_argument("--collect", type=int, default=100_000, help="cases of the --collect-only row")
     return parser.parse_args()
 

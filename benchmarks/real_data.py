@@ -1,10 +1,10 @@
 """
-The embedded model on two real data sets that nobody here wrote, as it is.
+The embedded model, without fine-tuning, on two published data sets.
 
     python benchmarks/real_data.py FOLDER
 
 The folder holds `banking-intents/` (classification) and `voice-slots/` (extraction to JSON), each with `train.jsonl`
-and `validation.jsonl` in chat format. Nothing is copied: the cases are read where they lie.
+and `validation.jsonl` in chat format. Nothing is copied: the cases are read in place.
 """
 
 from __future__ import annotations

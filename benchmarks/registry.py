@@ -1,10 +1,10 @@
 """
-The registry under many writers and under sudden death, and what a change costs.
+The registry with many concurrent writers and with killed writers, and the time of a change.
 
     python benchmarks/registry.py --processes 50 --rounds 100 --kills 200
 
-Exits with 1 when a round has no winner or two, the chain is broken, or a killed writer left anything but the old file
-or the new one.
+Exits with 1 if a round does not have exactly one winner, the hash chain is broken, or a killed writer left anything
+but the old file or the new one.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def many(command: str, **options: float) -> dict[str, Any]:
-    """Run a command of `tests/support/registry_processes.py` in a folder of its own."""
+    """Run a command of `tests/support/registry_processes.py` in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         done = subprocess.run([sys.executable, PROCESSES, command, folder, *given], stdout=subprocess.PIPE, check=True)
@@ -36,7 +36,7 @@ def many(command: str, **options: float) -> dict[str, Any]:
 
 
 def with_events(number: int) -> Registry:
-    """A registry of that many events, a version for every third."""
+    """A registry with this many events, and a version for every third."""
     registry = Registry()
     for turn in range(-(-number // 3)):
         version = f"v{turn}"

@@ -1,12 +1,12 @@
 """
-What the reports cost to write and to open, for sets of 1,000 and 10,000 cases.
+The time to write and to open the reports of 1,000 and 10,000 cases.
 
     python benchmarks/reports.py --cases 1000 10000
 
-A scripted server answers at once, one case in ten wrongly; every later session replays that run, in a process of its
-own. What a report costs is the CPU time that such a session takes more than one without it; `runs report` is a whole
-process, start-up included. The files are opened in a headless Chromium: until the first row can be seen, from a
-keystroke in the filter until its rows are drawn, and frame by frame while the list is scrolled from top to bottom.
+A scripted server answers immediately, one case in ten wrongly; later sessions replay that run, each in a separate
+process. The cost of a report is the additional CPU time of a session that writes it; `runs report` is a whole process,
+start-up included. The files are opened in headless Chromium: time until the first row is visible, time from a keystroke
+in the filter until its rows are drawn, and frame times while the list is scrolled from top to bottom.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def replay(suite: Path, *options: str) -> list[str]:
 
 
 def least(command: Sequence[str], suite: Path) -> float:
-    """CPU seconds, the least of three: what else the machine does only ever adds to them."""
+    """CPU seconds, the minimum of three runs: other load on the machine can only add to them."""
     return min(run(command, suite).cpu for _ in range(3))
 
 
@@ -109,7 +109,7 @@ def html_table(page: Any) -> list[float]:
 
 
 def measured(path: Path, look: Callable[[Any], list[float]]) -> list[float]:
-    """The figures of the median of three openings, by the first of them."""
+    """The figures of the median of three openings, ordered by the first figure."""
     from playwright.sync_api import sync_playwright
 
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")

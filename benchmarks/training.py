@@ -1,5 +1,5 @@
 """
-What a step of the server's training costs: packed into a tree or padded, in bfloat16 or float32.
+Time of a training step of the server: packed into a tree or padded, in bfloat16 or float32.
 
     python benchmarks/training.py train.jsonl --steps 5 --threads 1
 """
@@ -62,7 +62,7 @@ def prepared(job: TrainingJob, precision: torch.dtype) -> Any:
 
 
 def tell_sizes(batches: Sequence[Sequence[TokenizedExample]]) -> None:
-    """What there is to compute."""
+    """Print the number of tokens to compute, plain, padded and packed."""
     tokens = sum(example.length for batch in batches for example in batch)
     padded = sum(max(example.length for example in batch) * len(batch) for batch in batches)
     nodes = sum(len(each.tokens) for batch in batches for each in pack(batch))
@@ -72,17 +72,17 @@ def tell_sizes(batches: Sequence[Sequence[TokenizedExample]]) -> None:
 def tell(
     name: str, batches: Sequence[Sequence[TokenizedExample]], learn: Callable[[Sequence[TokenizedExample]], object]
 ) -> None:
-    """The median seconds of a step; the first, which warms up, is left out."""
+    """Print the median seconds per step; the first step, a warm-up, is excluded."""
     taken = []
     for batch in (batches[0], *batches):
         began = time.perf_counter()
         learn(batch)
         taken.append(time.perf_counter() - began)
-    print(f"{name:42} {sorted(taken[1:])[len(batches) // 2]:7.2f} s a step")
+    print(f"{name:42} {sorted(taken[1:])[len(batches) // 2]:7.2f} s per step")
 
 
 def learn_padded(model: Any, batch: Sequence[TokenizedExample]) -> None:
-    """A step as a plain training does it."""
+    """A step on padded batches, as in a plain training loop."""
     sequences = [sequence for example in batch for sequence in example.sequences]
     width = max(len(sequence.tokens) for sequence in sequences)
     tokens = torch.tensor([[*each.tokens, *[PAD] * (width - len(each.tokens))] for each in sequences])

@@ -73,7 +73,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def page_file(project: Path) -> Path:
-    """Sixty labels against a baseline, and eight records that are asked twice."""
+    """Sixty labels against a baseline, and eight records with two attempts each."""
     (project / "eval_sets").mkdir()
     (project / "eval_sets" / "r.json").write_text(
         '{"type": "object", "required": ["name"], "properties": {"age": {"type": "integer"}}}', "utf-8"
@@ -272,7 +272,7 @@ def test_keys_move_search_and_help(page_file: Path, opened: Open) -> None:
     assert not page.locator("#help").is_visible()
 
 
-def test_the_list_tells_a_screen_reader_what_it_is(page_file: Path, opened: Open) -> None:
+def test_the_list_is_labelled_for_screen_readers(page_file: Path, opened: Open) -> None:
     page = opened(page_file)
     grid = page.get_by_role("grid", name="Cases")
     assert grid.get_attribute("aria-rowcount") == "69"
@@ -324,7 +324,7 @@ CONTRASTS = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(page_file: Path, opened: Open, scheme: str) -> None:
+def test_every_text_has_enough_contrast(page_file: Path, opened: Open, scheme: str) -> None:
     """WCAG AA, 4.5 to 1, measured on what the browser has computed."""
     page = opened(page_file, "#state=missed&case=case-03", color_scheme=scheme)
     assert page.evaluate(CONTRASTS) == []
@@ -369,7 +369,7 @@ def test_a_phone_needs_no_sideways_scrolling(page_file: Path, opened: Open, addr
     assert page.evaluate(TOO_WIDE) == []
 
 
-def test_on_a_phone_an_open_gate_stands_on_lines_of_its_own(tmp_path: Path, opened: Open) -> None:
+def test_on_a_phone_an_open_gate_has_lines_of_its_own(tmp_path: Path, opened: Open) -> None:
     rows = [
         {"id": f"c-{n}", "input": "x", "expected": "x", "tags": ["critical-for-the-support-team"]} for n in range(3)
     ]
@@ -454,7 +454,7 @@ def test_several_models_share_one_page_with_a_switch(tmp_path: Path, opened: Ope
     assert page.locator("h1:visible").all_inner_texts() == ["ft:two"]
 
 
-def test_a_set_without_gates_or_labels_says_so(tmp_path: Path, opened: Open) -> None:
+def test_a_set_without_gates_or_labels_has_a_note(tmp_path: Path, opened: Open) -> None:
     plain = write_set(tmp_path, "plain", [{"id": "a", "input": "x", "expected": "y"}])
     path = tmp_path / "page.html"
     path.write_text(page_html([from_record(recorded(tmp_path, [plain], lambda *_: "y"), root=tmp_path)]), "utf-8")
@@ -465,7 +465,7 @@ def test_a_set_without_gates_or_labels_says_so(tmp_path: Path, opened: Open) -> 
     assert page.get_by_text("Flips against").count() == 0
 
 
-def test_a_run_that_asked_nothing_shows_what_is_missing(tmp_path: Path, opened: Open) -> None:
+def test_a_run_without_requests_shows_what_is_missing(tmp_path: Path, opened: Open) -> None:
     plain = write_set(
         tmp_path, "plain", [{"id": "a", "input": "x", "expected": "y"}, {"id": "b", "input": "z", "expected": "y"}]
     )
@@ -479,7 +479,7 @@ def test_a_run_that_asked_nothing_shows_what_is_missing(tmp_path: Path, opened: 
     assert [row.split()[0] for row in page.locator("#sheet .row .state").all_inner_texts()] == ["unrun", "unrun"]
 
 
-def test_an_old_record_whose_set_changed_shows_ids_and_answers_and_says_why(tmp_path: Path, opened: Open) -> None:
+def test_an_old_record_whose_set_changed_shows_ids_and_answers_with_a_reason(tmp_path: Path, opened: Open) -> None:
     plain = write_set(tmp_path, "plain", [{"id": f"c-{n}", "input": "secret?", "expected": "y"} for n in range(3)])
     run = recorded(tmp_path, [plain], lambda case, _: None if case.id == "c-2" else "y", copies=False)
     plain.path.write_text('{"input": "other", "expected": "y"}\n', "utf-8")

@@ -95,7 +95,7 @@ def test_json_answers_differ_by_path(suite, report):
     assert cell(rows["eval_sets/tickets.jsonl::case-0"], "score") == "0/2 fields"
 
 
-def test_an_error_is_told_in_its_row(suite, report, server):
+def test_an_error_is_shown_in_its_row(suite, report, server):
     from scripted_server import error
 
     suite(1, toml=GATES)
@@ -187,7 +187,7 @@ def test_a_broken_hook_shows_its_traceback_below_the_case(pytester, suite, repor
     assert "of my own making" in log
 
 
-def test_it_works_with_assets_beside_the_page_and_written_after_every_test(pytester, suite, report):
+def test_it_works_with_separate_assets_and_when_written_after_every_test(pytester, suite, report):
     pytester.makeini("[pytest]\ngenerate_report_on_test = true\n")
     suite(3, toml=GATES)
     result, source, rows = report(self_contained=False)

@@ -1,4 +1,4 @@
-"""The file of --junitxml: figures for machines, short messages, and no prompt text unless asked."""
+"""The file of --junitxml: properties for programs, short messages, and no prompts by default."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_miss_has_a_short_message_and_no_text(suite, junit, toml):
     assert "storm" not in text
 
 
-def test_texts_come_when_asked_for(suite, junit):
+def test_texts_are_written_if_the_ini_value_is_set(suite, junit):
     suite(["calm"], inputs=["storm"])
     _, cases = junit("-o", "finetune_junit_texts=true")
     _, message, text = ended(cases["case-0"])
@@ -95,7 +95,7 @@ def test_texts_come_when_asked_for(suite, junit):
 
 
 @pytest.mark.parametrize("toml", [None, "[[gates]]\nmin = 0.5\n"])
-def test_what_a_server_says_may_quote_the_prompt_and_waits_to_be_asked_for(suite, junit, server, toml):
+def test_server_messages_are_written_only_if_the_ini_value_is_set(suite, junit, server, toml):
     suite(["calm"], inputs=["storm"], toml=toml)
     server.answer = lambda body: error(400, "cannot answer storm")
     text, cases = junit()

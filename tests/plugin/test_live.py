@@ -40,14 +40,14 @@ def seen_and_kept(screens):
     return seen, last
 
 
-def test_it_stands_below_the_dots_and_leaves_nothing_behind(slow, pytester):
+def test_the_line_is_below_the_dots_and_leaves_nothing_behind(slow, pytester):
     seen, kept = seen_and_kept(watch(pytester.path, *slow))
     assert ("eval_sets/tickets.jsonl m...", "4/6 done  2 in flight  0 errors  accuracy 0.750") in seen
     assert any(row.startswith("eval_sets/tickets.jsonl m.....") and row.endswith("[100%]") for row in kept), kept
     assert not [row for row in kept if " done" in row]
 
 
-def test_with_verbose_lines_it_stands_below_the_case_that_is_waited_for(slow, pytester):
+def test_with_verbose_output_the_line_is_below_the_awaited_case(slow, pytester):
     seen, kept = seen_and_kept(watch(pytester.path, *slow, "-v"))
     assert "eval_sets/tickets.jsonl::case-4" in {above for above, _ in seen}
     words = ["MISSED", *["PASSED"] * 5]
@@ -86,7 +86,7 @@ def test_it_can_be_switched_off(slow, pytester, off):
         ({}, {"of_another_class": True}),
     ],
 )
-def test_it_stays_away_where_nobody_watches_or_others_draw(monkeypatch, environ, facts):
+def test_no_line_without_a_terminal_or_if_other_plugins_draw(monkeypatch, environ, facts):
     class Reporter:
         isatty = staticmethod(facts.get("isatty", lambda: True))
 

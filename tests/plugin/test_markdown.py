@@ -1,4 +1,4 @@
-"""Markdown of a session: the file that was asked for, and the summary of a GitHub Actions step."""
+"""Markdown of a session: the file of --finetune-markdown, and the summary of a GitHub Actions step."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_without_a_model_nothing_is_written(pytester, monkeypatch):
     assert not pytester.path.joinpath("comment.md").exists()
 
 
-def test_what_was_decided_early_is_told_to_be_no_evidence(suite, evaluate, pytester):
+def test_a_verdict_decided_early_is_marked_as_no_evidence(suite, evaluate, pytester):
     suite(40, inputs=["wrong"] * 40, toml="[[gates]]\nmin = 0.9\n")
     evaluate("--stop-when-decided", "--concurrency=1", "--finetune-markdown=comment.md", "--finetune-html=page.html")
     for name in ("comment.md", "page.html"):
@@ -83,7 +83,7 @@ def test_what_was_decided_early_is_told_to_be_no_evidence(suite, evaluate, pytes
 
 
 @pytest.mark.parametrize("option", ["--finetune-markdown", "--finetune-html"])
-def test_a_session_without_an_eval_set_says_that_it_wrote_nothing(suite, evaluate, pytester, option):
+def test_a_session_without_an_eval_set_warns_that_it_wrote_nothing(suite, evaluate, pytester, option):
     suite(2)
     pytester.makepyfile(
         test_own="import pytest\n@pytest.mark.eval_set('tickets.jsonl')\ndef test_own(eval_completion, eval_case): 0\n"
@@ -114,7 +114,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_first_request(
     assert server.requests == []
 
 
-def test_redacted_it_holds_neither_prompts_nor_answers(suite, evaluate, server, pytester):
+def test_redacted_markdown_contains_no_prompts_and_no_answers(suite, evaluate, server, pytester):
     suite(2, inputs=["prompt-marker"] * 2, toml="[[gates]]\nmin = 0.5\n")
     server.answer = lambda body: "answer-marker"
     evaluate("--finetune-redact", "--finetune-markdown=comment.md")

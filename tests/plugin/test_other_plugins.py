@@ -180,7 +180,7 @@ def test_a_marked_set_that_is_collected_too_is_requested_once(pytester, suite, e
     assert len(server.requests) == 3
 
 
-def test_a_marked_function_without_a_model_is_skipped_and_says_why(pytester):
+def test_a_marked_function_without_a_model_is_skipped_with_a_reason(pytester):
     pytester.makepyfile(
         """
         import pytest
@@ -264,7 +264,7 @@ def test_a_hook_may_return_a_client_of_the_official_package(pytester, suite, ser
     assert {body["model"] for body in server.questions} == {"ft:mine"}
 
 
-def test_a_hook_that_returns_nonsense_is_told_so(pytester, suite):
+def test_a_hook_that_returns_no_target_is_a_usage_error(pytester, suite):
     suite(1)
     pytester.makeconftest("def pytest_finetune_target(spec, config): return 'model'")
     result = pytester.runpytest_inprocess("--model=x")
@@ -272,7 +272,7 @@ def test_a_hook_that_returns_nonsense_is_told_so(pytester, suite):
     result.stderr.fnmatch_lines(["*the hook returned a str*"])
 
 
-def test_a_target_that_lacks_something_is_told_what(pytester, suite):
+def test_an_incomplete_target_is_refused_with_the_missing_name(pytester, suite):
     suite(1)
     pytester.makeconftest(
         """

@@ -204,7 +204,7 @@ def test_an_internal_error_is_redacted(pytester, suite, reports, server):
     assert leaks(found, PROMPT, EXPECTED, ANSWER) == set()
 
 
-def test_the_record_on_disk_still_holds_the_answers(pytester, suite, reports, server):
+def test_the_record_on_disk_still_contains_the_answers(pytester, suite, reports, server):
     suite([EXPECTED], inputs=[PROMPT], toml=GATES)
     server.answer = lambda body: ANSWER
     reports("--finetune-redact")

@@ -75,7 +75,7 @@ def test_a_subset_promotes_nothing(suite, evaluate, registry):
     assert statuses(registry)["v2"] == "candidate"
 
 
-def test_a_run_that_stopped_early_promotes_nothing_and_says_why(suite, evaluate, registry):
+def test_a_run_that_stopped_early_is_not_promoted_and_the_reason_is_shown(suite, evaluate, registry):
     suite(40, toml="[[gates]]\nmin = 0.1\n")
     result = evaluate("--promote", "--stop-when-decided", "--concurrency=1", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -109,7 +109,7 @@ def test_production_without_evidence_is_evaluated_in_the_same_session(suite, eva
 def test_the_stored_evidence_of_production_is_used_where_it_covers_the_sets(
     suite, evaluate, server, production, wrong, code
 ):
-    """v2 takes over by a session that asked v1 too; from then on its evidence stands for it."""
+    """v2 is promoted by a session that also evaluates v1; later sessions use its stored evidence."""
     suite(5, toml=AGAINST)
     assert evaluate("--promote", model="new").ret == 0
     assert statuses(production) == {"v1": "deprecated", "v2": "production"}
@@ -142,7 +142,7 @@ def test_the_record_names_the_baseline_and_its_server(pytester, suite, evaluate,
     )
 
 
-def test_a_replay_of_production_on_its_own_server_stands_for_it(suite, evaluate, production):
+def test_a_replay_of_production_on_its_own_server_is_accepted_as_production(suite, evaluate, production):
     suite(5, toml=AGAINST)
     evaluate(model="old")
     assert evaluate("--promote", "--baseline=replay:last", model="new").ret == 0

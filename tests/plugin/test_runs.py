@@ -89,7 +89,7 @@ def test_a_changed_scoring_function_does_not_resume_an_old_run(suite, evaluate, 
     assert evaluate("--resume", subprocess=True).ret == pytest.ExitCode.USAGE_ERROR
 
 
-def test_resume_without_an_open_run_says_so(suite, evaluate):
+def test_resume_without_an_open_run_is_a_usage_error(suite, evaluate):
     suite(2)
     evaluate()
     result = evaluate("--resume")

@@ -54,7 +54,7 @@ def test_flips_come_with_both_answers_and_the_lost_ones_first() -> None:
     ]
 
 
-def test_a_loss_is_told_below_zero_with_its_own_interval() -> None:
+def test_a_loss_is_negative_with_its_interval() -> None:
     comparison = compared("p" * 20, "p" * 14 + "m" * 6)
     head = lines(comparison, show=0)
     assert head[1].startswith("  difference -0.300 [-0.5")
@@ -62,7 +62,7 @@ def test_a_loss_is_told_below_zero_with_its_own_interval() -> None:
     assert comparison.worse
 
 
-def test_a_gain_is_told_above_zero() -> None:
+def test_a_gain_is_positive() -> None:
     assert "difference +0.300 [+0.0" in lines(compared("p" * 14 + "m" * 6, "p" * 20), show=0)[1]
 
 
@@ -127,7 +127,7 @@ def test_a_sample_that_was_never_made_is_unrun() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sample", "told"),
+    ("sample", "expected"),
     [
         (missed("```json\n{}", failure=FormatFailure.FENCED), "missed (fenced): ```json\n{}"),
         (missed("", tool_calls=(ToolCall("go", '{"to":1}'), ToolCall("stop", "{}"))), 'missed: go({"to":1}); stop({})'),
@@ -135,8 +135,8 @@ def test_a_sample_that_was_never_made_is_unrun() -> None:
         (Sample(TICKETS, "a", 0, State.UNRUN), "unrun"),
     ],
 )
-def test_an_answer_says_how_it_ended(sample: Sample, told: str) -> None:
-    assert answer_line([sample]) == told
+def test_an_answer_line_shows_how_the_sample_ended(sample: Sample, expected: str) -> None:
+    assert answer_line([sample]) == expected
 
 
 def test_the_caller_may_tell_answers_its_own_way() -> None:

@@ -111,7 +111,7 @@ def test_nothing_that_came_from_outside_renders_pings_or_tracks(text):
     assert skeleton[0] == skeleton[1]
 
 
-def test_one_line_tells_model_verdict_gates_and_cost():
+def test_one_line_shows_model_verdict_gates_and_cost():
     gates = (gate("a", "pass", value=0.95), gate("b", "fail", value=0.5), gate("c", "inconclusive", value=0.9))
     first = markdown([run(part(gates=gates), cost=Decimal("0.41"))]).splitlines()[0]
     assert first == "### ❌ `ft:new` does not ship: 1 of 3 gates passed, 1 failed, 1 inconclusive, $0.41"
@@ -127,28 +127,28 @@ def test_a_set_without_gates_ships_only_when_every_case_passes():
     assert markdown([run(free)]).startswith("### ❌ `ft:new` does not ship: 0 of 3 cases passed (all must pass)")
 
 
-def test_a_baseline_beside_the_model_gets_no_verdict():
+def test_a_baseline_in_the_same_session_gets_no_verdict():
     text = markdown([run(part(), model="old", judged=False), run(part())])
     assert "`old`" not in text
 
 
-def test_several_models_are_told_first_and_then_one_by_one():
+def test_several_models_are_summarised_first_and_then_shown_one_by_one():
     lines = markdown([run(part(), model="ft:a"), run(part(), model="ft:b")]).splitlines()
     assert [line.partition(" does")[0] for line in lines[:2]] == ["### ❌ `ft:a`", "### ❌ `ft:b`"]
     assert [line for line in lines if line.startswith("####")] == ["#### `ft:a`", "#### `ft:b`"]
 
 
-def test_a_long_report_is_cut_between_two_rows_and_says_so():
+def test_a_long_report_is_cut_between_two_rows_and_counts_the_rest():
     parts = [part(8, name=f"eval_sets/{n}.jsonl", text="words " * 30, ids="case-" * 15) for n in range(40)]
     text = markdown([run(*parts)])
     assert LIMIT - 1_000 < len(text) <= LIMIT
-    told = text.splitlines()[-1]
-    assert re.fullmatch(r"Left out to stay within 60,000 characters: .*[0-9]+ flips.*\.", told)
+    last_line = text.splitlines()[-1]
+    assert re.fullmatch(r"Left out to stay within 60,000 characters: .*[0-9]+ flips.*\.", last_line)
     assert all(line.endswith("|") for line in text.splitlines() if line.startswith("|"))
 
 
 @pytest.mark.parametrize("limit", [1_000, 1_500, 3_000])
-def test_a_head_of_a_table_never_stands_alone(limit):
+def test_a_table_head_is_never_without_rows(limit):
     parts = [part(8, name=f"eval_sets/{n}.jsonl", text="words " * 30) for n in range(9)]
     lines = markdown([run(*parts)], limit=limit).splitlines()
     assert len("\n".join(lines)) < limit
@@ -162,7 +162,7 @@ def test_ten_flips_and_five_misses_of_a_set_are_shown():
     assert len(re.findall("^[|] `case-", text, re.MULTILINE)) == 5
 
 
-def test_redacted_it_tells_fingerprints_alone():
+def test_redacted_answers_are_fingerprints():
     secret = replace(part(text="a secret answer"), baseline="production")
     text = markdown([run(secret, stopped=Failure("auth", "HTTP 401: a secret answer", 401))], redact=True)
     assert "Stopped early: auth: HTTP 401`" in text

@@ -85,8 +85,8 @@ def test_bars_and_margins_go_the_way_of_their_gates(tmp_path: Path) -> None:
     baseline = Baseline("production", eval_set.cases_sha256, 1, samples)
     evaluation, results = evaluated(tmp_path, [eval_set], all_wrong, baselines={eval_set.name: baseline})
     gates = from_session(evaluation, results).sets[0].gates
-    told = {gate.verdict.gate: (gate.metric, gate.bar, gate.margin and round(gate.margin, 3)) for gate in gates}
-    assert told == {
+    by_name = {gate.verdict.gate: (gate.metric, gate.bar, gate.margin and round(gate.margin, 3)) for gate in gates}
+    assert by_name == {
         "accuracy>=0.9": ("accuracy", 0.9, -0.4),
         "error_rate<=0.5": ("error_rate", 0.5, 0.5),
         "must_pass=critical": ("accuracy", None, None),
@@ -99,7 +99,7 @@ def test_bars_and_margins_go_the_way_of_their_gates(tmp_path: Path) -> None:
     assert "2 lost" in re.sub(r"<[^>]+>", "", html)
 
 
-def test_the_headline_says_whether_it_ships_and_why_not(tmp_path: Path) -> None:
+def test_the_headline_states_whether_it_ships_and_why_not(tmp_path: Path) -> None:
     plain = write_set(tmp_path, "t", ROWS)
     assert headline(from_session(*evaluated(tmp_path, [plain], right))) == "Ships: 4 of 4 cases passed (all must pass)"
     assert headline(from_session(*evaluated(tmp_path, [plain], all_wrong))) == (
@@ -119,7 +119,7 @@ def test_the_model_under_test_comes_before_its_baseline(tmp_path: Path) -> None:
     assert "<title>ft:new: Ships" in page_html(runs)
 
 
-def test_the_file_asks_for_nothing_and_its_policy_names_what_it_holds(tmp_path: Path) -> None:
+def test_the_page_makes_no_requests_and_its_policy_allows_only_its_own_scripts(tmp_path: Path) -> None:
     html = page_html([from_session(*evaluated(tmp_path, [write_set(tmp_path, "t", ROWS)], right))])
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
     assert policy
@@ -188,7 +188,7 @@ def test_a_scale_shows_all_its_values(values, rate, scale) -> None:
     assert scale_of(values, rate=rate) == pytest.approx(scale)
 
 
-def test_a_drawing_holds_the_interval_the_value_and_the_bar() -> None:
+def test_a_chart_shows_the_interval_the_value_and_the_bar() -> None:
     drawn = interval_svg(0.95, (0.9, 1.0), scale=(0.8, 1.0), kind="pass", bar=0.9)
     assert re.findall(r'class="(\w+)" d="([^"]*)"', drawn) == [
         ("track", "M0 8H100"),
@@ -211,7 +211,7 @@ def redacted_answer(case: Case, attempt: int) -> Completion | Failure:
 
 
 @pytest.mark.parametrize("scorer", ["exact", "json", "label"])
-def test_a_redacted_page_holds_no_prompt_and_no_answer(tmp_path: Path, scorer: str) -> None:
+def test_a_redacted_page_contains_no_prompt_and_no_answer(tmp_path: Path, scorer: str) -> None:
     expected: Any = {"a": MARKER, "b": MARKER} if scorer == "json" else MARKER
     rows = [
         {
@@ -232,13 +232,13 @@ def test_a_redacted_page_holds_no_prompt_and_no_answer(tmp_path: Path, scorer: s
     reported = from_record(run, root=tmp_path, against=before)
     assert MARKER in page_html([reported])
     html = page_html([reported], redact=True)
-    # The names of labels are settings; which case expected or got which is not told.
+    # The names of labels are settings; which case expected or got which is not shown.
     head = re.sub(rf'<th scope="(row|col)">{MARKER}</th>', "", html) if scorer == "label" else html
     assert MARKER not in head
     assert ("c-2" in html, f"sha256:{sha256(MARKER.encode()).hexdigest()[:12]}" in html) == (True, True)
 
 
-def test_a_damaged_seal_is_told(tmp_path: Path) -> None:
+def test_a_broken_seal_is_reported(tmp_path: Path) -> None:
     run = recorded(tmp_path, [write_set(tmp_path, "t", ROWS)], right)
     manifest = run.path / "manifest.json"
     manifest.write_text(manifest.read_text("utf-8").replace("ft:test", "ft:fake"), "utf-8")
@@ -292,7 +292,7 @@ def test_a_scoring_function_of_the_users_is_not_copied_and_the_cases_are(
     assert not list(run.path.rglob("*.py"))
 
 
-def test_the_chapter_of_the_page_says_what_is_so() -> None:
+def test_documented_facts_of_the_page() -> None:
     chapter = (ROOT / "docs" / "reports.md").read_text("utf-8").partition("## The run page")[2].partition("\n## ")[0]
     assets = ROOT / "src" / "pytest_finetune" / "reports" / "page" / "assets"
     keys = set(re.findall(r"<kbd>(.*?)</kbd>", (assets / "page.html").read_text("utf-8")))

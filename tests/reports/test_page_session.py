@@ -42,7 +42,7 @@ def _here(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pytester.path)
 
 
-def test_a_session_writes_the_page_and_says_where(pytester, suite, evaluate) -> None:
+def test_a_session_writes_the_page_and_prints_its_path(pytester, suite, evaluate) -> None:
     suite(["bug", "bug"], toml=GATES)
     result = evaluate("--finetune-html=out/page.html")
     path = pytester.path / "out" / "page.html"
@@ -84,7 +84,7 @@ def test_a_redacted_session_redacts_the_page(pytester, suite, evaluate) -> None:
     assert [word in text for word in ("xyzzy", "plugh", "frobnicate", "case-1")] == [False, False, False, True]
 
 
-def test_a_page_that_cannot_be_written_is_refused_before_anything_is_asked(pytester, suite, evaluate, server) -> None:
+def test_a_page_that_cannot_be_written_is_refused_before_any_request(pytester, suite, evaluate, server) -> None:
     suite(1)
     (pytester.path / "folder").mkdir()
     result = evaluate("--finetune-html=folder")
@@ -141,18 +141,18 @@ def test_a_run_is_reported_against_another(pytester, suite, evaluate) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["nope"], "no run 'nope'"),
         (["last", "-o", "missing/page.html"], "cannot write: No such file"),
         (["last", "--against", "nope"], "no run 'nope'"),
     ],
 )
-def test_what_cannot_be_reported_is_told(pytester, suite, evaluate, words: list[str], told: str) -> None:
+def test_what_cannot_be_reported_is_an_error(pytester, suite, evaluate, words: list[str], message: str) -> None:
     suite(1)
     evaluate()
     result = report(*words)
-    assert (result.exit_code, told in result.output) == (2, True)
+    assert (result.exit_code, message in result.output) == (2, True)
     assert not (pytester.path / "report.html").exists()
 
 
@@ -166,7 +166,7 @@ def kept(pytester) -> Callable[[], dict[str, bytes]]:
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_every_run_keeps_what_it_asked(pytester, suite, evaluate, kept, workers: str) -> None:
+def test_every_run_keeps_its_eval_sets(pytester, suite, evaluate, kept, workers: str) -> None:
     path = suite(3, toml=GATES)
     evaluate("-n", workers, subprocess=True)
     assert kept() == {

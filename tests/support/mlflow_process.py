@@ -22,7 +22,7 @@ QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "PYTHONWARNINGS": "ignore",
 }
-"""Nothing leaves the machine, and no worker processes are started for jobs that nobody has."""
+"""Nothing leaves the machine, and no worker processes are started for unused jobs."""
 
 
 def installed():

@@ -47,7 +47,7 @@ def evaluated(
     judged: bool = True,
     copies: bool = True,
 ) -> tuple[Evaluation, list[SetResult]]:
-    """A whole evaluation; `answer` gives a text, a completion, a failure, or None for a sample that is never asked."""
+    """A whole evaluation: `answer` gives a text, a completion, a failure, or None for an unrun sample."""
     target: Any = SimpleNamespace(spec=spec, model=spec, base_url="http://127.0.0.1:1/v1", identity="", free=True)
     evaluation = Evaluation(target, eval_sets, Limits())
     run = evaluation.open_record(RunStore(root / ".finetune" / "runs"), root=root, keep_files=copies)

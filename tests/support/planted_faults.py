@@ -158,7 +158,7 @@ def replaced(rows: dict[int, Any], count: int = 120) -> list[Any]:
 
 
 def labelled(counts: dict[str, int]) -> list[Any]:
-    """Rows with so many of each label, one next to empty and one long."""
+    """Rows with this many of each label, one almost empty and one long."""
     labels = [label for label, count in counts.items() for _ in range(count)]
     rows = [row(sentence(number), label) for number, label in enumerate(labels)]
     rows[0], rows[1] = row("?", labels[0]), row(sentence(1, 60), labels[1])

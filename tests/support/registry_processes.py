@@ -121,7 +121,7 @@ def crowd(path: Path, processes: int, rounds: int) -> dict[str, Any]:
 
 
 def kill(path: Path, kills: int, longest: float, seed: int) -> dict[str, Any]:
-    """A writer is killed at random moments; what it had been told was written must be there, and at most one more."""
+    """Kill a writer at random times; every change reported as written must be there, and at most one more."""
     rng = random.Random(seed)
     findings: Counter[str] = Counter(dict.fromkeys(("old", "new", "torn", "lost", "unwritten", "stuck"), 0))
     backend = FileBackend(path, lock_timeout=5)
@@ -143,7 +143,7 @@ def kill(path: Path, kills: int, longest: float, seed: int) -> dict[str, Any]:
 
 
 def _killed_after(path: Path, seconds: float) -> int:
-    """Kill a writer that long after its first breath; the last sequence number that it was told, or 0."""
+    """Kill a writer this long after its start; returns the last sequence number reported to it, or 0."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

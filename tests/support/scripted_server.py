@@ -80,7 +80,7 @@ Answer = str | dict[str, Any] | Reply
 
 
 def echo(body: dict[str, Any]) -> str:
-    """The content of the last message: what the server answers unless told otherwise."""
+    """The content of the last message: the default answer of the server."""
     content = body["messages"][-1]["content"]
     return content if isinstance(content, str) else json.dumps(content)
 

@@ -107,7 +107,7 @@ class ServerProcess:
 
 
 def chat_lines(count, *, answer="fine", start=0):
-    """A training file of so many short examples."""
+    """A training file with this many short examples."""
     rows = (
         {"messages": [{"role": "user", "content": f"item {number}"}, {"role": "assistant", "content": answer}]}
         for number in range(start, start + count)

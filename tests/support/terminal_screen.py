@@ -29,7 +29,7 @@ SILENCE = 60
 
 
 class Terminal:
-    """A terminal of so many rows and columns."""
+    """A terminal with this many rows and columns."""
 
     def __init__(self, rows: int = 24, columns: int = 80) -> None:
         self.screen = pyte.Screen(columns, rows)
