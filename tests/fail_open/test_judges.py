@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_finetune.verdicts.scoring.local_modules import LocalModules
+
 LAX = "def judge(case, completion):\n    return True\n"
 STRICT = "def judge(case, completion):\n    return completion.text == case.expected[0]\n"
 TOML = 'scorer = "judges:judge"\n'
@@ -81,6 +83,45 @@ def judge(case, completion):
 def test_a_file_that_a_judge_reads_and_nobody_declared_is_a_warning(judged, pytester):
     judged("", READS)
     assert "scorer_files" in " ".join(settings_hash(pytester).warnings)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import json\nfrom pathlib import Path\nDATA = json.loads(Path(__file__).with_name('w.json').read_text())",
+        "import json\nread = open\nDATA = json.load(read('w.json'))",
+        "from io import open as o\nDATA = o('w.json')",
+        "from importlib.resources import files\nDATA = lambda: files('words').joinpath('w.json').read_bytes()",
+        "import pkgutil\nDATA = lambda: pkgutil.get_data('words', 'w.json')",
+        "import sqlite3\nDATA = lambda: sqlite3.connect('w.db')",
+        "from sqlite3 import connect\nDATA = lambda: connect('w.db')",
+        "import csv\nDATA = lambda: list(csv.reader(open('w.csv')))",
+        "import numpy as np\nDATA = lambda: np.load('w.npy')",
+        "import pandas as pd\nDATA = lambda: pd.read_csv('w.csv')",
+        "from pandas import read_parquet as words",
+        "import urllib.request",
+        "from urllib import request",
+        "import subprocess",
+        "import os\nDATA = os.environ.get('LAX')",
+        "DATA = lambda: list(map(open, ['w.json']))",
+    ],
+)
+def test_a_judge_that_reads_outside_data_is_a_warning(tmp_path, code):
+    (tmp_path / "judges.py").write_text(code, "utf-8")
+    assert LocalModules("judges", [tmp_path]).places_that_read()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import json\nDATA = json.loads('1')",
+        "import re\nDATA = re.compile('x').match",
+        "from urllib.parse import quote",
+    ],
+)
+def test_a_judge_that_only_computes_is_no_warning(tmp_path, code):
+    (tmp_path / "judges.py").write_text(code, "utf-8")
+    assert LocalModules("judges", [tmp_path]).places_that_read() == []
 
 
 def test_a_declared_file_is_part_of_the_settings_hash(judged, pytester):

@@ -155,9 +155,8 @@ def _not_covered(settings: EvalSettings, module: ModuleType, local: LocalModules
     reads = local.places_that_read()
     if not reads or settings.scorer_files:
         return []
-    return [
-        f"scorer {settings.scorer} reads files ({reads[0]}); list them in scorer_files, so that changes are noticed"
-    ]
+    what = f"scorer {settings.scorer} reads files or other data ({reads[0]}), and changes of it would not be noticed"
+    return [f"{what}: list files in scorer_files; a network, a process or the environment cannot be covered"]
 
 
 def _unsound(score: Any) -> str:

@@ -23,7 +23,57 @@ if TYPE_CHECKING:
     from types import CodeType, ModuleType
 
 _PREFIX = "_finetune_judges_"
-_READS = frozenset({"open", "read_text", "read_bytes"})
+# Functions and methods that read files, of pathlib, io, os, importlib.resources, pkgutil, numpy, pickle and their like.
+_READS = frozenset(
+    [
+        "open",
+        "fdopen",
+        "read_text",
+        "read_bytes",
+        "read_binary",
+        "open_text",
+        "open_binary",
+        "open_resource",
+        "get_data",
+        "as_file",
+        "load",
+        "loadtxt",
+        "genfromtxt",
+        "fromfile",
+        "memmap",
+        "load_workbook",
+        "load_dataset",
+        "getline",
+        "iterdir",
+        "listdir",
+        "scandir",
+        "glob",
+        "rglob",
+        "exec",
+        "eval",
+        "import_module",
+        "run_path",
+        "getenv",
+        "environ",
+    ]
+)
+# Modules that are imported to read what is outside the code: databases, other processes, the network.
+_READING_MODULES = frozenset(
+    [
+        "sqlite3",
+        "dbm",
+        "shelve",
+        "fileinput",
+        "linecache",
+        "mmap",
+        "subprocess",
+        "socket",
+        "urllib.request",
+        "requests",
+        "httpx",
+        "aiohttp",
+    ]
+)
 _NEVER_LOCAL = sys.stdlib_module_names | {"pytest_finetune"}
 
 
@@ -62,12 +112,16 @@ class LocalModules:
         return digest.hexdigest()
 
     def places_that_read(self) -> list[str]:
-        """`FILE:LINE` of calls that open files, whose contents the fingerprint does not cover."""
+        """
+        `FILE:LINE` of code that reads files or other outside state, which the fingerprint does not cover.
+
+        Found by name, also where a function is renamed on import or passed on; code that hides a name is not.
+        """
         return [
-            f"{path.name}:{node.lineno}"
+            f"{path.name}:{getattr(node, 'lineno', 0)}"
             for path, source in sorted(self.sources.items())
             for node in ast.walk(_parsed(source))
-            if isinstance(node, ast.Call) and _called(node) in _READS
+            if _reads(node)
         ]
 
     def load(self) -> ModuleType:
@@ -191,5 +245,25 @@ def _parsed(source: bytes) -> ast.AST:
         return ast.Module([], [])
 
 
-def _called(node: ast.Call) -> str:
-    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+def _reads(node: ast.AST) -> bool:
+    match node:
+        case ast.Import():
+            return any(_is_reading_module(alias.name) for alias in node.names)
+        case ast.ImportFrom():
+            names = {alias.name for alias in node.names}
+            full_names = (f"{node.module}.{name}" for name in names)
+            return any(map(_is_reading_module, (node.module or "", *full_names))) or any(map(_is_reading_name, names))
+        case ast.Attribute():
+            return _is_reading_name(node.attr)
+        case ast.Name(ctx=ast.Load()):
+            return _is_reading_name(node.id)
+    return False
+
+
+def _is_reading_name(name: str) -> bool:
+    # `read_csv`, `read_parquet` and their like.
+    return name in _READS or name.startswith("read_")
+
+
+def _is_reading_module(name: str) -> bool:
+    return name in _READING_MODULES or name.partition(".")[0] in _READING_MODULES
