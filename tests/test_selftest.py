@@ -299,20 +299,27 @@ def test_the_order_of_the_file_does_not_change_the_result(load):
 def test_the_report_fits_eighty_columns_and_groups_kinds(load):
     toml = LABELS + gate("min = 0.9") + gate("min = 0.0")
     check = check_gates(load([WORDS[number % 3] for number in range(161)], toml))
-    assert list(report_lines([check])) == [
+    lines = list(report_lines([check]))
+    assert max(map(len, lines)) <= 80
+    assert lines == [
         "damaged cases at which each gate stops passing, by the kind of damage",
         "",
         "set.jsonl: 161 cases, scorer label",
         "  accuracy>=0.9",
         "       17 of 161 (10.6 %)  empty, fenced, another case's answer, wrong label,",
-        "                           truncated",
+        "                           truncated, arbitrary text, a constant answer, the",
+        "                           most frequent answer",
         "        1 of 161 (0.6 %)   error",
         "  accuracy>=0",
-        "      never               empty, fenced, another case's answer, wrong label,",
-        "                          truncated",
-        "        1 of 161 (0.6 %)  error",
+        "      never                                   empty, fenced, another case's",
+        "                                              answer, wrong label, truncated,",
+        "                                              arbitrary text",
+        "      never (only 107 of 161 can be damaged)  a constant answer, the most",
+        "                                              frequent answer",
+        "        1 of 161 (0.6 %)                      error",
         "      FINDING: never fails: it passes with all 161 cases damaged, for every kind",
         "               of damage",
+        "  every kind of damage is caught by some gate",
         "",
         "2 gates tested, 0 not testable here, 1 finding",
     ]

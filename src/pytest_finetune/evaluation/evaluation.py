@@ -26,6 +26,7 @@ from pytest_finetune.evaluation.runs import (
 from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.verdicts.gates import Decider, judge
+from pytest_finetune.verdicts.selftest import find_gaps
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 UNRECORDED = "record"
 """Kind of the failure that stops an evaluation whose record cannot be written."""
 
+
+MOST_TESTED = 5_000
+"""Cases of an eval set whose gates a session tests: about a second of computing."""
 
 LONG_ANSWER = 20_000
 """Characters of an answer that are scored in a thread, whatever the scorer: parsing and comparing take long."""
@@ -71,6 +75,7 @@ class Evaluation:
         self.samples: dict[Key, Sample] = {}
         self._run: Run | None = None
         self._stopped: Failure | None = None
+        self._gaps: dict[str, list[str]] | None = None
         self._names = {eval_set.name for eval_set in self.eval_sets}
         self._deciders = (
             {e.name: Decider(e.settings.rules, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
@@ -89,7 +94,13 @@ class Evaluation:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Probable mistakes in the eval sets, each after the name of its set, and what the target warns of."""
-        of_sets = [f"{eval_set.name}: {text}" for eval_set in self.eval_sets for text in eval_set.warnings]
+        if self._gaps is None:
+            self._gaps = {eval_set.name: _gap_warnings(eval_set) for eval_set in self.eval_sets}
+        of_sets = [
+            f"{eval_set.name}: {text}"
+            for eval_set in self.eval_sets
+            for text in (*eval_set.warnings, *self._gaps[eval_set.name])
+        ]
         return (*of_sets, *getattr(self.target, "warnings", ()))
 
     def refuse_unknown_price(self) -> None:
@@ -339,6 +350,16 @@ class Evaluation:
             from_cache=sum(1 for s in samples.values() if s.completion and s.completion.from_cache),
             cost=sum(known, Decimal(0)) if len(known) == len(costs) else None,
         )
+
+
+def _gap_warnings(eval_set: EvalSet) -> list[str]:
+    """What a useless model could answer without failing a gate; nothing where finding out would cost too much."""
+    settings = eval_set.settings
+    # A scoring function may call another model; a set without gates lets no miss pass.
+    if ":" in settings.scorer or not settings.gates or len(eval_set.cases) > MOST_TESTED:
+        return []
+    gaps = find_gaps(eval_set)
+    return [f"no gate catches {', '.join(map(str, gaps))}"] if gaps else []
 
 
 def _may_be_slow(scorer: Scorer, completion: Completion) -> bool:

@@ -33,8 +33,8 @@ def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -
     """Show how many bad answers it takes to fail each gate.
 
     EVAL_SETS are .jsonl files or folders of them (default: eval_sets). No model is called: a perfect run is damaged
-    with empty, fenced, truncated and mistyped answers, answers to other cases, and more, and the eval set's own
-    scorer and gates judge the result.
+    with empty, fenced, truncated and mistyped answers, arbitrary text, one answer for all cases, and more, and the
+    eval set's own scorer and gates judge the result. The damage that no gate catches is listed for each eval set.
     """
     root = Path.cwd()
     files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in eval_set_files(named, root)}
@@ -47,6 +47,6 @@ def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -
 
 
 def _exit_code(checks: Sequence[SetCheck]) -> int:
-    if any(check.findings for check in checks):
+    if any(check.findings or check.protects_nothing for check in checks):
         return 1
     return 0 if any(check.tested for check in checks) else 2

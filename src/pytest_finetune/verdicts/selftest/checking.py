@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics.plan import CaseSamples
-from pytest_finetune.verdicts.selftest.damage import Kind, plant
+from pytest_finetune.verdicts.selftest.damage import USELESS, Kind, plant
 from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Container, Mapping, Sequence
 
-    from pytest_finetune.base.records import Sample
+    from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Verdict
     from pytest_finetune.verdicts.rule import Rule
@@ -71,6 +71,13 @@ class GateCheck:
     needs: str = ""
 
     @property
+    def caught(self) -> frozenset[Kind]:
+        """The kinds of damage that stop the gate from passing."""
+        # A gate that needs a baseline is not tested, and may catch any.
+        kinds = Kind if self.gate.compares else (trip.kind for trip in self.trips if trip.damaged)
+        return frozenset(kinds)
+
+    @property
     def finding(self) -> str:
         """The problem of the gate, in one clause; empty if there is none, or it was not tested."""
         if self.perfect is None:
@@ -87,6 +94,25 @@ class GateCheck:
         """Errors for a gate on the error rate, bad answers for all others: errors make any verdict incomplete."""
         on_errors = self.gate.metric == "error_rate"
         return [trip for trip in self.trips if (trip.kind is Kind.ERROR) is on_errors]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """
+    Damage that no gate of an eval set catches.
+
+    Args:
+        kind: The kind of damage.
+        cases: Number of damaged cases that no gate which catches this kind covers.
+        planned: Number of cases of the set.
+    """
+
+    kind: Kind
+    cases: int
+    planned: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} (in {self.cases:,} of {self.planned:,} cases)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +138,16 @@ class SetCheck:
         return [(check.gate.label, check.finding) for check in self.gates if check.finding]
 
     @property
+    def gaps(self) -> list[Gap]:
+        """The damage that no gate catches, by kind."""
+        return _gaps(self.eval_set, [(check.gate, check.caught) for check in self.gates], self.damage)
+
+    @property
+    def protects_nothing(self) -> bool:
+        """The answers of a model that has learnt nothing pass, in all cases or in some."""
+        return self.tested and any(gap.kind in USELESS for gap in self.gaps)
+
+    @property
     def tested(self) -> bool:
         """Whether any gate was tested."""
         return any(check.perfect is not None for check in self.gates)
@@ -130,6 +166,35 @@ def check_gates(eval_set: EvalSet) -> SetCheck:
     damage = plant(eval_set, perfect)
     gates = eval_set.settings.judged_by
     return SetCheck(eval_set, tuple(_check(_Trial(eval_set, gate, perfect), damage) for gate in gates), damage)
+
+
+def find_gaps(eval_set: EvalSet) -> list[Gap]:
+    """
+    Which answers of a model that has learnt nothing no gate of a set catches: faster than the whole self-test.
+
+    Empty if no right answers are known to start from.
+    """
+    perfect = perfect_run(eval_set)
+    if imperfection(eval_set, perfect):
+        return []
+    damage = plant(eval_set, perfect, USELESS)
+    trials = [_Trial(eval_set, gate, perfect) for gate in eval_set.settings.judged_by]
+    return _gaps(eval_set, [(trial.gate, trial.caught(damage)) for trial in trials], damage)
+
+
+def _gaps(eval_set: EvalSet, caught: Sequence[tuple[Rule, Container[Kind]]], damage: Sequence[Damage]) -> list[Gap]:
+    found = []
+    for each in damage:
+        gates = [gate for gate, kinds in caught if each.kind in kinds]
+        damaged = each.samples.keys() | (each.unnoticed if each.kind is Kind.ARBITRARY else frozenset())
+        open_ones = [case for case in eval_set.cases if case.id in damaged and not any(map(_covers(case), gates))]
+        if open_ones:
+            found.append(Gap(each.kind, len(open_ones), len(eval_set.cases)))
+    return found
+
+
+def _covers(case: Case) -> Callable[[Rule], bool]:
+    return lambda gate: gate.covers(case)
 
 
 def _check(trial: _Trial, damage: Sequence[Damage]) -> GateCheck:
@@ -164,6 +229,16 @@ class _Trial:
         # Bisection assumes that more damage never helps a gate; with all of `bad` it is known not to pass.
         damaged = bisect_left(range(len(bad)), 1, lo=1, key=lambda count: int(not self._passes(bad[:count])))
         return Trip(damage.kind, len(bad), unnoticed, damaged, self._damaged(bad[:damaged]).status)
+
+    def caught(self, damage: Sequence[Damage]) -> frozenset[Kind]:
+        """The kinds of damage that stop the gate from passing; any may, where it needs a baseline."""
+        if self.gate.compares:
+            return frozenset(Kind)
+        if _needs(self.gate):
+            return frozenset()
+        chosen = {case.id for case in self.chosen}
+        planted = ((one.kind, [one.samples[name] for name in one.samples.keys() & chosen]) for one in damage)
+        return frozenset(kind for kind, bad in planted if bad and not self._passes(bad))
 
     def verdict(self, bad: Mapping[str, Sample]) -> Verdict:
         """The gate's verdict with these samples, by case id, in place of the perfect ones."""

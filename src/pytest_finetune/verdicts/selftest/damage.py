@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import copy
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -34,7 +35,16 @@ class Kind(StrEnum):
     TRUNCATED = "truncated"
     EXTRA_KEY = "extra key"
     WRONG_TYPE = "wrong type"
+    ARBITRARY = "arbitrary text"
+    CONSTANT = "a constant answer"
+    MOST_FREQUENT = "the most frequent answer"
     ERROR = "error"
+
+
+USELESS = (Kind.EMPTY, Kind.ARBITRARY, Kind.CONSTANT, Kind.MOST_FREQUENT)
+"""What a model answers that has learnt nothing; the last two are right answers to some of the cases."""
+
+_TEXT = "The quick brown fox jumps over the lazy dog, and nobody has asked it to."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,10 @@ class Damage:
     unnoticed: frozenset[str]
 
 
-def plant(eval_set: EvalSet, perfect: Sequence[Sample]) -> tuple[Damage, ...]:
-    """Damage of every kind to a perfect run with one sample per case; empty for a kind that fits no case."""
+def plant(eval_set: EvalSet, perfect: Sequence[Sample], kinds: Sequence[Kind] = tuple(Kind)) -> tuple[Damage, ...]:
+    """Damage of these kinds to a perfect run with one sample per case; empty for a kind that fits no case."""
     planter = _Planter(eval_set, perfect)
-    return (*(planter.damage(kind) for kind in _VARIANTS), _errors(perfect))
+    return tuple(_errors(perfect) if kind is Kind.ERROR else planter.damage(kind) for kind in kinds)
 
 
 class _Planter:
@@ -64,6 +74,7 @@ class _Planter:
         self.eval_set, self.perfect = eval_set, perfect
         self.answers = list(dict.fromkeys(answer for sample in perfect if (answer := sample.completion)))
         self.places = {answer: place for place, answer in enumerate(self.answers)}
+        self.frequent = Counter(sample.completion for sample in perfect if sample.completion).most_common(1)
 
     def damage(self, kind: Kind) -> Damage:
         bad: dict[str, Sample] = {}
@@ -76,7 +87,17 @@ class _Planter:
                     unnoticed.discard(case.id)
                     break
                 unnoticed.add(case.id)
-        return Damage(kind, bad, frozenset(unnoticed))
+        # One answer for all is right for some: there the scorer overlooks nothing.
+        return Damage(kind, bad, frozenset() if kind in (Kind.CONSTANT, Kind.MOST_FREQUENT) else frozenset(unnoticed))
+
+    def arbitrary(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds have one signature
+        yield Completion(_TEXT)
+
+    def constant(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - as above
+        yield from self.answers[:1]
+
+    def most_frequent(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - as above
+        yield from (answer for answer, _ in self.frequent)
 
     def empty(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds have one signature
         yield Completion("")
@@ -128,6 +149,9 @@ _VARIANTS: dict[Kind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
     Kind.TRUNCATED: _Planter.truncated,
     Kind.EXTRA_KEY: _Planter.extra_key,
     Kind.WRONG_TYPE: _Planter.wrong_type,
+    Kind.ARBITRARY: _Planter.arbitrary,
+    Kind.CONSTANT: _Planter.constant,
+    Kind.MOST_FREQUENT: _Planter.most_frequent,
 }
 
 

@@ -20,11 +20,12 @@ def perfect_run(eval_set: EvalSet) -> list[Sample]:
 
 
 def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
-    """Score an answer as in a run: if a scoring function raises, the sample is in error."""
+    """Score an answer as in a run: if the scorer raises, the sample is in error."""
     try:
         score = eval_set.scorer.score(case, completion)
-    except ScorerError as error:
-        failure = Failure("scorer", str(error))
+    except Exception as error:  # noqa: BLE001 - as in a run, whatever a scorer raises is an errored sample
+        text = str(error) if isinstance(error, ScorerError) else f"{type(error).__name__}: {error}"
+        failure = Failure("scorer", text)
         return Sample(eval_set.name, case.id, 0, State.ERROR, completion, failure=failure)
     return Sample(eval_set.name, case.id, 0, State.PASSED if score.passed else State.MISSED, completion, score)
 

@@ -25,7 +25,7 @@ def report_lines(checks: Sequence[SetCheck]) -> Iterator[str]:
         yield from map(printable, _set_lines(check))
     yield ""
     gates = [gate for check in checks for gate in check.gates]
-    tested, found = sum(gate.perfect is not None for gate in gates), sum(len(check.findings) for check in checks)
+    tested, found = sum(gate.perfect is not None for gate in gates), sum(map(_findings, checks))
     yield f"{_counted(tested, 'gate')} tested, {len(gates) - tested:,} not testable here, {_counted(found, 'finding')}"
     untestable = sum(bool(check.untestable) for check in checks)
     if untestable:
@@ -34,7 +34,11 @@ def report_lines(checks: Sequence[SetCheck]) -> Iterator[str]:
 
 def report_values(checks: Sequence[SetCheck]) -> dict[str, Any]:
     """The report as JSON; shares are of the gate's cases, in (0, 1]."""
-    return {"eval_sets": [_set_values(check) for check in checks], "findings": sum(len(c.findings) for c in checks)}
+    return {"eval_sets": [_set_values(check) for check in checks], "findings": sum(map(_findings, checks))}
+
+
+def _findings(check: SetCheck) -> int:
+    return len(check.findings) + check.protects_nothing
 
 
 def _set_lines(check: SetCheck) -> Iterator[str]:
@@ -51,6 +55,10 @@ def _set_lines(check: SetCheck) -> Iterator[str]:
         yield from _fold("not noticed by the scorer: ", f"{', '.join(unnoticed)} of {len(eval_set.cases):,} cases")
     for gate in check.gates:
         yield from _gate_lines(gate)
+    if check.tested:
+        head = "FINDING: " if check.protects_nothing else ""
+        gaps = ", ".join(map(str, check.gaps))
+        yield from _fold(head, f"no gate catches {gaps}" if gaps else "every kind of damage is caught by some gate")
 
 
 def _gate_lines(check: GateCheck) -> Iterator[str]:
@@ -106,6 +114,7 @@ def _set_values(check: SetCheck) -> dict[str, Any]:
         "damage": [
             {"kind": each.kind, "noticed": len(each.samples), "unnoticed": len(each.unnoticed)} for each in check.damage
         ],
+        "gaps": [{"kind": gap.kind, "cases": gap.cases} for gap in check.gaps] if check.tested else [],
         "gates": [_gate_values(gate) for gate in check.gates],
     }
 

@@ -1,0 +1,124 @@
+"""Gates that let a useless model pass are named by `gates check`, and in one line of every session."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_finetune.cli import main
+
+LABELS = 'scorer = "label"\nlabels = ["bug", "other"]\n'
+STRICT = "[[gates]]\nmin = 0.95\n"
+
+
+def lines(count, answers, *, tag_first=False):
+    for number in range(count):
+        tags = ["hard"] if tag_first and number == 0 else []
+        yield {
+            "id": f"c{number}",
+            "input": f"question {number}",
+            "expected": answers[number % len(answers)],
+            "tags": tags,
+        }
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def _write(rows, toml):
+        folder = tmp_path / "eval_sets"
+        folder.mkdir()
+        folder.joinpath("t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        folder.joinpath("t.toml").write_text(toml, "utf-8")
+
+    return _write
+
+
+def gaps(*arguments):
+    """The exit code of `gates check`, and for the one set the cases of each kind of damage that no gate catches."""
+    result = CliRunner().invoke(main, ["gates", "check", "--json", *arguments])
+    (checked,) = json.loads(result.output)["eval_sets"]
+    return result.exit_code, {gap["kind"]: gap["cases"] for gap in checked["gaps"]}
+
+
+def test_a_gate_on_errors_alone_catches_no_answer(write):
+    write(lines(4, ["bug", "other"]), LABELS + '[[gates]]\nmetric = "error_rate"\nmax = 0.1\n')
+    code, found = gaps()
+    assert code == 1
+    assert found.items() >= {"empty": 4, "arbitrary text": 4, "a constant answer": 2, "wrong label": 4}.items()
+    assert "error" not in found
+
+
+def test_a_gate_on_a_slice_leaves_the_other_cases_open(write):
+    write(lines(41, ["bug", "other"], tag_first=True), LABELS + '[[gates]]\nmin = 1\nwhere = { tag = "hard" }\n')
+    code, found = gaps()
+    assert code == 1
+    assert (found["empty"], found["arbitrary text"]) == (40, 40)
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind"),
+    [(["bug"] * 19 + ["other"], "a constant answer"), (["other"] + ["bug"] * 19, "the most frequent answer")],
+)
+def test_one_label_for_all_cases_is_caught_only_by_a_bar_above_its_share(write, answers, kind):
+    write(lines(20, answers), LABELS + STRICT)
+    assert gaps() == (1, dict.fromkeys([kind, "the most frequent answer"], 1))
+
+
+def test_gates_that_together_cover_all_cases_leave_no_gap(write):
+    rows = [row | {"tags": row["tags"] or ["rest"]} for row in lines(10, ["bug", "other"], tag_first=True)]
+    toml = LABELS + "".join(f'[[gates]]\nmin = 1\nwhere = {{ tag = "{tag}" }}\n' for tag in ("hard", "rest"))
+    write(rows, toml)
+    assert gaps() == (0, {})
+
+
+def test_a_gate_with_a_baseline_may_catch_anything(write):
+    toml = '[[gates]]\nmetric = "error_rate"\nmax = 0\n[[gates]]\nmax_drop = 0.02\nagainst = "production"\n'
+    write(lines(4, ["bug", "other"]), LABELS + toml)
+    assert gaps() == (0, {})
+
+
+def test_a_scorer_that_accepts_arbitrary_text_is_a_gap(write):
+    write(lines(4, [".*"]), 'scorer = "regex"\n' + STRICT)
+    code, found = gaps()
+    assert (code, found["arbitrary text"]) == (1, 4)
+
+
+def test_the_report_says_it_in_words(write):
+    write(lines(20, ["bug"] * 19 + ["other"]), LABELS + STRICT)
+    output = " ".join(CliRunner().invoke(main, ["gates", "check"]).output.split())
+    assert "FINDING: no gate catches a constant answer (in 1 of 20 cases), the most frequent answer" in output
+    assert output.endswith("1 gate tested, 0 not testable here, 1 finding")
+
+
+GAP = "eval_sets/tickets.jsonl: no gate catches the most frequent answer (in 1 of 20 cases)"
+
+
+@pytest.mark.parametrize("quiet", ["-v", "-q", "-qq"])
+def test_a_session_names_the_gap_in_its_closing_section_and_reports(suite, evaluate, pytester, quiet):
+    answers = ["other"] + ["bug"] * 19
+    suite(answers, inputs=[f"question {number}" for number in range(20)], toml=LABELS + STRICT)
+    result = evaluate(quiet, "--finetune-html=page.html", "--finetune-markdown=summary.md", "--junitxml=junit.xml")
+    assert f"warning: {GAP}" in " ".join(result.stdout.str().split())
+    for report in ("page.html", "summary.md", "junit.xml"):
+        assert GAP in pytester.path.joinpath(report).read_text("utf-8"), report
+
+
+def test_a_session_with_sound_gates_names_none(suite, evaluate):
+    suite(10, toml=STRICT)
+    result = evaluate()
+    result.stdout.no_fnmatch_line("*no gate catches*")
+
+
+def test_a_session_does_not_call_scoring_functions_to_find_gaps(suite, evaluate, pytester):
+    pytester.path.joinpath("own.py").write_text(
+        "def judge(case, completion):\n"
+        "    open('calls', 'a').write('x')\n"
+        "    return completion.text == case.expected[0]\n"
+    )
+    suite(4, toml='scorer = "own:judge"\n[[gates]]\nmin = 0\n')
+    evaluate(subprocess=True)
+    assert pytester.path.joinpath("calls").read_text() == "x" * 4
