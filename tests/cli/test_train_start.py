@@ -331,6 +331,17 @@ def test_an_unknown_price_keeps_no_bound(train):
     assert "so it cannot be limited" in train(*words, "--max-cost", "5", "--yes", code=2).output
 
 
+def test_a_cost_without_pictures_keeps_no_bound(train, tmp_path, proxy):
+    chart = {"type": "image_url", "image_url": {"url": "https://example.com/chart.png"}}
+    messages = [{"role": "user", "content": [chart]}, {"role": "assistant", "content": "sales in May"}]
+    (tmp_path / "train.jsonl").write_text((json.dumps({"messages": messages}) + "\n") * 12, "utf-8")
+    words = ("start", "train.jsonl", "--model", "gpt-4.1-2025-04-14", "--no-check", "--max-cost", "50", "--yes")
+    output = train(*words, code=2).output
+    assert "so it cannot be limited" in output
+    assert "12 images are not counted" in output
+    assert proxy.count("POST", "/files") == 0
+
+
 def test_openai_itself_needs_a_key(train):
     words = ("start", "train.jsonl", "--model", "gpt-4.1-mini", "--base-url", "https://api.openai.com/v1", "--no-check")
     assert "no API key" in train(*words, code=2).output

@@ -119,8 +119,9 @@ def dollars(amount: Decimal | None) -> str:
 
 
 def listed_counts(counts: Mapping[str, int]) -> str:
-    """Numbers of things, such as `40 images, 1 files`."""
-    return ", ".join(f"{count:,} {shorten(name, 40)}" for name, count in counts.items())
+    """Numbers of things, whose names are plural: `40 images, 1 file`."""
+    names = {name: name.removesuffix("s") if count == 1 else name for name, count in counts.items()}
+    return ", ".join(f"{count:,} {shorten(names[name], 40)}" for name, count in counts.items())
 
 
 def _columns_of(character: str) -> int:

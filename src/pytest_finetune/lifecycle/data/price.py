@@ -130,6 +130,10 @@ def count_training(rows: Iterable[ChatRow], tokenizers: Sequence[Tokenizer]) -> 
     examples, tokens, longest, left = 0, [0] * len(tokenizers), [0] * len(tokenizers), Counter[str]()
     for row in rows:
         examples += 1
+        if row.reference:
+            # Billed by the hour.
+            left["reinforcement rows"] += 1
+            continue
         left.update(not_counted_in(row))
         for at, tokenizer in enumerate(tokenizers):
             count = tokenizer.count_row(row)
