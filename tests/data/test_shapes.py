@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,32 @@ def test_a_prompt_that_both_answers_share_is_the_prompt():
         read_row(both | {"prompt": "Snow in Oslo?"})
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"system": "Be brief.", "question": "Rain in Bergen?", "chosen": "Yes, all week.", "rejected": "Snow."},
+        {"system": "Be brief.", "prompt": "Rain in Bergen?", "completion": "Yes, all week."},
+        {"system_prompt": "Be brief.", "input": [USER], "expected": "Yes, all week."},
+    ],
+)
+def test_a_system_prompt_is_read(value):
+    assert read_row(value).messages == [{"role": "system", "content": "Be brief."}, USER, ANSWER]
+    assert unused_columns(value, find_shape(value)) == []
+
+
+def test_rows_of_an_unknown_shape_are_reported_once_for_their_columns(tmp_path):
+    rows = [{"question": "a", "reply": str(number)} for number in range(30)] + [{"text": "b"}, {}]
+    found = check([write(tmp_path / "raw.jsonl", rows)], root=tmp_path).findings
+    assert [(each.line, each.problem) for each in found if each.code == "missing_messages_list"] == [
+        (1, "unknown shape; its keys: 'question', 'reply' (30 rows)"),
+        (31, "unknown shape; its keys: 'text' (1 row)"),
+        (32, "unknown shape; its keys: none (1 row)"),
+    ]
+    assert {each.hint for each in found if each.code == "missing_messages_list"} == {
+        "name the columns: pytest-finetune data prepare raw.jsonl -o NEW.jsonl --map input=… --map output=…"
+    }
+
+
 def test_alpaca_joins_instruction_and_input_and_reads_earlier_turns():
     row = read_row(
         {"instruction": "Translate.", "input": "god morgen", "output": "good morning", "history": [["Hi", "Hello"]]}
@@ -293,8 +320,8 @@ def test_rows_without_an_answer_are_left_out_and_named(tmp_path):
     for words in (("prepare", source, "-o", tmp_path / "new.jsonl"), ("price", source, "--model", "gpt-4.1")):
         done = invoke(*words)
         assert done.exit_code == 1
-        assert "2 records left out" in done.output or "2 lines left out" in done.output
-        assert "no answer: the last message is of role 'user'" in done.output
+        assert re.search("2 (records|lines) skipped", done.output)
+        assert "no answer: the last message is of role 'user'" in " ".join(done.output.split())
     source = write(source, [{"messages": [USER]}] * 3)
     for words in (
         ("prepare", source, "-o", tmp_path / "other.jsonl"),

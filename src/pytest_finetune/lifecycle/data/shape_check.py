@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _OTHER_METHODS = frozenset({"openai-preference", "reinforcement"})
 """Shapes that OpenAI trains on, by other methods than supervised fine-tuning."""
 
+# Different sets of columns that are counted; bounds memory.
+_MOST_UNKNOWN = 1000
+
 
 class ShapeCheck:
     """
@@ -54,7 +57,7 @@ class ShapeCheck:
         try:
             shape = NAMES[self._shape] if self._shape else CHAT if "messages" in value else find_shape(value)
         except RowFault as fault:
-            report("missing_messages_list", fault.problem, fault.hint)
+            self._note_unknown(line, fault, report, secrets)
             return None
         if shape is CHAT and not self._shape and not self._ends_with_answer(value):
             shape = _shape_without_answer(value)
@@ -73,6 +76,15 @@ class ShapeCheck:
                 problem, hint = _words(code, shape, name, count, self._file)
                 if code != "other_shape" or not (shape == self._shape and shape in _OTHER_METHODS):
                     log.add(make_finding(code, self._file, line, problem, hint))
+
+    def _note_unknown(self, line: int, fault: RowFault, report: ReportFinding, secrets: Sequence[str]) -> None:
+        """Count a row of an unknown shape with those that have the same columns."""
+        known = self._counts.setdefault(("missing_messages_list", ""), Counter())
+        problem = abbreviated_in(fault.problem, secrets)
+        if problem not in known and len(known) >= _MOST_UNKNOWN:
+            report("missing_messages_list", fault.problem, fault.hint)
+        else:
+            self._note("missing_messages_list", "", problem, line)
 
     def _note(self, code: str, shape: str, name: str, line: int) -> None:
         self._counts.setdefault((code, shape), Counter())[name] += 1
@@ -140,6 +152,9 @@ def _words(code: str, shape: str, name: str, count: int, file: str) -> tuple[str
         others = f" (in this row and {count - 1:,} more)" if count > 1 else ""
         problem = f"the key {shorten(name)!r} is not part of the chat format{others}"
         return problem, "remove it before uploading; data prepare does"
+    if code == "missing_messages_list":
+        hint = f"name the columns: pytest-finetune data prepare {file} -o NEW.jsonl --map input=… --map output=…"
+        return f"{name} ({rows})", "choose with --shape, or keep one of them" if name.startswith("two") else hint
     verb = "is" if count == 1 else "are"
     if shape in _OTHER_METHODS:
         problem = f"{rows} {verb} for another method than supervised fine-tuning: {shape}"

@@ -35,8 +35,8 @@ NAMES = {shape.name: shape for shape in SHAPES}
 
 _PLAIN_CHAT = CHAT.uses | DESCRIBING
 _MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
-# A reference next to an answer is nothing that the model learns from.
-_KNOWN = frozenset().union(*(shape.uses for shape in SHAPES), _MEDIA, {"context"}) - {*REFERENCES}
+# A reference next to an answer is nothing that the model learns from; a question may be one of many things.
+_KNOWN = frozenset().union(*(shape.uses for shape in SHAPES), _MEDIA, {"context"}) - {*REFERENCES, "question"}
 
 
 def find_shape(value: Mapping[str, Any]) -> Shape:

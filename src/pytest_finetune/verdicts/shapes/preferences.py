@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.json_text import type_name
 from pytest_finetune.verdicts.shapes.chat import modern
 from pytest_finetune.verdicts.shapes.prompt_completion import answer_in, prompt_in
-from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, answered, json_list_in, messages_in
+from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, answered, json_list_in, messages_in, system_in
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.shapes.row import Message, Value
@@ -28,16 +28,18 @@ def read_openai(value: Value) -> ChatRow:
 
 
 def read_trl(value: Value) -> ChatRow:
-    """The chat with the chosen answer, and the rejected one; a prompt may be part of both."""
+    """The chat with the chosen answer, and the rejected one; a prompt may be part of both, or be called question."""
     chosen, rejected = answer_in(value, "chosen"), answer_in(value, "rejected")
     # All but the last message at most: equal answers must not become part of the prompt.
     same = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))]
-    prompt = _prompt(value, same)
+    prompt = [*system_in(value, "system"), *_prompt(value, same)]
     messages = [*prompt, *chosen[len(same) :]]
     return ChatRow(TRL_PREFERENCE.name, messages, json_list_in(value, "tools") or None, rejected=rejected[len(same) :])
 
 
 def _prompt(value: Value, same: list[Message]) -> list[Message]:
+    if value.get("prompt") is None and value.get("question") is not None:
+        value = {**value, "prompt": value["question"]}
     if value.get("prompt") is None:
         if not same:
             raise RowFault("no prompt: neither a column 'prompt' nor messages that chosen and rejected share")
@@ -60,6 +62,6 @@ OPENAI_PREFERENCE = Shape(
 TRL_PREFERENCE = Shape(
     "trl-preference",
     ("chosen", "rejected"),
-    frozenset({"prompt", "chosen", "rejected", "tools", "score_chosen", "score_rejected"}),
+    frozenset({"system", "prompt", "question", "chosen", "rejected", "tools", "score_chosen", "score_rejected"}),
     read_trl,
 )

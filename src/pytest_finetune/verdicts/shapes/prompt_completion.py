@@ -11,6 +11,7 @@ from pytest_finetune.verdicts.shapes.row import (
     assistant,
     json_list_in,
     messages_in,
+    system_in,
     text_in,
     user,
 )
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def read(value: Value) -> ChatRow:
     """The chat of a row."""
-    messages = [*prompt_in(value), *answer_in(value, "completion")]
+    messages = [*system_in(value, "system", "system_prompt"), *prompt_in(value), *answer_in(value, "completion")]
     return ChatRow(PROMPT_COMPLETION.name, messages, json_list_in(value, "tools") or None)
 
 
@@ -40,7 +41,7 @@ def answer_in(value: Value, column: str) -> list[Message]:
 PROMPT_COMPLETION = Shape(
     "prompt-completion",
     ("prompt", "completion"),
-    frozenset({"prompt", "completion", "tools"}),
+    frozenset({"prompt", "completion", "tools", "system", "system_prompt"}),
     read,
     # KTO: whether the completion is a good one.
     refuses=frozenset({"label"}),
