@@ -127,13 +127,21 @@ def test_a_drop_of_a_metric_that_one_of_the_runs_has_no_value_of_is_incomplete(r
     assert (found.status, found.message) == (Status.INCOMPLETE, "incomplete: latency_p50 has no value")
 
 
+def test_a_model_compared_with_itself_is_no_pass_and_the_reason_is_given() -> None:
+    baseline = Baseline("production", "today", 1, ends("p"), itself="the weights are the same")
+    found = judge(rules({"against": "production", "max_flips": 0}), table(cases(1), ends("p")), baseline)[0]
+    assert found.status is Status.INCOMPLETE
+    assert found.message == "incomplete: the baseline production is the model itself: the weights are the same"
+
+
 def test_an_error_in_the_baseline_is_never_tolerated() -> None:
     found = verdict(ends("pe"), ends("pp"), cases(2), max_errors=5, against="production", max_drop=0.9)
     assert found.message == "incomplete: 1 of 2 baseline samples ended in an error, and max_errors is 0"
 
 
 @pytest.mark.parametrize(
-    ("count", "examples"), [(0, ""), (1, " (c0)"), (3, " (c0, c1, c2)"), (5, " (c0, c1, c2 and 2 more)")]
+    ("count", "examples"),
+    [(0, ""), (1, " (c0)"), (3, " (c0, c1, c2)"), (4, " (c0, c1, c2 and 1 more)"), (5, " (c0, c1, c2 and 2 more)")],
 )
 def test_at_most_three_of_the_cases_that_differ_are_named(count: int, examples: str) -> None:
     before = [replace(one, prompt_sha256="other") if i < count else one for i, one in enumerate(ends("ppppp"))]
