@@ -10,9 +10,9 @@ import click
 from server_process import chat_lines, needs_training
 
 from pytest_finetune.cli.serve import MODELS, STATE, command
+from pytest_finetune.lifecycle.data.limits import LOCAL_LIMIT
 from pytest_finetune.server.files import MOST_BYTES
 from pytest_finetune.server.trainer.job import TrainingJob
-from pytest_finetune.server.trainer.tokens import LONGEST
 
 PAGE = (Path(__file__).parents[2] / "docs/server.md").read_text("utf-8")
 
@@ -47,7 +47,7 @@ def test_the_figures_are_those_of_the_code():
     job = TrainingJob(training_file=Path("x"))
     assert f"LoRA of rank {job.rank} " in PAGE
     assert f"learning rate is {job.learning_rate} times" in PAGE
-    assert f"{LONGEST:,} tokens" in PAGE
+    assert f"{LOCAL_LIMIT:,} tokens" in PAGE
     assert f"{MOST_BYTES >> 20} MiB" in PAGE
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from typing import get_args
 
 import openai
 import pytest
+from click.testing import CliRunner
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from server_process import BASE, chat_lines, needs_training, tiny_job, upload, wait_for, wait_for_job
+
+from pytest_finetune.cli import main
+from pytest_finetune.lifecycle.training.advice import advice_for
 
 pytestmark = needs_training
 
@@ -157,7 +162,7 @@ def test_jobs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(client):
     ("data", "code", "message"),
     [
         (chat_lines(9), "invalid_n_examples", "9 example.* at least 10"),
-        (chat_lines(10) + b'{"messages": []}\n', "invalid_training_file", "training file:11: .*no list of messages"),
+        (chat_lines(10) + b'{"messages": []}\n', "invalid_training_file", r"train\.jsonl:11: .*no list of messages"),
         (b"\xff\xfe", "invalid_training_file", "UTF-16"),
     ],
 )
@@ -168,6 +173,26 @@ def test_a_file_that_cannot_be_learned_fails_the_job_and_says_why(client, data, 
     last = next(iter(client.fine_tuning.jobs.list_events(job.id)))
     assert last.level == "error"
     assert job.error.message in last.message
+
+
+def test_an_example_that_is_too_long_is_named_in_the_users_file_by_the_job_the_check_and_the_start(
+    client, tmp_path, monkeypatch
+):
+    """The advice of the failed job is followed: data check names the same line, and train start uploads nothing."""
+    long = {"messages": [{"role": "user", "content": "late parcel " * 1300}, {"role": "assistant", "content": "y"}]}
+    data = chat_lines(11) + json.dumps(long).encode() + b"\n"
+    job = wait_for_job(client, tiny_job(client, training_file=upload(client, data, name="mine.jsonl")).id)
+    assert job.status == "failed"
+    assert re.fullmatch(r"mine\.jsonl:12: the example is 2,\d+ tokens long; at most 2,048", job.error.message)
+    assert "data check FILE --model BASE" in advice_for(job.error.code, job.error.message)
+    (tmp_path / "mine.jsonl").write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    checked = CliRunner().invoke(main, ["data", "check", "mine.jsonl", "--model", BASE])
+    assert "mine.jsonl:12: about 2," in checked.output
+    monkeypatch.setenv("OPENAI_BASE_URL", str(client.base_url))
+    started = CliRunner().invoke(main, ["train", "start", "mine.jsonl", "--model", BASE, "--yes"])
+    assert started.exit_code == 2
+    assert "mine.jsonl:12" in started.output
 
 
 @pytest.mark.parametrize(

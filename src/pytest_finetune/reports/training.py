@@ -105,7 +105,8 @@ def event_line(event: FineTuningEvent) -> Line:
     """An event on one line, with its time."""
     when = f"{event.created_at:%H:%M:%S}  " if event.created_at else ""
     colour = _LEVELS.get(event.level)
-    return f"{when}{one_line(event.message)}", {colour: True} if colour else {}
+    message = "; ".join(line.strip() for line in event.message.splitlines())
+    return f"{when}{one_line(message)}", {colour: True} if colour else {}
 
 
 def event_json(event: FineTuningEvent) -> dict[str, Any]:
@@ -133,7 +134,9 @@ def job_lines(job: FineTuningJob, base_url: str) -> Iterator[Line]:
     yield f"{one_line(job.id)} {one_line(job.status)}", {"bold": True, **_colour(job)}
     if job.fault:
         code = f"{job.fault.code}: " if job.fault.code else ""
-        yield from field_lines("error", code + job.fault.message, {"red": True})
+        # Some servers list the faults of a file, one per line.
+        for line in (code + job.fault.message).splitlines():
+            yield from field_lines("error", line.strip(), {"red": True})
     if job.status == FAILED:
         code, message, param = (job.fault.code, job.fault.message, job.fault.param) if job.fault else ("", "", "")
         # Our own text, so it is not cut as `field_lines` would cut it.

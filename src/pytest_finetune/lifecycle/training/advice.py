@@ -80,7 +80,7 @@ KNOWN_FAULTS = (
     ),
     _known(
         "example too long",
-        r"token limit|too many tokens|context length|max(imum)? (sequence|context)|exceeds .* tokens",
+        r"token limit|too many tokens|tokens long|context length|max(imum)? (sequence|context)|exceeds .* tokens",
         "find the lines with `pytest-finetune data check FILE --model BASE`, and shorten or split them",
     ),
     _known(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.files import copy_file, write_file
+from pytest_finetune.server.files import FileRecord
 from pytest_finetune.server.ids import now
 from pytest_finetune.server.jobs.checking import check_files
 from pytest_finetune.server.jobs.child import Child
@@ -94,7 +95,7 @@ class TrainingQueue:
         folder = self._setup.folder / job.id
         self._recorder.add_event(job, f"Validating training file: {job.training_file}", name="validating")
         try:
-            found = await asyncio.to_thread(self._copy_and_check, job, folder)
+            found = await asyncio.to_thread(self._copy_and_check, job, folder, self._names(job))
         except OSError as error:
             message = f"The files cannot be read: {error.strerror}"
             found = JobFault(code="file_not_readable", message=message, param="training_file")
@@ -110,15 +111,21 @@ class TrainingQueue:
         self._store.change(job, status="queued", hyperparameters=job.hyperparameters.chosen(found))
         self.wake()
 
-    def _copy_and_check(self, job: Job, folder: Path) -> int | JobFault:
+    def _copy_and_check(self, job: Job, folder: Path, names: dict[str, str]) -> int | JobFault:
         """Copy the files into the job's folder, so that they can be deleted meanwhile, and validate them."""
         folder.mkdir(exist_ok=True)
         uploaded = self._recorder.files.folder
         copy_file(uploaded / job.training_file, folder / TRAINING)
         if job.validation_file is None:
-            return check_files(folder / TRAINING, None)
+            return check_files(folder / TRAINING, None, names)
         copy_file(uploaded / job.validation_file, folder / VALIDATION)
-        return check_files(folder / TRAINING, folder / VALIDATION)
+        return check_files(folder / TRAINING, folder / VALIDATION, names)
+
+    def _names(self, job: Job) -> dict[str, str]:
+        """The names under which the client has uploaded the files, by the names of their copies."""
+        files = ((TRAINING, job.training_file), (VALIDATION, job.validation_file or ""))
+        found = ((copy, self._store.find(FileRecord, name)) for copy, name in files)
+        return {copy: record.filename for copy, record in found if record is not None}
 
     async def _train(self, job: Job) -> None:
         folder = self._setup.folder / job.id
@@ -151,6 +158,8 @@ class TrainingQueue:
             self._recorder.succeed(job, folder)
         else:
             message = stopped.problem if stopped else child.last_words()
+            for copy, name in self._names(job).items():
+                message = message.replace(f"{copy}:", f"{name}:")
             self._fail(job, JobFault(code="training_failed", message=message))
 
     def _fail(self, job: Job, fault: JobFault) -> None:

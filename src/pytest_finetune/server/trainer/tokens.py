@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.lifecycle.data.limits import LOCAL_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_finetune.server.trainer.examples import Conversation
-
-LONGEST = 2048
-"""Maximum tokens of a prompt with its answer; the memory of a step is quadratic in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,9 @@ def _example(conversation: Conversation, tokenizer: Any, name: str) -> Tokenized
             if turn.learned
         )
     )
-    if example.length > LONGEST:
+    if example.length > LOCAL_LIMIT:
         raise TrainingError(
-            f"the example is {example.length:,} tokens long", f"{name}:{conversation.line}", f"at most {LONGEST:,}"
+            f"the example is {example.length:,} tokens long", f"{name}:{conversation.line}", f"at most {LOCAL_LIMIT:,}"
         )
     return example
 

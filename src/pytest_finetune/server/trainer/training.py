@@ -179,7 +179,11 @@ def train(folder: Path, job: TrainingJob, requested_stop: Callable[[], Requested
         training = Training(folder, job)
         training.run(progress, requested_stop)
     except TrainingError as error:
-        progress.append(Stopped(kind="failed", step=training.step if training else 0, problem=str(error)))
+        progress.append(
+            Stopped(
+                kind="failed", step=training.step if training else 0, problem=str(error).replace("\n  hint: ", "; ")
+            )
+        )
         return False
     return True
 
