@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from registry_samples import NOON, after, change, evidence_of_run
 
 from pytest_finetune.lifecycle.registry.version_checks import history_faults
@@ -21,6 +22,14 @@ def test_a_rejected_model_is_refused_under_another_name():
     (reason,) = history_faults(one_model(registry), "v2", None)
     assert reason == f"v1 is the same model, and was rejected on {NOON:%Y-%m-%d}: it invents refunds"
     assert history_faults(registry, "v2", None) == []
+
+
+@pytest.mark.parametrize("other", ["http://localhost:9000/v1/", "http://LOCALHOST:9000", "http://[::1]:9000/v1"])
+def test_a_rejected_model_is_refused_under_another_spelling_of_its_server(other):
+    registry = one_model(history_of(change("reject", "v1", why="it invents refunds")))
+    servers = {"v1": "http://127.0.0.1:9000/v1", "v2": other}
+    entries = {name: one.model_copy(update={"base_url": servers[name]}) for name, one in registry.entries.items()}
+    assert len(history_faults(registry.model_copy(update={"entries": entries}), "v2", None)) == 1
 
 
 def test_a_fallback_of_the_same_model_under_another_name_is_a_reason():

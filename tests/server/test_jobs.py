@@ -188,10 +188,10 @@ def test_an_example_that_is_too_long_is_named_in_the_users_file_by_the_job_the_c
     (tmp_path / "mine.jsonl").write_bytes(data)
     monkeypatch.chdir(tmp_path)
     checked = CliRunner().invoke(main, ["data", "check", "mine.jsonl", "--model", BASE])
-    assert "mine.jsonl:12: about 2," in checked.output
+    assert "mine.jsonl:12 $.messages: about 2," in checked.output
     monkeypatch.setenv("OPENAI_BASE_URL", str(client.base_url))
     started = CliRunner().invoke(main, ["train", "start", "mine.jsonl", "--model", BASE, "--yes"])
-    assert started.exit_code == 2
+    assert started.exit_code == 1
     assert "mine.jsonl:12" in started.output
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.evaluation.runs import Run
+from pytest_finetune.evaluation.same_model import is_same_server
 from pytest_finetune.evaluation.targets.weights import find_weights
 from pytest_finetune.lifecycle.registry.entry import Evidence
 
@@ -55,7 +56,7 @@ def _of_one_model(registry: Registry, version: str, proof: Run | Evidence | None
     """Other versions that are the same model."""
     mine = registry.entries[version]
     for other, entry in registry.entries.items():
-        alike = (entry.model_id, entry.base_url.rstrip("/")) == (mine.model_id, mine.base_url.rstrip("/"))
+        alike = entry.model_id == mine.model_id and is_same_server(entry.base_url, mine.base_url)
         if other != version and alike and (not mine.model_id.startswith(LOCAL) or _same_weights(entry, proof)):
             yield other
 
