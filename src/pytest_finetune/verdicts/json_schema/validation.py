@@ -78,6 +78,10 @@ class Schema:
             # It ends the whole validation, so that no `not` and no alternative can make the answer valid.
             what = "format" if isinstance(timeout, FormatTimeout) else "pattern"
             return FormatFault(FormatFailure.PATTERN, f"the {what} {timeout.args[0]!r} took too long", "$")
+        except BaseException as error:
+            if not _is_panic(error):
+                raise
+            return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$")
 
 
 def load_schema(path: Path) -> Schema:
@@ -122,8 +126,22 @@ def compile_schema(contents: Any, where: str) -> Schema:
         place = f"{where}: {json_path(error.absolute_path)}"
         raise ScorerError(f"not a JSON Schema: {shorten(error.message, 160)}", place) from None
     except RecursionError:
-        raise ScorerError("the schema refers to itself without end", where, "break the cycle of $ref") from None
+        raise ScorerError(*_endless(where)) from None
+    except BaseException as error:
+        if not _is_panic(error):
+            raise
+        raise ScorerError(*_endless(where)) from None
     return Schema(validator, warnings)
+
+
+def _endless(where: str) -> tuple[str, str, str]:
+    return "the schema refers to itself without end", where, "break the cycle of $ref"
+
+
+def _is_panic(error: BaseException) -> bool:
+    # The persistent map of `referencing` is written in Rust: where the stack ends inside it, it panics. PyO3 makes that
+    # a BaseException, whose class cannot be imported.
+    return type(error).__name__ == "PanicException"
 
 
 def _dialect(contents: Any, where: str) -> Any:
