@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _TEXTS = ("text", "input_text", "output_text")
 _SYSTEM = ("system", "developer")
 _PLAIN = {"role", "content"}
+_NOTHING_MORE: tuple[Any, ...] = ([], None, [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,60 +60,70 @@ class Example:
 
 def example_of_row(file: str, line: int, row: ChatRow) -> Example:
     """The example of a row."""
-    writer = _Writer()
-    prompt = [writer.write(message) for message in row.prompt]
-    asked = b"".join(writer.parts)
+    writer, prompt = _Writer(), row.prompt
+    asked = [writer.write(message) for message in prompt]
+    parts = b"".join(writer.parts)
     answer = canonical_json(without_nulls(row.reference)) if row.reference else writer.write(row.answer)
-    weights = [message.get("weight") for message in row.messages if message.get("role") == "assistant"]
-    more = (
-        ["0" if weight == 0 and type(weight) is int else "1" for weight in weights],
-        row.parallel_tool_calls,
-        [writer.write(message) for message in row.rejected],
-    )
+    # A weight of 1 is the default.
+    unlearned = [
+        index for index, each in enumerate(row.messages) if (weight := each.get("weight")) == 0 and type(weight) is int
+    ]
+    more: tuple[Any, ...] = (unlearned, row.parallel_tool_calls, [writer.write(each) for each in row.rejected])
     tools = canonical_json(without_nulls(row.tools)) if row.tools else ""
-    asked_for = "\0".join([tools, *prompt])
-    return Example(
-        file,
-        line,
-        system_text(row.prompt),
-        _texts_of(("user",), row.prompt),
-        digest(asked.hex()) if asked else b"",
-        _answer_text_or_none(row),
+    return _example(
+        (file, line),
+        prompt,
+        "\0".join([tools, *asked]),
+        (_answer_text_or_none(row), answer),
         tools,
-        _squeezed(asked_for),
-        _squeezed(answer),
-        digest("\0\0".join([asked_for, answer, canonical_json(more)])),
-        is_learned=not weights or more[0][-1] == "1",
+        parts=parts,
+        more="" if more == _NOTHING_MORE else canonical_json(more),
+        is_learned=bool(row.reference) or len(row.messages) - 1 not in unlearned,
     )
 
 
 def example_of_case(file: str, case: Case, tools: Sequence[Mapping[str, Any]]) -> Example:
     """The example of an eval case; `tools` are those of the eval set, used for cases without tools of their own."""
-    messages = [message.to_wire() for message in case.messages]
+    prompt = [message.to_wire() for message in case.messages]
     writer = _Writer()
-    prompt = [writer.write(message) for message in messages]
+    asked = [writer.write(message) for message in prompt]
+    parts = b"".join(writer.parts)
     if case.tool_calls:
         calls = [{"function": {"name": call.name, "arguments": call.arguments}} for call in case.tool_calls]
-        answer: Any = None
-        written = writer.write({"role": "assistant", "tool_calls": calls})
+        text, answer = None, writer.write({"role": "assistant", "tool_calls": calls})
     else:
-        answer = case.expected[0] if len(case.expected) == 1 else case.expected
-        written = _json_or_text(answer) if type(answer) is str else canonical_json(_whole(answer))
+        expected = case.expected[0] if len(case.expected) == 1 else case.expected
+        text = expected if type(expected) is str else None
+        answer = canonical_json(_whole(expected)) if text is None else _json_or_text(text)
     found = case.tools or tools
     offered = canonical_json(without_nulls(list(found))) if found else ""
-    asked_for = "\0".join([offered, *prompt])
-    asked = b"".join(writer.parts)
+    return _example((file, case.line), prompt, "\0".join([offered, *asked]), (text, answer), offered, parts=parts)
+
+
+def _example(
+    place: tuple[str, int],
+    prompt: Sequence[Mapping[str, Any]],
+    asked: str,
+    answer: tuple[str | None, str],
+    tools: str,
+    *,
+    parts: bytes,
+    more: str = "",
+    is_learned: bool = True,
+) -> Example:
+    """An example from the canonical texts of its prompt (`asked`) and of its answer, and what else is learned."""
+    text, written = answer
     return Example(
-        file,
-        case.line,
-        system_text(messages),
-        _texts_of(("user",), messages),
-        digest(asked.hex()) if asked else b"",
-        answer if type(answer) is str else None,
-        offered,
-        _squeezed(asked_for),
+        *place,
+        system_text(prompt),
+        _texts_of(("user",), prompt),
+        digest(parts.hex()) if parts else b"",
+        text,
+        tools,
+        _squeezed(asked),
         _squeezed(written),
-        digest(f"{asked_for}\0\0{written}"),
+        digest(f"{asked}\0\0{written}\0{more}"),
+        is_learned,
     )
 
 
@@ -182,8 +193,8 @@ class _Writer:
         role, content = message.get("role"), message.get("content")
         role = "system" if role == "developer" else role
         # Nearly all messages have a role and a content only.
-        if type(content) is str and message.keys() == _PLAIN and role != "assistant":
-            return f"{role}\1{content}"
+        if type(content) is str and message.keys() == _PLAIN and role != "tool":
+            return f"{role}\1{_json_or_text(content) if role == 'assistant' else content}"
         content = self._content(content)
         if role in ("assistant", "tool") and type(content) is str:
             content = _json_or_text(content)

@@ -116,7 +116,8 @@ class Splitter:
             row: Its chat.
         """
         options = self._options
-        example, answer = example_of_row("", 0, row), answer_text(row)
+        example = example_of_row("", 0, row)
+        answer = answer_text(row) if example.answer is None else example.answer
         self._texts.append(self._index.add(_compared(example) or answer, parts=example.parts))
         self._hashes.append(int.from_bytes(example.row_id[:8]))
         self._groups.add(_group(value, options.group_by) if options.group_by else None)

@@ -86,7 +86,7 @@ def read_row(value: Mapping[str, Any], shape: str = "") -> ChatRow:
 
 def unused_columns(value: Mapping[str, Any], shape: Shape) -> list[str]:
     """The columns with a value that some shape reads, or that hold pictures or sound, but that this shape does not."""
-    if shape is REINFORCEMENT:
+    if shape is REINFORCEMENT or value.keys() <= shape.uses:
         return []
     known = (_KNOWN | shape.refuses) - shape.uses - DESCRIBING
     return [column for column, item in value.items() if column in known and item not in (None, "", [], {})]
