@@ -9,7 +9,7 @@ import traceback
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -139,16 +139,17 @@ async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _refuse(_: Request, error: Any) -> Response:
-    response: Response = error.response()
-    return response
+async def _refuse(_: Request, error: Exception) -> Response:
+    # starlette calls a handler only with the class it is registered for, but types all of them alike.
+    return cast("ApiError", error).response()
 
 
 async def _cannot(_: Request, error: Exception) -> Response:
     return ApiError(str(error), status=503, kind="server_error").response()
 
 
-async def _no_route(request: Request, error: Any) -> Response:
+async def _no_route(request: Request, error: Exception) -> Response:
+    error = cast("HTTPException", error)
     message = f"Invalid URL ({request.method} {request.url.path})" if error.status_code == 404 else error.detail  # noqa: PLR2004
     return ApiError(message, status=error.status_code, code="unknown_url").response()
 

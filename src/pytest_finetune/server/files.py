@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable
     from pathlib import Path
 
-    from starlette.datastructures import UploadFile
+    from starlette.datastructures import FormData, UploadFile
     from starlette.requests import Request
 
     from pytest_finetune.server.store import Store
@@ -143,7 +143,7 @@ def file_routes(files: Files) -> list[Route]:
     ]
 
 
-async def _read_form(request: Request) -> Any:
+async def _read_form(request: Request) -> FormData:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise ApiError("Upload a file as multipart/form-data, with the fields 'file' and 'purpose'.", param="file")
     try:
@@ -161,7 +161,7 @@ async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
         yield chunk
 
 
-def _check_form(form: Any) -> tuple[str, str, UploadFile]:
+def _check_form(form: FormData) -> tuple[str, str, UploadFile]:
     if unknown := sorted(set(form) - {"file", "purpose"}):
         raise ApiError(f"Unrecognized request argument supplied: {unknown[0]}", param=unknown[0])
     file, purpose = form.get("file"), form.get("purpose")

@@ -103,6 +103,18 @@ class Store:
         ).fetchone()
         return None if row is None else kind.model_validate_json(row[0])
 
+    def current(self, record: AnyRecord) -> AnyRecord:
+        """
+        The stored version of a record.
+
+        Raises:
+            LookupError: The record was deleted.
+        """
+        found = self.find(type(record), record.id)
+        if found is None:
+            raise LookupError(f"{record.id} is gone")
+        return found
+
     def all(self, kind: type[AnyRecord], *, parent: str = "") -> Iterator[AnyRecord]:
         """All records of a kind and parent, oldest first."""
         rows = self._database.execute(

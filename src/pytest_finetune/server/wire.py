@@ -103,7 +103,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
         raise ApiError(f"We could not parse the JSON body of your request: {fault.problem}") from None
 
 
-def check_body(kind: type[AnyBody], value: Any) -> AnyBody:
+def check_body(kind: type[AnyBody], value: object) -> AnyBody:
     """
     Validate a body with its model.
 
@@ -148,6 +148,6 @@ def page(objects: Sequence[dict[str, Any]], *, has_more: bool) -> JSONResponse:
     return JSONResponse({"object": "list", "data": list(objects), "has_more": has_more, **ends})
 
 
-def encode_line(value: Any) -> bytes:
+def encode_line(value: object) -> bytes:
     """One line of a JSONL file."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"

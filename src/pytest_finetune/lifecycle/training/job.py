@@ -105,7 +105,7 @@ class FineTuningCheckpoint:
     metrics: Mapping[str, float] = field(default_factory=lambda: NOTHING)
 
 
-def read_job(value: Any) -> FineTuningJob:
+def read_job(value: object) -> FineTuningJob:
     """
     Parse a job from JSON.
 
@@ -137,7 +137,7 @@ def read_job(value: Any) -> FineTuningJob:
     )
 
 
-def read_event(value: Any) -> FineTuningEvent:
+def read_event(value: object) -> FineTuningEvent:
     """
     Parse an event from JSON.
 
@@ -156,7 +156,7 @@ def read_event(value: Any) -> FineTuningEvent:
     )
 
 
-def read_checkpoint(value: Any) -> FineTuningCheckpoint:
+def read_checkpoint(value: object) -> FineTuningCheckpoint:
     """
     Parse a checkpoint from JSON.
 
@@ -185,7 +185,7 @@ def figures(values: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _object(value: Any, what: str) -> dict[str, Any]:
+def _object(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UnexpectedShape(f"not a {what} object")
     return value
@@ -198,7 +198,7 @@ def _hyperparameters(body: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in found.items() if isinstance(v, int | float | str) and not isinstance(v, bool)}
 
 
-def _fault(value: Any) -> JobFailure | None:
+def _fault(value: object) -> JobFailure | None:
     # For a job that did not fail, OpenAI sends an object of nulls.
     if not isinstance(value, dict) or not any(value.values()):
         return None

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO, Self
 
+    from openai import OpenAI
+
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 T = TypeVar("T")
@@ -194,7 +196,7 @@ class FineTuning:
         found = self._pages(where, lambda page: list_checkpoints(job_id, **page).text, read_checkpoint)
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
-    def _read(self, where: str, text: str, read: Callable[[Any], T]) -> T:
+    def _read(self, where: str, text: str, read: Callable[[object], T]) -> T:
         """Parse a response. The client accepts any body, so one that is not JSON is found here."""
         try:
             value = json.loads(masked(text, self.secret))
@@ -203,7 +205,7 @@ class FineTuning:
             raise NoAnswerError("the response is not JSON", where, hint) from None
         return _shaped(where, value, read)
 
-    def _pages(self, where: str, fetch: Callable[[_PageQuery], str], read: Callable[[Any], T]) -> Iterator[T]:
+    def _pages(self, where: str, fetch: Callable[[_PageQuery], str], read: Callable[[object], T]) -> Iterator[T]:
         query: _PageQuery = {"limit": _PAGE}
         seen: set[object] = set()
         while True:
@@ -235,7 +237,7 @@ def _newest_first(found: Iterator[Dated]) -> Iterator[Dated]:
     yield from found
 
 
-def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: float) -> Any:
+def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: float) -> OpenAI:
     import openai
 
     # The client reads proxies from the environment and would use them even for a server on loopback.
@@ -250,7 +252,7 @@ def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: flo
     )
 
 
-def _shaped(where: str, value: Any, read: Callable[[Any], T]) -> T:
+def _shaped(where: str, value: object, read: Callable[[object], T]) -> T:
     try:
         return read(value)
     except UnexpectedShape as fault:
@@ -258,15 +260,15 @@ def _shaped(where: str, value: Any, read: Callable[[Any], T]) -> T:
         raise NoAnswerError(f"unexpected response: {fault}", where, hint) from None
 
 
-def _identified(value: Any) -> dict[str, Any]:
+def _identified(value: object) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("id"), str):
         raise UnexpectedShape("an object without an id")
     return value
 
 
-def _page(value: Any) -> dict[str, Any]:
-    rows = value.get("data") if isinstance(value, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise UnexpectedShape("not a list of objects")
-    found: dict[str, Any] = value
-    return found
+def _page(value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        rows = value.get("data")
+        if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+            return value
+    raise UnexpectedShape("not a list of objects")

@@ -130,8 +130,8 @@ class _ProgressReader(BufferedReader):
         super().__init__(FileIO(path, "rb"))
         self._progress, self._size = progress, path.stat().st_size
 
-    def read(self, *size: Any) -> bytes:
-        found = super().read(*size)
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
         if self._progress is not None:
             self._progress(self.tell(), self._size)
         return found

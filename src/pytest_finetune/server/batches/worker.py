@@ -60,15 +60,15 @@ class BatchWorker:
         except OSError as error:
             errors = [BatchError(code="file_not_readable", message=f"The input file is gone: {error.strerror}")]
         if errors:
-            self._store.change(self._now(batch), status="failed", failed_at=now(), errors=tuple(errors[:100]))
+            self._store.change(self._store.current(batch), status="failed", failed_at=now(), errors=tuple(errors[:100]))
             return
-        batch = self._now(batch)
+        batch = self._store.current(batch)
         if batch.status == "validating":
             batch = self._store.change(batch, status="in_progress", in_progress_at=now(), total=len(requests))
         folder = self._folder / batch.id
         folder.mkdir(exist_ok=True)
         await self._answer_all(batch, requests, folder)
-        self._finish(self._now(batch), folder)
+        self._finish(self._store.current(batch), folder)
 
     async def _answer_all(self, batch: Batch, requests: list[BatchRequest], folder: Path) -> None:
         done = {line["custom_id"] for name in (_OUTPUT, _ERRORS) for line in _answered(folder / name)}
@@ -76,7 +76,7 @@ class BatchWorker:
 
         async def answer_some() -> None:
             for request in left:
-                if self._now(batch).status != "in_progress":
+                if self._store.current(batch).status != "in_progress":
                     return
                 await self._answer(batch, request, folder)
 
@@ -93,7 +93,7 @@ class BatchWorker:
         with (folder / (_OUTPUT if good else _ERRORS)).open("ab") as file:
             file.write(encode_line(line))
         counted = "completed" if good else "failed"
-        batch = self._now(batch)
+        batch = self._store.current(batch)
         self._store.change(batch, **{counted: getattr(batch, counted) + 1})
 
     async def _ask(self, request: BatchRequest) -> tuple[int, dict[str, Any]]:
@@ -125,13 +125,6 @@ class BatchWorker:
             return None
         with path.open("rb") as file:
             return self._files.keep(name, "batch_output", iter(lambda: file.read(_CHUNK), b"")).id
-
-    def _now(self, batch: Batch) -> Batch:
-        """The current record of a batch."""
-        found = self._store.find(Batch, batch.id)
-        if found is None:
-            raise LookupError(f"{batch.id} is gone")
-        return found
 
 
 def _answered(path: Path) -> Iterator[dict[str, Any]]:

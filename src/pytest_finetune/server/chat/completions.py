@@ -88,7 +88,7 @@ def check_chat(body: dict[str, Any]) -> None:
     _check_parameters(body)
 
 
-def _check_messages(messages: Any) -> None:
+def _check_messages(messages: object) -> None:
     if type(messages) is not list or not messages:
         raise ApiError("'messages' is a list of at least one message.", param="messages", code="invalid_type")
     for index, message in enumerate(messages):

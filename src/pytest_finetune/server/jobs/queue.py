@@ -99,7 +99,7 @@ class TrainingQueue:
         except OSError as error:
             message = f"The files cannot be read: {error.strerror}"
             found = JobFault(code="file_not_readable", message=message, param="training_file")
-        job = self._now(job)
+        job = self._store.current(job)
         if job.status in ENDED:
             self._clear(job)
             return
@@ -134,20 +134,20 @@ class TrainingQueue:
         self._recorder.add_event(job, "Fine-tuning job started", name="started")
         child = await Child.start(folder)
         self._running = job.id, child
-        if self._now(job).status != "running":
+        if self._store.current(job).status != "running":
             # The job was cancelled or paused while the process started; there is no new state to save.
             child.kill()
         stopped: Stopped | None = None
         try:
             while not await child.has_ended(_LOOK_AGAIN):
-                stopped = self._recorder.follow(self._now(job), folder)[1] or stopped
+                stopped = self._recorder.follow(self._store.current(job), folder)[1] or stopped
         finally:
             self._running = None
             # The process is still running here only if the server is stopping.
             child.pause()
             if not await child.has_ended(_PARTING):
                 child.kill()
-        job, last = self._recorder.follow(self._now(job), folder)
+        job, last = self._recorder.follow(self._store.current(job), folder)
         self._conclude(job, folder, last or stopped, child)
         self._clear(job)
 
@@ -168,7 +168,7 @@ class TrainingQueue:
 
     def _clear(self, job: Job) -> None:
         """Remove the folder of a job that has ended: its results are in the store and in the folder of models."""
-        if self._now(job).status in ENDED:
+        if self._store.current(job).status in ENDED:
             shutil.rmtree(self._setup.folder / job.id, ignore_errors=True)
 
     def _describe(self, job: Job) -> TrainingJob:
@@ -185,13 +185,6 @@ class TrainingQueue:
                 "weights_cache": self._setup.weights_cache.resolve(),
             }
         )
-
-    def _now(self, job: Job) -> Job:
-        """The current record of a job."""
-        found = self._store.find(Job, job.id)
-        if found is None:
-            raise LookupError(f"{job.id} is gone")
-        return found
 
     def cancel(self, job: Job) -> Job:
         """Cancel a job."""
