@@ -115,19 +115,37 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
-def drawn(monkeypatch):
+class WriterOfPytest8:
+    """A terminal writer that counts the columns of all that it writes."""
+
+    _current_line = "three .."
+
+    def __init__(self, terminal):
+        self._terminal = terminal
+
+    def write(self, text, *, flush):
+        self._current_line += text
+        self._terminal.write(text)
+
+
+@pytest.fixture(params=["pytest 8", "pytest 9"])
+def drawn(monkeypatch, request):
     """A live line over a terminal of three rows, filled to its foot; and its clock."""
     terminal, clock = Terminal(3, 60), Clock()
     monkeypatch.setenv("COLUMNS", "60")
-    reporter = SimpleNamespace(
-        write_raw=lambda text, flush: terminal.write(text),
-        config=SimpleNamespace(pluginmanager=SimpleNamespace(get_plugin=lambda name: None)),
+    writer = WriterOfPytest8(terminal)
+    if request.param == "pytest 9":
+        writer = SimpleNamespace(write_raw=lambda text, flush: terminal.write(text), _current_line="three ..")
+    config = SimpleNamespace(
+        pluginmanager=SimpleNamespace(get_plugin=lambda name: None), get_terminal_writer=lambda: writer
     )
+    reporter = SimpleNamespace(config=config)
     tally = Tally(["m"], clock=clock)
     tally.plan(40)
     terminal.write("one\r\ntwo\r\nthree ..")
-    return SimpleNamespace(line=LiveLine(reporter, tally, clock), clock=clock, terminal=terminal, tally=tally)
+    yield SimpleNamespace(line=LiveLine(reporter, tally, clock), clock=clock, terminal=terminal, tally=tally)
+    # pytest fills the row of its percentage from here.
+    assert writer._current_line == "three .."
 
 
 def test_a_short_wait_shows_nothing(drawn):

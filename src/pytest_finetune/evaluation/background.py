@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.engine import KeyedRequest
     from pytest_finetune.evaluation.evaluation import Evaluation
     from pytest_finetune.evaluation.plan import Key, Planned
+    from pytest_finetune.evaluation.stop_notice import StopNotice
 
 WINDOW = 1024
 """Samples that may be requested ahead of the one being read: what `-x` or Ctrl-C may waste at most."""
@@ -59,11 +60,12 @@ class Backlog:
     Args:
         model: The model id on the wire.
         skip: Called with a sample whose turn has come; True if it is not to be requested.
+        is_over: Called before each request; True if no more are to be sent.
         tally: Counts the requests that are sent.
     """
 
-    def __init__(self, model: str, skip: Callable[[Planned], bool], tally: Tally) -> None:
-        self._model, self._skip, self._tally = model, skip, tally
+    def __init__(self, model: str, skip: Callable[[Planned], bool], is_over: Callable[[], bool], tally: Tally) -> None:
+        self._model, self._skip, self._is_over, self._tally = model, skip, is_over, tally
         self._planned: list[Planned] = []
         self._taken = 0
         self._read = 0
@@ -74,6 +76,9 @@ class Backlog:
         """The next request; waits while the reader is too far behind, or while more samples may be added."""
         while not self._closed:
             if self._taken < min(len(self._planned), self._read + WINDOW):
+                if self._is_over():
+                    self.close()
+                    break
                 planned = self._planned[self._taken]
                 self._taken += 1
                 if self._skip(planned):
@@ -110,13 +115,22 @@ class BackgroundEvaluation:
         evaluation: The evaluation to run. The samples that it has already are not requested.
         thread: The event loop to run it on.
         tally: Counts samples as they arrive.
+        notice: Where the processes of a session learn that one has stopped; None where there is one process.
     """
 
-    def __init__(self, evaluation: Evaluation, thread: LoopThread, *, tally: Tally | None = None) -> None:
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        thread: LoopThread,
+        *,
+        tally: Tally | None = None,
+        notice: StopNotice | None = None,
+    ) -> None:
         self.evaluation = evaluation
+        self._notice = notice
         self._thread = thread
         self._tally = tally or Tally(())
-        self._backlog = Backlog(evaluation.target.model, self._skip, self._tally)
+        self._backlog = Backlog(evaluation.target.model, self._skip, self._is_over, self._tally)
         self._ready: dict[Key, Sample] = {}
         self._position: dict[Key, int] = {}
         self._furthest = 0
@@ -207,6 +221,12 @@ class BackgroundEvaluation:
         self._put(sample)
         return True
 
+    def _is_over(self) -> bool:
+        reason = self._notice.find() if self._notice else None
+        if reason is not None:
+            self.evaluation.collect_stop(reason)
+        return reason is not None
+
     def _put(self, sample: Sample) -> None:
         key = sample.key
         self._tally.count_sample(self.evaluation.target.spec, sample)
@@ -228,6 +248,8 @@ class BackgroundEvaluation:
                 reason = Failure("internal", f"{type(error).__name__}: {error}", fatal=True)
                 self.evaluation.collect_stop(reason)
         finally:
+            if self._notice is not None and self.evaluation.stopped is not None:
+                self._notice.give(self.evaluation.stopped)
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()

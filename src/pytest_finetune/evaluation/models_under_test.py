@@ -13,6 +13,7 @@ from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThre
 from pytest_finetune.evaluation.baseline import Baselines, recorded_baselines, session_baselines
 from pytest_finetune.evaluation.evaluation import UNRECORDED, Evaluation
 from pytest_finetune.evaluation.plan import Planned, target_info
+from pytest_finetune.evaluation.stop_notice import StopNotice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,17 +35,19 @@ class ModelUnderTest:
         evaluation: Its samples and its record.
         judged: False for a baseline that is evaluated in the same session: its misses fail nothing.
         background: The evaluation in this process, once it has started.
+        notice: Where the processes of the session learn that one has stopped.
     """
 
     spec: str
     evaluation: Evaluation
     judged: bool = True
     background: BackgroundEvaluation | None = None
+    notice: StopNotice | None = None
 
     @property
     def stopped(self) -> Failure | None:
-        """Why the model's evaluation stopped early in this process; None if it did not."""
-        return self.background.stopped if self.background else None
+        """Why the model's evaluation stopped early; None if it did not, or if it is still ending in this process."""
+        return self.background.stopped if self.background else self.evaluation.stopped
 
 
 class ModelsUnderTest:
@@ -147,6 +150,22 @@ class ModelsUnderTest:
             if model.spec in paths and model.evaluation.run is None:
                 model.evaluation.join_record(Path(paths[model.spec]))
 
+    def share_stops(self, folder: Path) -> None:
+        """Stop requesting as soon as another process with the same folder has had to stop."""
+        for number, model in enumerate(self.all):
+            model.notice = StopNotice(folder / f"stopped-{number}.json")
+
+    @property
+    def shares_stops(self) -> bool:
+        """Whether `share_stops` was called."""
+        return any(model.notice for model in self.all)
+
+    def collect_stops(self) -> None:
+        """Take the reasons that other processes have left."""
+        for model in self.all:
+            if model.notice and (reason := model.notice.find()):
+                model.evaluation.collect_stop(reason)
+
     def request_ahead(self, cases: Iterable[tuple[ModelUnderTest, EvalSet, Case]]) -> None:
         """Queue cases in the order in which they will be read."""
         wanted: dict[str, list[Planned]] = {model.spec: [] for model in self.all}
@@ -216,7 +235,7 @@ class ModelsUnderTest:
         if model.background is None:
             if self._resume:
                 model.evaluation.take_recorded()
-            model.background = BackgroundEvaluation(model.evaluation, self._loop, tally=self.tally)
+            model.background = BackgroundEvaluation(model.evaluation, self._loop, tally=self.tally, notice=model.notice)
         return model.background
 
     def _baselines(self) -> Baselines:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_finetune.base.errors import FinetuneError
-from pytest_finetune.plugin import junit, live, marked_functions, privacy, report_files, requesting, session_end
+from pytest_finetune.plugin import (
+    junit,
+    live,
+    lost_workers,
+    marked_functions,
+    privacy,
+    report_files,
+    requesting,
+    session_end,
+)
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
 from pytest_finetune.plugin.promotion import Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
@@ -18,7 +30,6 @@ from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 
 def begin(config: pytest.Config) -> None:
@@ -43,7 +54,10 @@ def begin(config: pytest.Config) -> None:
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
-    config.pluginmanager.register(SessionHooks(config, session), "finetune-session")
+    hooks = SessionHooks(config, session)
+    config.pluginmanager.register(hooks, "finetune-session")
+    if inputs.is_distributed:
+        config.pluginmanager.register(hooks.lost_workers, "finetune-lost-workers")
     config.pluginmanager.register(ReportData(), "finetune-report-data")
     cases = ReportedCases(inputs.eval_sets.values(), session.models)
     junit.begin(config, cases, session.outcome, privacy.begin(config, session.models))
@@ -63,6 +77,8 @@ class SessionHooks:
         self.inputs, self.models = session.inputs, session.models
         self.marked_sets = marked_functions.MarkedSets(session.inputs)
         self.requested: set[pytest.Item] = set()
+        self.lost_workers = lost_workers.LostWorkers({eval_set.name for eval_set in session.inputs.eval_sets.values()})
+        self.shared_folder = Path()
         self.promotion: Promotion | None = None
         if config.option.finetune_promote and not session.inputs.is_worker:
             self.promotion = Promotion(config, session)
@@ -113,14 +129,23 @@ class SessionHooks:
             result = yield
             requesting.count_late_tests(self.inputs, self.models, session)
         except KeyboardInterrupt:
-            session_end.interrupt(self.config, self.session)
-            raise
+            self.models.collect_stops()
+            if not self.models.stopped or not self.inputs.is_distributed:
+                session_end.interrupt(self.config, self.session)
+                raise
+            # xdist raises it when a worker has stopped; what follows is the same as in one process.
+            result = None
         except BaseException:
             session_end.conclude(session, self.session, self.promotion, cut_short=True)
             raise
-        session_end.conclude(session, self.session, self.promotion)
-        if self.models.stopped:
-            raise session.Interrupted(failure_words(self.models.stopped, redact=self.inputs.redact))
+        session_end.conclude(session, self.session, self.promotion, cut_short=bool(self.lost_workers.problem))
+        stopped = self.models.stopped
+        reason = failure_words(stopped, redact=self.inputs.redact) if stopped else self.lost_workers.problem
+        if reason and self.inputs.is_worker:
+            # An interrupted worker would be a crashed one to xdist, which replaces it. This reaches the controller too.
+            session.shouldstop = session.shouldstop or reason
+        elif reason:
+            raise session.Interrupted(reason)
         return result
 
     @pytest.hookimpl(tryfirst=True)
@@ -140,28 +165,33 @@ class SessionHooks:
         return report
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(
-        self, report: pytest.TestReport
-    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Name the states missed, errored and unrun."""
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> lost_workers.TestStatus | None:
+        """Name the states missed, errored and unrun, and what became of the cases of a lost worker."""
+        if uncounted := lost_workers.status(report):
+            return uncounted
         state = getattr(report, "finetune_state", None)
         return terminal.STATE_NAMES.get(state) if state is not None and report.skipped else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Take the samples off the report before others keep it, and remember a miss once they have counted it."""
+        self.lost_workers.follow(report)
         session_end.collect(self.inputs, self.models, report)
         yield
         session_end.remember(self.config, self.inputs, self.session.outcome, report)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass an xdist worker the paths of the records, and how items are distributed."""
+        """Pass an xdist worker the paths of the records, the folder for stops, and how items are distributed."""
         try:
             self.models.open_runs(self.inputs.store, self.inputs.root)
         except FinetuneError as error:
             raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_runs"] = self.models.run_paths
+        if not self.models.shares_stops:
+            self.shared_folder = Path(tempfile.mkdtemp(prefix="pytest-finetune-"))
+            self.models.share_stops(self.shared_folder)
+        node.workerinput["finetune_shared"] = str(self.shared_folder)
         node.workerinput["finetune_dist"] = self.config.getoption("dist", "no")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -171,3 +201,5 @@ class SessionHooks:
     def pytest_unconfigure(self) -> None:
         """Stop sending requests, however the session ended."""
         self.models.stop()
+        if self.models.shares_stops and not self.inputs.is_worker:
+            shutil.rmtree(self.shared_folder, ignore_errors=True)

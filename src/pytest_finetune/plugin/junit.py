@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.text import printable
+from pytest_finetune.plugin import lost_workers
 from pytest_finetune.reports.failure import ERROR, first_failed
 from pytest_finetune.reports.junit import case_properties, gate_properties, suite_properties
 from pytest_finetune.reports.redaction import failure_words, hidden
@@ -48,6 +49,8 @@ class JUnitReport:
                 model = report.finetune_model
                 report.user_properties += gate_properties(model, self.cases.run_id(model), report.finetune_verdict)
         yield
+        if lost_workers.status(report):
+            self._forget(report)
         if self.properties and hasattr(report, "finetune_key"):
             self._add_properties(report)
         if hasattr(report, "finetune_reason"):
@@ -60,6 +63,13 @@ class JUnitReport:
         if self.properties and self.outcome.runs:
             for name, value in suite_properties(self.outcome.runs):
                 self.xml.add_global_property(name, value)
+
+    def _forget(self, report: pytest.TestReport) -> None:
+        """Take out the testcase of a worker that died: another worker's stays."""
+        lost = self.xml.node_reporter(report)
+        self.xml.node_reporters_ordered.remove(lost)
+        for key in [key for key, reporter in self.xml.node_reporters.items() if reporter is lost]:
+            del self.xml.node_reporters[key]
 
     def _guard_attributes(self, report: pytest.TestReport) -> None:
         """Mask the attributes of `record_xml_attribute`; no report has them."""

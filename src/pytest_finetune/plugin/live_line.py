@@ -70,14 +70,24 @@ class LiveLine:
             line = progress_line(self._tally.progress(), _columns() - 1)
             self._drawn = bool(line) or self._drawn
             if line:
-                self._reporter.write_raw(f"{_BEGIN}{line}{_END}", flush=True)
+                self._write(f"{_BEGIN}{line}{_END}")
 
     def erase(self) -> None:
         """Leave the screen as pytest left it."""
         if self._drawn:
             with self._uncaptured():
-                self._reporter.write_raw(_ERASE, flush=True)
+                self._write(_ERASE)
             self._drawn = False
+
+    def _write(self, text: str) -> None:
+        """Write past pytest's own count of the columns of its line. pytest has `write_raw` since 9.0."""
+        writer: Any = self._reporter.config.get_terminal_writer()
+        if hasattr(writer, "write_raw"):
+            writer.write_raw(text, flush=True)
+        else:
+            counted = writer._current_line  # noqa: SLF001
+            writer.write(text, flush=True)
+            writer._current_line = counted  # noqa: SLF001
 
     def _tick(self) -> None:
         now = self._clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,7 +31,9 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
         pytest.UsageError: There is no run to resume, or --max-cost cannot be kept.
     """
     if inputs.is_worker:
-        models.join_runs(session.config.workerinput["finetune_runs"])  # type: ignore[attr-defined]
+        given = session.config.workerinput  # type: ignore[attr-defined]
+        models.join_runs(given["finetune_runs"])
+        models.share_stops(Path(given["finetune_shared"]))
         return
     try:
         models.refuse_unknown_prices()

@@ -1,0 +1,107 @@
+"""On an xdist controller: the cases of a worker that dies run again, are reported once, and none is lost in silence."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    TestStatus = tuple[str, str, str | tuple[str, dict[str, bool]]]
+
+_OUR_ATTRIBUTES = ("finetune", "finetune_key", "finetune_state", "finetune_reason", "wasxfail")
+
+
+class LostWorkers:
+    """
+    Follows the cases of eval sets from collection to their last report; other tests are left to xdist.
+
+    xdist reports the test that a worker was running when it died as failed. With some schedulers (loadscope, loadfile,
+    loadgroup) it also runs that test again; with others it does not. Here a case runs again once, whatever the
+    scheduler: the death of a worker says nothing about the model. A case that loses a second worker has failed.
+
+    Args:
+        eval_sets: Their names.
+    """
+
+    def __init__(self, eval_sets: Container[str]) -> None:
+        self._eval_sets = eval_sets
+        self._collected: dict[str, None] = {}
+        self._answered: set[str] = set()
+        self._rerun: set[str] = set()
+        # The last report of each case, by the worker that it came from.
+        self._closed_by: dict[str, object] = {}
+        self._died = 0
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note the cases; all workers collect the same."""
+        self._collected.update((nodeid, None) for nodeid in ids if self._is_case(nodeid))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, error: object) -> None:
+        """Count the workers that died."""
+        self._died += bool(error)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+        """Turn xdist's report of a lost case into what has become of it."""
+        if not self._is_case(crashitem):
+            return
+        if crashitem in self._closed_by:
+            withdraw(report)
+        elif crashitem in self._answered:
+            # Only the report of its teardown is missing.
+            report.when, report.outcome, report.longrepr = "teardown", "passed", None
+        elif crashitem in self._rerun:
+            self._closed_by[crashitem] = getattr(report, "node", None)
+        else:
+            self._rerun.add(crashitem)
+            vars(report).update(outcome="rerun")
+            # Schedulers that send whole scopes have done so already.
+            with suppress(NotImplementedError, AttributeError):
+                sched.mark_test_pending(crashitem)
+
+    def follow(self, report: pytest.TestReport) -> None:
+        """Note what a report says of a case; withdraw it if another worker has already reported the case."""
+        nodeid, worker = report.nodeid, getattr(report, "node", None)
+        if worker is None or not self._is_case(nodeid) or str(report.when) == "???":
+            return
+        if self._closed_by.get(nodeid, worker) is not worker:
+            withdraw(report)
+        elif report.when == "teardown":
+            self._closed_by[nodeid] = worker
+        elif report.when == "call" or not report.passed:
+            self._answered.add(nodeid)
+
+    @property
+    def problem(self) -> str:
+        """What the session lacks, in one sentence; empty if every collected case was reported."""
+        missing = sum(nodeid not in self._closed_by for nodeid in self._collected)
+        if not missing:
+            return ""
+        workers = f"{self._died} worker{'' if self._died == 1 else 's'} died"
+        return f"{missing:,} of {len(self._collected):,} cases were not reported: {workers}"
+
+    def _is_case(self, nodeid: str) -> bool:
+        return nodeid.partition("::")[0] in self._eval_sets
+
+
+def withdraw(report: pytest.TestReport) -> None:
+    """Make a report that nobody counts; a hook cannot keep it from other plugins."""
+    vars(report).update(when="???", outcome="withdrawn", longrepr=None)
+    for name in _OUR_ATTRIBUTES:
+        vars(report).pop(name, None)
+
+
+def status(report: pytest.TestReport) -> TestStatus | None:
+    """What the terminal shows for a report that is not counted; None for every other."""
+    outcome = str(report.outcome)
+    if outcome == "withdrawn":
+        return "", "", ""
+    if outcome == "rerun" and str(report.when) == "???":
+        return "rerun", "R", ("RERUN", {"yellow": True})
+    return None
