@@ -173,7 +173,7 @@ def test_the_users_own_tests_over_cases_are_redacted(pytester, suite, reports, s
     pytester.makepyfile(test_own=OWN_TESTS + (OWN_SUBTESTS if HAS_SUBTESTS else ""))
     suite([EXPECTED], inputs=[PROMPT], toml=GATES)
     server.answer = lambda body: ANSWER
-    found = reports("--finetune-redact", *LOGS, "--ignore=eval_sets", ".", *options, subprocess=True)
+    found = reports("--finetune-redact", *LOGS, "test_own.py", *options, subprocess=True)
     assert options or "free to say" in found["log.txt"]
     assert leaks(found, PROMPT, EXPECTED, ANSWER) == set()
     assert re.search(r"test_own\.py:\d+: in test_fails", found["terminal"])

@@ -51,6 +51,15 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Refuse what begins no session in this process."""
+    if config.option.finetune_model:
+        from pytest_finetune.plugin.other_plugins import refuse_looponfail
+
+        refuse_looponfail(config)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Begin a session where a model is named; all faults in its eval sets are reported before any request is sent."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.errors import FinetuneError
+from pytest_finetune.base.records import State
 from pytest_finetune.plugin import (
     junit,
     live,
@@ -21,6 +22,7 @@ from pytest_finetune.plugin import (
     session_end,
 )
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
+from pytest_finetune.plugin.other_plugins import forks, not_collected, refuse_unusable_options
 from pytest_finetune.plugin.promotion import Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.session import SESSION, FinetuneSession, ReportedCases
@@ -48,18 +50,19 @@ def begin(config: pytest.Config) -> None:
     report_files.refuse_unwritable(config)
     try:
         inputs = read_inputs(config)
+        refuse_unusable_options(config, inputs.eval_sets.values())
         session = FinetuneSession(inputs, make_models(config, inputs))
         if config.option.finetune_promote:
             refuse_unclear_promotion(inputs, session.models)
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
     config.stash[SESSION] = session
-    hooks = SessionHooks(config, session)
+    cases = ReportedCases(inputs.eval_sets.values(), session.models)
+    hooks = SessionHooks(config, session, cases)
     config.pluginmanager.register(hooks, "finetune-session")
     if inputs.is_distributed:
         config.pluginmanager.register(hooks.lost_workers, "finetune-lost-workers")
     config.pluginmanager.register(ReportData(), "finetune-report-data")
-    cases = ReportedCases(inputs.eval_sets.values(), session.models)
     junit.begin(config, cases, session.outcome, privacy.begin(config, session.models))
     if getattr(config.option, "htmlpath", None) and not inputs.is_worker:
         from pytest_finetune.plugin.html import HtmlReport
@@ -72,11 +75,13 @@ def begin(config: pytest.Config) -> None:
 class SessionHooks:
     """All that pytest calls while eval sets run."""
 
-    def __init__(self, config: pytest.Config, session: FinetuneSession) -> None:
-        self.config, self.session = config, session
+    def __init__(self, config: pytest.Config, session: FinetuneSession, cases: ReportedCases) -> None:
+        self.config, self.session, self.cases = config, session, cases
         self.inputs, self.models = session.inputs, session.models
         self.marked_sets = marked_functions.MarkedSets(session.inputs)
         self.requested: set[pytest.Item] = set()
+        self.collected: set[Path] = set()
+        self.unrun = 0
         self.lost_workers = lost_workers.LostWorkers({eval_set.name for eval_set in session.inputs.eval_sets.values()})
         self.shared_folder = Path()
         self.promotion: Promotion | None = None
@@ -95,7 +100,10 @@ class SessionHooks:
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> EvalSetFile | None:
         """Collect the session's eval sets; leave every other file alone."""
-        return EvalSetFile.from_parent(parent, path=file_path) if file_path in self.inputs.eval_sets else None
+        if file_path not in self.inputs.eval_sets:
+            return None
+        self.collected.add(file_path)
+        return EvalSetFile.from_parent(parent, path=file_path)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise the user's marked functions."""
@@ -103,16 +111,28 @@ class SessionHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Report the faults of marked sets, and refuse a session in which nothing is evaluated."""
+        """Report the faults of marked sets, and refuse a session that evaluates nothing, or less than it has loaded."""
         if self.marked_sets.faults:
             raise pytest.UsageError("\n".join(dict.fromkeys(self.marked_sets.faults)))
-        if session.testsfailed or self.inputs.eval_sets or self.marked_sets.names:
+        if session.testsfailed:
+            return
+        if missing := [one.name for path, one in self.inputs.eval_sets.items() if path not in self.collected]:
+            self._refuse_uncollected(session, items, not_collected(session.config, missing))
+        if self.inputs.eval_sets or self.marked_sets.names:
             return
         if self.inputs.is_worker:
             # A worker's usage error would be a crash to xdist; the controller collects nothing, so refuses nothing.
             items.clear()
         else:
             raise pytest.UsageError(no_eval_sets(session.config))
+
+    def _refuse_uncollected(self, session: pytest.Session, items: list[pytest.Item], message: str) -> None:
+        if not self.inputs.is_worker:
+            raise pytest.UsageError(message)
+        # A worker's usage error would be a crash to xdist; an error of the collection reaches the controller.
+        items.clear()
+        report = pytest.CollectReport("eval sets", "failed", longrepr=message, result=[])
+        session.config.hook.pytest_collectreport(report=report)
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
         """With --collect-only, show the number of requests and their estimated cost."""
@@ -138,9 +158,10 @@ class SessionHooks:
         except BaseException:
             session_end.conclude(session, self.session, self.promotion, cut_short=True)
             raise
-        session_end.conclude(session, self.session, self.promotion, cut_short=bool(self.lost_workers.problem))
+        problem = self._problem()
+        session_end.conclude(session, self.session, self.promotion, cut_short=bool(problem))
         stopped = self.models.stopped
-        reason = failure_words(stopped, redact=self.inputs.redact) if stopped else self.lost_workers.problem
+        reason = failure_words(stopped, redact=self.inputs.redact) if stopped else problem
         if reason and self.inputs.is_worker:
             # An interrupted worker would be a crashed one to xdist, which replaces it. This reaches the controller too.
             session.shouldstop = session.shouldstop or reason
@@ -148,17 +169,26 @@ class SessionHooks:
             raise session.Interrupted(reason)
         return result
 
+    def _problem(self) -> str:
+        """Why the session is no pass although nothing has failed; empty if it may be one, and on a worker."""
+        if self.inputs.is_worker:
+            return ""
+        unrun = f"{self.unrun:,} cases got no answer: a plugin may run tests where none arrives" if self.unrun else ""
+        return self.lost_workers.problem or unrun
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        """On an xdist worker, request ahead for the batch that it holds."""
+        """On an xdist worker, request ahead for the batch that it holds; before a fork, wait for the samples."""
         if self.inputs.is_worker:
             requesting.request_batch(self.models, self.requested, item, nextitem)
+        if forks(item):
+            requesting.await_samples(self.models, item)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the samples to the report of their case."""
+        """Name the case on its report, and what became of it."""
         report = yield
         if isinstance(item, EvalItem):
             annotate(item, call, report)
@@ -175,7 +205,10 @@ class SessionHooks:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Take the samples off the report before others keep it, and remember a miss once they have counted it."""
+        if self.inputs.is_worker:
+            session_end.attach_samples(self.models, self.cases, report)
         self.lost_workers.follow(report)
+        self.unrun += getattr(report, "finetune_state", None) == State.UNRUN
         session_end.collect(self.inputs, self.models, report)
         yield
         session_end.remember(self.config, self.inputs, self.session.outcome, report)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.records import State
-from pytest_finetune.plugin.report_data import CarriedSamples
 from pytest_finetune.plugin.session import SESSION, skip_case, skip_unrun
 from pytest_finetune.reports.failure import failure_text, short_reason
 from pytest_finetune.reports.redaction import failure_words
@@ -63,17 +62,26 @@ class EvalItem(pytest.Item):
         """Whether reports omit prompts and answers."""
         return bool(self.config.option.finetune_redact)
 
+    def await_samples(self, models: ModelsUnderTest) -> None:
+        """Wait for the samples, once; if no further case of any model gets one, end the session."""
+        if not self.samples:
+            self.samples = models.samples_of(self.model, self.eval_set, self.case)
+        if self.state is State.UNRUN and models.stopped:
+            self.session.shouldstop = failure_words(models.stopped, redact=self.redacted)
+
     def setup(self) -> None:
         """Wait for the samples; without gates, a failed request is an error in setup."""
         models = self.config.stash[SESSION].models
-        if not self.samples:
-            self.samples = models.samples_of(self.model, self.eval_set, self.case)
+        self.await_samples(models)
         if self.state is State.UNRUN:
-            _skip_unrun(models, self)
+            skip_unrun(self, self.model.stopped)
         if self.state is State.UNNEEDED:
             skip_case(self, "unneeded: no answer could change a verdict any more")
         if self.state is State.ERROR and not self.gated:
             raise CaseNotPassedError(self._text())
+
+    def _initrequest(self) -> None:
+        """Nothing: pytest-retry calls it before each retry to reset fixtures, and a case has none."""
 
     def runtest(self) -> None:
         """Pass, or raise the failure text."""
@@ -100,7 +108,7 @@ class EvalItem(pytest.Item):
 
 def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """
-    Attach the samples to the report that ends the case.
+    Name the case on the report that ends it, in plain values, which also survive plugins that run tests in forks.
 
     In a set with gates, a case that did not pass becomes an xfail, so that neither the exit code nor other reports
     count it as a failure: the gates decide. The terminal shows it as missed or errored. Any other failure, such as a
@@ -109,8 +117,6 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     ends = report.when == "call" or (report.when == "setup" and not report.passed)
     if not ends or not item.samples:
         return
-    answered = tuple(sample for sample in item.samples if sample.state is not State.UNRUN)
-    report.finetune = CarriedSamples(item.model.spec, answered, item.model.stopped)  # type: ignore[attr-defined]
     report.finetune_key = [item.model.spec, item.eval_set.name, item.case.id]  # type: ignore[attr-defined]
     report.finetune_state = item.state.value  # type: ignore[attr-defined]
     missed = call.excinfo is not None and isinstance(call.excinfo.value, CaseNotPassedError)
@@ -122,10 +128,3 @@ def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestRep
     if item.gated and missed:
         report.outcome = "skipped"
         report.wasxfail = report.finetune_reason
-
-
-def _skip_unrun(models: ModelsUnderTest, item: EvalItem) -> None:
-    """Skip a case that gets no answer, and end the session if no further case of any model gets one."""
-    if models.stopped:
-        item.session.shouldstop = failure_words(models.stopped, redact=item.redacted)
-    skip_unrun(item, item.model.stopped)

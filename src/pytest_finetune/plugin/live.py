@@ -43,8 +43,15 @@ def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
     quiet = config.option.finetune_no_progress or config.option.verbose < -1
     watched = reporter.isatty() and not {"CI", "BUILD_NUMBER"} & os.environ.keys()
     moves = os.environ.get("TERM", "dumb") not in ("dumb", "unknown") and sys.platform != "win32"
-    logs = config.getini("log_cli") or config.getoption("log_cli_level", None) is not None
-    return not quiet and watched and moves and not logs and type(reporter) is pytest.TerminalReporter
+    return not quiet and watched and moves and not _logs_live(config) and type(reporter) is pytest.TerminalReporter
+
+
+def _logs_live(config: pytest.Config) -> bool:
+    try:
+        return bool(config.getini("log_cli")) or config.getoption("log_cli_level", None) is not None
+    except ValueError:
+        # -p no:logging
+        return False
 
 
 class ControllerLine:

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.plugin.items import EvalItem
-from pytest_finetune.plugin.marked_functions import marked_case
+from pytest_finetune.plugin.marked_functions import SAMPLE, marked_case
 from pytest_finetune.reports import terminal
 
 if TYPE_CHECKING:
@@ -57,6 +57,14 @@ def request_batch(
     new = [ahead for ahead in _upcoming(item, nextitem) if ahead not in requested]
     requested.update(new)
     models.request_ahead(_wanted(new))
+
+
+def await_samples(models: ModelsUnderTest, item: pytest.Item) -> None:
+    """Wait for the samples of an item, which then has them wherever it runs."""
+    if isinstance(item, EvalItem):
+        item.await_samples(models)
+    elif marked := marked_case(item):
+        item.stash[SAMPLE] = models.samples_of(marked.model, marked.eval_set, marked.case)[0]
 
 
 def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]:

@@ -6,8 +6,10 @@ import copy
 import shutil
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.records import State
 from pytest_finetune.plugin import report_files
 from pytest_finetune.plugin.late_tests import report_gates
+from pytest_finetune.plugin.report_data import CarriedSamples
 from pytest_finetune.plugin.session import MissedCase
 from pytest_finetune.reports import terminal
 from pytest_finetune.reports.sources import from_session
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
     from pytest_finetune.plugin.promotion import Promotion
+    from pytest_finetune.plugin.reported_cases import ReportedCases
     from pytest_finetune.plugin.session import FinetuneSession, SessionOutcome
     from pytest_finetune.plugin.session_inputs import SessionInputs
     from pytest_finetune.reports.text import Line
@@ -32,6 +35,17 @@ MISSES, FLIPS = 3, 5
 
 _LISTED_BY = {"missed": "x", "error": "E"}
 """The letter of pytest's `-r` that lists cases in this state; pytest itself treats both as expected failures."""
+
+
+def attach_samples(models: ModelsUnderTest, cases: ReportedCases, report: pytest.TestReport) -> None:
+    """On an xdist worker, attach the samples to the report that ends their case, for the controller."""
+    if not hasattr(report, "finetune_key"):
+        return
+    spec, _, _ = report.finetune_key
+    model = next(model for model in models.all if model.spec == spec)
+    samples = cases.find(*report.finetune_key)[2]
+    answered = tuple(sample for sample in samples if sample.state is not State.UNRUN)
+    report.finetune = CarriedSamples(spec, answered, model.stopped)  # type: ignore[attr-defined]
 
 
 def collect(inputs: SessionInputs, models: ModelsUnderTest, report: pytest.TestReport) -> None:
