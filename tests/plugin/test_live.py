@@ -81,14 +81,14 @@ def test_it_can_be_switched_off(slow, pytester, off):
     [
         ({"CI": "true"}, {}),
         ({"TERM": "dumb"}, {}),
-        ({}, {"isatty": lambda: False}),
+        ({}, {"isatty": False}),
         ({}, {"log_cli": True}),
         ({}, {"of_another_class": True}),
     ],
 )
 def test_no_line_without_a_terminal_or_if_other_plugins_draw(monkeypatch, environ, facts):
     class Reporter:
-        isatty = staticmethod(facts.get("isatty", lambda: True))
+        isatty = facts.get("isatty", True)
 
     for name in ("CI", "BUILD_NUMBER"):
         monkeypatch.delenv(name, raising=False)

@@ -24,25 +24,28 @@ def test_carried_samples_survive_json(stopped):
     assert CarriedSamples.from_data(json.loads(json.dumps(carried.to_data()))) == carried
 
 
-def test_a_report_is_json_when_it_leaves_the_process_and_an_object_when_it_arrives(suite, pytester, server):
+def test_a_report_is_json_when_it_leaves_a_worker_and_an_object_when_it_arrives(suite, pytester, server):
     suite(1)
     pytester.makeconftest(
         """
-        import json, pytest
+        import json
 
-        @pytest.hookimpl(wrapper=True, tryfirst=True)
-        def pytest_runtest_makereport(item, call):
-            report = yield
-            if report.when == "call":
-                hook = item.config.hook
-                data = json.dumps(hook.pytest_report_to_serializable(config=item.config, report=report))
-                again = hook.pytest_report_from_serializable(config=item.config, data=json.loads(data))
-                print("equal:", again.finetune == report.finetune, type(report.finetune).__name__)
-            return report
+        def pytest_runtest_logreport(report):
+            if hasattr(config, "workerinput") and report.when == "call":
+                hook = config.hook
+                data = json.dumps(hook.pytest_report_to_serializable(config=config, report=report))
+                again = hook.pytest_report_from_serializable(config=config, data=json.loads(data))
+                report.sections.append(("equal", f"{again.finetune == report.finetune} {type(report.finetune).__name__}"))
+            elif report.when == "call":
+                print(dict(report.sections))
+
+        def pytest_configure(config):
+            globals()["config"] = config
         """
     )
-    result = pytester.runpytest_inprocess("--model=ft:test", f"--model-base-url={server.url}", "-s", "-p", "no:xdist")
-    result.stdout.fnmatch_lines(["*equal: True CarriedSamples"])
+    options = ("--model=ft:test", f"--model-base-url={server.url}", "-s", "-n1", "-p", "no:randomly")
+    result = pytester.runpytest_subprocess(*options)
+    result.stdout.fnmatch_lines(["*'equal': 'True CarriedSamples'*"])
 
 
 def test_the_report_of_a_gate_is_json_when_it_leaves_the_process(suite, pytester, server):

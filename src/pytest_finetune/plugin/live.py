@@ -41,7 +41,8 @@ def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
     background thread at any time, and would end up in the middle of the line.
     """
     quiet = config.option.finetune_no_progress or config.option.verbose < -1
-    watched = reporter.isatty() and not {"CI", "BUILD_NUMBER"} & os.environ.keys()
+    # pytest 8 has a plain bool here, which cannot be called.
+    watched = bool(reporter.isatty) and not {"CI", "BUILD_NUMBER"} & os.environ.keys()
     moves = os.environ.get("TERM", "dumb") not in ("dumb", "unknown") and sys.platform != "win32"
     return not quiet and watched and moves and not _logs_live(config) and type(reporter) is pytest.TerminalReporter
 

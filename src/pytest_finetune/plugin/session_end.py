@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
     from pytest_finetune.plugin.promotion import Promotion
-    from pytest_finetune.plugin.reported_cases import ReportedCases
-    from pytest_finetune.plugin.session import FinetuneSession, SessionOutcome
+    from pytest_finetune.plugin.session import FinetuneSession, ReportedCases, SessionOutcome
     from pytest_finetune.plugin.session_inputs import SessionInputs
     from pytest_finetune.reports.text import Line
 
