@@ -16,7 +16,7 @@ WEIGHTS := $(VENV)/.weights-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-train test test-fast coverage mutants lint weights clean
+.PHONY: help demo demo-train test test-fast matrix coverage mutants lint weights clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite
 
 test-fast: $(TESTING) ## the tests that are not marked slow, in under a minute on two cores
 	@$(RUN) pytest -n auto -m 'not slow'
+
+matrix: ## the light suite on the oldest and newest promised pytest, pytest-html and xdist, and every Python found
+	@.ci/matrix oldest newest
 
 # Each process that a test starts writes a file of its own, wherever it runs.
 coverage: export COVERAGE_FILE = $(abspath .coverage)

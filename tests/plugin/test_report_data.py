@@ -35,7 +35,8 @@ def test_a_report_is_json_when_it_leaves_a_worker_and_an_object_when_it_arrives(
                 hook = config.hook
                 data = json.dumps(hook.pytest_report_to_serializable(config=config, report=report))
                 again = hook.pytest_report_from_serializable(config=config, data=json.loads(data))
-                report.sections.append(("equal", f"{again.finetune == report.finetune} {type(report.finetune).__name__}"))
+                same = again.finetune == report.finetune
+                report.sections.append(("equal", f"{same} {type(report.finetune).__name__}"))
             elif report.when == "call":
                 print(dict(report.sections))
 
