@@ -28,8 +28,9 @@ def test_a_report_is_json_when_it_leaves_a_worker_and_an_object_when_it_arrives(
     suite(1)
     pytester.makeconftest(
         """
-        import json
+        import json, pytest
 
+        @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_logreport(report):
             if hasattr(config, "workerinput") and report.when == "call":
                 hook = config.hook
