@@ -113,6 +113,12 @@ def _upcoming(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.It
     queue: Any = next((p.torun for p in config.pluginmanager.get_plugins() if hasattr(p, "torun")), None)
     if queue is None or config.workerinput["finetune_dist"] == "worksteal":  # type: ignore[attr-defined]
         return known
-    with queue.lock() as waiting:
-        # Besides indices, the queue holds markers such as the one for shutdown.
-        return known + [item.session.items[index] for index in waiting if isinstance(index, int)]
+    if hasattr(queue, "lock"):
+        with queue.lock() as waiting:
+            indices = list(waiting)
+    else:
+        # xdist before 3.7 has a plain queue.Queue.
+        with queue.mutex:
+            indices = list(queue.queue)
+    # Besides indices, the queue holds markers such as the one for shutdown.
+    return known + [item.session.items[index] for index in indices if isinstance(index, int)]
