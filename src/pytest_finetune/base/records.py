@@ -84,6 +84,7 @@ class Request:
         params: All other keys of the body: temperature, limits, tools, response format.
         attempt: 0-based number of the repeat; part of the cache key, not of the body.
         eval_set, case_id: Origin of the request, for targets that answer from a record; never sent.
+        copy: Number of earlier cases of the session that send the same request; part of the cache key.
     """
 
     model: str
@@ -92,6 +93,7 @@ class Request:
     attempt: int = 0
     eval_set: str = ""
     case_id: str = ""
+    copy: int = 0
 
     def body(self) -> dict[str, Any]:
         """The JSON body of `POST /chat/completions`."""

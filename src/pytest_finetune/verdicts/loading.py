@@ -11,6 +11,7 @@ from pytest_finetune.base.errors import EvalSetError, EvalSetErrors, ScorerError
 from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
+from pytest_finetune.verdicts.evalset.copies import copy_warnings, number_copies
 from pytest_finetune.verdicts.evalset.eval_set import EvalSet, request_params
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
@@ -41,7 +42,7 @@ def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = N
     faults = [fault for loading in loads for fault in loading.faults]
     if faults:
         raise EvalSetErrors(faults)
-    return [eval_set for eval_set in sets if eval_set is not None]
+    return number_copies([eval_set for eval_set in sets if eval_set is not None])
 
 
 def eval_set_name(path: Path, root: Path) -> str:
@@ -108,7 +109,11 @@ class _Loading:
             cases_sha256=self._reader.cases_sha256(),
             settings_sha256=settings_sha256(written, scorer.fingerprint),
             schema_sha256=self._schema_sha256(settings),
-            warnings=(*map(self._beside, scorer.warnings), *settings_warnings(settings, self._reader.unsent)),
+            warnings=(
+                *map(self._beside, scorer.warnings),
+                *settings_warnings(settings, self._reader.unsent),
+                *copy_warnings(cases),
+            ),
             params=params,
         )
 

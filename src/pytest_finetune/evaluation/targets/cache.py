@@ -27,9 +27,10 @@ class CachedTarget:
     """
     A target that remembers its whole answers, where its id names the same weights for ever.
 
-    An answer is found again by the target's identity (else its base URL), the model, the whole request and the
-    attempt; so k repeats stay k answers. Failures, truncated, filtered, refused and empty answers are not kept.
-    A cache that cannot be read or written is a slower cache, never an error: see `warnings`.
+    An answer is found again by the target's identity (else its base URL), the model, the whole request, the attempt,
+    and the number of earlier cases of the session that send the same request. So k repeats stay k answers, and two
+    cases with the same request each have their own, whatever their timing. Failures, truncated, filtered, refused
+    and empty answers are not kept. A cache that cannot be read or written only costs time: see `warnings`.
 
     Args:
         target: Who answers what is not known yet.
@@ -85,7 +86,8 @@ class CachedTarget:
     def _key(self, request: Request) -> bytes | None:
         """None where the request is not JSON, which is for the target to say."""
         try:
-            asked = _dump([request.body(), request.attempt])
+            own = [request.attempt, request.copy] if request.copy else [request.attempt]
+            asked = _dump([request.body(), *own])
         except (TypeError, ValueError, RecursionError):
             return None
         return hashlib.sha256(f"{self._prefix}{asked}".encode()).digest()

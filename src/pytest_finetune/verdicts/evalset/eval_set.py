@@ -38,6 +38,7 @@ class EvalSet:
         schema_sha256: Hash of the bytes of the schema files that the settings name; empty when they name none.
         warnings: Probable mistakes that do not stop a run.
         params: The request parameters that all cases share.
+        copies: By case id, how many earlier cases of the session send the same request; only those with at least one.
     """
 
     name: str
@@ -50,6 +51,7 @@ class EvalSet:
     schema_sha256: str = ""
     warnings: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    copies: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def repeats(self) -> int:
@@ -88,7 +90,7 @@ class EvalSet:
             own["seed"] = self.settings.request.seed + attempt
         # Most cases have nothing of their own: then all requests share one mapping.
         params = {**self.params, **own} if own else self.params
-        return Request(model, case.messages, params, attempt, self.name, case.id)
+        return Request(model, case.messages, params, attempt, self.name, case.id, self.copies.get(case.id, 0))
 
 
 def request_params(settings: EvalSettings, response_schema: Any = None) -> dict[str, Any]:

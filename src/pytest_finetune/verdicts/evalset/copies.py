@@ -1,0 +1,93 @@
+"""Cases that send the same request: how many there are, and those that no answer can satisfy together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.json_text import canonical_json
+from pytest_finetune.base.text import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset.eval_set import EvalSet
+
+MANY, SHARE = 10, 0.1
+"""Copies are named from this many cases with one request on, or if more than this share of a set are copies."""
+
+_SHOWN = 40
+"""Characters of an expected answer in a warning."""
+
+
+def number_copies(eval_sets: Sequence[EvalSet]) -> list[EvalSet]:
+    """The eval sets of a session, with the number of earlier cases that send the same request, across all sets."""
+    seen: Counter[Hashable] = Counter()
+    numbered = []
+    for eval_set in eval_sets:
+        params = canonical_json(dict(eval_set.params))
+        copies = {}
+        for case in eval_set.cases:
+            request = params, *_request_of(case)
+            if earlier := seen[request]:
+                copies[case.id] = earlier
+            seen[request] += 1
+        numbered.append(replace(eval_set, copies=copies) if copies else eval_set)
+    return numbered
+
+
+def copy_warnings(cases: Sequence[Case]) -> Iterator[str]:
+    """Contradictions in a set, and copies if there are many: statistics take cases for independent."""
+    by_request: dict[Hashable, list[Case]] = {}
+    for case in cases:
+        by_request.setdefault(_request_of(case), []).append(case)
+    groups = [group for group in by_request.values() if len(group) > 1]
+    contradicting = [pair for group in groups if (pair := _contradiction(group))]
+    if contradicting:
+        one, other = contradicting[0]
+        more = f" ({len(contradicting) - 1:,} more such prompts)" if contradicting[1:] else ""
+        yield (
+            f"cases {one.id!r} (line {one.line}) and {other.id!r} (line {other.line}) send the same request, but "
+            f"no answer passes both: {_shown(one)} and {_shown(other)} are expected{more}"
+        )
+    copies = sum(len(group) - 1 for group in groups)
+    largest = max(groups, key=len, default=[])
+    if len(largest) >= MANY or copies > len(cases) * SHARE:
+        first, second = largest[:2]
+        yield (
+            f"{copies:,} of {len(cases):,} cases repeat the request of an earlier one, such as {second.id!r} (line "
+            f"{second.line}) that of {first.id!r} (line {first.line}); intervals count them as independent"
+        )
+
+
+def _request_of(case: Case) -> tuple[Hashable, ...]:
+    """The part of a request that differs between the cases of a set."""
+    messages = tuple(
+        (
+            message.role,
+            message.content if isinstance(message.content, str) else canonical_json(message.content),
+            canonical_json(message.extra) if message.extra else "",
+        )
+        for message in case.messages
+    )
+    return messages, canonical_json(list(case.tools)) if case.tools else ""
+
+
+def _contradiction(group: Sequence[Case]) -> tuple[Case, Case] | None:
+    """Two cases with no expected answer in common; None if there are none, or not all name their answers."""
+    first, wanted = group[0], _answers(group[0])
+    for other in group[1:]:
+        if wanted and (answers := _answers(other)) and wanted.isdisjoint(answers):
+            return first, other
+    return None
+
+
+def _answers(case: Case) -> set[str]:
+    calls = [canonical_json([(call.name, call.arguments) for call in case.tool_calls])] if case.tool_calls else []
+    return {canonical_json(answer) for answer in case.expected}.union(calls)
+
+
+def _shown(case: Case) -> str:
+    return repr(shorten(str(case.expected[0]), _SHOWN)) if case.expected else "a tool call"
