@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.json_text import canonical_json
-from pytest_finetune.base.text import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 
 MANY, SHARE = 10, 0.1
 """Copies are named from this many cases with one request on, or if more than this share of a set are copies."""
-
-_SHOWN = 40
-"""Characters of an expected answer in a warning."""
 
 
 def number_copies(eval_sets: Sequence[EvalSet]) -> list[EvalSet]:
@@ -49,8 +45,8 @@ def copy_warnings(cases: Sequence[Case]) -> Iterator[str]:
         one, other = contradicting[0]
         more = f" ({len(contradicting) - 1:,} more such prompts)" if contradicting[1:] else ""
         yield (
-            f"cases {one.id!r} (line {one.line}) and {other.id!r} (line {other.line}) send the same request, but "
-            f"no answer passes both: {_shown(one)} and {_shown(other)} are expected{more}"
+            f"cases {one.id!r} (line {one.line}) and {other.id!r} (line {other.line}) send the same request, but have "
+            f"no expected answer in common{more}"
         )
     copies = sum(len(group) - 1 for group in groups)
     largest = max(groups, key=len, default=[])
@@ -87,7 +83,3 @@ def _contradiction(group: Sequence[Case]) -> tuple[Case, Case] | None:
 def _answers(case: Case) -> set[str]:
     calls = [canonical_json([(call.name, call.arguments) for call in case.tool_calls])] if case.tool_calls else []
     return {canonical_json(answer) for answer in case.expected}.union(calls)
-
-
-def _shown(case: Case) -> str:
-    return repr(shorten(str(case.expected[0]), _SHOWN)) if case.expected else "a tool call"
