@@ -87,7 +87,7 @@ def test_junit_names_the_share_of_the_requested_samples(suite, interrupted, pyte
 
 def test_an_interrupted_run_is_not_compared_with_a_baseline(suite, evaluate, interrupted):
     suite(["right"] * 40, toml=GATE)
-    evaluate()
+    evaluate(model="ft:other")
     result = interrupted(5, "--baseline=replay:last")
     output = re.sub(r"\s+", " ", result.stdout.str())
     assert "not compared with replay:last" in output

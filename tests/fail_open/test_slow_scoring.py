@@ -23,6 +23,9 @@ def test_a_slow_pattern_is_given_up_and_never_searched_on_the_event_loop(suite, 
     threads, details, score = [], [], scorer.score
 
     def scored(self, case, completion):
+        # The self-test of the gates scores answers of its own.
+        if SLOW not in completion.text:
+            return score(self, case, completion)
         threads.append(threading.current_thread().name)
         result = score(self, case, completion)
         details.append(result.detail)
@@ -30,6 +33,7 @@ def test_a_slow_pattern_is_given_up_and_never_searched_on_the_event_loop(suite, 
 
     monkeypatch.setattr(scorer, "score", scored)
     assert evaluate().ret == pytest.ExitCode.TESTS_FAILED
+    assert len(details) == 2
     assert all("took" in detail for detail in details)
     assert threads == ["finetune-work"] * 2
 

@@ -181,7 +181,7 @@ def test_an_adapter_answers_in_llama_cpp_what_it_was_taught(tmp_path, job):
 def test_a_state_of_another_job_or_a_broken_one_is_refused(tmp_path, job):
     folder = tmp_path / "job"
     run(folder, job, wishes={1: "paused"})
-    with pytest.raises(TrainingError, match="of another job"):
+    with pytest.raises(TrainingError, match="belongs to another job"):
         run(folder, job.model_copy(update={"seed": 4}))
     (folder / STATE).write_bytes((folder / STATE).read_bytes()[:1000])
     with pytest.raises(TrainingError, match="cannot be read"):
