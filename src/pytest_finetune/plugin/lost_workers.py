@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Generator
 
     TestStatus = tuple[str, str, str | tuple[str, dict[str, bool]]]
 
@@ -35,6 +35,14 @@ class LostWorkers:
         # The last report of each case, by the worker that it came from.
         self._closed_by: dict[str, object] = {}
         self._died = 0
+
+    @pytest.hookimpl(optionalhook=True, wrapper=True)
+    def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
+        """Keep the schedulers that send whole scopes from waiting for ever after the death of a worker."""
+        sched = yield
+        if hasattr(sched, "workqueue"):
+            _reschedule_after_a_crash(sched)
+        return sched
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -105,3 +113,29 @@ def status(report: pytest.TestReport) -> TestStatus | None:
     if outcome == "rerun" and str(report.when) == "???":
         return "rerun", "R", ("RERUN", {"yellow": True})
     return None
+
+
+def _reschedule_after_a_crash(sched: Any) -> None:
+    """
+    Let no live worker wait for work that there is.
+
+    When a worker dies, xdist's `LoadScopeScheduling` (3.6 to 3.8, at least) also puts back the scopes that it had
+    finished. A worker that is given such a scope is sent nothing, so it never asks again. Nor does a new worker with a
+    scope of one test: it runs a test only when it knows the next one.
+    """
+    schedule, remove_node = sched.schedule, sched.remove_node
+
+    def schedule_all() -> None:
+        schedule()
+        if sched.collection:
+            schedule()
+
+    def remove(node: object) -> str | None:
+        crashitem: str | None = remove_node(node)
+        if crashitem is not None:
+            for scope in [scope for scope, tests in sched.workqueue.items() if all(tests.values())]:
+                del sched.workqueue[scope]
+            schedule_all()
+        return crashitem
+
+    sched.schedule, sched.remove_node = schedule_all, remove
