@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ class LostWorkers:
         self._eval_sets = eval_sets
         self._collected: dict[str, None] = {}
         self._answered: set[str] = set()
-        self._rerun: set[str] = set()
+        self._running: dict[object, str] = {}
+        self._losses: Counter[str] = Counter()
         # The last report of each case, by the worker that it came from.
         self._closed_by: dict[str, object] = {}
         self._died = 0
@@ -40,9 +42,26 @@ class LostWorkers:
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
         """Keep the schedulers that send whole scopes from waiting for ever after the death of a worker."""
         sched = yield
-        if hasattr(sched, "workqueue"):
+        if hasattr(sched, "workqueue") and hasattr(sched, "_reschedule"):
             _reschedule_after_a_crash(sched)
         return sched
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: Any) -> None:
+        """Note what a worker runs, and let work be sent to one whose death is not yet known: another gets it then."""
+        send, notify = node.sendcommand, node.notify_inproc
+
+        def send_if_alive(name: str, **values: object) -> None:
+            with suppress(OSError):
+                send(name, **values)
+
+        def note(event: str, **values: Any) -> None:
+            # The hooks for these events are not given the worker.
+            if event in ("logstart", "logfinish"):
+                self._running[node] = values["nodeid"] if event == "logstart" else ""
+            notify(event, **values)
+
+        node.sendcommand, node.notify_inproc = send_if_alive, note
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -50,9 +69,11 @@ class LostWorkers:
         self._collected.update((nodeid, None) for nodeid in ids if self._is_case(nodeid))
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, error: object) -> None:
-        """Count the workers that died."""
-        self._died += bool(error)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        """Count the workers that died, and those that died of a case."""
+        if error:
+            self._died += 1
+            self._losses[self._running.get(node, "")] += 1
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
@@ -64,10 +85,10 @@ class LostWorkers:
         elif crashitem in self._answered:
             # Only the report of its teardown is missing.
             report.when, report.outcome, report.longrepr = "teardown", "passed", None
-        elif crashitem in self._rerun:
+        elif self._losses[crashitem] > 1:
             self._closed_by[crashitem] = getattr(report, "node", None)
         else:
-            self._rerun.add(crashitem)
+            # xdist may name another test than the one that was running: the first that it has not seen finished.
             vars(report).update(outcome="rerun")
             # Schedulers that send whole scopes have done so already.
             with suppress(NotImplementedError, AttributeError):
@@ -121,9 +142,13 @@ def _reschedule_after_a_crash(sched: Any) -> None:
 
     When a worker dies, xdist's `LoadScopeScheduling` (3.6 to 3.8, at least) also puts back the scopes that it had
     finished. A worker that is given such a scope is sent nothing, so it never asks again. Nor does a new worker with a
-    scope of one test: it runs a test only when it knows the next one.
+    scope of one test: it runs a test only when it knows the next one. One that has not collected yet can be given none.
     """
-    schedule, remove_node = sched.schedule, sched.remove_node
+    schedule, remove_node, reschedule = sched.schedule, sched.remove_node, sched._reschedule  # noqa: SLF001
+
+    def reschedule_once_collected(node: object) -> None:
+        if node in sched.registered_collections:
+            reschedule(node)
 
     def schedule_all() -> None:
         schedule()
@@ -139,3 +164,4 @@ def _reschedule_after_a_crash(sched: Any) -> None:
         return crashitem
 
     sched.schedule, sched.remove_node = schedule_all, remove
+    sched._reschedule = reschedule_once_collected  # noqa: SLF001
