@@ -50,12 +50,7 @@ def last_run(pytester):
     return RunStore(pytester.path / ".finetune" / "runs").find("last")
 
 
-ENDLESS = pytest.mark.xfail(run=False, reason="a worker lost under --dist=loadgroup can make the session wait for ever")
-
-
-@pytest.mark.parametrize(
-    "dist", ["load", "loadscope", "loadfile", pytest.param("loadgroup", marks=ENDLESS), "worksteal"]
-)
+@pytest.mark.parametrize("dist", ["load", "loadscope", "loadfile", "loadgroup", "worksteal"])
 def test_a_case_whose_worker_died_runs_again_and_is_reported_once(suite, evaluate, pytester, dist):
     suite(20, toml=GATE)
     pytester.makeconftest(KILLS_ONCE)
