@@ -112,8 +112,9 @@ class LostWorkers:
         missing = sum(nodeid not in self._closed_by for nodeid in self._collected)
         if not missing:
             return ""
-        workers = f"{self._died} worker{'' if self._died == 1 else 's'} died"
-        return f"{missing:,} of {len(self._collected):,} cases were not reported: {workers}"
+        died = f"{self._died} worker{'' if self._died == 1 else 's'} died"
+        cause = died if self._died else "a plugin may run tests without reporting each phase"
+        return f"{missing:,} of {len(self._collected):,} cases were not reported: {cause}"
 
     def _is_case(self, nodeid: str) -> bool:
         return nodeid.partition("::")[0] in self._eval_sets
