@@ -114,7 +114,7 @@ class FaultyProxy:
         """Until this has been asked."""
         with self.asked:
             if not self.asked.wait_for(lambda: self.count(method, path) > 0, timeout):
-                raise AssertionError(f"nobody asked {method} {path}: {self.seen}")
+                raise AssertionError(f"no request {method} {path}: {self.seen}")
 
     def _fault(self, method: str, path: str) -> Fault | None:
         found = next((f for f in self._faults if f.method == method and path.endswith(f.path)), None)

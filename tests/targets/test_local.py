@@ -221,7 +221,7 @@ def test_weights_and_adapter_are_part_of_the_identity_and_the_port_is_not(tmp_pa
 @needs_engine
 def test_weights_that_cannot_be_loaded_are_one_error_in_silence(tmp_path, capfd):
     (tmp_path / "hollow.gguf").write_bytes(gguf({"general.architecture": "llama", "general.type": "model"}))
-    with pytest.raises(TargetError, match=r"hollow.*cannot be loaded(.|\n)*hint: is it a whole GGUF file"):
+    with pytest.raises(TargetError, match=r"hollow.*cannot be loaded(.|\n)*hint: is the GGUF file complete"):
         answer(REQUEST, spec="local:hollow", models=tmp_path)
     assert capfd.readouterr() == ("", "")
     assert not llama._RUNNING

@@ -1,4 +1,4 @@
-"""Tells the other processes of a session that one of them has stopped, through a small file."""
+"""Stops the other processes of a session when one of them stops: the reason is left in a small file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StopNotice:
     def give(self, reason: Failure) -> None:
         """Leave the reason, unless another process has left one."""
         if not self._path.exists() and self._path.parent.is_dir():
-            # A process that cannot be told finds out by itself.
+            # Without the notice, each process stops when it meets the same failure itself.
             with suppress(OSError):
                 write_file(self._path, json.dumps(asdict(reason)).encode())
 

@@ -121,7 +121,7 @@ class LostWorkers:
 
 
 def withdraw(report: pytest.TestReport) -> None:
-    """Make a report that nobody counts; a hook cannot keep it from other plugins."""
+    """Make a report count for nothing; a hook cannot withhold it from other plugins."""
     vars(report).update(when="???", outcome="withdrawn", longrepr=None)
     for name in _OUR_ATTRIBUTES:
         vars(report).pop(name, None)

@@ -80,16 +80,10 @@ def make_app(settings: ServerSettings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(worker.run()) for worker in (queue, batches)]
-        for task in tasks:
-            task.add_done_callback(partial(_stop_if_broken, app))
         try:
-            yield
+            async with _running(app, (queue, batches)):
+                yield
         finally:
-            for task in tasks:
-                task.cancel()
-            with suppress(asyncio.CancelledError):
-                await asyncio.gather(*tasks, return_exceptions=True)
             await pool.close()
             store.close()
 
@@ -114,6 +108,21 @@ def make_app(settings: ServerSettings) -> Starlette:
         },
         lifespan=lifespan,
     )
+
+
+@asynccontextmanager
+async def _running(app: Starlette, workers: tuple[TrainingQueue, BatchWorker]) -> AsyncIterator[None]:
+    """Run the workers in the background until the block ends."""
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    for task in tasks:
+        task.add_done_callback(partial(_stop_if_broken, app))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _made_folders(settings: ServerSettings) -> dict[str, Path]:

@@ -125,8 +125,7 @@ def command(
     """Check training, validation and eval files for problems.
 
     Files are JSONL in OpenAI's chat format; rows of other shapes are checked too, and reported. Eval sets may use any
-    supported format. Each finding has a code (see
-    docs/data.md), a severity and a location. Secrets are masked.
+    supported format. Each finding has a code (see docs/data.md), a severity and a location. Secrets are masked.
 
     --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
     answers. Everything else is unchanged.

@@ -1,4 +1,4 @@
-"""The outside world that answers. A target never raises for what a server does: it returns Completion or Failure."""
+"""Targets, the models that answer requests: each returns a Completion or a Failure, and never raises for a server."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Target(Protocol):
         spec: As the user wrote it: `ft:…`, `local:NAME`, `replay:RUN`.
         model: The id that goes over the wire.
         base_url: Where it answers; empty where there is no address. Never holds credentials.
-        immutable: The id names the same weights for ever; only then may answers be cached.
+        immutable: The id always means the same weights; only then may answers be cached.
         free: It is known to cost nothing.
 
-    A target may have `warnings`, a tuple of texts: what was odd but kept nobody from asking.
-    And it may have `secret`, its API key, so that reports can be looked through for it.
+    A target may also have `warnings`, a tuple of texts about what does not prevent requests, and `secret`, its API key,
+    which is masked in reports.
     """
 
     spec: str
@@ -41,10 +41,10 @@ class Target(Protocol):
 
     @property
     def identity(self) -> str:
-        """What makes its answers what they are: the server, or the bytes of the weights."""
+        """What determines the answers: the server, or a hash of the weights."""
 
     async def open(self) -> None:
-        """Get ready to be asked, on the running event loop."""
+        """Prepare for requests, on the running event loop."""
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
         """
@@ -54,11 +54,11 @@ class Target(Protocol):
         """
 
     async def close(self) -> None:
-        """Let go of everything that `open` took; safe to call twice."""
+        """Release what `open` acquired; safe to call twice."""
 
 
 def __getattr__(name: str) -> Any:
-    # aiohttp and openai are heavy; a session that names no model must not pay for them.
+    # aiohttp and openai are slow to import, and a session without a model does not need them.
     if name in _LATE:
         return getattr(import_module(_LATE[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

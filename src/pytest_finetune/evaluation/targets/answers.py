@@ -1,4 +1,4 @@
-"""What a server sent becomes a Completion or a Failure, whatever the bytes: nothing raises, and no secret passes."""
+"""Turns any HTTP response into a Completion or a Failure; nothing raises, and secrets are masked."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_BODY = 16 * 1024 * 1024
-"""Bytes of an answer that are read; no chat completion comes near."""
+"""Maximum bytes read of a response; chat completions are far smaller."""
 
 MOST_TOKENS = 10**12
-"""A count above this is no count of tokens."""
+"""Maximum plausible number of tokens."""
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -48,29 +48,29 @@ _BY_CODE = {
 }
 _CONTENT_FILTER = frozenset({"content_filter", "responsibleaipolicyviolation"})
 _DECISIVE = frozenset({"quota", "auth", "not_found"})
-"""Kinds that a code proves whatever the status says; with them no further question can succeed."""
+"""Kinds that an error code proves whatever the status is; after them no further request can succeed."""
 
 _BY_STATUS = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 405: "not_found", 407: "auth", 410: "not_found"}
 _BY_STATUS |= dict.fromkeys((408, 409, 425), "server") | {429: "rate_limit"}
 
 
 class _Malformed(ValueError):  # noqa: N818 - a fault of an answer, not an error of ours
-    """The answer is no chat completion; the argument says in which way."""
+    """The response is not a chat completion; the argument says why."""
 
 
 def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> Completion | Failure:
     """
-    Classify one HTTP answer to a chat-completions question.
+    Classify the HTTP response to a chat-completions request.
 
     Args:
         status: HTTP status.
         headers: Case-insensitive, or with lower-case names.
         body: As received, at most a little over `MAX_BODY`.
-        secret: The API key, masked wherever a message would show it, and in an answer that repeats it.
+        secret: The API key, masked in messages and in answers that repeat it.
 
     Returns:
-        A Completion without latency and retries, or a Failure. Lone surrogates in what the model wrote become
-        U+FFFD, so that a record of it can be written as UTF-8.
+        A Completion without latency and retries, or a Failure. Lone surrogates in the answer become U+FFFD, so that it
+        can be recorded as UTF-8.
     """
     try:
         return _read(status, headers, body, secret)
@@ -87,7 +87,7 @@ def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> 
 
 
 def is_billing(code: str) -> bool:
-    """Whether an error's code or type says that the account is out of credit or at its limit."""
+    """Whether an error code or type means that the account is out of credit or at its limit."""
     return _BY_CODE.get(code.lower()) == "quota"
 
 
@@ -100,25 +100,25 @@ def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) 
     try:
         completion = masked_completion(_completion(value), secret)
     except _Malformed as fault:
-        told = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
-        return Failure("malformed", error_line(f"HTTP {status} with {told}", secret), status)
+        detail = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
+        return Failure("malformed", error_line(f"HTTP {status} with {detail}", secret), status)
     return _finished(completion, status, secret)
 
 
 def _finished(completion: Completion, status: int, secret: str) -> Completion | Failure:
-    """The completion with its finish reason in OpenAI's words; a failure where the server did not finish it."""
+    """The completion with OpenAI's finish reason; a failure if the server did not finish the answer."""
     reason = known_reason(completion.finish_reason)
     if reason is None:
         text = f"the answer ended with the unknown finish_reason {completion.finish_reason!r}"
         return Failure("finish_reason", error_line(text, secret), status)
     if reason == "error":
-        text = f"the server broke the answer off: finish_reason {completion.finish_reason!r}"
+        text = f"the server did not finish the answer: finish_reason {completion.finish_reason!r}"
         return Failure("server", error_line(text, secret), status)
     return replace(completion, finish_reason=reason)
 
 
 def _error_holder(value: Any) -> dict[str, Any] | None:
-    """The object that carries an error: the body, or its first choice, where routers put the provider's."""
+    """The object with an error: the body, or its first choice, where routers put the error of a provider."""
     if not isinstance(value, dict):
         return None
     choices = value.get("choices")
@@ -137,25 +137,27 @@ def _redirect(status: int, headers: Mapping[str, str]) -> Failure:
 
 
 def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], secret: str) -> Completion | Failure:
-    told, codes = _error(value)
+    detail, codes = _error(value)
     kinds = [_BY_CODE[code] for code in codes if code in _BY_CODE]
     if _CONTENT_FILTER & set(codes):
-        # Azure refuses a filtered prompt with a 400 where others answer with this finish reason: one fact, one state.
+        # Azure refuses a filtered prompt with a 400; other servers answer with this finish reason. Both mean the same.
         return Completion("", finish_reason="content_filter")
     kind = next((kind for kind in kinds if kind in _DECISIVE), "") or _kind_of(status)
-    if not told:
-        told = "an HTML page, not an API; is the base URL right?" if _is_html(headers, body) else _excerpt(body, secret)
-    return Failure(kind, error_line(f"HTTP {status}: {told}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
+    if not detail:
+        detail = (
+            "an HTML page, not an API; is the base URL right?" if _is_html(headers, body) else _excerpt(body, secret)
+        )
+    return Failure(kind, error_line(f"HTTP {status}: {detail}".rstrip(": "), secret), status, fatal=kind in _DECISIVE)
 
 
 def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Completion | Failure:
-    """An error dressed as success: classified by its own code, for the status says nothing."""
-    told, codes = _error(value)
+    """An error in a response with a success status: classified by its own code."""
+    detail, codes = _error(value)
     statuses = [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]
     if statuses:
         return _refused(statuses[0], value, b"", headers, secret)
     kind = next((_BY_CODE[code] for code in codes if code in _BY_CODE), "malformed")
-    text = error_line(f"HTTP {status} with an error inside: {told}".rstrip(": "), secret)
+    text = error_line(f"HTTP {status} with an error inside: {detail}".rstrip(": "), secret)
     return Failure(kind, text, status, fatal=kind in _DECISIVE)
 
 
@@ -164,20 +166,20 @@ def _kind_of(status: int) -> str:
 
 
 def _error(value: Any) -> tuple[str, list[str]]:
-    """Message and codes of an error body, in OpenAI's shape or in one of those that other servers use."""
+    """The message and codes of an error body, in OpenAI's format or one of those of other servers."""
     if not isinstance(value, dict):
         return "", []
     error = value.get("error") or value
     if not isinstance(error, dict):
         return str(error), []
-    told = next((text for name in ("message", "detail", "error") if (text := error.get(name))), "")
+    detail = next((text for name in ("message", "detail", "error") if (text := error.get(name))), "")
     codes = [str(error[name]).lower() for name in ("code", "type") if isinstance(error.get(name), str | int)]
-    return told if isinstance(told, str) else json.dumps(told, default=str), codes
+    return detail if isinstance(detail, str) else json.dumps(detail, default=str), codes
 
 
 def _completion(value: Any) -> Completion:
     if not isinstance(value, dict):
-        raise _Malformed("a body that is no JSON object")
+        raise _Malformed("a body that is not a JSON object")
     choices = value.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise _Malformed("a body without choices")
@@ -196,7 +198,7 @@ def _completion(value: Any) -> Completion:
 
 
 def _content(content: Any) -> tuple[str, str]:
-    """Text and refusal of a message's content: text, nothing, or parts."""
+    """Text and refusal of a message, whose content is text, null or a list of parts."""
     if not isinstance(content, list):
         return _text(content, "content"), ""
     if not all(isinstance(part, dict) for part in content):
@@ -237,12 +239,12 @@ def _text(value: Any, name: str) -> str:
 
 
 def _usage(value: Any, *, answered: bool) -> Usage | None:
-    """Tokens as counted; None unless both sides of the call were, for a guess would become a cost."""
+    """The token counts; None unless both prompt and answer were counted, because a guess would become a cost."""
     if not isinstance(value, dict):
         return None
     prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
     if not prompt or completion is None or (answered and not completion):
-        # No prompt has no tokens, and no answer: a zero there means that the server does not count.
+        # Every prompt and answer has tokens: a zero means that the server does not count.
         return None
     details = value.get("prompt_tokens_details")
     cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
@@ -272,5 +274,5 @@ def _is_html(headers: Mapping[str, str], body: bytes) -> bool:
 
 
 def _excerpt(body: bytes, secret: str) -> str:
-    # Masked before it is cut, because half a key would not be found.
+    # Masked before it is cut, because part of a key would not be recognized.
     return without_keys(body.decode("utf-8", "replace"), secret)[:LONGEST_ERROR]

@@ -1,4 +1,4 @@
-"""The response cache: what a model of fixed weights has answered is not paid for again, and nothing breaks by it."""
+"""The response cache: answers of a model with fixed weights are not requested, or paid for, again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets import Target
 
 FORMAT = 1
-"""Part of every key: raised when what is stored changes its meaning, so that old answers are no longer found."""
+"""Part of every key; raised when the meaning of stored answers changes, so that old ones are no longer found."""
 
 _COMPLETE = ("stop", "tool_calls")
 
 
 class CachedTarget:
     """
-    A target that remembers its whole answers, where its id names the same weights for ever.
+    A target that caches its complete answers, if its id always means the same weights.
 
     An answer is found again by the target's identity (else its base URL), the model, the whole request, the attempt,
     and the number of earlier cases of the session that send the same request. So k repeats stay k answers, and two
@@ -33,8 +33,8 @@ class CachedTarget:
     and empty answers are not kept. A cache that cannot be read or written only costs time: see `warnings`.
 
     Args:
-        target: Who answers what is not known yet.
-        directory: Folder of the cache, made if needed; may be shared by processes.
+        target: Answers the requests that are not cached.
+        directory: Folder of the cache; created if missing, and safe to share between processes.
     """
 
     def __init__(self, target: Target, directory: Path) -> None:
@@ -48,31 +48,31 @@ class CachedTarget:
 
     @property
     def identity(self) -> str:
-        """The identity of the target behind."""
+        """The identity of the cached target."""
         return self._target.identity or self.base_url
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was wrong with the cache file, for people."""
+        """What was wrong with the cache file."""
         return () if self._store is None else tuple(self._store.warnings)
 
     async def open(self) -> None:
         """Open the target and the cache."""
         await self._target.open()
         if self._store is not None:
-            # Hashing gigabytes of weights must not hold up the loop.
+            # Hashing gigabytes of weights must not block the event loop.
             identity = await asyncio.to_thread(getattr, self, "identity")
             self._prefix = _dump([FORMAT, identity, self.model])
             self._store.open()
 
     async def close(self) -> None:
-        """Write what is not yet written, and close the target."""
+        """Write pending answers, and close the target."""
         if self._store is not None:
             self._store.close()
         await self._target.close()
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
-        """The known answer, marked `from_cache`; else the target's."""
+        """The cached answer, marked `from_cache`, or else the target's."""
         key = None if self._store is None else self._key(request)
         if self._store is None or key is None:
             return await self._target.ask(request, deadline)
@@ -84,7 +84,7 @@ class CachedTarget:
         return outcome
 
     def _key(self, request: Request) -> bytes | None:
-        """None where the request is not JSON, which is for the target to say."""
+        """None if the request is not JSON; the target then reports it."""
         try:
             own = [request.attempt, request.copy] if request.copy else [request.attempt]
             asked = _dump([request.body(), *own])
@@ -94,7 +94,7 @@ class CachedTarget:
 
 
 def is_whole(completion: Completion) -> bool:
-    """Whether an answer is worth keeping: it ended by itself, and says or calls something."""
+    """Whether an answer is complete: it ended by itself, and has text or tool calls."""
     said = bool(completion.text or completion.tool_calls)
     return said and not completion.refusal and completion.finish_reason in _COMPLETE
 
@@ -117,7 +117,7 @@ def _encode(completion: Completion) -> str:
 
 
 def _decode(stored: str | None) -> Completion | None:
-    """None as well where the entry is damaged: it will be asked for and stored again."""
+    """The stored answer; None if there is none or the entry is damaged, which is then requested and stored again."""
     if stored is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A model behind an official client that a user's hook made: its authentication and transport, our own retries."""
+"""A model behind an official client from a user's hook: the client's authentication and transport, our retries."""
 
 from __future__ import annotations
 
@@ -28,19 +28,20 @@ if TYPE_CHECKING:
 
 class ClientTarget:
     """
-    Asks through an `openai.OpenAI`, `AsyncOpenAI` or Azure client, at about ten times the CPU of `OpenAITarget`.
+    Sends requests through an `openai.OpenAI`, `AsyncOpenAI` or Azure client, for ten times the CPU of `OpenAITarget`.
 
-    The client's own retries are off for these calls; `close` closes an asynchronous client, and leaves another open.
+    The client's own retries are off for these calls. `close` closes an asynchronous client and leaves a synchronous one
+    open.
 
     Args:
         spec: As the user wrote it; also the model id on the wire, unless `model` is given.
-        client: The client. A synchronous one is called in daemon threads, so a call that outlives its deadline
-            holds up nothing.
+        client: The client. A synchronous one is called in daemon threads, so that a call which outlives its deadline
+            does not block anything.
         model: The model id on the wire.
         rng: Source of the retries' jitter.
 
     Raises:
-        TargetError: The object is no such client.
+        TargetError: The object is not such a client.
     """
 
     free = False
@@ -65,7 +66,7 @@ class ClientTarget:
         """Nothing to open: the client is ready."""
 
     async def close(self) -> None:
-        """Close an asynchronous client: its connections end with the event loop that they were made on."""
+        """Close an asynchronous client, whose connections cannot outlive the event loop."""
         if self._asynchronous:
             await self._close()
 
@@ -79,7 +80,7 @@ class ClientTarget:
         return await self._persistence.ask(lambda: self._call(body, ends - time.monotonic()), deadline)
 
     async def _call(self, body: dict[str, Any], left: float) -> Try:
-        """One HTTP call. Nothing that the client, the other side or the network does is raised."""
+        """One HTTP call; nothing that the client, the server or the network does is raised."""
         import openai
 
         try:
@@ -105,7 +106,7 @@ class ClientTarget:
         import httpx2
 
         def post() -> Any:
-            # The client's time-out is per read; the deadline over all of it is the caller's.
+            # The client's timeout is per read; the deadline of the whole call is the caller's.
             options = {"max_retries": 0, "timeout": max(left, 0.001), "follow_redirects": False}
             return self._post("/chat/completions", cast_to=httpx2.Response, body=body, options=options)
 
@@ -114,7 +115,7 @@ class ClientTarget:
 
 
 def _reason(error: Exception) -> str:
-    """What lies under the client's "Connection error."."""
+    """The cause behind the client's "Connection error."."""
     return str(error.__cause__ or "") or type(error.__cause__ or error).__name__
 
 

@@ -1,4 +1,4 @@
-"""Why a server ended an answer, in OpenAI's words, whatever words the server has for it."""
+"""Maps the finish reasons of various servers to OpenAI's."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def known_reason(word: str) -> str | None:
     """
     `stop`, `length`, `tool_calls`, `content_filter`, or `error` where the server broke off.
 
-    Empty for an empty word, since some servers send none; None for a word that is not known.
+    Empty for an empty word, because some servers send none; None for an unknown word.
     """
     return _KNOWN.get(word.lower()) if word else ""

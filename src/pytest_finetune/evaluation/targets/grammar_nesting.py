@@ -1,4 +1,4 @@
-"""Grammars and schemas that are nested too deeply for llama.cpp, whose recursive parser would end the process."""
+"""Detects grammars and schemas nested too deeply for llama.cpp, whose recursive parser would crash the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ as little as a sixteenth of the stack."""
 
 
 def nesting_problem(params: Mapping[str, Any]) -> str:
-    """What is wrong with the grammar or the schema among a request's parameters; empty if nothing is."""
+    """What is wrong with the grammar or schema in a request's parameters; empty if nothing is."""
     grammar = params.get("grammar")
     if isinstance(grammar, str) and _parentheses(grammar) > DEEPEST:
         return f"'grammar' has more than {DEEPEST} nested parentheses"
@@ -33,7 +33,7 @@ def _parentheses(grammar: str) -> int:
 
 
 def _is_deeper(value: Any, limit: int) -> bool:
-    # Level by level, because a recursive function would meet the interpreter's own limit.
+    # Level by level, because a recursive function would reach the interpreter's recursion limit.
     level = [value]
     for _ in range(limit + 1):
         level = [

@@ -1,12 +1,12 @@
 """
-One llama.cpp server inside this process: started silently, closed to every other program, stopped without hanging.
+One llama.cpp server inside this process: started silently, closed to other programs, stopped without hanging.
 
-The server can switch adapters off, read files and end the process, so nobody else may reach it: it listens on a Unix
-socket in a private folder, asks for a random key, and allows no web page's origin. Where there are no Unix sockets it
+The server can switch adapters off, read files and end the process, so other programs must not reach it: it listens on a
+Unix socket in a private folder, requires a random key, and allows no origin of a web page. Without Unix sockets it
 listens on a free loopback port, with the same key.
 
-Dropping the last reference to a server stops it, and hangs for ever, holding the interpreter's lock, as long as a
-client waits for its answer. So every server is kept here until it is idle.
+Dropping the last reference to a server stops it; while a client waits for an answer this hangs forever and holds the
+interpreter's lock. So a reference to each server is kept here until it is idle.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets.weights import Weights
 
 CONTEXT = 4096
-"""Tokens of one prompt and its answer together; a longer prompt is refused by the server."""
+"""Maximum tokens of a prompt and its answer together; the server refuses longer prompts."""
 
 SETTLING = 6.0
-"""Seconds that a server gets to notice that its requests were cancelled."""
+"""Seconds that a server has to notice that its requests were cancelled."""
 
 LOOK_AGAIN = 1.2
-"""Seconds. A server looks after a quiet one whether the client is still there; asking how it is breaks the quiet."""
+"""Seconds between two status requests: a server checks whether a client is gone only after a second without any."""
 
 _LONGEST_SOCKET_PATH = 100
 """Bytes; macOS allows 103 for the path of a Unix socket, Linux 107."""
@@ -45,31 +45,31 @@ _RUNNING: set[LlamaServer] = set()
 
 @atexit.register
 def _remove_folders() -> None:
-    """Remove what servers that could not be stopped leave; exit handlers run in reverse order, so this comes last."""
+    """Remove the folders of servers that were not stopped; exit handlers run in reverse order, so this runs last."""
     for server in _RUNNING:
         server.remove_folder()
 
 
 class LlamaServer:
     """
-    A server with one slot, which forgets a prompt and its answer unless they are saved.
+    A server with one slot, which keeps no prompt or answer unless it is told to save it.
 
     Args:
-        weights: What to load; takes about a third of a second for a small model.
-        threads: Cores to compute on.
+        weights: The files to load; a small model takes about a third of a second.
+        threads: Cores to use.
 
     Attributes:
-        address: Base of its URLs. Behind a Unix socket the host in it means nothing.
+        address: Base of its URLs. With a Unix socket the host has no meaning.
         socket_path: The Unix socket it listens on; None if it listens on a loopback port.
-        key: What `Authorization: Bearer` must carry. It never leaves this process.
+        key: The bearer token that it requires. It never leaves this process.
 
     Raises:
         TargetError: The engine cannot load it.
     """
 
     def __init__(self, weights: Weights, threads: int) -> None:
-        # Only the user can enter a folder that mkdtemp makes (mode 0700). Not a TemporaryDirectory: at exit that would
-        # take the socket away before the server is stopped.
+        # mkdtemp makes the folder with mode 0700. Not a TemporaryDirectory, which at exit would remove the socket
+        # before the server is stopped.
         self._folder = mkdtemp(prefix="pytest-finetune-")
         self.socket_path = _socket_path(self._folder)
         self.key = secrets.token_urlsafe(32)
@@ -79,7 +79,7 @@ class LlamaServer:
             params.slot_save_path = f"{self._folder}/"
             params.hostnames, params.port = [self.socket_path or "127.0.0.1"], 0
             params.api_keys = [self.key]
-            # By default any origin may read the answers. An empty list of origins fits none.
+            # By default any origin may read the answers; an empty list of origins matches none.
             params.cors_origins, params.cors_credentials = "", False
             self._server: Any = xllamacpp.Server(params)
         except (ImportError, RuntimeError) as error:
@@ -87,7 +87,7 @@ class LlamaServer:
             raise TargetError(
                 f"the model {weights.name!r} cannot be loaded: {error}",
                 str(weights.adapter or weights.model),
-                "is it a whole GGUF file, and an adapter one for this very base model?",
+                "is the GGUF file complete, and an adapter made for this base model?",
             ) from None
         self.address = "http://localhost" if self.socket_path else str(self._server.listening_address)
         _RUNNING.add(self)
@@ -114,7 +114,7 @@ class LlamaServer:
         rmtree(self._folder, ignore_errors=True)
 
     def connect(self, timeout: float) -> http.client.HTTPConnection:
-        """A connection to the server, which waits `timeout` seconds at most for each answer."""
+        """A connection to the server, which waits at most `timeout` seconds for each response."""
         if self.socket_path:
             return _UnixConnection(self.socket_path, timeout)
         return http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=timeout)
@@ -148,7 +148,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 def _socket_path(folder: str) -> str | None:
-    """A path for a Unix socket; llama.cpp takes a host that ends in `.sock` for one. None where none can be used."""
+    """A path for a Unix socket, which llama.cpp recognizes by `.sock` at its end; None if none can be used."""
     path = f"{folder}/llama.sock"
     fits = len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH
     return path if fits and os.name == "posix" and hasattr(socket, "AF_UNIX") else None

@@ -1,9 +1,9 @@
 """
-The way to one llama.cpp server in this process, by which an answer is a function of its request and of nothing else.
+Requests to one llama.cpp server in this process, such that an answer depends on its request only.
 
-The cases of an eval set share a system prompt, and reading it anew each time is half the work. What the server keeps of
-an earlier prompt cannot be trusted: where it was cut, and in how many pieces it was read, changes the last bits of the
-sums. So the system prompt is read alone, once, its state is saved, and every question starts from that very state.
+The cases of an eval set share a system prompt, and processing it for each of them would be half the work. The server's
+own prompt cache changes answers: the last bits of its sums depend on where a prompt was cut and in how many batches it
+was processed. So the system prompt is processed once on its own, its state is saved, and each request starts from it.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Completion, Request
 
 MOST_SAVED = 8
-"""System prompts whose state is kept on disk, about 23 kB a token for the small model; others are read each time."""
+"""System prompts whose state is saved (about 23 kB per token for the small model); others are processed each time."""
 
 CLOSED = Failure("target", "the model was closed before it answered")
 
 
 class Slot(OpenAITarget):
     """
-    A server with one slot, for one question at a time.
+    A server with one slot, which answers one request at a time.
 
-    What it refuses once, it refuses always, so nothing is tried again. A request that sets `cache_prompt` itself is
-    sent as it is.
+    Requests are not retried, because what it refuses once it always refuses. A request that sets `cache_prompt` is sent
+    unchanged.
 
     Args:
         spec: As the user wrote it.
@@ -63,7 +63,7 @@ class Slot(OpenAITarget):
         return aiohttp.UnixConnector(self._socket_path, limit=self.concurrency, keepalive_timeout=30)
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
-        """One answer, within `deadline` seconds, reading the system prompt included."""
+        """One answer, within `deadline` seconds, which include processing the system prompt."""
         if problem := nesting_problem(request.params):
             return Failure("bad_request", problem)
         started = time.monotonic()
@@ -83,12 +83,12 @@ class Slot(OpenAITarget):
 
     async def _begin(self) -> None:
         """
-        Wait until the server computes nothing that nobody waits for; what begins here has to end with `_left = False`.
+        Wait until the server has dropped abandoned requests; a caller that gets its answer then resets `_left`.
 
-        A state that is to be restored while the slot still works is put off until the slot is free. Where a second
-        question was put off like that and left as well, the server forgets a third one for ever.
+        While the slot is busy, the server defers restoring a state. If a second deferred request is abandoned as well,
+        the server never answers a third one.
         """
-        # The server tells of no event that could be waited for.
+        # The server offers no event to wait for.
         while self._left and self._session is not None and await self._is_busy(self._session):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_AGAIN)
         self._left = True
@@ -98,11 +98,11 @@ class Slot(OpenAITarget):
             async with session.get(f"{self._address}/slots") as response:
                 return any(slot["is_processing"] for slot in json.loads(await response.read()))
         except (aiohttp.ClientError, OSError):
-            # The question itself will tell what is wrong.
+            # The request itself will report what is wrong.
             return False
 
     async def _read_system_prompt(self, request: Request) -> bool:
-        """Bring the slot to the state after the system prompt; False where there is none, or it cannot stand alone."""
+        """Put the slot into the state after the system prompt; False if there is none that can be processed alone."""
         prompt = _system_prompt(request)
         body = None if prompt is None else encode(prompt)
         if not isinstance(body, bytes):
@@ -121,7 +121,7 @@ class Slot(OpenAITarget):
         return True
 
     async def _post(self, path: str, body: bytes) -> bool:
-        """Whether the server did as told; where it did not, the question itself will tell why."""
+        """Whether the server carried out a command; if not, the request itself will report why."""
         if self._session is None:
             return False
         try:
@@ -139,7 +139,7 @@ class Slot(OpenAITarget):
 
 
 def _system_prompt(request: Request) -> Request | None:
-    """To read no more than what comes first and is the same for many: leading system messages, and tools."""
+    """The part of a request that many share and that comes first: leading system messages, and tools."""
     leading = tuple(takewhile(lambda message: message.role in ("system", "developer"), request.messages))
     if not leading or len(leading) == len(request.messages) or "cache_prompt" in request.params:
         return None

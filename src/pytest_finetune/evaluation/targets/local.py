@@ -1,9 +1,9 @@
 """
-`local:NAME`: a real model inside this process, offline, that gives the same answer to the same question every time.
+`local:NAME`: a real model inside this process, offline, which always gives the same answer to the same request.
 
-llama.cpp computes prompts in batches, and the shape of a batch changes the last bits of its sums: at temperature 0 a
-server with several slots, or one that reuses whatever it has of earlier prompts, answered up to 8 of 60 prompts
-otherwise when their order changed. So every core gets a server of its own, with one slot.
+llama.cpp processes prompts in batches, and the shape of a batch changes the last bits of its sums: at temperature 0, a
+server with several slots, or one that reuses earlier prompts, answered up to 8 of 60 prompts differently when their
+order changed. So there is one server with one slot per core.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MOST_SERVERS = 8
 LARGE = 1 << 30
-"""Weights of more bytes than this are loaded once, with all cores: several working memories might not fit."""
+"""Larger weights, in bytes, are loaded once, with all cores, because several copies might not fit into memory."""
 
 
 class LocalTarget:
@@ -37,8 +37,8 @@ class LocalTarget:
     Args:
         spec: `local:smollm2-135m`, `local:PATH.gguf`, or `local:NAME` for `NAME.gguf` in `models`.
         models: The folder of the user's own models and adapters.
-        concurrency: Questions that may be in flight. Beyond the number of servers they wait their turn, and the wait
-            counts neither as latency nor towards a deadline.
+        concurrency: Requests that may be in flight. More than there are servers wait, and the wait counts neither as
+            latency nor towards a deadline.
 
     Raises:
         TargetError: There is no such model, or no engine to run it.
@@ -61,7 +61,7 @@ class LocalTarget:
 
     @cached_property
     def identity(self) -> str:
-        """What makes its answers what they are: every byte of the weights, the engine, the context."""
+        """What determines the answers: a hash of the weights, the engine's version, the context size."""
         return f"{self._weights.sha256()} xllamacpp {self._engine} context {CONTEXT}"
 
     async def open(self) -> None:
@@ -101,7 +101,7 @@ class LocalTarget:
             self._idle.put_nowait(slot)
 
     async def close(self) -> None:
-        """Stop the servers and free the memory; a question still in flight ends as a failure."""
+        """Stop the servers and free the memory; a request in flight becomes a failure."""
         await self._hang_up()
         servers, self._servers = self._servers, []
         await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers))
@@ -113,7 +113,7 @@ class LocalTarget:
             await slot.close()
 
     def _close_at_exit(self) -> None:
-        """Somebody left without closing: an interpreter that ends while a server computes would crash."""
+        """For a target that was never closed: an interpreter that exits while a server is computing would crash."""
         if self._loop is not None and self._loop.is_running():
             asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(SETTLING)
         for server in self._servers:
@@ -124,8 +124,7 @@ def share_cores(cores: int, concurrency: int, size: int) -> tuple[int, int]:
     """
     How many servers to start, and how many threads each gets.
 
-    A small model gains more from a server a core than from several threads; one of more than `LARGE` bytes is loaded
-    once.
+    A small model gains more from one server per core than from several threads; one larger than `LARGE` is loaded once.
     """
     count = 1 if size > LARGE else max(1, min(cores, concurrency, MOST_SERVERS))
     return count, max(1, cores // count)

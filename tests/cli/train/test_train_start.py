@@ -13,46 +13,14 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
-from faulty_proxy import FaultyProxy
-from server_process import BASE, ServerProcess, chat_lines, needs_server
+from server_process import BASE, chat_lines, needs_server
 
-from pytest_finetune.cli import main
-from pytest_finetune.lifecycle.training import job_start, service, upload
+from pytest_finetune.lifecycle.training import job_start, service
 
 pytestmark = needs_server
 
 JOBS = "/fine_tuning/jobs"
 MAIN = "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with ServerProcess(tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
-@pytest.fixture
-def proxy(server):
-    with FaultyProxy(server.url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def train(tmp_path, monkeypatch, proxy):
-    """Run a command in a folder of its own, with nine examples: the server's check ends the job and trains nothing."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
-    monkeypatch.setattr(job_start, "LOOKS", (0.0, 0.05))
-    monkeypatch.setattr(upload, "WAITS", (0.0, 0.0, 0.0))
-    (tmp_path / "train.jsonl").write_bytes(chat_lines(9))
-
-    def run(*words, code=0, **how):
-        result = CliRunner().invoke(main, ["train", *words], prog_name="pytest-finetune", **how)
-        assert result.exit_code == code, result.output
-        return result
-
-    return run
 
 
 def start(train, *words, seed, code=0, **how):
