@@ -90,6 +90,14 @@ def test_published_examples_and_placeholders_are_not_reported(text):
         ("GB29NWBK60161331926819 or DE02120300000000202051", ["DE02120300000000202051"]),
         ("not +1 212 555 0100 but +1 212 736 5000", ["+1 212 736 5000"]),
         ("icon@2x.png from ann@mail.co", ["ann@mail.co"]),
+        (
+            "aws my_secret_key='q8Zr2LwX0vB7nTsK4yHd9MfPcJ1uGaE5oRiVt6Qb'",
+            ["aws my_secret_key='q8Zr2LwX0vB7nTsK4yHd9MfPcJ1uGaE5oRiVt6Qb'"],
+        ),
+        (
+            "for example aws token: 'q8Zr2LwX0vB7nTsK4yHd9MfPcJ1uGaE5oRiVt6Qb'",
+            ["aws token: 'q8Zr2LwX0vB7nTsK4yHd9MfPcJ1uGaE5oRiVt6Qb'"],
+        ),
     ],
 )
 def test_real_data_next_to_a_published_example_is_reported(text, found):

@@ -48,6 +48,7 @@ _OURS = tuple(
     )
 )
 _PRIVATE = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[23]")
+_SHORTEST_VALUE = 20
 _HOST = re.compile(r"[\w.-]*", re.ASCII)
 _LONG_WORD = re.compile(r"[\w+/=.-]{20}|://[^\s/@]+@", re.ASCII)
 
@@ -86,6 +87,8 @@ class Secrets:
 
 def _is_example(match: re.Match[str]) -> bool:
     if not match[0].startswith("://"):
-        return is_example_key(match[0])
+        # Some patterns begin with the name of the key, which says nothing about its value; short groups are prefixes.
+        values = [group for group in match.groups() if group and len(group) >= _SHORTEST_VALUE]
+        return is_example_key(values[-1] if values else match[0])
     host = _HOST.match(match.string, match.end())
     return is_example_login(match[0].removesuffix("@").rpartition(":")[2], host[0] if host else "")
