@@ -12,6 +12,7 @@ from planted_faults import clean_rows, lines, picture, row
 
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.pricing import not_counted
+from pytest_finetune.lifecycle.training.money import TrainingPrices
 from pytest_finetune.lifecycle.training.plan import plan_training
 from pytest_finetune.reports.terminal import forecast_line
 from pytest_finetune.reports.training import plan_json, plan_lines
@@ -105,7 +106,7 @@ def test_a_profile_names_what_it_did_not_count():
 
 def test_the_plan_of_a_training_names_what_it_did_not_count(folder):
     write("train.jsonl", [*clean_rows(), asked(picture(1))])
-    plan = plan_training(folder / "train.jsonl", MODEL, "https://api.openai.com/v1")
+    plan = plan_training(folder / "train.jsonl", MODEL, TrainingPrices("https://api.openai.com/v1"))
     text = " ".join(" ".join(line for line, _ in plan_lines(plan, model=MODEL)).split())
     assert "without 1 image, which are not counted" in text
     assert "cost: at least $" in text

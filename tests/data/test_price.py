@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from pytest_finetune.base.records import Usage
+from pytest_finetune.evaluation.configured_prices import parse_prices
 from pytest_finetune.evaluation.fine_tune_prices import PRICES, SOURCE, base_of, fine_tune_prices
 from pytest_finetune.evaluation.pricing import price
 from pytest_finetune.lifecycle.data.price import (
@@ -41,6 +42,25 @@ def priced(model, *, training=MILLION, epochs=2, month=CALLS, **evaluations):
         month=month,
         when=NOW,
     )
+
+
+def test_configured_prices_win_in_an_estimate_and_are_named():
+    lines = ["ours = 1, 10", "ours batch = 0.5, 5", "ours training = 7"]
+    ours = price_model(
+        "ours",
+        tokenizer_for("ours"),
+        training=MILLION,
+        epochs=2,
+        evaluations={},
+        month=CALLS,
+        when=NOW,
+        configured=parse_prices(lines),
+    )
+    assert (ours.training_cost, ours.month.standard, ours.month.batch) == (14, Decimal("0.7"), Decimal("0.35"))
+    assert is_known(ours)
+    dates = {"today": NOW.date(), "last_training_day": NOW.date()}
+    assert ("as configured in finetune_prices: ours", {}) in price_lines([ours], {}, **dates)
+    assert not any("price" in warning for warning in price_warnings([ours], {}, **dates))
 
 
 @pytest.mark.parametrize(

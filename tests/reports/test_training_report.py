@@ -14,6 +14,7 @@ from pytest_finetune.lifecycle.training.curves import Curves, LossPoint, Pace
 from pytest_finetune.lifecycle.training.diagnosis import diagnose
 from pytest_finetune.lifecycle.training.evidence import DiagnosisEvidence, LearningPoint, Rate
 from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob, JobFailure
+from pytest_finetune.lifecycle.training.money import TrainingPrices
 from pytest_finetune.reports.diagnosis import curve_lines, diagnosis_lines, sparkline
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
 from pytest_finetune.reports.training import bar_line, checkpoints_lines, event_line, job_lines, jobs_lines
@@ -67,7 +68,7 @@ def test_text_of_a_server_is_made_printable():
     job = FineTuningJob(HOSTILE, HOSTILE, model=HOSTILE, fine_tuned_model=HOSTILE, fault=JobFailure(HOSTILE, HOSTILE))
     checkpoint = FineTuningCheckpoint("c", HOSTILE, 1)
     lines = [
-        *job_lines(job, "http://127.0.0.1:1/v1"),
+        *job_lines(job, TrainingPrices("http://127.0.0.1:1/v1")),
         *jobs_lines([job]),
         *checkpoints_lines([checkpoint]),
         event_line(FineTuningEvent("e", START, "info", HOSTILE)),

@@ -8,11 +8,12 @@ from decimal import Decimal
 import pytest
 
 from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.evaluation.configured_prices import parse_prices
 from pytest_finetune.lifecycle.registry import FileBackend, verify
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of, next_version
 from pytest_finetune.lifecycle.training.job import FineTuningJob
 from pytest_finetune.lifecycle.training.job_records import JobFile, JobRecord, TrainingRequest
-from pytest_finetune.lifecycle.training.money import rate_at, training_cost
+from pytest_finetune.lifecycle.training.money import TrainingPrices
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"
@@ -100,9 +101,16 @@ def test_the_next_name_is_after_all_that_are_taken(taken, following):
     ],
 )
 def test_a_price_is_known_free_or_unknown_and_never_guessed(base_url, model, rate):
-    assert rate_at(base_url, model) == rate
+    assert TrainingPrices(base_url).rate(model) == rate
+
+
+@pytest.mark.parametrize("base_url", [OPENAI, HERE, "https://models.example/v1"])
+def test_a_configured_price_wins_on_every_server(base_url):
+    prices = TrainingPrices(base_url, parse_prices([f"{MINI} training = 4", "my-* training = 0.5"]))
+    assert (prices.rate(MINI), prices.rate("my-base")) == (4, Decimal("0.5"))
+    assert prices.cost("my-base", 3_000_000) == Decimal("1.5")
 
 
 def test_uncounted_tokens_have_no_price():
-    assert training_cost(OPENAI, MINI, None) is None
-    assert training_cost(HERE, "smollm2-135m", None) == 0
+    assert TrainingPrices(OPENAI).cost(MINI, None) is None
+    assert TrainingPrices(HERE).cost("smollm2-135m", None) == 0

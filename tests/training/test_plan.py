@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice
+from pytest_finetune.lifecycle.training.money import TrainingPrices
 from pytest_finetune.lifecycle.training.plan import plan_training
 
 OPENAI, HERE = "https://api.openai.com/v1", "http://127.0.0.1:8000/v1"
@@ -30,7 +31,7 @@ def training(tmp_path):
 
 @pytest.mark.parametrize(("examples", "epochs"), [(99, 4), (100, 3), (1000, 3), (1001, 2)])
 def test_the_price_is_that_of_all_passes(training, examples, epochs):
-    plan = plan_training(training(examples), MINI, OPENAI)
+    plan = plan_training(training(examples), MINI, TrainingPrices(OPENAI))
     assert plan.suggestion.values.n_epochs == epochs
     assert plan.trained_tokens == plan.tokens * epochs
     assert (plan.rate, plan.cost) == (Decimal(5), Decimal(5) * plan.trained_tokens / 1_000_000)
@@ -38,18 +39,18 @@ def test_the_price_is_that_of_all_passes(training, examples, epochs):
 
 
 def test_on_this_machine_it_costs_nothing(training):
-    plan = plan_training(training(10), "smollm2-135m", HERE)
+    plan = plan_training(training(10), "smollm2-135m", TrainingPrices(HERE))
     assert (plan.cost, plan.exact) == (0, False)
 
 
 def test_an_unknown_price_is_unknown_and_says_so(training):
-    plan = plan_training(training(10), "gpt-9", OPENAI)
+    plan = plan_training(training(10), "gpt-9", TrainingPrices(OPENAI))
     assert plan.cost is None
     assert "no known price for gpt-9" in plan.note
 
 
 def test_passes_left_to_the_server_leave_the_price_open(training):
-    plan = plan_training(training(10), MINI, OPENAI, choice=HyperparameterChoice(n_epochs="auto"))
+    plan = plan_training(training(10), MINI, TrainingPrices(OPENAI), choice=HyperparameterChoice(n_epochs="auto"))
     assert (plan.trained_tokens, plan.cost) == (None, None)
 
 
@@ -58,15 +59,17 @@ def test_without_the_extra_a_training_can_be_planned_all_the_same(training, monk
         raise DataError("bpe_openai is not installed", hint="pip install 'pytest-finetune[data]'")
 
     monkeypatch.setattr("pytest_finetune.lifecycle.training.plan.tokenizer_for", missing)
-    plan = plan_training(training(10), MINI, OPENAI)
+    plan = plan_training(training(10), MINI, TrainingPrices(OPENAI))
     assert (plan.suggestion.examples, plan.tokens, plan.cost) == (10, None, None)
     assert "bpe_openai is not installed" in plan.note
 
 
 def test_lines_that_are_no_examples_do_not_count(training):
-    assert plan_training(training(10, '{"input": "x"}\n{broken\n'), MINI, OPENAI).suggestion.examples == 10
+    assert (
+        plan_training(training(10, '{"input": "x"}\n{broken\n'), MINI, TrainingPrices(OPENAI)).suggestion.examples == 10
+    )
     with pytest.raises(DataError, match="no record is usable"):
-        plan_training(training(0, '{"input": "x"}\n'), MINI, OPENAI)
+        plan_training(training(0, '{"input": "x"}\n'), MINI, TrainingPrices(OPENAI))
 
 
 def suggest(path, *words, code=0):

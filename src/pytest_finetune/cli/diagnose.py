@@ -14,6 +14,7 @@ from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import as_one, base_url_option, job_store, read_dollars, service
+from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.runs.copies import FOLDER
@@ -161,6 +162,7 @@ def _send_sample(training: Path, run: Run, plan: EvalSetPlan, options: DiagnoseO
         target,
         [drawn.eval_set],
         limits,
+        prices=project_prices(Path.cwd()),
         store=options.store,
         root=Path.cwd(),
         fresh=options.fresh,

@@ -13,6 +13,7 @@ from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import PriceError, RunError, ScorerError, TargetError
 from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
 from pytest_finetune.evaluation.baseline import answered_names
+from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices, price_hint
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import plan, set_plan, target_info
 from pytest_finetune.evaluation.pricing import price
@@ -62,15 +63,22 @@ class Evaluation:
         eval_sets: The plan: all their cases, each `repeats` times.
         limits: Concurrency, deadline and budget.
         stop_when_decided: Skip the samples of an eval set once none of them can change one of its verdicts.
+        prices: What the project configures; they win over the price lists.
 
     Attributes:
         samples: By key: samples of this process, of a resumed run, and reported by other processes.
     """
 
     def __init__(
-        self, target: Target, eval_sets: Iterable[EvalSet], limits: Limits, *, stop_when_decided: bool = False
+        self,
+        target: Target,
+        eval_sets: Iterable[EvalSet],
+        limits: Limits,
+        *,
+        stop_when_decided: bool = False,
+        prices: ConfiguredPrices = NO_PRICES,
     ) -> None:
-        self.target, self.limits = target, limits
+        self.target, self.limits, self.prices = target, limits, prices
         self.eval_sets = tuple(eval_sets)
         self.samples: dict[Key, Sample] = {}
         self._run: Run | None = None
@@ -115,7 +123,7 @@ class Evaluation:
         if self.limits.max_cost is not None and any(self._price(request, any_answer) is None for request in first):
             server = self.target.base_url or "no server"
             problem = f"the price of {self.target.model} at {server} is unknown, so the limit cannot be enforced"
-            raise PriceError(problem, "--max-cost", "leave out --max-cost, or try fewer cases first")
+            raise PriceError(problem, "--max-cost", price_hint(self.target.model))
 
     def open_record(
         self, store: RunStore, *, root: Path, resume: bool = False, closed_too: bool = False, keep_files: bool = True
@@ -333,14 +341,21 @@ class Evaluation:
         if completion.usage is None:
             return None
         tier = request.params.get("service_tier")
-        return price(self.target.model, completion.usage, base_url=self.target.base_url, service_tier=tier)
+        return price(
+            self.target.model,
+            completion.usage,
+            base_url=self.target.base_url,
+            service_tier=tier,
+            configured=self.prices,
+        )
 
     def _totals(self, results: Sequence[SetResult]) -> Totals:
         samples = self.samples
         counts: Counter[State] = Counter()
         for result in results:
             counts.update(result.summary.counts)
-        costs = [sample.cost for sample in samples.values()]
+        # A sample that was not needed was never sent, so it has no price.
+        costs = [sample.cost for sample in samples.values() if sample.state is not State.UNNEEDED]
         known = [cost for cost in costs if cost is not None]
         return Totals(
             planned=counts.total(),

@@ -1,7 +1,8 @@
 """
-What answers cost, by the price list that genai-prices ships: no network access, and an unknown price is never zero.
+What answers cost: no network access, and an unknown price is never zero.
 
-Fine-tunes that are not in the list are priced by OpenAI's own list, in `fine_tune_prices.py`.
+The project's own prices come first (`configured_prices.py`), then the list that genai-prices ships, and for fine-tunes
+that it lacks, OpenAI's own list (`fine_tune_prices.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.records import Usage
-from pytest_finetune.evaluation.fine_tune_prices import fine_tune_prices
+from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
+from pytest_finetune.evaluation.fine_tune_prices import Rates, fine_tune_prices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -57,6 +59,7 @@ def price(
     service_tier: str | None = None,
     batch: bool = False,
     free: bool = False,
+    configured: ConfiguredPrices = NO_PRICES,
 ) -> Decimal | None:
     """
     US dollars that one call costs.
@@ -69,6 +72,7 @@ def price(
         service_tier: As sent in the request: `flex`, `priority`; None, `auto` and `default` are the standard tier.
         batch: Asked through the batch interface; it knows no tiers.
         free: It is known to cost nothing: a model inside this process.
+        configured: Prices that win over the lists, whatever the server and the tier.
 
     Returns:
         The price, or None where the model, the server, the tier, or one of the rates is not in the list, or the
@@ -78,6 +82,9 @@ def price(
         return Decimal(0)
     if min(usage.cached, usage.prompt - usage.cached, usage.completion) < 0:
         return None
+    if configured.has(model):
+        given = configured.rates(model, batch=batch)
+        return None if given is None else _apply(_model_price(given), usage)
     listed = _look_up(model, base_url)
     rates = None if listed is None else _rates(listed, when or datetime.now(UTC), service_tier, batch=batch)
     if rates is None and service_tier in STANDARD_TIERS:
@@ -85,7 +92,7 @@ def price(
     return None if rates is None else _apply(rates, usage)
 
 
-def estimate_cost(target: Priced, request: Request) -> Decimal | None:
+def estimate_cost(target: Priced, request: Request, configured: ConfiguredPrices = NO_PRICES) -> Decimal | None:
     """
     Estimate the cost of a request before it is sent; None when the price is unknown.
 
@@ -101,6 +108,7 @@ def estimate_cost(target: Priced, request: Request) -> Decimal | None:
         base_url=target.base_url,
         service_tier=params.get("service_tier"),
         free=target.free,
+        configured=configured,
     )
 
 
@@ -185,12 +193,15 @@ def _rates(listed: PriceCalculation, when: datetime, service_tier: str | None, *
 
 def _fine_tune_rates(model: str, base_url: str, *, batch: bool) -> ModelPrice | None:
     """OpenAI's own prices for the answers of a fine-tune; other servers have their own."""
-    from genai_prices.types import ModelPrice
-
     prices = fine_tune_prices(model) if model.startswith("ft:") else None
     if prices is None or (base_url and urlsplit(base_url).hostname != OPENAI_HOST):
         return None
-    rates = prices.batch if batch else prices.standard
+    return _model_price(prices.batch if batch else prices.standard)
+
+
+def _model_price(rates: Rates) -> ModelPrice:
+    from genai_prices.types import ModelPrice
+
     return ModelPrice(input_mtok=rates.prompt, cache_read_mtok=rates.cached, output_mtok=rates.completion)
 
 

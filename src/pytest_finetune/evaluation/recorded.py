@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_finetune.evaluation.configured_prices import NO_PRICES
 from pytest_finetune.evaluation.evaluation import Evaluation
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.base.records import Failure
+    from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.evaluation.engine import KeyedRequest, Limits
     from pytest_finetune.evaluation.plan import Planned
     from pytest_finetune.evaluation.results import SetResult
@@ -48,6 +50,7 @@ def evaluate(
     store: RunStore,
     root: Path,
     baselines: Mapping[str, Baseline] | None = None,
+    prices: ConfiguredPrices = NO_PRICES,
     fresh: bool = False,
     keep_files: bool = True,
     progress: Callable[[int, int], None] | None = None,
@@ -62,6 +65,7 @@ def evaluate(
         store: Where runs are recorded.
         root: The folder that names of eval sets are relative to.
         baselines: What gates compare with, by the name of the eval set.
+        prices: What the project configures; they win over the price lists.
         fresh: Request all samples; otherwise an earlier run of the same plan is resumed, or taken as it is.
         keep_files: Copy the eval sets into the record.
         progress: Called after each answer with the number of samples there are, and the number planned.
@@ -71,7 +75,7 @@ def evaluate(
         RunError: A record is damaged.
         KeyboardInterrupt: The user interrupted; all answers are on record.
     """
-    evaluation = Evaluation(target, eval_sets, limits)
+    evaluation = Evaluation(target, eval_sets, limits, prices=prices)
     evaluation.refuse_unknown_price()
     run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files)
     evaluation.take_recorded()

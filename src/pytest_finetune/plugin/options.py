@@ -66,6 +66,12 @@ def add_options(parser: pytest.Parser) -> list[str]:
         type="args",
         default=EVAL_SET_PATTERNS,
     )
+    parser.addini(
+        "finetune_prices",
+        "prices in US dollars per million tokens, one 'MODEL = PROMPT, COMPLETION[, CACHED]' per line",
+        type="linelist",
+        default=[],
+    )
     return [short for short in SHORT_FORMS if short in taken]
 
 

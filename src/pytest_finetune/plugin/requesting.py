@@ -80,7 +80,8 @@ def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]
             left[model.spec][name] += count * eval_set.repeats
         so_far = costs[model.spec]
         if so_far is not None:
-            one = estimate_cost(model.evaluation.target, eval_set.request(case, model.evaluation.target.model, 0))
+            target, prices = model.evaluation.target, model.evaluation.prices
+            one = estimate_cost(target, eval_set.request(case, target.model, 0), prices)
             costs[model.spec] = None if one is None else so_far + one * eval_set.repeats
     return [terminal.forecast_line(spec, count, costs[spec], left[spec]) for spec, count in calls.items()]
 

@@ -11,6 +11,8 @@ import pytest
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.secret_masking import without_keys
+from pytest_finetune.evaluation import configured_prices
+from pytest_finetune.evaluation.configured_prices import parse_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.evaluation import Evaluation
 from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
@@ -27,6 +29,7 @@ from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
 
 if TYPE_CHECKING:
+    from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
 
@@ -43,6 +46,7 @@ class SessionInputs:
         root: pytest's rootdir.
         eval_sets: By path.
         store: The recorded runs.
+        prices: Of the ini `finetune_prices`.
         registry: A path relative to the root, or `mlflow:URI`.
         redact: Reports omit prompts and answers.
         is_worker: This process is an xdist worker: it sends requests, but judges nothing.
@@ -52,6 +56,7 @@ class SessionInputs:
     root: Path
     eval_sets: dict[Path, EvalSet]
     store: RunStore
+    prices: ConfiguredPrices
     registry: str
     redact: bool
     is_worker: bool
@@ -64,11 +69,13 @@ def read_inputs(config: pytest.Config) -> SessionInputs:
 
     Raises:
         EvalSetErrors: All faults of all eval sets.
+        PriceError: A configured price is wrong.
     """
     return SessionInputs(
         root=config.rootpath,
         eval_sets={eval_set.path: eval_set for eval_set in _load(config)},
         store=RunStore(config.rootpath / ".finetune" / "runs"),
+        prices=parse_prices(config.getini(configured_prices.OPTION)),
         registry=config.option.finetune_registry,
         redact=config.option.finetune_redact,
         is_worker=hasattr(config, "workerinput"),
@@ -163,6 +170,7 @@ def _model(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limi
         inputs.eval_sets.values(),
         limits,
         stop_when_decided=judged and config.option.finetune_stop_when_decided,
+        prices=inputs.prices,
     )
     return ModelUnderTest(spec, evaluation, judged=judged)
 

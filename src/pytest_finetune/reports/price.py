@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten
 from pytest_finetune.evaluation import fine_tune_prices
+from pytest_finetune.evaluation.configured_prices import OPTION, price_hint
 from pytest_finetune.reports.text import WIDTH, dollars, listed_counts, wrapped
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def price_lines(
         yield from _block(models[start : start + at_once])
     for warning in price_warnings(models, ends, today=today, last_training_day=last_training_day):
         yield from wrapped(f"warning: {warning}", {"yellow": True}, indent=2)
+    if given := [shorten(each.model, 40) for each in models if each.configured]:
+        yield from wrapped(f"as configured in {OPTION}: {', '.join(given)}", indent=2)
     yield f"training and fine-tuned models: OpenAI's price list as of {fine_tune_prices.AS_OF}", {}
     yield f"  {fine_tune_prices.SOURCE}", {}
     yield f"other models: genai-prices {metadata.version('genai-prices')}", {}
@@ -71,8 +74,8 @@ def price_warnings(
         elif each.training is not None and each.training_rate:
             yield f"{name}: OpenAI accepts no fine-tuning jobs after {last_training_day}"
         if any(cost.standard is None for cost in _costs(each)):
-            yield f"{name}: its price per answer is unknown"
-        elif each.answers_as == each.model and not each.model.startswith(("ft:", "local:")):
+            yield f"{name}: its price per answer is unknown; {price_hint(name)}"
+        elif each.answers_as == each.model and not each.configured and not each.model.startswith(("ft:", "local:")):
             yield f"{name}: answers are priced at the base model's rate; there is no price for its fine-tunes"
         if each.model in ends:
             verb = "will be" if ends[each.model] > today else "were"
@@ -175,6 +178,7 @@ def _model_json(model: ModelPrice, end: date | None) -> dict[str, Any]:
         },
         "evaluations": {name: _cost_json(cost) for name, cost in model.evaluations.items()},
         "month": _cost_json(model.month) if model.month else None,
+        "configured": model.configured,
         "shutdown_date": end.isoformat() if end else None,
     }
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.training.advice import advice_for
 from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, PAUSED, SUCCEEDED
-from pytest_finetune.lifecycle.training.money import job_cost
 from pytest_finetune.reports.progress import duration
 from pytest_finetune.reports.text import dollars, field_lines, listed_counts, moment, number, one_line, table, wrapped
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.check import CheckResult
     from pytest_finetune.lifecycle.training.curves import Pace
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
+    from pytest_finetune.lifecycle.training.money import TrainingPrices
     from pytest_finetune.lifecycle.training.plan import TrainingPlan
     from pytest_finetune.reports.text import Line
 
@@ -129,7 +129,7 @@ def jobs_lines(jobs: Iterable[FineTuningJob]) -> Iterator[Line]:
         yield from wrapped(f"  {one_line(job.model + made)}")
 
 
-def job_lines(job: FineTuningJob, base_url: str) -> Iterator[Line]:
+def job_lines(job: FineTuningJob, prices: TrainingPrices) -> Iterator[Line]:
     """A job: its model, hyperparameters and cost; if it failed, the error and advice."""
     yield f"{one_line(job.id)} {one_line(job.status)}", {"bold": True, **_colour(job)}
     if job.fault:
@@ -145,13 +145,13 @@ def job_lines(job: FineTuningJob, base_url: str) -> Iterator[Line]:
     used = ", ".join(f"{name} {value}" for name, value in job.hyperparameters.items())
     yield from field_lines("tuned with", used + (f", seed {job.seed}" if job.seed is not None else ""))
     if job.trained_tokens is not None:
-        cost = dollars(job_cost(base_url, job))
+        cost = dollars(prices.job_cost(job))
         yield from field_lines("trained", f"{job.trained_tokens:,} tokens, cost {cost}")
 
 
-def job_json(job: FineTuningJob, base_url: str) -> dict[str, Any]:
+def job_json(job: FineTuningJob, prices: TrainingPrices) -> dict[str, Any]:
     """A job as JSON."""
-    cost = job_cost(base_url, job)
+    cost = prices.job_cost(job)
     fault = job.fault
     return {
         "id": job.id,

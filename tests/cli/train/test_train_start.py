@@ -299,6 +299,18 @@ def test_an_unknown_price_keeps_no_bound(train):
     assert "so it cannot be limited" in train(*words, "--max-cost", "5", "--yes", code=2).output
 
 
+def test_a_configured_price_keeps_a_bound(train, tmp_path):
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfinetune_prices = gpt-9 training = 1000000\n", "utf-8")
+    words = ("start", "train.jsonl", "--model", "gpt-9", "--base-url", "https://models.example/v1", "--no-check")
+    assert "more than $5.00" in train(*words, "--max-cost", "5", "--yes", code=2).output
+
+
+def test_a_wrong_configured_price_stops_before_anything_is_sent(train, tmp_path, proxy):
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfinetune_prices = gpt-9 training = cheap\n", "utf-8")
+    assert "'cheap' is not an amount" in train("start", "train.jsonl", "--model", "gpt-9", "--no-check", code=2).output
+    assert proxy.count("POST", "/files") == 0
+
+
 def test_a_cost_without_pictures_keeps_no_bound(train, tmp_path, proxy):
     chart = {"type": "image_url", "image_url": {"url": "https://example.com/chart.png"}}
     messages = [{"role": "user", "content": [chart]}, {"role": "assistant", "content": "sales in May"}]

@@ -14,6 +14,7 @@ from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.lifecycle.data.chat_rows import chat_rows
 from pytest_finetune.lifecycle.data.price import (
     count_training,
@@ -87,14 +88,23 @@ def command(
     left_out = LeftOuts()
     counted = _count(training, shape, kinds, left_out) if training else {}
     sets = _eval_sets(evals)
-    now = datetime.now(UTC)
+    now, configured = datetime.now(UTC), project_prices(Path.cwd())
     prices = []
     for model, tokenizer in tokenizers.items():
         traffic = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
         month = _month(traffic.values(), training, shape, tokenizer, monthly_calls) if monthly_calls else None
         trained = counted.get(tokenizer.name)
         prices.append(
-            price_model(model, tokenizer, training=trained, epochs=epochs, evaluations=traffic, month=month, when=now)
+            price_model(
+                model,
+                tokenizer,
+                training=trained,
+                epochs=epochs,
+                evaluations=traffic,
+                month=month,
+                when=now,
+                configured=configured,
+            )
         )
     ends = {model: found.date for model in tokenizers if (found := announced(model))}
     if as_json:

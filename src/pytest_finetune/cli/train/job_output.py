@@ -19,6 +19,7 @@ from pytest_finetune.reports.training import bar_line, event_json, event_line, j
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.curves import Pace
     from pytest_finetune.lifecycle.training.job import FineTuningJob
+    from pytest_finetune.lifecycle.training.money import TrainingPrices
     from pytest_finetune.lifecycle.training.polling import Update
 
 _WIPE = "\r\033[K"
@@ -92,9 +93,9 @@ class JobOutput:
 class JsonJobOutput(JobOutput):
     """The same for programs: one JSON object per line, each with a `type`."""
 
-    def __init__(self, pace: Pace, base_url: str) -> None:
+    def __init__(self, pace: Pace, prices: TrainingPrices) -> None:
         super().__init__(pace)
-        self._bar, self._base_url = False, base_url
+        self._bar, self._prices = False, prices
 
     def see(self, update: Update) -> None:
         """Print one update."""
@@ -107,7 +108,7 @@ class JsonJobOutput(JobOutput):
             self.write("back", {"seconds": round(update.seconds, 3)})
         elif update.status != self._status:
             self._status = update.status
-            self.write("status", {"known": update.status in KNOWN, "job": job_json(update, self._base_url)})
+            self.write("status", {"known": update.status in KNOWN, "job": job_json(update, self._prices)})
 
     def write(self, kind: str, value: dict[str, Any]) -> None:
         """Print one line."""

@@ -8,7 +8,7 @@ import click
 
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, service
+from pytest_finetune.cli.train.options import base_url_option, job_argument, job_store, service, training_prices
 from pytest_finetune.lifecycle.training.job import CANCELLED
 from pytest_finetune.reports.training import (
     checkpoint_json,
@@ -30,7 +30,8 @@ def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
     api = service(base_url)
     found = list(islice(api.jobs(), count))
     if as_json:
-        print_json([job_json(job, api.base_url) for job in found])
+        prices = training_prices(api.base_url)
+        print_json([job_json(job, prices) for job in found])
     elif found:
         print_lines(jobs_lines(found))
     else:
@@ -83,7 +84,7 @@ def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: s
     if changed.status == CANCELLED and (record := job_store().of_job(job, api.base_url)):
         job_store().update(record, status=CANCELLED)
     if as_json:
-        print_json(job_json(changed, api.base_url))
+        print_json(job_json(changed, training_prices(api.base_url)))
         return
     print_lines(jobs_lines([changed]))
     if after:

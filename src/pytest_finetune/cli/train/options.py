@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pytest_finetune.cli.runs.options import run_store
+from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.lifecycle.training.job_records import JobStore
+from pytest_finetune.lifecycle.training.money import TrainingPrices
 from pytest_finetune.lifecycle.training.service import FineTuning
 
 if TYPE_CHECKING:
@@ -67,6 +70,11 @@ def service(base_url: str | None, job: str = "") -> FineTuning:
     made = FineTuning(base_url, source=source)
     click.get_current_context().call_on_close(made.close)
     return made
+
+
+def training_prices(base_url: str) -> TrainingPrices:
+    """What training costs on a server, with the prices that the project in the current folder configures."""
+    return TrainingPrices(base_url, project_prices(Path.cwd()))
 
 
 def job_store() -> JobStore:

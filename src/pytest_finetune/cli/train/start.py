@@ -28,6 +28,7 @@ from pytest_finetune.cli.train.options import (
     read_dollars,
     registry_name_option,
     service,
+    training_prices,
     version_option,
 )
 from pytest_finetune.cli.train.watch import RegistryDestination, watch
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.training.hyperparameters import Number
     from pytest_finetune.lifecycle.training.job_start import StartedJob
+    from pytest_finetune.lifecycle.training.money import TrainingPrices
     from pytest_finetune.lifecycle.training.plan import TrainingPlan
     from pytest_finetune.lifecycle.training.service import FineTuning
 
@@ -126,7 +128,8 @@ def command(options: StartOptions) -> None:
     if not options.no_check:
         _check(options)
     choice = HyperparameterChoice(options.n_epochs, options.batch_size, options.learning_rate_multiplier)
-    plan = plan_training(options.training, options.model, api.base_url, choice=choice, watched=watched)
+    prices = training_prices(api.base_url)
+    plan = plan_training(options.training, options.model, prices, choice=choice, watched=watched)
     if not options.as_json:
         print_lines(plan_lines(plan, model=options.model))
     _confirm(plan, api, options.max_cost, yes=options.yes)
@@ -140,9 +143,9 @@ def command(options: StartOptions) -> None:
         seed=options.seed,
     )
     started = _start(api, request, options)
-    _print_started(started, plan, api, options)
+    _print_started(started, plan, prices, options)
     if options.then_watch:
-        raise click.exceptions.Exit(_watch(api, started, options))
+        raise click.exceptions.Exit(_watch(api, started, prices, options))
 
 
 def _check(options: StartOptions) -> None:
@@ -210,12 +213,12 @@ def _start(api: FineTuning, request: TrainingRequest, options: StartOptions) -> 
         _show_upload(0, 0)
 
 
-def _watch(api: FineTuning, started: StartedJob, options: StartOptions) -> int:
+def _watch(api: FineTuning, started: StartedJob, prices: TrainingPrices, options: StartOptions) -> int:
     destination = RegistryDestination(
         options.registry or "", options.version or "", options.who, is_wanted=not options.no_registry
     )
     polling = PollingPolicy(options.interval)
-    return watch(api, job_store(), started.record, destination, polling, as_json=options.as_json)
+    return watch(api, job_store(), started.record, destination, polling, prices=prices, as_json=options.as_json)
 
 
 def _print_message(text: str) -> None:
@@ -229,9 +232,9 @@ def _show_upload(done: int, size: int) -> None:
         click.echo(f"\r\033[K{f'uploading {done / size:.0%}' if size else ''}", nl=False, err=True)
 
 
-def _print_started(started: StartedJob, plan: TrainingPlan, api: FineTuning, options: StartOptions) -> None:
+def _print_started(started: StartedJob, plan: TrainingPlan, prices: TrainingPrices, options: StartOptions) -> None:
     report = {
-        "job": job_json(started.job, api.base_url),
+        "job": job_json(started.job, prices),
         "how": started.how,
         "nonce": started.record.nonce,
         "cancelled": list(started.cancelled),

@@ -11,7 +11,7 @@ import click
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.train.options import base_url_option, hyperparameter_options
+from pytest_finetune.cli.train.options import base_url_option, hyperparameter_options, training_prices
 from pytest_finetune.evaluation.targets.base_url import check_base_url
 from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice
 from pytest_finetune.lifecycle.training.plan import plan_training
@@ -47,7 +47,7 @@ def command(
     """
     address = check_base_url(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     choice = HyperparameterChoice(n_epochs, batch_size, learning_rate_multiplier)
-    plan = plan_training(training, model, address, choice=choice, watched=watched)
+    plan = plan_training(training, model, training_prices(address), choice=choice, watched=watched)
     if as_json:
         print_json(plan_json(plan))
     else:

@@ -26,6 +26,7 @@ from pytest_finetune.cli.train.options import (
 )
 from pytest_finetune.cli.train.watch import adopted
 from pytest_finetune.evaluation.baseline import recorded_baselines
+from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.targets import OpenAITarget
@@ -148,6 +149,7 @@ def _evaluate(
 ) -> list[EvaluatedCheckpoint]:
     baselines = _baselines(options.baseline, options.store, eval_sets)
     limits = Limits(concurrency=options.concurrency, max_cost=options.max_cost)
+    prices = project_prices(root)
     found = []
     for number, checkpoint in enumerate(models, 1):
         line = _ProgressLine(f"{number} of {len(models)}: {checkpoint.model}")
@@ -157,6 +159,7 @@ def _evaluate(
                 target,
                 eval_sets,
                 limits,
+                prices=prices,
                 store=options.store,
                 root=root,
                 baselines=baselines,
@@ -170,8 +173,9 @@ def _evaluate(
 
 
 def _add(api: FineTuning, job: FineTuningJob, best: EvaluatedCheckpoint, options: SweepOptions) -> AddedVersion:
+    prices = project_prices(Path.cwd())
     record = job_store().of_job(job.id, api.base_url) or adopted(api, job_store(), job.id)
-    entry = entry_of(job, record, figures(best.checkpoint.metrics), model=best.checkpoint.model)
+    entry = entry_of(job, record, figures(best.checkpoint.metrics), model=best.checkpoint.model, prices=prices)
     backend = open_registry(options.registry or DEFAULT)
     return add_candidate(backend, entry, version=options.version or "", who=options.who, now=datetime.now(UTC))
 

@@ -23,6 +23,7 @@ from pytest_finetune.cli.train.options import (
     no_registry_option,
     registry_name_option,
     service,
+    training_prices,
     version_option,
 )
 from pytest_finetune.lifecycle.registry import open_registry
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.candidate import AddedVersion
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint
     from pytest_finetune.lifecycle.training.job_records import JobStore
+    from pytest_finetune.lifecycle.training.money import TrainingPrices
     from pytest_finetune.lifecycle.training.service import FineTuning
 
 
@@ -58,10 +60,12 @@ class RegistryDestination:
     who: str
     is_wanted: bool = True
 
-    def add(self, api: FineTuning, job: FineTuningJob, record: JobRecord) -> tuple[str, AddedVersion]:
+    def add(
+        self, api: FineTuning, job: FineTuningJob, record: JobRecord, prices: TrainingPrices
+    ) -> tuple[str, AddedVersion]:
         """Add the model unless the registry has it; returns the registry's location and the version."""
         backend = open_registry(self.registry or record.registry or DEFAULT)
-        entry = entry_of(job, record, last_figures(api, job, record.checkpoints))
+        entry = entry_of(job, record, last_figures(api, job, record.checkpoints), prices=prices.configured)
         version = self.version or record.version
         return backend.location, add_candidate(backend, entry, version=version, who=self.who, now=datetime.now(UTC))
 
@@ -101,11 +105,12 @@ def command(
     The model becomes a candidate.
     """
     api, store = service(base_url, job), job_store()
+    # Read before the job is followed, which may take hours, so that a wrong line stops the command at once.
+    prices = training_prices(api.base_url)
     destination = RegistryDestination(registry or "", version or "", who, is_wanted=not no_registry)
     record = store.of_job(job, api.base_url) or adopted(api, store, job)
-    raise click.exceptions.Exit(
-        watch(api, store, record, destination, PollingPolicy(interval, give_up), as_json=as_json)
-    )
+    polling = PollingPolicy(interval, give_up)
+    raise click.exceptions.Exit(watch(api, store, record, destination, polling, prices=prices, as_json=as_json))
 
 
 def adopted(api: FineTuning, store: JobStore, job_id: str) -> JobRecord:
@@ -129,10 +134,11 @@ def watch(
     destination: RegistryDestination,
     patience: PollingPolicy,
     *,
+    prices: TrainingPrices,
     as_json: bool,
 ) -> int:
     """Follow the job of a record to its end and print its progress; returns the exit code."""
-    output = JsonJobOutput(Pace(), api.base_url) if as_json else JobOutput(Pace())
+    output = JsonJobOutput(Pace(), prices) if as_json else JobOutput(Pace())
     try:
         record, job = _followed(api, store, record, patience, output)
     except KeyboardInterrupt:
@@ -144,7 +150,7 @@ def watch(
         )
         return INTERRUPTED
     output.wipe()
-    return _concluded(api, record, job, destination, as_json=as_json, output=output)
+    return _concluded(api, record, job, destination, prices, as_json=as_json, output=output)
 
 
 def _followed(
@@ -180,17 +186,18 @@ def _concluded(
     record: JobRecord,
     job: FineTuningJob,
     destination: RegistryDestination,
+    prices: TrainingPrices,
     *,
     as_json: bool,
     output: JobOutput,
 ) -> int:
     if not as_json:
-        print_lines(job_lines(job, api.base_url))
+        print_lines(job_lines(job, prices))
     # Adding comes last: what fails here can be repeated with the same command.
-    added = destination.add(api, job, record) if job.status == SUCCEEDED and destination.is_wanted else None
+    added = destination.add(api, job, record, prices) if job.status == SUCCEEDED and destination.is_wanted else None
     if isinstance(output, JsonJobOutput):
         place = {"registry": added[0], "version": added[1].version, "is_new": added[1].is_new} if added else None
-        output.write("end", {"job": job_json(job, api.base_url), "candidate": place})
+        output.write("end", {"job": job_json(job, prices), "candidate": place})
     elif added:
         location, version = added[0], added[1].version
         how = "new -> candidate" if added[1].is_new else "already in the registry"

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.records import Usage
+from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.fine_tune_prices import base_of, fine_tune_prices
 from pytest_finetune.evaluation.pricing import not_counted, price
 from pytest_finetune.lifecycle.data.tokens import not_counted_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from pytest_finetune.base.records import Case
@@ -97,6 +98,7 @@ class ModelPrice:
         note: How training is billed, if not per token.
         evaluations: Cost of one evaluation of each eval set, repeats included, by name.
         month: Cost of a month of calls; None if their number is not given.
+        configured: Whether any of its prices is one that the project configures.
     """
 
     model: str
@@ -110,6 +112,7 @@ class ModelPrice:
     note: str
     evaluations: Mapping[str, CallCost]
     month: CallCost | None
+    configured: bool = False
 
 
 def usual_epochs(examples: int) -> int:
@@ -197,6 +200,7 @@ def price_model(
     evaluations: Mapping[str, Traffic],
     month: Traffic | None,
     when: datetime,
+    configured: ConfiguredPrices = NO_PRICES,
 ) -> ModelPrice:
     """
     The costs of one model.
@@ -209,16 +213,24 @@ def price_model(
         evaluations: The calls of one evaluation, by eval set.
         month: The calls of a month.
         when: Time at which prices apply.
+        configured: Prices that the project configures; they win over the lists.
     """
     free = model.startswith("local:")
     table = fine_tune_prices(model)
     answers_as = f"ft:{table.model}" if table and not model.startswith("ft:") else model
     passes = epochs or usual_epochs(training.examples if training else 0)
-    rate = Decimal(0) if free else table.training if table else None
+    given = configured.training_rate(model)
+    rate = Decimal(0) if free else given if given is not None else table.training if table else None
+
+    def calls(model: str, traffic: Traffic, *, batch: bool = False) -> Decimal | None:
+        def one(usage: Usage) -> Decimal | None:
+            return price(model, usage, when=when, batch=batch, free=free, configured=configured)
+
+        return _calls_cost(one, traffic)
 
     def cost(traffic: Traffic) -> CallCost:
-        standard, batch = (_calls_cost(answers_as, traffic, when=when, batch=each, free=free) for each in (False, True))
-        return CallCost(traffic, standard, batch, _calls_cost(base_of(answers_as), traffic, when=when, free=free))
+        standard, batch = (calls(answers_as, traffic, batch=each) for each in (False, True))
+        return CallCost(traffic, standard, batch, calls(base_of(answers_as), traffic))
 
     return ModelPrice(
         model=model,
@@ -232,14 +244,15 @@ def price_model(
         note=table.note if table else "",
         evaluations={name: cost(traffic) for name, traffic in evaluations.items()},
         month=cost(month) if month else None,
+        configured=not free and (given is not None or configured.has(answers_as)),
     )
 
 
-def _calls_cost(model: str, traffic: Traffic, *, when: datetime, free: bool, batch: bool = False) -> Decimal | None:
+def _calls_cost(price_of: Callable[[Usage], Decimal | None], traffic: Traffic) -> Decimal | None:
     """Return the cost at the rates for a prompt of average length: some vendors charge more for long prompts."""
     average = -(-traffic.prompt // max(1, traffic.calls)) or 1
-    prompt = price(model, Usage(prompt=average), when=when, batch=batch, free=free)
-    both = price(model, Usage(prompt=average, completion=1), when=when, batch=batch, free=free)
+    prompt = price_of(Usage(prompt=average))
+    both = price_of(Usage(prompt=average, completion=1))
     if prompt is None or both is None:
         return None
     return prompt * traffic.prompt / average + (both - prompt) * traffic.completion

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.evaluation.configured_prices import NO_PRICES
 from pytest_finetune.lifecycle.registry import Change, Entry, TrainingFile
 from pytest_finetune.lifecycle.training.job import TRAINING_SHA256, VALIDATION_SHA256
-from pytest_finetune.lifecycle.training.money import job_cost
+from pytest_finetune.lifecycle.training.money import TrainingPrices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.lifecycle.registry import Backend
     from pytest_finetune.lifecycle.training.job import FineTuningJob
     from pytest_finetune.lifecycle.training.job_records import JobFile, JobRecord
@@ -30,7 +32,14 @@ class AddedVersion:
     is_new: bool
 
 
-def entry_of(job: FineTuningJob, record: JobRecord, metrics: Mapping[str, float], *, model: str = "") -> Entry:
+def entry_of(
+    job: FineTuningJob,
+    record: JobRecord,
+    metrics: Mapping[str, float],
+    *,
+    model: str = "",
+    prices: ConfiguredPrices = NO_PRICES,
+) -> Entry:
     """
     The registry entry for a job that succeeded.
 
@@ -39,6 +48,7 @@ def entry_of(job: FineTuningJob, record: JobRecord, metrics: Mapping[str, float]
         record: The local record of the job.
         metrics: Its last losses, or other measured values.
         model: A checkpoint of the job, instead of its final model.
+        prices: What the project configures.
     """
     wanted = record.wanted
     used = {name: value for name, value in job.hyperparameters.items() if value != "auto"}
@@ -58,7 +68,7 @@ def entry_of(job: FineTuningJob, record: JobRecord, metrics: Mapping[str, float]
         hyperparameters=used,
         metrics=dict(metrics),
         trained_tokens=job.trained_tokens,
-        training_cost=job_cost(record.base_url, job),
+        training_cost=TrainingPrices(record.base_url, prices).job_cost(job),
         created_at=job.finished_at or datetime.now(UTC),
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.fine_tune_prices import fine_tune_prices
 from pytest_finetune.evaluation.pricing import OPENAI_HOST
 from pytest_finetune.evaluation.targets.base_url import is_loopback
@@ -16,26 +18,40 @@ if TYPE_CHECKING:
 _MILLION = Decimal(1_000_000)
 
 
-def rate_at(base_url: str, model: str) -> Decimal | None:
+@dataclass(frozen=True, slots=True)
+class TrainingPrices:
     """
-    US dollars per million trained tokens of a model on a server; None if the price is unknown.
+    What training costs on one server.
 
-    Training on this machine is free. A model of OpenAI's at a loopback address is not: it is behind a gateway.
+    Args:
+        base_url: The server.
+        configured: Prices that the project configures; they win over OpenAI's list.
     """
-    listed, host = fine_tune_prices(model), urlsplit(base_url).hostname or ""
-    if host == OPENAI_HOST or (listed and is_loopback(base_url)):
-        return listed.training if listed else None
-    return Decimal(0) if is_loopback(base_url) else None
 
+    base_url: str
+    configured: ConfiguredPrices = NO_PRICES
 
-def training_cost(base_url: str, model: str, trained_tokens: int | None) -> Decimal | None:
-    """US dollars for a number of tokens over all epochs; None if the price or the number is unknown."""
-    rate = rate_at(base_url, model)
-    if rate is None or rate == 0:
-        return rate
-    return None if trained_tokens is None else rate * trained_tokens / _MILLION
+    def rate(self, model: str) -> Decimal | None:
+        """
+        US dollars per million trained tokens of a base model; None if the price is unknown.
 
+        Training on this machine is free. A model of OpenAI's at a loopback address is not: it is behind a gateway.
+        """
+        given = self.configured.training_rate(model)
+        if given is not None:
+            return given
+        listed, is_local = fine_tune_prices(model), is_loopback(self.base_url)
+        if listed and (is_local or urlsplit(self.base_url).hostname == OPENAI_HOST):
+            return listed.training
+        return Decimal(0) if is_local else None
 
-def job_cost(base_url: str, job: FineTuningJob) -> Decimal | None:
-    """US dollars that a job has cost; None if unknown."""
-    return training_cost(base_url, job.model, job.trained_tokens)
+    def cost(self, model: str, trained_tokens: int | None) -> Decimal | None:
+        """US dollars for a number of tokens over all epochs; None if the price or the number is unknown."""
+        rate = self.rate(model)
+        if rate is None or rate == 0:
+            return rate
+        return None if trained_tokens is None else rate * trained_tokens / _MILLION
+
+    def job_cost(self, job: FineTuningJob) -> Decimal | None:
+        """US dollars that a job has cost; None if unknown."""
+        return self.cost(job.model, job.trained_tokens)

@@ -12,7 +12,6 @@ from pytest_finetune.lifecycle.data.chat_rows import chat_rows
 from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.tokens import not_counted_in, tokenizer_for
 from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice, Suggestion, suggest
-from pytest_finetune.lifecycle.training.money import rate_at, training_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
+    from pytest_finetune.lifecycle.training.money import TrainingPrices
 
     Watch = Callable[[Iterable[Any], str], Iterable[Any]]
 
@@ -62,7 +62,7 @@ class TrainingPlan:
 def plan_training(
     path: Path,
     model: str,
-    base_url: str,
+    prices: TrainingPrices,
     *,
     choice: HyperparameterChoice = NO_CHOICE,
     watched: Watch = lambda rows, _: rows,
@@ -73,7 +73,7 @@ def plan_training(
     Args:
         path: The training file, JSONL in chat format.
         model: The base model; empty if it is not chosen yet, which leaves the price unknown.
-        base_url: The server, which decides the price.
+        prices: Those of the server.
         choice: Hyperparameters that replace the suggested ones.
         watched: Wraps the rows, to show the progress of a long count.
 
@@ -96,7 +96,7 @@ def plan_training(
         tokens if tokenizer else None,
         tokenizer.name if tokenizer else "",
         bool(model and tokenizer and tokenizer.exact),
-        rate_at(base_url, model) if model else None,
+        prices.rate(model) if model else None,
         None,
         note,
         dict(left),
@@ -104,9 +104,13 @@ def plan_training(
     if not model:
         return replace(plan, note=note or "the price depends on the model; pass --model")
     listed = fine_tune_prices(model)
-    cost = training_cost(base_url, model, plan.trained_tokens)
-    why = "" if cost is not None else (listed.note if listed else "") or f"no known price for {model} at {base_url}"
+    cost = prices.cost(model, plan.trained_tokens)
+    why = "" if cost is not None else (listed.note if listed else "") or _unknown_price(model, prices)
     return replace(plan, cost=cost, note=note or why)
+
+
+def _unknown_price(model: str, prices: TrainingPrices) -> str:
+    return f"no known price for {model} at {prices.base_url}; give it to finetune_prices: {model} training = USD per 1M"
 
 
 def _tokenizer(model: str) -> tuple[Tokenizer | None, str]:

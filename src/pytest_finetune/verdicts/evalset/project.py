@@ -1,4 +1,4 @@
-"""Where a project begins and which of its files are eval sets, read from its pytest configuration without pytest."""
+"""Where a project begins and what its pytest configuration sets for us, read without pytest."""
 
 from __future__ import annotations
 
@@ -36,6 +36,24 @@ def configured_patterns(folder: Path) -> Sequence[str]:
     """
     found = _configuration(folder)
     return EVAL_SET_PATTERNS if found is None else _patterns(*found)
+
+
+def configured_lines(folder: Path, option: str) -> list[str]:
+    """
+    The lines of a setting of pytest's type `linelist`, in the project that a folder is part of; empty if it is not set.
+
+    Raises:
+        EvalSetError: The configuration cannot be read, or the setting is not a list of lines.
+    """
+    root = project_root(folder)
+    found = _configuration(root) if root else None
+    if found is None or option not in found[0]:
+        return []
+    value = found[0][option]
+    lines = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise EvalSetError(f"{option} is not a list of texts", str(found[1]), 'such as ["…", "…"]')
+    return [line for line in map(str.strip, lines) if line]
 
 
 def is_configured(folder: Path) -> bool:

@@ -1,0 +1,80 @@
+"""Prices in the configuration, `--max-cost`, and the cost on record."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pytest_finetune.cli import main
+
+GATE = '[[gates]]\nmetric = "accuracy"\nmin = {bar}\n'
+
+
+@pytest.fixture
+def prices(pytester):
+    def write(*lines):
+        pytester.makeini("[pytest]\nfinetune_prices =\n" + "".join(f"    {line}\n" for line in lines))
+
+    return write
+
+
+def recorded_cost(pytester, monkeypatch):
+    monkeypatch.chdir(pytester.path)
+    shown = CliRunner().invoke(main, ["runs", "show", "last", "--json"])
+    return json.loads(shown.stdout)["totals"]["cost"]
+
+
+def test_max_cost_works_on_any_server_once_the_price_is_given(suite, evaluate, server, prices):
+    suite(10)
+    prices("ft:* = 1000000, 0")
+    # Each request costs as many dollars as it has prompt tokens.
+    assert evaluate("--max-cost=1000000").ret == 0
+    assert len(server.requests) == 10
+    result = evaluate("--max-cost=1", "--concurrency=1")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert len(server.requests) == 11
+    result.stdout.fnmatch_lines(["*--max-cost 1 is used up*"])
+
+
+def test_without_a_price_max_cost_says_which_line_to_write(suite, evaluate, server, prices):
+    suite(1)
+    prices("another-model = 1, 2")
+    result = evaluate("--max-cost=1", model="ft:mine")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the price of ft:mine at *is unknown*", "*finetune_prices: ft:mine = PROMPT, COMPL*"])
+    assert server.requests == []
+
+
+def test_a_wrong_price_is_a_usage_error_before_anything_is_requested(suite, evaluate, server, prices):
+    suite(1)
+    prices("ft:test = cheap")
+    result = evaluate()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*finetune_prices: 'ft:test = cheap': 'cheap' is not an amount*"])
+    assert server.requests == []
+
+
+def test_a_registered_version_has_the_price_of_its_model_id(pytester, suite, evaluate, server, prices, monkeypatch):
+    suite(1)
+    prices("ft:shop = 1000000, 0")
+    monkeypatch.chdir(pytester.path)
+    added = CliRunner().invoke(main, ["registry", "add", "v1", "--model-id=ft:shop", f"--base-url={server.url}"])
+    assert added.exit_code == 0, added.output
+    assert evaluate("--max-cost=1000000", model="registry:v1").ret == 0
+    assert float(recorded_cost(pytester, monkeypatch)) >= 1
+
+
+def test_the_forecast_uses_configured_prices(suite, evaluate, prices):
+    suite(1)
+    prices("ft:test = 0, 10000")
+    evaluate("--collect-only").stdout.fnmatch_lines(["*ft:test: 1 call, about $1.00*"])
+
+
+def test_a_run_that_stopped_when_decided_has_a_cost(pytester, suite, evaluate, server, prices, monkeypatch):
+    suite(40, toml=GATE.format(bar=0.05))
+    prices("ft:test = 1000000, 0")
+    assert evaluate("--stop-when-decided", "--concurrency=1").ret == 0
+    assert len(server.requests) < 40
+    assert float(recorded_cost(pytester, monkeypatch)) >= len(server.requests)
