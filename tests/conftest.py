@@ -21,7 +21,7 @@ settings.load_profile("random")
 # Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
 SLOW_FIXTURES = {"chromium", "mlflow_address", "pytester", "running"}
-"""A browser, an MLflow server, pytest inside pytest, our own server with a model in it."""
+"""A browser, an MLflow server, pytest inside pytest, our own server with a model in it: what uses one is `slow`."""
 
 LABELS = ("bug", "feature", "question", "other")
 
@@ -61,8 +61,13 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if not SLOW_FIXTURES.isdisjoint(item.fixturenames):
+        if not SLOW_FIXTURES.isdisjoint(item.fixturenames) or _needs_weights(item):
             item.add_marker(pytest.mark.slow)
+
+
+def _needs_weights(item):
+    """Whether a real model answers or is trained: such tests are skipped where its weights are not installed."""
+    return any("weights" in mark.kwargs["reason"] for mark in item.iter_markers("skipif"))
 
 
 @pytest.fixture

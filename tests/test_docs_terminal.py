@@ -17,8 +17,8 @@ PASS, FAIL, OPEN = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
 
 
 def test_the_outcomes_are_the_ones_that_are_told():
-    told = [Outcome(gates) for gates in ((PASS,) * 5, (PASS,) * 3 + (FAIL,) * 2, (PASS,) * 4 + (OPEN,))]
-    lines = [f"ft:new {outcome.words}: {outcome.reasons}" for outcome in told]
+    outcomes = [Outcome(gates) for gates in ((PASS,) * 5, (PASS,) * 3 + (FAIL,) * 2, (PASS,) * 4 + (OPEN,))]
+    lines = [f"ft:new {outcome.words}: {outcome.reasons}" for outcome in outcomes]
     assert re.findall(r"^- `(ft:new [^`]+)`", TEXT, re.MULTILINE) == lines
 
 

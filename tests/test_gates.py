@@ -329,8 +329,8 @@ def test_a_gate_that_can_pass_is_not_called_impossible(rule: dict[str, Any], cou
 @given(st.integers(1, 150), st.sampled_from([0.5, 0.9, 0.95, 0.99]), st.sampled_from([0.8, 0.95, 0.99]))
 def test_impossible_says_what_a_perfect_run_would_say(planned: int, bar: float, confidence: float) -> None:
     perfect = status(run_of(planned), cases(planned), min=bar, confidence=confidence)
-    told = impossible(*rules({"min": bar, "confidence": confidence}), planned)
-    assert (perfect is Status.PASS) == (told is None)
+    reason = impossible(*rules({"min": bar, "confidence": confidence}), planned)
+    assert (perfect is Status.PASS) == (reason is None)
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def two_versions(registry, record, tickets):
     registry("canary", "v2", "--traffic", "0.1", "--run", recorded(record, tickets, "ppppp", spec=TUNED).id)
 
 
-def told(registry, *words, code=0):
+def as_json(registry, *words, code=0):
     return json.loads(registry(*words, "--json", code=code))
 
 
@@ -77,7 +77,7 @@ def unfolded(output):
 def test_the_list_of_an_empty_registry_says_how_to_add_a_version(registry):
     output = registry("list")
     assert output == "no versions in registry.json; add one: pytest-finetune registry add VERSION --model-id ID\n"
-    assert told(registry, "list") == []
+    assert as_json(registry, "list") == []
 
 
 def test_a_version_is_added_with_all_that_is_known_of_it(registry, tmp_path):
@@ -85,7 +85,7 @@ def test_a_version_is_added_with_all_that_is_known_of_it(registry, tmp_path):
     more = ("--training-file", "train.jsonl", "--job-id", "ftjob-1", "--shutdown-date", "2027-03-01")
     tuned = ("--hyperparameter", "n_epochs=3", "--hyperparameter", "batch_size=auto")
     assert registry("add", "v1", "--model-id", TUNED, *more, *tuned) == "v1: new -> candidate\n"
-    shown = told(registry, "show", "v1")
+    shown = as_json(registry, "show", "v1")
     assert shown["training_file"] == {"path": "train.jsonl", "sha256": hashlib.sha256(b"{}\n").hexdigest()}
     assert (shown["base_model"], shown["job_id"]) == ("gpt-4o-mini-2024-07-18", "ftjob-1")
     assert (shown["hyperparameters"], shown["status"]) == ({"n_epochs": 3, "batch_size": "auto"}, "candidate")
@@ -102,9 +102,9 @@ def test_a_version_is_promoted_on_a_run_that_passed(registry, record, tickets):
     output = registry("promote", "v1", "--run", run.id)
     assert "warning: the run was made from a git tree with changes" in output
     assert output.endswith("v1: candidate -> production\n")
-    shown = told(registry, "show", "production")
+    shown = as_json(registry, "show", "production")
     assert (shown["version"], shown["evidence"]["run_id"]) == ("v1", run.id)
-    assert told(registry, "history")[0]["why"] == f"run {run.id}"
+    assert as_json(registry, "history")[0]["why"] == f"run {run.id}"
 
 
 def test_the_version_that_was_there_is_deprecated(registry, two_versions):
@@ -117,12 +117,12 @@ def test_all_reasons_against_a_promotion_are_printed_at_once(registry, record, t
     write_set(tmp_path, cases=6)
     write_set(tmp_path, "eval_sets/profile.jsonl")
     golden("registry-refused.txt", registry("promote", "v1", "--run", run.id, code=1))
-    assert told(registry, "show", "v1")["status"] == "candidate"
+    assert as_json(registry, "show", "v1")["status"] == "candidate"
 
 
 def test_a_refusal_for_programs(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
-    refused = told(registry, "promote", "v1", "--run", recorded(record, tickets, "ppp", closed=False).id, code=1)
+    refused = as_json(registry, "promote", "v1", "--run", recorded(record, tickets, "ppp", closed=False).id, code=1)
     assert (refused["done"], refused["version"], len(refused["refusals"])) == (False, "v1", 2)
 
 
@@ -138,30 +138,30 @@ def test_force_needs_a_reason_and_stays_in_the_history(registry, record, tickets
     assert "--force requires a reason" in registry("promote", "v1", "--run", run.id, "--force", code=2)
     output = registry("promote", "v1", "--run", run.id, "--force", "--reason", "the old one burns")
     assert output.endswith("v1: candidate -> production, forced\n")
-    event = told(registry, "history")[0]
+    event = as_json(registry, "history")[0]
     assert event["forced"]
     assert event["why"].startswith(f"the old one burns; run {run.id}; against: the run is open")
-    assert told(registry, "show", "v1")["evidence"] is None
+    assert as_json(registry, "show", "v1")["evidence"] is None
 
 
 def test_force_where_nothing_is_against_it_is_not_forced(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     registry("promote", "v1", "--run", recorded(record, tickets).id, "--force", "--reason", "to be safe")
-    assert not told(registry, "history")[0]["forced"]
+    assert not as_json(registry, "history")[0]["forced"]
 
 
 def test_a_canary_is_promoted_on_its_own_evidence_while_it_covers_today(registry, two_versions, tmp_path):
     write_set(tmp_path, toml=GATE.replace("0.6", "0.7"))
-    refused = told(registry, "promote", "v2", code=1)["refusals"]
+    refused = as_json(registry, "promote", "v2", code=1)["refusals"]
     assert refused[0] == "eval_sets/tickets.jsonl: settings changed since the run; run it again"
     write_set(tmp_path)
-    assert told(registry, "promote", "v2")["event"]["after"] == "production"
+    assert as_json(registry, "promote", "v2")["event"]["after"] == "production"
 
 
 def test_a_canary_changes_its_share_without_new_evidence(registry, two_versions, tmp_path):
     write_set(tmp_path, cases=7)
     assert registry("canary", "v2", "--traffic", "0.2") == "v2: canary -> canary for 0.2 of users\n"
-    assert told(registry, "show", "canary")["traffic"] == 0.2
+    assert as_json(registry, "show", "canary")["traffic"] == 0.2
 
 
 def test_eval_sets_are_left_out_by_force_alone(registry, record, tickets, tmp_path):
@@ -170,9 +170,9 @@ def test_eval_sets_are_left_out_by_force_alone(registry, record, tickets, tmp_pa
     run = recorded(record, tickets).id
     assert "profile.jsonl: not asked" in unfolded(registry("promote", "v1", "--run", run, code=1))
     narrowed = ("promote", "v1", "--run", run, "--eval-sets", "eval_sets/tickets.jsonl")
-    assert told(registry, *narrowed, code=1)["refusals"] == ["eval_sets/profile.jsonl: left out by --eval-sets"]
+    assert as_json(registry, *narrowed, code=1)["refusals"] == ["eval_sets/profile.jsonl: left out by --eval-sets"]
     registry(*narrowed, "--force", "--reason", "the profile is tried next week")
-    event = told(registry, "history")[0]
+    event = as_json(registry, "history")[0]
     assert event["forced"]
     assert "judged over eval_sets/tickets.jsonl alone" in event["why"]
 
@@ -192,7 +192,7 @@ def test_a_version_is_rejected_for_a_reason(registry, two_versions):
 @pytest.mark.parametrize("reason", ["", " "])
 def test_a_rejection_without_a_reason_is_refused(registry, two_versions, reason):
     assert "requires a reason" in registry("reject", "v2", "--reason", reason, code=2)
-    assert told(registry, "show", "v2")["status"] == "canary"
+    assert as_json(registry, "show", "v2")["status"] == "canary"
 
 
 @pytest.mark.parametrize("url", ["notaurl", "ftp://models.example/v1", "https://ada:secret@models.example/v1"])
@@ -210,7 +210,7 @@ def test_for_a_first_version_the_comparison_with_production_is_waived(registry, 
         registry("add", version, "--model-id", model)
     output = registry("promote", "v1", "--run", recorded(record, eval_set, verdicts=verdicts).id)
     assert "gate flips<=0,vs=production is waived: a first version" in unfolded(output)
-    event = told(registry, "history")[0]
+    event = as_json(registry, "history")[0]
     assert not event["forced"]
     assert "gate flips<=0,vs=production is waived" in event["why"]
     second = recorded(record, eval_set, spec=TUNED, verdicts=verdicts)
@@ -243,7 +243,7 @@ def test_the_list_is_a_table(registry, two_versions, golden):
     output = registry("list")
     golden("registry-list.txt", output)
     assert max(map(len, output.splitlines())) <= 80
-    listed = told(registry, "list")
+    listed = as_json(registry, "list")
     assert [(one["version"], one["status"]) for one in listed] == [
         ("v1", "production"),
         ("v2", "canary"),
@@ -260,8 +260,8 @@ def test_the_history_is_printed_newest_first(registry, two_versions, golden):
     registry("promote", "v1", "--force", "--reason", "again", code=2)
     registry("retire", "v1", "--force", "--reason", "the service ends")
     golden("registry-history.txt", registry("history"))
-    assert [event["seq"] for event in told(registry, "history", "-n", "2")] == [5, 4]
-    assert [event["action"] for event in told(registry, "history", "v2")] == ["canary", "add"]
+    assert [event["seq"] for event in as_json(registry, "history", "-n", "2")] == [5, 4]
+    assert [event["action"] for event in as_json(registry, "history", "v2")] == ["canary", "add"]
     assert registry("history", "-n", "2").endswith("3 older; -n 5 lists all\n")
 
 
@@ -270,13 +270,13 @@ def test_a_whole_history_is_sound_and_a_changed_one_is_not(registry, two_version
     file = tmp_path / "registry.json"
     file.write_text(file.read_text("utf-8").replace('"why": "first', '"why": "fist'), "utf-8")
     assert "was changed after it was written" in registry("verify", code=1)
-    checked = told(registry, "verify", code=1)
+    checked = as_json(registry, "verify", code=1)
     assert (checked["sound"], len(checked["problems"])) == (False, 1)
 
 
 def test_two_versions_are_set_side_by_side(registry, two_versions, golden):
     golden("registry-diff.txt", registry("diff", "production", "v2"))
-    differences = told(registry, "diff", "v1", "v2")["v1 -> v2"]
+    differences = as_json(registry, "diff", "v1", "v2")["v1 -> v2"]
     (accuracy,) = (one for one in differences if one["name"] == "accuracy")
     assert accuracy == {"eval_set": TICKETS, "kind": "metric", "name": "accuracy", "a": 0.8, "b": 1.0}
     assert registry("diff", "v1", "v1") == "no differences\n"
@@ -292,7 +292,7 @@ def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path, golden
 def test_sunset_lists_retiring_versions_and_exits_with_one(registry, two_versions, golden):
     golden("registry-sunset.txt", registry("sunset", code=1))
     assert registry("sunset", "--within", "10w") == "no version in use has a known shutdown within 70 days\n"
-    (gone,) = told(registry, "sunset", "--within", "90", code=1)
+    (gone,) = as_json(registry, "sunset", "--within", "90", code=1)
     assert (gone["version"], gone["days_left"], gone["status"]) == ("v2", 73, "canary")
     assert "must be days or weeks" in registry("sunset", "--within", "soon", code=2)
 
@@ -301,7 +301,7 @@ def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
     monkeypatch.setattr(
         "pytest_finetune.cli.registry.queries.ask_shutdown_dates", lambda: ServerDates({MODEL: START.date()})
     )
-    first, second = told(registry, "sunset", "--ask", code=1)
+    first, second = as_json(registry, "sunset", "--ask", code=1)
     assert (first["version"], first["source"]) == ("v1", "the models endpoint")
     assert (second["version"], second["source"][:6]) == ("v2", "https:")
 
@@ -328,7 +328,7 @@ def test_the_second_of_two_promotions_decided_on_one_state_is_refused(registry, 
 
     monkeypatch.setattr(real, slow)
     assert "changed meanwhile" in registry("promote", "v2", code=2)
-    assert told(registry, "show", "v2")["status"] == "canary"
+    assert as_json(registry, "show", "v2")["status"] == "canary"
 
 
 @pytest.mark.parametrize(
@@ -387,7 +387,7 @@ def test_show_prints_what_the_evidence_was_compared_with(registry, record, ticke
     registry("promote", "v1", "--run", recorded(record, tickets, baselines=(old,)).id)
     shown = unfolded(registry("show", "v1"))
     assert "compared with registry:production: ft:old at http://127.0.0.1:1/v1, run run-0" in shown
-    assert told(registry, "show", "v1")["evidence"]["baselines"][0]["model"] == "ft:old"
+    assert as_json(registry, "show", "v1")["evidence"]["baselines"][0]["model"] == "ft:old"
 
 
 def test_a_comparison_with_another_than_production_promotes_nothing(registry, record, tmp_path, two_versions):
@@ -412,9 +412,9 @@ def test_todays_sets_are_those_that_the_project_configures(registry, record, tic
     run = recorded(record, tickets).id
     (tmp_path / name).write_text(text, "utf-8")
     write_set(tmp_path, "questions/profile.jsonl")
-    told = unfolded(registry("promote", "v1", "--run", run, code=1))
-    assert "questions/profile.jsonl: not asked in this run" in told
-    assert f"{TICKETS}: asked in the run, and not among today's eval sets" in told
+    output = unfolded(registry("promote", "v1", "--run", run, code=1))
+    assert "questions/profile.jsonl: not asked in this run" in output
+    assert f"{TICKETS}: asked in the run, and not among today's eval sets" in output
 
 
 def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, monkeypatch):
@@ -425,8 +425,8 @@ def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, 
     corner.mkdir()
     run = recorded(record, write_set(corner))
     monkeypatch.chdir(corner)
-    told = registry("promote", "v1", "--run", str(run.path), "--registry", "../registry.json", code=1)
-    assert f"corner/{TICKETS}: not asked in this run" in unfolded(told)
+    output = registry("promote", "v1", "--run", str(run.path), "--registry", "../registry.json", code=1)
+    assert f"corner/{TICKETS}: not asked in this run" in unfolded(output)
 
 
 def test_a_rollback_to_a_model_that_is_gone_is_done_with_a_warning(registry, record, tickets):
@@ -434,6 +434,6 @@ def test_a_rollback_to_a_model_that_is_gone_is_done_with_a_warning(registry, rec
     for version, model in (("v1", "ft:gpt-4o-mini-2024-07-18:acme::old"), ("v2", MODEL)):
         registry("add", version, "--model-id", model)
         registry("promote", version, "--force", "--reason", "a test")
-    told = registry("rollback")
-    assert "warning: gpt-4o-mini-2024-07-18 is switched off in" in unfolded(told)
-    assert "v1: deprecated -> production" in told
+    output = registry("rollback")
+    assert "warning: gpt-4o-mini-2024-07-18 is switched off in" in unfolded(output)
+    assert "v1: deprecated -> production" in output

@@ -199,8 +199,8 @@ def test_the_exit_code_says_whether_the_second_run_is_worse(
 ) -> None:
     a, b = map(record, answers)
     assert runs("compare", a.id, b.id, *options).exit_code == code
-    told = json.loads(runs("compare", a.id, b.id, "--json", *options).output)
-    assert told["worse"] is (code == 1)
+    report = json.loads(runs("compare", a.id, b.id, "--json", *options).output)
+    assert report["worse"] is (code == 1)
 
 
 def test_a_loss_in_one_set_is_told_though_another_was_refused(record: Recorder, runs: Command) -> None:
@@ -212,9 +212,9 @@ def test_a_loss_in_one_set_is_told_though_another_was_refused(record: Recorder, 
 
 def test_a_comparison_for_programs_counts_gains_above_zero(record: Recorder, runs: Command) -> None:
     a, b = record("mmmp"), record("ppmm")
-    told = json.loads(runs("compare", a.id, b.id, "--json").output)
-    (found,) = told["eval_sets"]
-    assert (told["a"]["id"], told["b"]["id"], told["refused"]) == (a.id, b.id, [])
+    report = json.loads(runs("compare", a.id, b.id, "--json").output)
+    (found,) = report["eval_sets"]
+    assert (report["a"]["id"], report["b"]["id"], report["refused"]) == (a.id, b.id, [])
     assert (found["accuracy"], found["difference"]) == ({"a": 0.25, "b": 0.5}, 0.25)
     assert found["interval"]["low"] < 0.25 < found["interval"]["high"]
     assert [(flip["case"], flip["lost"]) for flip in found["flips"]] == [
@@ -269,8 +269,8 @@ def test_other_repeats_are_refused(record: Recorder, runs: Command) -> None:
 
 def test_another_prompt_under_the_same_hash_is_refused_with_its_case(record: Recorder, runs: Command) -> None:
     a, b = record("ppp"), record("pp.", more=[sample("case-02", "p", prompt="with other tools")])
-    told = json.loads(runs("compare", a.id, b.id, "--json").output)
-    assert told["refused"][0]["asked_otherwise"] == ["case-02"]
+    report = json.loads(runs("compare", a.id, b.id, "--json").output)
+    assert report["refused"][0]["asked_otherwise"] == ["case-02"]
 
 
 def test_changed_answers_to_unchanged_questions_are_refused_with_that_reason(record: Recorder, runs: Command) -> None:

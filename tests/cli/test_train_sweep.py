@@ -63,19 +63,19 @@ def test_every_checkpoint_is_judged_once_and_the_best_that_passes_is_named(train
         words = ("train", "sweep", trained.job.id, "--base-url", proxy.url)
         text = command(*words).stdout
         assert proxy.count("POST", CHAT) == 6
-        told = json.loads(command(*words, "--json", "--version", "chosen").stdout)
+        report = json.loads(command(*words, "--json", "--version", "chosen").stdout)
         assert proxy.count("POST", CHAT) == 6
         command(*words, "--fresh")
         assert proxy.count("POST", CHAT) == 12
     assert all(len(line) <= 80 for line in text.splitlines())
-    first, last = told["checkpoints"]
+    first, last = report["checkpoints"]
     assert (first["step"], last["step"]) == (1, 2)
     assert last["model"] == trained.job.fine_tuned_model
     assert all(one["gates"] == {"passed": 1, "of": 1} and one["valid_loss"] > 0 for one in (first, last))
-    assert told["best"] == max((first, last), key=lambda one: (one["accuracy"]["value"], -one["step"]))["model"]
-    assert "the best of 2 checkpoints on the same cases" in told["caution"]
+    assert report["best"] == max((first, last), key=lambda one: (one["accuracy"]["value"], -one["step"]))["model"]
+    assert "the best of 2 checkpoints on the same cases" in report["caution"]
     entry = FileBackend(folder / "registry.json").read().entries["chosen"]
-    assert (entry.model_id, entry.job_id) == (told["best"], trained.job.id)
+    assert (entry.model_id, entry.job_id) == (report["best"], trained.job.id)
 
 
 @needs_training
@@ -96,9 +96,9 @@ def test_a_sweep_that_broke_off_goes_on(trained, folder):
         command(*words, code=1)
         proxy.rewrites.clear()
         before = proxy.count("POST", CHAT)
-        told = json.loads(command(*words, "--json", code=1).stdout)
+        report = json.loads(command(*words, "--json", code=1).stdout)
         assert 0 < proxy.count("POST", CHAT) - before < 6
-    assert {one["gates"]["of"] for one in told["checkpoints"]} == {1}
+    assert {one["gates"]["of"] for one in report["checkpoints"]} == {1}
 
 
 @needs_training
@@ -115,11 +115,11 @@ def test_a_diagnosis_draws_the_losses_and_the_learning_curve_of_the_job(trained,
     write_set(folder, toml='[request]\nmax_completion_tokens = 2\n[[gates]]\nmetric = "error_rate"\nmax = 0.0\n')
     command("train", "sweep", trained.job.id, "--base-url", trained.url)
     options = ("--job", trained.job.id, "--base-url", trained.url)
-    told = json.loads(command("diagnose", "last", *options, "--json", code=1).stdout)
-    assert [point["step"] for point in told["losses"]] == [1, 2]
-    assert all(point["train"] > 0 for point in told["losses"])
-    assert [point["step"] for point in told["checkpoints"]] == [1, 2]
-    assert all(point["accuracy"]["cases"] == 3 for point in told["checkpoints"])
+    report = json.loads(command("diagnose", "last", *options, "--json", code=1).stdout)
+    assert [point["step"] for point in report["losses"]] == [1, 2]
+    assert all(point["train"] > 0 for point in report["losses"])
+    assert [point["step"] for point in report["checkpoints"]] == [1, 2]
+    assert all(point["accuracy"]["cases"] == 3 for point in report["checkpoints"])
     text = command("diagnose", "last", *options, code=1).stdout
     assert "losses, steps 1 to 2" in text
     assert "a higher max_completion_tokens" in text
@@ -157,10 +157,10 @@ def test_a_model_that_knows_only_its_examples_is_overfitted(model, folder):
     assert "- try more varied data" in result.stdout
     asked = len(server.questions)
     assert asked == 60 + 50
-    told = json.loads(command(*words, "--json", code=1).stdout)
+    report = json.loads(command(*words, "--json", code=1).stdout)
     assert len(server.questions) == asked
-    assert (told["verdict"], told["findings"][0]["answer"]) == ("overfitting", "yes")
-    assert told["gap"]["low"] > 0.3
+    assert (report["verdict"], report["findings"][0]["answer"]) == ("overfitting", "yes")
+    assert report["gap"]["low"] > 0.3
     page = (folder / "diagnosis.html").read_text()
     assert "ft:scripted: overfitting" in page
     assert "<script" not in page
@@ -176,10 +176,10 @@ def test_a_model_that_knows_nothing_is_underfitted(model):
 
 def test_a_model_that_chats_is_unstable_in_form(model):
     _, run = model(lambda body: "fine" if number_in(body) % 4 else "Sure! It is fine.")
-    told = json.loads(command("diagnose", run.id, "--json", code=1).stdout)
-    assert told["verdict"] == "unstable format"
-    assert sum(told["format_failures"].values()) == 15
-    assert any("validating answers" in remedy for remedy in told["findings"][2]["remedies"])
+    report = json.loads(command("diagnose", run.id, "--json", code=1).stdout)
+    assert report["verdict"] == "unstable format"
+    assert sum(report["format_failures"].values()) == 15
+    assert any("validating answers" in remedy for remedy in report["findings"][2]["remedies"])
 
 
 def test_a_model_that_is_right_on_both_sides_is_healthy(model):
@@ -224,7 +224,7 @@ def test_a_sample_that_is_not_answered_is_no_evidence(model):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--training", "none.jsonl"), "cannot be read"),
         (("--training", "train.jsonl", "--train-run", "last"), "not both"),
@@ -233,9 +233,9 @@ def test_a_sample_that_is_not_answered_is_no_evidence(model):
         (("--job", "ftjob-none", "--base-url", "http://127.0.0.1:9/v1"), "no connection"),
     ],
 )
-def test_what_cannot_be_done_is_told(model, words, told):
+def test_what_cannot_be_done_is_reported(model, words, message):
     _, run = model(lambda body: "fine")
-    assert told in command("diagnose", run.id, *words, code=2).output
+    assert message in command("diagnose", run.id, *words, code=2).output
 
 
 def test_a_known_job_that_cannot_be_asked_leaves_less_evidence(model, folder):

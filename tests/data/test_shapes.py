@@ -147,9 +147,9 @@ def test_legacy_functions_are_tools():
     }
     result = {"role": "function", "name": "weather", "content": "rain"}
     row = read_row({"messages": [USER, called, result, ANSWER], "functions": [WEATHER]})
-    said, told = row.messages[1:3]
-    assert said["tool_calls"][0]["function"] == called["function_call"]
-    assert told == {"role": "tool", "tool_call_id": said["tool_calls"][0]["id"], "content": "rain"}
+    call, answer = row.messages[1:3]
+    assert call["tool_calls"][0]["function"] == called["function_call"]
+    assert answer == {"role": "tool", "tool_call_id": call["tool_calls"][0]["id"], "content": "rain"}
     assert row.tools == [{"type": "function", "function": WEATHER}]
 
 

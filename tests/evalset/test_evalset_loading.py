@@ -218,8 +218,8 @@ def test_stability_of_a_single_answer_is_warned_about(
     load: Callable[..., EvalSet], repeats: int, warnings: int
 ) -> None:
     gates = '[[gates]]\nmetric = "format_stability"\nmin = 1.0\n'
-    told = load(GOOD, f"{LABEL}[stability]\nrepeats = {repeats}\n{gates}").warnings
-    assert [warning.startswith("gate format_stability>=1: ") for warning in told] == [True] * warnings
+    found = load(GOOD, f"{LABEL}[stability]\nrepeats = {repeats}\n{gates}").warnings
+    assert [warning.startswith("gate format_stability>=1: ") for warning in found] == [True] * warnings
 
 
 def test_a_key_of_the_lines_that_is_not_sent_is_warned_about(load: Callable[..., EvalSet]) -> None:

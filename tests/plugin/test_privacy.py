@@ -256,9 +256,9 @@ def test_logs():
         logging.getLogger("own").exception("live %s", KEY)
 
 def test_records(record_property, record_testsuite_property, record_xml_attribute, extras):
-    record_property("told", {"key": KEY})
-    record_testsuite_property("told", KEY)
-    record_xml_attribute("told", KEY)
+    record_property("note", {"key": KEY})
+    record_testsuite_property("note", KEY)
+    record_xml_attribute("note", KEY)
     extras += [pytest_html.extras.text(KEY), pytest_html.extras.json({"key": KEY})]
 
 @pytest.mark.xfail(reason=f"as {KEY}")

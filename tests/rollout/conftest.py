@@ -1,4 +1,4 @@
-"""Real registry files, and a clock that moves when it is told to."""
+"""Real registry files, and a clock that the test moves."""
 
 from __future__ import annotations
 

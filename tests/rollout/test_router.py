@@ -140,8 +140,8 @@ def test_a_registry_that_disagrees_with_its_history_is_logged_once_and_not_used(
     look_again(router, clock)
     look_again(router, clock)
     assert deal(router) == before
-    (told,) = messages(caplog)
-    assert "does not agree with its history: entries.v3: was changed outside the history" in told
+    (message,) = messages(caplog)
+    assert "does not agree with its history: entries.v3: was changed outside the history" in message
     registry.path.write_bytes(whole)
     registry.step("canary", "v3", traffic=0.2)
     look_again(router, clock)
@@ -220,9 +220,9 @@ def test_a_registry_that_is_not_a_file_is_read_at_every_check(registry, clock, c
 def test_a_bad_canary_gives_all_its_users_to_production(router, caplog):
     break_canary(router)
     assert set(deal(router).values()) == {"ft:v2"}
-    (told,) = messages(caplog)
-    assert told.startswith("v3 falls back to v2: ")
-    assert "significantly worse, at a false-alarm rate of 0.01" in told
+    (message,) = messages(caplog)
+    assert message.startswith("v3 falls back to v2: ")
+    assert "significantly worse, at a false-alarm rate of 0.01" in message
     assert caplog.records[0].levelno == logging.ERROR
 
 
@@ -243,9 +243,9 @@ def test_one_failed_call_causes_no_fallback(router):
 def test_production_over_its_budget_falls_back_to_the_named_version(router, caplog):
     break_production(router)
     assert set(deal(router).values()) == {"ft:v1", "ft:v3"}
-    (told,) = messages(caplog)
-    assert told.startswith("v2 falls back to v1: ")
-    assert "over the error budget of 0.1" in told
+    (message,) = messages(caplog)
+    assert message.startswith("v2 falls back to v1: ")
+    assert "over the error budget of 0.1" in message
 
 
 def test_after_the_fall_of_both_the_fallback_serves_everybody(router):
@@ -266,8 +266,8 @@ def test_without_a_fallback_production_stays_and_says_so_once(registry, make_rou
     router = make_router()
     break_production(router)
     assert "ft:v2" in deal(router).values()
-    (told,) = messages(caplog)
-    assert told.startswith("v2 keeps serving, because the registry names no fallback: ")
+    (message,) = messages(caplog)
+    assert message.startswith("v2 keeps serving, because the registry names no fallback: ")
 
 
 def test_an_old_burst_of_errors_does_not_count_any_more(router, clock):
@@ -347,8 +347,8 @@ def test_an_invalid_latency_is_ignored_and_logged_once(make_router, caplog, late
         router.report("ft:v2", ok=True, latency=latency)
     production = router.status()[0]
     assert (production.calls, production.failed, production.latency) == (3, 0, None)
-    (told,) = messages(caplog)
-    assert told.endswith("is ignored: it must be seconds")
+    (message,) = messages(caplog)
+    assert message.endswith("is ignored: it must be seconds")
 
 
 @pytest.mark.parametrize("ok", [None, "yes", 2, [], Hostile()])
@@ -356,8 +356,8 @@ def test_an_invalid_outcome_is_ignored_and_logged_once(router, caplog, ok):
     for _ in range(3):
         router.report("ft:v2", ok=ok)
     assert router.status()[0].calls == 0
-    (told,) = messages(caplog)
-    assert told.endswith("is ignored: it must be True or False")
+    (message,) = messages(caplog)
+    assert message.endswith("is ignored: it must be True or False")
 
 
 @pytest.mark.parametrize("model", [None, ["ft:v2"], Hostile(), 7])

@@ -25,12 +25,12 @@ def test_calls_older_than_the_window_are_forgotten():
 
 @given(calls, st.floats(1, 300))
 def test_the_window_holds_exactly_the_calls_of_its_slots(steps, seconds):
-    rate, now, told = ErrorRate(seconds), 5.0, []
+    rate, now, added = ErrorRate(seconds), 5.0, []
     for wait, ok, latency in steps:
         now += wait
         rate.add(now, ok=ok, latency=latency)
-        told.append((int(now * SLOTS // seconds), ok, latency))
-    inside = [(ok, latency) for slot, ok, latency in told if slot > int(now * SLOTS // seconds) - SLOTS]
+        added.append((int(now * SLOTS // seconds), ok, latency))
+    inside = [(ok, latency) for slot, ok, latency in added if slot > int(now * SLOTS // seconds) - SLOTS]
     found = rate.at(now)
     assert figures(found) == (len(inside), sum(not ok for ok, _ in inside))
     assert found.timed == sum(latency is not None for _, latency in inside)

@@ -182,10 +182,10 @@ def test_kill_9_while_writing_leaves_a_readable_record(tmp_path):
     """)
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     path = process.stdout.readline().strip()
-    told = [process.stdout.readline() for _ in range(200)]
+    lines = [process.stdout.readline() for _ in range(200)]
     os.kill(process.pid, signal.SIGKILL)
-    told += process.stdout.readlines()
+    lines += process.stdout.readlines()
     process.wait()
     process.stdout.close()
-    last = max(int(line) for line in told if line.endswith("\n"))
+    last = max(int(line) for line in lines if line.endswith("\n"))
     assert {int(key[1]) for key in Run.load(tmp_path / path).samples()} >= set(range(last + 1))

@@ -36,7 +36,7 @@ def test_equal_calls_pass_however_their_arguments_are_written(
 
 
 @pytest.mark.parametrize(
-    ("calls", "told"),
+    ("calls", "expected"),
     [
         ([("weather", '{"city": "Rome", "days": 1}')], ('$.weather.city: expected "Paris", got "Rome"', (1, 2))),
         ([PARIS, PARIS], ('$["weather#2"]: expected nothing, got {"city": "Paris", "days": 1}', (2, 4))),
@@ -48,11 +48,11 @@ def test_other_calls_are_missed_and_valid(
     case: Callable[..., Case],
     calling: Callable[..., Completion],
     calls: Any,
-    told: tuple[str, tuple[int, int]],
+    expected: tuple[str, tuple[int, int]],
 ) -> None:
     score = scorer("tool_call").score(case(calls=[PARIS]), calling(*calls))
     assert (score.passed, score.format_failure) == (False, None)
-    assert (score.detail, score.fields) == told
+    assert (score.detail, score.fields) == expected
 
 
 def test_order_matters(
@@ -83,7 +83,7 @@ def test_a_function_cannot_pose_as_a_second_call(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         ('{"city": "Par', (FormatFailure.NOT_JSON, "$.weather")),
         ("", (FormatFailure.NOT_JSON, "$.weather")),
@@ -99,11 +99,11 @@ def test_arguments_that_the_tool_would_not_take_are_format_failures(
     case: Callable[..., Case],
     calling: Callable[..., Completion],
     arguments: str,
-    told: tuple[FormatFailure, str],
+    expected: tuple[FormatFailure, str],
 ) -> None:
     score = scorer("tool_call").score(case(calls=[PARIS], tools=[WEATHER]), calling(("weather", arguments)))
     assert not score.passed
-    assert (score.format_failure, score.path) == told
+    assert (score.format_failure, score.path) == expected
     assert score.fields == (0, 2)
 
 

@@ -63,17 +63,17 @@ def leave_early(url, body):
 
 
 def test_a_whole_answer_that_nobody_waits_for_is_not_computed(running, client):
-    before = len(told(running))
+    before = len(chat_lines_in_log(running))
     long = {"model": BASE, "messages": HI, "ignore_eos": True, "max_completion_tokens": 3900}
     for _ in range(3):
         leave_early(running.url, json.dumps(long).encode())
     assert ask(client).choices[0].message.content
-    lines = wait_for(lambda: told(running)[before:], lambda lines: len(lines) == 4)
+    lines = wait_for(lambda: chat_lines_in_log(running)[before:], lambda lines: len(lines) == 4)
     assert sorted(line.split()[3] for line in lines) == ["200", "400", "400", "400"]
 
 
-def told(running):
-    """What the server told of chat requests."""
+def chat_lines_in_log(running):
+    """The lines that the server logged for chat requests."""
     return [line for line in running.errors.read_text("utf-8").splitlines() if "/v1/chat/completions" in line]
 
 

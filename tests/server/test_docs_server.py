@@ -33,11 +33,11 @@ def test_the_example_runs_as_it_stands(running, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out
 
 
-def test_every_option_is_told_of_with_its_default():
+def test_every_option_is_documented_with_its_default():
     options = [parameter for parameter in command.params if isinstance(parameter, click.Option)]
     rows = {row.split("|")[1]: row for row in PAGE.splitlines() if row.startswith("| `--")}
-    told = {name for row in rows for name in re.findall(r"`(--[a-z-]+)`", row)}
-    assert told == {option.opts[0] for option in options}
+    documented = {name for row in rows for name in re.findall(r"`(--[a-z-]+)`", row)}
+    assert documented == {option.opts[0] for option in options}
     assert {"127.0.0.1, 8321" in PAGE, f"`{STATE.as_posix()}`" in PAGE, f"`{MODELS.as_posix()}`" in PAGE} == {True}
     by_name = {option.name: option.default for option in options}
     assert (by_name["host"], by_name["port"], by_name["threads"]) == ("127.0.0.1", 8321, 1)

@@ -56,20 +56,20 @@ def test_a_finished_job_has_all_that_openai_promises(client, done):
     assert set(FineTuningJob.model_fields) - {"object"} <= set(raw) | {"object"}
 
 
-def test_its_events_tell_the_whole_way_once(client, done):
-    told = messages(client, done)
-    assert told[:4] == [
+def test_its_events_report_each_step_once(client, done):
+    texts = messages(client, done)
+    assert texts[:4] == [
         f"Created fine-tuning job: {done.id}",
         f"Validating training file: {done.training_file}",
         "Files validated, moving job to queued state",
         "Fine-tuning job started",
     ]
-    assert told[-2:] == [
+    assert texts[-2:] == [
         f"New fine-tuned model created: {done.fine_tuned_model}",
         "The job has successfully completed",
     ]
-    assert [text.split(":")[0] for text in told if text.startswith("Step ")] == [f"Step {n}/4" for n in range(1, 5)]
-    assert len(set(told)) == len(told)
+    assert [text.split(":")[0] for text in texts if text.startswith("Step ")] == [f"Step {n}/4" for n in range(1, 5)]
+    assert len(set(texts)) == len(texts)
 
 
 def test_its_metrics_are_in_the_events_and_in_the_result_file(client, done):
@@ -135,12 +135,12 @@ def test_a_running_job_pauses_goes_on_and_is_cancelled(client):
     def steps():
         return [text for text in messages(client, job) if text.startswith("Step ")]
 
-    wait_for(steps, lambda told: len(told) >= 2)
+    wait_for(steps, lambda texts: len(texts) >= 2)
     assert client.fine_tuning.jobs.pause(job.id).status == "paused"
     with pytest.raises(openai.BadRequestError, match="paused"):
         client.fine_tuning.jobs.pause(job.id)
     assert client.fine_tuning.jobs.resume(job.id).status in ("queued", "running")
-    goes_on = wait_for(lambda: messages(client, job), lambda told: any("goes on after step" in text for text in told))
+    goes_on = wait_for(lambda: messages(client, job), lambda texts: any("goes on after step" in text for text in texts))
     assert len(set(goes_on)) == len(goes_on)
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     for change in ("cancel", "pause", "resume"):

@@ -37,7 +37,7 @@ def test_a_killed_server_leaves_no_training_behind_and_the_next_one_ends_it(tmp_
     with ServerProcess(tmp_path) as server:
         client = server.client()
         job = tiny_job(client, examples=40, batch_size=1, suffix="killed")
-        wait_for(lambda: steps(client, job), lambda told: len(told) >= 3)
+        wait_for(lambda: steps(client, job), lambda seen: len(seen) >= 3)
         (child,) = children(server.process.pid)
         server.kill()
         wait_for(lambda: is_alive(child), lambda alive: not alive, timeout=10)
@@ -59,17 +59,17 @@ def test_a_cancelled_training_is_gone_and_a_stopped_server_saves_the_one_that_ru
         client.fine_tuning.jobs.cancel(first.id)
         wait_for(lambda: is_alive(child), lambda alive: not alive, timeout=10)
         second = tiny_job(client, examples=40, epochs=50, batch_size=1)
-        wait_for(lambda: steps(client, second), lambda told: len(told) >= 2)
+        wait_for(lambda: steps(client, second), lambda seen: len(seen) >= 2)
         (child,) = children(server.process.pid)
     assert not is_alive(child)
     assert (server.state / "jobs" / second.id / "state.pt").is_file()
     with ServerProcess(tmp_path) as server:
         client = server.client()
-        told = wait_for(
+        texts = wait_for(
             lambda: [event.message for event in client.fine_tuning.jobs.list_events(second.id, limit=100)],
-            lambda told: any("goes on after step" in text for text in told),
+            lambda texts: any("goes on after step" in text for text in texts),
         )
-        assert "Step 1/2000" in told[-5]
+        assert "Step 1/2000" in texts[-5]
         client.fine_tuning.jobs.cancel(second.id)
 
 

@@ -54,10 +54,10 @@ def test_half_a_line_that_a_killed_training_left_is_dropped(tmp_path, capsys):
 def test_progress_is_read_on_from_where_it_was_left(tmp_path):
     path = tmp_path / "progress.jsonl"
     assert list(read_progress(path, 0)) == []
-    told = ProgressFile(path)
-    told.append(Stopped(kind="paused", step=1))
+    progress = ProgressFile(path)
+    progress.append(Stopped(kind="paused", step=1))
     ((offset, _),) = read_progress(path, 0)
-    told.append(Stopped(kind="paused", step=2))
+    progress.append(Stopped(kind="paused", step=2))
     assert [event.step for _, event in read_progress(path, offset)] == [2]
 
 

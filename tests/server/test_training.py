@@ -135,7 +135,7 @@ def job(tmp_path):
 
 
 def run(folder, job, wishes=()):
-    """Train in a folder, with a wish for the steps that have one; the events it told."""
+    """Train in a folder, with a request at the steps that have one; returns its events."""
     from pytest_finetune.server.trainer.training import Training
 
     folder.mkdir(exist_ok=True)

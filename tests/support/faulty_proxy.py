@@ -213,7 +213,7 @@ def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: 
         request.send_response(status)
         request.send_header("content-type", headers.get("content-type") or "application/json")
         request.send_header("content-length", str(len(body)))
-        # The client would try again by itself what it is told to.
+        # Otherwise the client retries by itself.
         request.send_header("x-should-retry", "false")
         request.end_headers()
         request.wfile.write(body)

@@ -65,7 +65,7 @@ class Plant:
     Args:
         code: The code that must be found.
         at: What stands at `LINE` of the training file: a row, or the bytes of a line; None leaves it clean.
-        file: The file that the finding is told of.
+        file: The file that the finding names.
         line: Its line; 0 for the whole file.
         path: Its JSON path.
         training: All rows, where one faulty line is not enough.

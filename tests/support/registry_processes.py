@@ -52,9 +52,9 @@ def race(path: Path, processes: int, rounds: int) -> dict[str, Any]:
         seq = backend.read().seq
         for line, version in zip(lines, versions, strict=True):
             line.send((seq, version))
-        told = [line.recv() for line in lines]
-        answers.update(told)
-        won = [index for index, answer in enumerate(told) if answer == "won"]
+        replies = [line.recv() for line in lines]
+        answers.update(replies)
+        won = [index for index, answer in enumerate(replies) if answer == "won"]
         winners.append(len(won))
         reigning = [v for v, entry in backend.read().entries.items() if entry.status is Status.PRODUCTION]
         disagreements += reigning != [versions[index] for index in won]
@@ -130,11 +130,11 @@ def kill(path: Path, kills: int, longest: float, seed: int) -> dict[str, Any]:
             path.unlink(missing_ok=True)
             add(backend, "v1")
         before = backend.read().seq
-        told = max(_killed_after(path, rng.uniform(0, longest)), before)
+        reported = max(_killed_after(path, rng.uniform(0, longest)), before)
         for unwritten in path.parent.glob(".pytest-finetune-*.tmp"):
             findings["unwritten"] += 1
             unwritten.unlink()
-        findings[_state_of(backend, told)] += 1
+        findings[_state_of(backend, reported)] += 1
         try:
             backend.update(Change("canary", "v1", "next", traffic=0.5))
         except RegistryError:
@@ -155,8 +155,8 @@ def _killed_after(path: Path, seconds: float) -> int:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     with os.fdopen(reading, "rb") as file:
-        told = file.read()
-    return int.from_bytes(told[-8:], "big") if told else 0
+        numbers = file.read()
+    return int.from_bytes(numbers[-8:], "big") if numbers else 0
 
 
 def _write_on(path: Path, writing: int) -> None:
@@ -168,16 +168,16 @@ def _write_on(path: Path, writing: int) -> None:
         os.write(writing, registry.seq.to_bytes(8, "big"))
 
 
-def _state_of(backend: FileBackend, told: int) -> str:
+def _state_of(backend: FileBackend, reported: int) -> str:
     try:
         registry = backend.read()
     except RegistryError:
         return "torn"
-    if verify(registry) or registry.seq > told + 1:
+    if verify(registry) or registry.seq > reported + 1:
         return "torn"
-    if registry.seq < told:
+    if registry.seq < reported:
         return "lost"
-    return "old" if registry.seq == told else "new"
+    return "old" if registry.seq == reported else "new"
 
 
 def main() -> None:

@@ -194,18 +194,18 @@ class ScriptedServer:
         if request.method != "POST" or not path.endswith("/chat/completions"):
             return error(404, f"scripted server: no such place: {request.method} {request.path}")
         try:
-            told = self.replies.popleft() if self.replies else self.answer(request.json)
+            answer = self.replies.popleft() if self.replies else self.answer(request.json)
         except Exception as broken:  # noqa: BLE001 - the test's own script broke: show it, do not hang
             return error(500, f"scripted server: the answer function raised {broken!r}")
-        return _as_reply(told)
+        return _as_reply(answer)
 
 
-def _as_reply(told: Answer) -> Reply:
-    if isinstance(told, str):
-        return Reply(told)
-    if isinstance(told, Reply):
-        return told
-    return Reply(message=told, finish_reason="tool_calls" if told.get("tool_calls") else "stop")
+def _as_reply(answer: Answer) -> Reply:
+    if isinstance(answer, str):
+        return Reply(answer)
+    if isinstance(answer, Reply):
+        return answer
+    return Reply(message=answer, finish_reason="tool_calls" if answer.get("tool_calls") else "stop")
 
 
 class Connection(asyncio.Protocol):
@@ -327,9 +327,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--content", help="what to answer; default: the question's last message")
-    told = parser.parse_args()
-    answer = echo if told.content is None else lambda _: told.content
-    with ScriptedServer(answer, latency=told.latency, port=told.port, record=False) as server:
+    options = parser.parse_args()
+    answer = echo if options.content is None else lambda _: options.content
+    with ScriptedServer(answer, latency=options.latency, port=options.port, record=False) as server:
         print(server.url, flush=True)  # noqa: T201 - the one line that the caller reads
         try:
             threading.Event().wait()

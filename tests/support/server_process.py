@@ -97,7 +97,7 @@ class ServerProcess:
         self.process.wait()
 
     def client(self, **options):
-        """The official client, which tries nothing twice unless told to."""
+        """The official client; it retries only if `max_retries` is passed."""
         import openai
 
         options = {"base_url": self.url, "api_key": self.key or "none", "max_retries": 0, **options}

@@ -102,7 +102,7 @@ def test_a_null_error_beside_an_answer_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "message"),
     [
         ({"error": {"message": "m"}}, "m"),
         ({"error": "m"}, "m"),
@@ -113,8 +113,8 @@ def test_a_null_error_beside_an_answer_is_no_error() -> None:
         (b"<!DOCTYPE html><p>x", "an HTML page, not an API; is the base URL right?"),
     ],
 )
-def test_the_message_is_found_in_any_servers_shape(body: Any, told: str) -> None:
-    assert failure(body, 400).message == f"HTTP 400: {told}"
+def test_the_message_is_found_in_any_servers_shape(body: Any, message: str) -> None:
+    assert failure(body, 400).message == f"HTTP 400: {message}"
 
 
 def test_an_error_without_a_body_is_told_by_its_status() -> None:

@@ -120,12 +120,12 @@ def test_the_asked_wait_is_kept_with_a_little_of_ones_own() -> None:
     assert clock.slept == [7.25]
 
 
-@pytest.mark.parametrize(("wait", "told"), [(300.0, "300 s"), (float("inf"), "for ever")])
-def test_an_asked_wait_past_the_deadline_ends_it_at_once(wait: float, told: str) -> None:
+@pytest.mark.parametrize(("wait", "wait_text"), [(300.0, "300 s"), (float("inf"), "for ever")])
+def test_an_asked_wait_past_the_deadline_ends_it_at_once(wait: float, wait_text: str) -> None:
     clock = Clock()
     outcome = ask(clock, Try(Failure("rate_limit", "HTTP 429"), wait), OK)
     assert isinstance(outcome, Failure)
-    assert outcome.message == f"HTTP 429; it asks to wait {told}, past the deadline of 120 s"
+    assert outcome.message == f"HTTP 429; it asks to wait {wait_text}, past the deadline of 120 s"
     assert clock.slept == []
 
 

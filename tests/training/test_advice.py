@@ -1,4 +1,4 @@
-"""Every known fault has advice of its own, and is told from the others by what servers really say."""
+"""Each known fault of a training has its own advice, recognised by the messages that servers really send."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def test_the_loss_over_the_whole_file_goes_first():
 
 
 def test_a_step_that_was_taken_again_counts_as_it_came_out_last():
-    told = [event(1, step=1, train_loss=2.0), event(2, step=2, train_loss=1.5), event(3, step=2, train_loss=1.0)]
-    assert curves_of_events(told).train == [(1, 2.0), (2, 1.0)]
+    events = [event(1, step=1, train_loss=2.0), event(2, step=2, train_loss=1.5), event(3, step=2, train_loss=1.0)]
+    assert curves_of_events(events).train == [(1, 2.0), (2, 1.0)]
 
 
 def test_the_time_left_goes_by_the_pace_so_far():

@@ -1,4 +1,4 @@
-"""What a training would be: examples counted, hyperparameters suggested, tokens and price told, or why they are not."""
+"""What a training would be: examples counted, hyperparameters suggested, tokens and price; or why they are unknown."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def suggest(path, *words, code=0):
 def test_the_command_tells_values_reasons_tokens_and_price(training):
     text = suggest(training(150), "--model", MINI)
     assert all(len(line) <= 80 for line in text.splitlines())
-    told = " ".join(text.split())
-    assert f"150 examples for {MINI}" in told
-    assert "n_epochs 3 3 epochs are usual for 100 to 1,000 examples" in told
-    assert "learning_rate_multiplier auto" in told
-    assert "at $5.00 per 1M tokens" in told
+    output = " ".join(text.split())
+    assert f"150 examples for {MINI}" in output
+    assert "n_epochs 3 3 epochs are usual for 100 to 1,000 examples" in output
+    assert "learning_rate_multiplier auto" in output
+    assert "at $5.00 per 1M tokens" in output
     values = json.loads(suggest(training(150), "--model", MINI, "--json"))
     assert values["hyperparameters"] == {"n_epochs": 3, "batch_size": "auto", "learning_rate_multiplier": "auto"}
     assert values["reasons"].keys() == values["hyperparameters"].keys()

@@ -41,10 +41,10 @@ def records(folder):
 def test_a_start_makes_a_job_as_it_was_asked_for(train, server, tmp_path):
     (tmp_path / "valid.jsonl").write_bytes(chat_lines(3, start=50))
     words = ("--validation", "valid.jsonl", "--suffix", "neat", "--epochs", "1", "--batch-size", "auto", "--json")
-    told = json.loads(start(train, *words, seed=100).stdout)
+    started = json.loads(start(train, *words, seed=100).stdout)
     (job,) = jobs(server, 100)
     (record,) = records(tmp_path)
-    assert (told["how"], told["job"]["id"], told["nonce"]) == ("created", job.id, record["nonce"])
+    assert (started["how"], started["job"]["id"], started["nonce"]) == ("created", job.id, record["nonce"])
     assert (job.model, job.user_provided_suffix) == (BASE, "neat")
     assert job.method.supervised.hyperparameters.n_epochs == 1
     assert job.metadata["finetune_nonce"] == record["nonce"]
@@ -141,13 +141,13 @@ def test_a_job_that_comes_late_leaves_only_one_of_the_two(train, proxy, server, 
     """The first creation is carried out after both looks, just before the second: the nonce tells that they are one."""
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
     proxy.fail("POST", JOBS, late=True)
-    told = json.loads(start(train, "--json", seed=108).stdout)
-    train("cancel", told["job"]["id"])
+    started = json.loads(start(train, "--json", seed=108).stdout)
+    train("cancel", started["job"]["id"])
     first, second = sorted(jobs(server, 108), key=lambda job: (job.created_at, job.id))
     assert first.metadata == second.metadata
-    kept = {told["job"]["id"], records(tmp_path)[0]["job_id"]}
+    kept = {started["job"]["id"], records(tmp_path)[0]["job_id"]}
     assert kept == {first.id}
-    assert told["cancelled"] == [second.id]
+    assert started["cancelled"] == [second.id]
 
 
 def test_a_second_job_that_has_ended_by_itself_is_told(train, proxy, server):
@@ -259,9 +259,9 @@ def answered(process, terminal, typed):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(("typed", "code", "told"), [("n", 2, "not started"), ("\x03", 130, "interrupted")])
+@pytest.mark.parametrize(("typed", "code", "message"), [("n", 2, "not started"), ("\x03", 130, "interrupted")])
 @pytest.mark.slow
-def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp_path, typed, code, told):
+def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp_path, typed, code, message):
     import pty
 
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
@@ -290,7 +290,7 @@ def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp
         process.wait()
         os.close(ours)
     assert b"spend about $0.00" in screen
-    assert told.encode() in screen
+    assert message.encode() in screen
     assert proxy.count("POST", "/files") == 0
 
 
@@ -373,6 +373,6 @@ def test_the_organisation_is_told_what_to_do_when_it_is_refused(train, monkeypat
     fake = SimpleNamespace(with_raw_response=SimpleNamespace(create=refuse))
     monkeypatch.setattr("openai.resources.fine_tuning.jobs.Jobs.with_raw_response", fake.with_raw_response)
     result = start(train, seed=118, code=2)
-    told = " ".join(result.output.split())
-    assert "2027-01-06" in told
-    assert "pytest-finetune serve" in told
+    output = " ".join(result.output.split())
+    assert "2027-01-06" in output
+    assert "pytest-finetune serve" in output

@@ -54,10 +54,10 @@ def held(server):
 @needs_server
 def test_a_job_that_failed_is_told_with_its_reason_and_what_to_do(train, failing, tmp_path):
     result = train("watch", failing.id, *QUICK, code=1)
-    told = " ".join(result.stdout.split())
-    assert f"{failing.id} failed" in told
-    assert "invalid_n_examples: Training file has 3 example(s)" in told
-    assert "advice add examples: at least 10 are required" in told
+    output = " ".join(result.stdout.split())
+    assert f"{failing.id} failed" in output
+    assert "invalid_n_examples: Training file has 3 example(s)" in output
+    assert "advice add examples: at least 10 are required" in output
     assert not (tmp_path / "registry.json").exists()
 
 
@@ -144,9 +144,9 @@ def test_jobs_are_listed_newest_first_within_80_columns(train, server, failing, 
     result = train("list", "-n", "2")
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     assert result.stdout.index(held.id) < result.stdout.index(failing.id)
-    told = json.loads(train("list", "--json").stdout)
-    assert {"id", "status", "model", "fine_tuned_model", "error", "advice"} <= told[0].keys()
-    assert [job["id"] for job in told][:2] == [held.id, failing.id]
+    listed = json.loads(train("list", "--json").stdout)
+    assert {"id", "status", "model", "fine_tuned_model", "error", "advice"} <= listed[0].keys()
+    assert [job["id"] for job in listed][:2] == [held.id, failing.id]
 
 
 @needs_server
@@ -173,9 +173,9 @@ def test_a_job_is_paused_resumed_and_cancelled(train, server):
 @needs_server
 def test_events_are_told_oldest_first(train, failing):
     train("watch", failing.id, *QUICK, code=1)
-    told = json.loads(train("events", failing.id, "--json").stdout)
-    assert [event["created_at"] for event in told] == sorted(event["created_at"] for event in told)
-    assert "Created fine-tuning job" in told[0]["message"]
+    events = json.loads(train("events", failing.id, "--json").stdout)
+    assert [event["created_at"] for event in events] == sorted(event["created_at"] for event in events)
+    assert "Created fine-tuning job" in events[0]["message"]
     last = train("events", failing.id, "-n", "1").stdout
     assert "The job failed" in last
     assert len(last.splitlines()) == 1
@@ -226,8 +226,8 @@ def test_neither_a_killed_watcher_nor_a_killed_server_loses_or_repeats_an_event(
     with ServerProcess(tmp_path, "--port", str(port)) as server, pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         options = ("--version", "v3", "--base-url", server.url, "--json")
-        told = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, *options)
-        job, url = json.loads(told.stdout)["job"]["id"], server.url
+        started = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, *options)
+        job, url = json.loads(started.stdout)["job"]["id"], server.url
         try:
             watchers.append(Watcher(job, tmp_path, url))
             watchers[0].read_until(lambda line: "job started" in line.get("message", ""))
@@ -267,8 +267,8 @@ def _check_the_candidate(folder, job, url, watchers):
     assert FileBackend(folder / "registry.json").read().seq == 1
     (record,) = [json.loads(path.read_text()) for path in (folder / ".finetune/jobs").glob("*.json")]
     assert [one["step"] for one in record["checkpoints"]] == [2, 4]
-    told = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, "--base-url", url)
-    assert "no new job was created" in told.stdout
+    started = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, "--base-url", url)
+    assert "no new job was created" in started.stdout
     assert [one["id"] for one in json.loads(command("list", "--json", "--base-url", url).stdout)] == [job]
 
 
