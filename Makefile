@@ -27,11 +27,15 @@ demo: $(INSTALLED) $(WEIGHTS) ## three versions of a small real model before one
 demo-train: $(TRAINING) $(WEIGHTS) ## train the demo's two versions again, on this machine
 	@$(VENV)/bin/python demo/train.py
 
+# Bytecode is kept, also where the environment says otherwise: without it each process compiles all modules and rewrites
+# all assertions again, which takes longer than the fast tests.
+test test-fast coverage: export PYTHONDONTWRITEBYTECODE =
+
 test: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite
 	@$(RUN) pytest -n auto
 
 test-fast: $(TESTING) ## the tests that are not marked slow, in under a minute on two cores
-	@$(RUN) pytest -n auto -m 'not slow'
+	@$(RUN) pytest -n auto -m 'not slow' --hypothesis-profile=quick
 
 matrix: ## the light suite on the oldest and newest promised pytest, pytest-html and xdist, and every Python found
 	@.ci/matrix oldest newest

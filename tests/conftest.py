@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 
@@ -13,10 +14,12 @@ from scripted_server import ScriptedServer
 
 pytest_plugins = ["pytester"]
 
-# Deadlines would measure the machine. `pytest --hypothesis-profile=derandomized` tries the same examples every time.
+# Hypothesis profiles; no deadlines, which would measure the machine. In CI the examples are the same in every run, so
+# that a failure comes from the change. `make test-fast` passes --hypothesis-profile=quick.
 settings.register_profile("random", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
-settings.register_profile("derandomized", settings.get_profile("random"), derandomize=True, database=None)
-settings.load_profile("random")
+settings.register_profile("quick", settings.get_profile("random"), max_examples=10)
+settings.register_profile("ci", settings.get_profile("random"), derandomize=True, database=None)
+settings.load_profile("ci" if os.environ.get("CI") else "random")
 
 # Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")

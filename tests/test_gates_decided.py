@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_plans import case, cases, rules, run_of, sample, table
 
@@ -122,7 +123,7 @@ REPEATED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 )
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.data(), st.integers(1, 14), st.sampled_from([1, 3]))
 def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     data: st.DataObject, count: int, repeats: int
@@ -157,7 +158,6 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     assert [verdict.status for verdict in found] == [verdict.status for verdict in full]
 
 
-@settings(max_examples=100)
 @given(st.data(), st.integers(1, 12), RULES)
 def test_a_gate_is_decided_as_soon_as_both_extremes_agree(
     data: st.DataObject, count: int, rule: dict[str, Any]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from planted_faults import (
     ITEM,
@@ -266,7 +267,7 @@ ROWS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(rows=st.lists(ROWS, max_size=3))
 def test_any_json_row_is_checked_without_an_exception(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "odd.jsonl"

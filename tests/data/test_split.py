@@ -6,7 +6,8 @@ import json
 import random
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import DataError
@@ -46,7 +47,7 @@ NUMBERS = st.lists(st.integers(0, 10_000), min_size=1, max_size=25, unique=True)
 SEEDS = st.text(st.characters(codec="utf-8"), max_size=5)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(numbers=NUMBERS, seed=SEEDS, stratify=st.booleans())
 def test_every_row_is_assigned_to_exactly_one_side(numbers, seed, stratify):
     rows = [chat(question(number), LABELS[number % 3]) for number in numbers]
@@ -55,7 +56,7 @@ def test_every_row_is_assigned_to_exactly_one_side(numbers, seed, stratify):
     assert {side: list(found.values()).count(side) for side in SIDES} == split.rows
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(numbers=NUMBERS, more=NUMBERS, seed=SEEDS, order=st.randoms(use_true_random=False))
 def test_adding_rows_does_not_move_existing_ones(numbers, more, seed, order):
     rows = [chat(question(number)) for number in numbers]
@@ -66,7 +67,7 @@ def test_adding_rows_does_not_move_existing_ones(numbers, more, seed, order):
     assert {prompt: after[prompt] for prompt in before} == before
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(numbers=NUMBERS, seed=SEEDS, stratify=st.booleans(), order=st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(numbers, seed, stratify, order):
     rows = [chat(question(number), LABELS[number % 3], group=str(number % 7)) for number in numbers]
@@ -76,7 +77,7 @@ def test_the_order_of_rows_does_not_matter(numbers, seed, stratify, order):
     assert sides(rows, seed=seed, stratify=stratify, group_by="group")[0] == before
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(numbers=st.lists(st.integers(0, 200), min_size=2, max_size=20, unique=True), seed=SEEDS)
 def test_near_duplicates_stay_together(numbers, seed):
     rows = [
@@ -90,7 +91,7 @@ def test_near_duplicates_stay_together(numbers, seed):
         assert len({side for prompt, side in found.items() if prompt.lower().startswith(question(number))}) == 1
 
 
-@settings(max_examples=25)
+@examples(25)
 @given(numbers=NUMBERS, more=st.integers(20_000, 30_000), seed=SEEDS)
 def test_a_growing_group_stays_together_on_its_side(numbers, more, seed):
     rows = [chat(question(number), metadata={"customer": number % 4}) for number in numbers]
@@ -127,7 +128,7 @@ def test_adding_a_test_share_does_not_change_validation():
     }
 
 
-@settings(max_examples=20)
+@examples(20)
 @given(sizes=st.lists(st.integers(3, 30), min_size=2, max_size=3), seed=SEEDS)
 def test_stratify_gives_each_label_its_share(sizes, seed):
     numbered = enumerate(label for label, size in zip(LABELS, sizes, strict=False) for _ in range(size))

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 if TYPE_CHECKING:
     from pathlib import Path
 
-BOUNDED = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+BOUNDED = settings(examples(60), derandomize=True, suppress_health_check=list(HealthCheck))
 
 scalars = st.one_of(
     st.none(),

@@ -10,7 +10,7 @@ from registry_samples import NOON, change, entry_of, evidence_of_run
 from pytest_finetune.lifecycle.registry import Registry, RegistryError, Rollout, open_registry, verify, version_for
 
 
-@pytest.fixture(params=["file", "mlflow"])
+@pytest.fixture(params=["file", pytest.param("mlflow", marks=pytest.mark.slow)])
 def location(request, tmp_path):
     return str(tmp_path / "registry.json") if request.param == "file" else request.getfixturevalue("mlflow_location")
 

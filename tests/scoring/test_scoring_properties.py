@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.base.json_compare import differences, field_counts, leaves
@@ -61,7 +62,7 @@ SCORERS = {
 
 @pytest.mark.parametrize("name", SCORERS)
 @given(completion=COMPLETIONS)
-@settings(max_examples=60)
+@examples(60)
 def test_no_answer_makes_a_scorer_raise(name: str, completion: Completion) -> None:
     """And what it says can be written to a file, and never calls a format failure passed."""
     scorer, case = SCORERS[name]
