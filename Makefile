@@ -71,12 +71,12 @@ $(INSTALLED): pyproject.toml
 	@echo "installing into $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
-	@$(PIP) install --editable '.[data,local,sql]'
+	@$(PIP) install --editable '.[data,local,sql,text]'
 	@touch $@
 
 $(TESTING): $(INSTALLED)
 	@echo "installing what the tests need ..."
-	@$(PIP) install --editable '.[data,local,serve,sql]' --group test
+	@$(PIP) install --editable '.[data,local,serve,sql,text]' --group test
 	@touch $@
 
 # Before what needs it, and at one version: a later one, asked for without a version, may bring gigabytes for graphics
@@ -84,7 +84,7 @@ $(TESTING): $(INSTALLED)
 $(TRAINING): $(INSTALLED)
 	@echo "installing what training needs ..."
 	@$(PIP) install 'torch==2.13.0'
-	@$(PIP) install --editable '.[data,local,serve,sql,train]'
+	@$(PIP) install --editable '.[data,local,serve,sql,text,train]'
 	@touch $@
 
 $(LINTERS): $(TESTING)

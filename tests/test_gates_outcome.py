@@ -17,7 +17,9 @@ ACCURATE = Rule("min", "accuracy", 0.9)
 FAST = Rule("max", "latency_p95", 2.0)
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "field_accuracy", "valid_rate", "format_stability"])
+@pytest.mark.parametrize(
+    "metric", ["accuracy", "macro_f1", "score", "field_accuracy", "valid_rate", "format_stability"]
+)
 def test_a_bar_on_any_measure_of_right_answers_guards_quality(metric):
     assert guards_quality(Rule("min", metric, 0.9), 10, 10) is True
     assert guards_quality(Rule("max_drop", metric, 0.1, against="production"), 10, 10) is True

@@ -14,7 +14,13 @@ from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SETTINGS: dict[str, dict[str, Any]] = {"label": {"labels": ["a", "b"]}, "schema": {"schema": {"type": "object"}}}
+THRESHOLD = {"scorer_options": {"threshold": 0.5}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "label": {"labels": ["a", "b"]},
+    "schema": {"schema": {"type": "object"}},
+    "not": {"scorer_options": {"of": "exact"}},
+    **dict.fromkeys(("bleu", "chrf", "f1", "fuzzy", "rouge_l"), THRESHOLD),
+}
 
 
 @pytest.mark.parametrize("name", built_in_scorers())
@@ -22,7 +28,7 @@ def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], name: str)
     made = scorer(name, **SETTINGS.get(name, {}))
     assert made.name == name
     # Their patterns and schemas may take long, so they are scored off the event loop.
-    assert made.blocking is (name in ("regex", "tool_call"))
+    assert made.blocking is (name in ("not", "regex", "tool_call"))
     assert made.warnings == ()
 
 

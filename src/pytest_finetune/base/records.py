@@ -192,6 +192,7 @@ class Score:
         path: JSON path of the format failure or of the first difference, `$.slots.city`; empty for plain text.
         detail: What is wrong, in one line for people.
         label: The answer after normalizing, for `label` scoring of a valid answer.
+        value: How near the answer is to an expected one, from 0 to 1, for scorers with a `threshold`.
         fields: Number of right leaves and of all leaves of the expected JSON value, for `json` and `tool_call`.
         shape: Tree of keys and JSON types of a valid JSON answer, as compact JSON text in the answer's own key
             order: `{"name":"string","age":"number"}`. Empty for plain text.
@@ -202,6 +203,7 @@ class Score:
     path: str = ""
     detail: str = ""
     label: str = ""
+    value: float | None = None
     fields: tuple[int, int] | None = None
     shape: str = ""
 

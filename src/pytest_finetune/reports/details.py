@@ -27,9 +27,11 @@ SLICES = 20
 
 
 def detail_lines(part: ReportedSet, model: str, width: int) -> Iterator[Line]:
-    """With `-v`: field accuracy, labels and slices of a set; nothing for a set that has none of them."""
+    """With `-v`: score, field accuracy, labels and slices of a set; nothing for a set that has none of them."""
     summary = part.summary
     lines: list[Line] = []
+    if part.reports("score"):
+        lines.append((f"  score             {rate(summary, 'score')}", {}))
     if part.reports("field_accuracy"):
         lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
     if (labels := summary.requested.labels) is not None and labels.counts:

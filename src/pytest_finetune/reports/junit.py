@@ -67,8 +67,10 @@ def _warnings(run: ReportedRun) -> tuple[str, ...]:
 
 def _set_figures(part: ReportedSet) -> dict[str, str]:
     summary, found = part.summary, {}
-    for metric in ("accuracy", "valid_rate"):
+    for metric in ("accuracy", "score", "valid_rate"):
         if part.settings is None or not has_meaning(metric, part.settings.scorer):
+            continue
+        if metric == "score" and not part.reports(metric):
             continue
         measure = summary.measured(metric)
         name = metric if summary.requested is summary else f"{metric}_of_requested"

@@ -16,7 +16,7 @@ from pytest_finetune.verdicts.evalset.eval_set import EvalSet, request_params
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
-from pytest_finetune.verdicts.evalset.settings_file import key_path, line_of, read_settings
+from pytest_finetune.verdicts.evalset.settings_file import key_path, line_of, placed, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,14 +129,28 @@ class _Loading:
 
     def _scorer(self, settings: EvalSettings) -> Scorer | None:
         # The scorers read these settings: imported at the top, either package would wait for the other.
-        from pytest_finetune.verdicts.scoring import make_scorer
+        from pytest_finetune.verdicts.scoring import make_scorer, scorer_class
+        from pytest_finetune.verdicts.scoring.options import option_faults
 
         try:
+            faults = list(option_faults(scorer_class(settings.scorer), settings.scorer_options))
+            for fault in faults:
+                self._add_at(("scorer", *fault.path), fault.problem, fault.hint)
+            if faults:
+                return None
             return make_scorer(settings, self.path.parent)
         except ScorerError as error:
             place = self._beside(f"{error.where}: ") if error.where else ""
-            self._add_at((_blamed(error, settings),), f"{place}{error.problem}", error.hint)
+            self._add_at(self._blamed(error, settings), f"{place}{error.problem}", error.hint)
             return None
+
+    def _blamed(self, error: ScorerError, settings: EvalSettings) -> tuple[str, ...]:
+        """The setting that a scorer's error is about: the first one that its text mentions."""
+        if error.where and settings.json_schema is not None:
+            return placed(self._text, "schema")
+        written = settings.model_dump(by_alias=True, exclude_unset=True).keys() - {"scorer", "scorer_options"}
+        spoken = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
+        return placed(self._text, min(spoken)[1]) if spoken else ("scorer",)
 
     def _beside(self, text: str) -> str:
         """A text in which files beside the eval set are without their folder."""
@@ -205,15 +219,6 @@ def _file_hint(path: Path) -> str:
         known = [other.name for other in path.parent.iterdir() if other.suffix == path.suffix]
         return did_you_mean(path.name, known) if known else f"there is no {path.suffix} file in its folder"
     return "check the path and its permissions"
-
-
-def _blamed(error: ScorerError, settings: EvalSettings) -> str:
-    """The setting that a scorer's error is about: the first one that its text mentions."""
-    if error.where and settings.json_schema is not None:
-        return "schema"
-    written = settings.model_dump(by_alias=True, exclude_unset=True).keys() - {"scorer"}
-    spoken = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
-    return min(spoken)[1] if spoken else "scorer"
 
 
 def _twice(first: Case, second: Case, *, own_id: bool) -> tuple[str, str]:

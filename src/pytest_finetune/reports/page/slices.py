@@ -61,8 +61,9 @@ def _metrics_of(part: ReportedSet) -> Iterator[str]:
         yield "macro_f1"
     if any(score.fields for row in part.summary.rows for score in row.scores):
         yield "field_accuracy"
-    if part.settings and reports_metric(part.settings, "valid_rate"):
-        yield "valid_rate"
+    for metric in ("score", "valid_rate"):
+        if part.settings and reports_metric(part.settings, metric):
+            yield metric
 
 
 def _accuracy_row(name: str, summary: Summary, where: str, kind: str, metric: str = "accuracy") -> Values:

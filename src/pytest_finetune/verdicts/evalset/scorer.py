@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Self
 
+    from pydantic import BaseModel
+
     from pytest_finetune.base.records import Case, Score
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
-SCORER_METRICS = frozenset({"macro_f1", "field_accuracy", "valid_rate", "format_stability"})
+SCORER_METRICS = frozenset({"macro_f1", "score", "field_accuracy", "valid_rate", "format_stability"})
 """Metrics that only some scorers can compute."""
 
 
@@ -38,6 +40,9 @@ class Scorer(ABC):
 
     settings: ClassVar[frozenset[str]] = frozenset()
     """Those of `normalize`, `labels`, `schema`, `dialect` and `scorer_files` that it reads; any other is refused."""
+
+    options: ClassVar[type[BaseModel] | None] = None
+    """What it reads from the table `[scorer]` besides `type` and `settings`; any other key is refused."""
 
     metrics: ClassVar[frozenset[str]] = frozenset()
     """Those of `SCORER_METRICS` that its scores support."""

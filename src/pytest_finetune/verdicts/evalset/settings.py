@@ -28,6 +28,7 @@ Normalizer = Literal["strip", "casefold", "nfkc", "collapse_whitespace", "strip_
 METRICS = (
     "accuracy",
     "macro_f1",
+    "score",
     "field_accuracy",
     "valid_rate",
     "format_stability",
@@ -40,7 +41,7 @@ METRICS = (
 )
 """What a gate may ask of a run; `latency_*` in seconds, `cost_per_case` in US dollars."""
 
-RATES = METRICS[:7]
+RATES = METRICS[:8]
 """The metrics that lie in [0, 1]."""
 
 LONG_TAILED = ("tokens_per_case", "cost_per_case")
@@ -277,8 +278,9 @@ class EvalSettings(Settings):
     How the cases of one set are asked, scored and gated.
 
     Args:
-        scorer: A built-in scorer (`exact`, `label`, `json`, `schema`, `tool_call`, `sql`, `regex`, `contains`), one
-            of an installed package, or `package.module:function`.
+        scorer: A built-in scorer (a module of `verdicts/scoring/scorers`), one of an installed package, or
+            `package.module:function`.
+        scorer_options: The keys of the table `[scorer]` that only this scorer knows; see `Scorer.options`.
         normalize: Applied in order to both sides before text is compared.
         labels: The allowed answers of the `label` scorer.
         json_schema: `schema = "FILE"`: a JSON Schema file beside the set.
@@ -288,6 +290,7 @@ class EvalSettings(Settings):
     """
 
     scorer: str = "exact"
+    scorer_options: dict[str, Any] = Field(default_factory=dict)
     normalize: list[Normalizer] = ["strip"]
     labels: list[str] = Field(default_factory=list)
     json_schema: str | None = Field(default=None, alias="schema")

@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 _TOP = "the top of the file, above any [table]"
 _TABLES: dict[str, list[str]] = {
-    _TOP: [field.alias or name for name, field in EvalSettings.model_fields.items()],
+    _TOP: [field.alias or name for name, field in EvalSettings.model_fields.items() if name != "scorer_options"],
     "[request]": list(RequestSettings.model_fields),
     "[stability]": list(StabilitySettings.model_fields),
     "[[gates]]": list(dict.fromkeys(key for keys in GATE_KEYS.values() for key in keys)),
 }
-_HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_\-.\" ]+?)\s*\]?\]\s*(?:#.*)?\r?")
+_HEADER = re.compile(r"""\s*\[\[?\s*((?:[A-Za-z0-9_\-. ]|"[^"]*"|'[^']*')+?)\s*\]?\]\s*(?:#.*)?\r?""")
+_SHARED = ("normalize", "labels", "schema", "dialect", "scorer_files")
+"""Settings of scorers that may be written at the top of the file or in the table `[scorer]`."""
 
 
 def read_settings(data: bytes, faults: Faults) -> tuple[EvalSettings | None, str]:
@@ -56,6 +58,7 @@ def read_settings(data: bytes, faults: Faults) -> tuple[EvalSettings | None, str
     for path, problem in _unsendable(values, ()):
         faults.line = line_of(text, path)
         faults.add(f"{key_path(path)}: {problem}", "write a finite number, text, true or false")
+    values = _with_scorer_name(values, text, faults)
     settings = _validate(values, text, faults)
     return (settings, text) if len(faults.found) == before else (None, text)
 
@@ -84,7 +87,9 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
 
 def _table(lines: list[str], path: Sequence[str | int]) -> tuple[int, int, list[str | int]]:
     """First line after the header of the innermost table on the path, the line it ends at, and the rest of the path."""
-    headers = [(index, match[1]) for index, line in enumerate(lines) if (match := _HEADER.fullmatch(line))]
+    headers = [
+        (index, re.sub("[\"']", "", match[1])) for index, line in enumerate(lines) if (match := _HEADER.fullmatch(line))
+    ]
     for length in range(len(path), 0, -1):
         *parents, last = path[:length]
         name = ".".join(str(key) for key in path[:length] if isinstance(key, str))
@@ -122,6 +127,36 @@ def _unsendable(value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[tuple
             yield from _unsendable(item, (*path, key))
 
 
+def placed(text: str, key: str) -> tuple[str, ...]:
+    """The path to a setting of scorers, or to the scorer's name, which may be written in the table `[scorer]`."""
+    table = tomllib.loads(text).get("scorer")
+    if isinstance(table, dict) and key == "scorer":
+        return ("scorer", "type")
+    return ("scorer", key) if isinstance(table, dict) and key in table else (key,)
+
+
+def _with_scorer_name(values: dict[str, Any], text: str, faults: Faults) -> dict[str, Any]:
+    """The settings with the scorer's name in place of the table `[scorer]`, if it is one: its keys are spread."""
+    table = values.get("scorer")
+    if "scorer_options" in values:
+        _add(faults, text, ("scorer_options",), "unknown key", 'write a table: [scorer], and in it type = "…"')
+    if not isinstance(table, dict):
+        return {key: value for key, value in values.items() if key != "scorer_options"}
+    rest = {key: value for key, value in table.items() if key not in (*_SHARED, "type")}
+    shared = {key: table[key] for key in _SHARED if key in table}
+    for key in shared.keys() & values.keys():
+        _add(faults, text, ("scorer", key), f"{key} is also at the top of the file", "keep one of them")
+    if "type" not in table:
+        hint = did_you_mean("type", rest) if "name" not in rest else "did you mean 'type'?"
+        _add(faults, text, ("scorer",), "the table has no type", f'{hint}; name the scorer: type = "exact"')
+    return {**values, **shared, "scorer": table.get("type", "exact"), "scorer_options": rest}
+
+
+def _add(faults: Faults, text: str, path: tuple[str | int, ...], problem: str, hint: str) -> None:
+    faults.line = line_of(text, path)
+    faults.add(f"{key_path(path)}: {problem}", hint)
+
+
 def _validate(values: dict[str, Any], text: str, faults: Faults) -> EvalSettings | None:
     try:
         return EvalSettings.model_validate(values)
@@ -130,9 +165,8 @@ def _validate(values: dict[str, Any], text: str, faults: Faults) -> EvalSettings
         for detail in error.errors(include_url=False):
             by_place.setdefault(_written(values, detail), []).append(detail)
     for path, details in by_place.items():
-        faults.line = line_of(text, path)
-        problem, hint = _explained(details)
-        faults.add(f"{key_path(path)}: {problem}", hint)
+        place = (*placed(text, str(path[0])), *path[1:]) if path and path[0] in (*_SHARED, "scorer") else path
+        _add(faults, text, place, *_explained(details))
     return None
 
 
@@ -198,4 +232,7 @@ def _key_hint(place: tuple[str | int, ...]) -> str:
     for other, keys in _TABLES.items():
         if other != table and key in keys:
             return f"{key} belongs to {other}"
-    return did_you_mean(key, _TABLES[table])
+    hint = did_you_mean(key, _TABLES[table])
+    if table == _TOP and not hint.startswith("did you mean"):
+        return f'{hint}; the settings of a scorer are in [scorer], with type = "…"'
+    return hint

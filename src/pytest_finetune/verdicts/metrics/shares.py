@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.verdicts.metrics.measure import as_written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -49,6 +50,12 @@ def field_share(row: CaseSamples) -> Fraction:
     return sum(right, Fraction(0)) / len(right)
 
 
+def score_share(row: CaseSamples) -> Fraction:
+    """Mean graded score over the attempts; an attempt without a value has 0."""
+    graded = [as_written(score.value) for score in row.scores if score.value is not None]
+    return sum(graded, Fraction(0)) / len(row.samples)
+
+
 def error_share(row: CaseSamples) -> Fraction:
     """Share of the attempts that ended in an error."""
     return Fraction(row.count(State.ERROR), len(row.samples))
@@ -59,6 +66,7 @@ SHARES: dict[str, Callable[[CaseSamples], Fraction]] = {
     "valid_rate": valid_share,
     "format_stability": stable_share,
     "agreement": agreeing_share,
+    "score": score_share,
     "field_accuracy": field_share,
     "error_rate": error_share,
 }

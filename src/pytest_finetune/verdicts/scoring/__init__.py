@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_function
+from pytest_finetune.verdicts.evalset.settings_file import key_path
+from pytest_finetune.verdicts.scoring.options import option_faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +41,9 @@ def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
         ScorerError: The settings do not suit the scorer, or it cannot be imported.
     """
     chosen = scorer_class(settings.scorer)
+    for path, problem, hint in option_faults(chosen, settings.scorer_options):
+        place = f"{key_path(path)}: " if path else ""
+        raise ScorerError(f"scorer {settings.scorer!r}: {place}{problem}", hint=hint)
     for field, key in _SETTINGS.items():
         if field in settings.model_fields_set and key not in chosen.settings:
             raise ScorerError(

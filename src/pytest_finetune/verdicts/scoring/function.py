@@ -55,7 +55,7 @@ class FunctionScorer(Scorer):
     facts: frozenset[str] = frozenset()
     warnings: tuple[str, ...] = ()
     settings: ClassVar = frozenset({"scorer_files"})
-    metrics: ClassVar = frozenset({"field_accuracy", "valid_rate", "format_stability"})
+    metrics: ClassVar = frozenset({"score", "field_accuracy", "valid_rate", "format_stability"})
     blocking: ClassVar = True
     fingerprinted: ClassVar = True
     holds_json: ClassVar = True
@@ -167,19 +167,25 @@ def _unsound(score: Any) -> str:
         return "format_failure is not a FormatFailure"
     if not all(isinstance(text, str) for text in (score.path, score.detail, score.label, score.shape)):
         return "path, detail, label or shape is not text"
+    if score.value is not None and not _is_graded(score.value):
+        return "value is not a number from 0 to 1"
     if score.fields is not None and not _is_share(score.fields):
         return "fields are not (right, all) with 0 <= right <= all and all above 0"
-    if score.shape and not _is_json(score.shape):
-        return "shape is not JSON text"
-    return ""
+    return "shape is not JSON text" if score.shape and not _is_json(score.shape) else ""
 
 
 def _lacking(score: Score, facts: frozenset[str]) -> str:
+    if "score" in facts and score.value is None and score.format_failure is None:
+        return "value is missing, but a gate needs score"
     if "field_accuracy" in facts and score.fields is None:
         return "fields are missing, but a gate needs field_accuracy"
     if "format_stability" in facts and not score.shape and score.format_failure is None:
         return "shape is missing, but a gate needs format_stability"
     return ""
+
+
+def _is_graded(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _is_share(fields: object) -> bool:

@@ -1,0 +1,60 @@
+"""Numbers as people write them, read strictly: digits and nothing else."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+
+from pytest_finetune.base.format_fault import FormatFault
+from pytest_finetune.base.records import FormatFailure
+from pytest_finetune.base.text import shorten
+
+MOST_DIGITS = 400
+"""Longest number, in characters, and largest exponent: no answer may take long to compute with."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,3}))?")
+_STARTS = re.compile(r"[^0-9]*[0-9]")
+
+
+def read_number(text: str, *, decimal: str = ".", thousands: str = "") -> Fraction:
+    """
+    The exact value of a number in decimal or scientific notation, `-3.5`, `.5`, `6.02e23`, spaces around it or not.
+
+    Args:
+        text: Any text.
+        decimal: What separates the decimals, one character.
+        thousands: What may separate groups of three digits before the decimals, one character; empty for nothing.
+
+    Raises:
+        FormatFault: The text is anything but one number: a unit, a currency, a percent sign, words, a fraction.
+    """
+    plain = text.strip()
+    if len(plain) > MOST_DIGITS:
+        raise FormatFault(FormatFailure.WRONG_TYPE, f"{shorten(plain)!r} is not a number")
+    found = _NUMBER.fullmatch(_in_plain_notation(plain, decimal, thousands))
+    if found is None:
+        raise FormatFault(FormatFailure.WRONG_TYPE, _problem(plain, decimal))
+    if abs(int(found[1] or 0)) > MOST_DIGITS:
+        raise FormatFault(FormatFailure.OUT_OF_RANGE, f"the exponent of {shorten(plain)} is out of range")
+    return Fraction(Decimal(found[0]))
+
+
+def _in_plain_notation(text: str, decimal: str, thousands: str) -> str:
+    """The text with a point and without separators; empty if a group has not three digits."""
+    whole, mark, rest = text.partition(decimal)
+    if thousands and thousands in whole:
+        groups = whole.lstrip("+-").split(thousands)
+        if not (1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])):  # noqa: PLR2004
+            return ""
+        whole = whole.replace(thousands, "")
+    # A point that does not separate decimals here is no part of a number.
+    if decimal != "." and "." in whole + rest:
+        return ""
+    return f"{whole}.{rest}" if mark else whole
+
+
+def _problem(text: str, decimal: str) -> str:
+    if not _STARTS.match(text):
+        return f"{shorten(text)!r} is not a number"
+    return f"{shorten(text)!r} is not only a number in digits with {decimal!r} before the decimals"
