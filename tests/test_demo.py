@@ -17,7 +17,7 @@ def digest(path):
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_an_adapter_is_shipped_with_where_it_came_from(version):
+def test_an_adapter_is_shipped_with_its_provenance(version):
     provenance = json.loads((DEMO / f"models/routing-{version}.json").read_text("utf-8"))
     entry = provenance["entry"]
     assert provenance["adapter_sha256"] == digest(DEMO / f"models/routing-{version}.gguf")
@@ -27,5 +27,5 @@ def test_an_adapter_is_shipped_with_where_it_came_from(version):
     assert entry["hyperparameters"]["n_epochs"] == {"v1": 4, "v2": 3}[version]
 
 
-def test_the_story_is_a_script_that_bash_reads():
+def test_the_story_is_valid_bash():
     subprocess.run(["bash", "-n", DEMO / "story.sh"], check=True)

@@ -17,7 +17,7 @@ def exists(path):
     return any(one.is_dir() == path.endswith("/") for one in found)
 
 
-def test_it_is_one_page():
+def test_the_architecture_is_one_page():
     assert len(TEXT.splitlines()) <= 60
 
 
@@ -31,7 +31,7 @@ def test_every_package_is_named():
     assert packages - PATHS <= {"lifecycle/"}  # by its four packages
 
 
-def test_every_name_in_a_module_is_there():
+def test_every_name_in_a_module_exists():
     named = re.findall(r"`(\w+)`\s+in\s+`([\w/]+\.py)`", TEXT)
     assert len(named) > 5
     for name, path in named:

@@ -53,7 +53,7 @@ def test_all_and_only_existing_options_are_documented(name):
 
 
 @pytest.mark.parametrize("name", MINE)
-def test_the_commands_that_are_shown_take_their_options(name):
+def test_each_shown_command_accepts_its_options(name):
     shown = re.findall(rf"^\$ pytest-finetune data {name} (.*)$", CHAPTERS[name], re.MULTILINE)
     assert shown
     for line in shown:

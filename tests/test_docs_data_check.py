@@ -42,7 +42,7 @@ def test_all_and_only_existing_options_are_documented():
 
 
 @pytest.mark.parametrize("line", re.findall(r"^    pytest-finetune data check (.+)$", CHAPTER, re.MULTILINE))
-def test_every_command_that_is_shown_takes_its_options(line):
+def test_each_shown_command_accepts_its_options(line):
     assert {word for word in shlex.split(line) if word.startswith("--")} <= OPTIONS
 
 

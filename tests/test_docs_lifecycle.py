@@ -154,7 +154,7 @@ def write_programs(folder):
 
 
 @walked
-def test_the_whole_way_goes_as_the_page_has_it(tmp_path):
+def test_the_documented_lifecycle_runs(tmp_path):
     with ExitStack() as stack:
         walk = Walk(tmp_path, stack)
         for block in re.finditer(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
@@ -168,7 +168,7 @@ def test_the_whole_way_goes_as_the_page_has_it(tmp_path):
         assert "Ships: 3 of 3 gates passed" in report
 
 
-def test_a_page_that_shows_something_else_is_found_out():
+def test_a_page_that_differs_from_the_output_is_detected():
     shown, ours, theirs = ShownOutput(), f"ftjob-{'a' * 24}", f"ftjob-{'B' * 24}"
     assert shown.compare(
         f"job {ours}: queued\n…\n{ours} ended, loss 0.10\n", f"job {theirs}: queued\n\n{theirs} ended, loss 2.3\n"
@@ -185,7 +185,7 @@ def shown_commands():
 
 
 @pytest.mark.parametrize("line", shown_commands())
-def test_every_command_takes_the_options_it_is_shown_with(line):
+def test_each_shown_command_accepts_its_options(line):
     words, found = shlex.split(line), main
     while isinstance(found, click.Group):
         found = found.get_command(click.Context(found), words.pop(0))
@@ -200,7 +200,7 @@ def anchors(text):
 
 
 @pytest.mark.parametrize("name", ["docs/lifecycle.md", "docs/when.md", "README.md"])
-def test_every_link_leads_somewhere(name):
+def test_every_link_has_a_target(name):
     page = DOCS.parent / name
     links = re.findall(r"\]\((?!https?:)([^)]*)\)", page.read_text("utf-8"))
     assert links

@@ -16,13 +16,13 @@ TEXT = (Path(__file__).parents[1] / "docs" / "reports.md").read_text("utf-8")
 PASS, FAIL, OPEN = Status.PASS, Status.FAIL, Status.INCONCLUSIVE
 
 
-def test_the_outcomes_are_the_ones_that_are_told():
+def test_documented_outcomes_are_printed():
     outcomes = [Outcome(gates) for gates in ((PASS,) * 5, (PASS,) * 3 + (FAIL,) * 2, (PASS,) * 4 + (OPEN,))]
     lines = [f"ft:new {outcome.words}: {outcome.reasons}" for outcome in outcomes]
     assert re.findall(r"^- `(ft:new [^`]+)`", TEXT, re.MULTILINE) == lines
 
 
-def test_the_live_line_is_the_one_that_is_drawn():
+def test_the_documented_live_line_is_drawn():
     progress = Progress(1_000, 412, 32, 0, (0.912,), Decimal("0.41"), 38)
     assert f"    {progress_line(progress, 80)}\n" in TEXT
     assert f"pace of the last {RECENT}" in TEXT

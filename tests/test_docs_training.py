@@ -37,11 +37,11 @@ def rows(head):
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
-def test_every_command_is_told_of(name):
+def test_every_command_is_documented(name):
     assert f"`{name}`" in TEXT
 
 
-def test_the_commands_that_are_shown_take_their_options():
+def test_each_shown_command_accepts_its_options():
     shown = re.findall(r"^\$ pytest-finetune (.*)$", TEXT, re.MULTILINE)
     assert len(shown) == 5
     for line in shown:
@@ -58,7 +58,7 @@ def test_the_page_names_exactly_the_options_that_exist():
     assert there - documented <= {"--who", "--model", "--runs-dir", "--concurrency", "--force", "--output", "--suffix"}
 
 
-def test_every_command_tells_its_exit_codes():
+def test_the_exit_codes_of_every_command_are_documented():
     for name in commands():
         result = CliRunner().invoke(main, [*name.split(), "--help"], prog_name="pytest-finetune", terminal_width=80)
         assert "Exit codes:" in result.output, name

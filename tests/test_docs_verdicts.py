@@ -77,7 +77,7 @@ def test_how_many_cases_without_a_flip_show_a_drop(drop: float, needed: int) -> 
     assert paired_interval(0, 0, needed).high <= drop < paired_interval(0, 0, needed - 1).high
 
 
-def test_figures_named_in_passing_are_true() -> None:
+def test_figures_in_the_text_are_true() -> None:
     assert reference.binom.sf(18, 20, 0.85) == pytest.approx(0.176, abs=5e-4)
     assert wilson_interval(19, 20).high < 0.9912
     assert reference.binom.cdf(19, 20, 0.9912) == pytest.approx(0.16, abs=5e-3)
@@ -180,7 +180,7 @@ def test_with_repeats_an_interval_over_cases_keeps_the_promise(by_case: np.ndarr
     assert max(miss_chances(by_case, n, n)) <= SIDE
 
 
-def test_an_interval_over_answers_would_break_it() -> None:
+def test_an_interval_over_answers_would_break_the_promise() -> None:
     assert min(miss_chances(reference.betabinom.pmf(range(6), 5, 1.8, 0.2), 100, 500)) > 0.08
 
 

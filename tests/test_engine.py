@@ -83,7 +83,7 @@ def drain(engine, questions):
     return asyncio.run(collect())
 
 
-def test_every_question_is_answered_once():
+def test_every_request_is_answered_once():
     answers = drain(engine(at_once, concurrency=3), Listed(20))
     assert sorted(answer.to.key for answer in answers) == list(range(20))
     assert all(
@@ -102,7 +102,7 @@ def test_no_more_are_in_flight_than_allowed_and_no_fewer():
     assert asked.target.most == 7
 
 
-def test_a_slow_reader_slows_the_asking():
+def test_a_slow_reader_slows_the_requests():
     questions = Listed(1000)
     asked = engine(at_once, concurrency=4)
 
@@ -139,7 +139,7 @@ def test_leaving_early_cancels_what_is_in_flight():
     assert sorted(cancelled) == [1, 2, 3, 4]
 
 
-def test_a_fatal_answer_stops_new_questions_and_says_why():
+def test_a_fatal_answer_stops_new_requests_with_its_reason():
     async def answer(number):
         return FATAL if number == 5 else Completion("")
 
@@ -168,7 +168,7 @@ def test_max_cost_is_never_exceeded_by_calls_that_cost_alike(concurrency):
     assert asked.stopped.kind == "budget"
 
 
-def test_calls_that_are_paid_for_are_waited_for_when_the_money_is_gone():
+def test_calls_in_flight_are_awaited_when_the_budget_is_spent():
     async def slow(number):
         for _ in range(number):
             await asyncio.sleep(0)
@@ -191,7 +191,7 @@ def test_a_cached_answer_costs_nothing():
     assert [answer.cost for answer in drain(asked, Listed(9))] == [0] * 9
 
 
-def test_a_crash_in_the_house_reaches_the_reader():
+def test_an_internal_error_reaches_the_reader():
     async def broken(answer):
         raise ZeroDivisionError
 

@@ -78,7 +78,7 @@ def test_a_verdict_and_its_record_carry_what_the_gate_demands(written: dict[str,
         (2, {"max": 0.05}, Status.FAIL),
     ],
 )
-def test_a_value_on_the_bar_meets_it_and_one_case_beside_it_decides(
+def test_a_value_on_the_bar_passes_and_one_case_below_it_fails(
     passed: int, rule: dict[str, Any], expected: Status
 ) -> None:
     assert status(run_of(passed, 20 - passed), cases(20), **rule) is expected
@@ -130,7 +130,7 @@ def test_a_tolerated_error_still_counts_as_not_passed() -> None:
     assert status(run_of(19, errors=1), cases(20), max_errors=1, min=1.0) is Status.FAIL
 
 
-def test_a_gates_own_max_errors_goes_before_the_sets() -> None:
+def test_the_max_errors_of_a_gate_wins_over_that_of_the_set() -> None:
     both = rules({"min": 0.5, "max_errors": 0}, {"min": 0.6}, max_errors=5)
     found = judge(both, table(cases(4), run_of(3, errors=1)))
     assert [verdict.status for verdict in found] == [Status.INCOMPLETE, Status.PASS]
@@ -153,7 +153,7 @@ def test_a_single_unrun_sample_makes_every_verdict_incomplete(metric: str) -> No
 @pytest.mark.parametrize(
     "rule", [{"min": 0.0}, {"max": 1.0}, {"min": 0.0, "where": {"tag": "none"}}, {"must_pass": ["none"]}]
 )
-def test_nothing_planned_is_no_pass(rule: dict[str, Any]) -> None:
+def test_a_plan_without_samples_does_not_pass(rule: dict[str, Any]) -> None:
     planned = cases(3) if len(rule) > 1 or "must_pass" in rule else []
     found = verdict(run_of(3), planned, **rule)
     assert found.status is Status.INCOMPLETE
@@ -161,7 +161,7 @@ def test_nothing_planned_is_no_pass(rule: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("metric", ["latency_p95", "tokens_per_case", "cost_per_case"])
-def test_a_metric_without_a_value_is_no_pass(metric: str) -> None:
+def test_a_metric_without_a_value_does_not_pass(metric: str) -> None:
     cached = [sample(number, from_cache=True) for number in range(3)]
     assert status(cached, cases(3), metric=metric, max=1e9) is Status.INCOMPLETE
 
@@ -201,7 +201,7 @@ def test_per_case_asks_for_so_many_passes_of_each_case(passes: tuple[int, ...], 
     assert status(attempts(*passes), cases(2), 5, min=1.0, per_case="3 of 5") is expected
 
 
-def test_per_case_of_another_number_of_attempts_is_no_pass() -> None:
+def test_per_case_with_another_number_of_attempts_does_not_pass() -> None:
     found = verdict(attempts(3, 3, of=3), cases(2), 3, min=0.0, per_case="3 of 5")
     assert found.status is Status.INCOMPLETE
     assert "per_case is '3 of 5', but there are 3 attempts per case" in found.message
@@ -223,7 +223,7 @@ def test_every_case_with_the_tag_must_pass(second: int, repeats: int, per_case: 
     assert found.missed == (() if expected is Status.PASS else ("c1",))
 
 
-def test_an_error_where_all_must_pass_is_never_a_pass() -> None:
+def test_must_pass_never_passes_with_an_error() -> None:
     planned = [case(0, tags=("a",))]
     assert status(run_of(0, errors=1), planned, must_pass=["a"]) is Status.INCOMPLETE
     assert status(run_of(0, errors=1), planned, max_errors=1, must_pass=["a"]) is Status.FAIL
@@ -327,7 +327,9 @@ def test_a_gate_that_can_pass_is_not_called_impossible(rule: dict[str, Any], cou
 
 
 @given(st.integers(1, 150), st.sampled_from([0.5, 0.9, 0.95, 0.99]), st.sampled_from([0.8, 0.95, 0.99]))
-def test_impossible_says_what_a_perfect_run_would_say(planned: int, bar: float, confidence: float) -> None:
+def test_a_gate_is_impossible_exactly_if_a_perfect_run_would_not_pass(
+    planned: int, bar: float, confidence: float
+) -> None:
     perfect = status(run_of(planned), cases(planned), min=bar, confidence=confidence)
     reason = impossible(*rules({"min": bar, "confidence": confidence}), planned)
     assert (perfect is Status.PASS) == (reason is None)

@@ -49,7 +49,7 @@ def test_a_share_of_cases_is_counted_in_cases():
     assert verdict(run_of(19, 1), cases(20), max=0.5).message == "accuracy 0.950 (19 of 20 cases), bar <= 0.5"
 
 
-def test_with_repeats_the_passes_of_cases_may_be_no_whole_number():
+def test_with_repeats_passes_may_be_fractions():
     ends = ["passed", "missed", "passed", "passed", "passed", "passed"]
     samples = [sample(number // 3, end, number % 3) for number, end in enumerate(ends)]
     assert verdict(samples, cases(2), 3, min=0.5).message == "accuracy 0.833 (2 cases), bar >= 0.5"
@@ -63,7 +63,7 @@ def test_percentiles_count_answers_and_means_count_cases():
     assert tokens.message == "tokens_per_case 2.000 (9 cases), bar <= 5"
 
 
-def test_a_latency_rests_on_the_answers_that_did_not_come_from_the_cache():
+def test_a_latency_leaves_out_cached_answers():
     found = verdict([sample(0), sample(1, from_cache=True)], cases(2), metric="latency_p50", max=2.0)
     assert (found.n, found.message) == (1, "latency_p50 1.000 (1 answers), bar <= 2")
 
@@ -156,12 +156,12 @@ def test_must_pass_has_no_bar():
         (cases(2), 1, {"min": 0.5}, ""),
     ],
 )
-def test_a_plan_that_no_answer_can_meet_is_named(planned, repeats, rule, fault):
+def test_a_gate_that_no_answer_can_pass_is_named(planned, repeats, rule, fault):
     inputs = GateInputs(rules(rule)[0], table(planned, [], repeats))
     assert plan_fault(inputs) == fault
 
 
-def test_a_figure_has_as_many_digits_as_it_takes_to_tell_it_from_the_bar():
+def test_a_figure_has_enough_digits_to_differ_from_the_bar():
     assert figure(0.123456789012, 0.5) == "0.123"
     assert figure(0.49999999999, 0.5) == "0.49999999999"
     assert figure(0.4999999999999, 0.5) == "0.4999999999999"

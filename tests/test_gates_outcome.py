@@ -124,12 +124,12 @@ def test_reasons_count_gates_by_verdict():
     assert outcome_of([gated(*[PASS] * 1200, FAIL)]).reasons == "1,200 of 1,201 gates passed, 1 failed"
 
 
-def test_nothing_judged_is_no_reason_to_ship():
+def test_a_model_without_verdicts_does_not_ship():
     assert outcome_of([]).reasons == "nothing was judged"
     assert outcome_of([]).words == "does not ship yet"
 
 
-def test_a_run_that_stopped_early_is_no_evidence_for_a_promotion():
+def test_a_run_that_stopped_early_is_not_evidence_for_a_promotion():
     early = "decided early, so it is no evidence for a promotion"
     assert outcome_of([gated(PASS)], early=True).reasons == f"1 of 1 gates passed; {early}"
     assert early not in outcome_of([gated(PASS)]).reasons

@@ -47,7 +47,7 @@ def test_an_error_never_leaves_the_denominator() -> None:
     assert summary.value("error_rate").exact == Fraction(1, 4)
 
 
-def test_what_was_never_run_counts_as_unrun_and_not_as_passed() -> None:
+def test_samples_never_run_count_as_unrun() -> None:
     summary = summarize(run_of(2), cases(5))
     assert summary.counts == {State.PASSED: 2, State.MISSED: 0, State.ERROR: 0, State.UNRUN: 3, State.UNNEEDED: 0}
     assert summary.planned == 5
@@ -55,7 +55,7 @@ def test_what_was_never_run_counts_as_unrun_and_not_as_passed() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_mean_of_nothing_is_none(metric: str) -> None:
+def test_the_mean_of_no_values_is_none(metric: str) -> None:
     measure = summarize([], [], expected_label=first_expected).value(metric)
     assert (measure.value, measure.interval, measure.n) == (None, None, 0)
 
@@ -65,7 +65,7 @@ def test_latency_tokens_and_cost_of_a_run_without_answers_are_none(metric: str) 
     assert summarize(run_of(0, errors=3), cases(3)).value(metric).value is None
 
 
-def test_an_unknown_metric_is_no_metric() -> None:
+def test_an_unknown_metric_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         summarize([], []).value("acuracy")
 
@@ -82,7 +82,7 @@ def test_two_different_samples_for_one_place_are_refused() -> None:
         summarize([sample(0), sample(0, "missed")], cases(1))
 
 
-def test_the_order_of_samples_plays_no_part() -> None:
+def test_the_order_of_samples_does_not_matter() -> None:
     samples = [*run_of(5, 3, 2)]
     shuffled = random.Random(3).sample(samples, len(samples))
     assert summarize(shuffled, cases(10)).rows == summarize(samples, cases(10)).rows
@@ -166,7 +166,7 @@ def test_a_case_with_an_attempt_that_is_no_answer_is_not_stable(worst: str | Non
     assert summarize(samples, cases(1), repeats=2).value("format_stability").exact == 0
 
 
-def test_a_shape_nested_beyond_all_reason_breaks_nothing() -> None:
+def test_a_deeply_nested_shape_is_handled() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     samples = [shaped(0, shape, attempt) for attempt, shape in enumerate([deep, deep, '["null"]'])]
     summary = summarize(samples, cases(1), repeats=3)
@@ -283,7 +283,7 @@ def label_summary(pairs: list[tuple[str, str]], errors: int = 0) -> Summary:
     return summarize([*samples, *failed], [*planned, *wrong], expected_label=first_expected)
 
 
-def test_f1_precision_and_recall_are_the_textbooks() -> None:
+def test_f1_precision_and_recall_equal_the_textbook_values() -> None:
     bug, other = table_of(label_summary(CONFUSION)).figures
     assert (bug.support, bug.precision, bug.recall, bug.f1) == (10, Fraction(8, 9), Fraction(8, 10), Fraction(16, 19))
     assert (other.support, other.precision, other.recall, other.f1) == (

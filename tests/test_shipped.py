@@ -38,7 +38,7 @@ def test_a_shipped_eval_set_loads_without_fault_or_warning(name, least):
     assert eval_set.settings.gates
 
 
-def test_shipped_sets_ask_nothing_twice():
+def test_shipped_sets_have_no_duplicate_prompts():
     for name in SHIPPED:
         prompts = Counter(str(case.messages) for case in shipped(name).cases)
         assert prompts.most_common(1)[0][1] == 1
@@ -71,7 +71,7 @@ def test_the_figures_of_routing_in_the_readme_are_true():
         assert re.search(rf"`{tag}`.*\b{count}\b", readme), (tag, count)
 
 
-def test_the_tags_of_routing_say_what_its_messages_are():
+def test_the_tags_of_routing_match_its_messages():
     for case in shipped("routing").cases:
         message, order = case.messages[-1].content, case.expected[0]["order"]
         digits = re.findall(r"\d+", message)

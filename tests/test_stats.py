@@ -71,9 +71,7 @@ def test_the_interval_of_a_rate_holds_the_rate_and_mirrors(
 
 @pytest.mark.parametrize("interval", [rate_interval, wilson_interval])
 @pytest.mark.parametrize(("passed", "planned"), [(0, 0), (-1, 5), (6, 5)])
-def test_the_rate_of_nothing_or_of_more_than_all_is_refused(
-    interval: Callable[..., Interval], passed: int, planned: int
-) -> None:
+def test_impossible_counts_are_refused(interval: Callable[..., Interval], passed: int, planned: int) -> None:
     with pytest.raises(ValueError, match=r"planned|cannot have passed"):
         interval(passed, planned)
 
@@ -209,7 +207,9 @@ def test_repeats_of_a_case_do_not_narrow_a_percentiles_interval() -> None:
 
 
 @pytest.mark.parametrize(("passed", "planned", "bar"), [(97, 100, 0.95), (90, 100, 0.92), (20, 20, 0.95)])
-def test_so_many_more_cases_settle_it_and_half_of_them_do_not(passed: int, planned: int, bar: float) -> None:
+def test_the_suggested_number_of_cases_settles_it_and_half_of_it_does_not(
+    passed: int, planned: int, bar: float
+) -> None:
     more = more_cases_needed(lambda times: rate_interval(passed * times, planned * times), planned, bar)
     assert more is not None
 
@@ -221,5 +221,5 @@ def test_so_many_more_cases_settle_it_and_half_of_them_do_not(passed: int, plann
     assert not settled(planned + more // 2)
 
 
-def test_a_rate_on_the_bar_is_settled_by_no_number_of_cases() -> None:
+def test_no_number_of_cases_settles_a_rate_on_the_bar() -> None:
     assert more_cases_needed(lambda times: rate_interval(95 * times, 100 * times), 100, 0.95) is None

@@ -39,7 +39,7 @@ def asked(messages):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_example_asks_as_the_eval_set_asks(name):
+def test_every_example_has_the_system_prompt_of_the_eval_set(name):
     system = cases("demo/eval_sets/routing.jsonl")[0].messages[0]
     assert system.role == "system"
     assert all(case.messages[0] == system for case in cases("demo/eval_sets/routing.jsonl"))
@@ -49,21 +49,21 @@ def test_every_example_asks_as_the_eval_set_asks(name):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_answer_is_compact_json_that_the_eval_set_would_take(name):
+def test_every_answer_is_compact_json_in_the_schema_of_the_eval_set(name):
     schema = load_schema(ROOT / "demo/eval_sets/routing.schema.json")
     for _, text, answer in examples(name):
         assert schema.fault(answer) is None
         assert text == json.dumps({"team": answer["team"], "order": answer["order"]}, separators=(",", ":"))
 
 
-def test_an_order_number_stands_once_in_its_message_and_in_no_other():
+def test_an_order_number_occurs_once_in_its_message_and_in_no_other():
     numbered = [(messages[-1].content, answer["order"]) for messages, _, answer in examples(*FILES) if answer["order"]]
     for message, order in numbered:
         assert re.findall(r"\d+", message).count(order) == 1
     assert len({order for _, order in numbered}) == len(numbered)
 
 
-def test_a_block_of_six_lines_holds_every_team_once():
+def test_a_block_of_six_lines_contains_every_team_once():
     teams = [answer["team"] for _, _, answer in examples("train")]
     for start in range(0, len(teams), len(TEAMS)):
         assert sorted(teams[start : start + len(TEAMS)]) == sorted(TEAMS)
@@ -74,7 +74,7 @@ def test_the_first_version_is_trained_on_the_first_sixty_examples():
     assert first.read_text("utf-8").splitlines() == whole.read_text("utf-8").splitlines()[:60]
 
 
-def test_no_eval_case_is_among_the_examples_exactly_or_nearly():
+def test_no_example_is_a_near_duplicate_of_an_eval_case():
     questions = [asked(case.messages) for case in cases("demo/eval_sets/routing.jsonl")]
     near = [
         (example, question)

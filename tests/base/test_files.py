@@ -156,7 +156,7 @@ def test_a_folder_is_not_replaced(tmp_path):
         write_file(tmp_path, b"new")
 
 
-def test_a_name_as_long_as_can_be_is_written(tmp_path):
+def test_a_name_of_maximal_length_is_written(tmp_path):
     path = tmp_path / ("n" * 255)
     write_file(path, b"new")
     assert path.read_bytes() == b"new"
@@ -190,7 +190,7 @@ def test_standard_output_is_written_to(path):
 
 
 @pytest.mark.parametrize("named", ["/dev/stdout", "/dev/fd/1", "report.html", "link"])
-def test_a_file_that_standard_output_goes_to_is_added_to(path, named):
+def test_a_file_that_is_standard_output_is_appended_to(path, named):
     path.with_name("link").symlink_to(path)
     with path.open("ab") as out:
         command = [sys.executable, "-c", WRITE, named]
@@ -218,7 +218,7 @@ def test_several_files_are_on_disk_before_the_first_appears(tmp_path):
     assert list(tmp_path.iterdir()) == [one]
 
 
-def test_a_copy_takes_content_and_not_the_mode(tmp_path, path):
+def test_a_copy_has_the_content_and_not_the_mode(tmp_path, path):
     source = tmp_path / "source"
     source.write_bytes(b"text")
     source.chmod(0o600)

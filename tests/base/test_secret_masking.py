@@ -39,7 +39,7 @@ def test_the_key_and_its_ends_are_masked(text, clean):
 
 
 @given(st.text(), st.text(), st.integers(10, len(KEY)))
-def test_no_end_of_the_key_is_left(before, after, length):
+def test_no_part_of_the_key_remains(before, after, length):
     for piece in (KEY[:length], KEY[-length:]):
         assert piece not in masked(before + piece + after, KEY)
 
@@ -55,5 +55,5 @@ def test_an_answer_without_the_key_is_the_same_object():
     assert masked_completion(answer, KEY) is answer
 
 
-def test_an_error_is_rid_of_whatever_looks_like_a_key():
+def test_everything_like_a_key_is_masked_in_an_error():
     assert without_keys("sk-other-key and Bearer abc.def") == f"sk-{MASK} and Bearer {MASK}"

@@ -78,7 +78,7 @@ def elements(page):
     )
 
 
-def test_nothing_hostile_becomes_more_than_text(hostile, report):
+def test_hostile_text_stays_text(hostile, report):
     page = report(model="ft:<img src=x onerror=alert(0)>")
     assert page.locator("#results-table tbody").count() == 2 * len(CORPUS) + 1
     page.click("#show_all_details")
@@ -90,7 +90,7 @@ def test_nothing_hostile_becomes_more_than_text(hostile, report):
     assert r"\u202e" in page.locator("body").inner_text()
 
 
-def test_failures_stand_first_and_unfolded(suite, report):
+def test_failures_come_first_and_are_expanded(suite, report):
     suite(["a", "b", "c"], inputs=["a", "x", "c"], toml="[[gates]]\nmin = 0.9\n")
     page = report()
     results = page.locator("td.col-result").all_inner_texts()
@@ -100,7 +100,7 @@ def test_failures_stand_first_and_unfolded(suite, report):
     assert "expected\nb\ngot\nx" in shown.nth(1).inner_text()
 
 
-def test_a_row_unfolds_to_its_prompt_and_answer(suite, report):
+def test_a_row_expands_to_its_prompt_and_answer(suite, report):
     suite(["calm"], inputs=["calm"])
     page = report()
     assert page.locator("dl.ft:visible").count() == 0

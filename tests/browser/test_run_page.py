@@ -206,7 +206,7 @@ def test_drift_leads_to_its_cases(page_file: Path, opened: Open) -> None:
     assert "No drift." in panel.inner_text()
 
 
-def test_flips_stand_side_by_side_with_their_differences(page_file: Path, opened: Open) -> None:
+def test_flips_are_shown_side_by_side_with_their_differences(page_file: Path, opened: Open) -> None:
     page = opened(page_file)
     flips = page.locator(".flip")
     assert flips.first.locator(".flip-head").inner_text().startswith("lost")
@@ -236,7 +236,7 @@ def test_a_link_leads_to_a_case(page_file: Path, opened: Open) -> None:
     assert chosen(other) == "person-2"
 
 
-def test_a_link_to_a_case_that_is_not_there_leads_to_the_list(page_file: Path, opened: Open) -> None:
+def test_a_link_to_a_missing_case_opens_the_list(page_file: Path, opened: Open) -> None:
     page = opened(page_file, "#case=nobody&tag=zh")
     assert count(page) == "30 of 68"
     assert page.locator("#detail h3").count() == 1
@@ -351,7 +351,7 @@ def test_colours_follow_the_system_until_one_is_chosen(page_file: Path, opened: 
     assert ground(page) == light
 
 
-def test_nothing_moves_where_less_motion_is_wanted(page_file: Path, opened: Open) -> None:
+def test_nothing_moves_if_reduced_motion_is_preferred(page_file: Path, opened: Open) -> None:
     moving = "[...document.querySelectorAll('*')].some(e => getComputedStyle(e).transitionDuration !== '0s')"
     assert opened(page_file, reduced_motion="reduce").evaluate(moving) is False
     assert opened(page_file, reduced_motion="no-preference").evaluate(moving) is True

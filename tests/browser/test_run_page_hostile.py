@@ -131,7 +131,7 @@ def test_control_and_bidi_codes_are_made_visible_and_ansi_is_stripped(
     assert not set(whole) & set("\x1b\x07\x08\x7f\x9b\u202e\u2066\u200b\ufeff")
 
 
-def test_a_link_of_a_hostile_name_leads_back_to_it(hostile: Path, opened: Callable[..., Any]) -> None:
+def test_a_link_to_a_case_with_a_hostile_name_works(hostile: Path, opened: Callable[..., Any]) -> None:
     page = opened(hostile)
     for _ in range(6):
         page.keyboard.press("j")
@@ -139,7 +139,7 @@ def test_a_link_of_a_hostile_name_leads_back_to_it(hostile: Path, opened: Callab
         assert opened(hostile, link).locator("#detail h3").inner_text() == name
 
 
-def test_the_policy_allows_no_script_but_ours(hostile: Path, tmp_path: Path, chromium: Any) -> None:
+def test_the_policy_allows_only_our_script(hostile: Path, tmp_path: Path, chromium: Any) -> None:
     """The last line of defence: even markup that got into the page runs nothing and loads nothing."""
     spoilt = tmp_path / "spoilt.html"
     script = "document.title = 'run'"

@@ -42,20 +42,20 @@ def run(*arguments):
         ("[[gates]]\nmim = 0.9\n", 2, "did you mean 'min'"),
     ],
 )
-def test_the_exit_code_says_whether_the_gates_are_of_use(write, toml, code, said):
+def test_the_exit_code_reports_useless_gates(write, toml, code, said):
     write(toml)
     result = run()
     assert (result.exit_code, said in result.output) == (code, True), result.output
 
 
-def test_one_useless_gate_among_many_sets_is_told(write):
+def test_one_useless_gate_among_many_sets_is_reported(write):
     write(GOOD)
     write(USELESS, "eval_sets/other.jsonl")
     assert run().exit_code == 1
     assert run("eval_sets/capitals.jsonl").exit_code == 0
 
 
-def test_json_is_all_that_is_printed(write):
+def test_with_json_nothing_else_is_printed(write):
     write(GOOD + USELESS)
     result = run("--json")
     values = json.loads(result.output)
@@ -69,7 +69,7 @@ def test_a_set_named_twice_is_checked_once(write):
 
 
 @pytest.mark.parametrize("named", ["nowhere", "empty", "notes.txt"])
-def test_a_place_without_eval_sets_is_an_error_and_not_a_pass(write, tmp_path, named):
+def test_a_folder_without_eval_sets_is_an_error(write, tmp_path, named):
     write(GOOD)
     (tmp_path / "empty").mkdir()
     result = run("eval_sets", named)

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from pytest_finetune.cli import INTERRUPTED, main
 
 
-def test_ctrl_c_is_neither_good_nor_bad_news(monkeypatch, tmp_path):
+def test_ctrl_c_has_an_exit_code_of_its_own(monkeypatch, tmp_path):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 

@@ -80,7 +80,7 @@ def test_the_list_of_an_empty_registry_says_how_to_add_a_version(registry):
     assert as_json(registry, "list") == []
 
 
-def test_a_version_is_added_with_all_that_is_known_of_it(registry, tmp_path):
+def test_a_version_is_added_with_its_provenance(registry, tmp_path):
     (tmp_path / "train.jsonl").write_bytes(b"{}\n")
     more = ("--training-file", "train.jsonl", "--job-id", "ftjob-1", "--shutdown-date", "2027-03-01")
     tuned = ("--hyperparameter", "n_epochs=3", "--hyperparameter", "batch_size=auto")
@@ -144,7 +144,7 @@ def test_force_needs_a_reason_and_stays_in_the_history(registry, record, tickets
     assert as_json(registry, "show", "v1")["evidence"] is None
 
 
-def test_force_where_nothing_is_against_it_is_not_forced(registry, record, tickets):
+def test_force_without_a_refusal_is_recorded_as_not_forced(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     registry("promote", "v1", "--run", recorded(record, tickets).id, "--force", "--reason", "to be safe")
     assert not as_json(registry, "history")[0]["forced"]
@@ -274,7 +274,7 @@ def test_a_whole_history_is_sound_and_a_changed_one_is_not(registry, two_version
     assert (checked["sound"], len(checked["problems"])) == (False, 1)
 
 
-def test_two_versions_are_set_side_by_side(registry, two_versions, golden):
+def test_two_versions_are_shown_side_by_side(registry, two_versions, golden):
     golden("registry-diff.txt", registry("diff", "production", "v2"))
     differences = as_json(registry, "diff", "v1", "v2")["v1 -> v2"]
     (accuracy,) = (one for one in differences if one["name"] == "accuracy")
@@ -282,7 +282,7 @@ def test_two_versions_are_set_side_by_side(registry, two_versions, golden):
     assert registry("diff", "v1", "v1") == "no differences\n"
 
 
-def test_two_files_are_set_side_by_side(registry, two_versions, tmp_path, golden):
+def test_two_files_are_shown_side_by_side(registry, two_versions, tmp_path, golden):
     (tmp_path / "before.json").write_bytes((tmp_path / "registry.json").read_bytes())
     registry("promote", "v2")
     registry("add", "v3", "--model-id", "m")
@@ -376,7 +376,7 @@ def test_rollout_changes_only_the_given_options(registry, two_versions):
     assert "error_budget: 0.2" in said
 
 
-def test_rollout_refuses_to_do_nothing_and_to_name_a_stranger(registry, two_versions):
+def test_rollout_without_options_or_with_an_unknown_version_is_refused(registry, two_versions):
     registry("rollout", code=2)
     registry("rollout", "--fallback", "v9", code=2)
 
@@ -417,7 +417,7 @@ def test_todays_sets_are_those_that_the_project_configures(registry, record, tic
     assert f"{TICKETS}: asked in the run, and not among today's eval sets" in output
 
 
-def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, monkeypatch):
+def test_all_eval_sets_of_the_project_count_in_any_folder(registry, record, tmp_path, monkeypatch):
     """All eval sets of the registry's project count, wherever the command runs."""
     write_set(tmp_path)
     registry("add", "v1", "--model-id", MODEL)
@@ -429,7 +429,7 @@ def test_a_corner_of_the_project_is_not_the_project(registry, record, tmp_path, 
     assert f"corner/{TICKETS}: not asked in this run" in unfolded(output)
 
 
-def test_a_rollback_to_a_model_that_is_gone_is_done_with_a_warning(registry, record, tickets):
+def test_a_rollback_to_a_retired_model_warns(registry, record, tickets):
     """Whoever rolls back is in a hurry: nothing stands in the way, and nothing is hidden."""
     for version, model in (("v1", "ft:gpt-4o-mini-2024-07-18:acme::old"), ("v2", MODEL)):
         registry("add", version, "--model-id", model)

@@ -50,7 +50,7 @@ def test_a_list_shows_the_newest_first(record: Recorder, runs: Command, golden: 
     assert result.exit_code == 0
 
 
-def test_a_long_list_is_cut_and_says_so(record: Recorder, runs: Command) -> None:
+def test_a_long_list_is_cut_with_a_note(record: Recorder, runs: Command) -> None:
     for _ in range(3):
         record("p")
     result = runs("list", "-n", "1")
@@ -67,7 +67,7 @@ def test_a_list_for_programs(record: Recorder, runs: Command) -> None:
     assert oldest["eval_sets"] == [TICKETS]
 
 
-def test_a_record_that_cannot_be_read_hides_no_other(record: Recorder, runs: Command) -> None:
+def test_an_unreadable_record_does_not_hide_the_others(record: Recorder, runs: Command) -> None:
     good, bad, torn = record("p"), record("p"), record("pp", closed=False)
     (bad.path / "manifest.json").write_text("{}", "utf-8")
     lines = torn.path / "samples.jsonl"
@@ -77,7 +77,7 @@ def test_a_record_that_cannot_be_read_hides_no_other(record: Recorder, runs: Com
     assert [("error" in entry) for entry in json.loads(runs("list", "--json").output)] == [True, True, False]
 
 
-def test_where_there_is_no_run_the_list_says_what_to_do(record: Recorder, runs: Command) -> None:
+def test_an_empty_list_says_what_to_do(record: Recorder, runs: Command) -> None:
     result = runs("list")
     assert result.output.endswith("evaluate a model first: pytest --model=…\n")
     assert (result.exit_code, runs("list", "--json").output) == (0, "[]\n")
@@ -89,7 +89,7 @@ def test_a_run_is_shown_whole(record: Recorder, runs: Command, golden: Golden) -
     golden("runs-show.txt", runs("show", "last").output)
 
 
-def test_an_open_run_is_shown_with_what_it_has(record: Recorder, runs: Command, golden: Golden) -> None:
+def test_an_open_run_is_shown_with_its_samples_so_far(record: Recorder, runs: Command, golden: Golden) -> None:
     record("pm.", closed=False)
     golden("runs-show-open.txt", runs("show", "last").output)
 
@@ -203,7 +203,7 @@ def test_the_exit_code_says_whether_the_second_run_is_worse(
     assert report["worse"] is (code == 1)
 
 
-def test_a_loss_in_one_set_is_told_though_another_was_refused(record: Recorder, runs: Command) -> None:
+def test_a_loss_in_one_set_is_reported_though_another_set_was_refused(record: Recorder, runs: Command) -> None:
     plans = [plan(cases=6), plan(PROFILE, 1)], [plan(cases=6), plan(PROFILE, 1, cases_sha256="d")]
     more = samples("p", eval_set=PROFILE)
     a, b = record("p" * 6, plans=plans[0], more=more), record("m" * 6, plans=plans[1], more=more)
@@ -273,20 +273,20 @@ def test_another_prompt_under_the_same_hash_is_refused_with_its_case(record: Rec
     assert report["refused"][0]["asked_otherwise"] == ["case-02"]
 
 
-def test_changed_answers_to_unchanged_questions_are_refused_with_that_reason(record: Recorder, runs: Command) -> None:
+def test_changed_expected_answers_are_refused_with_that_reason(record: Recorder, runs: Command) -> None:
     a, b = record("p"), record("p", plans=[plan(cases=1, cases_sha256="d")])
     result = runs("compare", a.id, b.id)
     assert result.exit_code == 2
     assert "the same questions with other expected answers" in unfolded(result)
 
 
-def test_no_set_in_common_is_refused(record: Recorder, runs: Command) -> None:
+def test_runs_without_a_common_set_are_refused(record: Recorder, runs: Command) -> None:
     a, b = record("p"), record("p", eval_set=PROFILE, plans=[plan(PROFILE, 1)])
     result = runs("compare", a.id, b.id)
     assert (result.exit_code, f"no eval set in common: {TICKETS} and {PROFILE}" in result.output) == (2, True)
 
 
-def test_other_settings_are_told(record: Recorder, runs: Command) -> None:
+def test_different_settings_are_reported(record: Recorder, runs: Command) -> None:
     a, b = record("p"), record("p", plans=[plan(cases=1, settings_sha256="6")])
     result = runs("compare", a.id, b.id)
     assert (result.exit_code, "the settings differ" in result.output) == (0, True)
@@ -298,13 +298,13 @@ def test_colour_is_for_terminals(record: Recorder, runs: Command) -> None:
     assert "\x1b" not in runs("compare", a.id, b.id).output
 
 
-def test_the_help_of_compare_tells_its_exit_codes(runs: Command, golden: Golden) -> None:
+def test_the_help_of_compare_lists_its_exit_codes(runs: Command, golden: Golden) -> None:
     result = runs("compare", "--help", terminal_width=80)
     golden("runs-compare-help.txt", result.output)
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_a_redacted_comparison_tells_no_answer(record: Recorder, runs: Command, options: tuple[str, ...]) -> None:
+def test_a_redacted_comparison_shows_no_answer(record: Recorder, runs: Command, options: tuple[str, ...]) -> None:
     both = {"plans": [plan(cases=2)]}
     a = record("", more=[sample("one", "p", text="zebra"), sample("two", "m", text="quokka")], **both)
     b = record("", more=[sample("one", "m", text="walrus"), sample("two", "p", text="zebra")], **both)

@@ -57,7 +57,7 @@ def folder(tmp_path, monkeypatch):
 
 @needs_training
 @pytest.mark.slow
-def test_every_checkpoint_is_judged_once_and_the_best_that_passes_is_named(trained, folder):
+def test_every_checkpoint_is_evaluated_once_and_the_best_that_passes_is_named(trained, folder):
     write_set(folder, toml='[request]\nmax_completion_tokens = 2\n[[gates]]\nmetric = "error_rate"\nmax = 0.0\n')
     with FaultyProxy(trained.url) as proxy:
         words = ("train", "sweep", trained.job.id, "--base-url", proxy.url)
@@ -79,7 +79,7 @@ def test_every_checkpoint_is_judged_once_and_the_best_that_passes_is_named(train
 
 
 @needs_training
-def test_where_no_checkpoint_passes_none_is_named(trained, folder):
+def test_if_no_checkpoint_passes_none_is_named(trained, folder):
     write_set(folder, expected="a word that nobody says", toml="[request]\nmax_completion_tokens = 2\n")
     words = ("train", "sweep", trained.job.id, "--base-url", trained.url, "--eval-sets", "eval_sets/items.jsonl")
     result = command(*words, "--version", "chosen", code=1)
@@ -88,7 +88,7 @@ def test_where_no_checkpoint_passes_none_is_named(trained, folder):
 
 
 @needs_training
-def test_a_sweep_that_broke_off_goes_on(trained, folder):
+def test_an_interrupted_sweep_is_resumed(trained, folder):
     write_set(folder, toml="max_errors = 0\n[request]\nmax_completion_tokens = 2\n")
     with FaultyProxy(trained.url) as proxy:
         words = ("train", "sweep", trained.job.id, "--base-url", proxy.url)
@@ -102,7 +102,7 @@ def test_a_sweep_that_broke_off_goes_on(trained, folder):
 
 
 @needs_training
-def test_a_bound_that_cannot_be_kept_asks_nothing(trained, folder):
+def test_a_bound_that_cannot_be_checked_stops_the_sweep_before_any_request(trained, folder):
     write_set(folder)
     with FaultyProxy(trained.url) as proxy:
         words = ("train", "sweep", trained.job.id, "--base-url", proxy.url, "--max-cost", "0.01")
@@ -174,7 +174,7 @@ def test_a_model_that_knows_nothing_is_underfitted(model):
     assert "ft:scripted: underfitting" in command("diagnose", run.id, "--training", "train.jsonl", code=1).stdout
 
 
-def test_a_model_that_chats_is_unstable_in_form(model):
+def test_a_model_that_adds_prose_has_an_unstable_format(model):
     _, run = model(lambda body: "fine" if number_in(body) % 4 else "Sure! It is fine.")
     report = json.loads(command("diagnose", run.id, "--json", code=1).stdout)
     assert report["verdict"] == "unstable format"
@@ -188,14 +188,14 @@ def test_a_model_that_is_right_on_both_sides_is_healthy(model):
     assert command("diagnose", run.id, "--train-run", "last", code=0).stdout.startswith("ft:scripted: healthy")
 
 
-def test_without_training_data_it_cannot_tell(model):
+def test_without_training_data_overfitting_is_unknown(model):
     _, run = model(lambda body: "fine")
     result = command("diagnose", run.id, code=2)
     assert "ft:scripted: cannot tell" in result.stdout
     assert "--training FILE" in result.stdout
 
 
-def test_examples_that_cannot_be_scored_so_are_left_out_and_told(model, folder):
+def test_examples_that_cannot_be_scored_are_left_out_and_counted(model, folder):
     with (folder / "train.jsonl").open("ab") as file:
         file.write(chat_lines(5, answer="no such label", start=90) + b"{broken\n")
     _, run = model(lambda body: "fine", cases=100)
@@ -216,7 +216,7 @@ def test_a_sample_is_the_same_for_the_same_seed(model):
     assert len(drawn[0]) == 10
 
 
-def test_a_sample_that_is_not_answered_is_no_evidence(model):
+def test_an_unanswered_sample_is_not_evidence(model):
     server, run = model(lambda body: "fine")
     server.answer = lambda body: Reply(status=404, body={"error": {"message": "gone", "code": "model_not_found"}})
     result = command("diagnose", run.id, "--training", "train.jsonl", code=2)
@@ -233,12 +233,12 @@ def test_a_sample_that_is_not_answered_is_no_evidence(model):
         (("--job", "ftjob-none", "--base-url", "http://127.0.0.1:9/v1"), "no connection"),
     ],
 )
-def test_what_cannot_be_done_is_reported(model, words, message):
+def test_an_impossible_diagnosis_is_an_error(model, words, message):
     _, run = model(lambda body: "fine")
     assert message in command("diagnose", run.id, *words, code=2).output
 
 
-def test_a_known_job_that_cannot_be_asked_leaves_less_evidence(model, folder):
+def test_a_job_that_cannot_be_reached_leaves_less_evidence(model, folder):
     from datetime import UTC, datetime
 
     from pytest_finetune.lifecycle.training.job_records import JobRecord, JobStore

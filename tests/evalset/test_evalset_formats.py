@@ -49,7 +49,7 @@ SAME = [
 
 
 @pytest.mark.parametrize("value", SAME, ids="+".join)
-def test_every_shape_says_the_same(value: Any) -> None:
+def test_every_shape_gives_the_same_case(value: Any) -> None:
     case = read(value)
     assert case.messages == (Message("system", "Sort."), Message("user", "it crashed"))
     assert case.expected == ("bug",)
@@ -66,7 +66,7 @@ def test_text_input_is_a_user_message_and_needs_no_system_prompt(answer: str) ->
 
 
 @pytest.mark.parametrize("answer", ["expected", "output", "ideal", "target", "expected_output"])
-def test_a_list_of_answers_means_any_of_them(answer: str) -> None:
+def test_any_answer_of_a_list_is_accepted(answer: str) -> None:
     assert read({"input": "hi", answer: ["a", "b"]}).expected == ("a", "b")
 
 
@@ -75,16 +75,16 @@ def test_a_json_value_is_kept_as_a_value(value: Any) -> None:
     assert read({"input": "hi", "expected": value}).expected == (value,)
 
 
-def test_an_expected_list_value_stands_in_a_list() -> None:
+def test_a_list_as_expected_value_is_nested_in_a_list() -> None:
     assert read({"input": "hi", "expected": [[1, 2]]}).expected == ([1, 2],)
 
 
-def test_a_plain_line_may_expect_nothing() -> None:
+def test_a_plain_line_may_have_no_expected_answer() -> None:
     assert read({"system": "Sort.", "input": "hi"}).expected == ()
 
 
 @pytest.mark.parametrize(("value", "found"), [(None, "null"), ([], "an empty list")])
-def test_an_expectation_of_nothing_is_a_fault(value: Any, found: str) -> None:
+def test_an_empty_expected_list_is_a_fault(value: Any, found: str) -> None:
     problem, hint = fault_of({"input": "hi", "expected": value})
     assert problem == f"expected is {found}"
     assert "[null]" in hint
@@ -107,18 +107,18 @@ def test_expected_tool_calls_are_read() -> None:
     assert (case.expected, case.tools) == ((), (TOOL,))
 
 
-def test_empty_text_beside_tool_calls_expects_no_text() -> None:
+def test_empty_text_next_to_tool_calls_expects_no_text() -> None:
     assert read({"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}]}).expected == ()
 
 
-def test_earlier_calls_and_their_answers_stay_in_the_prompt() -> None:
+def test_earlier_calls_and_results_stay_in_the_prompt() -> None:
     calling = {"role": "assistant", "content": None, "tool_calls": [CALL]}
     answering = {"role": "tool", "tool_call_id": "c1", "content": "sunny"}
     case = read({"messages": [USER, calling, answering, ANSWER]})
     assert [message.to_wire() for message in case.messages] == [USER, calling, answering]
 
 
-def test_content_parts_pass_into_the_prompt_as_they_are() -> None:
+def test_content_parts_are_kept_unchanged_in_the_prompt() -> None:
     parts = [{"type": "text", "text": "what is it?"}, {"type": "image_url", "image_url": {"url": "data:"}}]
     case = read({"messages": [{"role": "user", "content": parts}, ANSWER]})
     assert case.messages[0].to_wire() == {"role": "user", "content": parts}
@@ -154,7 +154,7 @@ def test_tools_and_system_prompts_are_shared_between_cases() -> None:
         ({"id": "x", "tags": []}, None),
     ],
 )
-def test_a_line_of_no_known_shape_names_the_keys_seen(value: Any, hint: str | None) -> None:
+def test_the_error_for_an_unknown_shape_names_the_keys(value: Any, hint: str | None) -> None:
     problem, found = fault_of(value)
     assert problem == f"unknown shape; its keys: {', '.join(map(repr, value)) or 'none'}"
     assert found == hint if hint else found.startswith("write ")
@@ -237,7 +237,7 @@ def test_an_unknown_key_is_a_fault(value: Any, key: str, hint: str | None) -> No
         ),
     ],
 )
-def test_a_faulty_message_is_named_by_its_place(messages: Any, problem: str, hint: str | None) -> None:
+def test_a_faulty_message_is_named_by_its_index(messages: Any, problem: str, hint: str | None) -> None:
     found, found_hint = fault_of({"messages": messages})
     assert found == problem
     assert found_hint
@@ -277,7 +277,7 @@ def test_a_faulty_message_is_named_by_its_place(messages: Any, problem: str, hin
         ({"input": "a", "expected": "b", "id": "a" * 201}, f"id '{'a' * 39}…' is longer than 200 characters"),
     ],
 )
-def test_a_faulty_key_is_told_with_a_remedy(value: Any, problem: str) -> None:
+def test_a_faulty_key_is_reported_with_a_remedy(value: Any, problem: str) -> None:
     found, hint = fault_of(value)
     assert found == problem
     assert hint
@@ -290,7 +290,7 @@ def test_a_case_is_named_by_its_own_id(own: Any, name: str) -> None:
     assert read({"input": "a", "expected": "b", "id": own}).id == name
 
 
-def test_several_faults_of_one_line_are_told_together() -> None:
+def test_several_faults_of_one_line_are_reported_together() -> None:
     value = {"id": "a::b", "tags": "en", "messages": [{"role": "usr", "content": "a"}, "b", ANSWER], "tools": 1}
     assert len(faults_of(value)) == 5
 
@@ -303,7 +303,7 @@ def test_an_id_made_from_content_ignores_key_order_tags_and_metadata() -> None:
 
 
 @pytest.mark.parametrize("other", [{"input": "b", "expected": "b"}, {"input": "a", "expected": "c"}, {"input": "a"}])
-def test_an_id_made_from_content_changes_with_what_is_asked_or_expected(other: Any) -> None:
+def test_an_id_made_from_content_changes_with_prompt_and_expected_answer(other: Any) -> None:
     assert read(other).id != read({"input": "a", "expected": "b"}).id
 
 

@@ -53,7 +53,7 @@ def test_sets_are_named_from_the_root(tmp_path: Path) -> None:
     assert [eval_set.name for eval_set in sets] == ["../b.jsonl", "sub/a.jsonl"]
 
 
-def test_all_faults_of_all_files_are_told_together(tmp_path: Path) -> None:
+def test_all_faults_of_all_files_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"input": NaN}\n{"id": "x", "input": "a", "expectd": "b"}\n', encoding="utf-8")
     (tmp_path / "a.toml").write_text('scorr = "exact"\n', encoding="utf-8")
     (tmp_path / "b.jsonl").write_text("", encoding="utf-8")
@@ -69,19 +69,19 @@ def test_all_faults_of_all_files_are_told_together(tmp_path: Path) -> None:
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_a_missing_file_is_told_with_the_likely_one(tmp_path: Path) -> None:
+def test_a_missing_file_gets_a_suggestion(tmp_path: Path) -> None:
     (tmp_path / "tickets.jsonl").write_text(json.dumps(GOOD[0]), encoding="utf-8")
     with pytest.raises(EvalSetErrors, match=r"(?s)tickts\.jsonl: cannot be read.*did you mean 'tickets.jsonl'"):
         load_eval_sets([tmp_path / "tickts.jsonl"], root=tmp_path)
 
 
-def test_a_folder_is_no_eval_set(tmp_path: Path) -> None:
+def test_a_folder_is_not_an_eval_set(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").mkdir()
     with pytest.raises(EvalSetErrors, match=r"a\.jsonl: cannot be read: Is a directory"):
         load_eval_sets([tmp_path / "a.jsonl"], root=tmp_path)
 
 
-def test_two_cases_of_one_id_are_a_fault(fault: Callable[..., Fault]) -> None:
+def test_two_cases_with_the_same_id_are_a_fault(fault: Callable[..., Fault]) -> None:
     assert fault([GOOD[0], GOOD[1], {**GOOD[1], "id": "a"}]) == (
         "set.jsonl:3",
         "duplicate id 'a' (first used on line 1)",
@@ -89,7 +89,7 @@ def test_two_cases_of_one_id_are_a_fault(fault: Callable[..., Fault]) -> None:
     )
 
 
-def test_a_number_and_its_digits_are_one_id(fault: Callable[..., Fault]) -> None:
+def test_a_number_and_its_text_are_the_same_id(fault: Callable[..., Fault]) -> None:
     assert fault([{**GOOD[0], "id": 1}, {**GOOD[1], "id": "1"}])[1] == "duplicate id '1' (first used on line 1)"
 
 
@@ -99,16 +99,16 @@ def test_the_same_case_twice_is_a_fault_in_any_shape(fault: Callable[..., Fault]
     assert (where, problem) == ("set.jsonl:3", "the same case as on line 1")
 
 
-def test_a_fault_without_a_settings_file_is_told_at_the_set(tmp_path: Path, fault: Callable[..., Fault]) -> None:
+def test_a_fault_without_a_settings_file_is_reported_at_the_set(tmp_path: Path, fault: Callable[..., Fault]) -> None:
     assert fault("")[0] == "set.jsonl:1"
 
 
-def test_settings_that_a_broken_link_names_are_a_fault(tmp_path: Path, fault: Callable[..., Fault]) -> None:
+def test_a_broken_link_to_the_settings_is_a_fault(tmp_path: Path, fault: Callable[..., Fault]) -> None:
     (tmp_path / "set.toml").symlink_to(tmp_path / "moved.toml")
     assert fault(GOOD)[:2] == ("set.toml", "cannot be read: No such file or directory")
 
 
-def test_a_scorer_that_cannot_be_made_is_told_at_its_key(fault: Callable[..., Fault]) -> None:
+def test_a_scorer_that_cannot_be_created_is_reported_at_its_key(fault: Callable[..., Fault]) -> None:
     where, problem, hint = fault(GOOD, '\nscorer = "lable"\n')
     assert (where, problem) == ("set.toml:2", "scorer: unknown scorer 'lable'")
     assert hint == "did you mean 'label'?"
@@ -124,7 +124,7 @@ def test_a_scorer_that_cannot_be_made_is_told_at_its_key(fault: Callable[..., Fa
         ('scorer = "json"\nschema = "bad.json"\n', 2, "schema: bad.json: $.type: not a JSON Schema"),
     ],
 )
-def test_a_setting_that_the_scorer_refuses_is_told_at_its_key(
+def test_a_setting_that_the_scorer_refuses_is_reported_at_its_key(
     tmp_path: Path, fault: Callable[..., Fault], toml: str, where: int, problem: str
 ) -> None:
     (tmp_path / "bad.json").write_text('{"type": 3}', encoding="utf-8")
@@ -133,7 +133,9 @@ def test_a_setting_that_the_scorer_refuses_is_told_at_its_key(
     assert found[1].startswith(problem)
 
 
-def test_an_answer_that_the_scorer_cannot_judge_is_told_at_its_line(faults: Callable[..., list[Fault]]) -> None:
+def test_an_expected_answer_that_the_scorer_cannot_use_is_reported_at_its_line(
+    faults: Callable[..., list[Fault]],
+) -> None:
     found = faults([*GOOD, {"id": "c", "input": "3", "expected": "feture"}], LABEL)
     assert [where for where, _, _ in found] == ["set.jsonl:3"]
     assert "feture" in found[0][1]
@@ -142,7 +144,7 @@ def test_an_answer_that_the_scorer_cannot_judge_is_told_at_its_line(faults: Call
 @pytest.mark.parametrize(
     "gate", ['where = { tag = "en" }', 'where = { tag = "zh", source = "chat" }', "where = { paid = true }"]
 )
-def test_a_gate_over_some_cases_is_sound(load: Callable[..., EvalSet], gate: str) -> None:
+def test_a_gate_over_some_cases_is_valid(load: Callable[..., EvalSet], gate: str) -> None:
     assert load(TAGGED, f"[[gates]]\nmin = 1.0\n{gate}\n")
 
 
@@ -156,13 +158,13 @@ def test_a_gate_over_some_cases_is_sound(load: Callable[..., EvalSet], gate: str
         ("{ paid = false }", "gates[0].where.paid: no case has False in its metadata", "known: 1, True"),
     ],
 )
-def test_a_gate_over_nothing_is_a_fault(fault: Callable[..., Fault], where: str, problem: str, hint: str) -> None:
+def test_a_gate_over_no_cases_is_a_fault(fault: Callable[..., Fault], where: str, problem: str, hint: str) -> None:
     found = fault(TAGGED, f"[[gates]]\nmin = 1.0\nwhere = {where}\n")
     assert found[:2] == ("set.toml:3", problem)
     assert found[2].startswith(hint)
 
 
-def test_must_pass_over_nothing_is_a_fault(fault: Callable[..., Fault]) -> None:
+def test_must_pass_over_no_cases_is_a_fault(fault: Callable[..., Fault]) -> None:
     found = fault(TAGGED, '[[gates]]\nmust_pass = ["en", "criticl"]\n')
     assert found == ("set.toml:2", "gates[0].must_pass: no case has the tag 'criticl'", "did you mean 'critical'?")
 
@@ -202,14 +204,14 @@ def test_a_gate_whose_parts_do_not_fit_is_a_fault(fault: Callable[..., Fault]) -
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "field_accuracy", "valid_rate", "format_stability"])
-def test_a_metric_that_the_scorer_does_not_give_is_a_fault(fault: Callable[..., Fault], metric: str) -> None:
+def test_a_metric_that_the_scorer_does_not_support_is_a_fault(fault: Callable[..., Fault], metric: str) -> None:
     where, problem, hint = fault(GOOD, f'[[gates]]\nmetric = "{metric}"\nmin = 1.0\n')
     assert (where, problem) == ("set.toml:2", f"gates[0].metric: scorer exact does not support {metric}")
     assert 'scorer = "' in hint
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "valid_rate", "accuracy"])
-def test_a_metric_that_the_scorer_gives_is_sound(load: Callable[..., EvalSet], metric: str) -> None:
+def test_a_metric_that_the_scorer_supports_is_valid(load: Callable[..., EvalSet], metric: str) -> None:
     assert load(GOOD, f'{LABEL}[[gates]]\nmetric = "{metric}"\nmin = 1.0\n').warnings == ()
 
 
@@ -252,7 +254,7 @@ def test_two_response_formats_are_a_fault(tmp_path: Path, fault: Callable[..., F
     assert "both decide the format" in problem
 
 
-def test_the_hash_of_the_cases_is_of_what_they_say(load: Callable[..., EvalSet]) -> None:
+def test_the_hash_of_the_cases_depends_on_their_content_only(load: Callable[..., EvalSet]) -> None:
     plain = load(GOOD)
     spaced = load("\ufeff" + "\r\n\r\n".join(json.dumps(dict(reversed(line.items())), indent=None) for line in GOOD))
     assert plain.cases_sha256 == spaced.cases_sha256
@@ -270,11 +272,11 @@ def test_the_hash_of_the_cases_is_of_what_they_say(load: Callable[..., EvalSet])
         [GOOD[0], {**GOOD[1], "metadata": {"a": 1}}],
     ],
 )
-def test_the_hash_of_the_cases_changes_with_what_they_say(load: Callable[..., EvalSet], changed: Any) -> None:
+def test_the_hash_of_the_cases_changes_with_their_content(load: Callable[..., EvalSet], changed: Any) -> None:
     assert load(GOOD).cases_sha256 != load(changed).cases_sha256
 
 
-def test_the_hash_of_the_settings_is_of_what_they_mean(load: Callable[..., EvalSet]) -> None:
+def test_the_hash_of_the_settings_depends_on_their_meaning_only(load: Callable[..., EvalSet]) -> None:
     first = load(GOOD, "# one\nmax_errors = 1\n[stability]\nrepeats = 2\n")
     assert first.settings_sha256 == load(GOOD, "stability = { repeats = 2 }\nmax_errors = 1\n").settings_sha256
     assert first.settings_sha256 != load(GOOD, "max_errors = 2\n[stability]\nrepeats = 2\n").settings_sha256
@@ -285,11 +287,11 @@ def test_the_hash_of_the_settings_is_the_same_for_a_default_spelt_out(load: Call
     assert load(GOOD, "").settings_sha256 == spelt_out.settings_sha256
 
 
-def test_the_hash_of_the_settings_knows_whether_normalizing_was_asked_for(load: Callable[..., EvalSet]) -> None:
+def test_the_hash_of_the_settings_covers_normalization(load: Callable[..., EvalSet]) -> None:
     assert load(GOOD, "").settings_sha256 != load(GOOD, 'normalize = ["strip"]\n').settings_sha256
 
 
-def test_the_hash_of_the_schemas_is_of_their_bytes(tmp_path: Path, load: Callable[..., EvalSet]) -> None:
+def test_the_hash_of_the_schemas_covers_their_bytes(tmp_path: Path, load: Callable[..., EvalSet]) -> None:
     def sha256(text: str) -> str:
         (tmp_path / "a.json").write_text(text, encoding="utf-8")
         return load(GOOD, '[request]\nresponse_schema = "a.json"\n').schema_sha256
@@ -304,6 +306,6 @@ def test_a_loaded_set_cannot_be_changed_in_place(load: Callable[..., EvalSet]) -
     assert replace(eval_set, name="other").name == "other"
 
 
-def test_a_loaded_set_can_be_a_key(load: Callable[..., EvalSet]) -> None:
+def test_a_loaded_set_is_hashable(load: Callable[..., EvalSet]) -> None:
     eval_set = load(GOOD)
     assert {eval_set: 1}[eval_set] == 1

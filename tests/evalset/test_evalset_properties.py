@@ -60,7 +60,7 @@ def read(data: bytes) -> tuple[list[Case], str]:
 
 @given(lines, layouts)
 @pytest.mark.slow
-def test_valid_cases_survive_the_file_they_are_written_to(values: Any, layout: Any) -> None:
+def test_valid_cases_round_trip_through_a_file(values: Any, layout: Any) -> None:
     escaped, line_end, mark, last = layout
     written = line_end.join(json.dumps(value, ensure_ascii=escaped) for value in values)
     cases, digest = read((mark + written + line_end * last).encode())
@@ -77,7 +77,7 @@ def test_valid_cases_survive_the_file_they_are_written_to(values: Any, layout: A
 
 
 @given(lines, st.data())
-def test_an_inserted_line_renames_no_case(values: Any, data: st.DataObject) -> None:
+def test_an_inserted_line_changes_no_id(values: Any, data: st.DataObject) -> None:
     written = [json.dumps(value).encode() for value in values]
     before = [case.id for case in read(b"\n".join(written))[0]]
     place = data.draw(st.integers(0, len(written)))
@@ -109,7 +109,7 @@ toml_contents = (
 
 @given(contents, toml_contents)
 @pytest.mark.slow
-def test_any_bytes_at_all_end_in_cases_or_in_faults(data: bytes, toml: bytes | None) -> None:
+def test_any_bytes_give_cases_or_faults(data: bytes, toml: bytes | None) -> None:
     try:
         eval_set = load(data, toml)
     except EvalSetErrors as error:

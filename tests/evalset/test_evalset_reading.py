@@ -27,7 +27,7 @@ def test_each_object_keeps_its_line_number() -> None:
     assert read(b'{"a": 1}\n{"a": 2}\n') == ([(1, {"a": 1}), (2, {"a": 2})], [])
 
 
-def test_the_last_line_needs_no_line_end() -> None:
+def test_the_last_line_needs_no_newline() -> None:
     assert read(b'{"a": 1}\n{"a": 2}')[0] == [(1, {"a": 1}), (2, {"a": 2})]
 
 
@@ -35,7 +35,7 @@ def test_blank_lines_are_skipped_and_counted() -> None:
     assert read(b'\n  \t\r\n{"a": 1}\n\n{"a": 2}\n\n')[0] == [(3, {"a": 1}), (5, {"a": 2})]
 
 
-def test_crlf_ends_a_line_and_is_no_part_of_it() -> None:
+def test_crlf_ends_a_line_and_is_not_part_of_it() -> None:
     assert read(b'{"a": 1}\r\n{"a": 2}\r\n') == ([(1, {"a": 1}), (2, {"a": 2})], [])
 
 
@@ -61,7 +61,7 @@ def test_an_empty_file_is_a_fault(data: bytes) -> None:
     assert (where, problem) == ("set.jsonl:1", "the file is empty")
 
 
-def test_invalid_utf8_is_told_with_its_byte() -> None:
+def test_invalid_utf8_is_reported_with_its_byte() -> None:
     data = GOOD.encode() + b'\n  {"a": "\xff"}\n'
     found, faults = read(data)
     assert [line for line, _ in found] == [1]
@@ -111,7 +111,7 @@ def test_a_number_of_too_many_digits_is_a_fault() -> None:
     ("text", "kind"),
     [("[1]", "an array"), ('"a"', "a string"), ("1", "a number"), ("true", "a boolean"), ("null", "null")],
 )
-def test_a_line_that_is_no_object_is_a_fault(text: str, kind: str) -> None:
+def test_a_line_that_is_not_an_object_is_a_fault(text: str, kind: str) -> None:
     assert only_fault(text.encode())[:2] == ("set.jsonl:1", f"the line holds {kind}, not an object")
 
 
@@ -129,7 +129,7 @@ def test_a_pair_of_surrogates_is_a_character() -> None:
     assert read(b'{"a": "\\ud83d\\ude00"}')[0] == [(1, {"a": "\U0001f600"})]
 
 
-def test_an_escaped_backslash_before_u_is_no_surrogate() -> None:
+def test_an_escaped_backslash_before_u_is_not_a_surrogate() -> None:
     assert read(rb'{"a": "\\ud83d"}')[0] == [(1, {"a": "\\ud83d"})]
 
 
@@ -143,7 +143,7 @@ def test_nesting_is_counted_in_levels_not_in_brackets() -> None:
     assert read(b'{"a": ' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}")[1] == []
 
 
-def test_every_fault_is_told_and_none_ends_the_reading() -> None:
+def test_all_faults_of_a_file_are_reported() -> None:
     found, faults = read(b'{\n{"a": 1}\n[]\n{"a": NaN}\n{"a": 2}\n')
     assert [line for line, _ in found] == [2, 5]
     assert [where for where, _, _ in faults] == ["set.jsonl:1", "set.jsonl:3", "set.jsonl:4"]

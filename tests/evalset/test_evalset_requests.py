@@ -28,7 +28,7 @@ def params(eval_set: EvalSet, attempt: int = 0) -> dict[str, Any]:
     return {key: value for key, value in body(eval_set, attempt).items() if key not in ("messages", "model")}
 
 
-def test_a_request_asks_the_prompt_at_temperature_zero(load: Callable[..., EvalSet]) -> None:
+def test_a_request_has_the_prompt_and_temperature_zero(load: Callable[..., EvalSet]) -> None:
     assert body(load([CASE])) == {
         "messages": [{"role": "system", "content": "Sort."}, {"role": "user", "content": "it crashed"}],
         "model": "m",
@@ -36,13 +36,13 @@ def test_a_request_asks_the_prompt_at_temperature_zero(load: Callable[..., EvalS
     }
 
 
-def test_a_request_knows_where_it_comes_from(load: Callable[..., EvalSet]) -> None:
+def test_a_request_has_its_source_line(load: Callable[..., EvalSet]) -> None:
     eval_set = load([CASE])
     request = eval_set.request(eval_set.cases[0], "m", 2)
     assert (request.eval_set, request.case_id, request.attempt) == ("set.jsonl", "a", 2)
 
 
-def test_what_the_settings_leave_out_is_not_sent(load: Callable[..., EvalSet]) -> None:
+def test_unset_settings_are_not_sent(load: Callable[..., EvalSet]) -> None:
     toml = '[request]\nmax_completion_tokens = 16\ntop_p = 0.5\nstop = "x"\nlogit_bias = { "5" = -1 }\n'
     assert params(load([CASE], toml)) == {
         "temperature": 0.0,
@@ -54,7 +54,7 @@ def test_what_the_settings_leave_out_is_not_sent(load: Callable[..., EvalSet]) -
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
-def test_the_temperature_of_stability_goes_first(load: Callable[..., EvalSet], repeats: int) -> None:
+def test_the_temperature_of_stability_takes_precedence(load: Callable[..., EvalSet], repeats: int) -> None:
     toml = f"[request]\ntemperature = 0.2\n[stability]\nrepeats = {repeats}\ntemperature = 0.7\n"
     assert params(load([CASE], toml))["temperature"] == 0.7
 
@@ -64,7 +64,7 @@ def test_the_seed_grows_with_the_attempt(load: Callable[..., EvalSet]) -> None:
     assert [params(eval_set, attempt)["seed"] for attempt in range(3)] == [7, 8, 9]
 
 
-def test_no_seed_is_sent_where_none_is_set(load: Callable[..., EvalSet]) -> None:
+def test_no_seed_is_sent_unless_set(load: Callable[..., EvalSet]) -> None:
     assert "seed" not in params(load([CASE]), attempt=2)
 
 
@@ -101,13 +101,13 @@ def test_tools_of_the_settings_are_sent(load: Callable[..., EvalSet]) -> None:
     ] == [TOOL]
 
 
-def test_tools_of_the_case_take_the_place_of_those_of_the_settings(load: Callable[..., EvalSet]) -> None:
+def test_tools_of_the_case_replace_those_of_the_settings(load: Callable[..., EvalSet]) -> None:
     assert params(load([CHAT]))["tools"] == [TOOL]
     other = '[request]\ntools = [{ type = "function", function = { name = "other" } }]\n'
     assert params(load([CHAT], other))["tools"] == [TOOL]
 
 
-def test_the_extra_body_goes_before_all(load: Callable[..., EvalSet]) -> None:
+def test_the_extra_body_takes_precedence(load: Callable[..., EvalSet]) -> None:
     toml = "[request]\ntop_p = 0.5\n[request.extra_body]\ntop_k = 1\ntop_p = 0.9\n"
     assert params(load([CASE], toml)) == {"temperature": 0.0, "top_k": 1, "top_p": 0.9}
 
@@ -118,7 +118,7 @@ def test_cases_without_their_own_parameters_share_them(load: Callable[..., EvalS
     assert first.params is second.params
 
 
-def test_asking_a_case_with_tools_leaves_the_shared_parameters_alone(load: Callable[..., EvalSet]) -> None:
+def test_a_request_with_tools_does_not_change_the_shared_parameters(load: Callable[..., EvalSet]) -> None:
     eval_set = load([CHAT, CASE | {"id": "b"}])
     eval_set.request(eval_set.cases[0], "m", 1)
     assert "tools" not in eval_set.request(eval_set.cases[1], "m").params

@@ -65,7 +65,7 @@ def test_good_settings_are_read(text: str) -> None:
     assert len(settings.gates) == (2 if text else 0)
 
 
-def test_a_whole_number_will_do_for_a_temperature() -> None:
+def test_an_integer_is_a_valid_temperature() -> None:
     settings, _ = read("[request]\ntemperature = 1")
     assert settings is not None
     assert settings.request.temperature == 1.0
@@ -81,14 +81,14 @@ def test_a_whole_number_will_do_for_a_temperature() -> None:
         ("a = " + "[" * 50_000, "set.toml:1", "nested too deeply"),
     ],
 )
-def test_text_that_is_no_toml_is_told_at_its_line(text: str, where: str, problem: str) -> None:
+def test_invalid_toml_is_reported_at_its_line(text: str, where: str, problem: str) -> None:
     found = fault_of(text)
     assert found[0] == where
     assert found[1].startswith(problem)
     assert found[2]
 
 
-def test_settings_that_are_not_utf8_are_told_at_their_line() -> None:
+def test_settings_that_are_not_utf8_are_reported_at_their_line() -> None:
     assert fault_of(b'scorer = "exact"\nlabels = ["\xff"]\n') == (
         "set.toml:2",
         "byte 0xff is not UTF-8",
@@ -111,7 +111,9 @@ def test_settings_that_are_not_utf8_are_told_at_their_line() -> None:
         ("request.max_token = 3", 1, "request.max_token: unknown key", "did you mean 'max_tokens'?"),
     ],
 )
-def test_an_unknown_key_is_told_at_its_line_with_the_likely_one(text: str, where: str, problem: str, hint: str) -> None:
+def test_an_unknown_key_is_reported_at_its_line_with_a_suggestion(
+    text: str, where: str, problem: str, hint: str
+) -> None:
     found = fault_of(text)
     assert found[:2] == (f"set.toml:{where}", problem)
     assert found[2].startswith(hint)
@@ -230,7 +232,7 @@ def test_an_unknown_key_is_told_at_its_line_with_the_likely_one(text: str, where
         ("request = 3", 1, "request: Input should be", ""),
     ],
 )
-def test_a_wrong_value_is_told_at_the_line_of_its_key(text: str, where: str, problem: str, hint: str) -> None:
+def test_a_wrong_value_is_reported_at_the_line_of_its_key(text: str, where: str, problem: str, hint: str) -> None:
     found = fault_of(text)
     assert found[0] == f"set.toml:{where}"
     assert found[1].startswith(problem)
@@ -249,14 +251,14 @@ def test_a_wrong_value_is_told_at_the_line_of_its_key(text: str, where: str, pro
         ('metric = "accuracy"\nmax_flips = 0\nagainst = "production"', "222aaaedd0a3e0b1"),
     ],
 )
-def test_the_hash_of_a_gate_is_what_earlier_versions_made_of_it(gate: str, digest: str) -> None:
+def test_the_hash_of_a_gate_equals_that_of_earlier_versions(gate: str, digest: str) -> None:
     """Runs and registries hold these hashes as evidence: they may change only on purpose."""
     settings, _ = read(f"[[gates]]\n{gate}\n")
     assert settings is not None
     assert settings_sha256(settings)[:16] == digest
 
 
-def test_every_wrong_key_is_told() -> None:
+def test_all_wrong_keys_are_reported() -> None:
     _, faults = read('scorr = "x"\n[request]\ntop_p = "a"\nfoo = 1\n[[gates]]\nmin = "a"\n')
     assert [(where, problem.split(":")[0]) for where, problem, _ in sorted(faults)] == [
         ("set.toml:1", "scorr"),
@@ -276,7 +278,7 @@ def test_every_wrong_key_is_told() -> None:
         ("[request.extra_body]\na = [[1, 12:00:00]]", 2, "request.extra_body.a[0][1]: JSON has no dates"),
     ],
 )
-def test_values_that_json_has_not_are_faults(text: str, where: str, problem: str) -> None:
+def test_values_that_json_cannot_express_are_faults(text: str, where: str, problem: str) -> None:
     found = fault_of(text)
     assert found[0] == f"set.toml:{where}"
     assert found[1].startswith(problem)

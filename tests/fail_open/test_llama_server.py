@@ -92,7 +92,7 @@ def test_the_key_is_what_the_refusal_depends_on(adapted):
 
 @needs_weights
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/slots/0?action=erase", "/slots", "/v1/models"])
-def test_nothing_that_says_or_does_anything_is_open_without_the_key(adapted, path):
+def test_endpoints_that_reveal_or_change_anything_need_the_key(adapted, path):
     method, body = ("POST", json.dumps(HELLO)) if path != "/slots" and "models" not in path else ("GET", None)
     assert send(adapted, method, path, body, FOREIGN)[0] == 401
 

@@ -145,7 +145,7 @@ def test_an_alias_and_its_snapshot(suite, evaluate, server, baseline, model):
     assert_named(evaluate(f"--baseline={baseline}", model=model), f"both are {DATED} on one server")
 
 
-def test_a_gate_that_names_the_alias(suite, evaluate, server):
+def test_a_gate_that_names_the_alias_finds_its_snapshot(suite, evaluate, server):
     server.answer = answering_as(DATED)
     suite(3, toml=AGAINST.replace("production", "gpt-4o"))
     assert_named(evaluate("--baseline=gpt-4o", model=DATED), f"both are {DATED} on one server")

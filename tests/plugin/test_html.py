@@ -138,7 +138,7 @@ def test_markup_in_ids_prompts_answers_and_models_stays_text(pytester, evaluate,
     assert "<img src=x" not in json.dumps(rows)
 
 
-def test_an_id_with_a_backslash_makes_no_trouble(pytester, report):
+def test_an_id_with_a_backslash_is_shown(pytester, report):
     folder = pytester.mkdir("eval_sets")
     (folder / "t.jsonl").write_text(json.dumps({"id": r"C:\new\x", "input": "a", "expected": "a"}) + "\n", "utf-8")
     result, _, rows = report()
@@ -146,13 +146,13 @@ def test_an_id_with_a_backslash_makes_no_trouble(pytester, report):
     assert r"eval_sets/t.jsonl::C:\new\x" in rows
 
 
-def test_a_line_that_begins_with_an_e_is_not_taken_for_an_error_line(suite, report):
+def test_a_line_that_starts_with_e_is_not_an_error_line(suite, report):
     suite(["a"], inputs=["first\nEnd </dl>"], toml="[[gates]]\nmin = 0.5\n")
     _, _, rows = report()
     assert "\n" not in rows["eval_sets/tickets.jsonl::case-0"]["log"]
 
 
-def test_the_users_own_tests_and_hooks_have_their_say(pytester, suite, report):
+def test_the_user_s_own_tests_and_hooks_are_shown(pytester, suite, report):
     pytester.makeconftest(
         """
         def pytest_html_report_title(report):
@@ -170,7 +170,7 @@ def test_the_users_own_tests_and_hooks_have_their_say(pytester, suite, report):
     _, source, rows = report(".")
     assert '<title id="head-title">ours</title>' in source
     own, case = (
-        rows["test_the_users_own_tests_and_hooks_have_their_say.py::test_own"],
+        rows["test_the_user_s_own_tests_and_hooks_are_shown.py::test_own"],
         rows["eval_sets/tickets.jsonl::case-0"],
     )
     assert "hello" in own["log"]
@@ -211,7 +211,7 @@ def test_workers_make_the_same_rows(suite, report):
     assert "ft-summary>" in source
 
 
-def test_repeats_tell_how_many_attempts_passed(suite, report, server):
+def test_repeats_show_how_many_attempts_passed(suite, report, server):
     suite(["a"], toml="[stability]\nrepeats = 3\n[[gates]]\nmin = 0.5\n")
     answers = iter(["a", "b", "a"])
     server.answer = lambda body: next(answers)
@@ -221,7 +221,7 @@ def test_repeats_tell_how_many_attempts_passed(suite, report, server):
     assert "<dt>attempts<dd>2 of 3 attempts passed; below is attempt 2" in row["log"]
 
 
-def test_without_html_nothing_of_it_is_loaded(pytester, suite, evaluate):
+def test_without_html_no_html_module_is_loaded(pytester, suite, evaluate):
     pytester.makeconftest(
         "import sys\n\ndef pytest_unconfigure():\n    print('LOADED', 'pytest_finetune.plugin.html' in sys.modules)\n"
     )

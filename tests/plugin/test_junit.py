@@ -105,7 +105,7 @@ def test_server_messages_are_written_only_if_the_ini_value_is_set(suite, junit, 
     assert ended(cases["case-0"])[1] == "error: bad_request: HTTP 400: cannot answer storm"
 
 
-def test_properties_go_by_a_switch(suite, junit):
+def test_properties_can_be_switched_off(suite, junit):
     suite(2, toml="[[gates]]\nmin = 0.5\n")
     text, _ = junit("-o", "finetune_junit_properties=false")
     assert "<propert" not in text

@@ -318,7 +318,7 @@ def test_a_marked_set_that_is_collected_too_does_not_wait_for_ever_under_xdist(p
     result.assert_outcomes(passed=81)
 
 
-def test_a_hook_that_breaks_is_one_readable_message(pytester, suite):
+def test_a_hook_that_raises_is_one_readable_message(pytester, suite):
     suite(1)
     pytester.makeconftest("def pytest_finetune_target(spec, config): raise ValueError('no such region')")
     result = pytester.runpytest_inprocess("--model=x")
@@ -326,7 +326,7 @@ def test_a_hook_that_breaks_is_one_readable_message(pytester, suite):
     result.stderr.fnmatch_lines(["*the hook failed for 'x': ValueError: no such region*"])
 
 
-def test_a_target_that_breaks_its_promise_ends_in_errors_that_say_so(pytester, suite):
+def test_an_exception_of_a_target_is_named_in_its_errors(pytester, suite):
     suite(2, toml=GATE.format(bar=0.9))
     pytester.makeconftest(
         """
@@ -351,7 +351,7 @@ def test_resume_with_nothing_to_resume_is_a_usage_error_under_xdist_too(suite, e
     result.stderr.fnmatch_lines(["*no open run of ft:test*"])
 
 
-def test_a_model_with_nothing_to_ask_is_no_pass_under_xdist_either(pytester, server):
+def test_a_model_without_cases_does_not_pass_under_xdist_either(pytester, server):
     pytester.makepyfile("def test_own(): pass")
     result = pytester.runpytest_subprocess("--model=m", f"--model-base-url={server.url}", "-n2")
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.INTERNAL_ERROR)

@@ -9,7 +9,7 @@ def unheard(*_, **__):
     raise FileNotFoundError("git")
 
 
-def test_git_knows_who(tmp_path, monkeypatch):
+def test_the_user_comes_from_git(tmp_path, monkeypatch):
     (tmp_path / "config").write_text("[user]\n email = ana@example.com\n", "utf-8")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
     monkeypatch.chdir(tmp_path)

@@ -86,7 +86,7 @@ def test_an_open_run_is_refused(record, tickets):
     assert f"{TICKETS}: gate accuracy>=0.6 has no verdict" in reasons
 
 
-def test_samples_left_unasked_are_no_evidence(record, tickets):
+def test_missing_samples_are_not_evidence(record, tickets):
     run = recorded(record, tickets)
     run = rewritten(run, totals=run.manifest.totals.model_copy(update={"unneeded": 2}))
     assert refused(run, tickets) == ["2 samples were left unasked (--stop-when-decided): ask them all"]
@@ -153,7 +153,7 @@ def test_a_record_of_an_older_plugin_has_no_seal_and_is_refused(record, tickets)
     assert refused(run, tickets) == ["the run has no seal: an older pytest-finetune closed it; run it again"]
 
 
-def test_samples_under_a_name_that_the_manifest_does_not_tell_are_refused(record, tickets):
+def test_samples_of_a_model_missing_from_the_manifest_are_refused(record, tickets):
     run = rewritten(recorded(record, tickets, answered_by=(MODEL, "other")), answered_by=(MODEL,))
     assert refused(run, tickets) == ["samples were answered by other, of which the manifest knows nothing"]
 
@@ -236,7 +236,7 @@ def test_a_set_that_production_was_judged_by_may_be_renamed_and_not_dropped(reco
     )
 
 
-def test_a_first_version_is_not_refused_for_want_of_a_production(record, tmp_path):
+def test_a_first_version_needs_no_production_to_compare_with(record, tmp_path):
     eval_set = write_set(tmp_path, toml=GATE + AGAINST)
     run = recorded(record, eval_set, verdicts=(*PASSED, ("flips<=0,vs=production", "incomplete")))
     assert refused(run, eval_set, first=True) == []
@@ -324,12 +324,12 @@ def test_every_eval_set_of_today_has_to_be_in_the_run_and_no_other(record, ticke
     assert reason == f"{PROFILE}: asked in the run, and not among today's eval sets"
 
 
-def test_with_nothing_to_ask_nothing_is_proved(record, tickets):
+def test_a_run_without_cases_is_not_evidence(record, tickets):
     assert "there is no eval set today, and nothing asked is no evidence" in refused(recorded(record, tickets))
 
 
 @pytest.mark.parametrize("status", ["fail", "inconclusive", "incomplete", "unheard of"])
-def test_only_a_pass_is_a_pass(record, tickets, status):
+def test_only_passed_gates_count(record, tickets, status):
     (reason,) = refused(recorded(record, tickets, verdicts=[("accuracy>=0.6", status)]), tickets)
     assert reason.startswith(f"{TICKETS}: gate accuracy>=0.6 is {status}: ")
 
@@ -349,7 +349,7 @@ def test_a_set_without_gates_is_held_to_the_rule_it_implies(record, tmp_path):
     ]
 
 
-def test_a_pass_that_the_samples_do_not_bear_out_is_refused(record, tickets):
+def test_a_pass_that_contradicts_the_samples_is_refused(record, tickets):
     assert refused(recorded(record, tickets, "pmmmm"), tickets) == [
         f"{TICKETS}: gate accuracy>=0.6 is pass in the manifest, fail by the samples"
     ]
@@ -367,7 +367,7 @@ def test_a_damaged_record_is_an_error_and_no_evidence(record, tickets):
     ("plugin", "older"),
     [("0.1.0", False), ("0.2.0", False), ("0.10", False), ("0.0.9", True), ("0.1.0rc1", True), ("odd", True)],
 )
-def test_a_plugin_older_than_the_record_refuses(record, tickets, plugin, older):
+def test_a_record_of_a_newer_plugin_is_refused(record, tickets, plugin, older):
     reasons = refused(recorded(record, tickets), tickets, plugin=plugin)
     assert [reason.endswith(f"this is {plugin}: upgrade") for reason in reasons] == [True] * older
 
@@ -376,7 +376,7 @@ def test_a_plugin_older_than_the_record_refuses(record, tickets, plugin, older):
     ("day", "says"),
     [("2026-03-09", "was"), ("2026-03-10", "today"), ("2026-03-11", "in 1 day "), ("2026-03-17", "in 7 days")],
 )
-def test_a_model_that_is_gone_or_about_to_be_is_refused(record, tickets, day, says):
+def test_a_retired_or_retiring_model_is_refused(record, tickets, day, says):
     version = entry(shutdown_date=datetime.fromisoformat(day))
     (reason,) = refused(recorded(record, tickets), tickets, version=version)
     assert says in reason
@@ -384,7 +384,7 @@ def test_a_model_that_is_gone_or_about_to_be_is_refused(record, tickets, day, sa
 
 
 @pytest.mark.parametrize(("day", "count"), [("2026-03-17", 0), ("2026-03-18", 1), ("2026-06-08", 1), ("2026-06-09", 0)])
-def test_a_model_that_goes_later_is_a_warning(record, tickets, day, count):
+def test_a_later_retirement_is_a_warning(record, tickets, day, count):
     version = entry(shutdown_date=datetime.fromisoformat(day))
     found = cautions(version, recorded(record, tickets), now=NOW)
     assert [f"({day}, the registry)" in one for one in found[1:]] == [True] * count
@@ -485,7 +485,7 @@ def test_a_version_without_a_server_is_judged_on_that_of_production(record, tick
     assert refused(run, tickets, production=production_at(record, tickets, base_url=HOME)) == []
 
 
-def test_a_run_of_the_future_is_refused(record, tickets):
+def test_a_run_with_a_future_date_is_refused(record, tickets):
     run = recorded(record, tickets)
     closed = run.manifest.closed_at
     assert refused(run, tickets, now=closed - timedelta(minutes=5)) == []

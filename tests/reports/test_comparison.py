@@ -81,7 +81,7 @@ def test_the_head_fits_eighty_columns_in_two_lines(name: str, cases: int) -> Non
     assert max(map(len, head)) <= 80
 
 
-def test_a_small_difference_is_never_rounded_to_none() -> None:
+def test_a_small_difference_is_never_rounded_to_zero() -> None:
     head = lines(compared("p" * 4000, "p" * 3999 + "m"), show=0)
     assert head[0].endswith("accuracy 1.000 -> 0.9998")
     assert head[1].startswith("  difference -0.0003 [")
@@ -139,7 +139,7 @@ def test_an_answer_line_shows_how_the_sample_ended(sample: Sample, expected: str
     assert answer_line([sample]) == expected
 
 
-def test_the_caller_may_tell_answers_its_own_way() -> None:
+def test_the_caller_can_format_answers() -> None:
     assert lines(compared("p", "m"), answers=lambda samples: f"{len(samples)} seen")[-1] == "    ft:b        1 seen"
 
 

@@ -22,10 +22,10 @@ WHOLE = Progress(10_000, 1_234, 32, 1, (0.912, None), Decimal("1.25"), 3_725)
         (10, ""),
     ],
 )
-def test_as_much_as_there_is_room_for(width, line):
+def test_the_line_has_as_much_as_fits(width, line):
     assert progress_line(WHOLE, width) == line
 
 
-def test_nothing_is_made_up_before_it_is_known():
+def test_unknown_figures_are_not_shown():
     assert progress_line(Progress(5, 0, 5, 0, (None,), Decimal(0), None), 79) == "0/5 done  5 in flight"
     assert progress_line(Progress(0, 3, None, 0, (1.0,), None, None), 79) == "3 done  0 errors  accuracy 1.000"

@@ -43,7 +43,7 @@ def counts(router):
     return {standing.version: (standing.calls, standing.failed) for standing in router.status()}
 
 
-def test_a_chat_asks_the_users_model_and_reports(router, client, server, canary_user, other_user):
+def test_a_chat_calls_the_user_s_model_and_reports_the_outcome(router, client, server, canary_user, other_user):
     for user in (canary_user, other_user):
         answer = router.chat(client, user_id=user, temperature=0, **QUESTION)
         assert answer.choices[0].message.content == "The box was open."
@@ -66,7 +66,7 @@ def test_an_exception_is_reported_and_raised_again(router, client, server, canar
     assert counts(router)["v3"] == (1, 1)
 
 
-def test_a_failed_canary_may_be_made_good_by_production(router, client, server, canary_user):
+def test_production_may_answer_for_a_failed_canary(router, client, server, canary_user):
     server.answer = broken_canary
     answer = router.chat(client, user_id=canary_user, retry_on_production=True, **QUESTION)
     assert answer.choices[0].message.content == "bug"
@@ -74,7 +74,7 @@ def test_a_failed_canary_may_be_made_good_by_production(router, client, server, 
     assert counts(router) == {"v2": (1, 0), "v3": (1, 1), "v1": (0, 0)}
 
 
-def test_production_is_not_asked_twice(router, client, server, other_user):
+def test_production_is_not_called_twice(router, client, server, other_user):
     server.answer = lambda body: error(500, "down")
     with pytest.raises(openai.InternalServerError):
         router.chat(client, user_id=other_user, retry_on_production=True, **QUESTION)
@@ -94,7 +94,7 @@ def test_an_answer_that_is_not_accepted_is_returned_and_counts_as_failed(router,
     assert counts(router)["v3"] == (1, 1)
 
 
-def test_a_canary_whose_answer_is_not_accepted_may_be_made_good_by_production(router, client, server, canary_user):
+def test_production_may_answer_for_a_canary_whose_answer_is_not_accepted(router, client, server, canary_user):
     server.answer = lambda body: "prose" if body["model"] == "ft:v3" else "bug"
     answer = router.chat(
         client,
@@ -120,7 +120,7 @@ def test_an_async_client_is_refused_by_the_sync_chat_and_nothing_is_reported(rou
     assert counts(router)["v2"] == (0, 0)
 
 
-def test_a_version_on_a_server_of_its_own_is_asked_there(make_router, registry, client, server):
+def test_a_version_on_its_own_server_is_called_there(make_router, registry, client, server):
     with ScriptedServer(answer=lambda body: "from elsewhere") as elsewhere:
         registry.add("v4", base_url=elsewhere.url)
         registry.step("promote", "v4")
@@ -130,7 +130,7 @@ def test_a_version_on_a_server_of_its_own_is_asked_there(make_router, registry, 
 
 
 @pytest.mark.slow
-def test_a_bad_canary_is_left_after_a_few_of_its_calls(router, client, server):
+def test_a_bad_canary_is_dropped_after_a_few_calls(router, client, server):
     server.answer = broken_canary
     failed = 0
     for number in range(300):
@@ -142,7 +142,7 @@ def test_a_bad_canary_is_left_after_a_few_of_its_calls(router, client, server):
     assert set(asked(server)[-200:]) == {"ft:v2"}
 
 
-def test_the_async_chat_asks_and_reports(router, server, ask_async, canary_user):
+def test_the_async_chat_calls_the_model_and_reports(router, server, ask_async, canary_user):
     assert ask_async(user_id=canary_user).choices[0].message.content == "The box was open."
     assert counts(router)["v3"] == (1, 0)
 
@@ -154,7 +154,7 @@ def test_the_async_chat_reports_and_raises_again(router, server, ask_async, cana
     assert counts(router)["v3"] == (1, 1)
 
 
-def test_the_async_chat_may_be_made_good_by_production(router, server, ask_async, canary_user):
+def test_production_may_answer_for_a_failed_canary_in_the_async_chat(router, server, ask_async, canary_user):
     server.answer = broken_canary
     assert ask_async(user_id=canary_user, retry_on_production=True).choices[0].message.content == "bug"
     assert counts(router) == {"v2": (1, 0), "v3": (1, 1), "v1": (0, 0)}
@@ -165,7 +165,7 @@ def test_the_async_chat_returns_an_answer_that_is_not_accepted(router, server, a
     assert counts(router)["v3"] == (1, 1)
 
 
-def test_a_cancelled_call_is_not_the_models_failure(router, server, other_user):
+def test_a_cancelled_call_is_not_a_failure_of_the_model(router, server, other_user):
     server.answer = lambda body: Reply(hang=True)
 
     async def main():

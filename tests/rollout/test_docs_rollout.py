@@ -11,7 +11,7 @@ from pytest_finetune import ModelRouter
 PAGE = (Path(__file__).parents[2] / "docs/rollout.md").read_text("utf-8")
 
 
-def test_the_examples_run_as_they_stand(registry, server, monkeypatch):
+def test_the_documented_examples_run(registry, server, monkeypatch):
     monkeypatch.chdir(registry.path.parent)
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")

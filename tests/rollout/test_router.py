@@ -53,7 +53,7 @@ def test_a_canary_serves_its_share_and_production_the_rest(router):
     assert models.count("ft:v3") / len(models) == pytest.approx(0.1, abs=0.03)
 
 
-def test_two_routers_deal_alike(router, make_router):
+def test_two_routers_assign_users_alike(router, make_router):
     assert deal(router) == deal(make_router())
 
 
@@ -104,7 +104,7 @@ def test_a_promotion_is_picked_up_without_a_restart(router, registry, clock):
     assert set(deal(router).values()) == {"ft:v3"}
 
 
-def test_the_file_is_looked_at_no_more_often_than_asked(router, registry, clock, monkeypatch):
+def test_the_file_is_checked_no_more_often_than_configured(router, registry, clock, monkeypatch):
     looks = []
     stat = Path.stat
     monkeypatch.setattr(Path, "stat", lambda path, **how: looks.append(path) or stat(path, **how))
@@ -248,20 +248,20 @@ def test_production_over_its_budget_falls_back_to_the_named_version(router, capl
     assert "over the error budget of 0.1" in message
 
 
-def test_after_the_fall_of_both_the_fallback_serves_everybody(router):
+def test_after_both_fall_back_the_fallback_serves_everybody(router):
     break_canary(router)
     break_production(router)
     assert set(deal(router).values()) == {"ft:v1"}
 
 
-def test_after_the_fall_of_production_the_canary_is_held_to_the_fallback(router):
+def test_after_production_falls_back_the_canary_is_compared_with_the_fallback(router):
     break_production(router)
     for number in range(60):
         router.report("ft:v1" if number % 4 else "ft:v3", ok=bool(number % 4))
     assert set(deal(router).values()) == {"ft:v1"}
 
 
-def test_without_a_fallback_production_stays_and_says_so_once(registry, make_router, caplog):
+def test_without_a_fallback_production_keeps_serving_and_one_warning_is_logged(registry, make_router, caplog):
     registry.rollout(fallback="")
     router = make_router()
     break_production(router)
@@ -293,7 +293,7 @@ def calls_until_left(router, clock, *, a_second, healthy, least=1):
 
 @pytest.mark.parametrize(("healthy", "at_most"), [(0, 5), (2_000, 10), (200_000, 12)])
 @pytest.mark.slow
-def test_a_dead_production_is_left_after_a_dozen_calls_whatever_was_before(router, clock, healthy, at_most):
+def test_a_dead_production_is_replaced_after_a_dozen_calls_whatever_its_history(router, clock, healthy, at_most):
     """At 20 calls a second: within 0.6 s, at a window of 60 s as at any other."""
     assert calls_until_left(router, clock, a_second=20, healthy=healthy) <= at_most
 
@@ -414,7 +414,7 @@ def test_reset_forgets_fallbacks_and_reports(router):
     assert [standing.calls for standing in router.status()] == [0, 0, 0]
 
 
-def test_status_tells_how_each_version_fares(router):
+def test_status_reports_the_calls_of_each_version(router):
     router.report("ft:v2", ok=True, latency=0.2)
     router.report("ft:v2", ok=False, latency=0.4)
     production, canary, fallback = router.status()
@@ -486,7 +486,7 @@ class Hanging(Refusing):
         raise RegistryError("the lock was held too long", self.location)
 
 
-def test_a_record_that_hangs_holds_up_no_request(registry, clock):
+def test_a_hanging_write_delays_no_request(registry, clock):
     backend = Hanging(registry.path)
     backend.released = threading.Event()
     router = ModelRouter(backend, write_events=True, clock=clock)
@@ -571,7 +571,7 @@ def test_a_canary_that_serves_everybody_within_the_budget_stays(make_router, reg
     assert router.model_for("anybody") == "ft:v3"
 
 
-def test_a_clock_that_was_set_back_does_not_stop_the_looking(router, registry, clock):
+def test_a_clock_set_back_does_not_stop_the_checks(router, registry, clock):
     clock.now -= 3600
     registry.step("promote", "v3")
     router.model_for("user")
@@ -579,14 +579,14 @@ def test_a_clock_that_was_set_back_does_not_stop_the_looking(router, registry, c
     assert router.model_for("user") == "ft:v3"
 
 
-def test_names_made_up_for_each_call_fill_neither_memory_nor_log(router, caplog):
+def test_unknown_names_fill_neither_memory_nor_log(router, caplog):
     for number in range(500):
         router.report(f"made-up-{number}", ok=True)
     assert len(messages(caplog)) == _MOST_MENTIONED
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_a_forked_worker_waits_for_no_thread_of_its_parent(registry):
+def test_a_forked_worker_does_not_wait_for_threads_of_its_parent(registry):
     """At the moment of the fork another thread reports, and one reads the registry: in the child neither is there."""
     code = """
         import os, sys, threading

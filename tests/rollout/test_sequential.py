@@ -59,7 +59,7 @@ def test_no_call_is_expected_to_add_evidence_while_production_keeps_its_budget(b
         assert expected == pytest.approx(1)
 
 
-def test_evidence_of_nothing_stays_at_1_for_ever():
+def test_without_differences_evidence_stays_at_1():
     evidence = EProcess()
     for _ in range(1000):
         evidence.multiply([1.0] * len(LIFTS))
@@ -98,20 +98,20 @@ def test_a_canary_like_production_is_rarely_called_worse(rate):
     assert alarms <= 30
 
 
-def test_a_broken_canary_is_found_out_within_a_few_of_its_calls():
+def test_a_broken_canary_is_detected_within_a_few_calls():
     rng = Random(2)
     asked = [life(rng, production=steady(0.02), canary=steady(1), calls=1000, false_alarm_rate=0.01) for _ in range(50)]
     assert max(asked) <= 8
 
 
-def test_a_canary_that_fails_ten_times_as_often_is_found_out():
+def test_a_canary_that_fails_ten_times_as_often_is_detected():
     rng = Random(3)
     asked = [life(rng, production=steady(0.02), canary=steady(0.2), calls=5000) for _ in range(20)]
     assert None not in asked
     assert sorted(asked)[10] < 60
 
 
-def test_a_canary_that_turns_bad_after_a_long_good_life_is_found_out():
+def test_a_canary_that_turns_bad_late_is_detected():
     asked = life(Random(4), production=steady(0.02), canary=lambda n: 0.02 if n < 10_000 else 0.7, calls=20_000)
     assert asked is not None
     assert asked < 1100 + 60
@@ -145,7 +145,7 @@ def test_half_of_the_evidence_begins_at_the_start_and_the_rest_reaches_any_time(
 
 
 @pytest.mark.parametrize(("good", "failures"), [(0, 3), (12_000, 10), (1_000_000, 12)])
-def test_how_many_failures_in_a_row_leave_production(good, failures):
+def test_the_number_of_failures_in_a_row_that_end_production(good, failures):
     """The figures of docs/rollout.md, at a budget of 10 % and a false-alarm rate of 1 %."""
     test = OverBudget(0.1, 0.01)
     test._evidence._steps, test._evidence._left = good, 1 / (1 + log2(good + 1))

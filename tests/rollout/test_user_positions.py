@@ -10,7 +10,7 @@ shares = st.floats(0, 1)
 
 
 @given(st.text(), st.text())
-def test_a_position_lies_in_the_unit_interval_and_never_moves(salt, user):
+def test_a_position_is_in_the_unit_interval_and_constant(salt, user):
     position = UserPositions(salt).of(user)
     assert 0 <= position < 1
     assert UserPositions(salt).of(user) == position
@@ -31,11 +31,11 @@ def test_positions_are_the_same_on_every_machine():
     assert UserPositions("pytest-finetune").of("用户") == 0.9321997518561422
 
 
-def test_an_id_is_one_as_number_and_as_text():
+def test_a_number_and_its_text_are_the_same_id():
     assert UserPositions("salt").of(7) == UserPositions("salt").of("7")
 
 
-def test_half_a_surrogate_pair_is_an_id():
+def test_a_lone_surrogate_is_a_valid_id():
     assert 0 <= UserPositions("salt \ud83d").of("\ud83d") < 1
 
 
@@ -47,7 +47,7 @@ def test_a_share_is_exact_to_within_a_percent_over_100_000_ids(name, share):
     assert served / 100_000 == pytest.approx(share, abs=0.01)
 
 
-def test_another_salt_deals_independently():
+def test_another_salt_assigns_users_independently():
     one, other = UserPositions("one"), UserPositions("other")
     both = sum(one.of(n) < 0.1 and other.of(n) < 0.1 for n in range(100_000))
     assert both / 100_000 == pytest.approx(0.01, abs=0.003)

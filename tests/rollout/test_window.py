@@ -37,7 +37,7 @@ def test_the_window_holds_exactly_the_calls_of_its_slots(steps, seconds):
     assert found.seconds == pytest.approx(sum(latency or 0 for _, latency in inside), abs=1e-6)
 
 
-def test_it_keeps_no_more_than_its_slots_however_many_calls_come():
+def test_memory_is_bounded_by_the_number_of_slots():
     rate = ErrorRate(60.0)
     for number in range(10_000):
         rate.add(number * 0.1, ok=True)

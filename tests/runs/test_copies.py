@@ -46,7 +46,7 @@ def test_cases_settings_and_schema_are_copied_byte_for_byte(run, eval_set, tmp_p
     assert all((run.path / "eval_sets" / name).read_bytes() == (tmp_path / name).read_bytes() for name in names)
 
 
-def test_the_copy_is_read_back_when_the_files_are_gone(run, eval_set, tmp_path):
+def test_the_copy_is_read_if_the_files_are_missing(run, eval_set, tmp_path):
     keep_copies(run, [eval_set], root=tmp_path)
     eval_set.path.unlink()
     eval_set.path.with_suffix(".toml").unlink()
@@ -71,7 +71,7 @@ def test_without_a_copy_a_changed_file_is_refused_with_the_reason(run, eval_set,
     assert recorded_set(run, run.manifest.eval_sets[0], root=tmp_path).problem.endswith("no longer exists")
 
 
-def test_an_edited_copy_is_not_believed(run, eval_set, tmp_path):
+def test_an_edited_copy_is_refused(run, eval_set, tmp_path):
     keep_copies(run, [eval_set], root=tmp_path)
     copy = run.path / "eval_sets" / "eval_sets" / "t.jsonl"
     copy.write_bytes(copy.read_bytes().replace(b"b?", b"c?"))
@@ -95,7 +95,7 @@ def test_a_set_from_outside_the_root_stays_within_the_run(run, eval_set, tmp_pat
     assert (run.path / "eval_sets" / "_up" / "eval_sets" / "t.jsonl").is_file()
 
 
-def test_copies_are_made_once_and_leave_nothing_half_written(run, eval_set, tmp_path):
+def test_copies_are_made_once_and_never_incomplete(run, eval_set, tmp_path):
     keep_copies(run, [eval_set], root=tmp_path)
     eval_set.path.write_text("changed", "utf-8")
     keep_copies(run, [eval_set], root=tmp_path)
@@ -103,7 +103,7 @@ def test_copies_are_made_once_and_leave_nothing_half_written(run, eval_set, tmp_
     assert not list(run.path.rglob("*.tmp"))
 
 
-def test_a_copy_that_cannot_be_made_stops_nothing(run, eval_set, tmp_path):
+def test_a_copy_that_cannot_be_made_is_not_an_error(run, eval_set, tmp_path):
     (run.path / "eval_sets").write_text("in the way", "utf-8")
     keep_copies(run, [eval_set], root=tmp_path)
     assert recorded_set(run, run.manifest.eval_sets[0], root=tmp_path).cases == eval_set.cases

@@ -35,7 +35,7 @@ def leaves(value, path=()):
         yield path, value
 
 
-def test_a_closed_run_fits_its_seal_however_its_manifest_is_laid_out(run):
+def test_the_layout_of_the_manifest_does_not_break_the_seal(run):
     assert Run.load(run.path).seal_fault == ""
     assert rewrite(run, lambda values: values).seal_fault == ""
 
@@ -46,7 +46,7 @@ def test_an_unbounded_interval_does_not_break_the_seal(tmp_path, monkeypatch):
     assert Run.load(run.path).seal_fault == ""
 
 
-def test_no_text_or_number_of_the_manifest_changes_unseen(run):
+def test_any_change_of_a_text_or_number_in_the_manifest_is_detected(run):
     before = json.loads((run.path / "manifest.json").read_text("utf-8"))
     changed = {str: lambda text: f"{text}x", int: lambda number: number + 1}
     seen = []
@@ -75,12 +75,12 @@ def test_a_record_from_before_rules_were_kept_is_read_and_fits_its_seal(run):
     assert [(verdict.rule, verdict.baseline) for verdict in older.manifest.verdicts] == [(None, "")]
 
 
-def test_samples_that_are_gone_are_seen(run):
+def test_missing_samples_are_detected(run):
     (run.path / "samples.jsonl").unlink()
     assert "samples.jsonl changed" in run.seal_fault
 
 
-def test_what_comes_after_the_run_closed_is_no_part_of_it(run):
+def test_lines_added_after_the_run_closed_are_ignored(run):
     before = run.samples()
     run.append(sample_to_dict(sample("case-02", "p")))
     run.release()
@@ -89,7 +89,7 @@ def test_what_comes_after_the_run_closed_is_no_part_of_it(run):
     assert later.samples() == before
 
 
-def test_a_line_that_is_being_written_as_the_run_closes_is_no_part_of_it(tmp_path, monkeypatch):
+def test_a_line_written_while_the_run_closes_is_ignored(tmp_path, monkeypatch):
     run = Recorder(tmp_path, monkeypatch)("ppm", closed=False)
     whole = sealed_line(sample_to_dict(sample("case-02", "p")))
     path = run.path / "samples.jsonl"

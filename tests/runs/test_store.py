@@ -65,13 +65,13 @@ def run(store, tmp_path):
 
 
 @given(samples)
-def test_a_sample_crosses_as_plain_data_and_comes_back_equal(sample):
+def test_a_sample_round_trips_as_plain_data(sample):
     value = sample_to_dict(sample)
     assert sample_from_dict(json.loads(json.dumps(value))) == sample
 
 
 @given(st.lists(samples, max_size=5), st.integers(0, 400))
-def test_a_record_cut_anywhere_gives_the_lines_before_the_cut(tmp_path_factory, written, cut):
+def test_a_record_cut_anywhere_has_the_lines_before_the_cut(tmp_path_factory, written, cut):
     path = tmp_path_factory.mktemp("run") / "samples.jsonl"
     lines = [sealed_line(sample_to_dict(sample)) for sample in written]
     data = b"".join(lines)[:cut]
@@ -98,7 +98,7 @@ def test_a_resumed_run_requests_errors_again(run):
 
 
 @pytest.mark.parametrize("place", [0, 30, -12, -3])
-def test_an_edited_line_is_refused_with_its_place(run, place):
+def test_an_edited_line_is_refused_with_its_line_number(run, place):
     run.append(sample_to_dict(sample("a")))
     run.append(sample_to_dict(sample("b")))
     path = run.path / "samples.jsonl"
@@ -143,7 +143,7 @@ def test_a_run_is_found_by_name_by_path_and_as_the_last(store, run, tmp_path):
     assert {store.find(name).id for name in (run.id, "last", f".finetune/runs/{run.id}")} == {run.id}
 
 
-def test_a_misspelt_run_is_answered_with_the_closest(store, run):
+def test_a_misspelt_run_gets_a_suggestion(store, run):
     with pytest.raises(RunError, match=f"did you mean '{run.id}'"):
         store.find(run.id[:-1] + "?")
 
@@ -160,7 +160,7 @@ def test_a_run_keeps_its_answers_out_of_the_repository(run):
     assert (run.path.parent.parent / ".gitignore").read_text() == "*\n"
 
 
-def test_money_survives_exactly(run):
+def test_amounts_are_stored_exactly(run):
     paid = Sample("s", "a", 0, State.PASSED, Completion("x"), Score(passed=True), cost=Decimal("0.000001234567"))
     run.append(sample_to_dict(paid))
     assert run.samples()[paid.key].cost == Decimal("0.000001234567")

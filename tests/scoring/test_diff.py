@@ -22,7 +22,7 @@ def test_short_texts_differ_by_word() -> None:
     assert got == "     got: the quick {+red+} fox{+!+}"
 
 
-def test_what_cannot_be_seen_is_made_visible() -> None:
+def test_invisible_characters_are_made_visible() -> None:
     assert text_diff("bug", "bug\u200b\x1b")[1] == "     got: bug{+\\u200b\\x1b+}"
 
 

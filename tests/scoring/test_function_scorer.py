@@ -46,7 +46,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop(name, None)
 
 
-def test_a_function_beside_the_eval_set_scores(
+def test_a_function_next_to_the_eval_set_is_used(
     scorer: Callable[..., Any], case: Callable[..., Case], module: str
 ) -> None:
     before = list(sys.path)
@@ -59,17 +59,17 @@ def test_a_function_beside_the_eval_set_scores(
     assert made.score(case("a"), Completion("b")) == Score(passed=False)
 
 
-def test_a_score_is_taken_as_it_is(scorer: Callable[..., Any], case: Callable[..., Case], module: str) -> None:
+def test_a_returned_score_is_used_unchanged(scorer: Callable[..., Any], case: Callable[..., Case], module: str) -> None:
     assert scorer(f"{module}:detailed").score(case(), Completion("b")).detail == "by a hair"
 
 
-def test_a_missed_answer_that_is_none_is_named_by_its_cause(
+def test_a_missing_answer_is_named_by_its_cause(
     scorer: Callable[..., Any], case: Callable[..., Case], module: str
 ) -> None:
     assert scorer(f"{module}:same").score(case("a"), Completion("")).format_failure is FormatFailure.EMPTY
 
 
-def test_a_function_that_breaks_is_told_with_its_place(
+def test_an_exception_of_the_function_is_reported_with_its_line(
     scorer: Callable[..., Any], case: Callable[..., Case], module: str
 ) -> None:
     with pytest.raises(ScorerError, match="ZeroDivisionError") as caught:
@@ -91,7 +91,7 @@ def test_a_function_must_return_a_verdict(scorer: Callable[..., Any], case: Call
         ("NUMBER", "is not a plain function", "returns a bool or a Score"),
     ],
 )
-def test_what_is_no_function_is_refused(
+def test_an_object_that_is_not_a_function_is_refused(
     scorer: Callable[..., Any], module: str, name: str, problem: str, hint: str
 ) -> None:
     with pytest.raises(ScorerError, match=problem) as caught:
@@ -99,7 +99,7 @@ def test_what_is_no_function_is_refused(
     assert hint in caught.value.hint
 
 
-def test_a_module_that_cannot_be_imported_is_told(scorer: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_module_that_cannot_be_imported_is_an_error(scorer: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "broken_scorer_module.py").write_text("raise RuntimeError('half done')", encoding="utf-8")
     before = list(sys.path)
     with pytest.raises(ScorerError, match="RuntimeError: half done"):

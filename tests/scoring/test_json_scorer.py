@@ -56,7 +56,7 @@ def test_equal_values_pass_however_they_are_written(
         (9007199254740993, "9007199254740992.0", "$: expected 9007199254740993, got 9007199254740992.0"),
     ],
 )
-def test_the_first_difference_is_told_with_its_path(
+def test_the_first_difference_is_reported_with_its_path(
     scorer: Callable[..., Any], case: Callable[..., Case], expected: Any, answer: str, detail: str
 ) -> None:
     score = scorer("json").score(case(expected), Completion(answer))
@@ -83,7 +83,7 @@ def test_right_leaves_are_counted_and_extra_ones_are_wrong(
     assert scorer("json").score(case(expected), Completion(answer)).fields == fields
 
 
-def test_the_nearest_expected_value_is_told(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_the_nearest_expected_value_is_reported(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     score = scorer("json").score(case({"a": 1, "b": 1}, {"a": 2, "b": 2}), Completion('{"a": 2, "b": 3}'))
     assert score.detail == "$.b: expected 2, got 3"
     assert score.fields == (1, 2)
@@ -144,9 +144,7 @@ def test_the_shape_keeps_the_order_of_the_answer(scorer: Callable[..., Any], cas
     assert score.shape == '{"age":"number","name":"string"}'
 
 
-def test_strings_compare_exactly_unless_normalizing_is_asked_for(
-    scorer: Callable[..., Any], case: Callable[..., Case]
-) -> None:
+def test_strings_compare_exactly_without_normalization(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     answer = Completion('{"a": "paris "}')
     assert not scorer("json").score(case({"a": "Paris"}), answer).passed
     asked = scorer("json", normalize=["strip", "casefold"])
@@ -181,7 +179,7 @@ def test_expected_text_is_json_text_and_any_other_value_itself(
     assert made.check(case("Paris"))
 
 
-def test_depth_is_a_format_failure_and_no_crash(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_deep_nesting_is_a_format_failure(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     deep = "[" * 800 + "]" * 800
     for made in (scorer("json"), scorer("json", schema={"items": {"$ref": "#"}})):
         score = made.score(case(json.dumps({"a": 1})), Completion(deep))

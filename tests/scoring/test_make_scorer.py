@@ -32,7 +32,7 @@ def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], name: str)
     assert made.warnings == ()
 
 
-def test_a_misspelt_scorer_is_told_the_right_one(scorer: Callable[..., Any]) -> None:
+def test_a_misspelt_scorer_gets_a_suggestion(scorer: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"unknown scorer 'exakt'; did you mean 'exact'\?"):
         scorer("exakt")
 

@@ -90,7 +90,7 @@ def test_a_valid_value_has_no_fault(schema: Any, value: Any) -> None:
     assert fault(schema, value) is None
 
 
-def test_the_told_fault_does_not_depend_on_the_order_of_keys() -> None:
+def test_the_reported_fault_does_not_depend_on_the_order_of_keys() -> None:
     schema = {"additionalProperties": {"type": "string"}}
     assert fault(schema, {"b": 1, "a": 2, "c": 3}) == fault(schema, {"c": 3, "a": 2, "b": 1})
 
@@ -206,7 +206,7 @@ def test_a_misspelt_keyword_or_format_is_a_fault(
         {"$schema": "http://json-schema.org/draft-07/schema#", "definitions": {"a": {"type": "string"}}},
     ],
 )
-def test_names_and_values_and_words_of_others_are_no_misspellings(scorer: Callable[..., Any], schema: Any) -> None:
+def test_names_values_and_foreign_keywords_are_not_misspellings(scorer: Callable[..., Any], schema: Any) -> None:
     scorer("json", schema=schema)
 
 
@@ -214,7 +214,7 @@ def test_names_and_values_and_words_of_others_are_no_misspellings(scorer: Callab
     ("content", "problem"),
     [(b"{", "not JSON"), (b"\xff", "not UTF-8"), (b'{"a": 1, "a": 2}', "is repeated"), (None, "cannot be read")],
 )
-def test_a_schema_file_that_is_none_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
+def test_an_invalid_schema_file_is_refused(tmp_path: Path, content: bytes | None, problem: str) -> None:
     path = tmp_path / "x.json"
     if content is not None:
         path.write_bytes(content)

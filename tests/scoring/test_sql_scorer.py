@@ -65,7 +65,7 @@ def test_other_statements_are_missed_and_valid(
         ("", FormatFailure.EMPTY),
     ],
 )
-def test_an_answer_that_is_no_sql_is_a_format_failure(
+def test_an_answer_that_is_not_sql_is_a_format_failure(
     scorer: Callable[..., Any], case: Callable[..., Case], answer: str, failure: FormatFailure
 ) -> None:
     score = scorer("sql").score(case("SELECT a FROM t"), Completion(answer))
@@ -106,7 +106,7 @@ def test_expected_sql_must_parse(scorer: Callable[..., Any], case: Callable[...,
     assert "is not SQL" in scorer("sql").check(case("bug"))
 
 
-def test_the_parser_keeps_silent(
+def test_the_parser_logs_nothing(
     scorer: Callable[..., Any], case: Callable[..., Case], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -115,7 +115,9 @@ def test_the_parser_keeps_silent(
     assert not logging.getLogger("sqlglot").disabled
 
 
-def test_a_missing_sqlglot_is_told_with_its_remedy(scorer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sqlglot_is_an_error_with_a_remedy(
+    scorer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "sqlglot", None)
     with pytest.raises(ScorerError, match="needs sqlglot") as caught:
         scorer("sql")

@@ -36,7 +36,7 @@ def test_exact_normalizes_both_sides(scorer: Callable[..., Any], case: Callable[
     assert made.score(case("  Bug"), Completion("bUG\n")).passed
 
 
-def test_any_expected_answer_will_do(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_any_expected_answer_is_accepted(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     assert scorer().score(case("yes", "yeah"), Completion("yeah")).passed
 
 
@@ -53,7 +53,7 @@ def test_any_expected_answer_will_do(scorer: Callable[..., Any], case: Callable[
         (Completion("a very long", finish_reason="length"), FormatFailure.TRUNCATED),
     ],
 )
-def test_an_answer_that_is_none_is_named_by_its_cause(
+def test_a_missing_answer_is_named_by_its_cause(
     scorer: Callable[..., Any],
     case: Callable[..., Case],
     name: str,
@@ -73,7 +73,7 @@ def test_a_right_answer_at_the_token_limit_is_right(
     assert scorer(name, **TEXT_SCORERS[name]).score(case("bug"), Completion("bug", finish_reason="length")).passed
 
 
-def test_an_answer_that_only_calls_tools_is_no_text(
+def test_an_answer_with_only_tool_calls_is_not_text(
     scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
 ) -> None:
     score = scorer().score(case("bug"), calling(("f", "{}")))
@@ -83,7 +83,7 @@ def test_an_answer_that_only_calls_tools_is_no_text(
 
 @pytest.mark.parametrize("name", TEXT_SCORERS)
 @pytest.mark.parametrize("expected", [(), (1,), ({"a": 1},), ("",), ("  ",), ("bug", None)])
-def test_what_is_no_text_cannot_be_expected_as_one(
+def test_an_expected_answer_that_is_not_text_is_refused(
     scorer: Callable[..., Any], case: Callable[..., Case], name: str, expected: Any
 ) -> None:
     assert scorer(name, **TEXT_SCORERS[name]).check(case(*expected))
@@ -124,7 +124,7 @@ def test_a_pattern_that_never_ends_is_a_miss(
     assert "took longer" in score.detail
 
 
-def test_a_label_is_told_as_the_settings_write_it(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_a_label_is_reported_as_spelt_in_the_settings(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     made = scorer("label", labels=["Bug", "Other"], normalize=["strip", "casefold"])
     assert made.score(case("bug"), Completion(" BUG ")).label == "Bug"
     assert made.expected_label(case("BUG", "other")) == "Bug"
@@ -169,5 +169,5 @@ def test_labels_that_cannot_tell_answers_apart_are_refused(
         scorer("label", labels=labels, normalize=["strip", "casefold"])
 
 
-def test_an_expected_label_must_be_one(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_an_expected_label_must_be_in_the_list(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     assert scorer("label", labels=["bug", "other"]).check(case("bugg")).endswith("did you mean 'bug'?")

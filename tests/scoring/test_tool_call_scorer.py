@@ -65,7 +65,7 @@ def test_order_matters(
     assert "another order" in score.detail
 
 
-def test_a_function_cannot_pose_as_a_second_call(
+def test_a_function_name_cannot_imitate_a_second_call(
     scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
 ) -> None:
     wanted = case(calls=[("f", "{}"), ("f", "{}")])
@@ -94,7 +94,7 @@ def test_a_function_cannot_pose_as_a_second_call(
         ('{"city": 1}', (FormatFailure.WRONG_TYPE, "$.weather.city")),
     ],
 )
-def test_arguments_that_the_tool_would_not_take_are_format_failures(
+def test_invalid_arguments_are_format_failures(
     scorer: Callable[..., Any],
     case: Callable[..., Case],
     calling: Callable[..., Completion],
@@ -114,14 +114,14 @@ def test_an_unknown_tool_is_a_format_failure(
     assert (score.format_failure, score.path) == (FormatFailure.NOT_IN_ENUM, "$.wether")
 
 
-def test_tools_of_the_settings_count_where_the_case_has_none(
+def test_tools_of_the_settings_apply_if_the_case_has_none(
     scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
 ) -> None:
     made = scorer("tool_call", request={"tools": [WEATHER]})
     assert made.score(case(calls=[PARIS]), calling(("weather", "{}"))).format_failure is FormatFailure.MISSING_KEY
 
 
-def test_a_schema_holds_for_the_arguments_of_every_call(
+def test_a_schema_applies_to_the_arguments_of_every_call(
     scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
 ) -> None:
     made = scorer("tool_call", schema={"required": ["city"]})
@@ -134,7 +134,7 @@ def test_text_instead_of_a_call_is_a_miss(scorer: Callable[..., Any], case: Call
     assert "got the text 'It is sunny.'" in score.detail
 
 
-def test_no_call_is_expected_where_text_is(
+def test_a_call_instead_of_text_is_a_miss(
     scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
 ) -> None:
     made = scorer("tool_call")

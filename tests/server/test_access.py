@@ -47,7 +47,7 @@ def test_an_unknown_url_is_an_error_in_openais_shape(running, method, path, stat
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b'{"a": NaN}', b'{"a": 1, "a": 2}', b"\xff", b'{"model": "\\ud800"}', b"[" * 100_000]
 )
-def test_a_body_that_is_no_object_is_refused(running, path, body):
+def test_a_body_that_is_not_an_object_is_refused(running, path, body):
     status, shown = ask(running, path, method="POST", body=body)
     assert status == 400
     assert "JSON body" in shown["error"]["message"]
@@ -56,25 +56,25 @@ def test_a_body_that_is_no_object_is_refused(running, path, body):
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example:80"}]
 )
-def test_a_page_of_another_site_is_refused(running, headers):
+def test_a_request_from_a_page_of_another_site_is_refused(running, headers):
     status, shown = ask(running, "/v1/models", headers=headers)
     assert (status, shown["error"]["code"]) == (403, "foreign_origin")
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://localhost:3000"}, {"Host": "localhost"}, {"Host": "[::1]:80"}])
-def test_a_page_of_this_machine_may_ask(running, headers):
+def test_a_request_from_a_page_of_this_machine_is_accepted(running, headers):
     assert ask(running, "/v1/models", headers=headers)[0] == 200
 
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "²", "9" * 5000])
-def test_a_page_of_no_sensible_length_is_refused(running, limit):
+def test_an_invalid_page_size_is_refused(running, limit):
     from urllib.parse import quote
 
     status, shown = ask(running, f"/v1/batches?limit={quote(limit)}")
     assert (status, shown["error"]["param"]) == (400, "limit")
 
 
-def test_with_a_key_nobody_asks_without_it_and_it_appears_nowhere(tmp_path):
+def test_requests_without_the_key_are_refused_and_the_key_is_never_shown(tmp_path):
     key = "sk-local-a1b2c3d4e5"
     with ServerProcess(tmp_path, key=key) as server:
         assert server.client().models.list().data
@@ -87,14 +87,14 @@ def test_with_a_key_nobody_asks_without_it_and_it_appears_nowhere(tmp_path):
     assert not [path for path in everything if key.encode() in path.read_bytes()]
 
 
-def test_beyond_this_machine_it_does_not_listen_without_a_key(monkeypatch):
+def test_without_a_key_the_server_listens_on_this_machine_only(monkeypatch):
     monkeypatch.delenv("FINETUNE_SERVER_KEY", raising=False)
     refused = CliRunner().invoke(main, ["serve", "--host", "0.0.0.0"])
     assert refused.exit_code == 2
     assert "FINETUNE_SERVER_KEY" in refused.output
 
 
-def test_a_state_folder_has_one_server(running):
+def test_a_state_folder_is_used_by_one_server_at_a_time(running):
     second = subprocess.run(
         [sys.executable, "-c", "from pytest_finetune.cli import main; main()", "serve", "--port", "0"],
         cwd=running.folder,
@@ -107,7 +107,7 @@ def test_a_state_folder_has_one_server(running):
     assert "another server uses this folder" in second.stderr
 
 
-def test_a_state_that_is_none_is_told(tmp_path):
+def test_an_unreadable_state_is_reported(tmp_path):
     (tmp_path / "server.db").write_bytes(b"no database, but long enough to be looked at" * 100)
     refused = CliRunner().invoke(main, ["serve", "--port", "0", "--state", str(tmp_path), "--models", str(tmp_path)])
     assert refused.exit_code == 2
@@ -118,7 +118,7 @@ def test_a_state_that_is_none_is_told(tmp_path):
     assert "the folder cannot be used" in refused.output
 
 
-def test_a_taken_port_is_told(running, tmp_path):
+def test_a_port_in_use_is_reported(running, tmp_path):
     port = str(urlsplit(running.url).port)
     refused = CliRunner().invoke(main, ["serve", "--port", port, "--state", str(tmp_path)])
     assert refused.exit_code == 2
@@ -126,14 +126,14 @@ def test_a_taken_port_is_told(running, tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_with_success(tmp_path, how):
+def test_a_signal_ends_the_server_with_exit_code_0(tmp_path, how):
     with ServerProcess(tmp_path) as server:
         server.process.send_signal(how)
         assert server.process.wait(30) == 0
         assert "Traceback" not in server.errors.read_text("utf-8")
 
 
-def test_a_queue_that_breaks_ends_the_server_and_says_why(tmp_path):
+def test_a_broken_queue_ends_the_server_with_the_reason(tmp_path):
     with ServerProcess(tmp_path) as server:
         client = server.client()
         name = upload(

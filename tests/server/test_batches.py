@@ -34,7 +34,7 @@ def lines(client, name):
     return {line["custom_id"]: line for line in map(json.loads, client.files.content(name).text.splitlines())}
 
 
-def test_good_answers_and_refusals_come_apart_and_all_are_counted(client):
+def test_answers_and_errors_go_to_separate_files_and_are_counted(client):
     batch = ended(client, start(client, [row(1), row(2, model="gone"), row(3)], metadata={"a": "b"}))
     raw = client.batches.with_raw_response.retrieve(batch.id).http_response.json()
     Batch.model_validate(raw)
@@ -61,7 +61,7 @@ def test_good_answers_and_refusals_come_apart_and_all_are_counted(client):
         (json.dumps(row(1)).encode() + b"\n{", "not strict JSON"),
     ],
 )
-def test_a_file_with_a_bad_line_fails_as_a_whole_and_names_the_line(client, rows, message):
+def test_a_bad_line_fails_the_whole_batch_and_is_named(client, rows, message):
     batch = ended(client, start(client, rows))
     assert batch.status == "failed"
     (error,) = batch.errors.data
@@ -69,7 +69,7 @@ def test_a_file_with_a_bad_line_fails_as_a_whole_and_names_the_line(client, rows
     assert message in error.message
 
 
-def test_a_cancelled_batch_keeps_what_was_answered(client):
+def test_a_cancelled_batch_keeps_the_answers_so_far(client):
     batch = start(client, [row(number, max_tokens=20) for number in range(200)])
     wait_for(lambda: client.batches.retrieve(batch.id).request_counts.completed, lambda count: count >= 1)
     assert client.batches.cancel(batch.id).status == "cancelling"
@@ -81,13 +81,13 @@ def test_a_cancelled_batch_keeps_what_was_answered(client):
         client.batches.cancel(batch.id)
 
 
-def test_batches_are_listed_the_newest_first(client):
+def test_batches_are_listed_newest_first(client):
     made = [start(client, [row(1)]).id for _ in range(3)]
     listed = [batch.id for batch in client.batches.list(limit=2)]
     assert [name for name in listed if name in made] == made[::-1]
 
 
-def test_what_cannot_be_a_batch_is_refused(client):
+def test_an_invalid_batch_is_refused(client):
     name = upload(client, chat_lines(1))
     with pytest.raises(openai.BadRequestError, match="purpose"):
         client.batches.create(input_file_id=name, endpoint=ENDPOINT, completion_window="24h")

@@ -24,7 +24,7 @@ def ask(client, **options):
     return client.chat.completions.create(**options)
 
 
-def test_an_answer_is_the_clients_own_type_and_the_same_every_time(client):
+def test_an_answer_has_the_client_s_type_and_is_reproducible(client):
     made = client.chat.completions.with_raw_response.create(
         model=BASE, messages=HI, temperature=0, max_completion_tokens=8
     )
@@ -38,7 +38,7 @@ def test_an_answer_is_the_clients_own_type_and_the_same_every_time(client):
     assert ask(client).choices[0].message.content == answer.choices[0].message.content
 
 
-def test_a_stream_says_the_same_and_ends_with_the_usage(client):
+def test_a_stream_has_the_same_text_and_ends_with_the_usage(client):
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
     for chunk in chunks:
         ChatCompletionChunk.model_validate(chunk.to_dict())
@@ -48,7 +48,7 @@ def test_a_stream_says_the_same_and_ends_with_the_usage(client):
     assert {chunk.model for chunk in chunks} == {BASE}
 
 
-def test_a_stream_that_is_left_early_holds_up_nobody(client):
+def test_an_abandoned_stream_does_not_delay_other_requests(client):
     with ask(client, stream=True, max_completion_tokens=2000) as stream:
         next(iter(stream))
     assert ask(client).choices[0].message.content
@@ -62,7 +62,7 @@ def leave_early(url, body):
     connection.close()
 
 
-def test_a_whole_answer_that_nobody_waits_for_is_not_computed(running, client):
+def test_an_abandoned_answer_is_not_computed_to_its_end(running, client):
     before = len(chat_lines_in_log(running))
     long = {"model": BASE, "messages": HI, "ignore_eos": True, "max_completion_tokens": 3900}
     for _ in range(3):
@@ -77,14 +77,14 @@ def chat_lines_in_log(running):
     return [line for line in running.errors.read_text("utf-8").splitlines() if "/v1/chat/completions" in line]
 
 
-def test_a_schema_binds_the_answer(client):
+def test_an_answer_follows_the_schema_of_its_request(client):
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema | {"additionalProperties": False}}}
     said = ask(client, response_format=shape, max_completion_tokens=40).choices[0].message.content
     assert said.replace(" ", "").replace("\n", "") in ('{"ok":true}', '{"ok":false}')
 
 
-def test_a_seed_makes_a_sampled_answer_the_same(client):
+def test_a_seed_makes_a_sampled_answer_reproducible(client):
     first, second = (ask(client, temperature=1.0, seed=5).choices[0].message.content for _ in range(2))
     assert first == second
 
@@ -109,14 +109,14 @@ def test_a_seed_makes_a_sampled_answer_the_same(client):
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_cannot_be_done_is_refused_by_name(client, options, param, stream):
+def test_an_unsupported_parameter_is_refused_by_name(client, options, param, stream):
     with pytest.raises(openai.BadRequestError) as refused:
         ask(client, stream=stream, **options)
     assert refused.value.param == param
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_the_engine_refuses_is_told_in_openais_shape(client, stream):
+def test_a_refusal_of_the_engine_is_an_error_in_openais_shape(client, stream):
     with pytest.raises(openai.BadRequestError, match="temperature") as refused:
         ask(client, temperature="hot", stream=stream)
     assert refused.value.type == "invalid_request_error"
@@ -135,7 +135,7 @@ def test_an_unknown_model_is_not_found(client, stream):
     assert refused.value.code == "model_not_found"
 
 
-def test_the_base_model_is_listed_and_stays(client):
+def test_the_base_model_is_listed_and_cannot_be_deleted(client):
     listed = client.models.list().data
     assert BASE in [Model.model_validate(model.to_dict()).id for model in listed]
     assert client.models.retrieve(BASE).id == BASE

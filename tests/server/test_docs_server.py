@@ -18,7 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs/server.md").read_text("utf-8")
 
 
 @needs_training
-def test_the_example_runs_as_it_stands(running, tmp_path, monkeypatch, capsys):
+def test_the_documented_example_runs(running, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", running.url)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
@@ -43,7 +43,7 @@ def test_every_option_is_documented_with_its_default():
     assert (by_name["host"], by_name["port"], by_name["threads"]) == ("127.0.0.1", 8321, 1)
 
 
-def test_the_figures_are_those_of_the_code():
+def test_documented_figures_equal_those_of_the_code():
     job = TrainingJob(training_file=Path("x"))
     assert f"LoRA of rank {job.rank} " in PAGE
     assert f"learning rate is {job.learning_rate} times" in PAGE
@@ -51,7 +51,7 @@ def test_the_figures_are_those_of_the_code():
     assert f"{MOST_BYTES >> 20} MiB" in PAGE
 
 
-def test_every_path_is_told_of(tmp_path):
+def test_every_path_is_documented(tmp_path):
     from pytest_finetune.server.app import ServerSettings, make_app
 
     settings = ServerSettings(tmp_path, tmp_path, tmp_path, places=1, threads=1, key="", log=lambda _: None)

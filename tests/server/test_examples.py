@@ -18,7 +18,7 @@ def read(*rows):
     return conversations, [str(fault) for fault in faults.found]
 
 
-def test_assistant_messages_are_learned_and_no_others():
+def test_only_assistant_messages_are_trained_on():
     (conversation,), faults = read({"messages": [{"role": "system", "content": "s"}, USER, ANSWER]})
     assert faults == []
     assert [(turn.role, turn.learned) for turn in conversation.turns] == [
@@ -28,17 +28,17 @@ def test_assistant_messages_are_learned_and_no_others():
     ]
 
 
-def test_a_weight_of_zero_is_not_learned():
+def test_a_message_of_weight_zero_is_not_trained_on():
     (conversation,), _ = read({"messages": [USER, {**ANSWER, "weight": 0}, USER, {**ANSWER, "weight": 1}]})
     assert [turn.learned for turn in conversation.turns] == [False, False, False, True]
 
 
-def test_a_developer_is_the_system_as_the_server_has_it():
+def test_a_developer_message_is_a_system_message():
     (conversation,), _ = read({"messages": [{"role": "developer", "content": "s"}, USER, ANSWER]})
     assert conversation.turns[0].role == "system"
 
 
-def test_text_parts_are_joined_as_the_server_joins_them():
+def test_text_parts_are_joined_as_on_the_server():
     parts = [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]
     (conversation,), _ = read({"messages": [{"role": "user", "content": parts}, ANSWER]})
     assert conversation.turns[0].content == "x\ny"
@@ -63,7 +63,7 @@ def test_text_parts_are_joined_as_the_server_joins_them():
         ),
     ],
 )
-def test_what_cannot_be_learned_is_refused_at_its_line(row, problem):
+def test_an_unusable_example_is_refused_at_its_line(row, problem):
     conversations, faults = read({"messages": [USER, ANSWER]}, row)
     assert [conversation.line for conversation in conversations] == [1]
     assert any(fault.startswith("train.jsonl:2: ") and problem in fault for fault in faults)

@@ -18,7 +18,7 @@ def raw(answer):
     return answer.http_response.json()
 
 
-def test_a_file_comes_back_byte_for_byte_and_as_the_clients_own_type(client):
+def test_a_file_is_returned_byte_for_byte_in_the_client_s_type(client):
     data = chat_lines(3)
     made = client.files.with_raw_response.create(file=("a b/дом.jsonl", data), purpose="fine-tune")
     file = FileObject.model_validate(raw(made))
@@ -59,20 +59,20 @@ def test_a_deleted_file_is_gone(client, running):
         (b"{}", "train.jsonl", "vision", "'vision' is not one of"),
     ],
 )
-def test_an_upload_that_is_none_is_refused(client, data, name, purpose, problem):
+def test_an_invalid_upload_is_refused(client, data, name, purpose, problem):
     with pytest.raises(openai.BadRequestError, match=problem):
         upload(client, data, name=name, purpose=purpose)
 
 
 @pytest.mark.parametrize("path", ["/v1/files/..%2f..%2fserver.db/content", "/v1/files/../server.db", "/v1/files/%00"])
-def test_no_path_leads_out_of_the_folder(running, path):
+def test_no_file_name_leads_out_of_the_folder(running, path):
     connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=20)
     connection.request("GET", path)
     assert connection.getresponse().status == 404
     connection.close()
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(client, running):
+def test_an_interrupted_upload_leaves_no_file(client, running):
     before = sorted((running.state / "files").iterdir())
     address = urlsplit(running.url)
     with socket.create_connection((address.hostname, address.port)) as connection:
@@ -97,7 +97,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(client, running):
         ({"Content-Type": "multipart/form-data; boundary=x"}, b"--x--\r\n"),
     ],
 )
-def test_a_form_that_is_none_is_an_error_in_openais_shape(running, headers, body):
+def test_an_invalid_form_is_an_error_in_openais_shape(running, headers, body):
     connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=20)
     connection.request("POST", "/v1/files", body, headers)
     answer = connection.getresponse()

@@ -39,7 +39,7 @@ def messages(client, job):
     return [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)][::-1]
 
 
-def test_a_finished_job_has_all_that_openai_promises(client, done):
+def test_a_finished_job_has_all_fields_of_openai_s(client, done):
     raw = client.fine_tuning.jobs.with_raw_response.retrieve(done.id).http_response.json()
     job = FineTuningJob.model_validate(raw)
     assert job.status == "succeeded", job.error
@@ -97,7 +97,7 @@ def test_each_epoch_leaves_a_checkpoint_that_answers(client, done):
         assert answer.choices[0].finish_reason in {"stop", "length"}
 
 
-def test_its_adapter_is_a_local_model_too(running, done):
+def test_its_adapter_can_be_used_as_a_local_model(running, done):
     from pytest_finetune.evaluation.targets.weights import find_weights
 
     name = done.fine_tuned_model.replace(":", "-")
@@ -105,7 +105,7 @@ def test_its_adapter_is_a_local_model_too(running, done):
     assert weights.adapter == running.models / f"{name}.gguf"
 
 
-def test_events_come_in_pages_without_gap_or_overlap(client, done):
+def test_pages_of_events_have_no_gap_and_no_overlap(client, done):
     all_of_them = [event.id for event in client.fine_tuning.jobs.list_events(done.id, limit=100).data]
     paged = [event.id for event in client.fine_tuning.jobs.list_events(done.id, limit=3)]
     assert paged == all_of_them
@@ -116,7 +116,7 @@ def test_jobs_are_found_by_their_metadata(client, done):
     assert client.fine_tuning.jobs.list(metadata={"nonce": "n-2"}).data == []
 
 
-def test_a_deleted_file_is_still_trained_on_and_a_deleted_model_answers_no_more(client):
+def test_a_job_keeps_its_deleted_file_and_a_deleted_model_stops_answering(client):
     name = upload(client, chat_lines(10))
     job = tiny_job(client, training_file=name)
     wait_for_job(client, job.id, "queued", "running")
@@ -129,7 +129,7 @@ def test_a_deleted_file_is_still_trained_on_and_a_deleted_model_answers_no_more(
     assert job.fine_tuned_model not in [model.id for model in client.models.list()]
 
 
-def test_a_running_job_pauses_goes_on_and_is_cancelled(client):
+def test_a_running_job_can_be_paused_resumed_and_cancelled(client):
     job = tiny_job(client, examples=40, epochs=50, batch_size=1)
 
     def steps():
@@ -149,7 +149,7 @@ def test_a_running_job_pauses_goes_on_and_is_cancelled(client):
     assert client.fine_tuning.jobs.retrieve(job.id).finished_at is not None
 
 
-def test_jobs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(client):
+def test_jobs_run_one_at_a_time_and_a_queued_one_can_be_cancelled(client):
     first = tiny_job(client, examples=40, epochs=50, batch_size=1)
     second = tiny_job(client)
     wait_for_job(client, first.id, "running")
@@ -166,7 +166,7 @@ def test_jobs_wait_for_one_another_and_a_waiting_one_can_be_cancelled(client):
         (b"\xff\xfe", "invalid_training_file", "UTF-16"),
     ],
 )
-def test_a_file_that_cannot_be_learned_fails_the_job_and_says_why(client, data, code, message):
+def test_an_unusable_file_fails_the_job_with_the_reason(client, data, code, message):
     job = wait_for_job(client, tiny_job(client, training_file=upload(client, data)).id)
     assert (job.status, job.error.code, job.error.param) == ("failed", code, "training_file")
     assert re.search(message, job.error.message)
@@ -175,9 +175,7 @@ def test_a_file_that_cannot_be_learned_fails_the_job_and_says_why(client, data, 
     assert job.error.message in last.message
 
 
-def test_an_example_that_is_too_long_is_named_in_the_users_file_by_the_job_the_check_and_the_start(
-    client, tmp_path, monkeypatch
-):
+def test_job_check_and_start_name_the_line_of_an_example_that_is_too_long(client, tmp_path, monkeypatch):
     """The advice of the failed job is followed: data check names the same line, and train start uploads nothing."""
     long = {"messages": [{"role": "user", "content": "late parcel " * 1300}, {"role": "assistant", "content": "y"}]}
     data = chat_lines(11) + json.dumps(long).encode() + b"\n"
@@ -213,7 +211,7 @@ def test_an_example_that_is_too_long_is_named_in_the_users_file_by_the_job_the_c
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_by_name(client, body, param):
+def test_an_unsupported_request_is_refused_by_name(client, body, param):
     asked = {"model": BASE, "training_file": upload(client, chat_lines(10)), **body}
     with pytest.raises(openai.APIStatusError) as refused:
         client.post("/fine_tuning/jobs", body=asked, cast_to=object)
@@ -221,13 +219,13 @@ def test_what_cannot_be_asked_for_is_refused_by_name(client, body, param):
     assert refused.value.param.startswith(param)
 
 
-def test_a_number_out_of_range_is_told_its_range(client):
+def test_the_error_for_a_number_out_of_range_names_the_range(client):
     with pytest.raises(openai.BadRequestError, match="less than or equal to 50") as refused:
         tiny_job(client, epochs=51)
     assert refused.value.param == "method.supervised.hyperparameters.n_epochs"
 
 
-def test_the_old_way_of_naming_hyperparameters_works_too(client):
+def test_deprecated_hyperparameters_are_accepted(client):
     name = upload(client, chat_lines(10))
     job = client.fine_tuning.jobs.create(model=BASE, training_file=name, hyperparameters={"n_epochs": 1})
     assert job.hyperparameters.n_epochs == 1

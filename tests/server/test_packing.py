@@ -43,18 +43,18 @@ def wanted(batch):
 
 
 @given(examples, st.integers(0, 40))
-def test_every_target_is_learned_from_its_own_beginning_and_nothing_else(batch, most_more):
+def test_each_answer_is_trained_on_its_own_prompt_only(batch, most_more):
     assert sorted(learned(pack(batch, most_more))) == sorted(wanted(batch))
 
 
 @given(examples)
-def test_no_beginning_is_computed_twice_in_one_pack(batch):
+def test_a_shared_prefix_is_computed_once_per_pack(batch):
     (only,) = pack(batch, most_more=10_000)
     beginnings = {s.tokens[:n] for e in batch for s in e.sequences for n in range(1, len(s.tokens))}
     assert len(only.tokens) == len(beginnings)
 
 
 @given(examples, st.integers(0, 40))
-def test_a_pack_outgrows_its_first_example_by_no_more_than_the_limit(batch, most_more):
+def test_a_pack_exceeds_its_first_example_by_no_more_than_the_limit(batch, most_more):
     longest = max(sum(len(s.tokens) - 1 for s in e.sequences) for e in batch)
     assert all(len(each.tokens) <= longest + most_more for each in pack(batch, most_more))

@@ -33,7 +33,7 @@ def steps(client, job):
 
 
 @linux_only
-def test_a_killed_server_leaves_no_training_behind_and_the_next_one_ends_it(tmp_path):
+def test_a_killed_server_stops_its_training_and_the_next_one_completes_it(tmp_path):
     with ServerProcess(tmp_path) as server:
         client = server.client()
         job = tiny_job(client, examples=40, batch_size=1, suffix="killed")
@@ -50,7 +50,7 @@ def test_a_killed_server_leaves_no_training_behind_and_the_next_one_ends_it(tmp_
 
 
 @linux_only
-def test_a_cancelled_training_is_gone_and_a_stopped_server_saves_the_one_that_runs(tmp_path):
+def test_a_cancelled_training_stops_and_a_stopped_server_saves_the_running_one(tmp_path):
     with ServerProcess(tmp_path) as server:
         client = server.client()
         first = tiny_job(client, examples=40, epochs=50, batch_size=1)
@@ -73,7 +73,7 @@ def test_a_cancelled_training_is_gone_and_a_stopped_server_saves_the_one_that_ru
         client.fine_tuning.jobs.cancel(second.id)
 
 
-def test_a_killed_server_asks_nothing_twice_of_a_batch(tmp_path):
+def test_a_restarted_server_repeats_no_request_of_a_batch(tmp_path):
     rows = [
         {
             "custom_id": f"r-{number}",

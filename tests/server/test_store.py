@@ -27,7 +27,7 @@ def ids(found):
     return [record.id for record in found]
 
 
-def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path):
+def test_written_records_are_read_back(tmp_path):
     first = Store(tmp_path / "server.db")
     first.add(note(1, text="x"))
     # The first one is not closed: a killed server closes nothing.
@@ -37,14 +37,14 @@ def test_what_was_written_is_there_when_the_file_is_opened_again(tmp_path):
     second.close()
 
 
-def test_the_same_event_is_told_once(store):
+def test_an_event_is_stored_once(store):
     assert store.add(note(1), parent="job", name="step-1")
     assert not store.add(note(2), parent="job", name="step-1")
     assert store.add(note(3), parent="other", name="step-1")
     assert ids(store.all(Note, parent="job")) == ["note-1"]
 
 
-def test_pages_follow_one_another_without_gap_or_overlap(store):
+def test_pages_have_no_gap_and_no_overlap(store):
     for number in range(7):
         store.add(note(number))
     seen, after, more = [], None, True
@@ -62,12 +62,12 @@ def test_a_page_may_start_with_the_oldest(store):
     assert (ids(found), more) == (["note-0", "note-1"], True)
 
 
-def test_a_page_after_something_unknown_is_none(store):
+def test_there_is_no_page_after_an_unknown_id(store):
     assert store.page(Note, after="note-9") is None
 
 
 @pytest.mark.parametrize("key", ["team", "a.b", 'quo"te', "$[0]", "ключ"])
-def test_a_filter_finds_the_very_value_of_any_key(store, key):
+def test_a_filter_matches_exact_values_of_any_key(store, key):
     store.add(note(1, metadata={key: "red"}))
     store.add(note(2, metadata={key: "blue"}))
     store.add(note(3, metadata={"other": "red"}))

@@ -19,7 +19,7 @@ def write(folder, **job):
     (folder / "job.json").write_text(json.dumps(job), "utf-8")
 
 
-def test_paths_in_a_job_are_meant_from_its_folder(tmp_path):
+def test_paths_in_a_job_are_relative_to_its_folder(tmp_path):
     write(tmp_path, training_file="train.jsonl", validation_file="/data/valid.jsonl")
     job = read_job(tmp_path)
     assert job.training_file == tmp_path / "train.jsonl"
@@ -28,7 +28,7 @@ def test_paths_in_a_job_are_meant_from_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize("job", [{}, {"training_file": "x", "epoch": 1}, {"training_file": "x", "epochs": 0}])
-def test_a_job_that_is_none_is_refused(tmp_path, job):
+def test_an_invalid_job_is_refused(tmp_path, job):
     write(tmp_path, **job)
     with pytest.raises(TrainingError, match="the job cannot be read"):
         read_job(tmp_path)
@@ -40,7 +40,7 @@ def test_without_a_job_it_cannot_be_started(tmp_path):
     assert "job.json: the job cannot be read" in done.output
 
 
-def test_half_a_line_that_a_killed_training_left_is_dropped(tmp_path, capsys):
+def test_an_incomplete_last_line_is_dropped(tmp_path, capsys):
     path = tmp_path / "progress.jsonl"
     ProgressFile(path).append(Stopped(kind="paused", step=3))
     with path.open("a") as file:
@@ -51,7 +51,7 @@ def test_half_a_line_that_a_killed_training_left_is_dropped(tmp_path, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
-def test_progress_is_read_on_from_where_it_was_left(tmp_path):
+def test_progress_is_read_from_an_offset(tmp_path):
     path = tmp_path / "progress.jsonl"
     assert list(read_progress(path, 0)) == []
     progress = ProgressFile(path)
@@ -61,7 +61,7 @@ def test_progress_is_read_on_from_where_it_was_left(tmp_path):
     assert [event.step for _, event in read_progress(path, offset)] == [2]
 
 
-def test_a_line_that_is_no_event_is_refused(tmp_path):
+def test_a_line_that_is_not_an_event_is_refused(tmp_path):
     path = tmp_path / "progress.jsonl"
     path.write_text('{"kind": "unheard of"}\n', "utf-8")
     with pytest.raises(ValidationError):
@@ -69,7 +69,7 @@ def test_a_line_that_is_no_event_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 94, 1000])
-def test_the_learning_rate_rises_then_falls_and_is_never_nothing(steps):
+def test_the_learning_rate_rises_then_falls_and_is_never_zero(steps):
     rates = [schedule(step, steps) for step in range(steps)]
     assert all(0 < rate <= 1 for rate in rates)
     assert max(rates) == 1

@@ -64,7 +64,7 @@ def engine():
 
 
 @pytest.mark.parametrize("talk", TALKS)
-def test_the_prompt_that_is_learned_from_is_token_for_token_the_servers(base, engine, talk):
+def test_the_training_prompt_equals_the_server_s_token_for_token(base, engine, talk):
     (example,) = examples(base, [*talk, {"role": "assistant", "content": "ok"}])
     last = example.sequences[-1]
     text = post(engine, "/apply-template", {"messages": talk})["prompt"]
@@ -83,7 +83,7 @@ def test_an_example_that_is_too_long_is_refused_at_its_line(base):
         )
 
 
-def test_packed_examples_give_the_loss_and_the_gradient_of_the_plain_ones():
+def test_packed_examples_give_the_same_loss_and_gradient_as_unpacked_ones():
     import torch
 
     from pytest_finetune.server.trainer.adapter import add_adapter
@@ -144,7 +144,7 @@ def run(folder, job, wishes=()):
     return [event for _, event in read_progress(folder / PROGRESS, 0)]
 
 
-def test_a_paused_training_comes_out_byte_for_byte_as_if_it_had_not_been(tmp_path, job):
+def test_a_paused_training_gives_the_same_bytes_as_an_uninterrupted_one(tmp_path, job):
     whole = run(tmp_path / "whole", job)
     paused = run(tmp_path / "parts", job, wishes={4: "paused"})
     assert (paused[-1].kind, paused[-1].step) == ("paused", 4)
@@ -160,7 +160,7 @@ def test_a_paused_training_comes_out_byte_for_byte_as_if_it_had_not_been(tmp_pat
     assert losses(whole)[-1][1] < losses(whole)[0][1]
 
 
-def test_an_adapter_answers_in_llama_cpp_what_it_was_taught(tmp_path, job):
+def test_an_adapter_answers_in_llama_cpp_as_it_was_trained(tmp_path, job):
     eager = job.model_copy(update={"epochs": 6, "learning_rate": 3e-3})
     assert run(tmp_path / "taught", eager)[-1].kind == "finished"
     path = tmp_path / "taught" / "epoch-6.gguf"
@@ -178,7 +178,7 @@ def test_an_adapter_answers_in_llama_cpp_what_it_was_taught(tmp_path, job):
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
-def test_a_state_of_another_job_or_a_broken_one_is_refused(tmp_path, job):
+def test_a_broken_state_and_that_of_another_job_are_refused(tmp_path, job):
     folder = tmp_path / "job"
     run(folder, job, wishes={1: "paused"})
     with pytest.raises(TrainingError, match="belongs to another job"):
@@ -188,7 +188,7 @@ def test_a_state_of_another_job_or_a_broken_one_is_refused(tmp_path, job):
         run(folder, job)
 
 
-def test_a_loss_without_bounds_fails_the_training_and_leaves_a_file_that_can_be_read(tmp_path, job, monkeypatch):
+def test_a_loss_that_is_not_finite_fails_the_training_and_leaves_a_readable_file(tmp_path, job, monkeypatch):
     from pytest_finetune.server.trainer.learning import Learner, Measured
     from pytest_finetune.server.trainer.training import train
 

@@ -48,7 +48,7 @@ def test_credentials_in_a_base_url_are_refused_and_not_shown() -> None:
 
 
 @given(st.sampled_from(["", "http://", "https://a.example"]), st.text(max_size=20))
-def test_any_text_is_a_base_url_that_stays_one_or_a_target_error(start: str, text: str) -> None:
+def test_any_text_is_a_stable_base_url_or_a_target_error(start: str, text: str) -> None:
     try:
         url = check_base_url(start + text)
     except TargetError:

@@ -86,7 +86,7 @@ def test_tool_calls_are_kept(tmp_path):
     assert ask(Scripted(), tmp_path, REQUEST) == [replace(calls, from_cache=True)]
 
 
-def test_the_target_behind_is_opened_and_closed(tmp_path):
+def test_the_cached_target_is_opened_and_closed(tmp_path):
     target = Scripted()
     ask(target, tmp_path)
     assert (target.opened, target.closed) == (1, 1)
@@ -103,21 +103,21 @@ def test_the_target_behind_is_opened_and_closed(tmp_path):
         replace(REQUEST, model="ft:m:acme::2"),
     ],
 )
-def test_another_attempt_or_another_request_is_another_question(tmp_path, second):
+def test_another_attempt_or_request_has_another_key(tmp_path, second):
     assert is_asked_again(tmp_path, second)
 
 
-def test_where_a_question_comes_from_does_not_make_it_another(tmp_path):
+def test_the_source_line_of_a_request_does_not_change_its_key(tmp_path):
     assert not is_asked_again(tmp_path, replace(REQUEST, eval_set="other.jsonl", case_id="x"))
 
 
-def test_another_server_or_other_weights_are_another_model(tmp_path):
+def test_another_server_or_other_weights_have_another_key(tmp_path):
     other = Scripted()
     other.identity = "sha256 of other weights"
     assert is_asked_again(tmp_path, target=other)
 
 
-def test_a_model_whose_weights_may_change_is_always_asked(tmp_path):
+def test_a_model_whose_weights_may_change_is_always_requested(tmp_path):
     target = Scripted()
     target.immutable = False
     ask(target, tmp_path, REQUEST, REQUEST)
@@ -136,20 +136,20 @@ def test_a_model_whose_weights_may_change_is_always_asked(tmp_path):
         Completion("bug", finish_reason=""),
     ],
 )
-def test_what_is_no_whole_answer_is_asked_again(tmp_path, outcome):
+def test_an_incomplete_answer_is_requested_again(tmp_path, outcome):
     target = Scripted(outcome)
     assert ask(target, tmp_path, REQUEST, REQUEST) == [outcome, outcome]
     assert target.asked == 2
 
 
-def test_a_request_that_is_no_json_is_left_to_the_target(tmp_path):
+def test_a_request_that_is_not_json_is_left_to_the_target(tmp_path):
     target = Scripted()
     ask(target, tmp_path, replace(REQUEST, params={"stop": {1, 2}}))
     assert target.asked == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 100, b"SQLite format 3\x00" + bytes(3000)])
-def test_a_broken_file_is_set_aside_and_begun_anew(tmp_path, content):
+def test_a_broken_file_is_set_aside_and_replaced(tmp_path, content):
     file = tmp_path / "answers.sqlite3"
     file.write_bytes(content)
     Path(f"{file}-wal").write_bytes(b"left over")
@@ -160,7 +160,7 @@ def test_a_broken_file_is_set_aside_and_begun_anew(tmp_path, content):
         assert not Path(f"{file}.broken").exists()
 
 
-def test_the_broken_file_is_told_once_with_its_path(tmp_path):
+def test_a_broken_file_is_reported_once_with_its_path(tmp_path):
     (tmp_path / "answers.sqlite3").write_bytes(b"not a database" * 100)
     ask(Scripted(), tmp_path, REQUEST)
     [warning] = warned
@@ -177,7 +177,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path):
     assert not is_asked_again(tmp_path)
 
 
-def test_a_file_that_breaks_under_way_costs_answers_but_no_error(tmp_path):
+def test_a_file_that_breaks_during_the_session_is_not_an_error(tmp_path):
     store = AnswerStore(tmp_path / "answers.sqlite3")
     store.open()
     for number in range(20 * BATCH):
@@ -196,7 +196,7 @@ def test_a_file_that_breaks_under_way_costs_answers_but_no_error(tmp_path):
 
 
 @pytest.mark.parametrize("entry", ["", "[]", "{}", "null", '["bug"]', '["bug","length","m",[],null]', "\x00"])
-def test_a_damaged_entry_is_asked_for_and_stored_again(tmp_path, entry):
+def test_a_damaged_entry_is_requested_and_stored_again(tmp_path, entry):
     ask(Scripted(), tmp_path, REQUEST)
     with sqlite3.connect(tmp_path / "answers.sqlite3") as file:
         file.execute("UPDATE answers SET answer = ?", (entry,))
@@ -208,7 +208,7 @@ def test_a_damaged_entry_is_asked_for_and_stored_again(tmp_path, entry):
     assert target.asked == 1
 
 
-def test_a_folder_that_cannot_be_made_is_no_cache_and_no_error(tmp_path):
+def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path):
     (tmp_path / "taken").write_text("a file, not a folder")
     target = Scripted()
     ask(target, tmp_path / "taken" / "cache", REQUEST, REQUEST)
@@ -216,7 +216,7 @@ def test_a_folder_that_cannot_be_made_is_no_cache_and_no_error(tmp_path):
     assert "answers are not cached" in warned[0]
 
 
-def test_a_folder_in_place_of_the_file_is_no_cache_and_no_error(tmp_path):
+def test_a_folder_in_place_of_the_file_disables_the_cache(tmp_path):
     (tmp_path / "answers.sqlite3").mkdir()
     target = Scripted()
     ask(target, tmp_path, REQUEST, REQUEST)
@@ -262,7 +262,7 @@ def test_many_processes_share_one_file(tmp_path):
     assert not Path(f"{store.path}.broken").exists()
 
 
-def test_nothing_of_the_request_and_no_key_is_in_the_file(tmp_path, monkeypatch):
+def test_the_file_contains_neither_requests_nor_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
     ask(Scripted(), tmp_path, REQUEST)
     stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -285,7 +285,7 @@ texts = st.text(st.characters(exclude_categories=()), max_size=30)
         usage=st.none() | st.builds(Usage, st.integers(0), st.integers(0), st.integers(0)),
     )
 )
-def test_every_whole_answer_comes_back_as_it_was_and_no_other_does(tmp_path_factory, completion):
+def test_exactly_the_complete_answers_are_returned_unchanged(tmp_path_factory, completion):
     folder = tmp_path_factory.mktemp("cache")
     first, second = ask(Scripted(completion), folder, REQUEST, REQUEST)
     assert first == completion

@@ -34,7 +34,7 @@ def bodies(server):
     return [received.json for received in server.requests if received.path.endswith("/chat/completions")]
 
 
-def test_a_template_that_takes_no_system_prompt_alone_is_asked_the_question_as_it_is():
+def test_if_the_template_needs_a_user_message_the_request_is_sent_unchanged():
     with ScriptedServer(answer=lambda body: Reply(status=500) if is_alone(body) else "bug") as server:
         first, second = ask(server, Request("m", (SYSTEM, USER)), Request("m", (SYSTEM, USER)))
     assert (first.text, second.text) == ("bug", "bug")
@@ -43,14 +43,14 @@ def test_a_template_that_takes_no_system_prompt_alone_is_asked_the_question_as_i
     assert [body.get("cache_prompt") for body in asked] == [None, None]
 
 
-def test_where_no_state_can_be_saved_the_system_prompt_is_read_before_each_question():
+def test_if_no_state_can_be_saved_the_system_prompt_is_processed_before_each_request():
     with ScriptedServer(answer=lambda _: "bug") as server:
         ask(server, Request("m", (SYSTEM, USER)), Request("m", (SYSTEM, USER)))
     assert [is_alone(body) for body in bodies(server)] == [True, False, True, False]
     assert [body.get("cache_prompt") for body in bodies(server)] == [False, True, False, True]
 
 
-def test_the_system_prompt_is_read_with_the_tools_that_belong_to_it():
+def test_the_system_prompt_is_processed_with_its_tools():
     tools = [{"type": "function", "function": {"name": "find"}}]
     with ScriptedServer(answer=lambda _: "bug") as server:
         ask(server, Request("m", (SYSTEM, USER), {"tools": tools, "max_completion_tokens": 8}))
@@ -61,26 +61,26 @@ def test_the_system_prompt_is_read_with_the_tools_that_belong_to_it():
 
 
 @pytest.mark.parametrize("messages", [(USER,), (SYSTEM,), (USER, SYSTEM)])
-def test_without_a_system_prompt_before_a_question_there_is_one_call(messages):
+def test_without_a_system_prompt_there_is_one_call(messages):
     with ScriptedServer(answer=lambda _: "bug") as server:
         ask(server, Request("m", messages))
     assert len(server.requests) == 1
 
 
-def test_a_failure_of_the_server_is_the_targets_and_is_not_tried_again():
+def test_a_failure_of_the_server_is_returned_without_a_retry():
     with ScriptedServer(answer=lambda _: Reply(status=500)) as server:
         [failure] = ask(server, Request("m", (USER,)))
     assert (failure.kind, failure.retries, len(server.requests)) == ("target", 0, 1)
 
 
-def test_the_deadline_covers_the_reading_of_the_system_prompt():
+def test_the_deadline_includes_processing_the_system_prompt():
     with ScriptedServer(answer=lambda body: Reply(hang=True) if is_alone(body) else "bug") as server:
         [failure] = ask(server, Request("m", (SYSTEM, USER)), deadline=0.2)
     assert failure.kind == "timeout"
     assert "system prompt" in failure.message
 
 
-def test_closing_while_the_system_prompt_is_read_ends_the_question():
+def test_closing_while_the_system_prompt_is_processed_ends_the_request():
     async def session(server):
         slot = Slot("local:m", "m", server.url.removesuffix("/v1"))
         await slot.open()
@@ -94,7 +94,7 @@ def test_closing_while_the_system_prompt_is_read_ends_the_question():
         assert asyncio.run(session(server)) == CLOSED
 
 
-def test_a_request_that_is_no_json_is_a_failure():
+def test_a_request_that_is_not_json_is_a_failure():
     with ScriptedServer() as server:
         [failure, completion] = ask(server, Request("m", (SYSTEM, Message("user", {1}))), Request("m", (USER,)))
     assert failure.kind == "bad_request"

@@ -52,7 +52,7 @@ def answer(request, **of):
 
 
 @needs_weights
-def test_a_real_model_answers_offline_and_in_silence(capfd):
+def test_a_real_model_answers_offline_without_output(capfd):
     completion = answer(REQUEST)
     assert isinstance(completion, Completion)
     assert completion.text.strip()
@@ -65,7 +65,7 @@ def test_a_real_model_answers_offline_and_in_silence(capfd):
 
 
 @needs_weights
-def test_an_answer_does_not_depend_on_what_else_is_asked():
+def test_an_answer_does_not_depend_on_concurrent_requests():
     """At temperature 0, in one order and in the other, side by side and alone."""
     feedback = (
         "It is slow. | Add a dark mode! | How do I export? | Thanks :) | 登录后闪退 | The page is blank since today."
@@ -86,7 +86,7 @@ def test_an_answer_does_not_depend_on_what_else_is_asked():
 
 
 @needs_weights
-def test_a_system_prompt_is_read_once_and_every_question_starts_from_there():
+def test_a_system_prompt_is_processed_once_and_reused_by_every_request():
     system = Message("system", "You are a patient teacher of geography and answer in one short sentence.")
     request = replace(REQUEST, messages=(system, *REQUEST.messages))
 
@@ -107,7 +107,7 @@ def test_a_request_may_decide_about_the_prompt_cache_itself():
 
 
 @needs_weights
-def test_what_the_server_refuses_is_a_failure_and_is_not_tried_again():
+def test_a_refusal_of_the_server_is_a_failure_without_a_retry():
     too_long = replace(REQUEST, messages=(Message("user", "word " * 6000),))
     image = replace(
         REQUEST,
@@ -127,7 +127,7 @@ def test_what_the_server_refuses_is_a_failure_and_is_not_tried_again():
 
 
 @needs_weights
-def test_a_schema_in_the_request_is_kept_by_the_model():
+def test_an_answer_follows_the_schema_in_its_request():
     schema = {
         "type": "object",
         "properties": {"label": {"enum": ["bug", "feature"]}},
@@ -140,7 +140,7 @@ def test_a_schema_in_the_request_is_kept_by_the_model():
 
 
 @needs_weights
-def test_a_deadline_ends_the_question_and_the_next_one_is_answered():
+def test_a_deadline_ends_the_request_and_the_next_one_is_answered():
     async def ask(target):
         return await target.ask(ENDLESS, 0.2), await target.ask(REQUEST, WAIT)
 
@@ -150,7 +150,7 @@ def test_a_deadline_ends_the_question_and_the_next_one_is_answered():
 
 
 @needs_weights
-def test_closing_while_questions_are_in_flight_ends_them_and_stops_the_servers():
+def test_closing_ends_requests_in_flight_and_stops_the_servers():
     async def session():
         target = LocalTarget("local:smollm2-135m", models=Path())
         await target.open()
@@ -187,7 +187,7 @@ LEAVING = """
 
 
 @needs_weights
-def test_a_program_that_leaves_without_closing_neither_hangs_nor_crashes():
+def test_a_program_that_exits_without_closing_neither_hangs_nor_crashes():
     """The engine does both when it is torn down while it computes."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(LEAVING)], capture_output=True, text=True, timeout=60, check=False
@@ -219,7 +219,7 @@ def test_weights_and_adapter_are_part_of_the_identity_and_the_port_is_not(tmp_pa
 
 
 @needs_engine
-def test_weights_that_cannot_be_loaded_are_one_error_in_silence(tmp_path, capfd):
+def test_weights_that_cannot_be_loaded_are_one_error_without_output(tmp_path, capfd):
     (tmp_path / "hollow.gguf").write_bytes(gguf({"general.architecture": "llama", "general.type": "model"}))
     with pytest.raises(TargetError, match=r"hollow.*cannot be loaded(.|\n)*hint: is the GGUF file complete"):
         answer(REQUEST, spec="local:hollow", models=tmp_path)
@@ -227,7 +227,7 @@ def test_weights_that_cannot_be_loaded_are_one_error_in_silence(tmp_path, capfd)
     assert not llama._RUNNING
 
 
-def test_a_missing_engine_is_a_remedy_away(monkeypatch):
+def test_a_missing_engine_is_an_error_with_a_remedy(monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
@@ -247,5 +247,5 @@ def test_a_missing_engine_is_a_remedy_away(monkeypatch):
         (8, 32, 10**10, (1, 8)),
     ],
 )
-def test_a_small_model_gets_a_server_a_core_and_a_large_one_all_cores(cores, concurrency, size, shared):
+def test_a_small_model_gets_one_server_per_core_and_a_large_one_all_cores(cores, concurrency, size, shared):
     assert share_cores(cores, concurrency, size) == shared

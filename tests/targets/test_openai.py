@@ -60,7 +60,7 @@ def completion(outcome: Completion | Failure) -> Completion:
     return outcome
 
 
-def test_an_answer_carries_what_the_server_said() -> None:
+def test_an_answer_has_all_that_the_server_reported() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
     answer = completion(answers_to(Reply("bug", model="m-2024-07-18", finish_reason="length", usage=usage))[0])
     assert (answer.text, answer.finish_reason, answer.model) == ("bug", "length", "m-2024-07-18")
@@ -69,7 +69,7 @@ def test_an_answer_carries_what_the_server_said() -> None:
     assert (answer.retries, answer.from_cache) == (0, False)
 
 
-def test_the_body_is_compact_utf8_and_holds_the_whole_request() -> None:
+def test_the_body_is_compact_utf8_and_contains_the_whole_request() -> None:
     messages = (Message("system", "分類"), Message("user", "é\u2028", {"name": "ann"}))
     with ScriptedServer() as server:
         ask(target_for(server.url), Request("ft:x", messages, {"seed": 1, "tools": ({"type": "function"},)}))
@@ -89,13 +89,13 @@ def test_headers_are_those_of_the_official_client() -> None:
     assert headers["content-type"] == "application/json"
 
 
-def test_another_server_needs_no_key_and_then_gets_no_authorization() -> None:
+def test_without_a_key_another_server_gets_no_authorization_header() -> None:
     with ScriptedServer() as server:
         completion(ask(target_for(server.url, {}))[0])
     assert "authorization" not in server.requests[0].headers
 
 
-def test_cookies_do_not_tie_one_question_to_the_next() -> None:
+def test_cookies_are_not_sent_back() -> None:
     with ScriptedServer(lambda _: Reply("ok", headers={"set-cookie": "session=1"})) as server:
         ask(target_for(server.url), HI, HI)
     assert all("cookie" not in request.headers for request in server.requests)
@@ -112,7 +112,7 @@ def test_tool_calls_and_refusals_are_answers() -> None:
     "body",
     [b"", b"not json", b"<html>maintenance</html>", b"null", b"[]", {"choices": []}, {"error": {"message": "x"}}],
 )
-def test_a_200_that_is_no_completion_is_an_error_sample_after_three_tries(body: object) -> None:
+def test_a_200_without_a_completion_is_an_error_sample_after_three_attempts(body: object) -> None:
     with ScriptedServer(replies=[Reply(body=body)] * 3) as server:
         broken, healthy = ask(target_for(server.url), HI, HI)
     assert (failure(broken).kind, failure(broken).fatal, failure(broken).retries) == ("malformed", False, 2)
@@ -131,7 +131,7 @@ def test_a_200_that_is_no_completion_is_an_error_sample_after_three_tries(body: 
         (error(400, "hard limit", code="billing_hard_limit_reached"), "quota"),
     ],
 )
-def test_a_fatal_answer_is_asked_for_once(reply: Reply, kind: str) -> None:
+def test_a_fatal_answer_is_not_retried(reply: Reply, kind: str) -> None:
     with ScriptedServer(replies=[reply]) as server:
         outcome = failure(ask(target_for(server.url))[0])
     assert (outcome.kind, outcome.fatal, outcome.retries) == (kind, True, 0)
@@ -147,12 +147,12 @@ def test_a_bad_request_fails_its_own_sample_only() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 529])
-def test_a_passing_trouble_is_tried_again(status: int) -> None:
+def test_a_temporary_failure_is_retried(status: int) -> None:
     answer = completion(answers_to(error(status, "busy"), error(status, "busy"), "done")[0])
     assert (answer.text, answer.retries) == ("done", 2)
 
 
-def test_a_trouble_that_stays_ends_after_eight_tries() -> None:
+def test_a_lasting_failure_ends_after_eight_attempts() -> None:
     with ScriptedServer(lambda _: error(500, "broken")) as server:
         outcome = failure(ask(target_for(server.url))[0])
     assert (outcome.kind, outcome.status, outcome.fatal, outcome.retries) == ("server", 500, False, 7)
@@ -160,12 +160,12 @@ def test_a_trouble_that_stays_ends_after_eight_tries() -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_connection_lost_in_the_middle_of_the_body_is_tried_again(reset: bool) -> None:  # noqa: FBT001
+def test_a_connection_lost_within_the_body_is_retried(reset: bool) -> None:  # noqa: FBT001
     answer = completion(answers_to(Reply("lost", cut_after=20, reset=reset), "whole")[0])
     assert (answer.text, answer.retries) == ("whole", 1)
 
 
-def test_what_is_not_even_http_is_malformed() -> None:
+def test_an_answer_that_is_not_http_is_malformed() -> None:
     outcome = failure(answers_to(*[Reply(raw=b"SSH-2.0-OpenSSH_9.6\r\n")] * 3)[0])
     assert (outcome.kind, outcome.retries) == ("malformed", 2)
 
@@ -177,7 +177,7 @@ def test_a_deadline_holds_whatever_the_server_does(reply: Reply) -> None:
     assert completion(healthy).text == "next"
 
 
-def test_a_deadline_tells_what_the_tries_before_came_to() -> None:
+def test_the_message_of_a_deadline_names_the_earlier_failures() -> None:
     outcome = failure(answers_to(error(503, "warming up"), Reply(hang=True), deadline=0.3)[0])
     assert outcome.kind == "timeout"
     assert "warming up" in outcome.message
@@ -206,7 +206,7 @@ def test_a_redirect_is_not_followed() -> None:
     assert elsewhere.requests == []
 
 
-def test_a_server_that_is_not_there_stops_the_run_and_names_its_address() -> None:
+def test_an_unreachable_server_stops_the_run_and_its_address_is_named() -> None:
     with ScriptedServer() as server:
         url = server.url
     outcome = failure(ask(target_for(url))[0])
@@ -220,7 +220,7 @@ def test_a_host_without_an_address_stops_the_run() -> None:
     assert (outcome.kind, outcome.fatal) == ("connection", True)
 
 
-def test_a_server_that_answered_before_and_is_gone_fails_the_sample_only() -> None:
+def test_a_server_that_disappears_fails_the_sample_only() -> None:
     async def run(target: OpenAITarget) -> tuple[Completion | Failure, Completion | Failure]:
         await target.open()
         try:
@@ -244,13 +244,13 @@ def test_a_server_that_answered_before_and_is_gone_fails_the_sample_only() -> No
         Reply(body=f"<p>{KEY}".encode()),
     ],
 )
-def test_the_key_never_comes_back_in_a_message(reply: Reply) -> None:
+def test_the_key_is_never_in_a_message(reply: Reply) -> None:
     outcome = failure(answers_to(*[reply] * 3)[0])
     assert KEY not in outcome.message
     assert KEY[:12] not in outcome.message
 
 
-def test_a_body_without_end_is_cut_off() -> None:
+def test_an_endless_body_is_cut_off() -> None:
     blown_up = Reply(body=gzip.compress(b" " * (20 << 20), 1), headers={"content-encoding": "gzip"})
     plain = Reply(body=b" " * (17 << 20))
     bomb, long = answers_to(*[blown_up] * 3, *[plain] * 3, questions=2)
@@ -258,7 +258,7 @@ def test_a_body_without_end_is_cut_off() -> None:
     assert "more than 16 MiB" in failure(long).message
 
 
-def test_all_questions_are_in_flight_together_over_kept_connections() -> None:
+def test_all_requests_are_in_flight_together_over_reused_connections() -> None:
     async def run(target: OpenAITarget) -> list[Completion | Failure]:
         await target.open()
         try:
@@ -272,7 +272,7 @@ def test_all_questions_are_in_flight_together_over_kept_connections() -> None:
     assert (server.max_in_flight, server.connections) == (16, 16)
 
 
-def test_cancelling_a_question_ends_it() -> None:
+def test_a_request_can_be_cancelled() -> None:
     async def run(target: OpenAITarget) -> None:
         await target.open()
         try:
@@ -294,7 +294,7 @@ def test_a_closed_target_can_be_opened_again_on_another_loop() -> None:
         assert [completion(ask(target)[0]).text, completion(ask(target)[0]).text] == ["hi", "hi"]
 
 
-def test_asking_before_opening_is_a_bug_that_says_so() -> None:
+def test_a_request_before_opening_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="before open"):
         asyncio.run(target_for("http://127.0.0.1:1/v1").ask(HI, 1))
 

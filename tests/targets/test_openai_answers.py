@@ -97,7 +97,7 @@ def test_an_error_inside_a_200_is_classified_by_its_own_code(error: Any, kind: s
     )
 
 
-def test_a_null_error_beside_an_answer_is_no_error() -> None:
+def test_a_null_error_next_to_an_answer_is_not_an_error() -> None:
     assert completion(answer({"content": "bug"}, error=None)).text == "bug"
 
 
@@ -117,7 +117,7 @@ def test_the_message_is_found_in_any_servers_shape(body: Any, message: str) -> N
     assert failure(body, 400).message == f"HTTP 400: {message}"
 
 
-def test_an_error_without_a_body_is_told_by_its_status() -> None:
+def test_an_error_without_a_body_is_described_by_its_status() -> None:
     assert failure(b"", 503).message == "HTTP 503"
 
 
@@ -156,7 +156,7 @@ def test_a_redirect_names_the_host_only() -> None:
         (b" " * (MAX_BODY + 1), "more than 16 MiB"),
     ],
 )
-def test_what_is_no_completion_is_malformed_and_says_why(body: Any, problem: str) -> None:
+def test_a_body_that_is_not_a_completion_is_malformed_with_a_reason(body: Any, problem: str) -> None:
     outcome = failure(body)
     assert (outcome.kind, outcome.fatal, outcome.status) == ("malformed", False, 200)
     assert problem in outcome.message
@@ -172,7 +172,7 @@ def test_what_is_no_completion_is_malformed_and_says_why(body: Any, problem: str
         ([], ""),
     ],
 )
-def test_content_is_text_or_nothing_or_parts(content: Any, text: str) -> None:
+def test_content_is_text_null_or_parts(content: Any, text: str) -> None:
     assert completion(answer({"content": content})).text == text
 
 
@@ -282,7 +282,7 @@ def almost_completions(draw: st.DrawFn) -> Any:
 
 
 @given(st.sampled_from([200, 429, 500]), almost_completions())
-def test_any_json_is_read_without_raising_and_what_is_kept_can_be_written(status: int, body: Any) -> None:
+def test_any_json_is_read_without_raising_and_the_result_can_be_serialized(status: int, body: Any) -> None:
     outcome = read(json.dumps(body).encode(), status)
     if isinstance(outcome, Completion):
         called = "".join(call.name + call.arguments for call in outcome.tool_calls)

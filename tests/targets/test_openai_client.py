@@ -108,7 +108,7 @@ def test_both_send_the_same_body_to_the_same_place(kind: str) -> None:
     assert ours.requests[0].headers["authorization"] == theirs.requests[0].headers["authorization"]
 
 
-def test_it_is_the_body_that_the_clients_own_method_sends() -> None:
+def test_the_body_equals_that_of_the_official_method() -> None:
     with (
         ScriptedServer() as ours,
         ScriptedServer() as theirs,
@@ -166,7 +166,7 @@ def test_both_hold_the_deadline(kind: str, reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("kind", ["aiohttp", *CLIENTS])
-def test_all_stop_when_nothing_ever_answers(kind: str) -> None:
+def test_all_requests_stop_if_the_server_never_answers(kind: str) -> None:
     server = ScriptedServer()
     with server:
         pass
@@ -176,7 +176,7 @@ def test_all_stop_when_nothing_ever_answers(kind: str) -> None:
     assert outcome.message.startswith(f"no connection to {server.url}")
 
 
-def test_a_client_that_breaks_in_its_own_way_is_an_error_sample_without_the_key() -> None:
+def test_an_unknown_exception_of_a_client_is_an_error_sample_without_the_key() -> None:
     def token() -> str:
         raise OSError(f"no token for {KEY}")
 
@@ -187,7 +187,7 @@ def test_a_client_that_breaks_in_its_own_way_is_an_error_sample_without_the_key(
     assert outcome.message == "the client raised OSError: no token for sk-[API key]"
 
 
-def test_an_azure_client_asks_its_deployment() -> None:
+def test_an_azure_client_calls_its_deployment() -> None:
     with (
         ScriptedServer() as server,
         openai.AzureOpenAI(
@@ -209,13 +209,13 @@ def test_a_client_target_names_its_model_and_its_address() -> None:
         assert ClientTarget("m", client).model == "m"
 
 
-def test_the_clients_own_settings_stay_as_they_are() -> None:
+def test_the_settings_of_the_client_do_not_change() -> None:
     with ScriptedServer() as server, openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=5) as client:
         asyncio.run(ClientTarget("m", client).ask(HI, 10))
         assert client.max_retries == 5
         assert client.chat.completions.create(model="m", messages=[{"role": "user", "content": "still open"}])
 
 
-def test_what_is_no_client_is_refused() -> None:
+def test_an_object_that_is_not_a_client_is_refused() -> None:
     with pytest.raises(TargetError, match="is not a client"):
         ClientTarget("m", object())  # type: ignore[arg-type]

@@ -62,18 +62,18 @@ def ask(clock: Clock, *tries: Try, deadline: float = 120.0) -> Completion | Fail
     return asyncio.run(persistence(clock).ask(script(*tries), deadline))
 
 
-def test_waits_grow_twofold_until_they_are_long_enough() -> None:
+def test_waits_double_up_to_a_limit() -> None:
     clock = Clock()
     ask(clock, BUSY, deadline=1e6)
     assert clock.slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60))
-def test_jitter_is_anywhere_between_nothing_and_the_bound(seed: int, failed: int) -> None:
+def test_jitter_is_between_zero_and_the_bound(seed: int, failed: int) -> None:
     assert 0 <= Backoff(random.Random(seed)).wait(failed) <= 20
 
 
-def test_the_jitter_is_the_given_rngs() -> None:
+def test_jitter_comes_from_the_given_rng() -> None:
     waits = [[Backoff(random.Random(seed)).wait(3) for _ in range(2)] for seed in (1, 1, 2)]
     assert waits[0] == waits[1] != waits[2]
 
@@ -81,20 +81,20 @@ def test_the_jitter_is_the_given_rngs() -> None:
 @pytest.mark.parametrize(
     ("kind", "tries"), [("server", 8), ("rate_limit", 8), ("malformed", 3), ("connection", 4), ("bad_request", 1)]
 )
-def test_every_kind_has_its_number_of_tries(kind: str, tries: int) -> None:
+def test_each_kind_of_failure_has_its_number_of_attempts(kind: str, tries: int) -> None:
     outcome = ask(Clock(), Try(Failure(kind, "x")), deadline=1e6)
     assert isinstance(outcome, Failure)
     assert outcome.retries == tries - 1
 
 
-def test_a_fatal_failure_is_not_tried_again() -> None:
+def test_a_fatal_failure_is_not_retried() -> None:
     clock = Clock()
     outcome = ask(clock, Try(Failure("rate_limit", "x", fatal=True)), OK)
     assert isinstance(outcome, Failure)
     assert clock.slept == []
 
 
-def test_a_wait_that_reaches_the_deadline_is_not_begun() -> None:
+def test_a_wait_that_would_reach_the_deadline_is_not_started() -> None:
     clock = Clock()
     outcome = ask(clock, BUSY, deadline=1.0)
     assert isinstance(outcome, Failure)
@@ -113,7 +113,7 @@ def test_the_latency_is_that_of_the_call_that_succeeded() -> None:
     assert (outcome.latency, outcome.retries) == (0.125, 2)
 
 
-def test_the_asked_wait_is_kept_with_a_little_of_ones_own() -> None:
+def test_a_requested_wait_is_kept_with_some_jitter() -> None:
     clock = Clock()
     outcome = ask(clock, Try(BUSY.outcome, 7.0), OK)
     assert isinstance(outcome, Completion)
@@ -121,7 +121,7 @@ def test_the_asked_wait_is_kept_with_a_little_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize(("wait", "wait_text"), [(300.0, "300 s"), (float("inf"), "for ever")])
-def test_an_asked_wait_past_the_deadline_ends_it_at_once(wait: float, wait_text: str) -> None:
+def test_a_requested_wait_past_the_deadline_ends_the_request_at_once(wait: float, wait_text: str) -> None:
     clock = Clock()
     outcome = ask(clock, Try(Failure("rate_limit", "HTTP 429"), wait), OK)
     assert isinstance(outcome, Failure)
@@ -129,7 +129,7 @@ def test_an_asked_wait_past_the_deadline_ends_it_at_once(wait: float, wait_text:
     assert clock.slept == []
 
 
-def test_a_pause_asked_of_one_holds_for_all() -> None:
+def test_a_requested_pause_applies_to_all_requests() -> None:
     clock = Clock()
 
     async def run() -> list[float]:
@@ -144,7 +144,7 @@ def test_a_pause_asked_of_one_holds_for_all() -> None:
     assert asyncio.run(run()) == [4.5]
 
 
-def test_a_pause_too_long_for_one_does_not_stop_the_others() -> None:
+def test_a_pause_past_one_deadline_does_not_stop_the_others() -> None:
     clock = Clock()
 
     async def run() -> Completion | Failure:
@@ -156,7 +156,7 @@ def test_a_pause_too_long_for_one_does_not_stop_the_others() -> None:
     assert clock.slept == []
 
 
-def test_a_question_with_less_time_than_the_pause_ends_at_once() -> None:
+def test_a_request_with_less_time_than_the_pause_ends_at_once() -> None:
     clock = Clock()
 
     async def run() -> Completion | Failure:
@@ -170,14 +170,14 @@ def test_a_question_with_less_time_than_the_pause_ends_at_once() -> None:
     assert "asks to wait 50 s" in outcome.message
 
 
-def test_nothing_ever_reached_is_fatal_with_a_remedy() -> None:
+def test_a_server_that_was_never_reached_is_fatal_with_a_remedy() -> None:
     outcome = ask(Clock(), DOWN)
     assert isinstance(outcome, Failure)
     assert (outcome.fatal, outcome.retries) == (True, 3)
     assert outcome.message == "no connection; check the address"
 
 
-def test_one_sign_of_life_makes_a_lost_connection_a_matter_of_the_sample() -> None:
+def test_after_one_answer_a_lost_connection_fails_only_its_sample() -> None:
     outcome = ask(Clock(), BUSY, DOWN, deadline=1e6)
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.fatal, outcome.retries) == ("connection", False, TRIES - 1)

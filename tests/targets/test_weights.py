@@ -31,11 +31,11 @@ def models(tmp_path):
     return folder
 
 
-def test_the_small_model_needs_no_file_of_the_users(base, models):
+def test_the_small_model_needs_no_file(base, models):
     assert find_weights("local:smollm2-135m", models) == Weights(BASE, base)
 
 
-def test_a_path_to_a_whole_model_stands_alone(base, tmp_path, models):
+def test_a_path_to_a_whole_model_is_used_alone(base, tmp_path, models):
     path = tmp_path / "tuned.gguf"
     path.write_bytes(gguf({"general.architecture": "llama", "general.type": "model"}))
     assert find_weights(f"local:{path}", models) == Weights("tuned", path)
@@ -49,7 +49,7 @@ def test_an_adapter_is_added_to_the_small_model(base, models, by):
     assert find_weights(spec, models) == Weights("tickets-v2", base, path)
 
 
-def test_a_misspelt_name_gets_the_nearest(base, models):
+def test_a_misspelt_name_gets_a_suggestion(base, models):
     (models / "tickets-v2.gguf").write_bytes(gguf({}))
     with pytest.raises(TargetError, match=r"no local model 'ticket-v2'\n  hint: did you mean 'tickets-v2'\?"):
         find_weights("local:ticket-v2", models)
@@ -64,13 +64,13 @@ def test_a_name_without_a_file_is_refused(base, models, name):
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"PK\x03\x04" + bytes(40), gguf({"a": "b"})[:30]])
-def test_a_file_that_is_no_gguf_is_refused_before_it_is_loaded(models, content):
+def test_a_file_that_is_not_gguf_is_refused_before_it_is_loaded(models, content):
     (models / "broken.gguf").write_bytes(content)
     with pytest.raises(TargetError, match=r"broken\.gguf cannot be read as GGUF"):
         find_weights("local:broken", models)
 
 
-def test_weights_that_are_not_installed_are_a_remedy_away(models, monkeypatch):
+def test_weights_that_are_not_installed_are_an_error_with_a_remedy(models, monkeypatch):
     monkeypatch.setattr(weights, "find_spec", lambda _: None)
     with pytest.raises(TargetError, match="make weights"):
         find_weights("local:smollm2-135m", models)
@@ -85,12 +85,12 @@ def test_the_hash_covers_every_byte_of_model_and_adapter(tmp_path):
     assert Weights("m", model, adapter).size() == 12
 
 
-def test_the_type_is_found_behind_values_of_every_kind():
+def test_the_type_is_found_after_values_of_every_type():
     before = {"a": "text", "b": 7, "c": 0.5, "d": True, "e": ["x", "y"], "f": b"\x01\x02"}
     assert read_general_type(io.BytesIO(gguf({**before, "general.type": "adapter"}))) == "adapter"
 
 
-def test_a_file_that_does_not_say_is_a_whole_model():
+def test_a_file_without_a_type_is_a_whole_model():
     assert read_general_type(io.BytesIO(gguf({"general.architecture": "llama"}))) == "model"
 
 

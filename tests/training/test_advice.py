@@ -37,27 +37,27 @@ TOLD = [
 
 
 @pytest.mark.parametrize(("code", "message", "name"), TOLD)
-def test_what_servers_say_is_known(code, message, name):
+def test_messages_of_real_servers_are_recognised(code, message, name):
     found = known_fault(code, message)
     assert found is not None
     assert found.name == name
     assert advice_for(code, message) == found.advice
 
 
-def test_every_known_fault_is_told_by_some_server():
+def test_every_known_fault_has_a_real_message():
     assert {name for *_, name in TOLD} == {fault.name for fault in KNOWN_FAULTS}
 
 
-def test_no_two_faults_share_their_advice():
+def test_each_fault_has_its_own_advice():
     assert len({fault.advice for fault in KNOWN_FAULTS}) == len(KNOWN_FAULTS)
 
 
-def test_a_refused_organisation_is_told_the_date_and_the_way_out():
+def test_a_refused_organisation_gets_the_date_and_an_alternative():
     advice = advice_for("", "New jobs are not allowed for this organization")
     assert str(LAST_FINE_TUNING_DAY) == "2027-01-06"
     assert "2027-01-06" in advice
     assert "pytest-finetune serve" in advice
 
 
-def test_what_nobody_has_said_before_gets_advice_too():
+def test_an_unknown_message_gets_general_advice():
     assert advice_for("flux", "the flux is too low") == UNKNOWN

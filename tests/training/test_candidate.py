@@ -52,7 +52,7 @@ def add(backend, entry, version=""):
     return add_candidate(backend, entry, version=version, who="ada", now=NOW)
 
 
-def test_an_entry_tells_all_that_is_known():
+def test_an_entry_has_all_known_facts():
     entry = entry_of(job(), record(), {"valid_loss": 0.5})
     assert (entry.model_id, entry.base_model, entry.job_id) == (f"ft:{MINI}:acme::1", MINI, "ftjob-1")
     assert (entry.training_file.path, entry.training_file.sha256) == ("train.jsonl", "a" * 64)
@@ -61,13 +61,13 @@ def test_an_entry_tells_all_that_is_known():
     assert (entry.metrics, entry.created_at, entry.base_url) == ({"valid_loss": 0.5}, NOW, OPENAI)
 
 
-def test_a_job_begun_elsewhere_tells_what_its_metadata_tells():
+def test_a_job_started_elsewhere_is_described_by_its_metadata():
     entry = entry_of(job(), record(wanted=None), {})
     assert (entry.training_file.path, entry.training_file.sha256) == ("file-1", "c" * 64)
     assert (entry.validation_file.path, entry.validation_file.sha256) == ("file-2", "")
 
 
-def test_added_twice_is_added_once(backend):
+def test_adding_a_candidate_again_changes_nothing(backend):
     entry = entry_of(job(), record(), {})
     first, second, third = add(backend, entry, "v7"), add(backend, entry, "v7"), add(backend, entry)
     assert [(one.version, one.is_new) for one in (first, second, third)] == [("v7", True), ("v7", False), ("v7", False)]
@@ -76,7 +76,7 @@ def test_added_twice_is_added_once(backend):
     assert registry.entries["v7"].status == "candidate"
 
 
-def test_a_name_that_is_taken_is_told_with_a_free_one(backend):
+def test_the_error_for_a_taken_name_suggests_a_free_one(backend):
     add(backend, entry_of(job(), record(), {}), "v7")
     with pytest.raises(RegistryError, match="v7 is already ft:") as caught:
         add(backend, entry_of(job(id="ftjob-2", fine_tuned_model="ft:other"), record(), {}), "v7")
@@ -86,7 +86,7 @@ def test_a_name_that_is_taken_is_told_with_a_free_one(backend):
 @pytest.mark.parametrize(
     ("taken", "following"), [((), "v1"), (("v1",), "v2"), (("v1", "v9", "w3"), "v10"), (("v1.2", "best"), "v1")]
 )
-def test_the_next_name_is_after_all_that_are_taken(taken, following):
+def test_the_next_name_follows_all_taken_ones(taken, following):
     assert next_version(taken) == following
 
 

@@ -37,13 +37,13 @@ def finding(given_evidence, kind):
     return next(one for one in diagnose(given_evidence).findings if one.kind is kind)
 
 
-def test_good_on_both_sides_and_in_form_is_healthy():
+def test_a_model_that_is_right_on_training_and_eval_data_is_healthy():
     diagnosis = diagnose(evidence(training=(97, 100)))
     assert (diagnosis.verdict, diagnosis.is_healthy) == ("healthy", True)
     assert all(not one.remedies and one.evidence for one in diagnosis.findings)
 
 
-def test_right_by_heart_and_wrong_on_what_is_new_is_overfitting():
+def test_right_on_training_data_and_wrong_on_new_data_is_overfitting():
     one = finding(evidence(300, 450, training=(99, 100)), Condition.OVERFITTING)
     assert one.answer is Conclusion.YES
     assert any("+0.323 above the eval set (95 %:" in said for said in one.evidence)
@@ -61,11 +61,11 @@ def test_right_by_heart_and_wrong_on_what_is_new_is_overfitting():
         (440, (95, 100), Conclusion.NO),  # -0.028
     ],
 )
-def test_a_gap_counts_once_it_is_certain(passed, training, answer):
+def test_a_gap_counts_once_it_is_significant(passed, training, answer):
     assert answers(evidence(passed, training=training))[Condition.OVERFITTING] is answer
 
 
-def test_without_training_data_overfitting_cannot_be_told():
+def test_without_training_data_overfitting_is_unknown():
     one = finding(evidence(), Condition.OVERFITTING)
     assert one.answer is Conclusion.UNKNOWN
     assert any("--training FILE" in said for said in one.evidence)
@@ -75,13 +75,13 @@ def test_without_training_data_overfitting_cannot_be_told():
 RISING = curves(FALLING, [(10, 0.5), (20, 0.4), (30, 0.6), (40, 0.9)])
 
 
-def test_a_validation_loss_that_rises_again_is_overfitting_where_nothing_better_is_known():
+def test_without_training_accuracy_a_rising_validation_loss_is_overfitting():
     one = finding(evidence(curves=RISING), Condition.OVERFITTING)
     assert one.answer is Conclusion.YES
     assert any("rose from 0.4 at step 20 to 0.75" in said for said in one.evidence)
 
 
-def test_a_rising_loss_that_the_answers_do_not_suffer_from_is_none():
+def test_a_rising_loss_with_right_answers_is_not_overfitting():
     one = finding(evidence(440, training=(98, 100), curves=RISING), Condition.OVERFITTING)
     assert one.answer is Conclusion.NO
     assert any("does not suffer" in said for said in one.evidence)
@@ -96,11 +96,11 @@ def test_a_rising_loss_that_the_answers_do_not_suffer_from_is_none():
     ],
     ids=["within a tenth", "one point alone", "two points"],
 )
-def test_a_small_or_single_rise_tells_nothing(valid):
+def test_a_small_or_single_rise_is_not_evidence(valid):
     assert answers(evidence(curves=curves(FALLING, valid)))[Condition.OVERFITTING] is Conclusion.UNKNOWN
 
 
-def test_what_does_not_know_its_own_examples_is_underfitted():
+def test_a_model_that_is_wrong_on_its_training_data_is_underfitted():
     one = finding(evidence(200, 450, training=(60, 100)), Condition.UNDERFITTING)
     assert one.answer is Conclusion.YES
     assert any("more epochs" in remedy for remedy in one.remedies)
@@ -116,7 +116,7 @@ def test_what_does_not_know_its_own_examples_is_underfitted():
         (200, None, Conclusion.UNKNOWN),
     ],
 )
-def test_underfitting_is_none_for_a_model_that_knows_its_examples_or_new_ones(passed, training, answer):
+def test_a_model_that_is_right_on_either_side_is_not_underfitted(passed, training, answer):
     assert answers(evidence(passed, training=training))[Condition.UNDERFITTING] is answer
 
 
@@ -133,7 +133,7 @@ def test_a_loss_that_still_falls_is_underfitting_only_where_answers_are_wrong():
     assert answers(evidence(440, curves=falling))[Condition.UNDERFITTING] is Conclusion.NO
 
 
-def test_a_loss_near_nothing_may_fall_as_it_likes():
+def test_a_falling_loss_near_zero_is_not_underfitting():
     assert answers(evidence(200, curves=curves(FALLING)))[Condition.UNDERFITTING] is Conclusion.UNKNOWN
 
 
@@ -147,11 +147,11 @@ def test_a_loss_near_nothing_may_fall_as_it_likes():
         (5, 20, Conclusion.YES),
     ],
 )
-def test_the_format_is_unstable_once_that_is_certain(invalid, cases, answer):
+def test_the_format_is_unstable_once_the_rate_is_significant(invalid, cases, answer):
     assert answers(evidence(cases - invalid, cases, invalid=invalid))[Condition.UNSTABLE_FORMAT] is answer
 
 
-def test_shapes_that_change_from_answer_to_answer_are_unstable_too():
+def test_changing_shapes_are_unstable():
     assert answers(evidence(unstable=Rate(60, 450)))[Condition.UNSTABLE_FORMAT] is Conclusion.YES
     assert answers(evidence(unstable=Rate(0, 450)))[Condition.UNSTABLE_FORMAT] is Conclusion.NO
 
@@ -167,19 +167,19 @@ def test_shapes_that_change_from_answer_to_answer_are_unstable_too():
         (FormatFailure.EMPTY, "validating answers"),
     ],
 )
-def test_the_remedy_goes_by_the_kind_of_failure(kind, remedy):
+def test_the_remedy_depends_on_the_failure(kind, remedy):
     one = finding(evidence(400, invalid=50, failures={kind: 50}), Condition.UNSTABLE_FORMAT)
     assert any(remedy in text for text in one.remedies)
     assert f"of these: {kind} 50" in one.evidence
 
 
-def test_answers_that_never_came_leave_no_verdict():
+def test_missing_answers_leave_no_verdict():
     diagnosis = diagnose(evidence(training=(97, 100), missing=3))
     assert diagnosis.verdict == "cannot tell"
     assert all("3 planned answers are missing" in one.evidence[0] for one in diagnosis.findings)
 
 
-def test_an_earlier_checkpoint_that_was_better_is_named():
+def test_a_better_earlier_checkpoint_is_named():
     learning = (LearningPoint(10, "a", 0.4, Rate(430, 450)), LearningPoint(20, "b", 0.6, Rate(300, 450)))
     one = finding(evidence(300, training=(99, 100), learning=learning), Condition.OVERFITTING)
     assert "step 10" in one.remedies[0]

@@ -29,13 +29,13 @@ def test_every_value_has_its_reason(examples):
     assert all(suggestion.reasons.values())
 
 
-def test_what_a_person_chose_goes_before_the_suggestion():
+def test_a_chosen_value_wins_over_the_suggestion():
     chosen = suggest(50).with_choice(HyperparameterChoice(n_epochs=7))
     assert chosen.values == Hyperparameters(7, "auto", 0.5)
     assert chosen.reasons["n_epochs"] == "your choice"
     assert "half the usual rate" in chosen.reasons["learning_rate_multiplier"]
 
 
-def test_nothing_is_suggested_for_nothing():
+def test_without_examples_there_is_no_suggestion():
     with pytest.raises(ValueError, match="without examples"):
         suggest(0)

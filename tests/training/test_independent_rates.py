@@ -22,7 +22,7 @@ from pytest_finetune.verdicts.stats import difference_interval
         ((10, 10, 0, 10), 0.6075, 1.0),
     ],
 )
-def test_the_published_values_are_met(counts, low, high):
+def test_intervals_equal_published_values(counts, low, high):
     """Newcombe (1998), Statistics in Medicine 17, 873-890, table II, method 10."""
     found = difference_interval(*counts)
     assert (found.low, found.high) == (pytest.approx(low, abs=5e-5), pytest.approx(high, abs=5e-5))
@@ -33,7 +33,7 @@ def counts():
 
 
 @given(counts(), counts())
-def test_it_holds_the_difference_and_turns_with_it(first, second):
+def test_the_interval_contains_the_difference_and_is_antisymmetric(first, second):
     one, other = difference_interval(*first, *second), difference_interval(*second, *first)
     difference = first[0] / first[1] - second[0] / second[1]
     assert -1 - 1e-9 <= one.low <= difference + 1e-9
@@ -41,6 +41,6 @@ def test_it_holds_the_difference_and_turns_with_it(first, second):
     assert (one.low, one.high) == (pytest.approx(-other.high), pytest.approx(-other.low))
 
 
-def test_nothing_planned_has_no_difference():
+def test_without_cases_there_is_no_difference():
     with pytest.raises(ValueError, match="needs at least one planned case"):
         difference_interval(0, 0, 1, 2)

@@ -46,7 +46,7 @@ def test_a_job_is_read():
 
 
 @pytest.mark.parametrize("status", ["defrosting", "Succeeded", "done", ""])
-def test_a_status_that_nobody_knows_is_no_end(status):
+def test_an_unknown_status_is_not_final(status):
     if status:
         assert not read_job({**JOB, "status": status}).has_ended
     else:
@@ -54,17 +54,17 @@ def test_a_status_that_nobody_knows_is_no_end(status):
             read_job({**JOB, "status": status})
 
 
-def test_a_job_that_has_succeeded_has_not_ended_while_its_model_has_no_id():
+def test_a_succeeded_job_without_a_model_id_has_not_ended():
     assert not read_job({**JOB, "status": "succeeded", "fine_tuned_model": None}).has_ended
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
-def test_only_three_statuses_are_ends(status):
+def test_only_three_statuses_are_final(status):
     assert read_job({**JOB, "status": status, "fine_tuned_model": "ft:m"}).has_ended
 
 
 @given(JSON)
-def test_whatever_is_sent_is_read_or_refused(value):
+def test_any_json_is_read_or_refused(value):
     for read in (read_job, read_event, read_checkpoint):
         with suppress(UnexpectedShape):
             read(value)
@@ -76,7 +76,7 @@ def test_a_job_with_odd_fields_keeps_its_id_and_status(odd):
     assert (job.id, job.status) == ("ftjob-1", "running")
 
 
-def test_a_checkpoint_keeps_only_figures():
+def test_a_checkpoint_keeps_only_numbers():
     value = {
         "id": "ftckpt-1",
         "fine_tuned_model_checkpoint": "ft:m:ckpt-step-5",

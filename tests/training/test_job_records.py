@@ -41,16 +41,16 @@ def record(**changes):
         {"training": FILE.model_copy(update={"sha256": "b" * 64})},
     ],
 )
-def test_another_wish_has_another_hash(change):
+def test_different_requests_have_different_hashes(change):
     assert wanted(**change).sha256 != wanted().sha256
 
 
 @pytest.mark.parametrize("change", [{"path": "copy.jsonl"}, {"file_id": "file-1"}])
-def test_where_a_file_lies_does_not_make_another_wish(change):
+def test_the_path_of_a_file_does_not_change_the_hash(change):
     assert wanted(training=FILE.model_copy(update=change)).sha256 == wanted().sha256
 
 
-def test_a_record_comes_back_as_it_was(tmp_path):
+def test_a_record_is_read_back_unchanged(tmp_path):
     store = JobStore(tmp_path / "jobs")
     kept = store.write(
         record(wanted=wanted(hyperparameters={"n_epochs": 3, "learning_rate_multiplier": 0.5, "batch_size": "auto"}))
@@ -67,12 +67,12 @@ def test_records_come_newest_first(tmp_path):
 
 
 @pytest.mark.parametrize(("changes", "pending"), [({}, True), ({"job_id": "j"}, False), ({"status": REFUSED}, False)])
-def test_a_job_may_be_lost_until_it_has_a_name_or_was_refused(changes, pending):
+def test_a_job_may_be_lost_until_it_has_an_id_or_was_refused(changes, pending):
     assert record(**changes).is_pending is pending
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "nonce": "x", "surprise": 1}', "\x00"])
-def test_a_record_that_cannot_be_read_stops_everything(tmp_path, text):
+def test_an_unreadable_record_is_an_error(tmp_path, text):
     """It may be the one that keeps a job from being made twice."""
     (tmp_path / "broken.json").write_text(text)
     with pytest.raises(TrainingError, match=r"broken\.json") as caught:
@@ -80,7 +80,7 @@ def test_a_record_that_cannot_be_read_stops_everything(tmp_path, text):
     assert "train list" in caught.value.hint
 
 
-def test_two_starts_of_one_wish_do_not_run_at_once(tmp_path):
+def test_two_equal_starts_do_not_run_at_once(tmp_path):
     store, wish = JobStore(tmp_path), wanted().sha256
     with store.locked(wish):
         with pytest.raises(TrainingError, match="another process"), JobStore(tmp_path).locked(wish):
@@ -91,7 +91,7 @@ def test_two_starts_of_one_wish_do_not_run_at_once(tmp_path):
         pass
 
 
-def test_a_file_is_known_by_what_it_says(tmp_path):
+def test_a_file_is_identified_by_its_content(tmp_path):
     path = tmp_path / "train.jsonl"
     path.write_bytes(b"abc")
     assert read_job_file(path).sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -66,7 +66,7 @@ def test_every_event_is_read_newest_first(has_more, oldest_first):
         assert [event.message for event in service.events("j")] == [f"m{n}" for n in reversed(range(250))]
 
 
-def test_a_server_that_ignores_the_position_is_asked_once_more_and_ends_the_list():
+def test_a_server_that_ignores_the_cursor_ends_the_list_after_one_more_request():
     with server(listed(20)[::-1], ignores_after=True) as (service, requested):
         assert len(list(service.events("j"))) == 20
         assert requested == [None, "e0"]
@@ -93,7 +93,7 @@ def test_events_of_one_second_keep_the_order_of_the_server():
         assert [event.id for event in service.events("j")] == [f"e{n}" for n in reversed(range(40))]
 
 
-def test_a_job_is_found_in_a_list_that_begins_with_the_oldest():
+def test_a_job_is_found_in_a_list_in_ascending_order():
     jobs = [{"id": f"j{n}", "status": "running", "created_at": 1000 + n} for n in range(70)]
     with server(jobs) as (service, _):
         assert next(service.jobs()).id == "j69"

@@ -30,7 +30,7 @@ def training(tmp_path):
 
 
 @pytest.mark.parametrize(("examples", "epochs"), [(99, 4), (100, 3), (1000, 3), (1001, 2)])
-def test_the_price_is_that_of_all_passes(training, examples, epochs):
+def test_the_price_covers_all_epochs(training, examples, epochs):
     plan = plan_training(training(examples), MINI, TrainingPrices(OPENAI))
     assert plan.suggestion.values.n_epochs == epochs
     assert plan.trained_tokens == plan.tokens * epochs
@@ -38,23 +38,23 @@ def test_the_price_is_that_of_all_passes(training, examples, epochs):
     assert (plan.exact, plan.note) == (True, "")
 
 
-def test_on_this_machine_it_costs_nothing(training):
+def test_training_on_this_machine_is_free(training):
     plan = plan_training(training(10), "smollm2-135m", TrainingPrices(HERE))
     assert (plan.cost, plan.exact) == (0, False)
 
 
-def test_an_unknown_price_is_unknown_and_says_so(training):
+def test_an_unknown_price_is_reported_as_unknown(training):
     plan = plan_training(training(10), "gpt-9", TrainingPrices(OPENAI))
     assert plan.cost is None
     assert "no known price for gpt-9" in plan.note
 
 
-def test_passes_left_to_the_server_leave_the_price_open(training):
+def test_without_a_number_of_epochs_the_price_is_unknown(training):
     plan = plan_training(training(10), MINI, TrainingPrices(OPENAI), choice=HyperparameterChoice(n_epochs="auto"))
     assert (plan.trained_tokens, plan.cost) == (None, None)
 
 
-def test_without_the_extra_a_training_can_be_planned_all_the_same(training, monkeypatch):
+def test_a_training_can_be_planned_without_the_extra(training, monkeypatch):
     def missing(_model):
         raise DataError("bpe_openai is not installed", hint="pip install 'pytest-finetune[data]'")
 
@@ -64,7 +64,7 @@ def test_without_the_extra_a_training_can_be_planned_all_the_same(training, monk
     assert "bpe_openai is not installed" in plan.note
 
 
-def test_lines_that_are_no_examples_do_not_count(training):
+def test_invalid_lines_are_not_counted_as_examples(training):
     assert (
         plan_training(training(10, '{"input": "x"}\n{broken\n'), MINI, TrainingPrices(OPENAI)).suggestion.examples == 10
     )
@@ -78,7 +78,7 @@ def suggest(path, *words, code=0):
     return result.output
 
 
-def test_the_command_tells_values_reasons_tokens_and_price(training):
+def test_the_command_prints_values_reasons_tokens_and_price(training):
     text = suggest(training(150), "--model", MINI)
     assert all(len(line) <= 80 for line in text.splitlines())
     output = " ".join(text.split())
@@ -93,13 +93,13 @@ def test_the_command_tells_values_reasons_tokens_and_price(training):
     assert Decimal(values["cost"]) > 0
 
 
-def test_without_a_model_the_price_stays_open(training):
+def test_without_a_model_the_price_is_unknown(training):
     assert "pass --model" in suggest(training(150))
 
 
-def test_what_a_person_says_is_told_as_such(training):
+def test_values_from_the_command_line_are_marked_as_such(training):
     assert "your choice" in suggest(training(150), "--epochs", "7")
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     assert "cannot be read" in suggest(tmp_path / "none.jsonl", code=2)

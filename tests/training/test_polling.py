@@ -67,18 +67,18 @@ def statuses(updates):
     return [update.status for update in updates if isinstance(update, FineTuningJob)]
 
 
-def test_events_come_once_and_in_order():
+def test_events_are_shown_once_and_in_order():
     updates = Script(("running", 2), ("running", 2), ("running", 5), ("succeeded", 6)).follow()
     assert names(updates) == ["e1", "e2", "e3", "e4", "e5", "e6"]
     assert statuses(updates) == ["running", "running", "running", "succeeded"]
 
 
-def test_a_watcher_that_comes_back_shows_what_is_new():
+def test_a_second_watcher_shows_only_new_events():
     cursor = Cursor("e2", event(2).created_at)
     assert names(Script(("succeeded", 4)).follow(cursor)) == ["e3", "e4"]
 
 
-def test_a_job_that_has_ended_is_told_at_once():
+def test_a_job_that_has_ended_is_reported_at_once():
     script = Script(("cancelled", 1))
     assert statuses(script.follow(Cursor("e1", event(1).created_at))) == ["cancelled"]
     assert script.slept == []
@@ -89,7 +89,7 @@ def test_an_unknown_status_is_neither_an_end_nor_a_success():
     assert statuses(updates) == ["defrosting", "defrosting", "succeeded"]
 
 
-def test_silence_is_told_once_and_waited_out_ever_longer():
+def test_a_lost_connection_is_reported_once_and_retried_at_growing_intervals():
     silent = [NoAnswerError("no connection") for _ in range(4)]
     script = Script(("running", 1), *silent, ("succeeded", 2))
     updates = script.follow()
@@ -101,19 +101,19 @@ def test_silence_is_told_once_and_waited_out_ever_longer():
     assert script.slept == [1, 1, 2, 4, 8]
 
 
-def test_no_wait_is_endless():
+def test_every_wait_is_bounded():
     script = Script(*[NoAnswerError("no") for _ in range(12)], ("succeeded", 0))
     script.follow(patience=PollingPolicy(1.0, 10_000.0))
     assert max(script.slept) == LONGEST_WAIT
 
 
-def test_a_server_that_never_answers_is_given_up():
+def test_a_server_that_never_answers_ends_the_watch():
     with pytest.raises(TrainingError, match="no answer for 100 s") as caught:
         Script(NoAnswerError("no connection")).follow()
     assert "train watch j" in caught.value.hint
 
 
-def test_being_asked_too_fast_is_waited_out():
+def test_a_rate_limit_is_waited_out():
     script = Script(RefusedError("slow down", status=429, code="rate_limit_exceeded"), ("succeeded", 1))
     assert names(script.follow()) == ["e1"]
 
@@ -121,12 +121,12 @@ def test_being_asked_too_fast_is_waited_out():
 @pytest.mark.parametrize(
     ("status", "code"), [(404, ""), (401, "invalid_api_key"), (429, "insufficient_quota"), (429, "billing_not_active")]
 )
-def test_a_refusal_ends_the_watching(status, code):
+def test_a_refusal_ends_the_watch(status, code):
     with pytest.raises(RefusedError):
         Script(RefusedError("no", status=status, code=code)).follow()
 
 
-def test_a_server_that_has_forgotten_the_last_event_tells_the_younger_ones():
+def test_events_are_shown_even_if_the_server_forgot_the_last_one_seen():
     script = Script(("running", 5))
     script.job("j")
     found = new_events(script, "j", Cursor("gone", event(3).created_at))
@@ -134,7 +134,7 @@ def test_a_server_that_has_forgotten_the_last_event_tells_the_younger_ones():
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data())
-def test_however_the_watcher_is_stopped_every_event_is_shown_once(steps, data):
+def test_every_event_is_shown_once_however_the_watcher_is_stopped(steps, data):
     """Events grow by any steps; the watcher is stopped after any update and begun again from its cursor."""
     shown, cursor, total = [], Cursor(), 0
     for number, step in enumerate(steps):

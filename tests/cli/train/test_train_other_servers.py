@@ -62,14 +62,14 @@ def test_a_file_that_the_server_rejects_after_the_upload_starts_nothing(train, p
     assert (proxy.count("POST", JOBS), jobs(server, 202)) == (0, [])
 
 
-def test_a_file_that_is_never_ready_is_given_up(train, proxy, server, monkeypatch):
+def test_a_file_that_is_never_processed_is_given_up(train, proxy, server, monkeypatch):
     monkeypatch.setattr(uploads, "LONGEST_PROCESSING", 0.05)
     proxy.rewrite(lambda _, value: {**value, "status": "pending"} if value.get("object") == "file" else value)
     assert "the file is still pending" in start(train, seed=203, code=2).output
     assert jobs(server, 203) == []
 
 
-def test_a_creation_refused_by_a_rate_limit_is_tried_again_without_a_search(train, proxy, server):
+def test_a_creation_refused_by_a_rate_limit_is_retried_without_a_search(train, proxy, server):
     proxy.fail("POST", JOBS, times=2, status=429)
     result = start(train, seed=204)
     assert result.stderr.count("the server limits the rate") == 2

@@ -38,7 +38,7 @@ def records(folder):
     return [json.loads(path.read_text()) for path in (folder / ".finetune" / "jobs").glob("*.json")]
 
 
-def test_a_start_makes_a_job_as_it_was_asked_for(train, server, tmp_path):
+def test_start_creates_the_requested_job(train, server, tmp_path):
     (tmp_path / "valid.jsonl").write_bytes(chat_lines(3, start=50))
     words = ("--validation", "valid.jsonl", "--suffix", "neat", "--epochs", "1", "--batch-size", "auto", "--json")
     started = json.loads(start(train, *words, seed=100).stdout)
@@ -55,7 +55,7 @@ def test_a_start_makes_a_job_as_it_was_asked_for(train, server, tmp_path):
     assert content == (tmp_path / "train.jsonl").read_bytes()
 
 
-def test_the_record_is_on_the_disk_before_the_server_is_asked(train, proxy, tmp_path):
+def test_the_record_is_written_before_the_first_request(train, proxy, tmp_path):
     seen = []
     proxy.rewrite(lambda path, value: (seen.append(records(tmp_path)) if path.endswith("/files") else None) or value)
     start(train, seed=101)
@@ -63,7 +63,7 @@ def test_the_record_is_on_the_disk_before_the_server_is_asked(train, proxy, tmp_
     assert (record["job_id"], record["status"]) == ("", "")
 
 
-def test_a_500_after_the_job_was_made_makes_no_second_one(train, proxy, server, tmp_path):
+def test_a_500_after_the_job_was_created_creates_no_second_one(train, proxy, server, tmp_path):
     proxy.fail("POST", JOBS, carried_out=True)
     result = start(train, seed=102)
     assert "searching for the job before retrying" in result.stderr
@@ -73,7 +73,7 @@ def test_a_500_after_the_job_was_made_makes_no_second_one(train, proxy, server, 
     assert proxy.count("POST", JOBS) == 1
 
 
-def test_a_500_without_a_job_is_tried_again_after_a_look(train, proxy, server):
+def test_a_500_without_a_job_is_retried_after_a_search(train, proxy, server):
     proxy.fail("POST", JOBS, times=2)
     start(train, seed=103)
     assert len(jobs(server, 103)) == 1
@@ -81,13 +81,13 @@ def test_a_500_without_a_job_is_tried_again_after_a_look(train, proxy, server):
     assert asked == ["POST", "GET", "GET", "POST", "GET", "GET", "POST", "GET"]
 
 
-def test_a_server_that_never_makes_it_is_left_after_some_tries(train, proxy, server):
+def test_a_server_that_never_creates_the_job_is_given_up(train, proxy, server):
     proxy.fail("POST", JOBS, times=9)
     assert "did not create the job in 3 attempts" in start(train, seed=104, code=2).output
     assert (proxy.count("POST", JOBS), jobs(server, 104)) == (3, [])
 
 
-def test_a_time_out_makes_no_second_job(train, proxy, server, monkeypatch):
+def test_a_timeout_creates_no_second_job(train, proxy, server, monkeypatch):
     monkeypatch.setattr(service, "CREATE_TIMEOUT", 0.3)
     proxy.silence("POST", JOBS)
     monkeypatch.setattr(job_start, "LOOKS", (0.0, 5.0))
@@ -96,7 +96,7 @@ def test_a_time_out_makes_no_second_job(train, proxy, server, monkeypatch):
     assert len(jobs(server, 105)) == 1
 
 
-def test_where_the_look_fails_too_nothing_is_tried_and_the_next_start_finds_the_job(train, proxy, server):
+def test_if_the_search_fails_too_the_next_start_finds_the_job(train, proxy, server):
     proxy.fail("POST", JOBS, carried_out=True)
     proxy.fail("GET", JOBS, times=9)
     result = start(train, seed=106, code=2)
@@ -108,7 +108,7 @@ def test_where_the_look_fails_too_nothing_is_tried_and_the_next_start_finds_the_
 
 
 @pytest.mark.slow
-def test_a_killed_start_is_picked_up_by_the_next(train, proxy, server, tmp_path):
+def test_a_killed_start_is_completed_by_the_next(train, proxy, server, tmp_path):
     proxy.silence("POST", JOBS)
     command = [
         sys.executable,
@@ -137,7 +137,7 @@ def test_a_killed_start_is_picked_up_by_the_next(train, proxy, server, tmp_path)
     assert [record["job_id"] for record in records(tmp_path)] == [job.id]
 
 
-def test_a_job_that_comes_late_leaves_only_one_of_the_two(train, proxy, server, tmp_path):
+def test_if_the_first_creation_is_late_the_second_job_is_cancelled(train, proxy, server, tmp_path):
     """The first creation is carried out after both looks, just before the second: the nonce tells that they are one."""
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
     proxy.fail("POST", JOBS, late=True)
@@ -150,14 +150,14 @@ def test_a_job_that_comes_late_leaves_only_one_of_the_two(train, proxy, server, 
     assert started["cancelled"] == [second.id]
 
 
-def test_a_second_job_that_has_ended_by_itself_is_told(train, proxy, server):
+def test_a_second_job_that_has_already_ended_is_reported(train, proxy, server):
     proxy.fail("POST", JOBS, late=True)
     result = start(train, seed=119)
     assert "is a duplicate of the job and could not be cancelled" in result.stderr
     assert result.stdout.startswith("9 examples")
 
 
-def test_a_server_without_metadata_is_not_asked_twice(train, proxy, server):
+def test_without_metadata_the_creation_is_not_repeated(train, proxy, server):
     def forget(path, value):
         for job in value.get("data", []) if path.endswith(JOBS) else []:
             job["metadata"] = None
@@ -177,13 +177,13 @@ def test_an_upload_that_is_reset_is_sent_again(train, proxy, server, tmp_path):
     assert server.client().files.content(job.training_file).read() == (tmp_path / "train.jsonl").read_bytes()
 
 
-def test_an_upload_that_always_breaks_is_given_up_before_any_job(train, proxy, server):
+def test_an_upload_that_always_fails_creates_no_job(train, proxy, server):
     proxy.reset("POST", "/files", times=9)
     assert "no connection" in start(train, seed=111, code=2).output
     assert (proxy.count("POST", JOBS), jobs(server, 111)) == (0, [])
 
 
-def test_a_file_that_the_server_has_is_not_sent_twice(train, proxy, tmp_path):
+def test_an_uploaded_file_is_reused(train, proxy, tmp_path):
     start(train, seed=112)
     result = start(train, seed=113)
     assert "is already on the server" in result.stderr
@@ -204,7 +204,7 @@ def test_a_file_that_changes_while_it_is_sent_starts_nothing(train, proxy, serve
     assert jobs(server, 114) == []
 
 
-def test_a_refusal_is_told_with_advice_and_is_no_lost_job(train, proxy, tmp_path):
+def test_a_refusal_is_reported_with_advice(train, proxy, tmp_path):
     result = train("start", "train.jsonl", "--model", "gpt-9", "--seed", "115", "--no-check", "--yes", code=2)
     assert "HTTP 4" in result.output
     assert "use a base model that this server can fine-tune" in " ".join(result.output.split())
@@ -219,7 +219,7 @@ def test_a_job_that_failed_may_be_started_again(train, server):
     assert len(jobs(server, 116)) == 2
 
 
-def test_data_with_errors_are_refused_with_their_place(train, server):
+def test_data_with_errors_are_refused_with_the_location(train, server):
     result = train("start", "train.jsonl", "--model", BASE, "--seed", "117", code=1)
     assert "not started: fix the data" in result.stderr
     assert jobs(server, 117) == []
@@ -237,7 +237,7 @@ def test_an_eval_case_among_the_examples_stops_the_start(train, tmp_path):
     assert "nowhere: no eval set there" in nothing.stderr
 
 
-def test_money_is_not_spent_where_nobody_can_agree(train, proxy, tmp_path):
+def test_without_a_terminal_nothing_is_spent_unless_confirmed(train, proxy, tmp_path):
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
     words = ("start", "train.jsonl", "--model", "gpt-4.1-mini-2025-04-14", "--no-check")
     assert "stdin is not a terminal" in train(*words, code=2).output
@@ -261,7 +261,7 @@ def answered(process, terminal, typed):
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 @pytest.mark.parametrize(("typed", "code", "message"), [("n", 2, "not started"), ("\x03", 130, "interrupted")])
 @pytest.mark.slow
-def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp_path, typed, code, message):
+def test_at_a_terminal_the_cost_has_to_be_confirmed(train, proxy, tmp_path, typed, code, message):
     import pty
 
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
@@ -294,12 +294,12 @@ def test_a_person_at_a_terminal_is_asked_before_money_is_spent(train, proxy, tmp
     assert proxy.count("POST", "/files") == 0
 
 
-def test_an_unknown_price_keeps_no_bound(train):
+def test_an_unknown_price_cannot_be_bounded(train):
     words = ("start", "train.jsonl", "--model", "gpt-9", "--base-url", "https://models.example/v1", "--no-check")
     assert "so it cannot be limited" in train(*words, "--max-cost", "5", "--yes", code=2).output
 
 
-def test_a_configured_price_keeps_a_bound(train, tmp_path):
+def test_a_configured_price_can_be_bounded(train, tmp_path):
     (tmp_path / "pytest.ini").write_text("[pytest]\nfinetune_prices = gpt-9 training = 1000000\n", "utf-8")
     words = ("start", "train.jsonl", "--model", "gpt-9", "--base-url", "https://models.example/v1", "--no-check")
     assert "more than $5.00" in train(*words, "--max-cost", "5", "--yes", code=2).output
@@ -311,7 +311,7 @@ def test_a_wrong_configured_price_stops_before_anything_is_sent(train, tmp_path,
     assert proxy.count("POST", "/files") == 0
 
 
-def test_a_cost_without_pictures_keeps_no_bound(train, tmp_path, proxy):
+def test_a_cost_that_leaves_out_pictures_cannot_be_bounded(train, tmp_path, proxy):
     chart = {"type": "image_url", "image_url": {"url": "https://example.com/chart.png"}}
     messages = [{"role": "user", "content": [chart]}, {"role": "assistant", "content": "sales in May"}]
     (tmp_path / "train.jsonl").write_text((json.dumps({"messages": messages}) + "\n") * 12, "utf-8")
@@ -328,7 +328,7 @@ def test_openai_itself_needs_a_key(train):
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "\x1b[2J"])
-def test_what_names_no_job_is_refused(train, proxy, name):
+def test_arguments_that_name_no_job_are_refused(train, proxy, name):
     assert "is not a job id" in train("watch", name, code=2).output
     assert proxy.seen == []
 
@@ -356,12 +356,12 @@ def test_a_key_that_a_server_repeats_is_masked(train, proxy):
         ("--max-cost", "cheap"),
     ],
 )
-def test_a_value_that_means_nothing_is_refused(train, option, value):
+def test_an_invalid_value_is_refused(train, option, value):
     assert option in train("start", "train.jsonl", "--model", BASE, option, value, code=2).output
 
 
 @pytest.mark.slow
-def test_the_organisation_is_told_what_to_do_when_it_is_refused(train, monkeypatch, tmp_path):
+def test_a_refused_organisation_gets_advice(train, monkeypatch, tmp_path):
     import httpx2
     import openai
 

@@ -52,7 +52,7 @@ def held(server):
 
 
 @needs_server
-def test_a_job_that_failed_is_told_with_its_reason_and_what_to_do(train, failing, tmp_path):
+def test_a_failed_job_is_reported_with_its_reason_and_advice(train, failing, tmp_path):
     result = train("watch", failing.id, *QUICK, code=1)
     output = " ".join(result.stdout.split())
     assert f"{failing.id} failed" in output
@@ -62,7 +62,7 @@ def test_a_job_that_failed_is_told_with_its_reason_and_what_to_do(train, failing
 
 
 @needs_server
-def test_events_are_shown_once_however_often_one_watches(train, failing):
+def test_events_are_shown_once_over_several_watches(train, failing):
     first, second = (train("watch", failing.id, *QUICK, code=1).stdout for _ in range(2))
     assert "Validating training file" in first
     assert "Validating training file" not in second
@@ -70,7 +70,7 @@ def test_events_are_shown_once_however_often_one_watches(train, failing):
 
 
 @needs_server
-def test_an_unknown_status_is_told_once_and_is_no_end(train, proxy, failing):
+def test_an_unknown_status_is_reported_once_and_is_not_final(train, proxy, failing):
     seen = []
 
     def defrost(path, value):
@@ -103,7 +103,7 @@ def test_a_success_without_a_known_status_adds_nothing(train, proxy, held, tmp_p
 
 
 @needs_server
-def test_json_lines_tell_everything_to_programs(train, failing):
+def test_json_lines_contain_everything(train, failing):
     lines = [json.loads(line) for line in train("watch", failing.id, *QUICK, "--json", code=1).stdout.splitlines()]
     kinds = [line["type"] for line in lines]
     assert kinds[-1] == "end"
@@ -126,13 +126,13 @@ def test_a_lost_connection_is_waited_out(train, proxy, failing):
 
 
 @needs_server
-def test_a_job_that_nobody_knows_cannot_be_watched(train, tmp_path):
+def test_an_unknown_job_cannot_be_watched(train, tmp_path):
     assert "HTTP 404" in train("watch", "ftjob-none", code=2).output
     assert not list((tmp_path / ".finetune").glob("jobs/*.json"))
 
 
 @needs_server
-def test_a_job_is_found_where_its_record_says_it_is(train, server, failing, monkeypatch):
+def test_a_job_is_found_at_the_server_in_its_record(train, server, failing, monkeypatch):
     train("watch", failing.id, *QUICK, code=1)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     train("watch", failing.id, *QUICK, code=1)
@@ -150,7 +150,7 @@ def test_jobs_are_listed_newest_first_within_80_columns(train, server, failing, 
 
 
 @needs_server
-def test_a_list_says_that_a_start_never_heard_of_its_job(train, proxy, tmp_path):
+def test_the_list_marks_a_start_without_an_answer(train, proxy, tmp_path):
     (tmp_path / "train.jsonl").write_bytes(chat_lines(3))
     proxy.fail("POST", "/fine_tuning/jobs", times=9)
     proxy.fail("GET", "/fine_tuning/jobs", times=9)
@@ -171,7 +171,7 @@ def test_a_job_is_paused_resumed_and_cancelled(train, server):
 
 
 @needs_server
-def test_events_are_told_oldest_first(train, failing):
+def test_events_are_listed_oldest_first(train, failing):
     train("watch", failing.id, *QUICK, code=1)
     events = json.loads(train("events", failing.id, "--json").stdout)
     assert [event["created_at"] for event in events] == sorted(event["created_at"] for event in events)
@@ -182,7 +182,7 @@ def test_events_are_told_oldest_first(train, failing):
 
 
 @needs_server
-def test_a_job_without_checkpoints_says_so(train, failing):
+def test_no_checkpoints_are_reported_as_such(train, failing):
     assert "no checkpoints yet" in train("checkpoints", failing.id).stdout
     assert json.loads(train("checkpoints", failing.id, "--json").stdout) == []
     assert "has no checkpoint or model yet" in train("sweep", failing.id, code=2).output
@@ -273,7 +273,7 @@ def _check_the_candidate(folder, job, url, watchers):
 
 
 @needs_training
-def test_ctrl_c_ends_the_watching_and_not_the_job(tmp_path, server, held):
+def test_ctrl_c_ends_the_watch_and_not_the_job(tmp_path, server, held):
     import signal
 
     watcher = Watcher(held.id, tmp_path, server.url)
