@@ -2,9 +2,11 @@
 How many planted faults the tests of a package notice.
 
     python benchmarks/mutants.py verdicts/gates verdicts/metrics
+    python benchmarks/mutants.py --sample=400 --seed=1 lifecycle/registry
 
 The tests in `TESTS` run once, which shows which of them reach which function. Then each fault of `mutations.py` is
-planted in a forked copy of this process, where the tests that reach it run until one fails. A fault in a class body or
+planted in a forked copy of this process, where the tests that reach it run until one fails, those first that are fast
+and noticed earlier faults. A fault in a class body or
 in a table of constants takes effect at import, so a copy that has not imported the package runs all the tests; that
 takes longest, and `--inside` leaves it out. mutmut would leave out properties too, where many decisions are.
 """
@@ -18,13 +20,14 @@ import importlib
 import importlib.machinery
 import importlib.util
 import os
+import random
 import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+
+    Functions = dict[str, list[FunctionType]]
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "pytest_finetune"
@@ -53,13 +58,13 @@ TESTS = {
     "verdicts/gates": GATES,
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],
     "verdicts/scoring": ["tests/scoring"],
-    "lifecycle/registry": ["tests/registry", "-m", "not slow"],
+    "lifecycle/registry": ["tests/registry", "-m", "not slow", "-k", "not (mlflow or processes or killed)"],
 }
 """The tests that are expected to notice a fault; one that starts a process cannot, because that has no fault."""
 LEFT_OUT = ("lifecycle/registry/mlflow_",)
 """Only tests with an MLflow server run these, some seconds each."""
 
-OPTIONS = ["-q", "-x", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "--capture=sys"]
+OPTIONS = ["-q", "-x", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "--capture=sys", "--tb=native"]
 # To rewrite assertions, pytest would import the package itself, as a plugin's, without the mutant.
 OPTIONS += ["--assert=plain", "--hypothesis-profile=mutants"]
 
@@ -97,6 +102,8 @@ class Session(Profile):
     modules: dict[str, MutatedModule]
     mutants: list[Mutant]
     survived: list[Mutant] = field(default_factory=list)
+    _functions: Functions = field(default_factory=dict)
+    _kills: Counter[str] = field(default_factory=Counter)
     _reached: dict[tuple[str, int], list[pytest.Item]] = field(default_factory=lambda: defaultdict(list))
     _seconds: dict[str, float] = field(default_factory=dict)
 
@@ -105,6 +112,11 @@ class Session(Profile):
         """Instead of pytest's own loop."""
         for item in session.items:
             self._run_traced(item)
+        gc.collect()
+        self._functions = _functions()
+        gc.freeze()  # a copy that collects garbage would copy every page of memory
+        if _in_a_copy(lambda: any(_fails(item) for item in self._by_speed(session.items)), 100 * SECONDS):
+            sys.exit("a test fails without a mutant, in a copy of the process and in another order")
         for mutant in self.mutants:
             if mutant.mutation.function and not self._is_noticed(mutant):
                 _report(f"survived  {mutant}")
@@ -130,16 +142,31 @@ class Session(Profile):
         for place in called:
             self._reached[place].append(item)
 
+    def _by_speed(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+        return sorted(items, key=lambda item: self._seconds[item.nodeid] / (1 + self._kills[item.nodeid]))
+
     def _is_noticed(self, mutant: Mutant) -> bool:
-        items = self._reached[str(mutant.path), mutant.mutation.function]
-        items = sorted(items, key=lambda item: self._seconds[item.nodeid])
-        module, seconds = self.modules[str(mutant.path)], sum(self._seconds[item.nodeid] for item in items)
+        items = self._by_speed(self._reached[str(mutant.path), mutant.mutation.function])
+        module = self.modules[str(mutant.path)]
+        reader, writer = os.pipe()
 
         def planted() -> bool:
-            _plant(module, mutant.mutation)
-            return any(_fails(item) for item in items)
+            _plant(module, mutant.mutation, self._functions)
+            for place, item in enumerate(items):
+                os.write(writer, place.to_bytes(2))
+                # The signal ends the process; it is due after CPU time, because others may use the machine.
+                signal.setitimer(signal.ITIMER_PROF, SECONDS / 3 + 5 * self._seconds[item.nodeid])
+                if _fails(item):
+                    return True
+            return False
 
-        return _in_a_copy(planted, int(SECONDS + 3 * seconds))
+        noticed = _in_a_copy(planted, int(SECONDS + 3 * sum(self._seconds[item.nodeid] for item in items)))
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            begun = pipe.read()
+        if noticed and begun:
+            self._kills[items[int.from_bytes(begun[-2:])].nodeid] += 1
+        return noticed
 
 
 def _in_a_copy(fails: Callable[[], bool], seconds: int) -> bool:
@@ -173,17 +200,25 @@ def _silence() -> None:
     os.dup2(nothing, 2)
 
 
-def _plant(module: MutatedModule, mutation: Mutation) -> None:
+def _functions() -> Functions:
+    """The package's functions by file; in tests they are made from the code of these."""
+    functions: Functions = defaultdict(list)
+    for thing in gc.get_objects():
+        # `isinstance` would wake proxies, which import what they stand for.
+        if type(thing) is FunctionType and thing.__code__.co_filename.startswith(str(PACKAGE)):
+            functions[thing.__code__.co_filename].append(thing)
+        elif type(thing) is functools._lru_cache_wrapper and thing.__module__.startswith(PACKAGE.name):  # noqa: SLF001
+            thing.cache_clear()  # results of the code without a mutant
+    return functions
+
+
+def _plant(module: MutatedModule, mutation: Mutation, functions: Functions) -> None:
     """Give the functions that exist the code of the mutated module; whoever imported one has it too."""
     codes = {_place(code): code for code in _codes_in(module.compiled(mutation))}
     filename = next(iter(codes.values())).co_filename
-    for thing in gc.get_objects():
-        # `isinstance` would wake proxies, which import what they stand for.
-        if type(thing) is FunctionType and thing.__code__.co_filename == filename:
-            if changed := codes.get(_place(thing.__code__)):
-                thing.__code__ = changed
-        elif type(thing) is functools._lru_cache_wrapper and thing.__module__.startswith(PACKAGE.name):  # noqa: SLF001
-            thing.cache_clear()  # results of the code as it was
+    for function in functions[filename]:
+        if changed := codes.get(_place(function.__code__)):
+            function.__code__ = changed
 
 
 def _codes_in(code: CodeType) -> Iterator[CodeType]:
@@ -239,24 +274,34 @@ def mutants_of(packages: Iterable[str]) -> tuple[dict[str, MutatedModule], list[
     return modules, mutants
 
 
-def run(package: str, *, inside: bool) -> float:
+def run(package: str, given: argparse.Namespace) -> float:
     """Share of the package's mutants that its tests notice; the others are printed."""
     tests = next((tests for name, tests in TESTS.items() if package.startswith(name)), None)
     if tests is None:
         sys.exit(f"{package} is in none of {', '.join(TESTS)}")
     modules, mutants = mutants_of([package])
-    mutants = [mutant for mutant in mutants if mutant.mutation.function or not inside]
-    session = Session(modules, mutants)
+    mutants = [one for one in mutants if not (given.inside if not one.mutation.function else given.at_import)]
+    if given.sample:
+        chosen = random.Random(given.seed).sample(mutants, min(given.sample, len(mutants)))
+        mutants = sorted(chosen, key=mutants.index)
     for name in PRELOADED:
         importlib.import_module(name)
+    session = Session(modules, mutants)
     for mutant in mutants:
         if not (mutant.mutation.function or is_noticed_at_import(mutant, modules[str(mutant.path)], tests)):
             _report(f"survived  {mutant}")
             session.survived.append(mutant)
-    if status := pytest.main([*OPTIONS, *tests], plugins=[session]):
+    inside = any(mutant.mutation.function for mutant in mutants)
+    if inside and (status := pytest.main([*OPTIONS, *tests], plugins=[session])):
         sys.exit(int(status))
     killed = len(mutants) - len(session.survived)
-    print(f"{package}: {killed} of {len(mutants)} mutants killed, {killed / len(mutants):.1%}", flush=True)
+    print(f"{package}: {killed} of {len(mutants)} mutants killed, {killed / len(mutants):.1%}", end="")
+    if given.sample:
+        from pytest_finetune.verdicts.stats import rate_interval  # not before the mutants that take effect at import
+
+        interval = rate_interval(killed, len(mutants))
+        print(f" (a sample; exact 95 % interval {interval.low:.1%} to {interval.high:.1%})", end="")
+    print(flush=True)
     return killed / len(mutants)
 
 
@@ -265,13 +310,18 @@ def main() -> None:
     parser.add_argument(
         "packages", nargs="*", default=list(TESTS), help="packages, or modules in them, below the source"
     )
-    parser.add_argument("--inside", action="store_true", help="only faults inside functions")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--inside", action="store_true", help="only faults inside functions")
+    place.add_argument("--at-import", action="store_true", help="only faults that take effect at import")
+    parser.add_argument("--sample", type=int, default=0, help="only so many faults of each package, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of --sample")
     given = parser.parse_args()
     os.chdir(ROOT)
     if len(given.packages) > 1:  # a process each, because pytest collects with what an earlier session imported
-        command = [sys.executable, __file__, *(["--inside"] if given.inside else [])]
+        options = [one for one in sys.argv[1:] if one not in given.packages]
+        command = [sys.executable, __file__, *options]
         sys.exit(max(subprocess.run([*command, one], check=False).returncode for one in given.packages))
-    sys.exit(run(given.packages[0].rstrip("/"), inside=given.inside) < ENOUGH)
+    sys.exit(run(given.packages[0].rstrip("/"), given) < ENOUGH)
 
 
 if __name__ == "__main__":
