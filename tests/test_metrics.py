@@ -210,7 +210,7 @@ def test_drift_of_most_cases_comes_first_and_then_the_alphabet() -> None:
 def test_drift_shows_orders_of_keys_and_the_types_of_elements() -> None:
     (order,) = drift_of(('{"a":"null","b":"null"}', '{"b":"null","a":"null"}'))
     assert order.seen == {"a, b": 1, "b, a": 1}
-    (mixed,) = drift_of(('["string","number","null"]', '["null"]'))
+    (mixed,) = drift_of(('["string","number","null","string"]', '["null"]'))
     assert (mixed.path, mixed.seen) == ("$[*]", {"null or number or string": 1, "null": 1})
     (lists,) = drift_of(('{"a":["null"]}', '{"a":"null"}'))
     assert (lists.path, lists.seen) == ("$.a", {"array": 1, "null": 1})
@@ -219,6 +219,12 @@ def test_drift_shows_orders_of_keys_and_the_types_of_elements() -> None:
 def test_keys_below_a_changed_type_are_not_reported_twice() -> None:
     samples = [shaped(0, '{"a":{"b":"null"}}'), shaped(0, '{"a":"string"}', 1)]
     assert [entry.path for entry in summarize(samples, cases(1), repeats=2).drift] == ["$.a"]
+
+
+def test_an_answer_that_is_not_valid_is_not_compared_for_drift() -> None:
+    wrong = Score(passed=False, format_failure=FormatFailure.EXTRA_KEY, shape='{"b":"null"}')
+    samples = [shaped(0, '{"a":"null"}'), sample(0, "missed", 1, score=wrong), sample(0, attempt=2)]
+    assert summarize(samples, cases(1), repeats=3).drift == ()
 
 
 def test_answers_to_different_cases_are_not_compared_for_drift() -> None:
@@ -247,6 +253,11 @@ def test_labels_agree_by_label_and_errors_with_nothing() -> None:
 def test_json_that_cannot_be_read_again_agrees_by_its_text() -> None:
     samples = [shaped(0, '"string"', attempt, text) for attempt, text in enumerate(["{", "[", "{"])]
     assert summarize(samples, cases(1), repeats=3).value("agreement").exact == Fraction(2, 3)
+
+
+def test_texts_agree_apart_from_the_space_around_them() -> None:
+    samples = [sample(0, attempt=attempt, text=text) for attempt, text in enumerate(["yes", " yes\n", "no", "Yes"])]
+    assert summarize(samples, cases(1), repeats=4).value("agreement").exact == Fraction(2, 4)
 
 
 def test_agreement_counts_planned_attempts() -> None:
@@ -458,7 +469,8 @@ def test_one_unknown_price_or_count_makes_the_total_unknown() -> None:
 
 
 def test_all_models_that_answered_are_named() -> None:
-    assert summarize([sample(0, model="b"), sample(1, model="a"), sample(2, model="")], cases(3)).models == ("a", "b")
+    samples = [sample(number, model=model) for number, model in enumerate(["", *"hcfaegbd"])]
+    assert summarize(samples, cases(9)).models == tuple("abcdefgh")
 
 
 STATES = st.lists(st.sampled_from(State), min_size=1, max_size=24)

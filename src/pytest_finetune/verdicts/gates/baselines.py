@@ -69,8 +69,7 @@ def _name(inputs: GateInputs) -> str:
 
 
 def _drop_text(inputs: GateInputs, drop: Fraction, max_drop: float) -> str:
-    change = "dropped" if drop >= 0 else "rose"
-    sign = 1 if drop >= 0 else -1
+    change, sign = ("dropped", 1) if drop >= 0 else ("rose", -1)
     shown = figure(sign * drop, sign * max_drop)
     return f"{inputs.rule.metric} {change} by {shown} against {_name(inputs)}, max_drop {max_drop:g}"
 

@@ -150,7 +150,7 @@ def _status_by_count(rule: Rule, total: int, cases: int) -> Callable[[int], Stat
 def _breaks(status: Callable[[int], Status], total: int) -> list[int]:
     """The counts at which the status changes; it changes in one direction only, so bisection finds them."""
     breaks: list[int] = []
-    while (start := breaks[-1] if breaks else 0) < total and status(start) is not status(total):
+    while status(start := breaks[-1] if breaks else 0) is not status(total):
         here = status(start)
         breaks.append(bisect_left(range(total + 1), 1, lo=start, key=lambda count: int(status(count) is not here)))
     return breaks
