@@ -10,6 +10,7 @@ from sample_plans import case, cases, labelled, rules, run_of, sample, table
 
 from pytest_finetune.verdicts.comparison import compare, differing_cases
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
+from pytest_finetune.verdicts.gates.judging import table_of
 from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.rule import Rule
 
@@ -258,3 +259,17 @@ def test_cases_differ_by_id_or_by_prompt() -> None:
     before, after = ends("ppp"), [*ends("pp"), replace(sample(3), prompt_sha256="new")]
     assert differing_cases(before, before) == ()
     assert differing_cases(before, after) == ("c2", "c3")
+
+
+def test_a_gate_that_compares_names_its_baseline_and_no_other_gate_does():
+    gates = rules({"min": 0.5}, {"metric": "accuracy", "max_drop": 0.1, "against": "production"})
+    verdicts = judge(gates, table(cases(2), run_of(2)), Baseline("production", "today", 1, run_of(2)))
+    assert [(verdict.baseline, verdict.status) for verdict in verdicts] == [("", "pass"), ("production", "pass")]
+
+
+@pytest.mark.parametrize(("sha", "repeats"), [("yesterday", 1), ("today", 2), ("", 1)])
+def test_answers_to_other_cases_or_attempts_are_not_placed_in_todays_plan(sha: str, repeats: int):
+    today = table(cases(2), run_of(2))
+    assert table_of(Baseline("production", sha, repeats, run_of(2)), today) is None
+    nameless = replace(today, cases_sha256="")
+    assert table_of(Baseline("production", "", 1, run_of(2)), nameless) is None

@@ -141,6 +141,12 @@ def test_must_pass_has_no_bar():
         limit_of(Rule("must_pass", tags=("a",)))
 
 
+def test_without_a_baseline_there_are_no_figures_to_compare_with():
+    gate = rules({"metric": "accuracy", "max_drop": 0.1, "against": "production"})[0]
+    with pytest.raises(ValueError, match="no baseline to compare with"):
+        assert GateInputs(gate, table(cases(2), run_of(2))).before
+
+
 @pytest.mark.parametrize(
     ("planned", "repeats", "rule", "fault"),
     [
