@@ -56,11 +56,20 @@ PRELOADED = ("aiohttp", "genai_prices", "jsonschema", "openai", "pydantic", "reg
 """What every copy of the process would import otherwise."""
 
 GATES = [f"tests/test_gates{rest}.py" for rest in ("_outcome", "_messages", "_against", "", "_decided")]
+DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
-    "verdicts/gates": GATES,
+    "verdicts/gates": [*GATES, DEMANDS, "-k", "not session"],
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],
     "verdicts/scoring": ["tests/scoring"],
-    "lifecycle/registry": ["tests/registry", "-m", "not slow", "-k", "not (mlflow or processes or killed)"],
+    "lifecycle/registry": [
+        "tests/registry",
+        DEMANDS,
+        "tests/fail_open/test_promotion_truth_table.py",
+        "-m",
+        "not slow",
+        "-k",
+        "not (mlflow or processes or killed or session)",
+    ],
 }
 """The tests that are expected to notice a fault; one that starts a process cannot, because that has no fault."""
 LEFT_OUT = ("lifecycle/registry/mlflow_",)

@@ -26,7 +26,7 @@ def impossible(rule: Rule, n: int) -> str | None:
     if rule.metric in SHARES:
         return _rate_too_few(rule, n, rule.bar, rule.confidence)
     if rule.metric in QUANTILES and not rule.upward:
-        high = quantile_interval([0.0] * n, float(QUANTILES[rule.metric]), confidence=rule.confidence).high
+        high = quantile_interval(range(n), float(QUANTILES[rule.metric]), confidence=rule.confidence).high
         if isinf(high):
             return f"{n} cases are too few to bound {rule.metric} with confidence {rule.confidence:g}"
     return None
