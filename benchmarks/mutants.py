@@ -55,7 +55,7 @@ TIMEOUT = 300
 PRELOADED = ("aiohttp", "genai_prices", "jsonschema", "openai", "pydantic", "regex", "sqlglot")
 """What every copy of the process would import otherwise."""
 
-GATES = [f"tests/test_gates{rest}.py" for rest in ("_outcome", "_messages", "_against", "", "_decided")]
+GATES = [f"tests/test_gates{rest}.py" for rest in ("_strictness", "_outcome", "_messages", "_against", "", "_decided")]
 DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
     "verdicts/gates": [*GATES, DEMANDS, "-k", "not session"],

@@ -50,7 +50,7 @@ def _all_must_pass(rule: Rule) -> bool:
 
 def _weaker(before: Rule, rule: Rule) -> list[str]:
     """In what a gate of the same kind and metric demands less, or something that cannot be compared."""
-    return [text for text in _differences(before, rule) if text]
+    return list(_differences(before, rule))
 
 
 def _differences(before: Rule, rule: Rule) -> Iterator[str]:
@@ -71,12 +71,9 @@ def _differences(before: Rule, rule: Rule) -> Iterator[str]:
 
 def _passes_easier(before: Rule, rule: Rule) -> bool:
     """Whether a case passes with fewer attempts; a share of passes and `m of k` differ unless m is k."""
-    if rule.per_case == before.per_case:
-        return False
-    # All of k attempts is more than any share of them, and than any m of k.
-    all_of_them = rule.needed is not None and rule.needed == rule.repeats
-    more = None not in (rule.needed, before.needed) and rule.repeats == before.repeats
-    return not (all_of_them if not before.per_case else more and (rule.needed or 0) >= (before.needed or 0))
+    if before.needed is None:
+        return rule.needed != rule.repeats  # all of k attempts is more than any share of them
+    return rule.needed is None or rule.repeats != before.repeats or rule.needed < before.needed
 
 
 def _slice(rule: Rule) -> str:
