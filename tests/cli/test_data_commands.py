@@ -66,8 +66,19 @@ def test_prepare_json_lists_every_skipped_record():
     assert (output["written"], output["left_out"], output["not_kept"]) == (1, 9, {"id": 1})
     assert [each["line"] for each in output["left_out_records"]] == list(range(2, 11))
     text = run("prepare", "raw.jsonl", "-o", "again.jsonl").output
-    assert "… and 4 more: --json lists them" in text
+    assert "raw.jsonl:2: unknown shape; its keys: 'x'" in text
+    assert "(and 8 more)" in " ".join(text.split())
     assert "dropped, not part of OpenAI's format: id (1) (--keep keeps it)" in text
+
+
+def test_prepare_shows_each_reason_of_skipped_records_once():
+    blank = [{"input": "a", "output": ""}] * 7 + [{"input": None, "output": "b"}] * 3
+    odd = [{"input": "a", "output": "b"}] + [{f"column_{'abcdefg'[at]}": 1} for at in range(7)]
+    Path("raw.jsonl").write_text("".join(json.dumps(each) + "\n" for each in [*blank, *odd]), "utf-8")
+    text = " ".join(run("prepare", "raw.jsonl", "-o", "train.jsonl").output.split())
+    assert "raw.jsonl:1: output is empty (and 6 more)" in text
+    assert "raw.jsonl:8: input is null (and 2 more)" in text
+    assert "… and 4 more: --json lists them" in text
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ DONE = {"role": "assistant", "content": "other"}
 BENT = "$.messages[1]"
 
 FILE = [
-    Plant("file_type", raw=b"\x1f\x8b\x08 packed", line=0, also=frozenset({"too_few_examples"})),
-    Plant("file_type", raw=b"", line=0, also=frozenset({"too_few_examples"})),
-    Plant("file_type", raw=b'[\n{"messages": []}\n]\n', line=0, also=frozenset({"too_few_examples"})),
+    Plant("file_type", raw=b"\x1f\x8b\x08 packed", line=0),
+    Plant("file_type", raw=b"", line=0),
+    Plant("file_type", raw=b'[\n{"messages": []}\n]\n', line=0),
     Plant("invalid_json", at=b'{"messages": [{"role": "user"'),
     Plant("invalid_json", at=b'{"messages": [], "messages": []}'),
     Plant("invalid_json", at=b'{"a": ' * 10_000 + b"1" + b"}" * 10_000),
@@ -102,16 +102,15 @@ FORM = [
     Plant("invalid_image", at=row(sentence(901), [{"type": "text", "text": "other"}, picture(1)]), path=f"{ANSWER}[1]"),
     Plant("missing_messages_list", at={"messages": []}, path="$.messages"),
     Plant("unrecognized_key", at=row(sentence(901), "other", id="train-1")),
-    Plant("message_missing_key", at=message(role=...), path=BENT, also=frozenset({"missing_user_message"})),
+    Plant("message_missing_key", at=message(role=...), path=BENT),
     Plant("message_missing_key", at=message(content=...), path=BENT),
     Plant(
         "message_missing_key",
         at=tool_row(call(), then=({"role": "tool", "content": "shipped"}, DONE)),
         path="$.messages[3]",
-        also=frozenset({"tool_call_unanswered"}),
     ),
     Plant("message_unrecognized_key", at=message(weight=1), path=BENT),
-    Plant("unrecognized_role", at=message(role="usr"), path=f"{BENT}.role", also=frozenset({"missing_user_message"})),
+    Plant("unrecognized_role", at=message(role="usr"), path=f"{BENT}.role"),
     Plant("missing_content", at=message(content=""), path=USER),
     Plant("missing_content", at=message(content=None), path=USER),
     Plant("missing_content", at=message(content={"text": "hello"}), path=USER),
@@ -135,7 +134,6 @@ FORM = [
         "control_token",
         at=row(sentence(901), "other<|eot_id|>"),
         path=ANSWER,
-        also=frozenset({"rare_label", "class_imbalance"}),
     ),
     Plant(
         "consecutive_answers",
@@ -281,7 +279,7 @@ def test_every_code_has_a_planted_fault():
 @pytest.mark.parametrize("plant", PLANTS, ids=[f"{plant.code}-{number}" for number, plant in enumerate(PLANTS)])
 def test_a_planted_fault_is_the_only_finding(plant, tmp_path):
     result = check(**plant.write(tmp_path))
-    assert set(result.by_code) - plant.also == {plant.code}
+    assert set(result.by_code) == {plant.code}
     (finding,) = [finding for finding in result.findings if finding.code == plant.code]
     assert (finding.file, finding.line, finding.path) == (plant.file, plant.line, plant.path)
     assert finding.severity is CODES[plant.code].severity

@@ -41,8 +41,8 @@ def lines_of(found):
         ('{"a": 1}\n'.encode("utf-16"), "UTF-16"),
         ('{"a": 1}\n'.encode("utf-16-be"), "UTF-16"),
         (b'{"a": 1}\n\0\0\0', "binary"),
-        (b'[\n{"a": 1},\n{"a": 2}\n]\n', "one JSON document"),
-        (b'{\n"a": 1\n}\n', "one JSON document"),
+        (b'[\n{"a": 1},\n{"a": 2}\n]\n', "one JSON array over several lines"),
+        (b'{\n"a": 1\n}\n', "JSON objects over several lines"),
     ],
 )
 def test_a_file_that_is_not_jsonl_is_one_finding(read, data, problem):

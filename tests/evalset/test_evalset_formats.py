@@ -96,9 +96,15 @@ def test_weight_is_left_out_of_the_prompt() -> None:
     assert case.expected == ("bug",)
 
 
-@pytest.mark.parametrize("weight", [2, 0.5, True, "1"])
+@pytest.mark.parametrize("weight", [2, 0.5, True, "0.5"])
 def test_a_weight_is_zero_or_one(weight: Any) -> None:
-    assert fault_of({"messages": [USER, {**ANSWER, "weight": weight}]})[1] == "a weight is 0 or 1"
+    problem, hint = fault_of({"messages": [USER, {**ANSWER, "weight": weight}]})
+    assert (problem, hint) == (f"messages[1]: the weight is {json.dumps(weight)}", "a weight is 0 or 1")
+
+
+def test_a_weight_in_quotes_is_shown_as_such() -> None:
+    fault = fault_of({"messages": [USER, {**ANSWER, "weight": "1"}]})
+    assert fault == ('messages[1]: the weight is "1"', "write it without quotes")
 
 
 def test_expected_tool_calls_are_read() -> None:
@@ -203,7 +209,11 @@ def test_an_unknown_key_is_a_fault(value: Any, key: str, hint: str | None) -> No
         ([{"role": "user", "content": []}, ANSWER], "messages[0].content is an empty list", None),
         ([{"role": "user", "content": ["a"]}, ANSWER], "messages[0].content[0] is not a content part", None),
         ([{"role": "user", "content": [{"type": "text"}]}, ANSWER], "messages[0].content[0] has no text", None),
-        ([{**USER, "contnt": "a"}, ANSWER], "unknown key 'contnt' in messages[0]", "did you mean 'content'?"),
+        (
+            [{**USER, "contnt": "a"}, ANSWER],
+            "unknown key 'contnt' in messages[0]",
+            "remove it: 'content' is there already",
+        ),
         ([{**USER, "weight": 1}, ANSWER], "unknown key 'weight' in messages[0]", None),
         ([{**USER, "name": 3}, ANSWER], "messages[0].name is a number, not text", None),
         ([{"role": "tool", "content": "a"}, ANSWER], "messages[0] has no tool_call_id", None),
@@ -218,7 +228,7 @@ def test_an_unknown_key_is_a_fault(value: Any, key: str, hint: str | None) -> No
             "unknown key 'function_call' in messages[1]",
             "write it as tool_calls, the form that replaced function_call",
         ),
-        ([USER, {**ANSWER, "tool_calls": []}], "messages[1].tool_calls is not a list of calls", None),
+        ([USER, {**ANSWER, "tool_calls": []}], "messages[1].tool_calls is an empty list", None),
         ([USER, {**ANSWER, "tool_calls": ["a"]}], "messages[1].tool_calls[0] is not a function call", None),
         (
             [USER, {**ANSWER, "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}],

@@ -153,8 +153,21 @@ def test_all_faults_of_a_file_are_reported() -> None:
 @pytest.mark.parametrize("document", [[{"input": "a"}, {"input": "b"}], {"input": "a", "expected": "b"}])
 def test_one_document_over_several_lines_is_one_fault(document: Any, indent: int) -> None:
     where, problem, hint = only_fault(json.dumps(document, indent=indent).encode())
-    assert (where, problem) == ("set.jsonl:1", "the file is one JSON document over several lines")
-    assert "jq" in hint
+    assert (where, problem.endswith("over several lines")) == ("set.jsonl:1", True)
+    assert ("jq -c '.[]' set.jsonl >" if type(document) is list else "jq -c . set.jsonl >") in hint
+
+
+def test_objects_one_after_another_are_one_fault_with_a_command_that_parts_them() -> None:
+    rows = [{"input": "a", "expected": "b"}, {"input": "c", "expected": "d"}]
+    for text in ("\n".join(json.dumps(row, indent=2) for row in rows), "".join(map(json.dumps, rows))):
+        where, _, hint = only_fault(text.encode())
+        assert (where, hint) == ("set.jsonl:1", "write one object per line: jq -c . set.jsonl > NEW.jsonl")
+
+
+def test_rows_in_an_array_on_one_line_are_taken_out_of_it() -> None:
+    _, _, hint = only_fault(b'[{"input": "a"}, {"input": "b"}]')
+    assert hint == "write one object per line: jq -c '.[]' set.jsonl > NEW.jsonl"
+    assert "jq" not in only_fault(b"[1, 2]")[2]
 
 
 def test_old_line_ends_are_named() -> None:

@@ -73,7 +73,6 @@ class Plant:
         validation, evals: Rows of the other files; no file where there are none.
         toml: The settings of the eval set.
         options: How it is checked.
-        also: Codes that cannot but come along.
     """
 
     code: str
@@ -87,7 +86,6 @@ class Plant:
     evals: list[Any] = field(default_factory=list)
     toml: str = ""
     options: CheckOptions = field(default_factory=CheckOptions)
-    also: frozenset[str] = frozenset()
 
     def write(self, folder: Any) -> dict[str, Any]:
         """Write the files; the arguments of `check`."""

@@ -16,14 +16,20 @@ FinetuneError
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 _MOST_NAMED = 30
+_MOST_VARIANTS = 5
+"""Faults of one kind in a file, such as different unknown keys, that are reported one by one."""
+
+_NUMBER = re.compile(r"\d+")
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 class FinetuneError(Exception):
@@ -56,10 +62,37 @@ class EvalSetErrors(FinetuneError):  # noqa: N818 - it is the plural of the erro
 
     def __init__(self, faults: Iterable[EvalSetError]) -> None:
         self.faults = tuple(faults)
-        FinetuneError.__init__(self, "\n".join(str(fault) for fault in self.faults))
+        FinetuneError.__init__(self, "\n".join(map(str, self.merged)))
+
+    @property
+    def merged(self) -> list[EvalSetError]:
+        """The faults with equal ones of a file as one, with a count; of a kind that varies, such as a name, a few."""
+        groups: dict[tuple[str, str], list[EvalSetError]] = {}
+        for fault in self.faults:
+            groups.setdefault((_file_of(fault), _NUMBER.sub("#", fault.problem)), []).append(fault)
+        merged: list[EvalSetError] = []
+        variants: dict[tuple[str, str], list[EvalSetError]] = {}
+        for (file, problem), (first, *others) in groups.items():
+            alike = variants.setdefault((file, _QUOTED.sub("", problem)), [])
+            alike.append(first)
+            if len(alike) <= _MOST_VARIANTS:
+                more = f" (and {len(others):,} more)" if others else ""
+                merged.append(EvalSetError(first.problem + more, first.where, first.hint))
+            else:
+                alike += others
+        for alike in variants.values():
+            if more_of_them := alike[_MOST_VARIANTS:]:
+                problem = f"{more_of_them[0].problem} (and {len(more_of_them) - 1:,} more like it)"
+                merged.append(EvalSetError(problem, more_of_them[0].where, more_of_them[0].hint))
+        return merged
 
     def __reduce__(self) -> tuple[type[EvalSetErrors], tuple[tuple[EvalSetError, ...]]]:
         return type(self), (self.faults,)
+
+
+def _file_of(fault: EvalSetError) -> str:
+    file, _, line = fault.where.rpartition(":")
+    return file if line.isdecimal() else fault.where
 
 
 class ScorerError(FinetuneError):
@@ -94,10 +127,11 @@ class PriceError(FinetuneError):
     """A price that a limit or an estimate requires is unknown."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt name: the closest known name, or the list of known names."""
+def did_you_mean(name: str, known: Iterable[str], present: Collection[str] = ()) -> str:
+    """A hint for a misspelt name: the closest known name, or the known names; those `present` are not suggested."""
     names = sorted(known)
     if close := get_close_matches(name, names, n=1):
-        return f"did you mean {close[0]!r}?"
+        return f"remove it: {close[0]!r} is there already" if close[0] in present else f"did you mean {close[0]!r}?"
+    names = [each for each in names if each not in present] or names
     others = len(names) - _MOST_NAMED
     return f"known: {', '.join(names[:_MOST_NAMED])}{f' and {others:,} more' if others > 0 else ''}"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=dict)
 _TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
@@ -12,6 +15,13 @@ _TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a num
 def canonical_json(value: Any) -> str:
     """A JSON value as text that does not depend on key order or white space."""
     return _CANONICAL.encode(value)
+
+
+def without_nulls(value: Any, keep: Container[str] = ()) -> Any:
+    """A JSON value without keys whose value is null, except those in `keep`, where null is a value like any other."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item, keep) for key, item in value.items() if item is not None or key in keep}
+    return [without_nulls(item, keep) for item in value] if isinstance(value, list | tuple) else value
 
 
 def compact_json(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _MARKUP: dict[Severity, dict[str, bool]] = {
 }
 _INDENT = "    "
 _LONGEST = 400
+_NUMBER = re.compile(r"\d+")
 
 
 def check_lines(result: CheckResult, *, show: int | None = FEW) -> Iterator[Line]:
@@ -51,16 +53,27 @@ def code_lines(
     """
     severity = CODES[code].severity
     yield f"{severity.word:8}{code:40}{count:>12,}", _MARKUP[severity]
-    shown = findings[:show]
+    groups = [[finding] for finding in findings] if redact or show is None else _alike(findings)
     hints: dict[str, None] = {}
-    for finding in shown:
+    for finding, *others in groups[:show]:
         problem = f"{f' {finding.path}' if finding.path else ''}: {finding.problem}"
-        yield from _indented(f"{finding.place}{'' if redact else problem}")
+        more = f" (and {len(others):,} more)" if others else ""
+        yield from _indented(f"{finding.place}{'' if redact else problem}{more}")
         hints["" if redact else finding.hint] = None
-    if count > len(shown):
-        kept = "" if len(findings) > len(shown) else " (places not kept)"
-        yield f"{_INDENT}… and {count - len(shown):,} more{kept}", {}
+    left = count - sum(map(len, groups[:show]))
+    if left:
+        kept = "" if len(groups) > len(groups[:show]) else " (places not kept)"
+        yield f"{_INDENT}… and {left:,} more{kept}", {}
     yield from (line for hint in hints if hint for line in _indented(f"hint: {hint}"))
+
+
+def _alike(findings: list[Finding]) -> list[list[Finding]]:
+    """The findings grouped by file, place in the row and problem, whatever numbers these have."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        key = finding.file, *(_NUMBER.sub("#", text) for text in (finding.path, finding.problem)), finding.hint
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
 
 
 def summary_line(result: CheckResult) -> Line:

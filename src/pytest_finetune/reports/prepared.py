@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import shorten
@@ -12,21 +13,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.lifecycle.data.prepare import Prepared
-    from pytest_finetune.lifecycle.data.raw_rows import LeftOuts
+    from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
     from pytest_finetune.reports.text import Line
 
 SHOWN = 5
+_NUMBER = re.compile(r"\d+")
 
 
 def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = SHOWN) -> Iterator[Line]:
-    """The first skipped records, each with its line and reason, and how many more there are."""
+    """The skipped records by reason, each reason with its first line and a count."""
     if not left_out.count:
         return
     yield f"{left_out.count:,} {what}{'' if left_out.count == 1 else 's'} skipped:", {"yellow": True}
-    for each in left_out.listed[:show]:
-        yield from wrapped(f"  {source}:{each.line}: {shorten(each.reason, 200)}")
-    if left_out.count > show:
-        yield f"  … and {left_out.count - show:,} more: --json lists them", {}
+    groups: dict[str, list[LeftOut]] = {}
+    for each in left_out.listed:
+        groups.setdefault(_NUMBER.sub("#", each.reason), []).append(each)
+    shown = list(groups.values())[:show]
+    for first, *others in shown:
+        more = f" (and {len(others):,} more)" if others else ""
+        yield from wrapped(f"  {source}:{first.line}: {shorten(first.reason, 200)}{more}")
+    if left := left_out.count - sum(map(len, shown)):
+        yield f"  … and {left:,} more: --json lists them", {}
 
 
 def left_out_json(left_out: LeftOuts) -> dict[str, Any]:

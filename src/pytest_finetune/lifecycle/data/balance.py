@@ -79,6 +79,7 @@ class Balance:
         self._first: dict[str, tuple[str, int]] = {}
         self._lengths = array("q")
         self._empty = self._ambiguous = self._unlabelled = self._labelled = False
+        self._structured = self._unusable = 0
         self._keys: dict[str, None] = {}
 
     def see(self, example: Example, read: ReadAnswer | None, report: ReportFinding) -> None:
@@ -87,6 +88,7 @@ class Balance:
         self._empty = self._empty or len(example.question.strip()) <= _SHORTEST
         structured = read is not None and read.value is not None
         if read is not None and structured:
+            self._structured += 1
             self._empty, self._ambiguous = _edges(read.value, empty=self._empty, ambiguous=self._ambiguous)
         if self._label_by:
             self._see_field(example, None if read is None else read.value, report)
@@ -95,9 +97,13 @@ class Balance:
         elif example.answer and (answer := example.answer.strip()):
             self._see_label(example, answer, report)
 
+    def see_unusable(self) -> None:
+        """Count a row that is reported as broken; it will be an example once it is fixed."""
+        self._unusable += 1
+
     def close(self, log: FindingLog) -> None:
         """
-        Report what the whole set lacks.
+        Report what the whole set lacks, and what broken rows do not explain.
 
         Raises:
             DataError: No answer has the key `label_by`.
@@ -106,17 +112,20 @@ class Balance:
             hint = did_you_mean(self._label_by, self._keys) if self._keys else "the answers are not JSON objects"
             raise DataError(f"no answer has the key {shorten(self._label_by)!r}", self._file, hint)
         count = len(self._lengths)
-        if count < LEAST:
+        whole = count + self._unusable
+        if whole < LEAST and (count or not self._unusable):
             problem = f"{count} usable example{'s' * (count != 1)}; OpenAI requires at least {LEAST}"
             log.add(make_finding("too_few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
-        elif count < SENSIBLE:
+        elif whole < SENSIBLE and count:
             problem = f"only {count} usable examples"
             log.add(make_finding("few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
         counts = self.label_counts()
         if counts is not None:
             self._log_labels(counts, log)
-        if count >= LEAST:
-            self._log_missing(log)
+        if count >= SENSIBLE:
+            # The answers have a form in which they can say that something is missing: labels, or JSON.
+            has_form = counts is not None or self._structured * 2 > count
+            self._log_missing(log, has_form=has_form)
 
     def label_counts(self) -> dict[str, int] | None:
         """Examples of each label, most common first; None if the answers are not labels."""
@@ -177,9 +186,9 @@ class Balance:
                 problem = f"the label {shorten(label)!r} is spelled {shorten(first)!r} in {counts[first]:,} other rows"
                 log.add(make_finding("label_variant", file, line, problem, "use one spelling per label"))
 
-    def _log_missing(self, log: FindingLog) -> None:
+    def _log_missing(self, log: FindingLog, *, has_form: bool) -> None:
         middle = median(self._lengths)
-        if not self._empty:
+        if has_form and not self._empty:
             problem = "no input is almost empty, and no answer has an empty field"
             hint = "if production sends incomplete inputs, add examples of how to answer them"
             log.add(make_finding("no_empty_field", self._file, 0, problem, hint))
@@ -187,7 +196,7 @@ class Balance:
             problem = f"the longest input has {max(self._lengths):,} characters, the median is {middle:,.0f}"
             hint = f"if production sends long inputs, add examples with {LONG} times the median length"
             log.add(make_finding("no_long_input", self._file, 0, problem, hint))
-        if not self._ambiguous:
+        if has_form and not self._ambiguous:
             problem = "no answer marks its input as ambiguous, with null or a label such as other or unknown"
             hint = "if production sends ambiguous inputs, add examples of how to answer them"
             log.add(make_finding("no_ambiguous_input", self._file, 0, problem, hint))

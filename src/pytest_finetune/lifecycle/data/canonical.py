@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.base.json_text import canonical_json, compact_json
+from pytest_finetune.base.json_text import canonical_json, compact_json, without_nulls
 from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.verdicts.evalset.messages import is_weight_zero
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -65,9 +66,7 @@ def example_of_row(file: str, line: int, row: ChatRow) -> Example:
     parts = b"".join(writer.parts)
     answer = canonical_json(without_nulls(row.reference)) if row.reference else writer.write(row.answer)
     # A weight of 1 is the default.
-    unlearned = [
-        index for index, each in enumerate(row.messages) if (weight := each.get("weight")) == 0 and type(weight) is int
-    ]
+    unlearned = [index for index, each in enumerate(row.messages) if is_weight_zero(each)]
     more: tuple[Any, ...] = (unlearned, row.parallel_tool_calls, [writer.write(each) for each in row.rejected])
     tools = canonical_json(without_nulls(row.tools)) if row.tools else ""
     return _example(
@@ -173,13 +172,6 @@ def field_text(value: Any, key: str) -> str | None:
 def digest(text: str) -> bytes:
     """A 12-byte hash of a text; among a billion texts two share a hash with a probability of about 10^-11."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
-
-
-def without_nulls(value: Any) -> Any:
-    """A JSON value without keys whose value is null."""
-    if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
-    return [without_nulls(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 class _Writer:

@@ -179,7 +179,7 @@ class _Checking:
         try:
             (eval_set,) = load_eval_sets([path], root=self._root)
         except EvalSetErrors as errors:
-            for fault in errors.faults:
+            for fault in errors.merged:
                 file, _, line = fault.where.rpartition(":")
                 self._log.add(make_finding("eval_set", file, int(line), fault.problem, fault.hint))
             return None
@@ -192,6 +192,8 @@ class _Checking:
         for each in self._watch(read_rows(path, name, max_line_bytes=self._options.max_line_bytes)):
             if isinstance(each, Finding):
                 self._log.add(each)
+                if each.severity is Severity.ERROR and side == TRAINING:
+                    self._balance.see_unusable()
                 continue
             self._rows[name] += 1
             report = _RowReport(self._log, name, each.line)
@@ -200,6 +202,8 @@ class _Checking:
             if row is not None:
                 self._tokens.check(each.value, row, report)
                 self._see(example_of_row(name, each.line, row), side, answers, report)
+            elif side == TRAINING:
+                self._balance.see_unusable()
         answers.close(self._log)
         shapes.close(self._log)
 
@@ -212,6 +216,8 @@ class _Checking:
         if is_empty_cell:
             hint = "write the answer, or remove the row; if it is a label, name all labels with --labels"
             report("empty_cell", f"the answer {example.answer!r} may stand for an empty or broken cell", hint)
+        if side == TRAINING and (is_empty_cell or "control_token" in report.codes):
+            self._balance.see_unusable()
         elif side == TRAINING:
             self._balance.see(example, read, report)
         self._compare(example, side, read, report)
@@ -233,13 +239,15 @@ class _Checking:
 class _RowReport:
     """Logs the findings of one row, with the secrets that were found in it masked."""
 
-    __slots__ = ("_file", "_line", "_log", "secrets")
+    __slots__ = ("_file", "_line", "_log", "codes", "secrets")
 
     def __init__(self, log: FindingLog, file: str, line: int) -> None:
         self._log, self._file, self._line = log, file, line
         self.secrets: list[str] = []
+        self.codes: set[str] = set()
 
     def __call__(self, code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
+        self.codes.add(code)
         if self.secrets:
             problem, hint, path = (abbreviated_in(text, self.secrets) for text in (problem, hint, path))
         self._log.add(make_finding(code, self._file, self._line, problem, hint, path=path, other=other))

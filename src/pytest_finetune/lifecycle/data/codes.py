@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError, did_you_mean
@@ -146,7 +147,8 @@ CODES = {
 def make_finding(
     code: str, file: str, line: int, problem: str, hint: str, *, path: str = "", other: str = ""
 ) -> Finding:
-    """Make a finding with the severity of its code."""
+    """Make a finding with the severity of its code; a command in its hint names the file."""
+    hint = hint.replace(" FILE ", f" {quote(file)} ")
     return Finding(code, CODES[code].severity, file, line, path, problem, hint, other)
 
 

@@ -27,7 +27,7 @@ _TAIL = 64
 def is_image(part: dict[str, Any]) -> bool:
     """Whether a content part is a picture, in OpenAI's form or in another."""
     kind = part.get("type")
-    return isinstance(kind, str) and ("image" in kind or "image_url" in part)
+    return isinstance(kind, str) and ("image" in kind or part.get("image_url") is not None)
 
 
 def image_fault(part: dict[str, Any]) -> tuple[str, str] | None:

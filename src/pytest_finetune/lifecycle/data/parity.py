@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.base.json_text import canonical_json
+from pytest_finetune.base.json_text import canonical_json, without_nulls
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
-from pytest_finetune.lifecycle.data.canonical import system_text, without_nulls
+from pytest_finetune.lifecycle.data.canonical import system_text
 from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM

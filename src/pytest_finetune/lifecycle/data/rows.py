@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.lifecycle.data.codes import make_finding
-from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, LineFault, foreign_bytes, read_object
+from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, LineFault, document_fault, foreign_bytes, read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding
     if head.startswith(UTF8_BOM):
         head = head.removeprefix(file.read(len(UTF8_BOM)))
         yield make_finding("byte_order_mark", name, 1, "the file starts with a byte order mark", "remove it: --fix")
-    if foreign := foreign_bytes(head) or _document(head):
+    if foreign := foreign_bytes(head) or document_fault(head):
         yield make_finding("file_type", name, 0, *foreign)
         return
     lines = _Lines(name, limit)
@@ -136,14 +136,6 @@ class _Lines:
             line, count = self._crlf
             problem = f"{count:,} line{'s' * (count > 1)} ending with \\r\\n; this is the first"
             yield make_finding("line_ending", self.name, line, problem, "end lines with \\n: --fix")
-
-
-def _document(head: bytes) -> tuple[str, str] | None:
-    """Problem and hint if the first line opens a JSON document that continues on the next lines."""
-    first, newline, _ = head.lstrip(_BLANK).partition(b"\n")
-    if newline and first.strip(_BLANK) in (b"[", b"{"):
-        return "the file is one JSON document over several lines", "write one object per line, e.g. jq -c '.[]'"
-    return None
 
 
 def skip_line(file: BufferedReader) -> int:

@@ -12,7 +12,7 @@ from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.structure import ROW_KEYS, check_form
 from pytest_finetune.lifecycle.data.tools_form import ToolsForm
 from pytest_finetune.verdicts.shapes import NAMES, find_shape, unused_columns
-from pytest_finetune.verdicts.shapes.chat import CHAT, modern
+from pytest_finetune.verdicts.shapes.chat import CHAT, is_legacy, modern
 from pytest_finetune.verdicts.shapes.row import RowFault
 
 if TYPE_CHECKING:
@@ -71,11 +71,21 @@ class ShapeCheck:
     def close(self, log: FindingLog) -> None:
         """Report what concerns the whole file."""
         for (code, shape), counts in self._counts.items():
+            if code == "unrecognized_key":
+                self._log_extra_keys(counts, shape, log)
+                continue
             for name, count in sorted(counts.items()):
                 line = self._first[code, shape, name]
                 problem, hint = _words(code, shape, name, count, self._file)
                 if code != "other_shape" or not (shape == self._shape and shape in _OTHER_METHODS):
                     log.add(make_finding(code, self._file, line, problem, hint))
+
+    def _log_extra_keys(self, counts: Counter[str], shape: str, log: FindingLog) -> None:
+        listed = ", ".join(f"{shorten(name)!r} ({count:,} row{'s' * (count != 1)})" for name, count in counts.items())
+        problem = f"key{'s' * (len(counts) != 1)} that the chat format does not have: {listed}"
+        line = min(self._first["unrecognized_key", shape, name] for name in counts)
+        hint = "remove before uploading; data prepare does"
+        log.add(make_finding("unrecognized_key", self._file, line, problem, hint))
 
     def _note_unknown(self, line: int, fault: RowFault, report: ReportFinding, secrets: Sequence[str]) -> None:
         """Count a row of an unknown shape with those that have the same columns."""
@@ -94,17 +104,17 @@ class ShapeCheck:
         self, line: int, value: dict[str, Any], report: ReportFinding, secrets: Sequence[str]
     ) -> ChatRow | None:
         unused = unused_columns(value, CHAT)
-        for key in value:
-            if key not in ROW_KEYS and key not in unused:
+        for key, item in value.items():
+            if key not in ROW_KEYS and key not in unused and item is not None:
                 self._note("unrecognized_key", CHAT.name, abbreviated_in(key, secrets), line)
         check_form(value, report)
         try:
             messages, tools = modern(value)
         except RowFault as fault:
-            if "functions" in value and "tools" in value:
+            if value.get("functions") is not None and value.get("tools") is not None:
                 report("invalid_tools", fault.problem, fault.hint, path="$.functions")
             return None
-        is_modern = messages is value["messages"] and "functions" not in value
+        is_modern = value.get("functions") is None and not any(map(is_legacy, value["messages"]))
         self._tools.check(messages, tools, report if is_modern else _renamed(report))
         try:
             return CHAT.read(value)
@@ -148,10 +158,6 @@ def _words(code: str, shape: str, name: str, count: int, file: str) -> tuple[str
     rows = f"{count:,} row{'s' * (count != 1)}"
     if code == "unused_column":
         return f"the column {shorten(name)!r} is not part of the shape {shape} ({rows})", unused_hint([name])
-    if code == "unrecognized_key":
-        others = f" (in this row and {count - 1:,} more)" if count > 1 else ""
-        problem = f"the key {shorten(name)!r} is not part of the chat format{others}"
-        return problem, "remove it before uploading; data prepare does"
     if code == "missing_messages_list":
         hint = f"name the columns: pytest-finetune data prepare {file} -o NEW.jsonl --map input=… --map output=…"
         return f"{name} ({rows})", "choose with --shape, or keep one of them" if name.startswith("two") else hint

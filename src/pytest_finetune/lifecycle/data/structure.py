@@ -8,7 +8,7 @@ from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.base.json_text import type_name
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.data.images import MOST_IMAGES, image_fault, is_image
-from pytest_finetune.verdicts.evalset.messages import ROLE_KEYS, key_hint
+from pytest_finetune.verdicts.evalset.messages import ROLE_KEYS, is_weight, is_weight_zero, key_hint, weight_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ ROW_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
 
 _PLAIN = {"role", "content"}
 _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
+_KNOWN_ROLES = frozenset({*ROLE_KEYS, "function"})
 _DEPRECATED = {"assistant": "function_call", "function": "name"}
 
 
@@ -39,7 +40,7 @@ def check_form(row: Mapping[str, Any], report: ReportFinding, *, has_answer: boo
     for index, message in enumerate(messages):
         if not _is_plain(message):
             _check_message(message, f"$.messages[{index}]", report)
-    if "functions" in row:
+    if row.get("functions") is not None:
         report("deprecated_functions", "functions was replaced by tools", "convert it to tools", path="$.functions")
     _check_images(messages, report)
     if has_answer:
@@ -75,17 +76,22 @@ def _check_message(message: Any, path: str, report: ReportFinding) -> None:
 
 def _check_keys(message: dict[str, Any], known: frozenset[str], path: str, report: ReportFinding) -> None:
     role = message["role"]
-    for key in message:
+    for key, item in message.items():
+        if item is None:
+            continue
         if key == _DEPRECATED.get(role):
             report(
-                "deprecated_functions", f"{key} was replaced by tool_calls", key_hint(key, known), path=f"{path}.{key}"
+                "deprecated_functions",
+                f"{key} was replaced by tool_calls",
+                key_hint(key, known, message),
+                path=f"{path}.{key}",
             )
         elif key not in known:
             problem = f"a message of role {role!r} has no key {shorten(key)!r}"
-            report("message_unrecognized_key", problem, key_hint(key, known), path=path)
+            report("message_unrecognized_key", problem, key_hint(key, known, message), path=path)
     weight = message.get("weight")
-    if role == "assistant" and weight is not None and (type(weight) is not int or weight not in (0, 1)):
-        report("invalid_weight", f"the weight is {shorten(str(weight))}", "a weight is 0 or 1", path=f"{path}.weight")
+    if role == "assistant" and weight is not None and not is_weight(weight):
+        report("invalid_weight", *weight_fault(weight), path=f"{path}.weight")
     if role == "tool" and type(message.get("tool_call_id")) is not str:
         hint = "add the id of the call that this message answers"
         report("message_missing_key", "a tool message has no tool_call_id", hint, path=path)
@@ -135,6 +141,9 @@ def _check_part(part: Any, path: str, report: ReportFinding) -> None:
 
 
 def _check_roles(roles: list[Any], report: ReportFinding) -> None:
+    if any(type(role) is not str or role not in _KNOWN_ROLES for role in roles):
+        # Reported; who said what is known when it is fixed.
+        return
     if "assistant" not in roles:
         hint = 'end with the answer: {"role": "assistant", "content": "…"}'
         report("example_missing_assistant_message", "no assistant message", hint, path="$.messages")
@@ -148,7 +157,7 @@ def _check_roles(roles: list[Any], report: ReportFinding) -> None:
 
 def _check_answers(messages: list[Any], report: ReportFinding) -> None:
     answers = [each for each in messages if type(each) is dict and each.get("role") == "assistant"]
-    if answers and all(each.get("weight") == 0 and type(each["weight"]) is int for each in answers):
+    if answers and all(map(is_weight_zero, answers)):
         hint = "give the answer to learn weight 1, or remove its weight"
         report("nothing_to_learn", "every answer has weight 0", hint, path="$.messages")
     is_after_answer = False

@@ -46,18 +46,17 @@ class ToolsForm:
         tools = self._tools(offered) if offered is not None else _Tools()
         for problem, hint in tools.faults:
             report("invalid_tools", problem, hint, path="$.tools")
-        pending: dict[str, str] = {}
+        calls = _Calls(report)
         for index, message in enumerate(messages):
             if type(message) is not dict:
                 continue
             path = f"$.messages[{index}]"
             if message.get("role") == "tool":
-                _check_answer(message, pending, path, report)
+                calls.answer(message, path)
                 continue
-            _refuse_pending(pending, path, report)
+            calls.refuse_unanswered(path)
             if message.get("tool_calls") is not None and message.get("role") == "assistant":
-                for place, call in _read_calls(message["tool_calls"], f"{path}.tool_calls", report):
-                    _check_id(call, pending, place, report)
+                for place, call in calls.read(message["tool_calls"], f"{path}.tool_calls"):
                     _check_call(call["function"], tools, f"{place}.function", report)
 
     def _tools(self, value: Any) -> _Tools:
@@ -104,27 +103,69 @@ def _compiled(parameters: Any, where: str, noted: Faults) -> Schema | None:
     return schema
 
 
-def _read_calls(value: Any, path: str, report: ReportFinding) -> list[tuple[str, dict[str, Any]]]:
-    """The calls of a message with their JSON paths; empty if one of them is malformed."""
-    noted = Faults("")
-    check_tool_calls(value, path, noted)
-    for fault in noted.found:
-        report("invalid_tool_calls", fault.problem.removeprefix(f"{path} "), fault.hint, path=path)
-    return [] if noted.found else [(f"{path}[{index}]", call) for index, call in enumerate(value)]
+class _Calls:
+    """The calls of a conversation that are not answered yet, each id with its JSON path."""
 
+    def __init__(self, report: ReportFinding) -> None:
+        self._report = report
+        self._open: dict[str, str] = {}
+        self._is_complete = True
 
-def _check_id(call: Mapping[str, Any], pending: dict[str, str], path: str, report: ReportFinding) -> None:
-    """Report a missing or duplicate id and a wrong type; a valid call is added to `pending`, id to JSON path."""
-    name = call.get("id")
-    if call.get("type") != "function":
-        report("invalid_tool_calls", "the call has no type", 'add "type": "function"', path=path)
-    if type(name) is not str or not name:
-        report("invalid_tool_calls", "the call has no id", "add one; the tool's answer refers to it", path=path)
-    elif name in pending:
-        problem = f"two calls have the id {shorten(name)!r}"
-        report("invalid_tool_calls", problem, "ids must be unique", path=f"{path}.id")
-    else:
-        pending[name] = path
+    def read(self, value: Any, path: str) -> list[tuple[str, dict[str, Any]]]:
+        """The calls of a message with their JSON paths; none if one of them is malformed."""
+        noted = Faults("")
+        check_tool_calls(value, path, noted)
+        for fault in noted.found:
+            problem = fault.problem.removeprefix(f"{path} ").replace(f"{path}[", "tool_calls[")
+            self._report("invalid_tool_calls", problem, fault.hint, path=path)
+        calls = [(f"{path}[{index}]", call) for index, call in enumerate(value if type(value) is list else ())]
+        for place, call in calls:
+            self._open_call(call, place, is_valid=not noted.found)
+        self._is_complete = self._is_complete and bool(calls)
+        return [] if noted.found else calls
+
+    def _open_call(self, call: Any, path: str, *, is_valid: bool) -> None:
+        """Note the id of a call. Faults of an id or a type are reported only if the calls are valid otherwise."""
+        name = call.get("id") if type(call) is dict else None
+        if is_valid and call.get("type") != "function":
+            self._report("invalid_tool_calls", "the call has no type", 'add "type": "function"', path=path)
+        if type(name) is not str or not name:
+            self._is_complete = False
+            if is_valid:
+                hint = "add one; the tool's answer refers to it"
+                self._report("invalid_tool_calls", "the call has no id", hint, path=path)
+        elif name in self._open:
+            self._report(
+                "invalid_tool_calls",
+                f"two calls have the id {shorten(name)!r}",
+                "ids must be unique",
+                path=f"{path}.id",
+            )
+        else:
+            self._open[name] = path
+
+    def answer(self, message: Mapping[str, Any], path: str) -> None:
+        """Close the call that a tool message answers."""
+        name = message.get("tool_call_id")
+        if type(name) is not str:
+            # Reported as a missing key; it answers one of the calls.
+            self._open.clear()
+            self._is_complete = False
+        elif self._open.pop(name, None) is None and self._is_complete:
+            hint = did_you_mean(name, self._open) if self._open else "the call must come before its answer"
+            problem = f"no open call has the id {shorten(name)!r}"
+            self._report("tool_answer_unmatched", problem, hint, path=f"{path}.tool_call_id")
+            if self._open:
+                # It was meant for one of them, which is thus not reported as unanswered.
+                self._open.pop(next(iter(self._open)))
+
+    def refuse_unanswered(self, path: str) -> None:
+        """Report the calls that are still open when the conversation continues at a path."""
+        for name, called in self._open.items():
+            problem = f"the call {shorten(name)!r} was not answered before {path}"
+            hint = "add a tool message with its answer after the call"
+            self._report("tool_call_unanswered", problem, hint, path=called)
+        self._open.clear()
 
 
 def _check_call(function: Mapping[str, Any], tools: _Tools, path: str, report: ReportFinding) -> None:
@@ -150,17 +191,3 @@ def _check_call(function: Mapping[str, Any], tools: _Tools, path: str, report: R
     if schema and (fault_found := schema.fault(arguments)):
         problem = f"{fault_found.path}: {fault_found.problem}"
         report("tool_arguments", problem, "arguments must match the tool's parameters", path=path_of_arguments)
-
-
-def _check_answer(message: Mapping[str, Any], pending: dict[str, str], path: str, report: ReportFinding) -> None:
-    name = message.get("tool_call_id")
-    if type(name) is str and pending.pop(name, None) is None:
-        hint = did_you_mean(name, pending) if pending else "the call must come before its answer"
-        report("tool_answer_unmatched", f"no open call has the id {shorten(name)!r}", hint, path=f"{path}.tool_call_id")
-
-
-def _refuse_pending(pending: dict[str, str], path: str, report: ReportFinding) -> None:
-    for name, called in pending.items():
-        problem = f"the call {shorten(name)!r} was not answered before {path}"
-        report("tool_call_unanswered", problem, "add a tool message with its answer after the call", path=called)
-    pending.clear()

@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.base.json_text import canonical_json, type_name
 from pytest_finetune.base.records import NOTHING, Case, Message
-from pytest_finetune.verdicts.evalset.messages import expected_calls, expected_text, key_hint, read_message, read_tools
+from pytest_finetune.verdicts.evalset.messages import (
+    expected_calls,
+    expected_text,
+    key_hint,
+    read_message,
+    read_tools,
+    refuse_unknown,
+)
 from pytest_finetune.verdicts.shapes import find_shape
+from pytest_finetune.verdicts.shapes.reinforcement import REFERENCES
 from pytest_finetune.verdicts.shapes.row import RowFault
 
 if TYPE_CHECKING:
@@ -93,11 +101,9 @@ class CaseReader:
         if shape.name in _OWN:
             return None
         if shape.name not in _WITH_ANSWERS:
-            self._faults.add(*_no_case(shape.name))
+            self._faults.add(*_no_case(shape.name, value))
             return None
-        for key in value:
-            if key not in shape.uses | _COMMON:
-                self._faults.add(f"unknown key {key!r}", key_hint(key, shape.uses | _COMMON))
+        refuse_unknown(value, shape.uses | _COMMON, "", self._faults)
         try:
             row = shape.read(value)
         except RowFault as fault:
@@ -107,8 +113,8 @@ class CaseReader:
         return described | {"messages": row.messages} | ({"tools": row.tools} if row.tools else {})
 
     def _shape(self, value: dict[str, Any]) -> str | None:
-        found = [key for key in _KEYS if key in value]
-        if "messages" in value and "input" in value:
+        found = [key for key in _KEYS if value.get(key) is not None] or [key for key in _KEYS if key in value][:1]
+        if value.get("messages") is not None and value.get("input") is not None:
             found.append("input")
         if len(found) > 1:
             seen = " and ".join(map(repr, found))
@@ -118,18 +124,22 @@ class CaseReader:
             self._unknown_shape(value)
             return None
         shape = found[0] if found else "expected"
-        for key in value:
-            if key not in (known := _KEYS[shape]):
-                self._faults.add(f"unknown key {key!r}", key_hint(key, known if found else _ALL_KEYS - {key}))
+        known = _KEYS[shape]
+        for key, item in value.items():
+            if key not in known and item is not None:
+                hint = key_hint(key, known if found else _ALL_KEYS, value)
+                self._faults.add(f"unknown key {key!r}", hint)
         return shape
 
     def _unknown_shape(self, value: dict[str, Any]) -> None:
         seen = ", ".join(map(repr, value)) or "none"
-        close = [hint for key in value if key not in _COMMON and (hint := did_you_mean(key, _ALL_KEYS))[0] == "d"]
+        close = [
+            hint for key in value if key not in _COMMON and (hint := did_you_mean(key, {*_KEYS, "input"}))[0] == "d"
+        ]
         self._faults.add(f"unknown shape; its keys: {seen}", "; ".join(close) or _SHAPES_HINT)
 
     def _chat(self, value: dict[str, Any]) -> tuple[_Prompt, tuple[Any, ...], tuple[ToolCall, ...]]:
-        if "parallel_tool_calls" in value:
+        if value.get("parallel_tool_calls") is not None:
             self.unsent.add("parallel_tool_calls")
         messages = self._read_messages(value["messages"], "messages")
         if not messages:
@@ -185,7 +195,7 @@ class CaseReader:
         return message
 
     def _system(self, value: dict[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        key = "system_prompt" if "system_prompt" in value else "system"
+        key = "system" if value.get("system_prompt") is None else "system_prompt"
         text = value.get(key)
         if text is None:
             return ()
@@ -250,10 +260,12 @@ class CaseReader:
         return metadata
 
 
-def _no_case(shape: str) -> tuple[str, str]:
+def _no_case(shape: str, value: Mapping[str, Any]) -> tuple[str, str]:
     """Problem and hint for a line in a shape of training data that does not say what is expected."""
     if shape == "reinforcement":
-        hint = "name it: pytest-finetune data prepare FILE -o SET.jsonl --map input=messages --map output=COLUMN"
+        asked = "messages" if value.get("messages") is not None else "prompt"
+        answer = next((name for name in REFERENCES if value.get(name) is not None), "COLUMN")
+        hint = f"name it: pytest-finetune data prepare FILE -o SET.jsonl --map input={asked} --map output={answer}"
         return "a row for reinforcement fine-tuning, which does not say what answer is expected", hint
     return "preference data, which does not say what answer is expected", _SHAPES_HINT
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.base.json_text import type_name
+from pytest_finetune.base.json_text import type_name, without_nulls
 from pytest_finetune.base.records import NOTHING, Message, ToolCall
+from pytest_finetune.base.text import shown
+from pytest_finetune.verdicts.shapes.row import tools_without_padding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from pytest_finetune.verdicts.evalset.reading import Faults
 
@@ -47,16 +49,32 @@ def read_message(value: Any, where: str, faults: Faults) -> Message | None:
     return _read_unusual_message(value, where, faults)
 
 
-def refuse_unknown(keys: Iterable[str], known: Collection[str], where: str, faults: Faults) -> None:
-    """Add a fault for each unknown key."""
-    for key in keys:
-        if key not in known:
-            faults.add(f"unknown key {key!r}{where}", key_hint(key, known))
+def refuse_unknown(value: Mapping[str, Any], known: Collection[str], where: str, faults: Faults) -> None:
+    """Add a fault for each unknown key of an object; one that is null is absent."""
+    for key, item in value.items():
+        if key not in known and item is not None:
+            faults.add(f"unknown key {key!r}{where}", key_hint(key, known, value))
 
 
-def key_hint(key: str, known: Collection[str]) -> str:
-    """A hint for an unknown key: what replaced it, or the closest known key."""
-    return _OLD_WAYS.get(key) or did_you_mean(key, known)
+def key_hint(key: str, known: Collection[str], present: Collection[str] = ()) -> str:
+    """A hint for an unknown key of an object with the keys `present`: what replaced it, or the closest known key."""
+    return _OLD_WAYS.get(key) or did_you_mean(key, known, present)
+
+
+def is_weight(value: Any) -> bool:
+    """Whether a value is a weight of an answer: 0 or 1, however the number is written."""
+    return type(value) in (int, float) and value in (0, 1)
+
+
+def weight_fault(value: Any) -> tuple[str, str]:
+    """Problem and hint for a value that is no weight."""
+    hint = "write it without quotes" if value in ("0", "1") else "a weight is 0 or 1"
+    return f"the weight is {shown(value, 40)}", hint
+
+
+def is_weight_zero(message: Mapping[str, Any]) -> bool:
+    """Whether a message is not learned."""
+    return is_weight(message.get("weight")) and message["weight"] == 0
 
 
 def expected_text(message: Message, where: str, faults: Faults) -> str | None:
@@ -76,13 +94,13 @@ def expected_calls(message: Message) -> tuple[ToolCall, ...]:
 
 
 def read_tools(value: Any, faults: Faults) -> tuple[Mapping[str, Any], ...]:
-    """Tool definitions; each is an object with a type, and a function has a name."""
+    """Tool definitions without keys that are null; each is an object with a type, and a function has a name."""
     if type(value) is not list:
         faults.add(f"tools is {type_name(value)}, not a list", 'write [{"type": "function", "function": {…}}]')
         return ()
     for index, tool in enumerate(value):
         _check_tool(tool, f"tools[{index}]", faults)
-    return tuple(value)
+    return tuple(tools_without_padding(value))
 
 
 def _check_tool(tool: Any, where: str, faults: Faults) -> None:
@@ -104,14 +122,15 @@ def _read_unusual_message(value: dict[str, Any], where: str, faults: Faults) -> 
         else:
             faults.add(f"{where} has the unknown role {role!r}", did_you_mean(str(role), ROLE_KEYS))
         return None
-    refuse_unknown(value, ROLE_KEYS[role], f" in {where}", faults)
+    known = ROLE_KEYS[role]
+    refuse_unknown(value, known, f" in {where}", faults)
     if value.get("tool_calls") is not None and role == "assistant":
         check_tool_calls(value["tool_calls"], f"{where}.tool_calls", faults)
     _check_content(value, where, faults)
     _check_small_keys(value, where, faults)
     if len(faults.found) > before:
         return None
-    extra = {key: item for key, item in value.items() if key not in _NOT_SENT and item is not None}
+    extra = without_nulls({key: value[key] for key in value if key in known and key not in _NOT_SENT})
     return Message(role, value.get("content"), extra or NOTHING)
 
 
@@ -143,14 +162,16 @@ def _check_small_keys(value: dict[str, Any], where: str, faults: Faults) -> None
             faults.add(f"{where}.{key} is {type_name(value[key])}, not text", "write it in quotes")
     if value["role"] == "tool" and value.get("tool_call_id") is None:
         faults.add(f"{where} has no tool_call_id", "name the call that this message answers")
-    if value.get("weight") is not None and (type(value["weight"]) is not int or value["weight"] not in (0, 1)):
-        faults.add(f"{where}.weight is {value['weight']!r}", "a weight is 0 or 1")
+    if value.get("weight") is not None and not is_weight(value["weight"]):
+        problem, hint = weight_fault(value["weight"])
+        faults.add(f"{where}: {problem}", hint)
 
 
 def check_tool_calls(value: Any, where: str, faults: Faults) -> None:
     """Add a fault for everything that is wrong with a list of function calls."""
     if type(value) is not list or not value:
-        faults.add(f"{where} is not a list of calls", "leave it out where nothing is called")
+        found = "an empty list" if value == [] else f"{type_name(value)}, not a list of calls"
+        faults.add(f"{where} is {found}", "leave it out where nothing is called")
         return
     for index, call in enumerate(value):
         _check_tool_call(call, f"{where}[{index}]", faults)

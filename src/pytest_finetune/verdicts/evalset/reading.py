@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from io import BytesIO
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetError
@@ -22,6 +24,7 @@ _MOST_NULS = 0.01
 """Share of NUL bytes in a text file."""
 
 _BLANK = b" \t\r\n"
+_JQ_ITEMS, _JQ_OBJECTS = "jq -c '.[]' FILE > NEW.jsonl", "jq -c . FILE > NEW.jsonl"
 _BINARY = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstandard", b"PAR1": "Parquet"}
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 
@@ -58,7 +61,8 @@ class Faults:
         self.found: list[EvalSetError] = []
 
     def add(self, problem: str, hint: str = "") -> None:
-        """Note one fault at the current line."""
+        """Note one fault at the current line; a command in its hint names the file."""
+        hint = hint.replace(" FILE ", f" {quote(self.name)} ")
         self.found.append(EvalSetError(problem, f"{self.name}:{self.line}", hint))
 
     def add_unreadable(self, reason: str, hint: str) -> None:
@@ -107,11 +111,10 @@ def read_object(raw: bytes) -> dict[str, Any]:
         problem = f"byte {offset} of the line, 0x{line[error.start]:02x}, is not UTF-8"
         raise LineFault("invalid_json", problem, "save the file as UTF-8") from None
     except JsonFault as fault:
-        raise LineFault("invalid_json", f"not strict JSON: {fault.problem}", _json_hint(text)) from None
+        raise LineFault("invalid_json", f"not strict JSON: {fault.problem}", _json_hint(text, fault)) from None
     if type(value) is not dict:
-        raise LineFault(
-            "data_type", f"the line holds {type_name(value)}, not an object", "write one JSON object per line"
-        )
+        hint = f"write one object per line{f': {_JQ_ITEMS}' if _has_objects(value) else ''}"
+        raise LineFault("data_type", f"the line holds {type_name(value)}, not an object", hint)
     examine(text, value)
     return value
 
@@ -136,32 +139,49 @@ def _foreign(data: bytes) -> tuple[str, str] | None:
     """Problem and hint if the file is not JSON lines."""
     if foreign := foreign_bytes(data):
         return foreign
-    if _is_one_document(data):
-        return (
-            "the file is one JSON document over several lines",
-            "write one object per line, e.g. with jq -c '.[]'",
-        )
-    return None
+    return document_fault(data)
 
 
-def _is_one_document(data: bytes) -> bool:
-    first = next(filter(None, (line.strip(_BLANK) for line in BytesIO(data))), b"")
-    return not _parses(first) and _parses(data)
+def document_fault(data: bytes) -> tuple[str, str] | None:
+    """
+    Problem and hint if the first JSON value of a file continues on the next lines.
+
+    Args:
+        data: The file, or its beginning, which shows only common layouts.
+    """
+    data = data.lstrip(_BLANK)
+    first, newline, rest = data.partition(b"\n")
+    if not newline or not first.startswith((b"[", b"{")):
+        return None
+    if first.strip(_BLANK) == b"{" and rest.lstrip(_BLANK).startswith(b"{"):
+        return None
+    if first.strip(_BLANK) not in (b"[", b"{") and b"\n" not in _first_value(data):
+        return None
+    if first.startswith(b"["):
+        return "the file is one JSON array over several lines", f"write one object per line: {_JQ_ITEMS}"
+    return "the file has JSON objects over several lines", f"write one object per line: {_JQ_OBJECTS}"
 
 
-def _parses(data: bytes) -> bool:
+def _first_value(data: bytes) -> bytes:
+    """The text of the first JSON value; empty if there is none."""
+    text = data.decode("utf-8", "replace")
     try:
-        parse_json(data.decode("utf-8", "replace"))
-    except JsonFault:
-        return False
-    return True
+        return text[: json.JSONDecoder().raw_decode(text)[1]].encode()
+    except (ValueError, RecursionError):
+        return b""
 
 
-def _json_hint(text: str) -> str:
+def _has_objects(value: Any) -> bool:
+    return type(value) is list and bool(value) and all(type(item) is dict for item in value)
+
+
+def _json_hint(text: str, fault: JsonFault) -> str:
     if text.startswith("\ufeff"):
         return "remove the byte order mark in the middle of the file"
     if "\r" in text:
         return "lines end with \\n or \\r\\n; this file seems to end them with \\r alone"
+    if fault.problem.startswith("Extra data") and re.search(r"\}\s*\{", text):
+        return f"write one object per line: {_JQ_OBJECTS}"
     return "write one JSON object per line, in double quotes, without NaN, comments, repeated keys or trailing commas"
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, answered, messages_in, tool_call
+from pytest_finetune.verdicts.shapes.row import (
+    ChatRow,
+    RowFault,
+    Shape,
+    answered,
+    messages_in,
+    tool_call,
+    tools_without_padding,
+)
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.shapes.row import Message, Value
@@ -18,15 +26,25 @@ def read(value: Value) -> ChatRow:
 
 def modern(value: Value) -> tuple[list[Message], list[Any] | None]:
     """The messages and tools of a row, whether or not it ends with an answer; functions become tools."""
-    messages, tools, functions = messages_in(value, "messages"), value.get("tools"), value.get("functions")
+    messages, tools, functions = (
+        messages_in(value, "messages"),
+        tools_without_padding(value.get("tools")),
+        value.get("functions"),
+    )
     if functions is not None:
         if tools is not None:
             raise RowFault("both tools and functions", "keep tools, which replaced functions")
         known = type(functions) is list
+        functions = tools_without_padding(functions)
         tools = [{"type": "function", "function": each} for each in functions] or None if known else functions
-    if any(each.get("function_call") is not None or each.get("role") == "function" for each in messages):
+    if any(map(is_legacy, messages)):
         messages = _with_tool_calls(messages)
     return messages, tools
+
+
+def is_legacy(message: Message) -> bool:
+    """Whether a message calls a function, or answers such a call, in the way that tools have replaced."""
+    return message.get("function_call") is not None or message.get("role") == "function"
 
 
 def _with_tool_calls(messages: list[Message]) -> list[Message]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.base.json_text import type_name
+from pytest_finetune.base.json_text import type_name, without_nulls
 from pytest_finetune.base.records import NOTHING
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 
@@ -126,11 +126,31 @@ def system_in(value: Value, *columns: str) -> list[Message]:
 
 
 def messages_in(value: Value, column: str) -> list[Message]:
-    """The messages of a column: at least one, each an object."""
+    """The messages of a column: at least one, each an object; keys that are null are left out."""
     messages = value.get(column)
     if not (isinstance(messages, list) and messages and all(isinstance(each, dict) for each in messages)):
         raise RowFault(f"{column} is {type_name(messages)}, not a list of messages")
-    return messages
+    return without_padding(messages)
+
+
+def without_padding(messages: list[Any]) -> list[Any]:
+    """
+    Messages without the keys that are null, which tables write for columns that a message does not have.
+
+    A content that is null stays: it shows that a message has nothing but calls.
+    """
+    return [without_nulls(each, keep=("content",)) if _may_have_nulls(each) else each for each in messages]
+
+
+def tools_without_padding(tools: Any) -> Any:
+    """Tools without the keys that are null, except where null is a value in JSON Schema."""
+    return without_nulls(tools, keep=("default", "const"))
+
+
+def _may_have_nulls(message: Any) -> bool:
+    return type(message) is dict and any(
+        item is None or (type(item) is list and key in ("content", "tool_calls")) for key, item in message.items()
+    )
 
 
 def answered(messages: list[Message]) -> list[Message]:
@@ -158,7 +178,7 @@ def json_list_in(value: Value, column: str) -> list[Any]:
         return []
     if not isinstance(listed, list):
         raise RowFault(f"{column} is {type_name(listed)}, not a list")
-    return listed
+    return tools_without_padding(listed) if column == "tools" else listed
 
 
 def tool_call(number: int, name: str, arguments: Any) -> dict[str, Any]:
