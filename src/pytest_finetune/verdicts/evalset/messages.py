@@ -131,7 +131,7 @@ def _read_unusual_message(value: dict[str, Any], where: str, faults: Faults) -> 
     if len(faults.found) > before:
         return None
     extra = without_nulls({key: value[key] for key in value if key in known and key not in _NOT_SENT})
-    return Message(role, value.get("content"), extra or NOTHING)
+    return Message(role, without_nulls(value.get("content")), extra or NOTHING)
 
 
 def _check_content(value: dict[str, Any], where: str, faults: Faults) -> None:
