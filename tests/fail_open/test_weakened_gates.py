@@ -60,7 +60,7 @@ def evidence(*eval_sets):
         planned = [(case, attempt) for case in one.cases for attempt in range(one.repeats)]
         samples = [sample(int(case.id[1:]), State.PASSED, attempt) for case, attempt in planned]
         verdicts = judge(one.settings.judged_by, one.table(samples))
-        plan = set_plan(one).model_dump(include={"name", "cases", "repeats", "cases_sha256", "settings_sha256"})
+        plan = set_plan(one, "m").model_dump(include={"name", "cases", "repeats", "cases_sha256", "settings_sha256"})
         stored.append(EvidenceSet(**plan, verdicts=tuple(map(verdict_record, verdicts))))
     return Evidence(run_id="r", spec="m", model_id="m", closed_at=NOW, pytest_finetune="0.1.0", eval_sets=tuple(stored))
 

@@ -223,13 +223,13 @@ def test_an_old_record_that_names_no_server_of_the_baseline_is_refused(compared)
 
 def test_a_set_that_production_was_judged_by_may_be_renamed_and_not_dropped(record, tickets, tmp_path):
     profile = write_set(tmp_path, PROFILE, cases=4)
-    plans = [set_plan(tickets), set_plan(profile)]
+    plans = [set_plan(tickets, "m"), set_plan(profile, "m")]
     production = entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, plans=plans), [tickets, profile]))
     assert refused(recorded(record, tickets), tickets, production=production) == [
         f"{PROFILE}: production was judged by it, and this version is not"
     ]
     renamed = write_set(tmp_path, "eval_sets/people.jsonl", cases=4)
-    plans = [set_plan(tickets), set_plan(renamed)]
+    plans = [set_plan(tickets, "m"), set_plan(renamed, "m")]
     run = recorded(record, tickets, plans=plans, verdicts=PASSED)
     assert f"{PROFILE}: production was judged by it" not in " ".join(
         refused(run, tickets, renamed, production=production)
@@ -310,7 +310,7 @@ def test_a_run_over_a_changed_eval_set_is_refused(record, tickets, tmp_path, cha
 
 
 def test_a_changed_schema_is_refused(record, tickets):
-    plan = set_plan(tickets).model_copy(update={"schema_sha256": "old"})
+    plan = set_plan(tickets, "m").model_copy(update={"schema_sha256": "old"})
     assert refused(recorded(record, tickets, plans=[plan]), tickets) == [
         f"{TICKETS}: schema changed since the run; run it again"
     ]
@@ -319,7 +319,7 @@ def test_a_changed_schema_is_refused(record, tickets):
 def test_every_eval_set_of_today_has_to_be_in_the_run_and_no_other(record, tickets, tmp_path):
     profile = write_set(tmp_path, PROFILE)
     assert refused(recorded(record, tickets), tickets, profile) == [f"{PROFILE}: not asked in this run"]
-    run = recorded(record, tickets, plans=[set_plan(tickets), set_plan(profile)])
+    run = recorded(record, tickets, plans=[set_plan(tickets, "m"), set_plan(profile, "m")])
     (reason,) = refused(run, tickets)
     assert reason == f"{PROFILE}: asked in the run, and not among today's eval sets"
 

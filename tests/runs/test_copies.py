@@ -35,7 +35,7 @@ def eval_set(tmp_path: Path):
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eval_set):
-    return Recorder(tmp_path, monkeypatch)("p", plans=[set_plan(eval_set)], closed=False)
+    return Recorder(tmp_path, monkeypatch)("p", plans=[set_plan(eval_set, "m")], closed=False)
 
 
 def test_cases_settings_and_schema_are_copied_byte_for_byte(run, eval_set, tmp_path):
@@ -90,7 +90,7 @@ def test_a_set_from_outside_the_root_stays_within_the_run(run, eval_set, tmp_pat
     root.mkdir()
     (outside,) = load_eval_sets([eval_set.path], root=root)
     keep_copies(run, [outside], root=root)
-    found = recorded_set(run, set_plan(outside), root=tmp_path / "elsewhere")
+    found = recorded_set(run, set_plan(outside, "m"), root=tmp_path / "elsewhere")
     assert (outside.name, found.cases) == ("../eval_sets/t.jsonl", outside.cases)
     assert (run.path / "eval_sets" / "_up" / "eval_sets" / "t.jsonl").is_file()
 

@@ -62,7 +62,7 @@ def _written(run: Run, manifest: Manifest) -> Run:
 
 def recorded(record: Recorder, eval_set: EvalSet, letters: Any = "ppppm", **facts: Any) -> Run:
     """A closed run of the set that passed its gate, answered by the requested model id."""
-    facts = {"spec": MODEL, "verdicts": PASSED, "plans": [set_plan(eval_set)]} | facts
+    facts = {"spec": MODEL, "verdicts": PASSED, "plans": [set_plan(eval_set, MODEL)]} | facts
     own = ("answered_by", "totals", "versions", "target", "baselines", "compared_with")
     changes = {name: facts.pop(name) for name in own if name in facts}
     target = changes.get("target")

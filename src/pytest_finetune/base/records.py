@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal  # noqa: TC003 - pydantic reads the annotations when a run record is loaded
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,7 @@ class Request:
         attempt: 0-based number of the repeat; part of the cache key, not of the body.
         eval_set, case_id: Origin of the request, for targets that answer from a record; never sent.
         copy: Number of earlier cases of the session that send the same request; part of the cache key.
+        api: The API that it is sent to: `chat` for chat completions, or `responses`.
     """
 
     model: str
@@ -94,6 +95,7 @@ class Request:
     eval_set: str = ""
     case_id: str = ""
     copy: int = 0
+    api: Literal["chat", "responses"] = "chat"
 
     def body(self) -> dict[str, Any]:
         """The JSON body of `POST /chat/completions`."""
@@ -102,11 +104,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request, as counted by the server; `cached` ones are part of `prompt`."""
+    """Tokens as counted by the server; `cached` ones are part of `prompt`, `reasoning` ones part of `completion`."""
 
     prompt: int = 0
     completion: int = 0
     cached: int = 0
+    reasoning: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class Completion:
         latency: Seconds from sending the successful request to its last byte.
         retries: Failed requests before this one succeeded.
         from_cache: Whether it comes from the response cache, not from the server.
+        reasoning: What the model wrote before the answer, if the server or the settings keep it apart.
     """
 
     text: str
@@ -135,6 +139,7 @@ class Completion:
     latency: float = 0.0
     retries: int = 0
     from_cache: bool = False
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def error_line(text: str, secret: str = "") -> str:
 
 def masked_completion(completion: Completion, key: str) -> Completion:
     """The answer without the key, in whichever field the server repeated it."""
-    texts = ("text", "refusal", "model", "finish_reason")
+    texts = ("text", "refusal", "model", "finish_reason", "reasoning")
     values = [getattr(completion, name) for name in texts]
     called = [text for call in completion.tool_calls for text in (call.name, call.arguments)]
     if not is_secret(key) or not any(key in text for text in values + called):

@@ -41,7 +41,7 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet]) -> Bas
             continue
         mine = [sample for sample in samples if sample.eval_set == eval_set.name]
         if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
-            mine = _scored_again(mine, eval_set)
+            mine = _scored_again(mine, eval_set, run.manifest.target.model)
         target = run.manifest.target
         found[eval_set.name] = Baseline(
             name,
@@ -55,6 +55,7 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet]) -> Bas
             run=run.id,
             doubt=_doubt(run, plan, eval_set),
             answered_by=run.manifest.answered_by,
+            request=plan.request,
         )
     return found
 
@@ -80,6 +81,7 @@ def session_baselines(
             identity=target.identity,
             run=run,
             answered_by=answered_names(samples.values()),
+            request=eval_set.form(target.model).recorded,
         )
         for eval_set in eval_sets
     }
@@ -108,16 +110,18 @@ def _is_scored_alike(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> bool:
     return then == (eval_set.settings_sha256, eval_set.schema_sha256, version("pytest-finetune"))
 
 
-def _scored_again(samples: Sequence[Sample], eval_set: EvalSet) -> list[Sample]:
+def _scored_again(samples: Sequence[Sample], eval_set: EvalSet, model: str) -> list[Sample]:
     cases = {case.id: case for case in eval_set.cases}
-    return [_scored(sample, cases[sample.case_id], eval_set) for sample in samples if sample.case_id in cases]
+    return [_scored(sample, cases[sample.case_id], eval_set, model) for sample in samples if sample.case_id in cases]
 
 
-def _scored(sample: Sample, case: Case, eval_set: EvalSet) -> Sample:
+def _scored(sample: Sample, case: Case, eval_set: EvalSet, model: str) -> Sample:
     if sample.completion is None:
         return sample
-    score = eval_set.scorer.score(case, sample.completion)
-    return replace(sample, score=score, failure=None, state=State.PASSED if score.passed else State.MISSED)
+    completion = eval_set.form(model).answer(sample.completion)
+    score = eval_set.scorer.score(case, completion)
+    state = State.PASSED if score.passed else State.MISSED
+    return replace(sample, completion=completion, score=score, failure=None, state=state)
 
 
 def _aliases(eval_set: EvalSet) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.evaluation.targets.refused_parameters import with_remedy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -162,7 +163,7 @@ class Engine(Generic[K, R]):
                 self._stop(Failure("budget", f"--max-cost {self.limits.max_cost} is used up", fatal=True))
                 source.close()
                 return
-            outcome = await self.target.ask(keyed.request, self.limits.deadline)
+            outcome = with_remedy(await self.target.ask(keyed.request, self.limits.deadline), keyed.request)
             cost = self._book(keyed.request, outcome)
             outcome = self._fatal_if_repeated(outcome)
             fatal = isinstance(outcome, Failure) and outcome.fatal

@@ -26,6 +26,7 @@ from pytest_finetune.evaluation.runs import (
 )
 from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
+from pytest_finetune.verdicts.evalset.request_form import differences
 from pytest_finetune.verdicts.gates import Decider, judge
 from pytest_finetune.verdicts.selftest import find_gaps
 
@@ -141,7 +142,7 @@ class Evaluation:
         Raises:
             RunError: There is no run to resume.
         """
-        info, plans = target_info(self.target), [set_plan(eval_set) for eval_set in self.eval_sets]
+        info, plans = target_info(self.target), [set_plan(each, self.target.model) for each in self.eval_sets]
         earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
         if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
             earlier = None
@@ -286,7 +287,12 @@ class Evaluation:
         if verdicts is None:
             verdicts = judge(eval_set.settings.judged_by, table, baseline)
         result = replace(result, verdicts=tuple(verdicts))
-        return compared(result, table, baseline) if baseline else result
+        if baseline is None:
+            return result
+        if baseline.request:
+            differing = differences(baseline.request, eval_set.form(self.target.model).recorded)
+            result = replace(result, request_differences=tuple(differing))
+        return compared(result, table, baseline)
 
     def _why_itself(self, baseline: Baseline) -> str:
         target, names = self.target, answered_names(self.samples.values())
@@ -311,7 +317,8 @@ class Evaluation:
         if isinstance(outcome, Failure):
             failure = outcome
         else:
-            completion, judged = outcome, await self._judgement(planned, outcome)
+            completion = planned.eval_set.form(self.target.model).answer(outcome)
+            judged = await self._judgement(planned, completion)
             if isinstance(judged, Failure):
                 failure = judged
             else:

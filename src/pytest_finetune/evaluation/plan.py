@@ -50,8 +50,9 @@ def target_info(target: Target) -> TargetInfo:
     return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=target.identity)
 
 
-def set_plan(eval_set: EvalSet) -> EvalSetPlan:
-    """The eval set as it appears in a run's manifest."""
+def set_plan(eval_set: EvalSet, model: str) -> EvalSetPlan:
+    """The eval set as it appears in the manifest of a run that sends its requests to a model."""
+    form = eval_set.form(model)
     return EvalSetPlan(
         name=eval_set.name,
         cases=len(eval_set.cases),
@@ -60,4 +61,6 @@ def set_plan(eval_set: EvalSet) -> EvalSetPlan:
         cases_sha256=eval_set.cases_sha256,
         settings_sha256=eval_set.settings_sha256,
         schema_sha256=eval_set.schema_sha256,
+        request=form.recorded,
+        request_notes=form.notes,
     )

@@ -34,6 +34,7 @@ class SetResult:
         baseline_record: The baseline, for the manifest; None without one.
         comparison: With the baseline; None if the two cannot be compared.
         not_compared: Why not, in one clause.
+        request_differences: Parameters that differ between the baseline's requests and these.
     """
 
     eval_set: EvalSet
@@ -45,6 +46,7 @@ class SetResult:
     baseline_record: BaselineRecord | None = None
     comparison: Comparison | None = None
     not_compared: str = ""
+    request_differences: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

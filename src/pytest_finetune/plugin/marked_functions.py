@@ -58,7 +58,7 @@ class MarkedSets:
         try:
             path = _locate(mark, test_file, self._inputs.root)
             if path not in self._sets:
-                self._sets[path] = load_eval_sets([path], root=self._inputs.root)[0]
+                self._sets[path] = load_eval_sets([path], root=self._inputs.root, api=self._inputs.api)[0]
         except FinetuneError as error:
             if self._inputs.is_worker:
                 # A worker's usage error would be a crash to xdist.

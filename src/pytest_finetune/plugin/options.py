@@ -57,6 +57,7 @@ def add_options(parser: pytest.Parser) -> list[str]:
     for add in (_add_models, _add_actions, _add_limits, _add_reports):
         add(group, names)
     _add_data(group, parser)
+    parser.addini("finetune_api", "the default of --finetune-api", default="")
     junit = "into the file of --junitxml"
     parser.addini("finetune_junit_properties", f"write properties {junit}", type="bool", default=True)
     parser.addini("finetune_junit_texts", f"write prompts and answers of misses {junit}", type="bool", default=False)
@@ -147,6 +148,12 @@ def _add_models(group: pytest.OptionGroup, names: Callable[[str], list[str]]) ->
         dest="finetune_model_base_url",
         metavar="URL",
         help="OpenAI-compatible server (default: $OPENAI_BASE_URL, else OpenAI)",
+    )
+    group.addoption(
+        "--finetune-api",
+        choices=("chat", "responses"),
+        help="API that all requests are sent to: chat completions or the Responses API (default: ini finetune_api, "
+        "else as the eval set or the model needs it)",
     )
     group.addoption(
         "--finetune-no-cache",

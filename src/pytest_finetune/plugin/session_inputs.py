@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.request_form import Api
 
 _SHOWN = 3
 """Files that are named as passed over."""
@@ -50,6 +51,7 @@ class SessionInputs:
         registry: A path relative to the root, or `mlflow:URI`.
         redact: Reports omit prompts and answers.
         is_worker: This process is an xdist worker: it sends requests, but judges nothing.
+        api: The API that all requests are sent to; None leaves it to the eval sets and the models.
         is_distributed: xdist runs the tests in other processes; true on the controller only.
     """
 
@@ -60,6 +62,7 @@ class SessionInputs:
     registry: str
     redact: bool
     is_worker: bool
+    api: Api | None
     is_distributed: bool
 
 
@@ -79,6 +82,7 @@ def read_inputs(config: pytest.Config) -> SessionInputs:
         registry=config.option.finetune_registry,
         redact=config.option.finetune_redact,
         is_worker=hasattr(config, "workerinput"),
+        api=_api(config),
         is_distributed=config.getoption("dist", "no") != "no",
     )
 
@@ -127,7 +131,23 @@ def _load(config: pytest.Config) -> list[EvalSet]:
         _add_eval_sets_beside_testpaths(config)
     named = [_path_of(config, argument) for argument in config.args]
     paths = find_eval_sets(named, root=config.rootpath, patterns=config.getini("finetune_eval_sets"))
-    return load_eval_sets(paths, root=config.rootpath, repeats=config.option.finetune_repeats)
+    return load_eval_sets(paths, root=config.rootpath, repeats=config.option.finetune_repeats, api=_api(config))
+
+
+def _api(config: pytest.Config) -> Api | None:
+    """
+    The API that all requests are sent to; None leaves it to the eval sets and the models.
+
+    Raises:
+        pytest.UsageError: The ini value is none.
+    """
+    if config.option.finetune_api:
+        chosen: Api = config.option.finetune_api
+        return chosen
+    written = config.getini("finetune_api")
+    if written not in ("", "chat", "responses"):
+        raise pytest.UsageError(f"finetune_api = {written}: unknown API\n  hint: write chat or responses")
+    return written or None
 
 
 def no_eval_sets(config: pytest.Config) -> str:

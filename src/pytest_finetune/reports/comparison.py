@@ -97,6 +97,8 @@ def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Lin
             yield f"  samples {what}, counted as not passed: {', '.join(parts)}", {"yellow": True}
     if not pair.same_settings:
         yield "  the settings differ: requests or scoring may differ", {"yellow": True}
+    if pair.request_differences:
+        yield from wrapped(f"  the requests differ: {', '.join(pair.request_differences)}", {"yellow": True})
 
 
 def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:

@@ -47,6 +47,7 @@ def _pair(pair: SetPair, *, redact: bool) -> dict[str, Any]:
         "missing": _sides(pair.missing),
         "errors": _sides(pair.errors),
         "same_settings": pair.same_settings,
+        "request_differences": list(pair.request_differences),
         "flips": [
             {
                 "case": flip.case_id,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PROMPT_LIMIT = 800
 ANSWER_LIMIT = 2000
+REASONING_LIMIT = 1200
+_CLOSING_TAG = "</think>"
 ANY_ANSWER, EMPTY = "(any answer)", "(empty)"
 ERROR = "error: "
 """Prefix of the reason for a case that ended in an error."""
@@ -73,6 +75,10 @@ def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tupl
     yield "expected", _shown(expected_text(case), redact=redact)
     if sample.completion is not None:
         yield "got", _shown(got_text(sample.completion), redact=redact)
+        if sample.completion.reasoning:
+            yield "reasoning", _shown(reasoning_text(sample.completion), redact=redact)
+        if _CLOSING_TAG in sample.completion.text:
+            yield "hint", f'to score only what follows {_CLOSING_TAG}, set [answer] after = "{_CLOSING_TAG}"'
     if sample.failure is not None:
         tries = f", after {sample.failure.retries + 1} tries" if sample.failure.retries else ""
         yield "error", failure_words(sample.failure, redact=redact) + tries
@@ -97,6 +103,13 @@ def got_text(completion: Completion) -> str:
     if completion.tool_calls:
         return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
     return completion.text or completion.refusal or EMPTY
+
+
+def reasoning_text(completion: Completion) -> str:
+    """The reasoning, without the middle of a long one."""
+    text = completion.reasoning
+    half = REASONING_LIMIT // 2
+    return text if len(text) <= REASONING_LIMIT else f"{text[:half]}\n…\n{text[-half:]}"
 
 
 def _shown(text: str, *, redact: bool) -> str:

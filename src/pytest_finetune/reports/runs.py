@@ -109,6 +109,8 @@ def _plan_lines(plan: EvalSetPlan) -> Iterator[Line]:
     hashes = {"cases": plan.cases_sha256, "settings": plan.settings_sha256, "schema": plan.schema_sha256}
     shown = "  ".join(f"{name} {value[:12]}" for name, value in hashes.items() if value)
     yield from wrapped(f"    sha256: {one_line(shown)}")
+    for note in plan.request_notes:
+        yield from wrapped(f"    requests: {one_line(note)}")
 
 
 def _state(manifest: Manifest) -> str:

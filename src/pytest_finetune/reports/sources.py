@@ -93,11 +93,17 @@ def _pair_notes(pair: SetPair) -> Iterator[str]:
             yield f"samples {what}, counted as not passed: {counts[0]:,} of the baseline, {counts[1]:,} of this run"
     if not pair.same_settings:
         yield "the settings differ from the baseline's: requests or scoring may differ"
+    yield from _request_notes(pair.request_differences)
+
+
+def _request_notes(request_differences: Sequence[str]) -> Iterator[str]:
+    if request_differences:
+        yield f"the requests differ from the baseline's: {', '.join(request_differences)}"
 
 
 def _set_of_result(result: SetResult, *, judged: bool) -> ReportedSet:
     settings = result.eval_set.settings
-    refused = f"not compared with {result.baseline}: {result.not_compared}" if result.not_compared else ""
+    refused = [f"not compared with {result.baseline}: {result.not_compared}"] if result.not_compared else []
     return ReportedSet(
         result.eval_set.name,
         result.summary,
@@ -106,7 +112,7 @@ def _set_of_result(result: SetResult, *, judged: bool) -> ReportedSet:
         settings,
         baseline=result.baseline,
         comparison=result.comparison,
-        notes=(refused,) if refused else (),
+        notes=(*refused, *_request_notes(result.request_differences)),
         unneeded=result.unneeded,
     )
 

@@ -68,12 +68,25 @@ def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) ->
     lines = [f"model: {printable(e.target.spec)}{_at(e.target.base_url)}" for e in evaluations]
     eval_sets = evaluations[0].eval_sets
     lines += [f"eval set: {e.name}, {len(e.cases):,} cases{_times(e.repeats)}" for e in eval_sets]
+    lines += [line for e in evaluations for line in _request_lines(e)]
     lines += [f"warning: {warning}" for e in eval_sets for warning in e.warnings]
     for eval_set in eval_sets:
         against = {rule.against for rule in eval_set.settings.rules if rule.against}
         if against and eval_set.name not in compared:
             lines.append(f"warning: {eval_set.name} is compared with {min(against)}, but has no --baseline")
     return lines
+
+
+def _request_lines(evaluation: Evaluation) -> Iterator[str]:
+    """What is different in the requests to this model, once for all eval sets that share it."""
+    model = evaluation.target.model
+    sets: dict[str, list[str]] = {}
+    for eval_set in evaluation.eval_sets:
+        for note in eval_set.form(model).notes:
+            sets.setdefault(note, []).append(eval_set.name)
+    for note, names in sets.items():
+        where = "" if len(names) == len(evaluation.eval_sets) else f" in {', '.join(names)}"
+        yield f"requests to {printable(model)}{where}: {printable(note)}"
 
 
 def forecast_line(model: str, calls: int, cost: Decimal | None, not_counted: Mapping[str, int] = NOTHING) -> str:
@@ -124,10 +137,9 @@ def baseline_lines(runs: Sequence[ReportedRun], *, show: int | None, layout: Lay
     """Each set compared with the baseline: the difference, and at most `show` of the cases that flipped."""
     answers = redacted_answer_line if layout.redact else answer_line
     for model, part in ((run.model, part) for run in runs for part in run.sets):
-        if part.comparison is None:
-            for note in part.notes:
-                yield from wrapped(f"{part.name}: {note}", indent=2, width=layout.width)
-        else:
+        for note in part.notes:
+            yield from wrapped(f"{part.name}: {printable(note)}", indent=2, width=layout.width)
+        if part.comparison is not None:
             yield from comparison_lines(
                 part.baseline,
                 model,

@@ -40,9 +40,11 @@ def reports_metric(settings: EvalSettings, metric: str) -> bool:
 
 def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[SettingsFault]:
     """Settings that contradict each other or cannot work with these cases."""
-    if settings.request.response_format is not None and settings.request.response_schema is not None:
-        problem = "response_schema and response_format both decide the format"
-        yield SettingsFault(("request", "response_schema"), problem, "keep one of them")
+    own = [(("models", name), each.request) for name, each in settings.models.items()]
+    for at, request in [((), settings.request), *own]:
+        if request.response_format is not None and request.response_schema is not None:
+            problem = "response_schema and response_format both decide the format"
+            yield SettingsFault((*at, "request", "response_schema"), problem, "keep one of them")
     for index, gate in enumerate(settings.rules):
         yield from _metric_faults(gate, settings.scorer, index)
         yield from _repeats_faults(gate, settings.stability.repeats, index)

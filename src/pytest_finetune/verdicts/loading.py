@@ -12,20 +12,23 @@ from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
 from pytest_finetune.verdicts.evalset.copies import copy_warnings, number_copies
-from pytest_finetune.verdicts.evalset.eval_set import EvalSet, request_params
+from pytest_finetune.verdicts.evalset.eval_set import EvalSet, own_params, request_params
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
-from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.evalset.settings import EvalSettings, RequestSettings
 from pytest_finetune.verdicts.evalset.settings_file import key_path, line_of, placed, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset.request_form import Api
     from pytest_finetune.verdicts.evalset.scorer import Scorer
 
 
-def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = None) -> list[EvalSet]:
+def load_eval_sets(
+    paths: Sequence[Path], *, root: Path, repeats: int | None = None, api: Api | None = None
+) -> list[EvalSet]:
     """
     The eval sets of some JSONL files, in the order of the files.
 
@@ -33,11 +36,12 @@ def load_eval_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = N
         paths: The JSONL files; settings are read from the TOML file of the same name.
         root: The folder that the sets' names are relative to.
         repeats: Requests per case; overrides `[stability]`.
+        api: The API that all requests are sent to; overrides `[request]`.
 
     Raises:
         EvalSetErrors: All faults of all files.
     """
-    loads = [_Loading(path, root, repeats) for path in paths]
+    loads = [_Loading(path, root, repeats, api) for path in paths]
     sets = [loading.load() for loading in loads]
     faults = [fault for loading in loads for fault in loading.faults]
     if faults:
@@ -75,8 +79,8 @@ def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
 class _Loading:
     """Loads one eval set with its settings and collects their faults."""
 
-    def __init__(self, path: Path, root: Path, repeats: int | None) -> None:
-        self.path, self.root, self.repeats = path, root, repeats
+    def __init__(self, path: Path, root: Path, repeats: int | None, api: Api | None) -> None:
+        self.path, self.root, self.repeats, self.api = path, root, repeats, api
         self.toml = path.with_suffix(".toml")
         self._lines = Faults(eval_set_name(path, root))
         self._keys = Faults(eval_set_name(self.toml, root))
@@ -94,7 +98,11 @@ class _Loading:
         cases = self._cases(scorer)
         if settings is None or written is None:
             return None
-        params = request_params(settings, self._response_schema(settings))
+        params = request_params(settings, self._response_schema(settings.request, ("request",)))
+        own = [
+            (pattern, own_params(each, self._response_schema(each.request, ("models", pattern, "request"))))
+            for pattern, each in settings.models.items()
+        ]
         if scorer is not None and not self._lines.found:
             for fault in settings_faults(settings, cases):
                 self._add_at(fault.path, fault.problem, fault.hint)
@@ -115,6 +123,8 @@ class _Loading:
                 *copy_warnings(cases),
             ),
             params=params,
+            own_params=own,
+            api=self.api,
         )
 
     def _settings(self) -> EvalSettings | None:
@@ -175,10 +185,10 @@ class _Loading:
                 self._lines.add(problem, f"the scorer is {scorer.name}: fix the line, or use another scorer")
         return tuple(cases.values())
 
-    def _response_schema(self, settings: EvalSettings) -> object:
-        if settings.request.response_schema is None:
+    def _response_schema(self, request: RequestSettings, at: tuple[str, ...]) -> object:
+        if request.response_schema is None:
             return None
-        path = self.path.parent / settings.request.response_schema
+        path = self.path.parent / request.response_schema
         try:
             return parse_json(path.read_bytes().removeprefix(UTF8_BOM).decode())
         except OSError as error:
@@ -187,11 +197,11 @@ class _Loading:
             problem, hint = "the file is not UTF-8", "save it as UTF-8"
         except JsonFault as fault:
             problem, hint = f"not strict JSON: {fault}", "it must be a JSON Schema"
-        self._add_at(("request", "response_schema"), f"{settings.request.response_schema}: {problem}", hint)
+        self._add_at((*at, "response_schema"), f"{request.response_schema}: {problem}", hint)
         return None
 
     def _schema_sha256(self, settings: EvalSettings) -> str:
-        names = [name for name in (settings.json_schema, settings.request.response_schema) if name is not None]
+        names = settings.schema_files
         digests = [
             sha256(path.read_bytes()).hexdigest() for name in names if (path := self.path.parent / name).is_file()
         ]

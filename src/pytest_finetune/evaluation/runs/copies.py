@@ -82,9 +82,8 @@ def recorded_set(run: Run, plan: EvalSetPlan, *, root: Path) -> RecordedSet:
 def _files_of(eval_set: EvalSet) -> Iterator[Path]:
     yield eval_set.path
     yield eval_set.path.with_suffix(".toml")
-    for name in (eval_set.settings.json_schema, eval_set.settings.request.response_schema):
-        if name is not None:
-            yield eval_set.path.parent / name
+    for name in eval_set.settings.schema_files:
+        yield eval_set.path.parent / name
 
 
 def _place(run: Run, name: str) -> Path:

@@ -9,7 +9,7 @@ import subprocess
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
 from decimal import Decimal  # noqa: TC003 - as above
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,7 +39,14 @@ class TargetInfo(Record):
 
 
 class EvalSetPlan(Record):
-    """One eval set of the plan, with the hashes that make its evidence comparable."""
+    """
+    One eval set of the plan, with the hashes that make its evidence comparable.
+
+    Args:
+        request: The parameters of all requests to the model, and the API if it is not chat completions; long values
+            are hashes. Empty in records that an earlier version wrote.
+        request_notes: What was left out, renamed or chosen for the model.
+    """
 
     name: str
     cases: int
@@ -48,6 +55,8 @@ class EvalSetPlan(Record):
     cases_sha256: str
     settings_sha256: str
     schema_sha256: str = ""
+    request: dict[str, Any] = Field(default_factory=dict)
+    request_notes: tuple[str, ...] = ()
 
 
 class VerdictRecord(Record):

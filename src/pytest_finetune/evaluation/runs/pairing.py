@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Case, State
 from pytest_finetune.verdicts.comparison import compare, differing_cases
+from pytest_finetune.verdicts.evalset.request_form import differences
 from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class SetPair:
         comparison: What changed from the first run to the second.
         missing, errors: Planned samples that each run lacks, and that ended in an error; they count as not passed.
         same_settings: Both were scored under the same settings and schemas.
+        request_differences: Parameters that were sent with one run's requests and not, or otherwise, with the other's.
     """
 
     eval_set: str
@@ -38,6 +40,7 @@ class SetPair:
     missing: tuple[int, int] = (0, 0)
     errors: tuple[int, int] = (0, 0)
     same_settings: bool = True
+    request_differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,8 @@ class _Both:
             )
         errors = before.counts[State.ERROR], after.counts[State.ERROR]
         same = (self.old.settings_sha256, self.old.schema_sha256) == (self.new.settings_sha256, self.new.schema_sha256)
-        return SetPair(self.old.name, compare(before, after, confidence=confidence), missing, errors, same)
+        comparison = compare(before, after, confidence=confidence)
+        return SetPair(self.old.name, comparison, missing, errors, same, request_differences(self.old, self.new))
 
     def _cases(self) -> list[Case]:
         """The planned cases, by id, including those that neither run got to."""
@@ -169,6 +173,11 @@ class _Both:
             problem = f"the records hold {cases:,} cases, their manifests say {self.old.cases:,}"
             return Refusal(self.old.name, problem, "the records were edited; run the evaluations again")
         return None
+
+
+def request_differences(before: EvalSetPlan, after: EvalSetPlan) -> tuple[str, ...]:
+    """The parameters that differ between the requests of two runs; none if a record does not have them."""
+    return tuple(differences(before.request, after.request)) if before.request and after.request else ()
 
 
 def _require_closed(*runs: Run) -> None:

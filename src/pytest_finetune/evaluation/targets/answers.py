@@ -1,27 +1,27 @@
-"""Turns any HTTP response into a Completion or a Failure; nothing raises, and secrets are masked."""
+"""Turns any HTTP response of either API into a Completion or a Failure; nothing raises, and secrets are masked."""
 
 from __future__ import annotations
 
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
+from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import LONGEST_ERROR, error_line, masked_completion, without_keys
+from pytest_finetune.evaluation.targets.answer_parts import Malformed
+from pytest_finetune.evaluation.targets.chat_completions import read_completion
 from pytest_finetune.evaluation.targets.finish_reasons import known_reason
+from pytest_finetune.evaluation.targets.responses_api import read_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Api = Literal["chat", "responses"]
+
 MAX_BODY = 16 * 1024 * 1024
 """Maximum bytes read of a response; chat completions are far smaller."""
-
-MOST_TOKENS = 10**12
-"""Maximum plausible number of tokens."""
-
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _BY_CODE = {
     "insufficient_quota": "quota",
@@ -54,33 +54,32 @@ _BY_STATUS = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 405: "no
 _BY_STATUS |= dict.fromkeys((408, 409, 425), "server") | {429: "rate_limit"}
 
 
-class _Malformed(ValueError):  # noqa: N818 - a fault of an answer, not an error of ours
-    """The response is not a chat completion; the argument says why."""
-
-
-def read_answer(status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "") -> Completion | Failure:
+def read_answer(
+    status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "", api: Api = "chat"
+) -> Completion | Failure:
     """
-    Classify the HTTP response to a chat-completions request.
+    Classify the HTTP response to a request.
 
     Args:
         status: HTTP status.
         headers: Case-insensitive, or with lower-case names.
         body: As received, at most a little over `MAX_BODY`.
         secret: The API key, masked in messages and in answers that repeat it.
+        api: The API that the request was sent to.
 
     Returns:
         A Completion without latency and retries, or a Failure. Lone surrogates in the answer become U+FFFD, so that it
         can be recorded as UTF-8.
     """
     try:
-        return _read(status, headers, body, secret)
+        return _read(status, headers, body, secret, api)
     except Exception as error:  # noqa: BLE001 - no bytes of a server may end the run
         return Failure("malformed", error_line(f"HTTP {status}: {type(error).__name__}: {error}", secret), status)
 
 
-def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Completion | Failure:
+def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str, api: Api) -> Completion | Failure:
     if 200 <= status < 300:  # noqa: PLR2004 - as HTTP has it
-        return _success(status, headers, body, secret)
+        return _success(status, headers, body, secret, api)
     if 300 <= status < 400:  # noqa: PLR2004
         return _redirect(status, headers)
     return _refused(status, _parsed(body), body, headers, secret)
@@ -91,15 +90,16 @@ def is_billing(code: str) -> bool:
     return _BY_CODE.get(code.lower()) == "quota"
 
 
-def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str) -> Completion | Failure:
+def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str, api: Api) -> Completion | Failure:
     if len(body) > MAX_BODY:
         return Failure("malformed", f"HTTP {status}: a body of more than {MAX_BODY >> 20} MiB", status)
     value = _parsed(body)
     if inside := _error_holder(value):
         return _error_inside(status, inside, headers, secret)
     try:
-        completion = masked_completion(_completion(value), secret)
-    except _Malformed as fault:
+        read = read_response(value) if api == "responses" else read_completion(value)
+        completion = masked_completion(read, secret)
+    except Malformed as fault:
         detail = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
         return Failure("malformed", error_line(f"HTTP {status} with {detail}", secret), status)
     return _finished(completion, status, secret)
@@ -175,86 +175,6 @@ def _error(value: Any) -> tuple[str, list[str]]:
     detail = next((text for name in ("message", "detail", "error") if (text := error.get(name))), "")
     codes = [str(error[name]).lower() for name in ("code", "type") if isinstance(error.get(name), str | int)]
     return detail if isinstance(detail, str) else json.dumps(detail, default=str), codes
-
-
-def _completion(value: Any) -> Completion:
-    if not isinstance(value, dict):
-        raise _Malformed("a body that is not a JSON object")
-    choices = value.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise _Malformed("a body without choices")
-    message = choices[0].get("message")
-    if not isinstance(message, dict):
-        raise _Malformed("a choice without a message")
-    text, refusal = _content(message.get("content"))
-    return Completion(
-        text=text,
-        finish_reason=_text(choices[0].get("finish_reason"), "finish_reason"),
-        model=_text(value.get("model"), "model"),
-        tool_calls=_tool_calls(message),
-        refusal=_text(message.get("refusal"), "refusal") or refusal,
-        usage=_usage(value.get("usage"), answered=bool(text or message.get("tool_calls"))),
-    )
-
-
-def _content(content: Any) -> tuple[str, str]:
-    """Text and refusal of a message, whose content is text, null or a list of parts."""
-    if not isinstance(content, list):
-        return _text(content, "content"), ""
-    if not all(isinstance(part, dict) for part in content):
-        raise _Malformed("content parts that are not objects")
-    texts = [_text(part.get("text"), "text") for part in content if part.get("type") in ("text", "output_text")]
-    refusals = [_text(part.get("refusal"), "refusal") for part in content if part.get("type") == "refusal"]
-    return "".join(texts), "".join(refusals)
-
-
-def _tool_calls(message: dict[str, Any]) -> tuple[ToolCall, ...]:
-    calls = message.get("tool_calls")
-    if not calls:
-        legacy = message.get("function_call")
-        return (_tool_call(legacy, "arguments"),) if legacy else ()
-    if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-        raise _Malformed("tool calls that are not a list of objects")
-    return tuple(
-        _tool_call(call["custom"], "input") if "custom" in call else _tool_call(call.get("function"), "arguments")
-        for call in calls
-    )
-
-
-def _tool_call(function: Any, given: str) -> ToolCall:
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise _Malformed("a tool call without a name")
-    arguments = function.get(given)
-    # Some servers send the arguments as the object itself.
-    written = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else arguments
-    return ToolCall(_text(function["name"], "name"), _text(written, given))
-
-
-def _text(value: Any, name: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _Malformed(f"a {name} that is not text")
-    return value if value.isascii() else _LONE_SURROGATE.sub("\ufffd", value)
-
-
-def _usage(value: Any, *, answered: bool) -> Usage | None:
-    """The token counts; None unless both prompt and answer were counted, because a guess would become a cost."""
-    if not isinstance(value, dict):
-        return None
-    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
-    if not prompt or completion is None or (answered and not completion):
-        # Every prompt and answer has tokens: a zero means that the server does not count.
-        return None
-    details = value.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return Usage(prompt, completion, min(cached or 0, prompt))
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_TOKENS:
-        return None
-    return int(value)
 
 
 def _parsed(body: bytes) -> Any:

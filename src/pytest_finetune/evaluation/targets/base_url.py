@@ -12,7 +12,7 @@ from pytest_finetune.base.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SUFFIX = "/chat/completions"
+_SUFFIXES = ("/chat/completions", "/responses")
 
 
 def check_base_url(url: str) -> str:
@@ -31,8 +31,8 @@ def check_base_url(url: str) -> str:
         raise _refused("not an absolute http or https URL", url, "such as http://127.0.0.1:8000/v1")
     if parts.query or parts.fragment or not url.isprintable() or " " in url:
         raise _refused("a base URL ends with its path", url, "leave out the query, the fragment and any space")
-    if parts.path.endswith(_SUFFIX):
-        raise _refused(f"a base URL stops before {_SUFFIX}", url, f"write {url.removesuffix(_SUFFIX)}")
+    if suffix := next((each for each in _SUFFIXES if parts.path.endswith(each)), ""):
+        raise _refused(f"a base URL stops before {suffix}", url, f"write {url.removesuffix(suffix)}")
     return url
 
 

@@ -87,7 +87,7 @@ class CachedTarget:
         """None if the request is not JSON; the target then reports it."""
         try:
             own = [request.attempt, request.copy] if request.copy else [request.attempt]
-            asked = _dump([request.body(), *own])
+            asked = _dump([request.body(), *own, *([] if request.api == "chat" else [request.api])])
         except (TypeError, ValueError, RecursionError):
             return None
         return hashlib.sha256(f"{self._prefix}{asked}".encode()).digest()
@@ -111,7 +111,8 @@ def _encode(completion: Completion) -> str:
             completion.finish_reason,
             completion.model,
             [[call.name, call.arguments] for call in completion.tool_calls],
-            None if usage is None else [usage.prompt, usage.completion, usage.cached],
+            None if usage is None else [usage.prompt, usage.completion, usage.cached, usage.reasoning],
+            completion.reasoning,
         ]
     )
 
@@ -121,13 +122,15 @@ def _decode(stored: str | None) -> Completion | None:
     if stored is None:
         return None
     try:
-        text, finish_reason, model, calls, usage = json.loads(stored)
+        # Entries of earlier versions end with the usage.
+        text, finish_reason, model, calls, usage, *reasoning = json.loads(stored)
         completion = Completion(
             text=text,
             finish_reason=finish_reason,
             model=model,
             tool_calls=tuple(ToolCall(name, arguments) for name, arguments in calls),
             usage=None if usage is None else Usage(*usage),
+            reasoning=reasoning[0] if reasoning else "",
         )
     except (ValueError, TypeError):
         return None

@@ -13,7 +13,7 @@ from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.evaluation.targets.answers import read_answer
-from pytest_finetune.evaluation.targets.request_body import encode
+from pytest_finetune.evaluation.targets.request_body import PATHS, encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ class ClientTarget:
             return encoded
         body = json.loads(encoded)
         ends = time.monotonic() + deadline
-        return await self._persistence.ask(lambda: self._call(body, ends - time.monotonic()), deadline)
+        return await self._persistence.ask(lambda: self._call(request, body, ends - time.monotonic()), deadline)
 
-    async def _call(self, body: dict[str, Any], left: float) -> Try:
+    async def _call(self, request: Request, body: dict[str, Any], left: float) -> Try:
         """One HTTP call; nothing that the client, the server or the network does is raised."""
         import openai
 
         try:
-            response = await self._send(body, left)
+            response = await self._send(PATHS[request.api], body, left)
         except openai.APIStatusError as error:
             response = error.response
         except openai.APITimeoutError:
@@ -94,21 +94,22 @@ class ClientTarget:
             return Try(Failure("connection", error_line(text, self.secret)))
         except Exception as error:  # noqa: BLE001 - a client with its own transport or tokens may raise anything
             return Try(Failure("target", error_line(f"the client raised {type(error).__name__}: {error}", self.secret)))
-        return self._read(response)
+        return self._read(response, request)
 
-    def _read(self, response: httpx2.Response) -> Try:
-        outcome = read_answer(response.status_code, response.headers, response.content, secret=self.secret)
+    def _read(self, response: httpx2.Response, request: Request) -> Try:
+        status, headers, content = response.status_code, response.headers, response.content
+        outcome = read_answer(status, headers, content, secret=self.secret, api=request.api)
         if isinstance(outcome, Completion):
             return Try(outcome)
         return Try(outcome, retry_after(response.headers, time.time()))
 
-    async def _send(self, body: dict[str, Any], left: float) -> httpx2.Response:
+    async def _send(self, path: str, body: dict[str, Any], left: float) -> httpx2.Response:
         import httpx2
 
         def post() -> Any:
             # The client's timeout is per read; the deadline of the whole call is the caller's.
             options = {"max_retries": 0, "timeout": max(left, 0.001), "follow_redirects": False}
-            return self._post("/chat/completions", cast_to=httpx2.Response, body=body, options=options)
+            return self._post(path, cast_to=httpx2.Response, body=body, options=options)
 
         response: httpx2.Response = await (post() if self._asynchronous else in_daemon_thread(post))
         return response

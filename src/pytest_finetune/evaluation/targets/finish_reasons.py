@@ -5,7 +5,8 @@ from __future__ import annotations
 # Besides OpenAI's own words these are: Anthropic's "end_turn" to "pause_turn" and "refusal"; Gemini's words in
 # capitals, "SAFETY" to "SPII" and "MALFORMED_FUNCTION_CALL"; Mistral's "model_length" and "error"; vLLM's "abort";
 # "eos" and "eos_token" of Together and text-generation-inference; DeepSeek's "insufficient_system_resource"; Cohere's
-# "COMPLETE" and "ERROR_TOXIC"; Bedrock's "guardrail_intervened".
+# "COMPLETE" and "ERROR_TOXIC"; Bedrock's "guardrail_intervened"; "max_output_tokens" and the statuses "completed",
+# "failed", "in_progress" and "queued" of the Responses API.
 _WORDS = {
     "stop": ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"),
     "length": (
@@ -31,6 +32,9 @@ _WORDS = {
     ),
     "error": (
         "error",
+        "failed",
+        "in_progress",
+        "queued",
         "abort",
         "aborted",
         "cancelled",

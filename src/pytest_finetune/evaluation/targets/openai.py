@@ -15,7 +15,7 @@ from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_answer
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
-from pytest_finetune.evaluation.targets.request_body import encode
+from pytest_finetune.evaluation.targets.request_body import PATHS, encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_finetune.base.records import Request
+    from pytest_finetune.evaluation.targets.answers import Api
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 CONNECT_TIMEOUT = 15.0
@@ -31,7 +32,7 @@ CONNECT_TIMEOUT = 15.0
 
 class OpenAITarget:
     """
-    A model behind `POST {base_url}/chat/completions`.
+    A model behind `POST {base_url}/chat/completions` and `POST {base_url}/responses`.
 
     Args:
         spec: As the user wrote it; also the model id on the wire, unless `model` is given.
@@ -99,14 +100,21 @@ class OpenAITarget:
         body = encode(request)
         if isinstance(body, Failure):
             return body
+        if request.api == "responses":
+            return await self._persistence.ask(lambda: self._exchange(session, body, "responses"), deadline)
         return await self._persistence.ask(lambda: self._call(session, body), deadline)
 
     async def _call(self, session: aiohttp.ClientSession, body: bytes) -> Try:
+        """One HTTP call for a chat completion."""
+        return await self._exchange(session, body, "chat")
+
+    async def _exchange(self, session: aiohttp.ClientSession, body: bytes, api: Api) -> Try:
         """One HTTP call; nothing that the server or the network does is raised."""
-        url = f"{self.base_url}/chat/completions"
+        url = f"{self.base_url}{PATHS[api]}"
         try:
             async with session.post(url, data=body, allow_redirects=False, proxy=self._proxy) as response:
-                outcome = read_answer(response.status, response.headers, await _read(response), secret=self.secret)
+                received = await _read(response)
+                outcome = read_answer(response.status, response.headers, received, secret=self.secret, api=api)
                 if isinstance(outcome, Completion):
                     return Try(outcome)
                 return Try(outcome, retry_after(response.headers, time.time()))

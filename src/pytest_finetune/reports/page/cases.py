@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import State
-from pytest_finetune.reports.failure import expected_text, got_text, prompt_fields
+from pytest_finetune.reports.failure import expected_text, got_text, prompt_fields, reasoning_text
 from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.sources import NOT_REQUESTED
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER
@@ -97,7 +97,12 @@ def _metadata(case: Case, strings: Strings) -> Iterator[tuple[int, int]]:
 
 
 def _sample(sample: Sample | None, missing: State, label: str, strings: Strings) -> list[Any]:
-    """`[state, answer, format failure, path, reason, label, error, latency, tokens in, out, cached, cost, finish]`."""
+    """
+    One sample.
+
+    `[state, answer, format failure, path, reason, label, error, latency, tokens in, out, cached, cost, finish,
+    reasoning]`.
+    """
     if sample is None:
         return [STATES.index(missing)]
     completion, score, usage = sample.completion, sample.score, sample.completion and sample.completion.usage
@@ -117,6 +122,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             int(bool(completion and completion.from_cache)),
             float(sample.cost) if sample.cost else 0,
             strings.number(_finish_reason(completion, redact=strings.redact)) if completion else 0,
+            strings.private(reasoning_text(completion)) if completion and completion.reasoning else 0,
         ]
     )
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import Request
+from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.verdicts.evalset.scorer import Scorer
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings, ModelSettings, RequestSettings
     from pytest_finetune.verdicts.metrics import SampleTable
 
 _FIXED = {"response_format", "response_schema", "extra_body"}
+_WORDS = ("service_tier", "stop", "tool_choice", "response_schema", "after")
+"""Settings whose value may be the word "default" itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +40,9 @@ class EvalSet:
         settings_sha256: Hash of the settings; comments and key order do not change it.
         schema_sha256: Hash of the bytes of the schema files that the settings name; empty when they name none.
         warnings: Probable mistakes that do not stop a run.
-        params: The request parameters that all cases share.
+        params: The request parameters that all cases share, before those of a model.
+        own_params: Those of `[models]`, by pattern; None leaves a parameter out.
+        api: The API that the command line demands for all requests; None leaves it to the settings.
         copies: By case id, how many earlier cases of the session send the same request; only those with at least one.
     """
 
@@ -51,7 +56,10 @@ class EvalSet:
     schema_sha256: str = ""
     warnings: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    own_params: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    api: Api | None = None
     copies: Mapping[str, int] = field(default_factory=dict, repr=False)
+    _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False)
 
     @property
     def repeats(self) -> int:
@@ -74,6 +82,13 @@ class EvalSet:
             expected_label=self.scorer.expected_label,
         )
 
+    def form(self, model: str) -> RequestForm:
+        """What all requests to a model have in common."""
+        if model not in self._forms:
+            has_tools = "tools" in self.params or any(case.tools for case in self.cases)
+            self._forms[model] = request_form(self.params, self.own_params, model, has_tools=has_tools, api=self.api)
+        return self._forms[model]
+
     def request(self, case: Case, model: str, attempt: int = 0) -> Request:
         """
         The question that a case asks a model.
@@ -83,14 +98,17 @@ class EvalSet:
             model: The model id as the server knows it.
             attempt: 0-based repeat; it is added to the seed, where there is one, so that repeats differ.
         """
+        form = self.form(model)
         own: dict[str, Any] = {}
         if case.tools:
             own["tools"] = list(case.tools)
-        if attempt and self.settings.request.seed is not None:
-            own["seed"] = self.settings.request.seed + attempt
+        if attempt and isinstance(seed := form.params.get("seed"), int):
+            own["seed"] = seed + attempt
         # Most cases have nothing of their own: then all requests share one mapping.
-        params = {**self.params, **own} if own else self.params
-        return Request(model, case.messages, params, attempt, self.name, case.id, self.copies.get(case.id, 0))
+        params = {**form.params, **own} if own else form.params
+        messages = form.messages(case.messages)
+        copy = self.copies.get(case.id, 0)
+        return Request(model, messages, params, attempt, self.name, case.id, copy, form.api)
 
 
 def request_params(settings: EvalSettings, response_schema: Any = None) -> dict[str, Any]:
@@ -101,15 +119,28 @@ def request_params(settings: EvalSettings, response_schema: Any = None) -> dict[
         settings: Their `[stability]` temperature goes before the one of `[request]`; `extra_body` before all.
         response_schema: The JSON Schema that `response_schema` names, where it names one.
     """
-    asked = settings.request.model_dump(exclude_none=True, exclude=_FIXED)
+    values = {**settings.request.model_dump(exclude_none=True), "after": settings.answer.after}
     if settings.stability.temperature is not None:
-        asked["temperature"] = settings.stability.temperature
-    chosen = settings.request.response_format
+        values["temperature"] = settings.stability.temperature
+    sent = _on_the_wire(settings.request, values, response_schema)
+    return {name: value for name, value in sent.items() if value is not None}
+
+
+def own_params(settings: ModelSettings, response_schema: Any = None) -> dict[str, Any]:
+    """The parameters that the settings of a model set, and None for those that they leave out."""
+    values = {**settings.request.model_dump(exclude_unset=True), **settings.answer.model_dump(exclude_unset=True)}
+    return _on_the_wire(settings.request, values, response_schema)
+
+
+def _on_the_wire(settings: RequestSettings, values: dict[str, Any], response_schema: Any) -> dict[str, Any]:
+    sent = {name: value for name, value in values.items() if name not in _FIXED}
+    chosen = settings.response_format
     if chosen is not None:
-        asked["response_format"] = {"type": chosen} if isinstance(chosen, str) else chosen
-    if settings.request.response_schema is not None:
-        asked["response_format"] = _strict_format(settings.request.response_schema, response_schema)
-    return {**asked, **settings.request.extra_body}
+        sent["response_format"] = {"type": chosen} if chosen in ("text", "json_object") else chosen
+    if settings.response_schema is not None:
+        sent["response_format"] = _strict_format(settings.response_schema, response_schema)
+    left_out = {name: None for name, value in sent.items() if value == "default" and name not in _WORDS}
+    return {**sent, **left_out, **settings.extra_body}
 
 
 def _strict_format(file: str, schema: Any) -> dict[str, Any]:

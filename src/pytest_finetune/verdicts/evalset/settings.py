@@ -56,32 +56,38 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+Default = Literal["default"]
+"""The value of a parameter that is not sent, so that the server uses its own."""
+
+
 class RequestSettings(Settings):
     """
-    `[request]`: parameters of every request besides model and messages.
+    `[request]`: parameters of every request besides model and messages; one that is `"default"` is not sent.
 
     `response_schema` names a JSON Schema file that is sent as a strict `response_format`; `extra_body` holds
-    whatever a server understands beyond the standard parameters.
+    whatever a server understands beyond the standard parameters. `api` and `system_role` are how requests are sent.
     """
 
-    temperature: float = 0.0
-    top_p: float | None = None
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
+    temperature: float | Default = 0.0
+    top_p: float | Default | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | Default | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | Default | None = None
     stop: str | list[str] | None = None
-    seed: int | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    logit_bias: dict[str, float] | None = None
+    seed: int | Default | None = None
+    presence_penalty: float | Default | None = None
+    frequency_penalty: float | Default | None = None
+    logit_bias: dict[str, float] | Default | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
     service_tier: str | None = None
-    response_format: Literal["text", "json_object"] | dict[str, Any] | None = None
+    response_format: Literal["text", "json_object", "default"] | dict[str, Any] | None = None
     response_schema: str | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: bool | Default | None = None
     extra_body: dict[str, Any] = Field(default_factory=dict)
+    api: Literal["chat", "responses"] | None = None
+    system_role: Literal["system", "developer", "user"] | None = None
 
     @field_validator("extra_body")
     @classmethod
@@ -89,6 +95,19 @@ class RequestSettings(Settings):
         if taken := {"model", "messages", "n", "stream"} & value.keys():
             raise ValueError(f"{', '.join(sorted(taken))} cannot be set here: the plugin sets it")
         return value
+
+
+class AnswerSettings(Settings):
+    """`[answer]`: which part of a text is the answer; the part up to the last `after` is reasoning."""
+
+    after: str | None = Field(default=None, min_length=1)
+
+
+class ModelSettings(Settings):
+    """`[models."PATTERN"]`: settings for the models whose id matches."""
+
+    request: RequestSettings = Field(default_factory=RequestSettings)
+    answer: AnswerSettings = Field(default_factory=AnswerSettings)
 
 
 class StabilitySettings(Settings):
@@ -287,6 +306,7 @@ class EvalSettings(Settings):
         dialect: SQL dialect of the `sql` scorer, as sqlglot names it.
         scorer_files: Files that a function of the user's reads, relative to the set; part of the settings' hash.
         max_errors: Errors that a verdict tolerates; beyond, it is `incomplete`.
+        models: Settings per model, by its id or a pattern of ids.
     """
 
     scorer: str = "exact"
@@ -298,8 +318,17 @@ class EvalSettings(Settings):
     scorer_files: list[str] = Field(default_factory=list)
     max_errors: int = Field(default=0, ge=0)
     request: RequestSettings = Field(default_factory=RequestSettings)
+    answer: AnswerSettings = Field(default_factory=AnswerSettings)
+    models: dict[str, ModelSettings] = Field(default_factory=dict)
     stability: StabilitySettings = Field(default_factory=StabilitySettings)
     gates: list[GateSettings] = Field(default_factory=list)
+
+    @property
+    def schema_files(self) -> list[str]:
+        """The JSON Schema files that the settings name."""
+        requests = [self.request, *(each.request for each in self.models.values())]
+        names = [self.json_schema, *(each.response_schema for each in requests)]
+        return [name for name in names if name is not None]
 
     @property
     def rules(self) -> list[Rule]:

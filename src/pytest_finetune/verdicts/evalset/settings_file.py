@@ -15,7 +15,9 @@ from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 from pytest_finetune.verdicts.evalset.settings import (
     GATE_KEYS,
     ONE_RULE,
+    AnswerSettings,
     EvalSettings,
+    ModelSettings,
     RequestSettings,
     StabilitySettings,
 )
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 
     from pytest_finetune.verdicts.evalset.reading import Faults
 
+_MODEL_TABLE = 3
+"""Length of the path to a key right under `[models."PATTERN"]`."""
+
 _TOP = "the top of the file, above any [table]"
 _TABLES: dict[str, list[str]] = {
     _TOP: [field.alias or name for name, field in EvalSettings.model_fields.items() if name != "scorer_options"],
     "[request]": list(RequestSettings.model_fields),
+    "[answer]": list(AnswerSettings.model_fields),
+    "[models]": list(ModelSettings.model_fields),
     "[stability]": list(StabilitySettings.model_fields),
     "[[gates]]": list(dict.fromkeys(key for keys in GATE_KEYS.values() for key in keys)),
 }
-_HEADER = re.compile(r"""\s*\[\[?\s*((?:[A-Za-z0-9_\-. ]|"[^"]*"|'[^']*')+?)\s*\]?\]\s*(?:#.*)?\r?""")
 _SHARED = ("normalize", "labels", "schema", "dialect", "scorer_files")
 """Settings of scorers that may be written at the top of the file or in the table `[scorer]`."""
 
@@ -87,12 +93,10 @@ def line_of(text: str, path: Sequence[str | int]) -> int:
 
 def _table(lines: list[str], path: Sequence[str | int]) -> tuple[int, int, list[str | int]]:
     """First line after the header of the innermost table on the path, the line it ends at, and the rest of the path."""
-    headers = [
-        (index, re.sub("[\"']", "", match[1])) for index, line in enumerate(lines) if (match := _HEADER.fullmatch(line))
-    ]
+    headers = [(index, name) for index, line in enumerate(lines) if (name := _header(line))]
     for length in range(len(path), 0, -1):
         *parents, last = path[:length]
-        name = ".".join(str(key) for key in path[:length] if isinstance(key, str))
+        name = tuple(key for key in path[:length] if isinstance(key, str))
         wanted = last if isinstance(last, int) else 0
         starts = [place for place, (_, header) in enumerate(headers) if header == name]
         if wanted < len(starts) and (parents or not isinstance(last, int)):
@@ -100,6 +104,24 @@ def _table(lines: list[str], path: Sequence[str | int]) -> tuple[int, int, list[
             end = headers[place + 1][0] if place + 1 < len(headers) else len(lines)
             return headers[place][0] + 1, end, list(path[length:])
     return 0, headers[0][0] if headers else len(lines), list(path)
+
+
+def _header(line: str) -> tuple[str, ...]:
+    """The keys of a table's header, `[models."gpt-6-*".request]`; empty for any other line."""
+    if not line.lstrip().startswith("["):
+        return ()
+    try:
+        inside: Any = tomllib.loads(line)
+    except ValueError:
+        return ()
+    keys: list[str] = []
+    while inside:
+        if isinstance(inside, list):
+            inside = inside[0]
+        else:
+            ((key, inside),) = inside.items()
+            keys.append(key)
+    return tuple(keys)
 
 
 def _parse(text: str, faults: Faults) -> dict[str, Any] | None:
@@ -227,7 +249,10 @@ def _misplaced(place: tuple[str | int, ...]) -> tuple[str, str] | None:
 def _key_hint(place: tuple[str | int, ...]) -> str:
     """Where an unknown key belongs: a neighbour of nearly the same name, or another table."""
     key, table = str(place[-1]), _TOP
-    if place[1:]:
+    if place[0] == "models":
+        # After the pattern come the tables that a whole set has, too.
+        table = "[models]" if len(place) == _MODEL_TABLE else f"[{place[_MODEL_TABLE - 1]}]"
+    elif place[1:]:
         table = next((name for name in (f"[{place[0]}]", f"[[{place[0]}]]") if name in _TABLES), _TOP)
     for other, keys in _TABLES.items():
         if other != table and key in keys:

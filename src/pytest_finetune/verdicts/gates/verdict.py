@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_finetune.base.records import Sample
     from pytest_finetune.verdicts.comparison import Flip
@@ -73,6 +73,7 @@ class Baseline:
         run: Id of the run that holds its answers, for the record.
         doubt: Why its answers do not count as that model's, for the record; empty if they do.
         answered_by: The names that the server answered under, for the record.
+        request: The parameters of its requests, for the reports; empty if the record does not have them.
         itself: Why it is the very model that is judged, in one clause; empty if it is another one.
     """
 
@@ -87,4 +88,5 @@ class Baseline:
     run: str = ""
     doubt: str = ""
     answered_by: tuple[str, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
     itself: str = ""

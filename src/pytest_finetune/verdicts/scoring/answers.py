@@ -48,9 +48,16 @@ def missing_answer(completion: Completion) -> FormatFault | None:
     if completion.text and not completion.text.isspace():
         return None
     if completion.finish_reason == "length":
-        return FormatFault(FormatFailure.TRUNCATED, "cut off at the token limit before any text")
-    problem = "the model called tools and returned no text" if completion.tool_calls else "the answer is empty"
-    return FormatFault(FormatFailure.EMPTY, problem)
+        return FormatFault(FormatFailure.TRUNCATED, f"cut off at the token limit before any {_answer(completion)}")
+    if completion.tool_calls:
+        return FormatFault(FormatFailure.EMPTY, "the model called tools and returned no text")
+    reasoned = _answer(completion) == "answer"
+    return FormatFault(FormatFailure.EMPTY, "reasoning only" if reasoned else "the answer is empty")
+
+
+def _answer(completion: Completion) -> str:
+    """What is missing: an answer if the model reasoned, else any text."""
+    return "answer" if completion.reasoning or (completion.usage and completion.usage.reasoning) else "text"
 
 
 def refused(completion: Completion) -> FormatFault | None:

@@ -65,13 +65,17 @@ const reasonOf = (s) => {
   return made;
 };
 
+const foldedOf = (name, text) => {
+  const made = element("details", "side");
+  made.append(element("summary", "", `${name}: ${oneLine(text).slice(0, 90)}…`), plain(text));
+  return made;
+};
+
 const promptOf = (one) =>
   one.prompt.map(([role, text]) => {
     const long = (role === "system" || role === "developer" || role === "tools") && text.length > 160;
     if (!long) return titled(role, plain(text));
-    const made = element("details", "side");
-    made.append(element("summary", "", `${role}: ${oneLine(text).slice(0, 90)}…`), plain(text));
-    return made;
+    return foldedOf(role, text);
   });
 
 const attemptOf = (one, s, number) => {
@@ -89,6 +93,7 @@ const attemptOf = (one, s, number) => {
   if (s.state === "passed" && one.expected && one.expected !== s.answer) made.append(titled("expected", plain(one.expected)));
   if (s.error && s.answer) made.append(titled("answer", plain(s.answer)));
   if (s.kind || s.detail) made.append(reasonOf(s));
+  if (s.reasoning) made.append(foldedOf("reasoning", s.reasoning));
   made.append(factsOf(s));
   return made;
 };

@@ -31,6 +31,7 @@ const readSample = (s, label) => ({
   cached: Boolean(s[10]),
   cost: numberAt(s, 11),
   finish: textAt(s, 12),
+  reasoning: textAt(s, 13),
 });
 
 const readCase = (row, set) => {
