@@ -1,4 +1,4 @@
-"""What all tests share: pytest inside pytest, a scripted server, and eval sets written in a line."""
+"""What all tests share: pytest inside pytest, a scripted server, eval sets written in one line, golden files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ settings.register_profile("quick", settings.get_profile("random"), max_examples=
 settings.register_profile("ci", settings.get_profile("random"), derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "random")
 
-# Nothing in an inner session needs hypothesis, which each of its processes would import for half a second.
+# Inner sessions do not need hypothesis, whose import takes half a second in each process.
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
 SLOW_FIXTURES = {"chromium", "mlflow_address", "pytester", "running"}
 """A browser, an MLflow server, pytest inside pytest, our own server with a model in it: what uses one is `slow`."""
@@ -53,7 +53,7 @@ _pytest.pytester.SysModulesSnapshot = _ForgetOnlyOwnModules
 
 @pytest.fixture(autouse=True)
 def _no_key_from_outside(monkeypatch):
-    """No test asks anyone but a server it has started."""
+    """Tests send requests only to servers that they have started."""
     for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -93,7 +93,7 @@ def golden(request):
 
 @pytest.fixture
 def server():
-    """Answers every question with its own last message."""
+    """Echoes the last message of each request."""
     with ScriptedServer() as server:
         yield server
 

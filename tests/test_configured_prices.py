@@ -1,4 +1,4 @@
-"""Prices that a project configures win over the lists; a line that cannot be meant is refused."""
+"""Prices that a project configures win over the lists; an invalid line is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's adapters are those that its training files made, and its script is one that a shell can read."""
+"""The demo's adapters are those made from its training files, and its script is valid."""
 
 from __future__ import annotations
 

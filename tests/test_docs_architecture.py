@@ -1,4 +1,4 @@
-"""What ARCHITECTURE.md names exists, every package is in it, and its picture shows the layers as they are checked."""
+"""Everything named in ARCHITECTURE.md exists, every package is described, and its picture shows the checked layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/data.md shows of prepare, split, price and profile is what they do, and its figures are the code's."""
+"""The outputs in docs/data.md are those of prepare, split, price and profile, and its figures are those of the code."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_all_and_only_existing_options_are_documented(name):
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", CHAPTERS[name]))
     long = {word for word in options_of(name) if word.startswith("--")}
     assert documented - long == set()
-    # What all of them have, and what their --help says well enough.
+    # Common to all of them, or explained well enough by --help.
     assert long - documented <= {"--json", "--shape", "--force", "--output", "--label-by", "--model"}
 
 

@@ -1,4 +1,4 @@
-"""The chapter on `data check` keeps pace: its codes, options and example are those of the code."""
+"""The codes, options and example in the chapter on `data check` are those of the code."""
 
 from __future__ import annotations
 

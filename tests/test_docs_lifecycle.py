@@ -1,4 +1,4 @@
-"""docs/lifecycle.md, walked from its first block to its last: a real server, real trainings, and what is printed."""
+"""docs/lifecycle.md, executed from the first block to the last: a real server, real trainings, and their output."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMEOUT = 300
 """Seconds for one command; the longest is a training of eighty steps."""
 
 SURROUNDING = ("PYTEST_", "OPENAI_", "FINETUNE_", "GITHUB_", "MLFLOW_", "COV_", "CI", "COLUMNS")
-"""Variables that the session around this one may have, and a reader's shell has not."""
+"""Variables of the surrounding session that a reader's shell does not have."""
 
 PROGRAMS = {
     "pytest-finetune": "-c \"from pytest_finetune.cli import main; main(prog_name='pytest-finetune')\"",
@@ -36,14 +36,14 @@ PROGRAMS = {
     "python": "",
 }
 
-# In CI a training that cannot be had is a failure, and no reason to look away.
+# In CI a missing extra is a failure and no reason to skip.
 walked = pytest.mark.skipif(
     needs_training.args[0] and os.environ.get("CI") != "true", reason=needs_training.kwargs["reason"]
 )
 
 
 class ClosedServer(ScriptedServer):
-    """OpenAI's API once it takes files and no jobs."""
+    """OpenAI's API after its shutdown of fine-tuning: it accepts files and no jobs."""
 
     def reply(self, request):
         place = (request.method, request.path.partition("?")[0])
@@ -63,7 +63,7 @@ class ClosedServer(ScriptedServer):
 
 
 class Walk:
-    """A reader with a folder and a shell, who does what the page says."""
+    """A reader who follows the page in a folder, with a shell."""
 
     def __init__(self, folder, stack):
         self.folder, self._stack = folder / "project", stack
@@ -72,11 +72,11 @@ class Walk:
         self.folder.mkdir()
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith(SURROUNDING)}
         path = f"{write_programs(folder / 'bin')}{os.pathsep}{os.environ['PATH']}"
-        # pytest-randomly is a guest of the session around this one.
+        # pytest-randomly belongs to the surrounding session.
         self._environ |= {"PATH": path, "PYTHONUNBUFFERED": "1", "PYTEST_ADDOPTS": "-p no:randomly"}
 
     def write(self, kind, text, before):
-        """The block is the file that was named last, or the beginning of the raw data."""
+        """Write the block to the file named last, or as the beginning of the raw data."""
         name = re.findall(rf"`([\w/]+\.{ENDINGS[kind]})`", before)[-1]
         if kind == "csv":
             whole = RAW.read_text("utf-8")
@@ -85,7 +85,7 @@ class Walk:
         (self.folder / name).write_text(text, "utf-8")
 
     def type(self, block):
-        """Each command of the block ends as the page says, and prints what it shows."""
+        """Run each command of the block; its exit code and output must be those of the page."""
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             if command == "echo $?":
@@ -108,7 +108,7 @@ class Walk:
             self._places[SERVED] = self._stack.enter_context(ServerProcess(self.folder)).url
             return f"base URL: {self._places[SERVED]}\n"
         if command == "unset OPENAI_BASE_URL":
-            # Then OpenAI's own server is asked, for which another one stands in.
+            # Without --base-url the request goes to OpenAI's own server; a stand-in answers.
             self._environ["OPENAI_BASE_URL"] = self._stack.enter_context(ClosedServer()).url
             return ""
         if ELSEWHERE in command:
@@ -144,7 +144,7 @@ class Walk:
 
 
 def write_programs(folder):
-    """The commands of an environment in which the project is installed, wherever the tests run."""
+    """Write the commands that an installed project has, wherever the tests run."""
     folder.mkdir()
     for name, arguments in PROGRAMS.items():
         program = folder / name

@@ -1,4 +1,4 @@
-"""Every relative link of the documents leads somewhere, its heading included."""
+"""Every relative link in the documents has a target, headings included."""
 
 from __future__ import annotations
 

@@ -100,6 +100,7 @@ def test_every_script_is_valid_shell(script):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_every_pytest_option_in_the_ci_files_exists():
     command = [sys.executable, "-m", "pytest", "--help"]
     known = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -30,7 +30,7 @@ def test_documented_properties_are_written():
     golden = ET.parse(Path(__file__).parent / "plugin/golden/junit.xml").getroot()
     written = {found.get("name").partition("[")[0] for found in golden.iter("property")}
     named = set(re.findall(r"`(finetune\.\w+)", chapter("JUnit")))
-    # The model of the golden file has no price, and its gates are incomplete.
+    # In the golden file the model has no price, and the gates are incomplete.
     assert named - written <= {"finetune.cost_usd", "finetune.value", "finetune.low", "finetune.high", "finetune.bar"}
 
 

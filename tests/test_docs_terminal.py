@@ -1,4 +1,4 @@
-"""What docs/reports.md shows of the terminal is what the terminal shows."""
+"""The terminal output in docs/reports.md is the real one."""
 
 from __future__ import annotations
 

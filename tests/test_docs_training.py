@@ -1,4 +1,4 @@
-"""What docs/training.md says of commands, options, thresholds and faults is what the code has."""
+"""Commands, options, thresholds and faults in docs/training.md are those of the code."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_page_names_exactly_the_options_that_exist():
     there = {word for one in commands().values() for word in options_of(one) if word.startswith("--")}
     documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", TEXT))
     assert documented <= there
-    # What their --help says well enough.
+    # Explained well enough by --help.
     assert there - documented <= {"--who", "--model", "--runs-dir", "--concurrency", "--force", "--output", "--suffix"}
 
 

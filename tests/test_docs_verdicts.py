@@ -1,4 +1,4 @@
-"""What docs/verdicts.md promises and quotes, worked out again by exact sums instead of simulation."""
+"""The promises and quotes of docs/verdicts.md, recomputed by exact sums instead of simulation."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_figures_in_the_text_are_true() -> None:
 
 @pytest.mark.parametrize("bar", [0.8, 0.9, 0.95, 0.99])
 def test_a_rate_just_under_the_bar_passes_at_most_as_promised(bar: float) -> None:
-    """Through the whole judge, every count weighed by its chance: the exact column of the page."""
+    """Judged for every count, weighted by its probability: the exact column of the page."""
     measured = {(row[0], row[1]): (row[2], row[4]) for row in table("A true rate just under the bar")}
     for n in (20, 100):
         statuses = [verdict(passed, n, min=bar, confidence=0.95).status for passed in range(n + 1)]
@@ -112,7 +112,7 @@ def test_neither_bound_of_a_rate_is_wrong_more_often_than_promised(rate: float, 
 
 
 def pairs(n: int, lost: float, won: float) -> Iterator[tuple[int, int, float]]:
-    """Cases lost and won with their chance, but for the least likely millionth of each."""
+    """Cases lost and won with their probability, without the least likely millionth of each."""
     for worse in range(n + 1):
         chance = reference.binom.pmf(worse, n, lost)
         if chance > 1e-6:
@@ -154,7 +154,7 @@ def test_mcnemar_sets_equal_models_apart_at_most_as_promised() -> None:
 
 
 def miss_chances(by_case: np.ndarray[Any, Any], n: int, independent: int) -> tuple[float, float]:
-    """How often the interval of n cases asked 5 times lies above and below the truth, by convolution."""
+    """The probability that the interval of n cases with 5 attempts is above or below the truth, by convolution."""
     chances = np.array([1.0])
     for _ in range(n):
         chances = np.convolve(chances, by_case)

@@ -13,7 +13,7 @@ DOLLAR = Decimal(1)
 
 
 class Listed:
-    """Questions 0..n-1, each under its number."""
+    """Requests 0..n-1, each under its number."""
 
     def __init__(self, number):
         self.left = iter(range(number))
@@ -31,7 +31,7 @@ class Listed:
 
 
 class Endless(Listed):
-    """As a backlog that may still grow: after the last question it waits until it is closed."""
+    """Like a backlog that may still grow: after the last request it waits until it is closed."""
 
     def __init__(self, number):
         super().__init__(number)
@@ -49,7 +49,7 @@ class Endless(Listed):
 
 
 class FakeTarget:
-    """A target by a function of the question's number; a stand-in where time and order have to be exact."""
+    """A target whose answer is a function of the request's number; makes time and order exact."""
 
     def __init__(self, answer):
         self.answer = answer

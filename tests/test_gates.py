@@ -86,7 +86,7 @@ def test_a_value_on_the_bar_passes_and_one_case_below_it_fails(
 
 @given(st.integers(1, 300), st.data())
 def test_no_rounding_carries_a_value_over_its_bar(planned: int, data: st.DataObject) -> None:
-    """The bar is written as people write it, with few digits, and right at a reachable share."""
+    """The bar has few digits, as people write it, and equals a reachable share."""
     passed = data.draw(st.integers(0, planned))
     bar = data.draw(st.integers(0, 1000).map(lambda digits: digits / 1000))
     meets = passed * 1000 >= round(bar * 1000) * planned
@@ -242,7 +242,7 @@ TABLE_STATES = [*State, None]
 @pytest.mark.parametrize("max_errors", [0, 1])
 @pytest.mark.parametrize("bar", [0.0, 1 / 3, 2 / 3, 1.0])
 def test_nothing_fails_open_for_any_states_of_three_samples(bar: float, max_errors: int) -> None:
-    """The truth table: every combination of ends for three cases, None being a sample that was never made."""
+    """The truth table: every combination of outcomes of three cases; None is a sample that was never requested."""
     for states in itertools.product(TABLE_STATES, repeat=3):
         samples = [sample(number, state) for number, state in enumerate(states) if state]
         unrun = sum(state in {None, State.UNRUN, State.UNNEEDED} for state in states)
@@ -368,7 +368,7 @@ def test_judging_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("metric", ["latency_p95", "tokens_per_case", "cost_per_case", "accuracy", "valid_rate"])
 def test_an_error_never_helps_a_gate_with_an_upper_bar(metric: str) -> None:
-    """The one answer that timed out has no latency, no tokens and no pass: without it the bar would be met."""
+    """The request that timed out has no latency, no tokens and no pass; without it the gate would pass."""
     samples = [sample(number, usage=Usage(1, 1)) for number in range(3)] + [sample(3, State.ERROR)]
     found = status(samples, cases(4), max_errors=9, metric=metric, max=1.0 if metric != "latency_p95" else 1e9)
     assert found is Status.INCOMPLETE

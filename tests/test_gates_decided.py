@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def decided(judged_by: Sequence[Rule], planned: Sequence[Case], samples: Iterable[Sample]) -> list[Verdict] | None:
-    """The verdicts that the full run is bound to end with, or None while any of them is open."""
+    """The verdicts that the full run is certain to have, or None while any of them is open."""
     decider = Decider(judged_by, table(planned, ()))
     for one in samples:
         decider.add(one)
@@ -128,7 +128,7 @@ REPEATED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     data: st.DataObject, count: int, repeats: int
 ) -> None:
-    """The rest ends in any mixture of passes, misses and as many errors as the gates tolerate: with `max`, none."""
+    """The rest is any mixture of passes, misses and tolerated errors; with `max` no error is tolerated."""
     gates: list[dict[str, Any]] = data.draw(
         st.lists(RULES | REPEATED, min_size=1, max_size=2, unique_by=lambda gate: rules(gate)[0].label)
     )

@@ -1,4 +1,4 @@
-"""What a verdict says: the value, what it rests on, the bar, and what would settle it."""
+"""The message of a verdict: the value, its evidence, the bar, and what would settle it."""
 
 from __future__ import annotations
 

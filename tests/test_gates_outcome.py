@@ -1,4 +1,4 @@
-"""Which gates guard the quality of a set, and what the verdicts of all sets say about a model."""
+"""Which gates guard the quality of a set, and the outcome for a model over all sets."""
 
 from __future__ import annotations
 

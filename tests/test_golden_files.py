@@ -1,4 +1,4 @@
-"""The golden files are those that tests compare with."""
+"""Every golden file is used by a test."""
 
 from __future__ import annotations
 

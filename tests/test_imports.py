@@ -1,4 +1,4 @@
-"""What an import costs and where it may lead, beyond the contracts that import-linter checks."""
+"""Imports: no cycles and no heavy libraries, beyond the contracts that import-linter checks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grimp
 
 
 def test_no_import_cycle_between_modules():
-    """The contract on siblings does not see a module that imports from the package that it is in."""
+    """The contract on siblings does not cover a module that imports from its own package."""
     graph = grimp.build_graph("pytest_finetune", cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     assert len(imports) > 100
@@ -25,7 +25,7 @@ def test_a_session_without_a_model_loads_nothing_heavy(tmp_path):
         "ours = {name for name in sys.modules if name.startswith('pytest_finetune')};"
         "print('LOADED', sorted(heavy & set(sys.modules)), sorted(ours))"
     )
-    # Other plugins load what they like: pytest-randomly brings numpy.
+    # Other plugins may load more: pytest-randomly imports numpy.
     environ = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)

@@ -96,7 +96,7 @@ def test_what_is_not_in_the_list_has_no_price(model, base_url):
 
 
 def test_a_model_that_is_billed_by_the_hour_is_not_free_by_the_token():
-    """Its tokens have no rate, which a plain calculation turns into zero dollars."""
+    """Its tokens have no rate, which a simple calculation would turn into zero dollars."""
     assert price("whisper-1", Usage(prompt=1000, completion=1000)) is None
     assert price("text-embedding-3-small", Usage(prompt=1000, completion=1), base_url=OPENAI) is None
 

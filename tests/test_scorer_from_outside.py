@@ -1,4 +1,4 @@
-"""A scorer of another installed package is found everywhere that knows scorers, without another change."""
+"""A scorer of another installed package works in every report and command without further changes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ LONG = "so very " * 40
 
 @pytest.fixture
 def installed(pytester, monkeypatch):
-    """The scorer `mood`, installed as a wheel would leave it: a module and the metadata of its distribution."""
+    """The scorer `mood` as installed by a wheel: a module and the metadata of its distribution."""
     site = pytester.mkdir("site")
     (site / "mood_scorer.py").write_text("import json\n" + MODULE, "utf-8")
     metadata = site / "mood_scorer-1.0.dist-info"

@@ -48,7 +48,7 @@ def gate(rule, metric="accuracy"):
 
 
 def outcomes(check, index=0):
-    """By kind, how many damaged cases trip a gate."""
+    """The number of damaged cases that trip a gate, by kind of damage."""
     return {trip.kind: trip.damaged for trip in check.gates[index].trips}
 
 
@@ -57,7 +57,7 @@ def planted(eval_set):
 
 
 def answers(eval_set, kind):
-    """What was planted and noticed, by case id."""
+    """The planted answers, by case id."""
     return {name: sample.completion for name, sample in planted(eval_set)[kind].samples.items()}
 
 

@@ -1,4 +1,4 @@
-"""What ships is true: the eval sets load without a fault, the documents' examples work, every option is documented."""
+"""The shipped eval sets load without faults, the documents' examples work, and every option is documented."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shipped(name):
 
 
 def examples(document):
-    """Each block of cases with the settings that stand next below it, where some do."""
+    """Each block of cases, with the settings in the next block if there are any."""
     text = (ROOT / document).read_text("utf-8")
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     for (kind, body), (next_kind, next_body) in zip(blocks, [*blocks[1:], ("", "")], strict=True):

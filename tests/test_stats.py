@@ -84,7 +84,7 @@ def test_a_confidence_outside_zero_and_one_is_refused(confidence: float) -> None
 
 @pytest.mark.parametrize("planned", [1, 7, 20, 100, 500])
 def test_the_promise_holds_at_every_bar_from_a_half_up(planned: int) -> None:
-    """Worst cases lie at the bounds themselves: passing needs one more pass, failing one fewer, at a higher bar."""
+    """The worst cases are at the bounds themselves: passing needs one more pass, failing one fewer, at a higher bar."""
     intervals = [rate_interval(passed, planned) for passed in range(planned + 1)]
     for passed, interval in enumerate(intervals):
         if interval.low >= 0.5:
@@ -144,7 +144,7 @@ def test_impossible_paired_counts_are_refused(first: int, second: int, planned: 
     [(20, 0.05, 0.15), (20, 0.1, 0.0), (100, 0.02, 0.04), (100, 0.05, 0.0), (100, 0.1, 0.08)],
 )
 def test_a_drop_at_the_margin_passes_at_most_five_in_a_hundred(planned: int, margin: float, gained: float) -> None:
-    """Every possible pair of counts, weighted by its chance where the true drop is the margin itself."""
+    """Every possible pair of counts, weighted by its probability if the true drop equals the margin."""
     lost = gained + margin
     passes = 0.0
     for worse in range(planned + 1):

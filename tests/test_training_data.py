@@ -1,4 +1,4 @@
-"""The training files teach what the eval set asks, in its very form, and hold none of its cases."""
+"""The training files have the format of the eval set and contain none of its cases."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rapidfuzz import fuzz, process, utils
 from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.verdicts.json_schema.validation import load_schema
 from pytest_finetune.verdicts.loading import load_eval_sets
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 FILES = ("train", "validation")
@@ -34,7 +36,7 @@ def examples(*names):
 
 
 def asked(messages):
-    """A message as near duplicates are looked for: lower case, letters and digits only."""
+    """A message normalized for the search of near duplicates: lower case, letters and digits only."""
     return utils.default_process(messages[-1].content)
 
 

@@ -1,4 +1,4 @@
-"""The API key in what comes from outside is masked; what only looks like one by chance is left alone."""
+"""The API key is masked in everything that a server returns; text that only resembles a key is left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real headless Chromium. Whatever a test opens: one request for the file itself, no dialog, no console error."""
+"""A real headless Chromium. Each opened page makes one request, for its own file, and no dialog or console error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ARGUMENTS = [
 
 @dataclass
 class Witness:
-    """What a page did besides showing itself."""
+    """Requests, dialogs and console errors of a page."""
 
     requests: list[str] = field(default_factory=list)
     dialogs: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Witness:
 
 
 def _missing(what: str) -> None:
-    """No browser: a reason to skip at home, and a broken machine on CI, where a skip would hide what was not tried."""
+    """Skip without a browser, but fail in CI, where a skip would hide that nothing was tested."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{what}, and CI is to try the pages in a real browser", pytrace=False)
     pytest.skip(what)

@@ -1,4 +1,4 @@
-"""pytest-html's report in a real browser: its rows work, and nothing that anybody wrote becomes more than text."""
+"""pytest-html's report in a real browser: its rows work, and all text from models and eval sets stays text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CORPUS = [
 
 
 def name_of(text):
-    """What an id may hold: eval sets refuse the rest."""
+    """The characters that an eval set accepts in an id."""
     return "".join(filter(str.isprintable, text)).replace("::", ":").strip()
 
 
@@ -70,7 +70,7 @@ def hostile(pytester, server):
 
 
 def elements(page):
-    """How many elements stand in the page that no report of ours and of pytest-html's holds."""
+    """The number of elements that neither our report nor pytest-html's contains."""
     foreign = "iframe, details, b, table table, body style:not(:first-of-type), .log img"
     return page.locator(foreign).count() + page.evaluate(
         "[...document.querySelectorAll('*')].filter(e => [...e.attributes].some("

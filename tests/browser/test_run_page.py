@@ -221,7 +221,7 @@ def test_flips_are_shown_side_by_side_with_their_differences(page_file: Path, op
 
 def test_a_difference_is_marked_word_by_word(page_file: Path, opened: Open) -> None:
     page = opened(page_file, "#case=case-03")
-    # "bug" was asked for and "bug, I think" was said.
+    # "bug" was expected, and the answer was "bug, I think".
     assert page.locator("#detail .attempt ins").all_inner_texts() == [", I think"]
     assert page.locator("#detail .attempt del").count() == 0
 

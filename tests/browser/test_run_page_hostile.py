@@ -1,4 +1,4 @@
-"""What models and eval sets may hold is text on the run page, whatever it is: no dialog, no request, no element."""
+"""Any text of a model or an eval set stays text on the run page: no dialog, no request, no element."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CORPUS = [
 
 
 def printable(text: str, limit: int) -> str:
-    """What an id or a tag may hold: eval sets refuse the rest."""
+    """The characters that an eval set accepts in an id or a tag."""
     return "".join(filter(str.isprintable, text))[:limit].strip().replace("::", ":") or "x"
 
 
@@ -140,7 +140,7 @@ def test_a_link_to_a_case_with_a_hostile_name_works(hostile: Path, opened: Calla
 
 
 def test_the_policy_allows_only_our_script(hostile: Path, tmp_path: Path, chromium: Any) -> None:
-    """The last line of defence: even markup that got into the page runs nothing and loads nothing."""
+    """The last line of defence: even if markup got into the page, it would run and load nothing."""
     spoilt = tmp_path / "spoilt.html"
     script = "document.title = 'run'"
     bad = f"<script>{script}</script><img src=x onerror=\"{script}\"><p id=p style='color:red'>"

@@ -1,4 +1,4 @@
-"""`pytest-finetune registry`: outputs against golden files, what evidence lets through, exit codes, completion."""
+"""`pytest-finetune registry`: golden outputs, promotions and their evidence, exit codes, completion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START = datetime(2026, 11, 2, 9, tzinfo=UTC)
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A minute later each time the commands look."""
+    """A clock that advances by a minute each time it is read."""
     now = SimpleNamespace(at=START)
 
     def look(zone):
@@ -59,7 +59,7 @@ def registry(record):
 
 @pytest.fixture
 def two_versions(registry, record, tickets):
-    """v1 in production, v2 the canary for a tenth."""
+    """v1 in production, v2 a canary for a tenth of the users."""
     registry("add", "v1", "--model-id", MODEL)
     registry("promote", "v1", "--run", recorded(record, tickets).id, "--reason", "first")
     registry("add", "v2", "--model-id", TUNED, "--hyperparameter", "n_epochs=3", "--job-id", "ftjob-1")
@@ -203,7 +203,7 @@ def test_a_server_is_named_by_its_url(registry, url):
 
 
 def test_for_a_first_version_the_comparison_with_production_is_waived(registry, record, tmp_path):
-    """The gate found nothing to compare with; the history says that it was left out, and the next one is held to it."""
+    """The history records that the comparison was skipped; the next version has to pass it."""
     eval_set = write_set(tmp_path, toml=GATE + AGAINST)
     verdicts = (*PASSED, ("flips<=0,vs=production", "incomplete"))
     for version, model in (("v1", MODEL), ("v2", TUNED)):
@@ -430,7 +430,7 @@ def test_all_eval_sets_of_the_project_count_in_any_folder(registry, record, tmp_
 
 
 def test_a_rollback_to_a_retired_model_warns(registry, record, tickets):
-    """Whoever rolls back is in a hurry: nothing stands in the way, and nothing is hidden."""
+    """A rollback is urgent: it is not refused, but the retirement is reported."""
     for version, model in (("v1", "ft:gpt-4o-mini-2024-07-18:acme::old"), ("v2", MODEL)):
         registry("add", version, "--model-id", model)
         registry("promote", version, "--force", "--reason", "a test")

@@ -1,4 +1,4 @@
-"""`pytest-finetune runs`: whole outputs against golden files, exit codes, and what is refused."""
+"""`pytest-finetune runs`: golden outputs, exit codes and refusals."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def test_a_redacted_comparison_shows_no_answer(record: Recorder, runs: Command, 
     ("facts", "shown"),
     [
         ({"stopped_kind": "auth", "stopped_status": 401}, "auth: HTTP 401"),
-        # As an earlier version recorded it.
+        # As recorded by an earlier version.
         ({}, "the reason is in the run record"),
     ],
 )

@@ -127,7 +127,7 @@ def test_a_diagnosis_draws_the_losses_and_the_learning_curve_of_the_job(trained,
 
 @pytest.fixture
 def model(folder):
-    """A scripted model and a recorded run of it over thirty cases: `model(answer)` gives its server and the run."""
+    """A scripted model and a recorded run of it over thirty cases: `model(answer)` returns its server and the run."""
     servers = []
 
     def make(answer, *, cases=60, toml='scorer = "label"\nlabels = ["fine", "bad"]\n'):

@@ -1,4 +1,4 @@
-"""The check of files together: comparisons with eval sets and production, limits, and masked secrets."""
+"""`data check` over several files: comparisons with eval sets and production, limits, and masked secrets."""
 
 from __future__ import annotations
 

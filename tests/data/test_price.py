@@ -83,7 +83,7 @@ def test_training_costs_tokens_times_epochs_times_the_price(model, cost):
 
 def test_answers_of_a_base_model_have_the_price_of_its_fine_tuned_version():
     month = priced("gpt-4.1-mini").month
-    # 500,000 tokens at 0.80 and 20,000 at 3.20 dollars a million; the batch costs half.
+    # 500,000 tokens at $0.80 and 20,000 at $3.20 per million; the batch API costs half.
     assert month.standard == Decimal("0.464")
     assert month.batch == Decimal("0.232")
     assert month.untuned == Decimal("0.232")
@@ -98,7 +98,7 @@ def test_answers_of_a_model_without_fine_tuning_have_its_own_price():
 
 
 def test_a_long_month_is_not_priced_as_one_long_prompt():
-    """This vendor asks more for prompts beyond 200,000 tokens, which a thousand short ones together are not."""
+    """This vendor charges more for prompts over 200,000 tokens; a thousand short prompts are not one long prompt."""
     assert priced("gemini-2.5-pro").month.standard == price("gemini-2.5-pro", Usage(500, 20), when=NOW) * 1000
 
 

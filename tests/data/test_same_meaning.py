@@ -1,4 +1,4 @@
-"""Check, fix and split go by what rows mean: spelling makes no difference, pictures, weights and refusals do."""
+"""Check, fix and split compare rows by meaning: spelling makes no difference, but pictures, weights and refusals do."""
 
 from __future__ import annotations
 

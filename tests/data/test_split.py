@@ -32,7 +32,7 @@ def split_of(rows, options):
 
 
 def question(number):
-    """Questions that are nothing like one another: random letters."""
+    """Questions without any similarity: random letters."""
     draw = random.Random(number)
     return " ".join("".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=8)) for _ in range(8))
 

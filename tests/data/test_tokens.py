@@ -55,7 +55,7 @@ def test_special_tokens_in_a_text_are_text():
 
 
 def test_the_frame_of_a_chat_is_counted_as_the_cookbook_does():
-    """Three tokens a message, one for each role here, and three before the answer."""
+    """Three tokens per message, one for each role, and three before the answer."""
     tokenizer = tokenizer_for("gpt-4o")
     contents = [tokenizer.count(message["content"]) for message in CHAT]
     assert tokenizer.count_row(ChatRow("chat", CHAT)) == sum(contents) + 3 * (FRAME + 1) + FRAME

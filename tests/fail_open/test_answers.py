@@ -1,4 +1,4 @@
-"""Whatever an answer, a scorer or a target does, a sample that was not rightly answered never counts as passed."""
+"""Whatever an answer, a scorer or a target does, a sample without a right answer never counts as passed."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ values = st.recursive(
 
 
 def maybe(strategy):
-    """A value of the right shape, or any other."""
+    """A value of the right shape or of any other."""
     return st.one_of(strategy, strategy, values)
 
 
@@ -125,7 +125,7 @@ def serialized(value):
 
 
 class BodyTarget:
-    """A model whose server sends one body, whatever it is asked."""
+    """A model whose server sends the same body for every request."""
 
     spec = model = "ft:fuzzed"
     base_url = identity = ""
@@ -164,7 +164,7 @@ def folder(tmp_path_factory):
 
 
 def samples_of(folder: Path, schema, scorer, body):
-    """The one sample of a whole evaluation: read, scored, priced, recorded, judged and read back from the record."""
+    """Evaluate one case completely: read, score, price, record, judge, and read its sample back from the record."""
     line = {"id": "a", "input": "question", "expected": "{}"}
     folder.joinpath("t.jsonl").write_text(json.dumps(line) + "\n", "utf-8")
     folder.joinpath("s.json").write_text(json.dumps(schema), "utf-8")

@@ -1,4 +1,4 @@
-"""A session that ends early shows what it requested as just that, and measures nothing that was not requested."""
+"""A session that ends early reports only the requested samples and marks the figures as incomplete."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABELS = 'scorer = "label"\nlabels = ["bug", "other"]\n'
 
 @pytest.fixture
 def interrupted(pytester, evaluate, server):
-    """Run a session that Ctrl-C ends after so many answers, one request at a time."""
+    """Run a session that is interrupted after this many answers, one request at a time."""
 
     def run(answers, *options):
         (pytester.path / "conftest.py").write_text(

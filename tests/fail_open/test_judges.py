@@ -1,4 +1,4 @@
-"""A scoring function is all the code and files that it consists of, and only those."""
+"""The identity of a scoring function covers all of its code and files, and only those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A key is sent only to servers that the user has named, never to one that only a file of the project names."""
+"""The key is sent only to servers that the user has named, never to one that only a file of the project names."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_without_a_key_any_server_may_be_asked(target):
 @pytest.mark.usefixtures("key")
 @pytest.mark.parametrize("where", ["option", "environment"])
 def test_plain_http_to_another_host_needs_consent(target, monkeypatch, where):
-    """Also where the user has named the server: the key could be read on the way."""
+    """Even if the user has named the server: the key could be read in transit."""
     if where == "environment":
         monkeypatch.setenv("OPENAI_BASE_URL", PLAIN)
     url = PLAIN if where == "option" else None
@@ -152,7 +152,7 @@ QUESTION = {"messages": [{"role": "user", "content": "The box was open."}]}
 
 @pytest.mark.parametrize("server", [FOREIGN, PLAIN])
 def test_the_router_gives_no_key_away(router, server):
-    """The client's own key, that of whoever embeds the router; the refused call counts as a failure."""
+    """The key is that of the client that embeds the router; the refused call counts as a failure."""
     routed = router(server)
     with (
         openai.OpenAI(api_key=KEY, base_url="https://api.openai.com/v1", max_retries=0) as client,

@@ -57,7 +57,7 @@ def listening_ports(pid):
 
 @pytest.fixture(scope="module", params=["unix socket", "loopback port"])
 def adapted(request, tmp_path_factory):
-    """A server with an adapter; also as it is where there are no Unix sockets."""
+    """A server with an adapter, on a Unix socket and on a port as on systems without them."""
     adapter = tmp_path_factory.mktemp("adapter") / "tuned.gguf"
     write_adapter(adapter, 0.5)
     with pytest.MonkeyPatch.context() as patch:
@@ -82,7 +82,7 @@ def test_a_web_page_cannot_switch_the_adapter_off(adapted):
 
 @needs_weights
 def test_the_key_is_what_the_refusal_depends_on(adapted):
-    """The same request with the key is carried out, so the test above does not pass for another reason."""
+    """The same request succeeds with the key, so the test above does not pass for another reason."""
     key = {"Authorization": f"Bearer {adapted.key}"}
     for scale in (0.0, 1.0):
         body = json.dumps([{"id": 0, "scale": scale}])

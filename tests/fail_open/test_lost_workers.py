@@ -1,4 +1,4 @@
-"""Under xdist: a stop is one reason and no crash; a worker that dies loses no case, and reports none twice."""
+"""Under xdist: a stop is reported once and is not a crash; if a worker dies, no case is lost or reported twice."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_tests_that_run_in_forks_get_their_answers(suite, evaluate, pytester, op
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_forks_that_no_answer_reaches_are_no_pass(suite, evaluate, pytester):
     suite(2)
-    # A plugin that nobody knows: its option has another name.
+    # An unknown plugin whose option has another name.
     pytester.makeconftest(FORKED.replace('"--forked"', '"--isolated"').replace('"forked"', '"isolated"'))
     result = evaluate("--isolated", subprocess=True, timeout=90)
     assert result.ret == pytest.ExitCode.INTERRUPTED

@@ -1,4 +1,4 @@
-"""A version is promoted by the whole project of its registry, by a registry nobody altered, and in a green session."""
+"""A version is promoted only by a green session over the whole project, with an unaltered registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GATE = "[[gates]]\nmin = 0.9\n"
 
 @pytest.fixture
 def registry(pytester):
-    """v1 is the model that echoes: right on `easy`, wrong on `hard`."""
+    """v1 is the echoing model: right on `easy`, wrong on `hard`."""
     backend = FileBackend(pytester.path / "registry.json")
     backend.update(Change("add", "v1", who="test", entry=Entry(model_id="ft:test", created_at=NOW)), now=NOW)
     return backend
@@ -71,7 +71,7 @@ def test_a_narrowed_session_promotes_nothing(pytester, evaluate, registry, optio
 def test_a_session_in_a_sub_folder_promotes_nothing(
     pytester, evaluate, registry, easy, hard, monkeypatch, options, configured
 ):
-    """Also where the sub-folder has a configuration of its own: the registry is part of the project above."""
+    """Even if the sub-folder has its own configuration: the registry belongs to the project above."""
     corner = pytester.path / "corner"
     (corner / "eval_sets").mkdir(parents=True)
     (corner / "pytest.ini").write_text("[pytest]\n", "utf-8")
@@ -128,7 +128,7 @@ def test_a_session_that_turns_red_at_its_end_promotes_nothing(pytester, evaluate
 
 @pytest.mark.usefixtures("easy")
 def test_coverage_below_its_bar_promotes_nothing(pytester, evaluate, registry):
-    """As pytest-cov does it: one more failed test once all have run."""
+    """As with pytest-cov: one more failure is reported after all tests have run."""
     pytester.makeconftest(
         """
         import pytest
@@ -171,7 +171,7 @@ def test_an_altered_registry_names_no_model(pytester, evaluate, server, registry
 
 
 def test_a_promotion_asks_fresh_whatever_the_cache_holds(easy, evaluate, registry, server):
-    """The id of a model on the user's own server does not prove that its weights are the same as before."""
+    """On the user's own server, the same model id does not prove that the weights are unchanged."""
     assert evaluate(cache=True).ret == 0
     server.answer = lambda body: "wrong"
     result = evaluate("--promote", cache=True)

@@ -21,6 +21,8 @@ from pytest_finetune.lifecycle.registry.assessment import assess
 from pytest_finetune.lifecycle.registry.evidence import evidence_of
 from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 HOME = "http://127.0.0.1:1/v1"
 OLD = "ft:gpt-x-2026-01-01:acme::0Old"
@@ -99,7 +101,7 @@ def _against(rule, eval_sets, registry):
 
 @pytest.fixture
 def states(tmp_path, monkeypatch):
-    """All runs, by their state and what was asked; all registries; the eval sets of today."""
+    """All runs by state and requested cases, all registries, and today's eval sets."""
     record = Recorder(tmp_path, monkeypatch)
     asked = {toml: write_set(tmp_path, toml=toml) for toml in PASS}
     runs = {(name, toml): make(record, asked[toml], toml) for toml in asked for name, make in MAKE_RUN.items()}
@@ -189,7 +191,7 @@ assert MAKE_RUN.keys() == RUNS.keys()
 
 
 def registry_of(state, proofs):
-    """v2 is the version to promote; v1 the production before."""
+    """v2 is the version to promote; v1 is in production."""
     registry, end = Registry(), NOW + timedelta(days=3) if state == "switched off soon" else None
 
     def step(action, version="", **facts):
@@ -219,7 +221,7 @@ def registry_of(state, proofs):
 
 
 def outcome(registry, run, eval_sets, session, models):
-    """What the code decides, unforced; and what a forced step does."""
+    """The decision of the code without force, and the result of a forced step."""
     judged = JudgedSets(eval_sets, left_out=("eval_sets/hard.jsonl",) if session == "narrowed" else ())
     known = ("1 test of the session failed",) if session == "red" else ()
     assessment = assess(
@@ -250,7 +252,7 @@ def test_promotion_follows_the_rules_in_every_combination(states, tmp_path):
 
 
 def test_the_table_has_every_kind_of_outcome():
-    """Otherwise rules and code could agree by refusing everything."""
+    """Otherwise the rules and the code could agree by refusing everything."""
     outcomes = [expected_outcome(*row) for row in itertools.product(RUNS, EVAL_SETS, REGISTRIES, SESSIONS)]
     assert {"promote", "refuse", "status"} == set(outcomes)
     assert outcomes.count("promote") > 15

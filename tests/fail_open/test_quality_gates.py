@@ -1,4 +1,4 @@
-"""Gates that a useless model passes are named wherever a session says "ships", and do not promote."""
+"""Gates that a useless model passes are named wherever a session reports "ships", and do not promote."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAX = {
 
 @pytest.fixture
 def wrong(suite):
-    """An eval set whose cases the echoing model all gets wrong."""
+    """An eval set that the echoing model gets completely wrong."""
 
     def write(toml):
         return suite(["x", "y", "z"], inputs=["a", "b", "c"], toml=toml)

@@ -1,4 +1,4 @@
-"""A run has one writer, and what it holds is private."""
+"""A run has one writer, and its content is private."""
 
 from __future__ import annotations
 

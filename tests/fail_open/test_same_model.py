@@ -1,4 +1,4 @@
-"""A model that is compared with itself, under whatever name or address, passes no gate."""
+"""A model compared with itself, under any name or address, passes no gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases that send the same request: each has its own answer, whatever the timing and the cache, and they are named."""
+"""Cases with the same request are reported, and each has its own answer, whatever the timing and the cache."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STRICT = "[[gates]]\nmin = 0.9\n"
 
 @pytest.fixture
 def alternating(server):
-    """The server answers every other request wrongly, so that shared answers would change the accuracy."""
+    """Every other answer of the server is wrong, so that shared answers would change the accuracy."""
     number = count()
     server.answer = lambda body: Reply(body["messages"][-1]["content"] if next(number) % 2 else "wrong")
     return server

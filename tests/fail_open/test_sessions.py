@@ -1,4 +1,4 @@
-"""A session in which nothing, or not everything, was evaluated does not end green, and says why."""
+"""A session in which nothing, or not everything, was evaluated does not end green, and reports the reason."""
 
 from __future__ import annotations
 

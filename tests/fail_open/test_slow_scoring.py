@@ -1,4 +1,4 @@
-"""Slow patterns and formats end in time, and not on the event loop."""
+"""Slow patterns and formats are stopped in time and do not block the event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SETTINGS = {"regex": 'scorer = "regex"\n', "schema": 'scorer = "schema"\nschema 
 
 @pytest.mark.parametrize("scorer", [RegexScorer, SchemaScorer])
 def test_a_slow_pattern_is_given_up_and_never_searched_on_the_event_loop(suite, evaluate, server, monkeypatch, scorer):
-    """On the loop it would count as latency of the requests in flight."""
+    """On the event loop it would be measured as latency of the requests in flight."""
     path = suite(["(a|aa)+b"] * 2, inputs=["a", "b"], toml=SETTINGS[scorer.name] + "[[gates]]\nmin = 0.5\n")
     path.with_name("s.json").write_text(json.dumps({"pattern": "^(a|aa)+b$"}), "utf-8")
     server.answer = lambda body: json.dumps(SLOW) if scorer is SchemaScorer else SLOW

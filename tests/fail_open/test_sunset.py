@@ -1,4 +1,4 @@
-"""`registry sunset --ask`: a shutdown date that cannot be read never passes for no shutdown date."""
+"""`registry sunset --ask`: an unreadable shutdown date is never taken for no shutdown date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TUNED = "tickets-v3"
 
 @pytest.fixture
 def sunset(tmp_path, monkeypatch):
-    """Run `registry sunset --ask` on a candidate, where the server lists the given models."""
+    """Run `registry sunset --ask` for a candidate on a server that lists the given models."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
 

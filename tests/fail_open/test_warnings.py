@@ -21,7 +21,7 @@ def test_a_misspelt_schema_keyword_is_a_fault(suite, evaluate):
 
 @pytest.fixture
 def doubtful(suite):
-    """A set whose schema has a word that no validator knows."""
+    """A set whose schema has an unknown keyword."""
     path = suite(["{}", "[]"], inputs=["{}", "[]"], toml=SCHEMA)
     path.with_name("s.json").write_text('{"nullable": true}')
     return path

@@ -1,4 +1,4 @@
-"""A version is not promoted over one that was held to more, unless somebody forces it with a reason."""
+"""A version is not promoted over one that passed stricter gates, unless it is forced with a reason."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def eval_set(tmp_path):
 
 
 def evidence(*eval_sets):
-    """Of a run in which every case passed."""
+    """The evidence of a run in which every case passed."""
     stored = []
     for one in eval_sets:
         planned = [(case, attempt) for case in one.cases for attempt in range(one.repeats)]
@@ -187,7 +187,7 @@ def test_a_set_is_held_to_its_gates_under_another_name(eval_set):
 
 
 def test_a_retired_production_is_still_the_measure(eval_set):
-    """Nor does a version that was forced into production without evidence lift the gates of the one before."""
+    """A version that was forced into production without evidence does not lift the gates of its predecessor either."""
     before, lax = evidence(eval_set(ACCURACY)), eval_set({"min": 0.5})
     first = [("add", "v1", None), ("promote", "v1", before), ("add", "v2", None)]
     for then in (("retire", "v1", None), ("promote", "v2", None)):
@@ -220,7 +220,7 @@ def test_a_record_without_rules_is_compared_by_label(eval_set):
 
 
 def test_changed_cases_and_settings_are_a_caution(eval_set):
-    """Whether they became easier, only a person can say."""
+    """Only a person can say whether they became easier."""
     registry = in_production(eval_set(ACCURACY))
     assert changes_since_production(registry, [eval_set(ACCURACY)]) == []
     changed = eval_set(ACCURACY, count=9, more='scorer = "contains"\n')
@@ -256,7 +256,7 @@ def plan_of(states):
 
 @given(st.lists(GATES, max_size=3), GATES, STATES, STATES)
 def test_answers_that_pass_gates_without_a_loss_pass_the_old_gate(now, before, answers, others):
-    """Checked by judging: whatever `lost_demand` knows of rules, the verdicts know nothing of it."""
+    """Compared with the verdicts, which are computed without `lost_demand`."""
     (old,), new = rules(before), [rule for gate in now for rule in rules(gate)]
     baseline = Baseline("b", "today", 2, plan_of([State.MISSED if one is State.ERROR else one for one in others]))
     new_verdicts = judge(new, table(CASES, plan_of(answers), 2), baseline)
@@ -267,7 +267,7 @@ def test_answers_that_pass_gates_without_a_loss_pass_the_old_gate(now, before, a
 
 @pytest.fixture
 def production(pytester, suite, evaluate):
-    """v1 in production, on a strict gate; v2 is the same model's next candidate on a lax one."""
+    """v1 in production with a strict gate; v2 is the next candidate, of the same model, with a lax gate."""
     backend = FileBackend(pytester.path / "registry.json")
     for version, model in (("v1", "ft:one"), ("v2", "ft:two")):
         entry = Entry(model_id=model, created_at=NOW)

@@ -16,7 +16,7 @@ def missing(*numbers, count=20):
 
 
 def answer_by_model(**wrong):
-    """Every model echoes, except for the inputs that it gets wrong."""
+    """Every model echoes its input, except for those that it gets wrong."""
 
     def answer(body):
         asked = body["messages"][-1]["content"]
@@ -120,7 +120,7 @@ def test_stop_when_decided_is_refused_with_xdist(suite, evaluate):
 
 
 def test_a_recorded_baseline_is_scored_with_the_current_settings(suite, evaluate, server):
-    """Recorded under `exact`, where every case missed; today's regex would have passed them all."""
+    """Recorded under `exact`, when every case missed; under today's regex all would have passed."""
     suite(["[a-z0-9-]+"] * 20, inputs=[f"word-{number}" for number in range(20)], toml='scorer = "exact"\n' + FLIPS)
     evaluate(model="old")
     suite(["[a-z0-9-]+"] * 20, inputs=[f"word-{number}" for number in range(20)], toml='scorer = "regex"\n' + FLIPS)

@@ -1,4 +1,4 @@
-"""pytest-html's report of a session with a model: what is in the file; how it looks is tests/browser's business."""
+"""pytest-html's report of a session with a model: the content of the file. tests/browser checks how it looks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 
 @pytest.fixture
 def report(pytester, evaluate):
-    """Evaluate with --html; the page's source, and its rows by test id."""
+    """Evaluate with --html; returns the page's source, and its rows by test id."""
 
     def run(*options, self_contained=True, subprocess=False, **how):
         contained = ("--self-contained-html",) if self_contained else ()

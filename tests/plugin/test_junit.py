@@ -14,7 +14,7 @@ LABELS = 'scorer = "label"\nlabels = ["bug", "feature"]\n'
 
 @pytest.fixture
 def junit(pytester, evaluate):
-    """Evaluate with --junitxml; the file's text, and its testcases by name."""
+    """Evaluate with --junitxml; returns the file's text, and its testcases by name."""
 
     def run(*options, **how):
         evaluate("--junitxml=junit.xml", *options, **how)
@@ -30,7 +30,7 @@ def properties(element):
 
 
 def ended(case):
-    """Tag, message and text of what a testcase says besides its properties."""
+    """Tag, message and text of the elements of a testcase besides its properties."""
     (found,) = (child for child in case if child.tag != "properties")
     return found.tag, found.get("message"), found.text
 
@@ -123,11 +123,11 @@ WITHIN = {
     "testsuite": {"properties", "testcase", "system-out", "system-err"},
     "testcase": {*TOLD, "system-out", "system-err"},
 }
-"""Elements and attributes that the schema junit-10.xsd of Jenkins's xUnit plugin knows, as far as pytest has them."""
+"""Elements and attributes of the schema junit-10.xsd of Jenkins's xUnit plugin, as far as pytest writes them."""
 
 
 def against_xunit2(element):
-    """What a strict reader would refuse, from this element downwards."""
+    """What a strict reader would refuse in this element and below."""
     for name in set(element.attrib) - ATTRIBUTES.get(element.tag, set()):
         yield f"{element.tag} has {name}"
     for child in element:

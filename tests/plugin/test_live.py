@@ -1,4 +1,4 @@
-"""The live line in a real terminal: seen while one waits, and never part of what stays on the screen."""
+"""The live line in a real terminal: shown during waits, and never part of the final screen."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIVE = re.compile(r"[0-9]+/[0-9]+ done.*")
 
 @pytest.fixture
 def slow(suite, server, pytester):
-    """Six cases, the last two answered late; the options that ask them."""
+    """Six cases, the last two answered late; returns the options to evaluate them."""
     suite(6, inputs=["wrong", *(f"word-{n}" for n in range(1, 6))], toml="[[gates]]\nmin = 0.5\n")
     late = {"word-3": 0.3, "word-4": 0.9, "word-5": 1.0}
 
@@ -32,7 +32,7 @@ def slow(suite, server, pytester):
 
 
 def seen_and_kept(screens):
-    """The live lines with the row above each, and the screen that stays."""
+    """The live lines with the row above each, and the final screen."""
     seen, last = [], []
     for rows in screens:
         last = rows
@@ -116,7 +116,7 @@ class Clock:
 
 
 class WriterOfPytest8:
-    """A terminal writer that counts the columns of all that it writes."""
+    """A terminal writer that counts the columns that it writes."""
 
     _current_line = "three .."
 
@@ -130,7 +130,7 @@ class WriterOfPytest8:
 
 @pytest.fixture(params=["pytest 8", "pytest 9"])
 def drawn(monkeypatch, request):
-    """A live line over a terminal of three rows, filled to its foot; and its clock."""
+    """A live line in a full terminal of three rows, and its clock."""
     terminal, clock = Terminal(3, 60), Clock()
     monkeypatch.setenv("COLUMNS", "60")
     writer = WriterOfPytest8(terminal)

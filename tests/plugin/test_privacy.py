@@ -1,4 +1,4 @@
-"""No report of a redacted session holds a prompt or an answer, and no report of any session holds the API key."""
+"""No report of a redacted session contains a prompt or an answer, and no report of any session contains the API key."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOUD = ("-vv", "-l", "--showlocals", "--tb=long", "-rA", "--setup-show", "--log-
 
 @pytest.fixture
 def reports(pytester, evaluate, monkeypatch):
-    """Evaluate with every report there is; all that was printed or written for people, by its name."""
+    """Evaluate with all reports; returns everything printed or written for people, by name."""
 
     def run(*options, subprocess=False, **how):
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(pytester.path / "out/step.md"))
@@ -278,18 +278,18 @@ def test_subtests(subtests):
 
 
 def embedded(html):
-    """What pytest-html has packed into links."""
+    """The content that pytest-html embeds in links."""
     return [base64.b64decode(packed) for packed in re.findall(rb"base64,([\w+/=]+)", html)]
 
 
 def is_there(content):
-    """The key, or a piece of it longer than what all keys begin with."""
+    """Whether a text contains the key, or a piece of it longer than the common prefix of keys."""
     return any(KEY[at : at + 12].encode() in content for at in range(4, len(KEY) - 12))
 
 
 @pytest.mark.parametrize("options", [(), ("-n1",)])
 def test_the_key_is_in_no_file_and_no_output(pytester, suite, evaluate, server, monkeypatch, options):
-    """A server repeats the Authorization header in an answer and in an error; tests print what they know."""
+    """The server repeats the Authorization header in an answer and in an error, and tests print all they can read."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     pytester.makepyfile(test_own=KEY_TESTS + (KEY_SUBTESTS if HAS_SUBTESTS else ""))
     suite(["a", "b", "c"], toml=GATES)

@@ -1,4 +1,4 @@
-"""The registry in a session: versions as models, production as what to compare with, promotion on the run just made."""
+"""The registry in a session: versions as models, production as the baseline, promotion on the run just made."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_replay_of_production_on_its_own_server_is_accepted_as_production(suit
 
 
 def edit_production(pytester):
-    """Production's answers, worsened by hand under right checksums."""
+    """Edit a record of production: worse answers under correct checksums."""
     run = RunStore(pytester.path / ".finetune" / "runs").find("last")
     sample = next(iter(run.samples().values()))
     replaced(run, replace(sample, state=State.MISSED, completion=replace(sample.completion, text="wrong")))
@@ -183,7 +183,7 @@ def test_another_model_in_place_of_production_promotes_nothing(suite, evaluate, 
 
 
 def test_a_first_version_passes_no_gate_against_production_in_the_session(pytester, suite, evaluate, registry):
-    """Only a pass is a pass, in a session; `registry promote` knows that there is nothing yet to compare with."""
+    """In a session only passed gates count; `registry promote` skips the comparison of a first version."""
     suite(12, toml=GATE + AGAINST)
     result = evaluate("--promote", model="new")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -247,7 +247,7 @@ def test_a_version_that_the_router_fell_back_from_needs_force(suite, evaluate, r
     [("pytest.exit('enough', returncode=0)", "*session was cut short*"), ("stop(request)", "*Interrupted: enough*")],
 )
 def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate, registry, end, expected):
-    """Every gate passed and no test failed; the one that would have failed was never run."""
+    """Every gate passed and no test failed, but the test that would have failed was never run."""
     path = suite(3, toml=GATE)
     pytester.makepyfile(
         test_own=f"""
@@ -266,7 +266,7 @@ def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate
 
 
 def test_a_last_sample_written_by_another_process_does_not_prevent_a_promotion(pytester, suite, evaluate, registry):
-    """Two of xdist's workers may ask one question: the answer that was judged is the one on record."""
+    """Two xdist workers may send the same request: the judged answer is the one on record."""
     path = suite(4, toml=GATE)
     pytester.makepyfile(
         test_own="""

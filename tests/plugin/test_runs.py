@@ -1,4 +1,4 @@
-"""What stays on disk: the record, its resumption, its replay, the response cache."""
+"""What a session leaves on disk: the run record, resumed and replayed, and the response cache."""
 
 from __future__ import annotations
 

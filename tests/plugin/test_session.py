@@ -79,7 +79,7 @@ def test_the_bar_itself_passes_and_one_case_below_it_fails(suite, evaluate, miss
 
 
 def test_an_error_never_leaves_the_denominator(suite, evaluate, server):
-    """One of four answers fails on the wire: the gate is incomplete, not 3/3 and passed."""
+    """One of four requests fails: the gate is incomplete, not 3 of 3 and passed."""
     suite(4, toml=GATE.format(bar=0.5))
     server.answer = lambda body: (
         error(400, "no such parameter") if "word-2" in str(body["messages"]) else body["messages"][-1]["content"]

@@ -1,4 +1,4 @@
-"""The closing section as a whole, against texts in golden files."""
+"""The whole closing section, compared with golden files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ min = 0.9
 
 
 def closing(result):
-    """The closing section, with what differs from run to run made equal."""
+    """The closing section, with run-specific values replaced."""
     text = result.stdout.str()
     text = text[text.index("= finetune =") :].partition("= short test summary")[0].partition("\n=====")[0]
     return steady("\n".join(text.splitlines()[1:])).strip() + "\n"

@@ -18,5 +18,5 @@ def mlflow_address(tmp_path_factory):
 
 @pytest.fixture
 def mlflow_location(mlflow_address):
-    """A place on the server that nobody has used."""
+    """An unused location on the server."""
     return f"mlflow:{mlflow_address}#test-{uuid4().hex[:12]}"

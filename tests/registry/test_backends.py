@@ -1,4 +1,4 @@
-"""What every place that keeps a registry promises alike."""
+"""The behaviour that all registry backends share."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_change_decided_on_an_older_registry_is_refused(backend, location):
 
 
 def test_a_long_entry_is_stored_completely(backend, location):
-    """Longer than any one field of a database that may lie below."""
+    """Longer than a field of a database behind the server."""
     backend.update(change("add", "v1", entry=entry_of("v1", hyperparameters={"note": "é" * 150_000})), now=NOON)
     assert open_registry(location).read().entries["v1"].hyperparameters == {"note": "é" * 150_000}
 
@@ -100,7 +100,7 @@ def test_a_value_that_json_cannot_hold_is_refused_before_anything_is_written(bac
 
 
 def at_once(location, changes, *, expected_seq=None):
-    """One thread a change, each with a connection of its own, all let go together; what each was outcomes."""
+    """Apply the changes at the same moment, each in a thread with its own connection; returns the outcome of each."""
     barrier, outcomes = Barrier(len(changes)), {}
 
     def run(requested):

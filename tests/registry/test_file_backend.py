@@ -270,6 +270,7 @@ def test_other_files_in_the_folder_are_not_touched(path, backend):
     assert neighbour.read_bytes() == b'{"format": 1, "entr'
 
 
+@pytest.mark.slow
 def test_one_of_several_processes_that_promote_wins_each_round(tmp_path):
     found = many("race", tmp_path, "--processes", "8", "--rounds", "5")
     del found["seconds"]
@@ -284,11 +285,13 @@ def test_one_of_several_processes_that_promote_wins_each_round(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_no_addition_of_concurrent_processes_is_lost(tmp_path):
     found = many("crowd", tmp_path, "--processes", "8", "--rounds", "5")
     assert found == {"failed": 0, "entries": 40, "entries_due": 40, "problems": []}
 
 
+@pytest.mark.slow
 def test_a_writer_killed_at_any_moment_leaves_the_old_file_or_the_new_one(tmp_path):
     found = many("kill", tmp_path, "--kills", "20")
     assert (found["torn"], found["lost"], found["stuck"]) == (0, 0, 0)

@@ -18,7 +18,7 @@ def document():
 
 
 def is_found(values):
-    """Whether a document is refused on reading, or shown wrong by its history."""
+    """Whether a document is refused on reading or contradicted by its history."""
     try:
         return bool(verify(read_document(json.dumps(values).encode(), "registry.json")))
     except RegistryError:
@@ -26,7 +26,7 @@ def is_found(values):
 
 
 def leaves(value, path=()):
-    """The path of everything in a document that holds no other value."""
+    """The paths of all leaves of a document."""
     if isinstance(value, dict | list) and value:
         for key, child in value.items() if isinstance(value, dict) else enumerate(value):
             yield from leaves(child, (*path, key))
@@ -35,7 +35,7 @@ def leaves(value, path=()):
 
 
 def others(value):
-    """Values of the same kind that differ from one, dates among them; null becomes many things."""
+    """Other values of the same type, dates included; null becomes values of several types."""
     if value is None:
         return ["candidate", "production", "2026-01-01T00:00:00Z", {"path": "t", "sha256": "0"}]
     if isinstance(value, bool):
@@ -84,7 +84,7 @@ def test_a_removed_event_is_found_when_the_rest_is_renumbered(index):
     for number, event in enumerate(values["history"], 1):
         event["seq"] = number
     values["seq"] = len(values["history"])
-    # All that is left of a cut at the end is what the event did: v4's entry is not what the event before it left.
+    # A cut at the end is visible only in what the event did: v4's entry is not as the previous event left it.
     assert is_found(values)
 
 
@@ -136,7 +136,7 @@ def test_a_renamed_entry_is_found():
 
 
 def test_an_event_that_the_rules_forbid_is_found_in_an_intact_chain():
-    """Somebody writes a sound chain by hand, in which a rejected version is promoted."""
+    """A valid chain written by hand, in which a rejected version is promoted."""
     registry = after(("add", "v1"), ("reject", "v1"))
     values = registry.history[-1].model_dump()
     values |= {"seq": 3, "action": "promote", "before": "rejected", "after": "production"}
@@ -159,7 +159,7 @@ def test_a_finding_names_its_place_in_one_line():
 
 
 def test_hashes_equal_those_of_older_versions():
-    """Changing them breaks every registry; a field added later leaves them as they are while it is at its default."""
+    """Other hashes would invalidate all registries; a new field does not change them while it has its default."""
     entry = Entry(model_id="ft:a", created_at=NOON, hyperparameters={"n_epochs": 3, "text": "é\n"})
     assert canonical_json(entry) == (
         '{"created_at":"2026-05-04T12:00:00Z","hyperparameters":{"n_epochs":3,"text":"é\\n"},"model_id":"ft:a"}'

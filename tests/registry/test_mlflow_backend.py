@@ -25,7 +25,7 @@ def backend(mlflow_location):
 
 @pytest.fixture
 def seen(backend):
-    """What MLflow's own client sees."""
+    """The registered model as MLflow's own client shows it."""
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=parse_place(backend.location.removeprefix("mlflow:")).uri)
@@ -112,6 +112,7 @@ def test_without_a_server_the_error_says_how_to_start_one():
     assert "mlflow server" in error.hint
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_mlflow_is_an_error(server):
     pytest.importorskip("mlflow")
     error = refusal(open_registry(f"mlflow:{server.url.removesuffix('/v1')}").read)
@@ -200,7 +201,7 @@ def test_the_record_of_a_writer_that_lost_and_died_is_ignored(backend):
 
 
 def test_a_writer_that_lost_a_race_decides_again(backend, monkeypatch):
-    """Between its reading and its writing another one promotes v2; there is nothing left to promote."""
+    """Between its read and its write another writer promotes v2, so that nothing is left to promote."""
     other, append = open_registry(backend.location), backend._server.append
 
     def overtaken(*arguments):
@@ -363,11 +364,11 @@ def test_an_unreadable_event_is_reported_with_its_number(backend, seen, name, ol
 
 
 class Killed(BaseException):
-    """Ends a writer as a kill does: nothing of ours catches it."""
+    """Ends a writer like a kill: none of our code catches it."""
 
 
 def killed_before(request, backend, requested, monkeypatch):
-    """Whether the change ended before that request was made."""
+    """Kill the writer before this request; returns True if the change needed fewer requests."""
     count, client = 0, MlflowServer._client
 
     def counted(server):

@@ -1,4 +1,4 @@
-"""What a run proves to a registry: condensed evidence, every reason against it, and the baseline it leaves behind."""
+"""Promotion on a run: the stored evidence, every reason to refuse, and the baseline for later runs."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_run_at_another_server_is_refused(record, tickets):
 
 
 def test_later_evidence_from_another_server_is_refused(record, tickets):
-    """An entry that names no server is held to the one that it was first judged on."""
+    """An entry that names no server has to stay on the server of its first evidence."""
     first = evidence_of(recorded(record, tickets), [tickets])
     version = entry(evidence=first)
     assert refused(recorded(record, tickets), tickets, version=version) == []
@@ -132,7 +132,7 @@ def test_a_manifest_that_was_edited_is_refused(record, tickets):
 
 
 def test_a_sample_added_after_the_run_closed_is_ignored(record, tickets):
-    """Another process may have been asking still; and who adds one by hand gains nothing."""
+    """Another process may still have been writing, and samples added by hand have no effect."""
     run = recorded(record, tickets, "ppppm")
     run.append(sample_to_dict(recorded_sample("case-04", "p", model=MODEL)))
     run.release()
@@ -160,7 +160,7 @@ def test_samples_of_a_model_missing_from_the_manifest_are_refused(record, ticket
 
 @pytest.fixture
 def compared(record, tmp_path):
-    """What is said against a run whose gate was compared with these baselines, and the reasons for production."""
+    """The reasons against a run whose gate was compared with these baselines."""
     eval_set = write_set(tmp_path, toml=GATE + AGAINST)
 
     def reasons(*baselines, production=None, **facts):
@@ -476,7 +476,7 @@ def production_at(record, tickets, **facts):
 
 
 def test_a_version_without_a_server_is_judged_on_that_of_production(record, tickets):
-    """Whoever asks production on one server will ask this version there too."""
+    """Users of production on one server will request this version there, too."""
     elsewhere = TargetInfo(spec=MODEL, model=MODEL, base_url="http://127.0.0.1:9/v1")
     run, production = recorded(record, tickets, target=elsewhere), production_at(record, tickets)
     (reason,) = refused(run, tickets, production=production)
@@ -521,7 +521,7 @@ def test_weights_that_were_replaced_since_the_run_are_refused(record, tickets, t
 
 @pytest.mark.parametrize("server", [HOME, "http://localhost:1/v1", "http://[::1]:1"])
 def test_a_run_that_compared_the_model_with_itself_is_refused(record, tickets, tmp_path, server):
-    """Also one that an earlier version recorded as a pass."""
+    """Also if an earlier version of the plugin recorded it as passed."""
     eval_set = write_set(tmp_path, toml=GATE + AGAINST)
     baseline = BaselineRecord(name="registry:production", model=MODEL, base_url=server)
     run = recorded(record, eval_set, verdicts=(*PASSED, COMPARED), baselines=(baseline,))

@@ -207,7 +207,7 @@ class AnyChanges(RuleBasedStateMachine):
         self.ever_in_production: set[str] = set()
 
     def attempt(self, allowed, requested):
-        """Whether the change was made; it is an error if that is not what the model says."""
+        """Apply a change; fails if its outcome differs from the model's."""
         try:
             changed = apply(self.registry, requested, now=NOON + timedelta(seconds=self.registry.seq))
         except RegistryError:

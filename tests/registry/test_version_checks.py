@@ -1,4 +1,4 @@
-"""What the registry itself has against a version, whatever its evidence says."""
+"""Reasons of the registry itself against a version, independent of its evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Markdown of a run, read back by GitHub's own parser: whatever a text holds, it is shown and does nothing."""
+"""Markdown of a run, parsed by GitHub's own parser: any text is shown and has no effect."""
 
 from __future__ import annotations
 

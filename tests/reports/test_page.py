@@ -1,4 +1,4 @@
-"""The run page as a file: what is in it, what is not, and that it is the same wherever it comes from."""
+"""The run page as a file: what it contains, what it never contains, and that its source makes no difference."""
 
 from __future__ import annotations
 
@@ -267,7 +267,7 @@ def test_a_record_of_an_earlier_version_has_the_bars_of_its_own_settings_or_none
 
 
 def without_rules(run: Run) -> Run:
-    """The run as a version wrote it that did not record what its gates demand."""
+    """The run as recorded by a version that did not store the demands of its gates."""
     path = run.path / "manifest.json"
     values = json.loads(path.read_text("utf-8"))
     for verdict in values["verdicts"]:

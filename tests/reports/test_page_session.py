@@ -1,4 +1,4 @@
-"""`--finetune-html` in a session and `runs report` after it: one file, whole, whatever came of the session."""
+"""`--finetune-html` in a session and `runs report` after it: one complete file, however the session ended."""
 
 from __future__ import annotations
 

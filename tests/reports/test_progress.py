@@ -1,4 +1,4 @@
-"""The live line's text: what matters least goes first."""
+"""The text of the live line: the least important parts are dropped first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs and diagnoses in the terminal and as a page: lines fit, and text of a server is made printable."""
+"""Jobs and diagnoses in the terminal and as a page: lines fit, and text from a server is made printable."""
 
 from __future__ import annotations
 

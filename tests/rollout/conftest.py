@@ -21,7 +21,7 @@ class Clock:
 
 
 class RegistryFile(FileBackend):
-    """Steps of a registry in a line each; every version `vN` is the model `ft:vN`."""
+    """Registry changes in one line each; every version `vN` is the model `ft:vN`."""
 
     def step(self, action, version="", **details):
         return self.update(Change(action, version, "tester", **details), now=NOW)
@@ -46,7 +46,7 @@ def empty_registry(tmp_path):
 
 @pytest.fixture
 def registry(empty_registry):
-    """v1 before, v2 in production, v3 a canary for a tenth of the users; v1 steps in for v2."""
+    """v2 in production, v3 a canary for a tenth of the users; v1, in production before, is the fallback of v2."""
     for version in ("v1", "v2", "v3"):
         empty_registry.add(version)
     empty_registry.step("promote", "v1")
@@ -71,11 +71,11 @@ def router(make_router):
 
 @pytest.fixture
 def canary_user(router):
-    """Somebody whom the canary serves at the beginning."""
+    """A user whom the canary serves at the beginning."""
     return next(f"user-{n}" for n in range(1000) if router.model_for(f"user-{n}") == "ft:v3")
 
 
 @pytest.fixture
 def other_user(router):
-    """Somebody whom production serves at the beginning."""
+    """A user whom production serves at the beginning."""
     return next(f"user-{n}" for n in range(1000) if router.model_for(f"user-{n}") == "ft:v2")

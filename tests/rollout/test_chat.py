@@ -19,7 +19,7 @@ def client(server):
 
 @pytest.fixture
 def ask_async(server, router):
-    """One question through the async client, in a loop of its own."""
+    """One request with the async client, in its own event loop."""
 
     def ask(**options):
         async def main():

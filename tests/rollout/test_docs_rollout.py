@@ -1,4 +1,4 @@
-"""What docs/rollout.md shows works as it stands, and no option is missing from it."""
+"""The examples of docs/rollout.md run, and all options are documented there."""
 
 from __future__ import annotations
 

@@ -24,14 +24,14 @@ def deal(router):
 
 
 def look_again(router, clock):
-    """The first request after the time to look starts the reading; the next one sees what it brought."""
+    """The first request after the refresh interval starts the reading; the next one sees its result."""
     clock.now += 1.0
     router.model_for("anybody")
     assert router.flush()
 
 
 def break_canary(router, calls=60):
-    """One canary call in four, and all of them fail."""
+    """Report one canary call in four, all of them failed."""
     for number in range(calls):
         router.report("ft:v2", ok=True, latency=0.2)
         if number % 4 == 0:
@@ -166,7 +166,7 @@ def test_a_registry_that_is_gone_for_a_while_leaves_the_last_good_one_in_use(rou
 
 
 class Flaky(FileBackend):
-    """A registry that cannot be read once in a while, though nothing about the file changes."""
+    """A registry that sometimes cannot be read although its file does not change."""
 
     failing = False
 
@@ -189,7 +189,7 @@ def test_a_registry_that_could_not_be_read_is_tried_again(registry, clock):
 
 
 class Remote:
-    """A backend that is no file and breaks in its own way."""
+    """A backend that is not a file and raises its own exception."""
 
     location = "remote:registry"
 
@@ -227,7 +227,7 @@ def test_a_bad_canary_gives_all_its_users_to_production(router, caplog):
 
 
 def test_a_canary_that_fails_no_more_than_production_stays(router):
-    """Both fail half the time, as in an outage: nothing to blame on the canary, nor is there on production's budget."""
+    """Both fail half of the time, as in an outage: the canary is not to blame, nor is production's budget used up."""
     for number in range(400):
         router.report("ft:v3" if number % 10 == 0 else "ft:v2", ok=number % 20 > 9)
     assert not next(standing for standing in router.status() if standing.role == "canary").fallen
@@ -282,7 +282,7 @@ def test_an_old_burst_of_errors_does_not_count_any_more(router, clock):
 
 
 def calls_until_left(router, clock, *, a_second, healthy, least=1):
-    """Calls of a production that answers nothing more after so many good ones, until it is left."""
+    """Failing calls of production, after this many good ones, until it is replaced."""
     for number in range(healthy + 10_000):
         clock.now += 1 / a_second
         router.report("ft:v2", ok=number < healthy)
@@ -294,12 +294,12 @@ def calls_until_left(router, clock, *, a_second, healthy, least=1):
 @pytest.mark.parametrize(("healthy", "at_most"), [(0, 5), (2_000, 10), (200_000, 12)])
 @pytest.mark.slow
 def test_a_dead_production_is_replaced_after_a_dozen_calls_whatever_its_history(router, clock, healthy, at_most):
-    """At 20 calls a second: within 0.6 s, at a window of 60 s as at any other."""
+    """At 20 calls per second: within 0.6 s, whatever the window."""
     assert calls_until_left(router, clock, a_second=20, healthy=healthy) <= at_most
 
 
 def test_a_short_interruption_of_busy_traffic_causes_no_fallback_and_an_outage_does(make_router, clock):
-    """1,000 calls a second: 90 ms without an answer are proof of trouble, and less than a tenth of the last second."""
+    """1,000 calls per second: 90 ms of failures are significant, but less than a tenth of the last second."""
     router = make_router()
     for number in range(3_000):
         clock.now += 0.001
@@ -311,7 +311,7 @@ def test_a_short_interruption_of_busy_traffic_causes_no_fallback_and_an_outage_d
 
 
 def test_failures_in_the_past_cause_no_fallback(router, clock):
-    """The evidence is there and the last second is clean; one more failure in a hundred is not over the budget."""
+    """There is enough evidence, but the last second has no failures; one failure in a hundred is within the budget."""
     for number in range(2_000):
         clock.now += 0.001
         router.report("ft:v2", ok=not 1_000 <= number < 1_095)
@@ -330,7 +330,7 @@ def test_a_slow_call_is_a_failed_one_where_there_is_a_limit(make_router):
 
 
 class Hostile:
-    """An object that cannot be compared, hashed, or turned into anything."""
+    """An object that cannot be compared, hashed or converted."""
 
     __hash__ = None
 
@@ -477,7 +477,7 @@ def test_a_fallback_that_cannot_be_recorded_is_logged_and_holds(registry, clock,
 
 
 class Hanging(Refusing):
-    """A registry whose lock somebody else holds until `released`."""
+    """A registry whose lock is held by another process until `released`."""
 
     released: threading.Event
 
@@ -551,7 +551,7 @@ def test_tasks_of_one_loop_share_a_router(router):
 
 
 def test_a_canary_that_serves_everybody_is_held_to_the_error_budget(make_router, registry, clock, caplog):
-    """There is nobody beside it to be compared with."""
+    """There is no production traffic to compare it with."""
     registry.step("canary", "v3", traffic=1.0)
     router = make_router()
     assert set(deal(router).values()) == {"ft:v3"}
@@ -586,8 +586,9 @@ def test_unknown_names_fill_neither_memory_nor_log(router, caplog):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.slow
 def test_a_forked_worker_does_not_wait_for_threads_of_its_parent(registry):
-    """At the moment of the fork another thread reports, and one reads the registry: in the child neither is there."""
+    """At the fork, one thread reports and one reads the registry; the child has neither thread."""
     code = """
         import os, sys, threading
         from pytest_finetune import ModelRouter

@@ -1,4 +1,4 @@
-"""The stated false-alarm rates: by exact sums where they can be had, by simulation where not."""
+"""The documented false-alarm rates, checked by exact sums where possible and by simulation otherwise."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pytest_finetune.lifecycle.rollout.sequential import LIFTS, EProcess, OverBu
 
 
 def weight(outcomes, rate):
-    """The chance of these outcomes, True for a failure."""
+    """The probability of these outcomes; True is a failure."""
     failed = sum(outcomes)
     return rate**failed * (1 - rate) ** (len(outcomes) - failed)
 
 
 def evidence_of_block(production, canary, assumed):
-    """The likelihood ratios of one block, by the lifts."""
+    """The likelihood ratios of one block, one per lift."""
     test = WorseThanProduction(0.01)
     test._assumed = assumed
     test._calls, test._failed = [len(production), len(canary)], [sum(production), sum(canary)]
@@ -47,7 +47,7 @@ def test_no_block_is_expected_to_add_evidence_while_the_canary_is_no_worse(produ
 
 @pytest.mark.parametrize(("budget", "rate"), [(0.1, 0.1), (0.1, 0.02), (0.5, 0.5), (0.02, 0.0)])
 def test_no_call_is_expected_to_add_evidence_while_production_keeps_its_budget(budget, rate):
-    """Over all 2^10 lives of ten calls, with the mixture over beginnings in it."""
+    """Over all 2^10 outcomes of ten calls, including the mixture over starts."""
     expected = 0.0
     for life in product((False, True), repeat=10):
         test = OverBudget(budget, 0.01)
@@ -67,7 +67,7 @@ def test_without_differences_evidence_stays_at_1():
 
 
 def life(rng, *, production, canary, calls, traffic=0.1, false_alarm_rate=0.1):
-    """The canary's calls until the alarm; None when there is none. The rates are functions of the call's number."""
+    """The canary's calls until the alarm, or None. The rates are functions of the call's number."""
     test, seen, failures, asked = WorseThanProduction(false_alarm_rate), 0, 0, 0
     for number in range(calls):
         is_canary = rng.random() < traffic
@@ -91,8 +91,9 @@ def outages(number):
 
 
 @pytest.mark.parametrize("rate", [steady(0.02), steady(0.3), outages], ids=["2 %", "30 %", "outages of both"])
+@pytest.mark.slow
 def test_a_canary_like_production_is_rarely_called_worse(rate):
-    """10 % are promised for ever; 200 lives would exceed 15 % once in a hundred such promises only just kept."""
+    """10 % are promised over any time; 200 runs at exactly 10 % would exceed 15 % once in a hundred tests."""
     rng = Random(1)
     alarms = sum(life(rng, production=rate, canary=rate, calls=1500) is not None for _ in range(200))
     assert alarms <= 30
@@ -131,7 +132,7 @@ def test_one_failure_of_one_call_is_not_enough():
 
 
 def test_half_of_the_evidence_begins_at_the_start_and_the_rest_reaches_any_time():
-    """What a change for the worse after a million steps has to bring, in nats more than at the start."""
+    """The extra evidence, in nats, that a change after a million steps needs compared with one at the start."""
     evidence = EProcess()
     weights = []
     for _ in range(3):

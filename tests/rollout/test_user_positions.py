@@ -25,7 +25,7 @@ def test_a_larger_share_keeps_its_users(user, one, other):
 
 
 def test_positions_are_the_same_on_every_machine():
-    """A change of these figures would deal the users of every running rollout anew."""
+    """Other positions would reassign the users of every running rollout."""
     assert UserPositions("pytest-finetune").of("user-1") == 0.9464138002835425
     assert UserPositions("other").of("user-1") == 0.6259461558154522
     assert UserPositions("pytest-finetune").of("用户") == 0.9321997518561422

@@ -1,4 +1,4 @@
-"""A run keeps the eval sets it asked: byte for byte, found again by hash, and never in the way of the run."""
+"""A run keeps copies of its eval sets: byte for byte, found by hash; a failed copy does not stop the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seal of a closed run: it holds while nothing changes, and no value of the manifest can change unseen."""
+"""The seal of a closed run holds while nothing changes, and detects a change of any value of the manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def run(tmp_path, monkeypatch):
 
 
 def rewrite(run, change):
-    """The run after its manifest's JSON was changed in place."""
+    """The run after an edit of its manifest."""
     path = run.path / "manifest.json"
     values = json.loads(path.read_text("utf-8"))
     change(values)
@@ -104,7 +104,7 @@ def test_a_line_written_while_the_run_closes_is_ignored(tmp_path, monkeypatch):
 
 
 def test_a_record_ends_with_the_answers_that_were_judged(tmp_path, monkeypatch):
-    """Two processes asked the last question: one answer was judged, the other one was written last."""
+    """Two processes sent the last request: one answer was judged, the other was written last."""
     run = Recorder(tmp_path, monkeypatch)("ppp", closed=False)
     judged = run.samples()
     run.append(sample_to_dict(sample("case-02", "m")))

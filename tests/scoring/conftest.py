@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def scorer(tmp_path: Path) -> Callable[..., Scorer]:
-    """Make a scorer from settings; a `schema` given as a value is written to a file beside the eval set."""
+    """Make a scorer from settings; a `schema` given as a value is written to a file next to the eval set."""
 
     def make(name: str = "exact", **settings: Any) -> Scorer:
         if isinstance(settings.get("schema"), dict):

@@ -38,7 +38,7 @@ NUMBER = 3
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A module beside the eval set, with a name of its own, forgotten afterwards."""
+    """A module with a unique name next to the eval set; unloaded after the test."""
     name = f"scorers_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(SOURCE, encoding="utf-8")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

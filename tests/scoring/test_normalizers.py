@@ -55,6 +55,6 @@ def test_a_long_run_of_combining_marks_is_cut() -> None:
 
 @given(st.text(), st.sampled_from(sorted(NORMALIZERS)))
 def test_a_normal_text_stays_as_it_is(text: str, name: str) -> None:
-    """Casefold alone is not idempotent for every letter, so it is asked of the others."""
+    """Casefold alone is not idempotent for every letter, so it is left out."""
     once = NORMALIZERS[name](text)
     assert name == "casefold" or NORMALIZERS[name](once) == once

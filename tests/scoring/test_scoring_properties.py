@@ -64,7 +64,7 @@ SCORERS = {
 @given(completion=COMPLETIONS)
 @examples(60)
 def test_no_answer_makes_a_scorer_raise(name: str, completion: Completion) -> None:
-    """And what it says can be written to a file, and never calls a format failure passed."""
+    """Its result can also be serialized, and a format failure never counts as passed."""
     scorer, case = SCORERS[name]
     assert scorer.check(case) is None
     score = scorer.score(case, completion)

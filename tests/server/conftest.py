@@ -1,4 +1,4 @@
-"""One server for all tests of a file; each test brings its own files and jobs."""
+"""One server for all tests of a module; each test uploads its own files and creates its own jobs."""
 
 from __future__ import annotations
 

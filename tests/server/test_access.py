@@ -1,4 +1,4 @@
-"""Who may ask, how errors look, and how the server is started and refuses to be."""
+"""Access to the server, the shape of its errors, and how it starts, refuses to start, and ends."""
 
 from __future__ import annotations
 

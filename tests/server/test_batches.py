@@ -1,4 +1,4 @@
-"""Batches over the wire: answered, partly refused, cancelled, and refused as a whole at their lines."""
+"""Batches over HTTP: answered, partly refused, cancelled, or refused as a whole with the line at fault."""
 
 from __future__ import annotations
 

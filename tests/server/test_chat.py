@@ -1,4 +1,4 @@
-"""Chat over the wire with the official client: whole, streamed, in a shape, and refused."""
+"""Chat over HTTP with the official client: complete, streamed, with a schema, and refused."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_an_abandoned_stream_does_not_delay_other_requests(client):
 def leave_early(url, body):
     connection = http.client.HTTPConnection(urlsplit(url).netloc)
     connection.request("POST", "/v1/chat/completions", body)
-    # Long enough for the answer to be begun; were it not, the test would only see less.
+    # Long enough for the answer to start; otherwise the test would check less.
     time.sleep(0.3)
     connection.close()
 

@@ -1,4 +1,4 @@
-"""What docs/server.md shows works as it stands, and no option or path is missing from it."""
+"""The examples of docs/server.md run, and all options and paths are documented there."""
 
 from __future__ import annotations
 

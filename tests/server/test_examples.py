@@ -1,4 +1,4 @@
-"""A training file is read as the server would be asked; what cannot be learned rightly is refused at its line."""
+"""Training examples are read like requests to the server; unusable ones are refused at their line."""
 
 from __future__ import annotations
 

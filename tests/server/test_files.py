@@ -1,4 +1,4 @@
-"""Files over the wire with the official client, and what breaks off or is no file."""
+"""Files over HTTP with the official client, interrupted and invalid uploads included."""
 
 from __future__ import annotations
 

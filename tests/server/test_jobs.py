@@ -1,4 +1,4 @@
-"""Fine-tuning jobs over the wire, each answer parsed into the official client's own types."""
+"""Fine-tuning jobs over HTTP, each answer parsed into the official client's types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = needs_training
 
 @pytest.fixture(scope="module")
 def done(client):
-    """One job to its end, with a validation file: two epochs of two steps."""
+    """A finished job with a validation file: two epochs of two steps."""
     job = tiny_job(
         client,
         epochs=2,

@@ -1,4 +1,4 @@
-"""Laid into a tree, every token sees what it would see in its sequence alone, and nothing is computed twice."""
+"""In a packed tree every token attends to the same tokens as in its own sequence, and no token is computed twice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ examples = st.lists(
 
 
 def learned(packs):
-    """What each target is learned from: the tokens that its node sees, in the order of their positions."""
+    """The context of each target: the tokens that its node attends to, in the order of their positions."""
     for each in packs:
         for node, target in zip(each.nodes, each.targets, strict=True):
             seen = sorted((each.positions[other], each.tokens[other]) for other in each.visible[node].nonzero()[0])

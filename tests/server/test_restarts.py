@@ -1,4 +1,4 @@
-"""A killed server goes on where it was, and takes its training with it when it goes."""
+"""A restarted server resumes its jobs, and a killed server stops its training process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ pytestmark = needs_training
 
 
 def children(pid):
-    """Processes that a process has started and not yet seen end."""
+    """The child processes of a process, zombies included."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 

@@ -1,4 +1,4 @@
-"""What the server remembers: nothing twice, nothing lost, in pages that do not overlap."""
+"""The store of the server: nothing is stored twice or lost, and pages do not overlap."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ids(found):
 def test_written_records_are_read_back(tmp_path):
     first = Store(tmp_path / "server.db")
     first.add(note(1, text="x"))
-    # The first one is not closed: a killed server closes nothing.
+    # The first store is not closed, as after a kill.
     second = Store(tmp_path / "server.db")
     assert second.find(Note, "note-1") == note(1, text="x")
     first.close()

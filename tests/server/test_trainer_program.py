@@ -1,4 +1,4 @@
-"""The trainer as a program: its help, its refusals, and what it keeps in its folder."""
+"""The trainer as a program: its help, its errors, and the files in its folder."""
 
 from __future__ import annotations
 

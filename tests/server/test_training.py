@@ -1,4 +1,4 @@
-"""The training core: what it learns from is what the server asks, packing changes nothing, and neither does a pause."""
+"""The training core: prompts are those of the server, and neither packing nor a pause changes the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_finetune.server.trainer.examples import read_examples
 from pytest_finetune.server.trainer.job import PROGRESS, STATE, TrainingJob
 from pytest_finetune.server.trainer.progress import ProgressFile, read_progress
 
-# torch and its company warn of each other's ways while they are imported.
+# torch and the packages around it warn on import.
 pytestmark = [needs_training, pytest.mark.filterwarnings("ignore")]
 
 TALKS = [

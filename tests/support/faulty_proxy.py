@@ -31,12 +31,12 @@ _CHUNK = 1024
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    What happens to the next request of a method to a path that ends so.
+    What happens to the next request with this method to a path that ends like this.
 
     Args:
         kind: `error`, a 500 or `status`; `reset` in the middle of the request; `silence` until the proxy is closed.
-        carried_out: The server gets the request all the same.
-        late: It gets it only when the next request of this kind arrives, before that one.
+        carried_out: The request is passed on to the server, and its answer is dropped.
+        late: The request is passed on just before the next one of this kind.
     """
 
     method: str
@@ -99,19 +99,19 @@ class FaultyProxy:
         self._faults += [Fault(method, path, "reset")] * times
 
     def silence(self, method: str, path: str, *, carried_out: bool = True) -> None:
-        """The next request gets no answer, ever."""
+        """The next request is never answered."""
         self._faults.append(Fault(method, path, "silence", carried_out))
 
     def rewrite(self, change: Callable[[str, Any], Any]) -> None:
-        """Every JSON answer passes through `change(path, value)`."""
+        """Replace every JSON answer by `change(path, value)`."""
         self.rewrites.append(change)
 
     def count(self, method: str, path: str) -> int:
-        """How often this was asked."""
+        """The number of such requests so far."""
         return sum(seen[0] == method and seen[1].endswith(path) for seen in self.seen)
 
     def wait_for(self, method: str, path: str, timeout: float = 60) -> None:
-        """Until this has been asked."""
+        """Wait for such a request."""
         with self.asked:
             if not self.asked.wait_for(lambda: self.count(method, path) > 0, timeout):
                 raise AssertionError(f"no request {method} {path}: {self.seen}")
@@ -139,7 +139,7 @@ class FaultyProxy:
         return Handler
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
-        """One request: the fault that is meant for it, or the server's answer."""
+        """Handle one request: apply its fault, or pass on the server's answer."""
         path = request.path.partition("?")[0]
         fault = self._fault(request.command, path)
         with self.asked:
@@ -218,7 +218,7 @@ def _answer(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: 
         request.end_headers()
         request.wfile.write(body)
     except ConnectionError:
-        # Whoever asked was killed meanwhile, as some tests want it.
+        # Some tests kill the client meanwhile.
         request.close_connection = True
 
 

@@ -1,4 +1,4 @@
-"""Small GGUF files made by hand: headers to read, and a LoRA adapter for smollm2-135m."""
+"""Small GGUF files written by hand: headers to read, and a LoRA adapter for smollm2-135m."""
 
 from __future__ import annotations
 

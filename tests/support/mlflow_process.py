@@ -26,13 +26,13 @@ QUIET = {
 
 
 def installed():
-    """Whether there is a server to start: MLflow's client comes without the database."""
+    """Whether MLflow's server is installed: the client alone comes without a database."""
     return all(find_spec(name) for name in ("mlflow", "alembic", "flask"))
 
 
 @contextmanager
 def mlflow_process(folder):
-    """The address of a server, which answers; it has ended afterwards, with all its children."""
+    """Start a server and return its address once it answers; stop it and all its children at the end."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     with (folder / "server.log").open("wb") as log:
@@ -71,7 +71,7 @@ def wait(process, address, log):
 
 
 def stop(process):
-    """End the group: the server is the child of the process that was started."""
+    """Stop the process group: the server is a child of the started process."""
     for how in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, how)

@@ -1,4 +1,4 @@
-"""Runs over real eval sets with made-up answers, judged and recorded as a session does it, for tests of the page."""
+"""Runs over real eval sets with made-up answers, judged and recorded as in a session, for tests of the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clean training data, and faults that are planted into it, each with the place where `data check` must find it."""
+"""Clean training data, and faults to plant into it, each with the location where `data check` must find it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_finetune.verdicts.json_schema.validation import compile_schema
 SYSTEM = "Classify the ticket."
 LABELS = ("bug", "feature", "question", "other")
 LINE = 40
-"""Where a fault is planted, unless the plant says otherwise; the rows around it are clean."""
+"""The default line of a planted fault; the rows around it are clean."""
 
 TOOL = {
     "type": "function",
@@ -27,7 +27,7 @@ OBJECT_FORMAT = '[request]\nresponse_format = "json_object"\n'
 
 
 def sentence(seed: int, words: int = 9) -> str:
-    """Made-up words, the same for the same seed; two seeds have next to nothing in common."""
+    """Random words by seed; two seeds give unrelated texts."""
     draw = random.Random(seed)
     return " ".join("".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 9))) for _ in range(words))
 
@@ -39,14 +39,14 @@ def row(asked: str, answer: Any, *, system: str = SYSTEM, **more: Any) -> dict[s
 
 
 def clean_rows(count: int = 120) -> list[Any]:
-    """Rows in which nothing is found: balanced labels, one input next to empty, one long."""
+    """Rows without findings: balanced labels, one nearly empty input, one long one."""
     rows = [row(sentence(number), LABELS[number % len(LABELS)]) for number in range(count)]
     rows[3], rows[7] = row("?", "other"), row(sentence(7, 60), "other")
     return rows
 
 
 def tool_row(*calls: dict[str, Any], tools: Any = (TOOL,), then: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
-    """A row whose answer is tool calls, and whatever comes after them."""
+    """A row whose answer is tool calls, followed by these messages."""
     said = {"role": "assistant", "content": None, "tool_calls": list(calls)}
     messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": sentence(900)}, said, *then]
     return {"messages": messages, "tools": list(tools) if isinstance(tools, tuple) else tools}
@@ -148,7 +148,7 @@ def weighted(weight: Any) -> dict[str, Any]:
 
 
 def replaced(rows: dict[int, Any], count: int = 120) -> list[Any]:
-    """Clean rows, but for those at these 1-based lines."""
+    """Clean rows, with other rows at these 1-based lines."""
     planted = clean_rows(count)
     for line, each in rows.items():
         planted[line - 1] = each
@@ -156,7 +156,7 @@ def replaced(rows: dict[int, Any], count: int = 120) -> list[Any]:
 
 
 def labelled(counts: dict[str, int]) -> list[Any]:
-    """Rows with this many of each label, one almost empty and one long."""
+    """This many rows of each label, with one nearly empty input and one long one."""
     labels = [label for label, count in counts.items() for _ in range(count)]
     rows = [row(sentence(number), label) for number, label in enumerate(labels)]
     rows[0], rows[1] = row("?", labels[0]), row(sentence(1, 60), labels[1])

@@ -65,7 +65,7 @@ def sample(
 def samples(
     letters: Sequence[str], *, prefix: str = "case-", models: Sequence[str] = ("",), **facts: Any
 ) -> list[Sample]:
-    """Cases in order, answered under the models by turns; a word of letters each where there are several attempts."""
+    """Samples of the cases in order, the models in turn; a word of letters per case if there are several attempts."""
     return [
         sample(f"{prefix}{number:02}", letter, attempt, model=models[number % len(models)], **facts)
         for number, word in enumerate(letters)
@@ -75,7 +75,7 @@ def samples(
 
 
 class Recorder:
-    """Writes runs whose ids, times and versions are the same every time."""
+    """Writes runs with fixed ids, times and versions."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.store, self.made = folder, RunStore(folder / ".finetune" / "runs"), 0

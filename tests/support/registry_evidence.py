@@ -1,4 +1,4 @@
-"""An eval set on disk and recorded runs of it, for tests of what a registry makes of evidence."""
+"""An eval set on disk and recorded runs of it, for tests of promotion."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ def write_set(folder: Path, name: str = TICKETS, *, cases: int = 5, toml: str = 
 
 
 def rewritten(run: Run, **changes: Any) -> Run:
-    """The run as if it had come out otherwise: with another manifest, sealed where it is closed."""
+    """The run with another manifest, sealed again if it is closed."""
     manifest = run.manifest.model_copy(update=changes)
     manifest = sealed(manifest, run.path / "samples.jsonl") if manifest.closed else manifest
     return _written(run, manifest)
 
 
 def edited(run: Run, **changes: Any) -> Run:
-    """The run with another manifest, as somebody with an editor would leave it."""
+    """The run with a manifest edited by hand: the seal is broken."""
     return _written(run, run.manifest.model_copy(update=changes))
 
 
 def replaced(run: Run, sample: Sample) -> None:
-    """Put a sample in the place of the recorded one of its key, under a right checksum."""
+    """Replace the recorded sample with the same key, with a correct checksum."""
     path = run.path / "samples.jsonl"
     lines = [sealed_line(sample_to_dict(sample if one.key == sample.key else one)) for one in read_samples(path)]
     path.write_bytes(b"".join(lines))
@@ -61,7 +61,7 @@ def _written(run: Run, manifest: Manifest) -> Run:
 
 
 def recorded(record: Recorder, eval_set: EvalSet, letters: Any = "ppppm", **facts: Any) -> Run:
-    """A closed run of the set that passed its gate, answered by the requested model id."""
+    """A closed run of the set that passed its gate; the answering model is the requested one."""
     facts = {"spec": MODEL, "verdicts": PASSED, "plans": [set_plan(eval_set, MODEL)]} | facts
     own = ("answered_by", "totals", "versions", "target", "baselines", "compared_with")
     changes = {name: facts.pop(name) for name in own if name in facts}

@@ -1,5 +1,5 @@
 """
-Many processes at one registry file: they race for it, they crowd it, they are killed while they write it.
+Many processes with one registry file: racing promotions, concurrent additions, and kills during writes.
 
     python tests/support/registry_processes.py race FOLDER --processes 50 --rounds 100
 
@@ -38,7 +38,7 @@ def add(backend: FileBackend, version: str) -> None:
 
 
 def race(path: Path, processes: int, rounds: int) -> dict[str, Any]:
-    """Every round all processes promote a candidate of their own, having read the same registry."""
+    """In each round all processes read the same registry, and each promotes its own candidate."""
     backend, barrier = FileBackend(path, lock_timeout=120), FORK.Barrier(processes)
     versions = [f"p{number}-r0" for number in range(processes)]
     for version in versions:
@@ -100,7 +100,7 @@ def _racer(path: Path, line: Connection, barrier: Barrier) -> None:
 
 
 def crowd(path: Path, processes: int, rounds: int) -> dict[str, Any]:
-    """All processes add versions at once, without a sequence to check: no addition may be lost."""
+    """All processes add versions at once, without checking the sequence number: no addition may be lost."""
 
     def join_in(number: int) -> None:
         for turn in range(rounds):
@@ -164,7 +164,7 @@ def _write_on(path: Path, writing: int) -> None:
     os.write(writing, bytes(8))
     while True:
         registry = backend.update(Change("canary", "v1", "writer", traffic=0.25))
-        # A pipe takes so few bytes whole or not at all.
+        # A write of a few bytes to a pipe is atomic.
         os.write(writing, registry.seq.to_bytes(8, "big"))
 
 

@@ -1,4 +1,4 @@
-"""Registries for tests, made by the changes that a real one goes through."""
+"""Registries for tests, made by real changes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def after(*changes, registry=None):
 
 
 def eventful():
-    """A registry in which everything has happened once, and in which v1 is in production for the second time."""
+    """A registry with every kind of event, in which v1 is in production for the second time."""
     return after(
         ("add", "v1"),
         change("promote", "v1", evidence=evidence_of_run()),

@@ -1,4 +1,4 @@
-"""Plans and samples made up for tests of what is computed from them."""
+"""Made-up plans and samples, for tests of metrics and gates."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ def sample(
 
 
 def run_of(passed: int, missed: int = 0, errors: int = 0) -> list[Sample]:
-    """One attempt a case: first the passed ones, then the missed, then the errors."""
+    """One attempt per case: first the passed ones, then the missed, then the errors."""
     states = [State.PASSED] * passed + [State.MISSED] * missed + [State.ERROR] * errors
     return [sample(number, state) for number, state in enumerate(states)]
 
 
 def rules(*gates: dict[str, Any], max_errors: int = 0) -> list[Rule]:
-    """What gates demand that are written as in a settings file."""
+    """The rules of gates written as in a settings file."""
     return EvalSettings.model_validate({"gates": list(gates), "max_errors": max_errors}).rules
 
 
 def table(planned: Sequence[Case], samples: Iterable[Sample], repeats: int = 1) -> SampleTable:
-    """Samples in their places; every case expects its first answer as a label, and is of today."""
+    """Samples placed in their plan; every case expects its first answer as a label."""
     return lay_out(
         planned,
         samples,

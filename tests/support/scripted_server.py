@@ -1,5 +1,5 @@
 """
-A real OpenAI-compatible server on loopback that answers by script: any status, any bytes, late, by drips, or never.
+A real OpenAI-compatible server on loopback with scripted answers: any status, any bytes, late, byte by byte, or never.
 
 In a test::
 
@@ -119,7 +119,7 @@ class ScriptedServer:
     A server in a thread of its own, from `with` to the end of the block.
 
     Args:
-        answer: Called with the JSON body of every question: a str is the content, a dict the whole assistant
+        answer: Called with the JSON body of every request: a str is the content, a dict the whole assistant
             message, a `Reply` anything at all. Runs on the server's loop: keep it quick.
         replies: Answers to give first, one a question, before `answer` is asked.
         latency: Seconds before each answer.
@@ -282,7 +282,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
             return
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # A moment for the client to read the first bytes: a reset throws away what it has not.
+        # Let the client read the first bytes: a reset discards unread ones.
         self.loop.call_later(0.02, self.transport.abort)
 
     def _drip(self, rest: bytes, pause: float) -> None:

@@ -1,4 +1,4 @@
-"""The real server as a real process on a real port, for as long as a test needs it; and what a tiny training takes."""
+"""The real server as a process on a real port, and the files and jobs of a tiny training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ needs_training = pytest.mark.skipif(
 
 class ServerProcess:
     """
-    `pytest-finetune serve` in a folder; the same folder again goes on where it was.
+    `pytest-finetune serve` in a folder; started again in the same folder, it resumes.
 
     `with ServerProcess(tmp_path) as server:` gives `server.url`, `server.client()`, `server.kill()`.
     """
@@ -51,7 +51,7 @@ class ServerProcess:
         environ = {name: value for name, value in os.environ.items() if name != "FINETUNE_SERVER_KEY"}
         if self.key:
             environ["FINETUNE_SERVER_KEY"] = self.key
-        # On two cores one place leaves the other core to the training.
+        # One slot leaves the second of two cores to the training.
         command = [sys.executable, "-c", _MAIN, "serve", "--port", "0", "--json", "--places", "1"]
         command += ["--weights-cache", str(CACHE), *self.options]
         with self.errors.open("ab") as errors:
@@ -79,7 +79,7 @@ class ServerProcess:
         return line
 
     def __exit__(self, *_):
-        """Stop it as Ctrl-C at a terminal does, which reaches the whole group; whoever does not stop is killed."""
+        """Interrupt the process group, like Ctrl-C at a terminal; kill the server if it does not stop."""
         for client in self._clients:
             client.close()
         if self.process.poll() is None:
@@ -92,7 +92,7 @@ class ServerProcess:
         self.process.stdout.close()
 
     def kill(self):
-        """kill -9, with no time to say anything."""
+        """kill -9: the server cannot clean up."""
         self.process.kill()
         self.process.wait()
 
@@ -120,7 +120,7 @@ def upload(client, data, *, purpose="fine-tune", name="train.jsonl"):
 
 
 def tiny_job(client, *, examples=10, epochs=1, batch_size=10, **options):
-    """A job of very few steps: nearly all of its seconds go into loading the model."""
+    """A job of very few steps: most of its time is spent on loading the model."""
     options.setdefault("training_file", upload(client, chat_lines(examples)))
     hyperparameters = {"n_epochs": epochs, "batch_size": batch_size}
     method = {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}}
@@ -128,7 +128,7 @@ def tiny_job(client, *, examples=10, epochs=1, batch_size=10, **options):
 
 
 def wait_for(look, done, timeout=JOB_TIMEOUT):
-    """What `look` returns once `done` of it is true."""
+    """Poll `look` until `done(look())` is true; returns its value."""
     deadline = time.monotonic() + timeout
     while not done(seen := look()):
         if time.monotonic() > deadline:
@@ -138,6 +138,6 @@ def wait_for(look, done, timeout=JOB_TIMEOUT):
 
 
 def wait_for_job(client, job_id, *statuses):
-    """The job once it has one of the statuses, or has ended in another one."""
+    """Wait until the job has one of the statuses or has ended; returns it."""
     wanted = {*statuses, "succeeded", "failed", "cancelled"}
     return wait_for(lambda: client.fine_tuning.jobs.retrieve(job_id), lambda job: job.status in wanted)

@@ -1,14 +1,14 @@
-"""What a page shows of a command held against what the command prints, whatever a server and the clock name today."""
+"""The output of a command on a page compared with its real output, whatever the ids, dates and figures of today."""
 
 from __future__ import annotations
 
 import re
 
 OMITTED = "…"
-"""A line of its own: any lines, or none."""
+"""On a line of its own: any number of lines."""
 
 VARYING = {
-    # A name that a table has cut.
+    # A name cut by a table.
     r"(?<=:tickets:)\w+…\S+|…\S+": r"\S+",
     r"\d\d:\d\d:\d\d": r"\d\d:\d\d:\d\d",
     # What a training on another processor comes to: its losses, a case more or less, another checkpoint as the best.

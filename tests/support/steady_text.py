@@ -1,4 +1,4 @@
-"""Whole outputs without what differs from run to run, so that they can be compared with a golden file."""
+"""Replaces run-specific values in whole outputs, so that they can be compared with a golden file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pytest in a real pseudo-terminal, and what a person sees there, after every piece of output."""
+"""pytest in a real pseudo-terminal, and the screen after each piece of output."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Screen = list[str]
 """The rows from the top, without spaces at their ends."""
 
 UNWANTED = {"CI", "BUILD_NUMBER", "COLUMNS", "LINES", "NO_COLOR", "PYTEST_ADDOPTS"}
-"""What the surroundings may say of terminals, and the tests must not hear."""
+"""Environment variables about terminals, which must not reach the tests."""
 
 SILENCE = 60
-"""Seconds without output after which the session is taken to hang."""
+"""Seconds without output after which the session counts as hanging."""
 
 
 class Terminal:
@@ -44,7 +44,7 @@ class Terminal:
 
 
 def watch(folder: Path, *options: str, rows: int = 100, columns: int = 80, **environ: str) -> Iterator[Screen]:
-    """Run pytest there; the screen after every piece of output, the last one being what stays."""
+    """Run pytest there; returns the screen after each piece of output, the final screen last."""
     terminal = Terminal(rows, columns)
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -69,11 +69,11 @@ def watch(folder: Path, *options: str, rows: int = 100, columns: int = 80, **env
 
 
 def _read(descriptor: int) -> bytes:
-    """What there is to read; nothing once the other side is closed."""
+    """Read what is available; empty once the other side is closed."""
     if not select.select([descriptor], [], [], SILENCE)[0]:
         raise TimeoutError(f"nothing written for {SILENCE} s")
     try:
         return os.read(descriptor, 65536)
     except OSError:
-        # Linux tells the end of a pseudo-terminal as an error.
+        # Linux reports the end of a pseudo-terminal as an error.
         return b""

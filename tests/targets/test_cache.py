@@ -56,7 +56,7 @@ def ask(target: Scripted, folder: Path, *requests: Request) -> list[Completion |
 
 
 warned: list[str] = []
-"""What the cache of the last session had to say."""
+"""The warnings of the cache in the last session."""
 
 
 def is_asked_again(folder: Path, second: Request = REQUEST, target: Scripted | None = None) -> bool:
@@ -246,6 +246,7 @@ def _fill(folder: Path, first: int) -> None:
     store.close()
 
 
+@pytest.mark.slow
 def test_many_processes_share_one_file(tmp_path):
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_fill, args=(tmp_path, first * 1000)) for first in range(4)]

@@ -1,4 +1,4 @@
-"""The way to a llama.cpp server, tried on a scripted one that knows neither slots nor system prompts alone."""
+"""Requests to a llama.cpp server, tested on a scripted one without slots whose template needs a user message."""
 
 from __future__ import annotations
 

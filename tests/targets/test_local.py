@@ -31,7 +31,7 @@ WAIT = 60.0
 
 
 def with_model(use, spec="local:smollm2-135m", models="."):
-    """What `use` makes of a model that is open for it alone."""
+    """Open a model, call `use` with it, close it, and return the result."""
 
     async def session():
         target = LocalTarget(spec, models=Path(models))
@@ -66,7 +66,7 @@ def test_a_real_model_answers_offline_without_output(capfd):
 
 @needs_weights
 def test_an_answer_does_not_depend_on_concurrent_requests():
-    """At temperature 0, in one order and in the other, side by side and alone."""
+    """At temperature 0, in either order, concurrently and alone."""
     feedback = (
         "It is slow. | Add a dark mode! | How do I export? | Thanks :) | 登录后闪退 | The page is blank since today."
     )
@@ -188,7 +188,7 @@ LEAVING = """
 
 @needs_weights
 def test_a_program_that_exits_without_closing_neither_hangs_nor_crashes():
-    """The engine does both when it is torn down while it computes."""
+    """The engine does both when it is destroyed during a computation."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(LEAVING)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -21,7 +21,7 @@ HI = Request("m", (Message("user", "hi"),), {"temperature": 0.0})
 
 
 class NoJitter(random.Random):
-    """Every wait that is left to chance is no wait."""
+    """Random waits are zero."""
 
     def uniform(self, a: float, b: float) -> float:
         return min(a, b, 0.0)
@@ -33,7 +33,7 @@ def target_for(url: str, environ: Mapping[str, str] | None = None, concurrency: 
 
 
 def ask(target: OpenAITarget, *requests: Request, deadline: float = 10.0) -> list[Completion | Failure]:
-    """Ask one after the other on a loop of their own."""
+    """Send requests one after the other in one event loop."""
 
     async def run() -> list[Completion | Failure]:
         await target.open()

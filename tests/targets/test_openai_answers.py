@@ -269,7 +269,7 @@ def test_any_bytes_are_read_without_raising(status: int, body: bytes, kind: str)
 
 @st.composite
 def almost_completions(draw: st.DrawFn) -> Any:
-    """A good answer in which a few places hold anything."""
+    """A valid answer in which a few values are replaced by any JSON."""
     function = {"name": "f", "arguments": "{}"}
     message: dict[str, Any] = {"content": "x", "refusal": None, "tool_calls": [{"function": function}]}
     choice = {"message": message, "finish_reason": "stop"}

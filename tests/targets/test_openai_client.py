@@ -1,4 +1,4 @@
-"""The contract: a target made from an official client asks and judges exactly as the aiohttp target does."""
+"""A target made from an official client sends and judges exactly as the aiohttp target does."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ BEYOND_THE_STANDARD = Request("m", HI.messages, {"min_p": 0.1, "chat_template_kw
 
 
 class NoJitter(random.Random):
-    """Every wait that is left to chance is no wait."""
+    """Random waits are zero."""
 
     def uniform(self, a: float, b: float) -> float:
         return min(a, b, 0.0)
@@ -54,7 +54,7 @@ class NoJitter(random.Random):
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The official client would ask a proxy for loopback too."""
+    """The official client would use a proxy for loopback, too."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
@@ -91,7 +91,7 @@ def ask(kind: str, server: ScriptedServer, requests: Sequence[Request], deadline
 
 
 def judged(kind: str, *replies: Reply, deadline: float = 10.0) -> tuple[Completion | Failure, int]:
-    """What a script comes to, without the seconds, and in how many calls."""
+    """The outcome of a script without its latency, and the number of calls."""
     with ScriptedServer(replies=replies) as server:
         outcome = ask(kind, server, [HI], deadline)[0]
         return replace(outcome, latency=0.0), len(server.requests)

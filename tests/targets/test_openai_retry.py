@@ -1,4 +1,4 @@
-"""Retries, waits and the shared pause, on a clock that only moves when somebody sleeps."""
+"""Retries, waits and the shared pause, on a clock that advances only by sleeping."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DOWN = Try(Failure("connection", "no connection"))
 
 
 class Clock:
-    """Time by sleeping only."""
+    """A clock that advances only by sleeping."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -38,7 +38,7 @@ class Clock:
 
 
 class HalfWay(random.Random):
-    """Chance that always falls in the middle."""
+    """A random generator that always returns the middle."""
 
     def uniform(self, a: float, b: float) -> float:
         return (a + b) / 2
@@ -49,7 +49,7 @@ def persistence(clock: Clock) -> Persistence:
 
 
 def script(*tries: Try) -> Callable[[], Awaitable[Try]]:
-    """Calls that come to these tries in turn, and to the last one ever after."""
+    """A call with these outcomes in turn; the last one repeats."""
     left = list(tries)
 
     async def call() -> Try:

@@ -1,4 +1,4 @@
-"""Making a target: key, address, identity, and what it costs to import one."""
+"""Creating a target: key, address, identity, and the cost of the import."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from pytest_finetune.evaluation.targets.weights import BASE, Weights, find_weigh
 
 @pytest.fixture
 def base(tmp_path, monkeypatch):
-    """Stands for the installed weights of smollm2-135m."""
+    """A stand-in for the installed weights of smollm2-135m."""
     path = tmp_path / "base.gguf"
     path.write_bytes(b"weights")
     monkeypatch.setattr(weights, "_base", lambda _: path)

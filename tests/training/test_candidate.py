@@ -1,4 +1,4 @@
-"""What a job made goes into the registry once, whole, and under a name that is nobody else's."""
+"""The result of a job is added to the registry once, completely, and under a free name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A diagnosis: each verdict at its threshold, evidence beside it, and none where there is too little to tell."""
+"""Diagnoses: each verdict at its threshold, with evidence, and none if there is too little data."""
 
 from __future__ import annotations
 

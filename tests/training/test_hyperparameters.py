@@ -1,4 +1,4 @@
-"""Hyperparameters by the number of examples: the boundaries are exact, and what a person says goes first."""
+"""Hyperparameters by the number of examples: the boundaries are exact, and chosen values win."""
 
 from __future__ import annotations
 

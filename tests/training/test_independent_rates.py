@@ -1,4 +1,4 @@
-"""The interval of the difference of two independent rates, against the values that its author published."""
+"""The interval of the difference of two independent rates, compared with its author's published values."""
 
 from __future__ import annotations
 

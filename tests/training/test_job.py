@@ -1,4 +1,4 @@
-"""Jobs, events and checkpoints from whatever a server sends: read, or refused with a reason, and never a crash."""
+"""Jobs, events and checkpoints from any server: read, or refused with a reason, never a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of jobs: what makes two wishes the same, which job may be lost, and who waits for whom."""
+"""Job records: which requests are the same, which jobs may be lost, and the lock between two starts."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_job_may_be_lost_until_it_has_an_id_or_was_refused(changes, pending):
 
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1, "nonce": "x", "surprise": 1}', "\x00"])
 def test_an_unreadable_record_is_an_error(tmp_path, text):
-    """It may be the one that keeps a job from being made twice."""
+    """It may be the record that prevents a second creation of its job."""
     (tmp_path / "broken.json").write_text(text)
     with pytest.raises(TrainingError, match=r"broken\.json") as caught:
         JobStore(tmp_path).records()

@@ -1,4 +1,4 @@
-"""Lists of a fine-tuning API that pages, orders and ends them in other ways than OpenAI's."""
+"""Lists of fine-tuning APIs whose pages, order or end differ from OpenAI's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training would be: examples counted, hyperparameters suggested, tokens and price; or why they are unknown."""
+"""Plans of a training: examples, suggested hyperparameters, tokens and price, or why they are unknown."""
 
 from __future__ import annotations
 

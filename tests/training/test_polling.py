@@ -1,4 +1,4 @@
-"""A job followed: every event once and in order, through silence and over restarts of the watcher."""
+"""Watching a job: every event once and in order, over lost connections and restarts of the watcher."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def event(number, *, second=None):
 
 
 class Script:
-    """A server that goes through some states: a status, so many events so far, or an error; the last one stays."""
+    """A server that goes through states: a status with the number of events so far, or an error; the last one stays."""
 
     base_url = "http://127.0.0.1:1/v1"
 
@@ -135,7 +135,7 @@ def test_events_are_shown_even_if_the_server_forgot_the_last_one_seen():
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data())
 def test_every_event_is_shown_once_however_the_watcher_is_stopped(steps, data):
-    """Events grow by any steps; the watcher is stopped after any update and begun again from its cursor."""
+    """Events arrive in any steps; the watcher is stopped after any update and started again from its cursor."""
     shown, cursor, total = [], Cursor(), 0
     for number, step in enumerate(steps):
         total += step

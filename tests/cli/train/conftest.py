@@ -25,7 +25,7 @@ def proxy(server):
 
 @pytest.fixture
 def train(tmp_path, monkeypatch, proxy):
-    """Run a command next to nine examples, without waits: the server's check ends the job and trains nothing."""
+    """Run a command in a folder with nine examples, without waits: too few, so the server's check ends each job."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
     monkeypatch.setattr(job_start, "LOOKS", (0.0, 0.05))

@@ -1,4 +1,4 @@
-"""Training on servers that differ from OpenAI's in what they send, and when."""
+"""Training on servers whose answers differ from OpenAI's in content or timing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def records(folder):
 
 @pytest.fixture
 def ended(server):
-    """A job that ended at the server's check."""
+    """A job that failed the server's data check."""
     client = server.client()
     return tiny_job(client, training_file=upload(client, chat_lines(3)))
 
@@ -102,7 +102,7 @@ def test_an_upload_refused_by_a_rate_limit_is_sent_again(train, proxy, server):
 
 
 def nameless(proxy, job, times):
-    """The job has succeeded, and its model has no id for so many looks."""
+    """A succeeded job whose model has no id in the first `times` answers."""
     seen = []
 
     def late(path, value):

@@ -1,4 +1,4 @@
-"""`train start` over real HTTP against the real server, through a proxy that breaks what networks break."""
+"""`train start` over HTTP against the real server, through a proxy that simulates network failures."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ MAIN = "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')"
 
 
 def start(train, *words, seed, code=0, **how):
-    """A wish of its own for every seed."""
+    """Run `train start`; each seed is a different request."""
     options = ("--model", BASE, "--seed", str(seed), "--no-check", *words)
     return train("start", "train.jsonl", *options, code=code, **how)
 
 
 def jobs(server, seed):
-    """The server's own word on how many jobs there are."""
+    """The jobs that the server lists for this seed."""
     return [job for job in server.client().fine_tuning.jobs.list(limit=100) if job.seed == seed]
 
 
@@ -138,7 +138,7 @@ def test_a_killed_start_is_completed_by_the_next(train, proxy, server, tmp_path)
 
 
 def test_if_the_first_creation_is_late_the_second_job_is_cancelled(train, proxy, server, tmp_path):
-    """The first creation is carried out after both looks, just before the second: the nonce tells that they are one."""
+    """The first creation is processed after both searches, just before the second; both have the same nonce."""
     (tmp_path / "train.jsonl").write_bytes(chat_lines(10))
     proxy.fail("POST", JOBS, late=True)
     started = json.loads(start(train, "--json", seed=108).stdout)

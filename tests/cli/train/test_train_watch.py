@@ -1,4 +1,4 @@
-"""`train watch` and the looks at jobs, over real HTTP against the real server: killed, restarted, odd."""
+"""`train watch`, `list` and `events` over HTTP against the real server, also killed, restarted, or with odd answers."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def command(*words, code=0):
 
 @pytest.fixture
 def failing(server):
-    """A job that ends at the server's check: too few examples."""
+    """A job that fails the server's data check: too few examples."""
     client = server.client()
     return tiny_job(client, training_file=upload(client, chat_lines(3)))
 
 
 @pytest.fixture
 def held(server):
-    """A job that is paused before it trains, and cancelled at the end."""
+    """A job that is paused before it trains, and cancelled after the tests."""
     client = server.client()
     job = tiny_job(client)
     client.fine_tuning.jobs.pause(job.id)
@@ -88,7 +88,7 @@ def test_an_unknown_status_is_reported_once_and_is_not_final(train, proxy, faili
 
 @needs_server
 def test_a_success_without_a_known_status_adds_nothing(train, proxy, held, tmp_path):
-    """A server that says `Succeeded` where `succeeded` is meant: watching goes on until somebody cancels."""
+    """A server that sends `Succeeded` instead of `succeeded`: the watch continues until the job is cancelled."""
 
     def odd(path, value):
         return {**value, "status": "Succeeded"} if path.endswith(held.id) and value["status"] == "paused" else value
@@ -218,7 +218,7 @@ class Watcher:
 
 @needs_training
 def test_neither_a_killed_watcher_nor_a_killed_server_loses_or_repeats_an_event(tmp_path):
-    """The whole way on one port: kill -9 the watcher, kill -9 the server, start it again, a candidate at the end."""
+    """On one port: kill -9 the watcher, kill -9 the server, restart it; the job still becomes a candidate."""
     port = free_port()
     (tmp_path / "train.jsonl").write_bytes(chat_lines(12))
     (tmp_path / "valid.jsonl").write_bytes(chat_lines(4, start=50))
