@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from gguf_files import write_adapter
+from llama_requests import child_pids, send
 from server_process import ServerProcess
 
-from pytest_finetune.base.records import Completion, Failure, Message, Request
+from pytest_finetune.base.records import Completion, Message, Request
 from pytest_finetune.evaluation.targets import llama
-from pytest_finetune.evaluation.targets.grammar_nesting import DEEPEST, nesting_problem
 from pytest_finetune.evaluation.targets.local import LocalTarget
 from pytest_finetune.evaluation.targets.weights import Weights, find_weights
 
@@ -31,16 +31,6 @@ SWITCH_OFF = json.dumps([{"id": 0, "scale": 0}]).encode()
 FOREIGN = {"Origin": "http://evil.example", "Content-Type": "text/plain"}
 """What a browser sends for another site's page without asking first: a simple request."""
 HELLO = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "temperature": 0}
-
-
-def send(server, method, path, body=None, headers=None):
-    connection = server.connect(60)
-    try:
-        connection.request(method, path, body, {"Connection": "close", **(headers or {})})
-        response = connection.getresponse()
-        return response.status, dict(response.getheaders()), response.read()
-    finally:
-        connection.close()
 
 
 def listening_ports(pid):
@@ -63,10 +53,11 @@ def adapted(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "loopback port":
             patch.setattr(llama, "_socket_path", lambda _: None)
-        server = llama.LlamaServer(Weights("tuned", find_weights("local:smollm2-135m", Path()).model, adapter), 1)
-    assert (server.socket_path is None) == (request.param == "loopback port")
-    yield server
-    server.stop()
+        process = llama.LlamaProcess(Weights("tuned", find_weights("local:smollm2-135m", Path()).model, adapter), 1)
+    asyncio.run(process.start())
+    assert (process.socket_path is None) == (request.param == "loopback port")
+    yield process
+    process.close()
 
 
 @needs_weights
@@ -108,13 +99,16 @@ def test_no_origin_may_read_an_answer(adapted, method):
 
 @needs_weights
 @pytest.mark.skipif(os.name != "posix", reason="needs Unix sockets")
-def test_the_socket_is_in_a_folder_that_only_the_user_enters(tmp_path, monkeypatch):
-    server = llama.LlamaServer(find_weights("local:smollm2-135m", Path()), 1)
+def test_the_socket_is_in_a_folder_that_only_the_user_enters():
+    process = llama.LlamaProcess(find_weights("local:smollm2-135m", Path()), 1)
     try:
-        assert Path(server.socket_path).parent.stat().st_mode & 0o077 == 0
+        asyncio.run(process.start())
+        path = Path(process.socket_path)
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        assert path.stat().st_mode & 0o777 == 0o600
     finally:
-        server.stop()
-    assert not Path(server.socket_path).exists()
+        process.close()
+    assert not path.parent.exists()
 
 
 def test_a_folder_too_long_for_a_socket_falls_back_to_a_port():
@@ -129,7 +123,8 @@ def test_a_local_target_opens_no_port():
         await target.open()
         try:
             answer = await target.ask(Request("smollm2-135m", (Message("user", "Hi"),), {"max_tokens": 1}), 60.0)
-            return answer, listening_ports("self") - before
+            children = [slot._process.pid for slot in target._slots]
+            return answer, set().union(*(listening_ports(pid) for pid in children)) | listening_ports("self") - before
         finally:
             await target.close()
 
@@ -146,66 +141,7 @@ def test_serve_opens_its_own_port_alone(tmp_path):
     with ServerProcess(tmp_path, key="sekret") as server:
         answer = server.client().chat.completions.create(model="smollm2-135m", **HELLO)
         assert answer.choices
+        engines = child_pids(server.process.pid)
+        assert len(engines) == 1
+        assert set().union(*map(listening_ports, engines)) == set()
         assert listening_ports(server.process.pid) == {int(server.url.removesuffix("/v1").rpartition(":")[2])}
-
-
-def nested_schema(levels):
-    schema = {"type": "integer"}
-    for _ in range(levels):
-        schema = {"type": "array", "items": schema}
-    return schema
-
-
-@pytest.mark.parametrize(
-    ("params", "named"),
-    [
-        ({"grammar": "root ::= " + "(" * 50_000 + '"a"' + ")" * 50_000}, "'grammar'"),
-        ({"json_schema": nested_schema(DEEPEST + 1)}, "'json_schema'"),
-        ({"response_format": {"type": "json_schema", "json_schema": nested_schema(DEEPEST)}}, "'response_format'"),
-        ({"json_schema": nested_schema(20_000)}, "'json_schema'"),
-    ],
-    ids=["grammar", "schema", "response format", "very deep schema"],
-)
-def test_a_grammar_or_schema_nested_too_deeply_is_named(params, named):
-    assert nesting_problem(params).startswith(named)
-
-
-@pytest.mark.parametrize(
-    "params",
-    [{}, {"grammar": 'root ::= ("a" | ("b" "c"))*'}, {"grammar": "(a) " * 1000}, {"json_schema": nested_schema(50)}],
-    ids=["none", "grammar", "many in a row", "schema"],
-)
-def test_an_ordinary_grammar_or_schema_is_no_problem(params):
-    assert nesting_problem(params) == ""
-
-
-@needs_weights
-def test_a_grammar_of_50000_parentheses_is_a_failed_request_and_not_the_end_of_pytest():
-    grammar = "root ::= " + "(" * 50_000 + '"a"' + ")" * 50_000
-
-    async def session():
-        target = LocalTarget("local:smollm2-135m", models=Path())
-        await target.open()
-        try:
-            request = Request("smollm2-135m", (Message("user", "Hi"),), {"max_tokens": 1, "grammar": grammar})
-            return await target.ask(request, 60.0)
-        finally:
-            await target.close()
-
-    outcome = asyncio.run(session())
-    assert isinstance(outcome, Failure)
-    assert outcome.kind == "bad_request"
-    assert "nested parentheses" in outcome.message
-
-
-@needs_weights
-@needs_serve
-def test_serve_refuses_such_a_grammar_and_goes_on_serving(tmp_path):
-    from openai import BadRequestError
-
-    grammar = "root ::= " + "(" * 50_000 + '"a"' + ")" * 50_000
-    with ServerProcess(tmp_path) as server:
-        client = server.client()
-        with pytest.raises(BadRequestError, match="nested parentheses"):
-            client.chat.completions.create(model="smollm2-135m", extra_body={"grammar": grammar}, **HELLO)
-        assert client.chat.completions.create(model="smollm2-135m", **HELLO).choices

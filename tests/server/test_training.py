@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import struct
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from llama_requests import send
 from server_process import CACHE, chat_lines, needs_training
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.evaluation.targets.llama import LlamaServer
+from pytest_finetune.evaluation.targets.llama import LlamaProcess
 from pytest_finetune.evaluation.targets.weights import Weights, find_weights, read_general_type
 from pytest_finetune.server.trainer.examples import read_examples
 from pytest_finetune.server.trainer.job import PROGRESS, STATE, TrainingJob
@@ -48,19 +51,25 @@ def examples(base, *conversations):
     return tokenize(read, base.tokenizer, "train.jsonl")
 
 
-def post(server, path, body):
-    connection = server.connect(60)
-    connection.request("POST", path, json.dumps(body), {"Authorization": f"Bearer {server.key}"})
-    answer = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
+def post(process, path, body):
+    _, _, answer = send(process, "POST", path, json.dumps(body), {"Authorization": f"Bearer {process.key}"})
+    return json.loads(answer)
+
+
+@contextmanager
+def llama(weights):
+    process = LlamaProcess(weights, 1)
+    asyncio.run(process.start())
+    try:
+        yield process
+    finally:
+        process.close()
 
 
 @pytest.fixture(scope="module")
 def engine():
-    server = LlamaServer(find_weights("local:smollm2-135m", Path()), 1)
-    yield server
-    server.stop()
+    with llama(find_weights("local:smollm2-135m", Path())) as process:
+        yield process
 
 
 @pytest.mark.parametrize("talk", TALKS)
@@ -168,12 +177,9 @@ def test_an_adapter_answers_in_llama_cpp_as_it_was_trained(tmp_path, job):
         assert read_general_type(file) == "adapter"
         file.seek(0)
         assert struct.unpack("<4sI", file.read(8)) == (b"GGUF", 3)
-    server = LlamaServer(Weights("taught", find_weights("local:smollm2-135m", Path()).model, path), 1)
-    try:
+    with llama(Weights("taught", find_weights("local:smollm2-135m", Path()).model, path)) as process:
         asked = {"messages": [{"role": "user", "content": "item 5"}], "temperature": 0, "max_tokens": 8}
-        answer = post(server, "/v1/chat/completions", asked)
-    finally:
-        server.stop()
+        answer = post(process, "/v1/chat/completions", asked)
     assert answer["choices"][0]["message"]["content"] == "magenta"
     assert answer["choices"][0]["finish_reason"] == "stop"
 

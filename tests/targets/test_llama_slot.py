@@ -8,7 +8,30 @@ import pytest
 from scripted_server import Reply, ScriptedServer
 
 from pytest_finetune.base.records import Completion, Message, Request
-from pytest_finetune.evaluation.targets.llama_slot import CLOSED, Slot
+from pytest_finetune.evaluation.targets.llama_slot import Slot
+
+
+class Process:
+    """A process that always runs; its requests go to a scripted server."""
+
+    socket_path, key, pid, closed, crashed = None, "", 1, False, False
+
+    def __init__(self, server):
+        self.address = server.url.removesuffix("/v1")
+        self.ended = 0
+
+    async def start(self):
+        pass
+
+    def kill(self):
+        self.ended += 1
+
+    def end(self):
+        self.ended += 1
+
+    def close(self):
+        self.closed = True
+
 
 SYSTEM, USER = Message("system", "Answer in one word."), Message("user", "It crashes.")
 WAIT = 20.0
@@ -16,7 +39,7 @@ WAIT = 20.0
 
 def ask(server, *requests, deadline=WAIT):
     async def session():
-        slot = Slot("local:m", "m", server.url.removesuffix("/v1"))
+        slot = Slot("local:m", "m", Process(server))
         await slot.open()
         try:
             return [await slot.ask(request, deadline) for request in requests]
@@ -82,7 +105,7 @@ def test_the_deadline_includes_processing_the_system_prompt():
 
 def test_closing_while_the_system_prompt_is_processed_ends_the_request():
     async def session(server):
-        slot = Slot("local:m", "m", server.url.removesuffix("/v1"))
+        slot = Slot("local:m", "m", Process(server))
         await slot.open()
         asked = asyncio.create_task(slot.ask(Request("m", (SYSTEM, USER)), WAIT))
         while not server.requests:  # noqa: ASYNC110 - the server lives in another thread
@@ -91,7 +114,7 @@ def test_closing_while_the_system_prompt_is_processed_ends_the_request():
         return await asked
 
     with ScriptedServer(answer=lambda _: Reply(hang=True)) as server:
-        assert asyncio.run(session(server)) == CLOSED
+        assert asyncio.run(session(server)).message == "the model was closed before it answered"
 
 
 def test_a_request_that_is_not_json_is_a_failure():

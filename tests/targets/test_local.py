@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from gguf_files import gguf, write_adapter
+from llama_requests import is_running
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.records import Completion, Failure, Message, Request
-from pytest_finetune.evaluation.targets import llama, local
+from pytest_finetune.evaluation.targets import local
 from pytest_finetune.evaluation.targets.local import LocalTarget, share_cores
 
 needs_engine = pytest.mark.skipif(find_spec("xllamacpp") is None, reason="needs the extra `local`")
@@ -150,23 +151,24 @@ def test_a_deadline_ends_the_request_and_the_next_one_is_answered():
 
 
 @needs_weights
-def test_closing_ends_requests_in_flight_and_stops_the_servers():
+def test_closing_while_requests_are_in_flight_ends_them_and_the_processes():
     async def session():
         target = LocalTarget("local:smollm2-135m", models=Path())
         await target.open()
-        servers = list(target._servers)
+        processes = [slot._process for slot in target._slots]
+        pids = [process.pid for process in processes]
         asked = [asyncio.create_task(target.ask(ENDLESS, WAIT)) for _ in range(5)]
         await asyncio.sleep(0.3)
         await target.close()
         await target.close()
-        return servers, await asyncio.gather(*asked)
+        return pids, processes, await asyncio.gather(*asked)
 
-    servers, outcomes = asyncio.run(session())
+    pids, processes, outcomes = asyncio.run(session())
     assert {outcome.kind for outcome in outcomes} == {"target"}
-    assert not llama._RUNNING
-    for server in servers:
-        with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
-            server.connect(WAIT).connect()
+    assert {outcome.message for outcome in outcomes} == {"the model was closed before it answered"}
+    for pid, process in zip(pids, processes, strict=True):
+        assert not is_running(pid)
+        assert not Path(process.socket_path).parent.exists()
 
 
 LEAVING = """
@@ -208,7 +210,7 @@ def test_an_adapter_changes_the_answers_and_one_of_zeros_does_not(tmp_path):
 
 
 @needs_weights
-def test_weights_and_adapter_are_part_of_the_identity_and_the_port_is_not(tmp_path):
+def test_weights_and_adapter_are_part_of_the_identity_and_the_socket_is_not(tmp_path):
     write_adapter(tmp_path / "a.gguf", 0.0)
     write_adapter(tmp_path / "b.gguf", 1.0)
     targets = [LocalTarget(f"local:{name}", models=tmp_path) for name in ("smollm2-135m", "a", "b", "b")]
@@ -224,7 +226,6 @@ def test_weights_that_cannot_be_loaded_are_one_error_without_output(tmp_path, ca
     with pytest.raises(TargetError, match=r"hollow.*cannot be loaded(.|\n)*hint: is the GGUF file complete"):
         answer(REQUEST, spec="local:hollow", models=tmp_path)
     assert capfd.readouterr() == ("", "")
-    assert not llama._RUNNING
 
 
 def test_a_missing_engine_is_an_error_with_a_remedy(monkeypatch):

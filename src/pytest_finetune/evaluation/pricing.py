@@ -71,7 +71,7 @@ def price(
         when: Time of the call, for prices that change; None is now.
         service_tier: As sent in the request: `flex`, `priority`; None, `auto` and `default` are the standard tier.
         batch: Asked through the batch interface; it knows no tiers.
-        free: It is known to cost nothing: a model inside this process.
+        free: It is known to cost nothing: a `local:` model.
         configured: Prices that win over the lists, whatever the server and the tier.
 
     Returns:

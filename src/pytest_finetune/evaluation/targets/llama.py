@@ -1,27 +1,30 @@
 """
-One llama.cpp server inside this process: started silently, closed to other programs, stopped without hanging.
+llama.cpp in a child process, because a request can crash it, or occupy it long after its client has gone.
 
-The server can switch adapters off, read files and end the process, so other programs must not reach it: it listens on a
+A grammar with 30,000 nested parentheses overflows its stack, and the compiler of a large grammar cannot be interrupted.
+In a child process both end with a signal, and the next request starts another child.
+
+llama.cpp can switch adapters off, read files and end its process, so other programs must not reach it: it listens on a
 Unix socket in a private folder, requires a random key, and allows no origin of a web page. Without Unix sockets it
 listens on a free loopback port, with the same key.
-
-Dropping the last reference to a server stops it; while a client waits for an answer this hangs forever and holds the
-interpreter's lock. So a reference to each server is kept here until it is idle.
 """
 
 from __future__ import annotations
 
-import atexit
-import http.client
+import asyncio
 import json
 import os
 import secrets
+import signal
 import socket
-import time
-from importlib import import_module
+import subprocess
+import sys
+import weakref
+from contextlib import suppress
+from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError
 
@@ -31,120 +34,167 @@ if TYPE_CHECKING:
 CONTEXT = 4096
 """Maximum tokens of a prompt and its answer together; the server refuses longer prompts."""
 
-SETTLING = 6.0
-"""Seconds that a server has to notice that its requests were cancelled."""
-
-LOOK_AGAIN = 1.2
-"""Seconds between two status requests: a server checks whether a client is gone only after a second without any."""
+_PROGRAM = Path(__file__).with_name("llama_program.py")
 
 _LONGEST_SOCKET_PATH = 100
 """Bytes; macOS allows 103 for the path of a Unix socket, Linux 107."""
 
-_RUNNING: set[LlamaServer] = set()
+_EXIT_WAIT = 10.0
+"""Seconds to wait for a killed process; longer only if the system itself hangs."""
+
+_CRASH_WAIT = 1.0
+"""Seconds in which a process that closed its connections has ended."""
+
+_LONGEST_LINE = 300
+"""Characters of an error message that llama.cpp printed before it ended."""
+
+_CRASHES = tuple(-getattr(signal, name, 0) for name in ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL"))
 
 
-@atexit.register
-def _remove_folders() -> None:
-    """Remove the folders of servers that were not stopped; exit handlers run in reverse order, so this runs last."""
-    for server in _RUNNING:
-        server.remove_folder()
-
-
-class LlamaServer:
+class LlamaProcess:
     """
-    A server with one slot, which keeps no prompt or answer unless it is told to save it.
+    A llama.cpp server with one slot, which keeps no prompt or answer unless it is told to save it.
+
+    It can be started again after it crashed or was killed; the key and the saved states stay. It ends when this process
+    does, in whatever way.
 
     Args:
         weights: The files to load; a small model takes about a third of a second.
         threads: Cores to use.
 
     Attributes:
-        address: Base of its URLs. With a Unix socket the host has no meaning.
+        address: Base of its URLs, once it was started. With a Unix socket the host has no meaning.
         socket_path: The Unix socket it listens on; None if it listens on a loopback port.
-        key: The bearer token that it requires. It never leaves this process.
-
-    Raises:
-        TargetError: The engine cannot load it.
+        key: The bearer token that it requires. No other process knows it.
+        closed: It was closed, and cannot be started any more.
+        crashed: The process that `end` ended had crashed; the same request would crash the next one.
     """
 
     def __init__(self, weights: Weights, threads: int) -> None:
-        # mkdtemp makes the folder with mode 0700. Not a TemporaryDirectory, which at exit would remove the socket
-        # before the server is stopped.
-        self._folder = mkdtemp(prefix="pytest-finetune-")
-        self.socket_path = _socket_path(self._folder)
+        # mkdtemp makes the folder with mode 0700.
+        folder = mkdtemp(prefix="pytest-finetune-")
+        self._remove_folder = weakref.finalize(self, rmtree, folder, ignore_errors=True)
+        self.socket_path = _socket_path(folder)
         self.key = secrets.token_urlsafe(32)
-        try:
-            xllamacpp = import_module("xllamacpp")
-            params = _params(xllamacpp, weights, threads)
-            params.slot_save_path = f"{self._folder}/"
-            params.hostnames, params.port = [self.socket_path or "127.0.0.1"], 0
-            params.api_keys = [self.key]
-            # By default any origin may read the answers; an empty list of origins matches none.
-            params.cors_origins, params.cors_credentials = "", False
-            self._server: Any = xllamacpp.Server(params)
-        except (ImportError, RuntimeError) as error:
-            self.remove_folder()
-            raise TargetError(
-                f"the model {weights.name!r} cannot be loaded: {error}",
-                str(weights.adapter or weights.model),
-                "is the GGUF file complete, and an adapter made for this base model?",
-            ) from None
-        self.address = "http://localhost" if self.socket_path else str(self._server.listening_address)
-        _RUNNING.add(self)
+        self.address = ""
+        self.closed = self.crashed = False
+        self._weights, self._errors = weights, Path(folder, "errors.txt")
+        # Absolute paths, because the current folder may be another one when the process is started again.
+        self._settings = {
+            "model": str(weights.model.absolute()),
+            "adapter": str(weights.adapter.absolute()) if weights.adapter else "",
+            "name": weights.name,
+            "context": CONTEXT,
+            "threads": threads,
+            "folder": folder,
+            "socket": self.socket_path,
+            "key": self.key,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def stop(self) -> bool:
+    @property
+    def pid(self) -> int | None:
+        """The process's id; None if it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    async def start(self) -> None:
         """
-        Free the memory. Close all connections to the server first.
+        Load the model, unless the process runs.
+
+        Raises:
+            TargetError: The engine cannot load it, or the process was closed.
+        """
+        if self.pid is not None:
+            return
+        self.kill()
+        line = b"" if self.closed else await self._load()
+        if self.closed:
+            raise TargetError("the model was closed", str(self._weights.model), "open it again")
+        loaded = json.loads(line) if line else {"error": f"the engine {self.end()}"}
+        if "error" in loaded:
+            self.kill()
+            raise self._cannot_be_loaded(loaded["error"])
+        self.address = loaded["address"]
+
+    async def _load(self) -> bytes:
+        try:
+            process = self._process = self._spawn()
+        except OSError as error:
+            raise self._cannot_be_loaded(f"no process can be started: {error.strerror}") from None
+        try:
+            return await asyncio.to_thread(process.stdout.readline) if process.stdout else b""
+        except BaseException:
+            self.kill()
+            raise
+
+    def _cannot_be_loaded(self, reason: str) -> TargetError:
+        return TargetError(
+            f"the model {self._weights.name!r} cannot be loaded: {reason}",
+            str(self._weights.adapter or self._weights.model),
+            "is the GGUF file complete, and an adapter made for this base model?",
+        )
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        if self.socket_path:
+            Path(self.socket_path).unlink(missing_ok=True)
+        with self._errors.open("wb") as errors:
+            # -P: the script's folder has modules such as `openai`, which must not be found before the real ones.
+            # In a session of its own, Ctrl-C at a terminal reaches only the parent, which decides what ends.
+            process = subprocess.Popen(  # noqa: S603 - a fixed program
+                [sys.executable, "-P", str(_PROGRAM)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(self._settings).encode() + b"\n")
+                process.stdin.flush()
+        return process
+
+    def kill(self) -> None:
+        """End the process, whatever it does."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_EXIT_WAIT)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def end(self) -> str | None:
+        """
+        End the process after its connections broke.
 
         Returns:
-            Whether it stopped. One that is still busy after `SETTLING` seconds is left running.
+            How it had ended before, such as `crashed (SIGSEGV)`; None if it had not.
         """
-        patience = time.monotonic() + SETTLING
-        while self._is_busy():
-            if time.monotonic() > patience:
-                return False
-            time.sleep(LOOK_AGAIN)
-        self._server = None
-        self.remove_folder()
-        _RUNNING.discard(self)
-        return True
+        process, code = self._process, None
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(_CRASH_WAIT)
+        self.kill()
+        self.crashed = code in _CRASHES
+        if code is None:
+            return None
+        printed = self._errors.read_text("utf-8", "replace").split("\n") if self._errors.exists() else []
+        last = next((line.strip() for line in reversed(printed) if line.strip()), "")
+        return _how_it_ended(code) + (f": {last[:_LONGEST_LINE]}" if last else "")
 
-    def remove_folder(self) -> None:
-        """Remove the socket and the saved states."""
-        rmtree(self._folder, ignore_errors=True)
-
-    def connect(self, timeout: float) -> http.client.HTTPConnection:
-        """A connection to the server, which waits at most `timeout` seconds for each response."""
-        if self.socket_path:
-            return _UnixConnection(self.socket_path, timeout)
-        return http.client.HTTPConnection(self.address.removeprefix("http://"), timeout=timeout)
-
-    def _is_busy(self) -> bool:
-        if self._server is None:
-            return False
-        connection = self.connect(SETTLING)
-        try:
-            headers = {"Connection": "close", "Authorization": f"Bearer {self.key}"}
-            connection.request("GET", "/slots", headers=headers)
-            slots = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
-        return any(slot["is_processing"] for slot in slots)
+    def close(self) -> None:
+        """Kill the process, and remove the socket and the saved states."""
+        self.closed = True
+        self.kill()
+        self._remove_folder()
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self._path)
-        except OSError:
-            self.close()
-            raise
+def _how_it_ended(code: int) -> str:
+    if code in _CRASHES:
+        return f"crashed ({signal.Signals(-code).name})"
+    return "was killed" if code < 0 else f"ended with exit code {code}"
 
 
 def _socket_path(folder: str) -> str | None:
@@ -152,18 +202,3 @@ def _socket_path(folder: str) -> str | None:
     path = f"{folder}/llama.sock"
     fits = len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH
     return path if fits and os.name == "posix" and hasattr(socket, "AF_UNIX") else None
-
-
-def _params(xllamacpp: Any, weights: Weights, threads: int) -> Any:
-    params = xllamacpp.CommonParams()
-    params.model.path = str(weights.model)
-    params.model_alias = {weights.name}
-    if weights.adapter is not None:
-        adapter = xllamacpp.CommonAdapterLoraInfo()
-        adapter.path = str(weights.adapter)
-        params.lora_adapters = [adapter]
-    params.verbosity, params.ui = -1, False
-    params.n_parallel, params.n_ctx = 1, CONTEXT
-    params.cache_prompt, params.cache_ram_mib = False, 0
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-    return params

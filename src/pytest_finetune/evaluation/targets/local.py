@@ -1,23 +1,22 @@
 """
-`local:NAME`: a real model inside this process, offline, which always gives the same answer to the same request.
+`local:NAME`: a real model on this machine, offline, which always gives the same answer to the same request.
 
 llama.cpp processes prompts in batches, and the shape of a batch changes the last bits of its sums: at temperature 0, a
 server with several slots, or one that reuses earlier prompts, answered up to 8 of 60 prompts differently when their
-order changed. So there is one server with one slot per core.
+order changed. So there is one process with one slot per core.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import os
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError
-from pytest_finetune.evaluation.targets.llama import CONTEXT, SETTLING, LlamaServer
-from pytest_finetune.evaluation.targets.llama_slot import CLOSED, Slot
+from pytest_finetune.evaluation.targets.llama import CONTEXT, LlamaProcess
+from pytest_finetune.evaluation.targets.llama_slot import Slot
 from pytest_finetune.evaluation.targets.weights import find_weights
 
 if TYPE_CHECKING:
@@ -25,19 +24,19 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Completion, Failure, Request
 
-MOST_SERVERS = 8
+MOST_PROCESSES = 8
 LARGE = 1 << 30
 """Larger weights, in bytes, are loaded once, with all cores, because several copies might not fit into memory."""
 
 
 class LocalTarget:
     """
-    A GGUF model on llama.cpp servers in this process.
+    A GGUF model on llama.cpp processes of its own.
 
     Args:
         spec: `local:smollm2-135m`, `local:PATH.gguf`, or `local:NAME` for `NAME.gguf` in `models`.
         models: The folder of the user's own models and adapters.
-        concurrency: Requests that may be in flight. More than there are servers wait, and the wait counts neither as
+        concurrency: Requests that may be in flight. More than there are processes wait, and the wait counts neither as
             latency nor towards a deadline.
 
     Raises:
@@ -54,10 +53,8 @@ class LocalTarget:
         self._weights = find_weights(spec, models)
         self.model = self._weights.name
         self._count, self._threads = share_cores(_cores(), concurrency, self._weights.size())
-        self._servers: list[LlamaServer] = []
         self._slots: list[Slot] = []
         self._idle: asyncio.Queue[Slot] = asyncio.Queue()
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -71,62 +68,44 @@ class LocalTarget:
         Raises:
             TargetError: The engine cannot load it.
         """
-        if self._servers:
+        if self._slots:
             return
-        self._loop, self._idle = asyncio.get_running_loop(), asyncio.Queue()
-        atexit.register(self._close_at_exit)
+        self._idle = asyncio.Queue()
+        self._slots = [
+            Slot(self.spec, self.model, LlamaProcess(self._weights, self._threads)) for _ in range(self._count)
+        ]
         try:
-            for _ in range(self._count):
-                await self._start_one()
+            await asyncio.gather(*(slot.open() for slot in self._slots))
         except BaseException:
             await self.close()
             raise
-
-    async def _start_one(self) -> None:
-        server = await asyncio.to_thread(LlamaServer, self._weights, self._threads)
-        self._servers.append(server)
-        slot = Slot(self.spec, self.model, server.address, socket_path=server.socket_path, key=server.key)
-        await slot.open()
-        self._slots.append(slot)
-        self._idle.put_nowait(slot)
+        for slot in self._slots:
+            self._idle.put_nowait(slot)
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
-        """One answer, within `deadline` seconds from when a server is free."""
+        """One answer, within `deadline` seconds from when a process is free."""
         if not self._slots:
             raise RuntimeError("ask before open")
         slot = await self._idle.get()
         try:
-            return await slot.ask(request, deadline) if self._slots else CLOSED
+            return await slot.ask(request, deadline)
         finally:
             self._idle.put_nowait(slot)
 
     async def close(self) -> None:
-        """Stop the servers and free the memory; a request in flight becomes a failure."""
-        await self._hang_up()
-        servers, self._servers = self._servers, []
-        await asyncio.gather(*(asyncio.to_thread(server.stop) for server in servers))
-        atexit.unregister(self._close_at_exit)
-
-    async def _hang_up(self) -> None:
+        """End the processes and free the memory; a request in flight becomes a failure."""
         slots, self._slots = self._slots, []
         for slot in slots:
             await slot.close()
 
-    def _close_at_exit(self) -> None:
-        """For a target that was never closed: an interpreter that exits while a server is computing would crash."""
-        if self._loop is not None and self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(SETTLING)
-        for server in self._servers:
-            server.stop()
-
 
 def share_cores(cores: int, concurrency: int, size: int) -> tuple[int, int]:
     """
-    How many servers to start, and how many threads each gets.
+    How many processes to start, and how many threads each gets.
 
-    A small model gains more from one server per core than from several threads; one larger than `LARGE` is loaded once.
+    Small models gain more from one process per core than from several threads. One larger than `LARGE` is loaded once.
     """
-    count = 1 if size > LARGE else max(1, min(cores, concurrency, MOST_SERVERS))
+    count = 1 if size > LARGE else max(1, min(cores, concurrency, MOST_PROCESSES))
     return count, max(1, cores // count)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.base.strict_json import parse_json
-from pytest_finetune.evaluation.targets.grammar_nesting import nesting_problem
 from pytest_finetune.server.wire import ApiError
 from pytest_finetune.verdicts.evalset.messages import read_message
 from pytest_finetune.verdicts.evalset.reading import Faults
@@ -108,8 +107,6 @@ def _check_parameters(body: dict[str, Any]) -> None:
     for name in body.keys() - _READ:
         message = f"Unrecognized request argument supplied: {name}; {did_you_mean(name, _READ)}"
         raise ApiError(message, param=name, code="unknown_parameter")
-    if problem := nesting_problem(body):
-        raise ApiError(problem, code="invalid_value")
     shape = body.get("response_format")
     if shape is not None and (type(shape) is not dict or shape.get("type") not in _SHAPES):
         message = f"'response_format' is an object whose 'type' is one of {', '.join(_SHAPES)}."

@@ -1,4 +1,4 @@
-"""The pool of loaded models: a fixed number of llama.cpp servers, shared by all models."""
+"""The pool of loaded models: a fixed number of llama.cpp processes, shared by all models."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ModelPool:
             # Counted back in the finally without an await, so that a cancelled request gives its place back.
             self._busy += 1
             try:
-                relay = self._take(model) or await self._load(model)
+                relay = self._take(model) or await self._replace(model)
                 yield relay
             finally:
                 self._busy -= 1
@@ -55,23 +55,22 @@ class ModelPool:
                     self._idle.append(relay)
 
     def _take(self, model: str) -> Relay | None:
-        found = next((relay for relay in reversed(self._idle) if relay.name == model), None)
+        found = next((relay for relay in reversed(self._idle) if relay.model == model), None)
         if found is not None:
             self._idle.remove(found)
         return found
 
-    async def _load(self, model: str) -> Relay:
+    async def _replace(self, model: str) -> Relay:
         if len(self._idle) + self._busy > self.places:
-            # Shielded: a request that is cancelled meanwhile must not leave a model half unloaded.
-            await asyncio.shield(self._idle.pop(0).stop())
-        return await Relay.start(self._weights(model), threads=1)
+            await self._idle.pop(0).close()
+        return Relay(self._weights(model))
 
     async def forget(self, model: str) -> None:
         """Unload a model that was deleted."""
         while (relay := self._take(model)) is not None:
-            await relay.stop()
+            await relay.close()
 
     async def close(self) -> None:
         """Unload all idle models."""
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*(relay.stop() for relay in idle))
+        while self._idle:
+            await self._idle.pop().close()

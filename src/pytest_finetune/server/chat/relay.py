@@ -1,21 +1,21 @@
-"""Forwards chat requests to one llama.cpp server with one slot, and returns or streams its answers."""
+"""Forwards chat requests to one llama.cpp process, and returns or streams its answers."""
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from pytest_finetune.base.records import Message, Request
+from pytest_finetune.base.records import Failure, Message, Request
 from pytest_finetune.base.strict_json import parse_json
-from pytest_finetune.evaluation.targets.llama import LlamaServer
+from pytest_finetune.evaluation.targets.llama import LlamaProcess
 from pytest_finetune.evaluation.targets.llama_slot import Slot
 from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.server.wire import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterator
 
     from pytest_finetune.evaluation.targets.weights import Weights
 
@@ -25,53 +25,28 @@ _SERVER_FAULT = 500
 
 class Relay(Slot):
     """
-    A loaded model that serves one request at a time.
+    A model that serves one request at a time.
 
     Through `Slot` an answer depends on its request only, and is the same as that of a `local:` target.
 
     Args:
-        server: The llama.cpp server.
-        name: The model's name.
+        weights: The model's files, loaded by the first request.
     """
 
-    def __init__(self, server: LlamaServer, name: str) -> None:
-        super().__init__(name, name, server.address, socket_path=server.socket_path, key=server.key)
-        self.name, self._server = name, server
-
-    @classmethod
-    async def start(cls, weights: Weights, threads: int) -> Relay:
-        """
-        Load a model.
-
-        Raises:
-            TargetError: The engine cannot load it.
-        """
-        loading = asyncio.create_task(asyncio.to_thread(LlamaServer, weights, threads))
-        try:
-            server = await asyncio.shield(loading)
-        except asyncio.CancelledError:
-            # A thread cannot be cancelled: without this, nothing would own the model that it is loading, or free it.
-            await asyncio.to_thread((await loading).stop)
-            raise
-        relay = cls(server, weights.name)
-        await relay.open()
-        return relay
-
-    async def stop(self) -> None:
-        """Close the connection and free the memory."""
-        await self.close()
-        await asyncio.to_thread(self._server.stop)
+    def __init__(self, weights: Weights) -> None:
+        super().__init__(weights.name, weights.name, LlamaProcess(weights, threads=1))
 
     async def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """
         Forward a request and return the answer.
 
         Raises:
-            ApiError: The engine refuses the request.
+            ApiError: The engine refuses the request, or crashes on it.
+            TargetError: The engine cannot load the model.
         """
-        async with await self._send(body) as response:
-            answer: dict[str, Any] = parse_json(await response.text())
-        self._left = False
+        with self._forwarding():
+            async with await self._send(body) as response:
+                answer: dict[str, Any] = parse_json(await response.text())
         return answer
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[bytes, None]:
@@ -79,31 +54,39 @@ class Relay(Slot):
         Forward a request and yield the chunks of the answer as they arrive, each the JSON of one event.
 
         Raises:
-            ApiError: The engine refuses the request; raised before the first chunk.
+            ApiError: The engine refuses the request, which is raised before the first chunk, or crashes on it.
+            TargetError: The engine cannot load the model.
         """
-        async with await self._send(body) as response:
-            async for line in response.content:
-                if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
-                    yield line.removeprefix(b"data: ").strip()
-        self._left = False
+        with self._forwarding():
+            async with await self._send(body) as response:
+                async for line in response.content:
+                    if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
+                        yield line.removeprefix(b"data: ").strip()
+
+    @contextmanager
+    def _forwarding(self) -> Iterator[None]:
+        with self._ended_if_abandoned():
+            try:
+                yield
+            except (aiohttp.ClientError, OSError) as error:
+                failure = self._engine_failure(str(error))
+                # The official client sends a request again after a 503, but not after a 400.
+                status, kind = (400, "invalid_request_error") if self._process.crashed else (503, "server_error")
+                raise ApiError(failure.message, status=status, kind=kind, code="engine_ended") from None
 
     async def _send(self, body: dict[str, Any]) -> aiohttp.ClientResponse:
-        await self._begin()
-        request = _as_request(body)
-        if await self._read_system_prompt(request):
+        await self.open()
+        if await self._read_system_prompt(_as_request(body)):
             body = {**body, "cache_prompt": True}
         encoded = encode(_as_request(body))
-        if self._session is None or not isinstance(encoded, bytes):
-            raise ApiError("The request cannot be forwarded.", status=503, kind="server_error")
-        try:
-            response = await self._session.post(f"{self.base_url}/chat/completions", data=encoded)
-        except aiohttp.ClientError as error:
-            raise ApiError(f"The engine does not answer: {error}", status=503, kind="server_error") from None
+        if isinstance(encoded, Failure):
+            raise ApiError(encoded.message, code="invalid_value")
+        if self._session is None:
+            raise aiohttp.ClientConnectionError
+        response = await self._session.post(f"{self.base_url}/chat/completions", data=encoded)
         if not response.ok:
             async with response:
-                refusal = _refusal(response.status, await response.text())
-            self._left = False
-            raise refusal
+                raise _refusal(response.status, await response.text())
         return response
 
 
@@ -112,7 +95,8 @@ def _as_request(body: dict[str, Any]) -> Request:
         Message(each["role"], each.get("content"), {k: v for k, v in each.items() if k not in ("role", "content")})
         for each in body["messages"]
     )
-    params = {name: value for name, value in body.items() if name not in ("model", "messages")}
+    # OpenAI's API reads null as absent; llama.cpp refuses some, such as the tools that a client leaves out.
+    params = {name: value for name, value in body.items() if name not in ("model", "messages") and value is not None}
     return Request(body["model"], messages, params)
 
 
