@@ -50,6 +50,7 @@ def main() -> None:
 _HERE = "pytest_finetune.cli"
 main.subcommands = {
     "data": Subcommand(f"{_HERE}.data:command", "Prepare, check, split, price and profile training data."),
+    "import": Subcommand(f"{_HERE}.import_:command", "Turn files of other evaluation tools into eval sets and runs."),
     "train": Subcommand(f"{_HERE}.train:command", "Fine-tune models on OpenAI's API or a compatible server."),
     "gates": Subcommand(f"{_HERE}.gates:command", "Test the gates of eval sets, without a model."),
     "runs": Subcommand(f"{_HERE}.runs:command", "List, show, compare and report recorded runs."),

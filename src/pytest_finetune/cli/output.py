@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -26,3 +27,20 @@ def print_json(value: object) -> None:
     """One JSON value for programs."""
     # All but ASCII is escaped, so that no control code of an answer reaches a terminal.
     click.echo(json.dumps(value, indent=1))
+
+
+class ProgressLine:
+    """The progress of an evaluation, on the terminal's last line; silent if stderr is no terminal."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing, self._is_terminal = doing, sys.stderr.isatty()
+
+    def show(self, done: int, planned: int) -> None:
+        """Show how many samples there are, of how many planned."""
+        if self._is_terminal:
+            click.echo(f"\r\033[K{self._doing}: {done:,}/{planned:,}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Remove the line."""
+        if self._is_terminal:
+            click.echo("\r\033[K", nl=False, err=True)

@@ -13,7 +13,7 @@ import click
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import exit_codes
-from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import (
@@ -152,7 +152,7 @@ def _evaluate(
     prices = project_prices(root)
     found = []
     for number, checkpoint in enumerate(models, 1):
-        line = _ProgressLine(f"{number} of {len(models)}: {checkpoint.model}")
+        line = ProgressLine(f"{number} of {len(models)}: {checkpoint.model}")
         target = OpenAITarget(checkpoint.model, base_url=api.base_url, concurrency=options.concurrency)
         try:
             recorded = evaluate(
@@ -178,18 +178,3 @@ def _add(api: FineTuning, job: FineTuningJob, best: EvaluatedCheckpoint, options
     entry = entry_of(job, record, figures(best.checkpoint.metrics), model=best.checkpoint.model, prices=prices)
     backend = open_registry(options.registry or DEFAULT)
     return add_candidate(backend, entry, version=options.version or "", who=options.who, now=datetime.now(UTC))
-
-
-class _ProgressLine:
-    """The progress of one checkpoint's evaluation, on a terminal's last line."""
-
-    def __init__(self, doing: str) -> None:
-        self._doing, self._is_terminal = doing, sys.stderr.isatty()
-
-    def show(self, done: int, planned: int) -> None:
-        if self._is_terminal:
-            click.echo(f"\r\033[K{self._doing}: {done:,}/{planned:,}", nl=False, err=True)
-
-    def clear(self) -> None:
-        if self._is_terminal:
-            click.echo("\r\033[K", nl=False, err=True)

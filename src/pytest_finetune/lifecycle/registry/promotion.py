@@ -152,6 +152,8 @@ def _run_faults(run: Run) -> Iterator[str]:
         yield f"the run {fault}; run it again"
     if manifest.target.spec.startswith("replay:"):
         yield "replayed answers are no evidence: nothing tells that they were asked as today's settings ask"
+    if manifest.target.spec.startswith("imported:"):
+        yield "imported answers are no evidence: they were recorded elsewhere, and nothing shows what was asked"
 
 
 def _count_faults(evidence: Evidence) -> Iterator[str]:

@@ -1,0 +1,118 @@
+"""`pytest-finetune import`: eval sets and recorded answers of other tools."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.json_text import compact_json
+from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
+from pytest_finetune.cli.runs.options import runs_dir
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut
+from pytest_finetune.lifecycle.importing.foreign import ImportOptions
+from pytest_finetune.lifecycle.importing.imported import import_file
+from pytest_finetune.lifecycle.importing.recording import record_answers
+from pytest_finetune.lifecycle.importing.source import FORMATS, read_object, read_source
+from pytest_finetune.reports.imported import imported_json, imported_lines
+
+if TYPE_CHECKING:
+    from pytest_finetune.evaluation.runs import RunStore
+
+_FILE = click.Path(path_type=Path)
+
+
+@exit_codes(
+    "0  everything was carried over",
+    "1  some rows or graders were not; each is reported with the reason",
+    "2  error; nothing was written",
+)
+@click.command("import")
+@click.argument("source", type=_FILE)
+@click.option(
+    "-o", "--output", "target", type=_FILE, help="Eval set to write.  [default: eval_sets/ and the name of SOURCE]"
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    metavar="NAME",
+    help=f"Format of SOURCE: {', '.join(FORMATS)}.  [default: by its keys]",
+)
+@click.option("--config", type=_FILE, help="JSON file with the eval's definition: testing_criteria, data_source.")
+@click.option("--with", "other", type=_FILE, help="File that belongs to SOURCE: the requests of a batch.")
+@click.option("--prompt", default="", metavar="TEMPLATE", help="User message, such as '{{ item.question }}'.")
+@click.option(
+    "--expected",
+    default="",
+    metavar="TEMPLATE",
+    help="Expected answer, such as '{{ item.label }}', or 'recorded' for the recorded one.",
+)
+@click.option("--choices", is_flag=True, help="Add the choices of multiple-choice cases to the prompt.")
+@click.option("--no-runs", is_flag=True, help="Do not record the answers in SOURCE as runs.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@runs_dir
+@json_option
+def command(
+    source: Path,
+    *,
+    target: Path | None,
+    form: str | None,
+    config: Path | None,
+    other: Path | None,
+    prompt: str,
+    expected: str,
+    choices: bool,
+    no_runs: bool,
+    force: bool,
+    store: RunStore,
+    as_json: bool,
+) -> None:
+    """Turn files of other evaluation tools into eval sets and runs.
+
+    SOURCE is a JSONL, JSON, CSV or YAML file. The eval set gets its settings in a TOML file next to it.
+
+    Recorded answers in SOURCE become runs, one for each run of the source: compare a new model with them by
+    `--baseline=replay:RUN`, or score them again with `pytest --model=replay:RUN`. A version cannot be promoted on them.
+
+    In a template, `item` is the row, or its item in files of OpenAI's Evals.
+    """
+    options = ImportOptions(
+        prompt=prompt,
+        expected=expected,
+        choices=choices,
+        config=read_object(config) if config else {},
+        others=_by_id(other) if other else {},
+    )
+    target = target or Path("eval_sets", f"{source.stem}.jsonl")
+    imported = import_file(source, options, target=target, form=form or "", force=force)
+    line = ProgressLine("recorded answers")
+    try:
+        runs = [] if no_runs else list(record_answers(imported, store=store, root=Path.cwd(), progress=line.show))
+    finally:
+        line.clear()
+    if as_json:
+        print_json(imported_json(imported, runs))
+    else:
+        print_lines(imported_lines(imported, runs))
+    sys.exit(1 if imported.skipped.count or imported.findings.not_carried else 0)
+
+
+def _by_id(path: Path) -> dict[str, bytes]:
+    """The rows of a batch's input file by their custom_id."""
+    # Kept as text, which takes a fraction of the memory.
+    found: dict[str, bytes] = {}
+    for row in read_source(path):
+        if isinstance(row, LeftOut):
+            raise DataError(row.reason, f"{path}:{row.line}", "is the file complete?")
+        name = row.value.get("custom_id")
+        if not isinstance(name, str):
+            raise DataError("the row has no custom_id", f"{path}:{row.line}", "--with takes the input file of a batch")
+        if name in found:
+            raise DataError(f"duplicate custom_id {name!r}", f"{path}:{row.line}", "each request needs one of its own")
+        found[name] = compact_json(row.value).encode()
+    return found

@@ -1,0 +1,1 @@
+"""Files of other tools as eval sets, with the answers recorded in them as runs."""

@@ -1,0 +1,260 @@
+"""Imports a foreign file: an eval set with its settings, and one recorded run for each model that answered it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.errors import DataError, EvalSetErrors
+from pytest_finetune.base.files import copy_file
+from pytest_finetune.base.json_text import compact_json
+from pytest_finetune.base.records import Completion
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.evaluation.targets.answers import read_answer
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
+from pytest_finetune.lifecycle.data.writing import refuse_existing, refuse_own_source
+from pytest_finetune.lifecycle.importing.foreign import Findings, ForeignCase
+from pytest_finetune.lifecycle.importing.source import read_source, with_format
+from pytest_finetune.lifecycle.importing.toml import settings_toml
+from pytest_finetune.verdicts.evalset.formats import CaseReader
+from pytest_finetune.verdicts.evalset.reading import Faults
+from pytest_finetune.verdicts.loading import load_eval_sets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from pytest_finetune.base.records import Failure
+    from pytest_finetune.lifecycle.data.rows import Row
+    from pytest_finetune.lifecycle.importing.foreign import ImportOptions, RecordedAnswer
+
+_NO_GATES = """
+# An eval set without gates requires every case to pass. Write down what this model must reach:
+# [[gates]]
+# metric = "accuracy"
+# min = 0.9
+# confidence = 0.95
+"""
+
+
+@dataclass(slots=True)
+class Answers:
+    """
+    The recorded answers of one run of the source.
+
+    Args:
+        answers: By case id, in the order of the file.
+        passed: By case id: what the source's own graders found, where the file says so.
+        models: How often each model name appears in the answers.
+    """
+
+    answers: dict[str, list[Completion | Failure]] = field(default_factory=dict)
+    passed: dict[str, bool] = field(default_factory=dict)
+    models: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Imported:
+    """
+    What was read and written.
+
+    Args:
+        source: The foreign file.
+        target: The eval set.
+        format: Name of the source's format.
+        cases: Number of cases.
+        skipped: Rows that could not be carried over.
+        findings: Settings, notes, and what else was not carried over.
+        answers: The recorded answers, by the source's name of their run.
+    """
+
+    source: Path
+    target: Path
+    format: str = ""
+    cases: int = 0
+    skipped: LeftOuts = field(default_factory=LeftOuts)
+    findings: Findings = field(default_factory=Findings)
+    answers: dict[str, Answers] = field(default_factory=dict)
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings next to the eval set."""
+        return self.target.with_suffix(".toml")
+
+
+def import_file(source: Path, options: ImportOptions, *, target: Path, form: str = "", force: bool = False) -> Imported:
+    """
+    Write a foreign file as an eval set: both files appear, valid, or none.
+
+    Args:
+        source: JSONL, JSON, CSV or YAML.
+        options: How rows become cases.
+        target: The eval set to write, `NAME.jsonl`; its settings are written next to it.
+        form: Name of the format; empty finds it by the first row.
+        force: Overwrite existing files.
+
+    Raises:
+        DataError: The source cannot be read, no row can be carried over, or the target cannot be written.
+    """
+    if target.suffix != ".jsonl":
+        raise DataError("an eval set is a .jsonl file", str(target), f"write {target.with_suffix('.jsonl').name}")
+    imported = Imported(source, target)
+    refuse_own_source(source, [target, imported.settings_file])
+    for path in (target, imported.settings_file):
+        refuse_existing(path, force=force)
+    found, rows = with_format(read_source(source), source, form)
+    imported.format = found.name
+    with _workshop(target) as folder:
+        written = folder / target.name
+        with written.open("wb") as file:
+            writer = _Writer(file, imported)
+            skip = lambda line, reason: imported.skipped.add(LeftOut(line, reason))  # noqa: E731 - one call
+            for case in found.read(_only_rows(rows, imported), options, imported.findings, skip):
+                writer.write(case)
+        if not imported.cases:
+            raise imported.skipped.nothing_left(source)
+        writer.complete_settings()
+        lines = [f"# Imported from {source.name} ({found.title}).", *settings_toml(imported.findings.settings)]
+        written.with_suffix(".toml").write_text("\n".join(lines) + "\n" + _NO_GATES, encoding="utf-8")
+        _check(written, target)
+        _publish(written, target)
+    return imported
+
+
+class _Writer:
+    """Writes cases, each with an id of its own, and keeps their answers."""
+
+    def __init__(self, file: BinaryIO, imported: Imported) -> None:
+        self._file, self._imported = file, imported
+        self._faults = Faults("")
+        self._reader = CaseReader(self._faults)
+        self._ids: set[str] = set()
+        self._of_key: dict[str, str] = {}
+        self._expected: Counter[str] = Counter()
+
+    def write(self, found: ForeignCase) -> None:
+        name = self._of_key.get(found.key, "") if found.key else ""
+        if not name:
+            name = self._write_new(found)
+            if not name:
+                return
+            if found.key:
+                self._of_key[found.key] = name
+        for answer in found.answers:
+            self._keep(name, answer)
+
+    def complete_settings(self) -> None:
+        """Choose the scorer by the expected answers, if no grader has, and the number of repeats."""
+        settings = self._imported.findings.settings
+        if "scorer" not in settings and len(self._expected) == 1:
+            (kind,) = self._expected
+            if kind != "exact":
+                settings["scorer"] = kind
+        elif "scorer" not in settings and "tool_call" in self._expected:
+            self._imported.findings.note("some cases expect calls and others text: one scorer cannot judge both")
+        most = max((len(one) for run in self._imported.answers.values() for one in run.answers.values()), default=1)
+        if most > 1:
+            settings["stability"] = {"repeats": most}
+        if broken := max((self._broken(run) for run in self._imported.answers.values()), default=0):
+            settings["max_errors"] = broken
+            self._imported.findings.note(f"max_errors = {broken}: a recorded run lacks that many answers")
+
+    def _broken(self, run: Answers) -> int:
+        """Number of planned samples without an answer."""
+        repeats = self._imported.findings.settings.get("stability", {}).get("repeats", 1)
+        answered = sum(isinstance(one, Completion) for answers in run.answers.values() for one in answers)
+        return int(self._imported.cases * repeats - answered)
+
+    def _write_new(self, found: ForeignCase) -> str:
+        """The id of the case; empty if the case is not valid."""
+        name = self._free_id(found.case.get("id"))
+        case = {"id": name, **{key: value for key, value in found.case.items() if key != "id"}}
+        before = len(self._faults.found)
+        read = self._reader.read(found.line, case)
+        if read is None:
+            self._imported.skipped.add(LeftOut(found.line, self._faults.found[before].problem))
+            return ""
+        self._ids.add(name)
+        self._expected[
+            "tool_call" if read.tool_calls else "json" if all(map(_is_json, read.expected)) else "exact"
+        ] += 1
+        self._file.write(compact_json(case).encode() + b"\n")
+        self._imported.cases += 1
+        return name
+
+    def _free_id(self, given: object) -> str:
+        name = str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
+        if not name or not name.isprintable() or "::" in name or len(name) > _LONGEST_ID:
+            name = f"case-{self._imported.cases + 1}"
+        free, number = name, 2
+        while free in self._ids:
+            free, number = f"{name}-{number}", number + 1
+        return free
+
+    def _keep(self, name: str, answer: RecordedAnswer) -> None:
+        run = self._imported.answers.setdefault(answer.run, Answers())
+        outcome = read_answer(answer.status, {}, compact_json(answer.body).encode(errors="replace"))
+        run.answers.setdefault(name, []).append(outcome)
+        run.models[getattr(outcome, "model", "")] += 1
+        if answer.passed is not None:
+            run.passed[name] = answer.passed
+
+
+_LONGEST_ID = 190
+
+
+def _is_json(expected: object) -> bool:
+    """Whether an expected answer is a JSON object or list."""
+    if isinstance(expected, str):
+        try:
+            expected = parse_json(expected)
+        except JsonFault:
+            return False
+    return isinstance(expected, dict | list)
+
+
+def _only_rows(rows: Iterator[Row | LeftOut], imported: Imported) -> Iterator[Row]:
+    for each in rows:
+        if isinstance(each, LeftOut):
+            imported.skipped.add(each)
+        else:
+            yield each
+
+
+@contextmanager
+def _workshop(target: Path) -> Iterator[Path]:
+    """A private folder next to the target, removed at the end."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".pytest-finetune-", dir=target.parent))
+    except OSError as error:
+        raise DataError(
+            f"cannot be written: {error.strerror}", str(target), "check the folder's permissions"
+        ) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check(written: Path, target: Path) -> None:
+    """Refuse a set that could not be loaded."""
+    try:
+        load_eval_sets([written], root=written.parent)
+    except EvalSetErrors as error:
+        raise DataError(f"the result would not be a valid eval set:\n{error}", str(target)) from error
+
+
+def _publish(written: Path, target: Path) -> None:
+    try:
+        copy_file(written.with_suffix(".toml"), target.with_suffix(".toml"))
+        copy_file(written, target)
+    except OSError as error:
+        raise DataError(
+            f"cannot be written: {error.strerror}", str(target), "check the folder's permissions"
+        ) from error

@@ -1,0 +1,183 @@
+"""OpenAI's Evals: data files, the dashboard's results, and dumps of the API."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.json_text import canonical_json
+from pytest_finetune.lifecycle.importing.answers import plain_messages, sample_answer
+from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, described, each_row
+from pytest_finetune.lifecycle.importing.graders import carried_reference
+from pytest_finetune.lifecycle.importing.parameters import SharedParameters
+from pytest_finetune.lifecycle.importing.templates import render, value_of, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pytest_finetune.lifecycle.data.rows import Row
+    from pytest_finetune.lifecycle.importing.foreign import Findings, ImportOptions
+
+    _Skip = Callable[[int, str], None]
+
+_NO_PROMPT = "nothing says what is sent to the model: name it with --prompt or --config"
+_NO_ANSWER = "nothing says what is expected: name it with --expected or --config"
+_DESCRIBING = ("id", "tags")
+
+
+class _Eval:
+    """The definition of an eval: what is sent for an item, and what is expected."""
+
+    def __init__(self, options: ImportOptions, findings: Findings) -> None:
+        self._options = options
+        eval_, run = _parts(options.config)
+        self._source = _object(run.get("data_source"))
+        criteria = eval_.get("testing_criteria")
+        reference = carried_reference(criteria, findings) if isinstance(criteria, list) else ""
+        self._expected = options.expected or reference
+        self.parameters = SharedParameters()
+        self.parameters.see(_object(self._source.get("sampling_params")))
+
+    def case(self, item: Mapping[str, Any], *, sent: object = None) -> dict[str, Any]:
+        """
+        The line of an eval set for an item.
+
+        Args:
+            item: The row of the eval's data.
+            sent: The messages that were sent, if the file records them.
+
+        Raises:
+            NotCarried: The prompt or the expected answer is not known.
+        """
+        messages, used = self._prompt(item) if sent is None or self._options.prompt else (plain_messages(sent), set())
+        case: dict[str, Any] = {key: item[key] for key in _DESCRIBING if item.get(key) not in (None, "", [])}
+        case["input"] = messages
+        if not self._expected:
+            raise NotCarried(_NO_ANSWER)
+        case["expected"] = [value_of(self._expected, item)]
+        used |= variables(self._expected)
+        if isinstance(item.get("tools"), list) and item["tools"]:
+            case["tools"] = item["tools"]
+        return case | described(item, {*used, *_DESCRIBING, "tools"})
+
+    def _prompt(self, item: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[str]]:
+        """The messages, and the fields of the item that they show."""
+        if self._options.prompt:
+            return [{"role": "user", "content": render(self._options.prompt, item)}], variables(self._options.prompt)
+        given = _object(self._source.get("input_messages"))
+        template = given.get("template")
+        if isinstance(template, list):
+            messages = [{"role": each.get("role", "user"), "content": _content(each)} for each in template]
+            used = {name for each in messages for name in variables(each["content"])}
+            return [each | {"content": render(each["content"], item)} for each in messages], used
+        reference = str(given.get("item_reference", "")).removeprefix("item.")
+        for key in (reference, "messages", "input"):
+            if key and item.get(key):
+                value = item[key]
+                return ([{"role": "user", "content": value}] if isinstance(value, str) else plain_messages(value)), {
+                    key
+                }
+        raise NotCarried(_NO_PROMPT)
+
+
+def _object(value: object) -> dict[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _parts(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The eval and the run of a definition, which may be either of them alone."""
+    eval_, run = config.get("eval"), config.get("run")
+    return (eval_ if isinstance(eval_, dict) else config), (run if isinstance(run, dict) else config)
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, dict):
+        content = content.get("text")
+    if not isinstance(content, str):
+        raise NotCarried("the template of the prompt has a part that is not text")
+    return content
+
+
+def _read_data(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip) -> Iterator[ForeignCase]:
+    definition = _Eval(options, findings)
+
+    def convert(row: Row) -> ForeignCase:
+        item, sample = row.value["item"], row.value.get("sample")
+        case = definition.case(item)
+        return ForeignCase(row.line, case, (sample_answer("", sample),) if isinstance(sample, dict) and sample else ())
+
+    yield from each_row(rows, convert, skip)
+    definition.parameters.add_to(findings)
+
+
+def _read_results(
+    rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip
+) -> Iterator[ForeignCase]:
+    definition = _Eval(options, findings)
+
+    def convert(row: Row) -> ForeignCase:
+        value = row.value
+        item, sample, passes = value["item"], value.get("sample"), value.get("passes")
+        # A row without `passes` is not a success: nothing is known.
+        passed = all(passes.values()) if isinstance(passes, dict) and passes else None
+        run = str(value["run_id"])
+        answers = (sample_answer(run, sample, passed=passed),) if isinstance(sample, dict) and sample else ()
+        key = f"{value['data_source_idx']}-{sha256(canonical_json(item).encode()).hexdigest()[:12]}"
+        return ForeignCase(row.line, definition.case(item), answers, key)
+
+    yield from each_row(rows, convert, skip)
+    definition.parameters.add_to(findings)
+
+
+def _read_dump(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip) -> Iterator[ForeignCase]:
+    for row in rows:
+        definition = _Eval(_configured(options, row.value), findings)
+        run = row.value["run"]
+        for number, item in enumerate(row.value["output_items"], 1):
+            try:
+                yield _dumped(item, run, definition, row.line)
+            except NotCarried as reason:
+                skip(row.line, f"output item {number}: {reason}")
+        definition.parameters.add_to(findings)
+
+
+def _configured(options: ImportOptions, dump: Mapping[str, Any]) -> ImportOptions:
+    return options if options.config else replace(options, config={"eval": dump.get("eval"), "run": dump.get("run")})
+
+
+def _dumped(output: object, run: Mapping[str, Any], definition: _Eval, line: int) -> ForeignCase:
+    if not isinstance(output, dict) or not isinstance(output.get("datasource_item"), dict):
+        raise NotCarried("it has no datasource_item")
+    item = {key: value for key, value in output["datasource_item"].items() if not key.startswith("sample.")}
+    sample = _object(output.get("sample"))
+    if not sample and (text := output["datasource_item"].get("sample.output_text")) is not None:
+        sample = {"output": [{"role": "assistant", "content": text}]}
+    results = output.get("results")
+    known = [each.get("passed") for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+    passed = None if not known or None in known else all(known)
+    case = definition.case(item, sent=sample.get("input") or None)
+    answers = (sample_answer(str(run.get("id", "")), sample, model=run.get("model"), passed=passed),) if sample else ()
+    key = f"{output.get('datasource_item_id', '')}-{sha256(canonical_json(item).encode()).hexdigest()[:12]}"
+    return ForeignCase(line, case, answers, key)
+
+
+def _is_data(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("item"), dict) and row.keys() <= {"item", "sample"}
+
+
+def _is_result(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("item"), dict) and {"run_id", "data_source_idx"} <= row.keys()
+
+
+def _is_dump(row: Mapping[str, Any]) -> bool:
+    return isinstance(row.get("output_items"), list) and isinstance(row.get("run"), dict)
+
+
+FORMATS = (
+    Format("openai-evals", "data file of OpenAI's Evals", _is_data, _read_data),
+    Format("openai-results", "results of OpenAI's Evals dashboard", _is_result, _read_results),
+    Format("openai-dump", "eval, run and output items of OpenAI's Evals API", _is_dump, _read_dump),
+)

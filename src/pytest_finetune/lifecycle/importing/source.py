@@ -1,0 +1,152 @@
+"""Reads the rows of a foreign file: JSONL, JSON, CSV, or YAML."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from pytest_finetune.base.errors import DataError, did_you_mean
+from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.lifecycle.data.raw_rows import FORMATS as FILES
+from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_raw
+from pytest_finetune.lifecycle.data.rows import Row
+from pytest_finetune.lifecycle.importing import openai_evals, promptfoo, requests, rows
+from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_finetune.lifecycle.importing.foreign import Format
+
+FORMATS: dict[str, Format] = {
+    each.name: each for module in (openai_evals, requests, promptfoo, rows) for each in module.FORMATS
+}
+"""The formats by name; the first one that fits a row is its format."""
+
+_MOST_BYTES = 512 * 1024 * 1024
+_HEAD = 64 * 1024
+
+
+def read_source(path: Path) -> Iterator[Row | LeftOut]:
+    """
+    The rows of a file in order. A JSON object with the rows in `data` counts as a list of them.
+
+    Raises:
+        DataError: The file cannot be read, or is of no known kind.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml"):
+        yield _object(_yaml(path), path)
+    elif suffix == ".json" and _starts_with(path, b"{"):
+        yield from _unwrapped(_json(path), path)
+    else:
+        form = FILES.get(suffix)
+        if form is None:
+            raise DataError(f"unknown kind of file {suffix!r}", str(path), "use .jsonl, .json, .csv, .tsv or .yaml")
+        yield from read_raw(path, form=form)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """
+    The one object of a JSON or YAML file.
+
+    Raises:
+        DataError: The file cannot be read, or does not hold one object.
+    """
+    value = _yaml(path) if path.suffix.lower() in (".yaml", ".yml") else _json(path)
+    return _object(value, path).value
+
+
+def with_format(source: Iterator[Row | LeftOut], path: Path, named: str = "") -> tuple[Format, Iterator[Row | LeftOut]]:
+    """
+    The format of a file and its rows.
+
+    Args:
+        source: The rows.
+        path: The file, for messages.
+        named: The format by name; empty finds it by the first row.
+
+    Raises:
+        DataError: No format fits, or the file has no rows.
+    """
+    ahead: list[Row | LeftOut] = []
+    for each in source:
+        ahead.append(each)
+        if isinstance(each, Row):
+            break
+    else:
+        reason = f": {ahead[0].reason}" if ahead and isinstance(ahead[0], LeftOut) else ""
+        raise DataError(f"no row can be read{reason}", str(path), "check the path and the format")
+    first = ahead[-1]
+    value = first.value if isinstance(first, Row) else {}
+    form = FORMATS[named] if named else next((each for each in FORMATS.values() if each.fits(value)), None)
+    if form is None:
+        keys = ", ".join(map(repr, value)) or "none"
+        hint = f"name it with --format: {', '.join(FORMATS)}. Eval sets and training files need no import"
+        raise DataError(f"unknown format; the keys of the first row: {keys}", f"{path}:{first.line}", hint)
+    if not form.fits(value):
+        keys = ", ".join(map(repr, value)) or "none"
+        hint = did_you_mean(next((each.name for each in FORMATS.values() if each.fits(value)), ""), FORMATS)
+        raise DataError(f"not {form.title}; the keys of the first row: {keys}", f"{path}:{first.line}", hint)
+    return form, chain(ahead, source)
+
+
+def _unwrapped(value: object, path: Path) -> Iterator[Row]:
+    if isinstance(value, dict) and isinstance(value.get("data"), list) and "output_items" not in value:
+        for number, item in enumerate(value["data"], 1):
+            if not isinstance(item, dict):
+                raise DataError(f"data[{number - 1}] is not an object", str(path), "each row is an object")
+            yield Row(str(path), number, item)
+    else:
+        yield _object(value, path)
+
+
+def _object(value: object, path: Path) -> Row:
+    if not isinstance(value, dict):
+        raise DataError("the file does not hold an object", str(path), "see docs/import.md for the files that are read")
+    return Row(str(path), 1, value)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError("larger than 512 MiB", str(path), "write it as JSONL, which is read row by row")
+        return path.read_bytes().removeprefix(UTF8_BOM)
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}", str(path), "check path and permissions") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise DataError("not UTF-8", str(path), "save it as UTF-8") from error
+
+
+def _json(path: Path) -> object:
+    try:
+        return parse_json(_text(path))
+    except JsonFault as fault:
+        raise DataError(f"not strict JSON: {fault.problem}", str(path), "is the file complete?") from fault
+
+
+def _yaml(path: Path) -> object:
+    try:
+        import yaml
+    except ImportError:
+        raise DataError("YAML needs PyYAML", str(path), "pip install 'pytest-finetune[import]'") from None
+    try:
+        return yaml.safe_load(_text(path))
+    except (yaml.YAMLError, RecursionError) as error:
+        place = getattr(error, "problem_mark", None)
+        where = f"{path}:{place.line + 1}" if place else str(path)
+        raise DataError(f"not YAML: {getattr(error, 'problem', error)}", where, "is the file complete?") from error
+
+
+def _starts_with(path: Path, mark: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD).removeprefix(UTF8_BOM).lstrip().startswith(mark)
+    except OSError:
+        return False
