@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from pytest_finetune.base.records import Completion, Failure, Message, Request, Usage
+from pytest_finetune.evaluation.budget import Budget
 from pytest_finetune.evaluation.engine import Engine, KeyedRequest, Limits, Response
 
 FATAL = Failure("auth", "401", 401, fatal=True)
@@ -73,7 +74,9 @@ async def keep(answer):
 
 
 def engine(answer, price=lambda *_: Decimal(0), then=keep, **limits):
-    return Engine(FakeTarget(answer), Limits(**limits), price=price, then=then)
+    limits = Limits(**limits)
+    budget = Budget(limits.max_cost) if limits.max_cost else None
+    return Engine(FakeTarget(answer), limits, price=price, then=then, budget=budget)
 
 
 def drain(engine, questions):

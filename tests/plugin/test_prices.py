@@ -6,9 +6,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from scripted_server import Reply, error
 
 from pytest_finetune.cli import main
 
+ONE_TOKEN = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
 GATE = '[[gates]]\nmetric = "accuracy"\nmin = {bar}\n'
 
 
@@ -36,6 +38,51 @@ def test_max_cost_works_on_any_server_once_the_price_is_given(suite, evaluate, s
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert len(server.requests) == 11
     result.stdout.fnmatch_lines(["*--max-cost 1 is used up*"])
+
+
+def test_workers_spend_from_one_budget(suite, evaluate, server, prices):
+    suite(40)
+    prices("ft:* = 0, 1000000")
+    server.answer = lambda body: Reply("word", usage=ONE_TOKEN)
+    result = evaluate("--max-cost=10", "-n2", subprocess=True)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert 8 <= len(server.requests) <= 10
+    result.stdout.fnmatch_lines(["*--max-cost 10 is used up*"])
+
+
+def test_a_resumed_run_counts_what_it_has_cost_before(suite, evaluate, server, prices):
+    suite(10)
+    prices("ft:* = 0, 1000000")
+    server.answer = lambda body: Reply("word", usage=ONE_TOKEN)
+    assert evaluate("--max-cost=4").ret == pytest.ExitCode.INTERRUPTED
+    assert len(server.requests) == 4
+    assert evaluate("--max-cost=4", "--resume").ret == pytest.ExitCode.INTERRUPTED
+    assert len(server.requests) == 4
+    evaluate("--max-cost=7", "--resume", "-n2", subprocess=True)
+    assert len(server.requests) == 7
+
+
+def test_a_resumed_run_is_priced_by_its_tokens_if_its_price_was_unknown(suite, evaluate, server, prices):
+    suite(10)
+    server.answer = lambda body: Reply("word", usage=ONE_TOKEN) if "word-5" not in str(body) else error(401, "no")
+    evaluate("--concurrency=1")
+    assert len(server.requests) == 6
+    server.answer = lambda body: Reply("word", usage=ONE_TOKEN)
+    prices("ft:* = 0, 1000000")
+    evaluate("--max-cost=8", "--resume", "--concurrency=1")
+    # Five answers were paid before; three more fit.
+    assert len(server.requests) == 6 + 3
+
+
+def test_a_resumed_run_with_uncounted_tokens_keeps_no_bound(suite, evaluate, server, prices):
+    suite(10)
+    server.answer = lambda body: Reply("word", usage={}) if "word-5" not in str(body) else error(401, "no")
+    evaluate("--concurrency=1")
+    prices("ft:* = 0, 1000000")
+    result = evaluate("--max-cost=8", "--resume")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*answers whose cost is unknown*", "*without --resume*"])
+    assert len(server.requests) == 6
 
 
 def test_without_a_price_max_cost_says_which_line_to_write(suite, evaluate, server, prices):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from pytest_finetune.base.records import Request
+    from pytest_finetune.evaluation.budget import Budget
     from pytest_finetune.evaluation.targets import Target
 
 EQUAL_REFUSALS = 10
@@ -67,45 +69,6 @@ class Limits:
     max_cost: Decimal | None = None
 
 
-class Budget:
-    """
-    Money spent and reserved: a request is sent only if it and all in flight still fit the limit.
-
-    The cost of a request in flight is unknown, so each is assumed to cost as much as the most expensive so far.
-    Until the first cost is known, requests go out one at a time.
-    """
-
-    def __init__(self, limit: Decimal | None) -> None:
-        self.limit = limit
-        self.spent = Decimal(0)
-        self._highest_cost: Decimal | None = None
-        self._in_flight = 0
-        self._settled = asyncio.Event()
-
-    async def reserve(self) -> bool:
-        """Reserve money for one request; False when the limit is reached."""
-        if self.limit is None:
-            return True
-        while self._highest_cost is None and self._in_flight:
-            self._settled.clear()
-            await self._settled.wait()
-        if self.spent + (self._highest_cost or 0) * (self._in_flight + 1) > self.limit or self.spent >= self.limit:
-            return False
-        self._in_flight += 1
-        return True
-
-    def settle(self, cost: Decimal | None) -> None:
-        """Replace a reservation by the actual cost."""
-        if cost is not None:
-            self.spent += cost
-        if self.limit is None:
-            return
-        self._in_flight -= 1
-        if cost is not None:
-            self._highest_cost = max(cost, self._highest_cost or Decimal(0))
-        self._settled.set()
-
-
 class Engine(Generic[K, R]):
     """
     Sends requests to one target.
@@ -117,6 +80,7 @@ class Engine(Generic[K, R]):
         limits: Concurrency, deadline and budget.
         price: Cost of a completion in US dollars, None when unknown.
         then: Turns a response into the result that `stream` yields, while other requests are in flight.
+        budget: None for no limit on the cost.
     """
 
     def __init__(
@@ -126,10 +90,11 @@ class Engine(Generic[K, R]):
         *,
         price: Callable[[Request, Completion], Decimal | None],
         then: Callable[[Response[K]], Awaitable[R]],
+        budget: Budget | None = None,
     ) -> None:
         self.target, self.limits = target, limits
         self._price, self._then = price, then
-        self.budget = Budget(limits.max_cost)
+        self.budget = budget
         self.stopped: Failure | None = None
         self._refusal = ""
         self._refused = 0
@@ -159,8 +124,7 @@ class Engine(Generic[K, R]):
 
     async def _work(self, source: RequestSource[K], ready: asyncio.Queue[R | None]) -> None:
         while (keyed := await source.next()) is not None and self.stopped is None:
-            if not await self.budget.reserve():
-                self._stop(Failure("budget", f"--max-cost {self.limits.max_cost} is used up", fatal=True))
+            if not await self._reserve():
                 source.close()
                 return
             outcome = with_remedy(await self.target.ask(keyed.request, self.limits.deadline), keyed.request)
@@ -174,6 +138,18 @@ class Engine(Generic[K, R]):
             if fatal:
                 # The reader leaves the stream at None, which cancels the other requests: they would fail too.
                 await ready.put(None)
+
+    async def _reserve(self) -> bool:
+        """Reserve money for a request; False, and a reason in `stopped`, if there is none."""
+        if self.budget is None:
+            return True
+        try:
+            fits, why = await self.budget.reserve(), "is used up"
+        except OSError as error:
+            fits, why = False, f"cannot be kept: {error}"
+        if not fits:
+            self._stop(Failure("budget", f"--max-cost {self.budget.limit} {why}", fatal=True))
+        return fits
 
     def _fatal_if_repeated(self, outcome: Completion | Failure) -> Completion | Failure:
         """The outcome, made fatal if it is the last of `EQUAL_REFUSALS` in a row."""
@@ -193,8 +169,12 @@ class Engine(Generic[K, R]):
             cost: Decimal | None = Decimal(0)
         else:
             cost = self._price(request, outcome)
-        self.budget.settle(cost)
-        if cost is None and self.limits.max_cost is not None:
+        if self.budget is None:
+            return cost
+        # If a shared balance is lost, the next `reserve` stops the evaluation.
+        with suppress(OSError):
+            self.budget.settle(cost)
+        if cost is None:
             self._stop(Failure("budget", "the server reports no tokens, so --max-cost cannot be kept", fatal=True))
         return cost
 

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.daemon_thread import in_daemon_thread
-from pytest_finetune.base.errors import PriceError, RunError, ScorerError, TargetError
-from pytest_finetune.base.records import Completion, Failure, Sample, State, Usage
+from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
+from pytest_finetune.base.records import Failure, Sample, State
 from pytest_finetune.evaluation.baseline import answered_names
-from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices, price_hint
+from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import plan, set_plan, target_info
-from pytest_finetune.evaluation.pricing import price
 from pytest_finetune.evaluation.results import SetResult, compared, verdict_record
 from pytest_finetune.evaluation.runs import (
     Run,
     Totals,
-    prompt_sha256,
     sample_to_dict,
 )
 from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
+from pytest_finetune.evaluation.scoring import score_response
+from pytest_finetune.evaluation.spending import Spending
 from pytest_finetune.verdicts.evalset.request_form import differences
 from pytest_finetune.verdicts.gates import Decider, judge
 from pytest_finetune.verdicts.selftest import find_gaps
@@ -34,13 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_finetune.base.records import Request, Score
     from pytest_finetune.evaluation.engine import Limits, RequestSource, Response
     from pytest_finetune.evaluation.plan import Key, Planned
     from pytest_finetune.evaluation.runs import RunStore
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.gates import Baseline
 
 
@@ -50,9 +46,6 @@ UNRECORDED = "record"
 
 MOST_TESTED = 5_000
 """Cases of an eval set whose gates a session tests: about a second of computing."""
-
-LONG_ANSWER = 20_000
-"""Characters of an answer that are scored in a thread, whatever the scorer: parsing and comparing take long."""
 
 
 class Evaluation:
@@ -67,6 +60,7 @@ class Evaluation:
         prices: What the project configures; they win over the price lists.
 
     Attributes:
+        spending: Prices and the budget.
         samples: By key: samples of this process, of a resumed run, and reported by other processes.
     """
 
@@ -79,7 +73,8 @@ class Evaluation:
         stop_when_decided: bool = False,
         prices: ConfiguredPrices = NO_PRICES,
     ) -> None:
-        self.target, self.limits, self.prices = target, limits, prices
+        self.target, self.limits = target, limits
+        self.spending = Spending(target, limits.max_cost, prices)
         self.eval_sets = tuple(eval_sets)
         self.samples: dict[Key, Sample] = {}
         self._run: Run | None = None
@@ -114,17 +109,12 @@ class Evaluation:
 
     def refuse_unknown_price(self) -> None:
         """
-        A budget needs a price.
+        Check that a budget can be kept.
 
         Raises:
             PriceError: The budget is limited and the model's price is unknown.
         """
-        any_answer = Completion("", usage=Usage(prompt=1, completion=1))
-        first = (eval_set.request(eval_set.cases[0], self.target.model) for eval_set in self.eval_sets)
-        if self.limits.max_cost is not None and any(self._price(request, any_answer) is None for request in first):
-            server = self.target.base_url or "no server"
-            problem = f"the price of {self.target.model} at {server} is unknown, so the limit cannot be enforced"
-            raise PriceError(problem, "--max-cost", price_hint(self.target.model))
+        self.spending.refuse_unknown_price(self.eval_sets)
 
     def open_record(
         self, store: RunStore, *, root: Path, resume: bool = False, closed_too: bool = False, keep_files: bool = True
@@ -141,6 +131,7 @@ class Evaluation:
 
         Raises:
             RunError: There is no run to resume.
+            PriceError: The budget is limited and what the resumed run has cost is unknown.
         """
         info, plans = target_info(self.target), [set_plan(each, self.target.model) for each in self.eval_sets]
         earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
@@ -149,6 +140,12 @@ class Evaluation:
         run = self._run = earlier or store.create(info, plans, folder=root)
         if keep_files and not run.manifest.closed:
             keep_copies(run, self.eval_sets, root=root)
+        if earlier and not run.manifest.closed:
+            try:
+                self.spending.count_earlier(run, self.eval_sets)
+            except FinetuneError:
+                run.release()
+                raise
         return run
 
     def join_record(self, path: Path) -> None:
@@ -197,7 +194,13 @@ class Evaluation:
         except TargetError as error:
             self._stopped = Failure("target", "; ".join(part for part in error.args if part), fatal=True)
             return
-        engine: Engine[Planned, Sample] = Engine(self.target, self.limits, price=self._price, then=self._settle)
+        engine: Engine[Planned, Sample] = Engine(
+            self.target,
+            self.limits,
+            price=self.spending.price,
+            then=self._settle,
+            budget=self.spending.budget,
+        )
         try:
             async for sample in engine.stream(source):
                 yield sample
@@ -303,58 +306,13 @@ class Evaluation:
             self._deciders[sample.eval_set].add(sample)
 
     async def _settle(self, response: Response[Planned]) -> Sample:
-        sample = await self._score(response)
+        sample = await score_response(response, self.limits.deadline)
         if sample.eval_set in self._names:
             self.samples[sample.key] = sample
             if self._run is not None:
                 self._run.append(sample_to_dict(sample))
         self._count(sample)
         return sample
-
-    async def _score(self, response: Response[Planned]) -> Sample:
-        planned, outcome = response.to.key, response.outcome
-        completion, score, failure, state = None, None, None, State.ERROR
-        if isinstance(outcome, Failure):
-            failure = outcome
-        else:
-            completion = planned.eval_set.form(self.target.model).answer(outcome)
-            judged = await self._judgement(planned, completion)
-            if isinstance(judged, Failure):
-                failure = judged
-            else:
-                score, state = judged, State.PASSED if judged.passed else State.MISSED
-        asked = prompt_sha256(response.to.request)
-        return Sample(*planned.key, state, completion, score, failure, response.cost, asked)
-
-    async def _judgement(self, planned: Planned, completion: Completion) -> Score | Failure:
-        """The score of an answer, or why its scorer gave none."""
-        scorer = planned.eval_set.scorer
-        try:
-            if not _may_be_slow(scorer, completion):
-                return scorer.score(planned.case, completion)
-            async with asyncio.timeout(self.limits.deadline):
-                score: Score = await in_daemon_thread(lambda: scorer.score(planned.case, completion))
-                return score
-        except TimeoutError:
-            return Failure("scorer", f"{scorer.name} took longer than {self.limits.deadline:g} s")
-        except ScorerError as error:
-            return Failure("scorer", str(error))
-        except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is one errored sample, not the end
-            return Failure("scorer", f"{scorer.name} broke on this answer: {type(error).__name__}: {error}")
-
-    def _price(self, request: Request, completion: Completion) -> Decimal | None:
-        if self.target.free:
-            return Decimal(0)
-        if completion.usage is None:
-            return None
-        tier = request.params.get("service_tier")
-        return price(
-            self.target.model,
-            completion.usage,
-            base_url=self.target.base_url,
-            service_tier=tier,
-            configured=self.prices,
-        )
 
     def _totals(self, results: Sequence[SetResult]) -> Totals:
         samples = self.samples
@@ -382,9 +340,3 @@ def _gap_warnings(eval_set: EvalSet) -> list[str]:
         return []
     gaps = find_gaps(eval_set)
     return [f"no gate catches {', '.join(map(str, gaps))}"] if gaps else []
-
-
-def _may_be_slow(scorer: Scorer, completion: Completion) -> bool:
-    """Whether scoring could hold up the event loop, which would count as latency of the other requests."""
-    schema = scorer.schema
-    return scorer.blocking or len(completion.text) > LONG_ANSWER or (schema is not None and schema.may_be_slow)

@@ -150,14 +150,21 @@ class ModelsUnderTest:
             if model.spec in paths and model.evaluation.run is None:
                 model.evaluation.join_record(Path(paths[model.spec]))
 
-    def share_stops(self, folder: Path) -> None:
-        """Stop requesting as soon as another process with the same folder has had to stop."""
+    def share(self, folder: Path, *, create: bool = False) -> None:
+        """
+        Share budgets with the other processes of the session, and stop as soon as one of them stops.
+
+        Args:
+            folder: The same in all of them.
+            create: This process is the first.
+        """
         for number, model in enumerate(self.all):
             model.notice = StopNotice(folder / f"stopped-{number}.json")
+            model.evaluation.spending.share(folder / f"spent-{number}.json", create=create)
 
     @property
-    def shares_stops(self) -> bool:
-        """Whether `share_stops` was called."""
+    def is_shared(self) -> bool:
+        """Whether `share` was called."""
         return any(model.notice for model in self.all)
 
     def collect_stops(self) -> None:

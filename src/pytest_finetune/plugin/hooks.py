@@ -215,15 +215,15 @@ class SessionHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Pass an xdist worker the paths of the records, the folder for stops, and how items are distributed."""
+        """Pass an xdist worker the paths of the records, the folder that all share, and how items are distributed."""
         try:
             self.models.open_runs(self.inputs.store, self.inputs.root)
         except FinetuneError as error:
             raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_runs"] = self.models.run_paths
-        if not self.models.shares_stops:
+        if not self.models.is_shared:
             self.shared_folder = Path(tempfile.mkdtemp(prefix="pytest-finetune-"))
-            self.models.share_stops(self.shared_folder)
+            self.models.share(self.shared_folder, create=True)
         node.workerinput["finetune_shared"] = str(self.shared_folder)
         node.workerinput["finetune_dist"] = self.config.getoption("dist", "no")
 
@@ -234,5 +234,5 @@ class SessionHooks:
     def pytest_unconfigure(self) -> None:
         """Stop sending requests, however the session ended."""
         self.models.stop()
-        if self.models.shares_stops and not self.inputs.is_worker:
+        if self.models.is_shared and not self.inputs.is_worker:
             shutil.rmtree(self.shared_folder, ignore_errors=True)

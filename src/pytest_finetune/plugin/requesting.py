@@ -33,7 +33,7 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
     if inputs.is_worker:
         given = session.config.workerinput  # type: ignore[attr-defined]
         models.join_runs(given["finetune_runs"])
-        models.share_stops(Path(given["finetune_shared"]))
+        models.share(Path(given["finetune_shared"]))
         return
     try:
         models.refuse_unknown_prices()
@@ -69,7 +69,7 @@ def await_samples(models: ModelsUnderTest, item: pytest.Item) -> None:
 
 def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]:
     """One line per model: the number of requests and their estimated cost."""
-    from pytest_finetune.evaluation.pricing import estimate_cost, not_counted
+    from pytest_finetune.evaluation.pricing import not_counted
 
     calls: dict[str, int] = {model.spec: 0 for model in models.all}
     costs: dict[str, Decimal | None] = {model.spec: Decimal(0) for model in models.all}
@@ -80,8 +80,8 @@ def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]
             left[model.spec][name] += count * eval_set.repeats
         so_far = costs[model.spec]
         if so_far is not None:
-            target, prices = model.evaluation.target, model.evaluation.prices
-            one = estimate_cost(target, eval_set.request(case, target.model, 0), prices)
+            request = eval_set.request(case, model.evaluation.target.model, 0)
+            one = model.evaluation.spending.estimate(request)
             costs[model.spec] = None if one is None else so_far + one * eval_set.repeats
     return [terminal.forecast_line(spec, count, costs[spec], left[spec]) for spec, count in calls.items()]
 

@@ -173,13 +173,13 @@ def no_eval_sets(config: pytest.Config) -> str:
 
 
 def _limits(config: pytest.Config, models: int) -> Limits:
-    """The share of one model in one process of what the session may use."""
+    """The share of one model in what the session may use; concurrency also has a share for each process."""
     option = config.option
-    sharers = models * int(getattr(config, "workerinput", {}).get("workercount", 1))
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     return Limits(
-        concurrency=-(-option.finetune_concurrency // sharers),
+        concurrency=-(-option.finetune_concurrency // (models * workers)),
         deadline=option.finetune_deadline,
-        max_cost=option.finetune_max_cost and option.finetune_max_cost / sharers,
+        max_cost=option.finetune_max_cost and option.finetune_max_cost / models,
     )
 
 

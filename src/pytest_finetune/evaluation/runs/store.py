@@ -86,8 +86,17 @@ class Run:
         Raises:
             RunError: A line is damaged.
         """
+        return {sample.key: sample for sample in self.every_sample()}
+
+    def every_sample(self) -> Iterator[Sample]:
+        """
+        Every record in the order of writing: a sample that was requested again has several.
+
+        Raises:
+            RunError: A line is damaged.
+        """
         path, length = self._samples, self.manifest.samples_bytes
-        return {sample.key: sample for sample in read_samples(path, length=length)} if path.exists() else {}
+        return read_samples(path, length=length) if path.exists() else iter(())
 
     @property
     def seal_fault(self) -> str:

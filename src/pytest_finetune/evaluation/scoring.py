@@ -1,0 +1,63 @@
+"""From a response to a sample: its answer is scored, and whatever goes wrong is an errored sample."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from pytest_finetune.base.daemon_thread import in_daemon_thread
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.records import Failure, Sample, State
+from pytest_finetune.evaluation.runs import prompt_sha256
+
+if TYPE_CHECKING:
+    from pytest_finetune.base.records import Completion, Score
+    from pytest_finetune.evaluation.engine import Response
+    from pytest_finetune.evaluation.plan import Planned
+    from pytest_finetune.verdicts.evalset.scorer import Scorer
+
+LONG_ANSWER = 20_000
+"""Characters of an answer that are scored in a thread, whatever the scorer: parsing and comparing take long."""
+
+
+async def score_response(response: Response[Planned], deadline: float) -> Sample:
+    """
+    The sample of a response.
+
+    Args:
+        response: A completion or a failure.
+        deadline: Seconds that scoring may take.
+    """
+    planned, outcome = response.to.key, response.outcome
+    sent = prompt_sha256(response.to.request)
+    if isinstance(outcome, Failure):
+        return Sample(*planned.key, State.ERROR, None, None, outcome, response.cost, sent)
+    completion = planned.eval_set.form(response.to.request.model).answer(outcome)
+    score = await _score(planned, completion, deadline)
+    if isinstance(score, Failure):
+        return Sample(*planned.key, State.ERROR, completion, None, score, response.cost, sent)
+    state = State.PASSED if score.passed else State.MISSED
+    return Sample(*planned.key, state, completion, score, None, response.cost, sent)
+
+
+async def _score(planned: Planned, completion: Completion, deadline: float) -> Score | Failure:
+    """The score of an answer, or why its scorer gave none."""
+    scorer = planned.eval_set.scorer
+    try:
+        if not _may_be_slow(scorer, completion):
+            return scorer.score(planned.case, completion)
+        async with asyncio.timeout(deadline):
+            score: Score = await in_daemon_thread(lambda: scorer.score(planned.case, completion))
+            return score
+    except TimeoutError:
+        return Failure("scorer", f"{scorer.name} took longer than {deadline:g} s")
+    except ScorerError as error:
+        return Failure("scorer", str(error))
+    except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is one errored sample, not the end
+        return Failure("scorer", f"{scorer.name} broke on this answer: {type(error).__name__}: {error}")
+
+
+def _may_be_slow(scorer: Scorer, completion: Completion) -> bool:
+    """Whether scoring could hold up the event loop, which would count as latency of the other requests."""
+    schema = scorer.schema
+    return scorer.blocking or len(completion.text) > LONG_ANSWER or (schema is not None and schema.may_be_slow)
