@@ -183,9 +183,10 @@ def test_rows_of_an_unknown_shape_are_reported_once_for_their_columns(tmp_path):
         (31, "unknown shape; its keys: 'text' (1 row)"),
         (32, "unknown shape; its keys: none (1 row)"),
     ]
-    assert {each.hint for each in found if each.code == "missing_messages_list"} == {
-        "name the columns: pytest-finetune data prepare raw.jsonl -o NEW.jsonl --map input=… --map output=…"
-    }
+    assert [each.hint for each in found if each.code == "missing_messages_list"] == [
+        "name the columns: pytest-finetune data prepare raw.jsonl -o NEW.jsonl --map input=… --map output=…",
+        *['write {"messages": […]}, or move these rows to a file of their own'] * 2,
+    ]
 
 
 def test_alpaca_joins_instruction_and_input_and_reads_earlier_turns():

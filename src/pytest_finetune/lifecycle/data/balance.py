@@ -43,6 +43,7 @@ _UNDECIDED = re.compile(
     r"|oos|out[ _-]of[ _-]scope|其他|其它|未知|不确定|不清楚|无法判断|不明",
     re.IGNORECASE,
 )
+_MORE = "add more; 100 to 500 good ones are a sensible start"
 _NO_WORD = re.compile(r"[\W_]+")
 
 
@@ -115,10 +116,10 @@ class Balance:
         whole = count + self._unusable
         if whole < LEAST and (count or not self._unusable):
             problem = f"{count} usable example{'s' * (count != 1)}; OpenAI requires at least {LEAST}"
-            log.add(make_finding("too_few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
+            log.add(make_finding("too_few_examples", self._file, 0, problem, _MORE))
         elif whole < SENSIBLE and count:
             problem = f"only {count} usable examples"
-            log.add(make_finding("few_examples", self._file, 0, problem, "start with 100 to 500 good ones"))
+            log.add(make_finding("few_examples", self._file, 0, problem, _MORE))
         counts = self.label_counts()
         if counts is not None:
             self._log_labels(counts, log)
@@ -183,7 +184,9 @@ class Balance:
             first = spelt.setdefault(plain, label)
             if first != label and self._labels is None:
                 file, line = self._first[label]
-                problem = f"the label {shorten(label)!r} is spelled {shorten(first)!r} in {counts[first]:,} other rows"
+                problem = (
+                    f"the label {shorten(label)!r} ({counts[label]:,} rows) is {shorten(first)!r} in {counts[first]:,}"
+                )
                 log.add(make_finding("label_variant", file, line, problem, "use one spelling per label"))
 
     def _log_missing(self, log: FindingLog, *, has_form: bool) -> None:

@@ -124,7 +124,7 @@ class DuplicateCheck:
             alike, other = best
             hint = f"remove it from the {where} file or from this one; otherwise results look better than they are"
             if other.file == place.file:
-                self._log_same_file(exact, place.file, where, hint)
+                self._log_same_file(exact, place.file, where)
                 continue
             extent = "the same" if same else f"nearly the same ({alike:.0%})"
             problem = f"has {extent} prompt as {other}, a {where} row"
@@ -132,8 +132,9 @@ class DuplicateCheck:
                 make_finding(exact if same else near, place.file, place.line, problem, hint, other=str(other))
             )
 
-    def _log_same_file(self, code: str, file: str, where: str, hint: str) -> None:
+    def _log_same_file(self, code: str, file: str, where: str) -> None:
         """Report once, not per row, that a file was given as two types."""
+        hint = "divide it: pytest-finetune data split FILE --validation 0.1 --test 0.1"
         if not self._log.counts[file, code]:
             self._log.add(make_finding(code, file, 0, f"this file is also the {where} file", hint))
 
@@ -144,6 +145,6 @@ def _report_near(report: ReportFinding, first: _Place, second: _Place, alike: fl
         if alike == 1
         else f"nearly the same prompt ({alike:.0%})"
     )
-    hint = "keep both only if the difference is worth learning"
+    hint = "remove one, unless the difference is worth learning"
     answered = "with the same answer" if first.answer == second.answer else "with a different answer"
     report("near_duplicate", f"has {extent} as {first}, {answered}", hint, other=str(first))

@@ -41,8 +41,10 @@ class ShapeCheck:
     def __init__(self, file: str, shape: str) -> None:
         self._file, self._shape = file, shape
         self._tools = ToolsForm()
+        self._rows = 0
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._first: dict[tuple[str, str, str], int] = {}
+        self._hints: dict[str, str] = {}
 
     def read(self, line: int, value: dict[str, Any], report: ReportFinding, secrets: Sequence[str]) -> ChatRow | None:
         """
@@ -54,8 +56,11 @@ class ShapeCheck:
             report: Receives the findings of this row.
             secrets: The secrets in this row, which are masked.
         """
+        self._rows += 1
         try:
-            shape = NAMES[self._shape] if self._shape else CHAT if "messages" in value else find_shape(value)
+            shape = (
+                NAMES[self._shape] if self._shape else CHAT if value.get("messages") is not None else find_shape(value)
+            )
         except RowFault as fault:
             self._note_unknown(line, fault, report, secrets)
             return None
@@ -74,9 +79,13 @@ class ShapeCheck:
             if code == "unrecognized_key":
                 self._log_extra_keys(counts, shape, log)
                 continue
+            # A command for all rows does not help where others are of a known shape, or are more.
+            others_fit = counts.total() < self._rows
             for name, count in sorted(counts.items()):
                 line = self._first[code, shape, name]
-                problem, hint = _words(code, shape, name, count, self._file)
+                is_mixed = others_fit or count < max(counts.values())
+                problem, hint = _words(code, shape, name, count, is_mixed=is_mixed)
+                hint = self._hints.get(name, hint)
                 if code != "other_shape" or not (shape == self._shape and shape in _OTHER_METHODS):
                     log.add(make_finding(code, self._file, line, problem, hint))
 
@@ -84,13 +93,15 @@ class ShapeCheck:
         listed = ", ".join(f"{shorten(name)!r} ({count:,} row{'s' * (count != 1)})" for name, count in counts.items())
         problem = f"key{'s' * (len(counts) != 1)} that the chat format does not have: {listed}"
         line = min(self._first["unrecognized_key", shape, name] for name in counts)
-        hint = "remove before uploading; data prepare does"
+        hint = "remove before uploading: pytest-finetune data prepare FILE -o NEW.jsonl"
         log.add(make_finding("unrecognized_key", self._file, line, problem, hint))
 
     def _note_unknown(self, line: int, fault: RowFault, report: ReportFinding, secrets: Sequence[str]) -> None:
         """Count a row of an unknown shape with those that have the same columns."""
         known = self._counts.setdefault(("missing_messages_list", ""), Counter())
         problem = abbreviated_in(fault.problem, secrets)
+        if fault.problem.startswith("two"):
+            self._hints[problem] = fault.hint
         if problem not in known and len(known) >= _MOST_UNKNOWN:
             report("missing_messages_list", fault.problem, fault.hint)
         else:
@@ -154,20 +165,25 @@ def _shape_without_answer(value: dict[str, Any]) -> Shape:
     return found if found.name == "reinforcement" else CHAT
 
 
-def _words(code: str, shape: str, name: str, count: int, file: str) -> tuple[str, str]:
+def _words(code: str, shape: str, name: str, count: int, *, is_mixed: bool) -> tuple[str, str]:
+    """Problem and hint; in a mixed file only some rows have this shape."""
     rows = f"{count:,} row{'s' * (count != 1)}"
     if code == "unused_column":
         return f"the column {shorten(name)!r} is not part of the shape {shape} ({rows})", unused_hint([name])
     if code == "missing_messages_list":
-        hint = f"name the columns: pytest-finetune data prepare {file} -o NEW.jsonl --map input=… --map output=…"
-        return f"{name} ({rows})", "choose with --shape, or keep one of them" if name.startswith("two") else hint
+        hint = "name the columns: pytest-finetune data prepare FILE -o NEW.jsonl --map input=… --map output=…"
+        if is_mixed:
+            hint = 'write {"messages": […]}, or move these rows to a file of their own'
+        return f"{name} ({rows})", hint
     verb = "is" if count == 1 else "are"
     if shape in _OTHER_METHODS:
         problem = f"{rows} {verb} for another method than supervised fine-tuning: {shape}"
+        if is_mixed:
+            return problem, "move them to a file of their own"
         return problem, f"if you train with that method, say so: --shape {shape}"
     return (
         f"{rows} {verb} not in chat format but in the shape {shape}",
-        f"convert: pytest-finetune data prepare {file} -o NEW.jsonl",
+        "convert: pytest-finetune data prepare FILE -o NEW.jsonl",
     )
 
 

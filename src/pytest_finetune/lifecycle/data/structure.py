@@ -26,7 +26,9 @@ ROW_KEYS = frozenset({"messages", "tools", "functions", "parallel_tool_calls"})
 
 _PLAIN = {"role", "content"}
 _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
+_CONVERT = "convert: pytest-finetune data prepare FILE -o NEW.jsonl"
 _KNOWN_ROLES = frozenset({*ROLE_KEYS, "function"})
+_ANSWER_LAST = 'end with the answer: {"role": "assistant", "content": "…"}'
 _DEPRECATED = {"assistant": "function_call", "function": "name"}
 
 
@@ -41,7 +43,7 @@ def check_form(row: Mapping[str, Any], report: ReportFinding, *, has_answer: boo
         if not _is_plain(message):
             _check_message(message, f"$.messages[{index}]", report)
     if row.get("functions") is not None:
-        report("deprecated_functions", "functions was replaced by tools", "convert it to tools", path="$.functions")
+        report("deprecated_functions", "functions was replaced by tools", _CONVERT, path="$.functions")
     _check_images(messages, report)
     if has_answer:
         _check_roles([message.get("role") if type(message) is dict else None for message in messages], report)
@@ -63,9 +65,9 @@ def _check_message(message: Any, path: str, report: ReportFinding) -> None:
         return
     role = message.get("role")
     if "role" not in message:
-        report("message_missing_key", "the message has no role", f"known: {', '.join(ROLE_KEYS)}", path=path)
+        report("message_missing_key", "the message has no role", f"add one of: {', '.join(ROLE_KEYS)}", path=path)
     elif role == "function":
-        report("deprecated_functions", "the role function was replaced by tool", "use the role tool", path=path)
+        report("deprecated_functions", "the role function was replaced by tool", _CONVERT, path=path)
     elif type(role) is not str or role not in ROLE_KEYS:
         problem = f"unknown role {shorten(role)!r}" if type(role) is str else f"the role is {type_name(role)}"
         report("unrecognized_role", problem, did_you_mean(str(role), ROLE_KEYS), path=f"{path}.role")
@@ -80,12 +82,7 @@ def _check_keys(message: dict[str, Any], known: frozenset[str], path: str, repor
         if item is None:
             continue
         if key == _DEPRECATED.get(role):
-            report(
-                "deprecated_functions",
-                f"{key} was replaced by tool_calls",
-                key_hint(key, known, message),
-                path=f"{path}.{key}",
-            )
+            report("deprecated_functions", f"{key} was replaced by tool_calls", _CONVERT, path=f"{path}.{key}")
         elif key not in known:
             problem = f"a message of role {role!r} has no key {shorten(key)!r}"
             report("message_unrecognized_key", problem, key_hint(key, known, message), path=path)
@@ -127,7 +124,7 @@ def _check_images(messages: list[Any], report: ReportFinding) -> None:
                 if fault := image_fault(part):
                     report("invalid_image", *fault, path=path)
                 elif message.get("role") == "assistant":
-                    hint = "models are trained to answer with text or tool calls only"
+                    hint = "remove it: models are trained to answer with text or tool calls only"
                     report("invalid_image", "an image in an answer", hint, path=path)
     if count > MOST_IMAGES:
         problem = f"{count} images in one row, more than {MOST_IMAGES}"
@@ -145,11 +142,10 @@ def _check_roles(roles: list[Any], report: ReportFinding) -> None:
         # Reported; who said what is known when it is fixed.
         return
     if "assistant" not in roles:
-        hint = 'end with the answer: {"role": "assistant", "content": "…"}'
-        report("example_missing_assistant_message", "no assistant message", hint, path="$.messages")
+        report("example_missing_assistant_message", "no assistant message", _ANSWER_LAST, path="$.messages")
     elif roles[-1] != "assistant":
         problem = f"the last message is of role {shorten(str(roles[-1]))!r}"
-        report("last_message_not_assistant", problem, "end with the answer", path=f"$.messages[{len(roles) - 1}]")
+        report("last_message_not_assistant", problem, _ANSWER_LAST, path=f"$.messages[{len(roles) - 1}]")
     if "user" not in roles and "tool" not in roles and "assistant" in roles:
         hint = "put the user's message before the answer"
         report("missing_user_message", "no user message", hint, path="$.messages")

@@ -93,7 +93,10 @@ def _compiled(parameters: Any, where: str, noted: Faults) -> Schema | None:
         schema = compile_schema(parameters, where)
     except ScorerError as error:
         place = f"{error.where}: " if error.where else ""
-        noted.add(f"{place}invalid parameters: {error.problem}", error.hint or "parameters must be a JSON Schema")
+        noted.add(
+            f"{place}invalid parameters: {error.problem}",
+            error.hint or 'write a JSON Schema: "parameters": {"type": "object", "properties": …}',
+        )
         return None
     if type(parameters) is dict and parameters.get("type", "object" if parameters else None) != "object":
         # OpenAI's error: schema must be a JSON Schema of 'type: "object"'.
@@ -152,7 +155,7 @@ class _Calls:
             self._open.clear()
             self._is_complete = False
         elif self._open.pop(name, None) is None and self._is_complete:
-            hint = did_you_mean(name, self._open) if self._open else "the call must come before its answer"
+            hint = did_you_mean(name, self._open) if self._open else "remove it, or add the call before it"
             problem = f"no open call has the id {shorten(name)!r}"
             self._report("tool_answer_unmatched", problem, hint, path=f"{path}.tool_call_id")
             if self._open:
@@ -171,7 +174,7 @@ class _Calls:
 def _check_call(function: Mapping[str, Any], tools: _Tools, path: str, report: ReportFinding) -> None:
     name, path_of_arguments = function["name"], f"{path}.arguments"
     if name not in tools.functions and not tools.faults:
-        hint = did_you_mean(name, tools.functions) if tools.functions else "add the row's tools"
+        hint = did_you_mean(name, tools.functions) if tools.functions else 'add the row\'s "tools"'
         report("unknown_tool", f"no tool is named {shorten(name)!r}", hint, path=f"{path}.name")
     try:
         arguments = parse_json(function["arguments"])

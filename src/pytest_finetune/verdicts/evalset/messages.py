@@ -58,7 +58,8 @@ def refuse_unknown(value: Mapping[str, Any], known: Collection[str], where: str,
 
 def key_hint(key: str, known: Collection[str], present: Collection[str] = ()) -> str:
     """A hint for an unknown key of an object with the keys `present`: what replaced it, or the closest known key."""
-    return _OLD_WAYS.get(key) or did_you_mean(key, known, present)
+    hint = _OLD_WAYS.get(key) or did_you_mean(key, known, present)
+    return f"remove it; {hint}" if hint.startswith("known:") else hint
 
 
 def is_weight(value: Any) -> bool:
@@ -118,7 +119,7 @@ def _read_unusual_message(value: dict[str, Any], where: str, faults: Faults) -> 
     role = value.get("role")
     if type(role) is not str or role not in ROLE_KEYS:
         if "role" not in value:
-            faults.add(f"{where} has no role", f"known: {', '.join(ROLE_KEYS)}")
+            faults.add(f"{where} has no role", f"add one of: {', '.join(ROLE_KEYS)}")
         else:
             faults.add(f"{where} has the unknown role {role!r}", did_you_mean(str(role), ROLE_KEYS))
         return None

@@ -25,7 +25,12 @@ _MOST_NULS = 0.01
 
 _BLANK = b" \t\r\n"
 _JQ_ITEMS, _JQ_OBJECTS = "jq -c '.[]' FILE > NEW.jsonl", "jq -c . FILE > NEW.jsonl"
-_BINARY = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zstandard", b"PAR1": "Parquet"}
+_BINARY = {
+    b"\x1f\x8b": ("gzip", "unpack it: gunzip -c FILE > NEW.jsonl"),
+    b"PK\x03\x04": ("zip", "unpack it: unzip -p FILE > NEW.jsonl"),
+    b"\x28\xb5\x2f\xfd": ("zstandard", "unpack it: zstd -dc FILE > NEW.jsonl"),
+    b"PAR1": ("Parquet", "convert it, for example with pandas: to_json(…, orient='records', lines=True)"),
+}
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89abAB]|\\u[dD][c-fC-F]")
 
 
@@ -121,13 +126,13 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 def foreign_bytes(data: bytes) -> tuple[str, str] | None:
     """Problem and hint if the beginning of a file shows that it is not UTF-8 text."""
-    for magic, name in _BINARY.items():
+    for magic, (name, hint) in _BINARY.items():
         if data.startswith(magic):
-            return f"the file is {name} data, not text", "unpack it to JSON lines in UTF-8"
+            return f"the file is {name} data, not text", hint
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (data[:4].count(0) > 1 and data[:4].strip(b"\0")):
         return (
             "the file is UTF-16 or UTF-32 text, not UTF-8",
-            "save it as UTF-8, e.g. with iconv -f UTF-16 -t UTF-8",
+            "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW.jsonl",
         )
     # A few NUL characters are faults of their lines, which are reported there.
     if data.count(0) > len(data) * _MOST_NULS:

@@ -60,7 +60,8 @@ def find_shape(value: Mapping[str, Any]) -> Shape:
         return whole[0]
     if whole:
         seen = " and ".join(dict.fromkeys(repr(_first_need(shape, value)) for shape in whole))
-        raise RowFault(f"two shapes at once: {seen}", "keep one of them, or choose with --shape")
+        own = " or ".join(f"--shape {shape.name}" for shape in whole)
+        raise RowFault(f"two shapes at once: {seen}", f"keep the columns of one of them, or choose: {own}")
     names = ", ".join(map(repr, value)) or "none"
     raise RowFault(f"unknown shape; its keys: {names}", "name the columns: data prepare --map input=… --map output=…")
 
