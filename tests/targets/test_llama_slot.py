@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from scripted_server import Reply, ScriptedServer
@@ -14,7 +15,7 @@ from pytest_finetune.evaluation.targets.llama_slot import Slot
 class Process:
     """A process that always runs; its requests go to a scripted server."""
 
-    socket_path, key, pid, closed, crashed = None, "", 1, False, False
+    model, socket_path, key, pid, closed, crashed = Path("absent.gguf"), None, "", 1, False, False
 
     def __init__(self, server):
         self.address = server.url.removesuffix("/v1")

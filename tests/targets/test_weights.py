@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.evaluation.targets import weights
-from pytest_finetune.evaluation.targets.weights import BASE, Weights, find_weights, read_general_type
+from pytest_finetune.evaluation.targets.gguf_header import read_general_type
+from pytest_finetune.evaluation.targets.weights import BASE, Weights, find_weights
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ class LlamaProcess:
         threads: Cores to use.
 
     Attributes:
+        model: The GGUF file of the model.
         address: Base of its URLs, once it was started. With a Unix socket the host has no meaning.
         socket_path: The Unix socket it listens on; None if it listens on a loopback port.
         key: The bearer token that it requires. No other process knows it.
@@ -78,10 +79,11 @@ class LlamaProcess:
         self.key = secrets.token_urlsafe(32)
         self.address = ""
         self.closed = self.crashed = False
+        self.model = weights.model.absolute()
         self._weights, self._errors = weights, Path(folder, "errors.txt")
         # Absolute paths, because the current folder may be another one when the process is started again.
         self._settings = {
-            "model": str(weights.model.absolute()),
+            "model": str(self.model),
             "adapter": str(weights.adapter.absolute()) if weights.adapter else "",
             "name": weights.name,
             "context": CONTEXT,

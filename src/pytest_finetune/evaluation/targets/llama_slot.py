@@ -21,6 +21,7 @@ import aiohttp
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.records import Failure
+from pytest_finetune.evaluation.targets.control_tokens import control_pattern, escape_request
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
 from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Try
@@ -90,6 +91,7 @@ class Slot(OpenAITarget):
             await self.open()
         except TargetError as error:
             return Failure("target", _CLOSED if self._process.closed else str(error))
+        request = self._escaped(request)
         started = time.monotonic()
         with self._ended_if_abandoned():
             try:
@@ -106,6 +108,9 @@ class Slot(OpenAITarget):
         if isinstance(outcome, Failure) and outcome.kind == "timeout":
             self._process.kill()
         return outcome
+
+    def _escaped(self, request: Request) -> Request:
+        return escape_request(request, control_pattern(self._process.model))
 
     @contextmanager
     def _ended_if_abandoned(self) -> Iterator[None]:

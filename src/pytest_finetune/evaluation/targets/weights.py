@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError, did_you_mean
-
-if TYPE_CHECKING:
-    from typing import BinaryIO
+from pytest_finetune.evaluation.targets.gguf_header import read_general_type
 
 BASE = "smollm2-135m"
 """The base model of adapters; it needs no file of the user."""
@@ -104,67 +101,3 @@ def _general_type(spec: str, path: Path) -> str:
             return read_general_type(file)
     except (OSError, ValueError, struct.error) as error:
         raise TargetError(f"{path} cannot be read as GGUF: {error}", spec, "is the download complete?") from None
-
-
-_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_STRING, _ARRAY = 8, 9
-_LONGEST = 1 << 24
-"""Bytes of a string or items of an array; a header that claims more is broken."""
-
-
-def read_general_type(file: BinaryIO) -> str:
-    """
-    The type in the header of a GGUF file: `model`, `adapter`, …; `model` if there is none.
-
-    Raises:
-        ValueError: It is not a GGUF file.
-        struct.error: It ends too early.
-
-    Source: the GGUF specification, versions 2 and 3.
-    """
-    magic, version, _, pairs = struct.unpack("<4sIQQ", file.read(24))
-    if magic != b"GGUF" or version not in (2, 3):
-        raise ValueError("not a GGUF file of version 2 or 3")
-    for _ in range(pairs):
-        key, kind = _string(file), _number(file, "<I")
-        if key == b"general.type" and kind == _STRING:
-            return _string(file).decode(errors="replace")
-        _skip(file, kind)
-    return "model"
-
-
-def _skip(file: BinaryIO, kind: int) -> None:
-    if kind == _STRING:
-        _string(file)
-    elif kind == _ARRAY:
-        of, count = _number(file, "<I"), _bounded(_number(file, "<Q"))
-        if of in _SIZES:
-            file.seek(_SIZES[of] * count, 1)
-            return
-        if of != _STRING:
-            raise ValueError(f"unknown value type {of} in an array")
-        for _ in range(count):
-            _string(file)
-    elif kind in _SIZES:
-        file.seek(_SIZES[kind], 1)
-    else:
-        raise ValueError(f"unknown value type {kind}")
-
-
-def _string(file: BinaryIO) -> bytes:
-    length = _bounded(_number(file, "<Q"))
-    text = file.read(length)
-    if len(text) < length:
-        raise ValueError("it ends within its header")
-    return text
-
-
-def _number(file: BinaryIO, layout: str) -> int:
-    number: int = struct.unpack(layout, file.read(struct.calcsize(layout)))[0]
-    return number
-
-
-def _bounded(count: int) -> int:
-    if count > _LONGEST:
-        raise ValueError(f"a header value claims {count} items")
-    return count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -76,9 +77,10 @@ class Relay(Slot):
 
     async def _send(self, body: dict[str, Any]) -> aiohttp.ClientResponse:
         await self.open()
-        if await self._read_system_prompt(_as_request(body)):
-            body = {**body, "cache_prompt": True}
-        encoded = encode(_as_request(body))
+        request = self._escaped(_as_request(body))
+        if await self._read_system_prompt(request):
+            request = replace(request, params={**request.params, "cache_prompt": True})
+        encoded = encode(request)
         if isinstance(encoded, Failure):
             raise ApiError(encoded.message, code="invalid_value")
         if self._session is None:

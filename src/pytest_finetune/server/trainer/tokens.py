@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
+from pytest_finetune.evaluation.targets.control_tokens import control_pattern, escape_text
+from pytest_finetune.evaluation.targets.weights import BASE, find_weights
 from pytest_finetune.lifecycle.data.limits import LOCAL_LIMIT
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable
 
     from pytest_finetune.server.trainer.examples import Conversation
@@ -47,11 +51,14 @@ def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -
     Raises:
         TrainingError: One is too long.
     """
-    return tuple(_example(conversation, tokenizer, name) for conversation in conversations)
+    pattern = control_pattern(find_weights(f"local:{BASE}", Path()).model)
+    return tuple(_example(conversation, tokenizer, name, pattern) for conversation in conversations)
 
 
-def _example(conversation: Conversation, tokenizer: Any, name: str) -> TokenizedExample:
-    messages = [{"role": turn.role, "content": turn.content} for turn in conversation.turns]
+def _example(
+    conversation: Conversation, tokenizer: Any, name: str, pattern: re.Pattern[str] | None
+) -> TokenizedExample:
+    messages = [{"role": turn.role, "content": escape_text(turn.content, pattern)} for turn in conversation.turns]
     example = TokenizedExample(
         tuple(
             _sequence(messages[:index], turn.content, tokenizer)
@@ -68,6 +75,7 @@ def _example(conversation: Conversation, tokenizer: Any, name: str) -> Tokenized
 
 def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> TokenSequence:
     # The answer is tokenized on its own, as it is generated: a token across the border could never be generated.
+    # Special tokens are split: from an answer with the text of one the model would learn to end its answer there.
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    said = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    said = tokenizer(answer, add_special_tokens=False, split_special_tokens=True)["input_ids"]
     return TokenSequence((*prompt, *said, tokenizer.eos_token_id), len(prompt))
