@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,3 +192,142 @@ def test_bad_parameters_of_a_tool_are_found_when_the_set_is_loaded(
 ) -> None:
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "objct"}}}
     assert "parameters of tool 'f'" in scorer("tool_call").check(case(calls=[("f", "{}")], tools=[tool]))
+
+
+def test_several_values_may_be_right_for_an_argument(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    made = scorer("tool_call")
+    wanted = replace(
+        case(calls=[PARIS], tools=[WEATHER]), accept={"$.weather.city": ("Paris, France",), "$.weather.days": (2, 3)}
+    )
+    assert made.check(wanted) is None
+    for city, days, passed in (("Paris, France", 3, True), ("Paris", 1, True), ("Rome", 1, False), ("Paris", 4, False)):
+        answer = calling(("weather", f'{{"city": "{city}", "days": {days}}}'))
+        assert made.score(wanted, answer).passed is passed
+    assert made.check(replace(wanted, accept={"$.weathr.city": ("x",)})) == (
+        "accept: nothing is expected at $.weathr.city; did you mean '$.weather.city'?"
+    )
+    assert made.check(replace(case("text"), accept={"$.f": (1,)})) == "accept has no effect where no call is expected"
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments", "passed"),
+    [
+        ({"optional": True}, '{"city": "Paris"}', True),
+        ({"optional": True}, '{"city": "Paris", "days": 1}', True),
+        ({"optional": True}, '{"city": "Paris", "days": 2}', False),
+        ({"default": 1}, '{"city": "Paris"}', True),
+        ({"default": 7}, '{"city": "Paris"}', False),
+    ],
+)
+def test_an_argument_may_be_left_out(
+    scorer: Callable[..., Any],
+    case: Callable[..., Case],
+    calling: Callable[..., Completion],
+    table: dict[str, Any],
+    arguments: str,
+    *,
+    passed: bool,
+) -> None:
+    made = scorer("tool_call", scorer_options={"fields": {"$.weather.days": table}})
+    assert made.score(case(calls=[PARIS], tools=[WEATHER]), calling(("weather", arguments))).passed is passed
+    # What holds for a function holds for its second call.
+    twice = case(calls=[PARIS, PARIS])
+    assert made.score(twice, calling(PARIS, ("weather", arguments))).passed is passed
+
+
+A, B, C = ("f", '{"x": 1}'), ("f", '{"x": 2}'), ("g", "{}")
+
+
+@pytest.mark.parametrize(
+    ("calls", "passed"),
+    [
+        ([A, B, C], True),
+        ([C, B, A], True),
+        ([B, C, A], True),
+        ([A, A, C], False),
+        ([A, B], False),
+        ([A, B, C, C], False),
+        ([A, B, ("g", '{"y": 1}')], False),
+    ],
+)
+def test_parallel_calls_may_come_in_any_order(
+    scorer: Callable[..., Any],
+    case: Callable[..., Case],
+    calling: Callable[..., Completion],
+    calls: list[tuple[str, str]],
+    *,
+    passed: bool,
+) -> None:
+    made = scorer("tool_call", scorer_options={"unordered": True})
+    assert made.score(case(calls=[A, B, C]), calling(*calls)).passed is passed
+    ordered = scorer("tool_call").score(case(calls=[A, B, C]), calling(*calls))
+    assert ordered.passed is (calls == [A, B, C])
+
+
+def test_only_the_wrong_one_of_unordered_calls_counts_as_wrong(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    made = scorer("tool_call", scorer_options={"unordered": True})
+    score = made.score(case(calls=[A, B]), calling(("f", '{"x": 9}'), A))
+    assert (score.wrong, score.fields) == (('$["f#2"].x',), (1, 2))
+    score = made.score(case(calls=[A]), calling(B, A))
+    assert (score.wrong, score.fields) == (('$["f#2"]',), (1, 2))
+    score = made.score(case(calls=[A]), calling(C))
+    assert score.wrong == ("$.f", "$.g")
+
+
+def test_each_unordered_call_finds_its_own_though_several_are_near(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    options = {"unordered": True, "fields": {"$.f.x": {"compare": "number", "absolute": 1}}}
+    made = scorer("tool_call", scorer_options=options)
+    one, two, three = (("f", f'{{"x": {x}}}') for x in (1, 2, 3))
+    # 2 is near to 1 and 3, and 1.5 to 1 and 2: only one pairing leaves none over.
+    answer = calling(two, ("f", '{"x": 1.5}'), ("f", '{"x": 0}'))
+    assert made.score(case(calls=[one, two, three]), answer).passed
+    assert not made.score(case(calls=[one, two, three]), calling(two, two, ("f", '{"x": 0}'), one)).passed
+
+
+BARE = {"type": "function", "function": {"name": "now"}}
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [BARE, {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}],
+)
+@pytest.mark.parametrize("expected", ["{}", ""])
+@pytest.mark.parametrize("answer", ["{}", "", " \n"])
+def test_a_function_without_parameters_may_be_called_with_nothing(
+    scorer: Callable[..., Any],
+    case: Callable[..., Case],
+    calling: Callable[..., Completion],
+    tool: dict[str, Any],
+    expected: str,
+    answer: str,
+) -> None:
+    for tools in ([tool], []):
+        wanted = case(calls=[("now", expected)], tools=tools)
+        assert scorer("tool_call").check(wanted) is None
+        score = scorer("tool_call").score(wanted, calling(("now", answer)))
+        assert (score.passed, score.format_failure) == (True, None)
+
+
+def test_nothing_is_not_json_for_a_function_with_parameters(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    known = case(calls=[PARIS], tools=[WEATHER])
+    for wanted in (known, case(calls=[PARIS])):
+        assert scorer("tool_call").score(wanted, calling(("weather", ""))).format_failure is FormatFailure.NOT_JSON
+    assert "arguments are not JSON" in scorer("tool_call").check(case(calls=[("weather", "")], tools=[WEATHER]))
+    other = scorer("tool_call").score(case(calls=[("now", "{}")], tools=[BARE, WEATHER]), calling(("weather", "")))
+    assert other.format_failure is FormatFailure.NOT_JSON
+
+
+def test_a_function_named_like_a_second_call_is_another_function(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    wanted = case(calls=[("f", "{}"), ("f", "{}")])
+    for options in ({}, {"unordered": True}):
+        assert not scorer("tool_call", scorer_options=options).score(wanted, calling(("f", "{}"), ("f#2", "{}"))).passed

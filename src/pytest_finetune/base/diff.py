@@ -7,7 +7,7 @@ from difflib import SequenceMatcher, unified_diff
 from itertools import islice
 from typing import Any
 
-from pytest_finetune.base.json_compare import ABSENT, Difference, differences
+from pytest_finetune.base.json_compare import ABSENT, Difference, Judge, differences
 from pytest_finetune.base.text import escaped, shorten, shown
 
 MOST_LINES = 20
@@ -33,10 +33,14 @@ def text_diff(expected: str, got: str) -> list[str]:
     return _line_diff(expected, got)
 
 
-def json_diff(expected: Any, got: Any) -> list[str]:
-    """The differences of two JSON values, one line per path: `-` missing, `+` extra, `~` changed."""
+def json_diff(expected: Any, got: Any, judge: Judge | None = None) -> list[str]:
+    """
+    The differences of two JSON values, one line per path: `-` missing, `+` extra, `~` changed.
+
+    `judge` is that of `differences`.
+    """
     try:
-        found = list(islice(differences(expected, got), MOST_LINES + 1))
+        found = list(islice(differences(expected, got, judge=judge), MOST_LINES + 1))
     except RecursionError:
         return ["nested too deeply to compare"]
     return _bounded([_path_line(difference) for difference in found])

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_finetune.base.json_path import step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+
+Judge: TypeAlias = "Callable[[str, Any, Any], bool | None]"
+"""Given a path and the values of both sides, whether they are equal as a whole; None to compare what is in them."""
 
 
 class Absent(Enum):
@@ -46,22 +50,36 @@ def leaves(value: Any) -> int:
 
 
 def differences(
-    expected: Any, got: Any, same: Callable[[Any, Any], bool] = same_leaf, path: str = "$"
+    expected: Any,
+    got: Any,
+    same: Callable[[Any, Any], bool] = same_leaf,
+    path: str = "$",
+    judge: Judge | None = None,
 ) -> Iterator[Difference]:
     """
     The differences of two JSON values, in the order of the expected one; what the answer adds comes last.
 
     An empty container is a leaf, so any other value in its place is one difference.
 
+    Args:
+        expected: A value; `ABSENT` if only the other side has the path.
+        got: As `expected`.
+        same: Whether two leaves are equal.
+        path: Where the two are.
+        judge: Decides at some paths; without it, all leaves are compared by `same`.
+
     Raises:
         RecursionError: A value is nested too deeply.
     """
-    if expected and isinstance(expected, dict) and isinstance(got, dict):
+    if judge is not None and (equal := judge(path, expected, got)) is not None:
+        if not equal:
+            yield Difference(path, expected, got)
+    elif expected and isinstance(expected, dict) and isinstance(got, dict):
         for key in (*expected, *(key for key in got if key not in expected)):
-            yield from differences(expected.get(key, ABSENT), got.get(key, ABSENT), same, path + step(key))
+            yield from differences(expected.get(key, ABSENT), got.get(key, ABSENT), same, path + step(key), judge)
     elif expected and isinstance(expected, list) and isinstance(got, list):
         for index in range(max(len(expected), len(got))):
-            yield from differences(_item(expected, index), _item(got, index), same, path + step(index))
+            yield from differences(_item(expected, index), _item(got, index), same, path + step(index), judge)
     elif expected is ABSENT or got is ABSENT or not same(expected, got):
         yield Difference(path, expected, got)
 

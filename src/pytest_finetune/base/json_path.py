@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_STEP = re.compile(r"""\.([^.\[\]"]+)|\[([0-9]+|\*)\]|\[("(?:[^"\\]|\\.)*")\]""")
+EVERY = "[*]"
+"""The step that stands for every item of a list."""
+
+
+def normal_path(text: str) -> str:
+    """
+    A path in the one spelling that comparisons use: `$["city"]` is `$.city`; `[*]` is every item of a list.
+
+    Raises:
+        ValueError: It is not a path.
+    """
+    steps = list(_STEP.finditer(text, 1)) if text.startswith("$") else []
+    if "$" + "".join(found[0] for found in steps) != text:
+        raise ValueError(f'{text!r} is not a JSON path; write $.city, $.items[0].sku, $.items[*].sku or $["two words"]')
+    return "$" + "".join(_normal_step(*found.groups()) for found in steps)
+
+
+def steps_of(path: str) -> tuple[str, ...]:
+    """The steps of a normal path."""
+    return tuple(found[0] for found in _STEP.finditer(path, 1))
+
+
+def _normal_step(key: str | None, index: str | None, quoted: str | None) -> str:
+    if index is not None:
+        return f"[{index}]"
+    return step(json.loads(quoted) if quoted is not None else key or "")
 
 
 def json_path(parts: Iterable[str | int]) -> str:

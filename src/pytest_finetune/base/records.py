@@ -59,6 +59,7 @@ class Case:
         expected: Acceptable answers, any of which is right: text, or a JSON value if the line has one.
         tool_calls: Expected calls, if the expected answer is calls and not text.
         tools: Tool definitions sent with the request.
+        accept: By JSON path, values that are right there besides the expected one, for `json` and `tool_call`.
         tags: For `-k` and for slices.
         metadata: Other values for slices.
     """
@@ -71,6 +72,7 @@ class Case:
     tools: tuple[Mapping[str, Any], ...] = ()
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=_nothing)
+    accept: Mapping[str, Any] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ class Score:
         label: The answer after normalizing, for `label` scoring of a valid answer.
         value: How near the answer is to an expected one, from 0 to 1, for scorers with a `threshold`.
         fields: Number of right leaves and of all leaves of the expected JSON value, for `json` and `tool_call`.
+        wrong: JSON paths that differ from the expected value, for gates on a `field`; `$` means all of them. None if no
+            path differs, and for an answer without a valid value.
         shape: Tree of keys and JSON types of a valid JSON answer, as compact JSON text in the answer's own key
             order: `{"name":"string","age":"number"}`. Empty for plain text.
     """
@@ -210,6 +214,7 @@ class Score:
     label: str = ""
     value: float | None = None
     fields: tuple[int, int] | None = None
+    wrong: tuple[str, ...] | None = None
     shape: str = ""
 
 

@@ -106,6 +106,8 @@ class _Loading:
         if scorer is not None and not self._lines.found:
             for fault in settings_faults(settings, cases):
                 self._add_at(fault.path, fault.problem, fault.hint)
+            for path, problem, hint in scorer.faults(cases):
+                self._add_at(("scorer", *path), problem, hint)
         if scorer is None or self.faults:
             return None
         return EvalSet(
@@ -181,7 +183,9 @@ class _Loading:
             first = cases.setdefault(case.id, case)
             if first is not case:
                 self._lines.add(*_twice(first, case, own_id=value.get("id") is not None))
-            if scorer is not None and (problem := scorer.check(case)):
+            if scorer is not None and case.accept and not scorer.accepts:
+                self._lines.add(f"accept has no effect on scorer {scorer.name!r}", "expect a list: any of it is right")
+            elif scorer is not None and (problem := scorer.check(case)):
                 self._lines.add(problem, f"the scorer is {scorer.name}: fix the line, or use another scorer")
         return tuple(cases.values())
 

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.json_path import normal_path
 from pytest_finetune.base.json_text import canonical_json, type_name
 from pytest_finetune.base.records import NOTHING, Case, Message
 from pytest_finetune.verdicts.evalset.messages import (
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_ID_LENGTH = 200
 
-_COMMON = frozenset({"id", "tags", "metadata"})
+_COMMON = frozenset({"id", "tags", "metadata", "accept"})
 _KEYS = {
     "messages": _COMMON | {"messages", "tools", "parallel_tool_calls"},
     "expected": _COMMON | {"system", "input", "expected"},
@@ -81,12 +82,13 @@ class CaseReader:
         messages, expected, calls = self._chat(value) if shape == "messages" else self._asked(value, shape)
         tools = self._shared_tools(value)
         name, tags, metadata = self._id(value.get("id")), self._tags(value.get("tags")), self._metadata(value)
+        accept = self._accept(value.get("accept"))
         if len(self._faults.found) > before:
             return None
-        content = sha256(_content(messages, expected, calls, tools).encode()).hexdigest()
+        content = sha256(_content(messages, expected, calls, tools, accept).encode()).hexdigest()
         name = name or content[:12]
         self._digest.update(f"{canonical_json((name, tags, metadata))}{content}\n".encode())
-        return Case(name, line, messages, expected, calls, tools, tags, metadata)
+        return Case(name, line, messages, expected, calls, tools, tags, metadata, accept)
 
     def cases_sha256(self) -> str:
         """Hash of the content of the cases read so far, in order; layout and key order do not change it."""
@@ -250,6 +252,19 @@ class CaseReader:
             return ()
         return tuple(dict.fromkeys(value))
 
+    def _accept(self, value: Any) -> Mapping[str, Any]:
+        if value is None:
+            return NOTHING
+        hint = 'write other right values by their path: {"$.city": ["Oslo", "Christiania"]}'
+        if problem := _accept_problem(value):
+            self._faults.add(f"accept {problem}", hint)
+            return NOTHING
+        try:
+            return {normal_path(path): tuple(values) for path, values in value.items()}
+        except ValueError as error:
+            self._faults.add(f"accept: {error}", hint)
+            return NOTHING
+
     def _metadata(self, value: dict[str, Any]) -> Mapping[str, Any]:
         metadata: Any = value.get("metadata")
         if metadata is None:
@@ -258,6 +273,14 @@ class CaseReader:
             self._faults.add(f"metadata is {type_name(metadata)}", 'write an object: {"source": "…"}')
             return NOTHING
         return metadata
+
+
+def _accept_problem(value: Any) -> str:
+    if type(value) is not dict:
+        return f"is {type_name(value)}"
+    return next(
+        (f"at {path} is not a list of values" for path, each in value.items() if type(each) is not list or not each), ""
+    )
 
 
 def _no_case(shape: str, value: Mapping[str, Any]) -> tuple[str, str]:
@@ -275,9 +298,12 @@ def _content(
     expected: tuple[Any, ...],
     calls: tuple[ToolCall, ...],
     tools: tuple[Mapping[str, Any], ...],
+    accept: Mapping[str, Any],
 ) -> str:
     asked = [message.to_wire() if message.extra else (message.role, message.content) for message in messages]
-    return canonical_json((asked, expected, [(call.name, call.arguments) for call in calls], tools))
+    content = (asked, expected, [(call.name, call.arguments) for call in calls], tools)
+    # Hashes of lines without it stay as they were.
+    return canonical_json((*content, accept) if accept else content)
 
 
 def _id_problem(name: str) -> str:

@@ -10,7 +10,7 @@ from pytest_finetune.base.records import Completion
 from pytest_finetune.base.text import shorten, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import Any, Self
 
@@ -56,6 +56,9 @@ class Scorer(ABC):
     fence: ClassVar[str] = ""
     """Language tag of the Markdown fence that a model puts around such an answer: `json`, `sql`."""
 
+    accepts: ClassVar[bool] = False
+    """It reads the `accept` of a line: other right values by JSON path."""
+
     holds_json: ClassVar[bool] = False
     """Answers may be JSON values, so that a self-test can damage a key or a type."""
 
@@ -93,6 +96,10 @@ class Scorer(ABC):
     def check(self, case: Case) -> str | None:  # noqa: ARG002 - accepts every case
         """Why the case cannot be scored, reported when the eval set is loaded; None if it can."""
         return None
+
+    def faults(self, cases: Sequence[Case]) -> Iterator[tuple[tuple[str | int, ...], str, str]]:  # noqa: ARG002
+        """Keys of `[scorer]` that have no effect on any of the cases: the key's path, the problem and the remedy."""
+        return iter(())
 
     def explain(self, case: Case, completion: Completion) -> list[str]:
         """The difference between a wrong answer and the expected one, in a few lines for a terminal."""

@@ -167,11 +167,17 @@ def _unsound(score: Any) -> str:
         return "format_failure is not a FormatFailure"
     if not all(isinstance(text, str) for text in (score.path, score.detail, score.label, score.shape)):
         return "path, detail, label or shape is not text"
+    return _unsound_figures(score) or ("shape is not JSON text" if score.shape and not _is_json(score.shape) else "")
+
+
+def _unsound_figures(score: Score) -> str:
     if score.value is not None and not _is_graded(score.value):
         return "value is not a number from 0 to 1"
     if score.fields is not None and not _is_share(score.fields):
         return "fields are not (right, all) with 0 <= right <= all and all above 0"
-    return "shape is not JSON text" if score.shape and not _is_json(score.shape) else ""
+    if score.wrong is not None and not all(isinstance(path, str) for path in score.wrong):
+        return "wrong is not a tuple of JSON paths"
+    return ""
 
 
 def _lacking(score: Score, facts: frozenset[str]) -> str:

@@ -6,15 +6,31 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
+from pydantic import Field
+
 from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.metrics.measure import as_written
 
 MOST_DIGITS = 400
 """Longest number, in characters, and largest exponent: no answer may take long to compute with."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,3}))?")
 _STARTS = re.compile(r"[^0-9]*[0-9]")
+
+
+class Tolerance(Settings):
+    """How far a number may be from the expected one; without either, it must be equal."""
+
+    absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    relative: float = Field(default=0.0, ge=0, lt=1)
+
+    def accepts(self, expected: Fraction, got: Fraction) -> bool:
+        """Whether a number is near enough: within the larger of the two tolerances, bounds included."""
+        allowed = max(as_written(self.absolute), as_written(self.relative) * abs(expected))
+        return abs(got - expected) <= allowed
 
 
 def read_number(text: str, *, decimal: str = ".", thousands: str = "") -> Fraction:

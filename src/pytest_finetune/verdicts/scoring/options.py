@@ -41,7 +41,8 @@ def option_faults(scorer: type[Scorer], options: Mapping[str, Any]) -> Iterator[
 
 
 def _fault(detail: ErrorDetails, options: type[BaseModel]) -> OptionFault:
-    path = tuple(detail["loc"])
+    # pydantic says so where a key itself is at fault.
+    path = tuple(key for key in detail["loc"] if key != "[key]")
     if detail["type"] == "extra_forbidden":
         return OptionFault(
             path, "unknown key", did_you_mean(str(path[-1]), _schema_at(options, path[:-1])["properties"])

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.json_shape import type_name
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
-from pytest_finetune.verdicts.evalset.settings import Settings
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
 from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
-from pytest_finetune.verdicts.scoring.numerals import read_number
+from pytest_finetune.verdicts.scoring.numerals import Tolerance, read_number
 from pytest_finetune.verdicts.scoring.texts import PASSED
 
 if TYPE_CHECKING:
@@ -27,18 +26,6 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
-
-
-class Tolerance(Settings):
-    """How far a number may be from the expected one; without either, it must be equal."""
-
-    absolute: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    relative: float = Field(default=0.0, ge=0, lt=1)
-
-    def accepts(self, expected: Fraction, got: Fraction) -> bool:
-        """Whether a number is near enough: within the larger of the two tolerances, bounds included."""
-        allowed = max(as_written(self.absolute), as_written(self.relative) * abs(expected))
-        return abs(got - expected) <= allowed
 
 
 class NumberOptions(Tolerance):
