@@ -8,6 +8,7 @@ from scripted_server import Reply
 from pytest_finetune.evaluation.runs import RunStore
 
 THINK = '[answer]\nafter = "</think>"\n'
+BARRED = '[[gates]]\nmetric = "accuracy"\nagainst = "production"\nmax_drop = 0.1\n\n[[gates]]\nmin = 0.9\n'
 THOUGHT = "<think>It crashed, so it is a bug.</think>\n\n"
 
 
@@ -81,3 +82,13 @@ def test_reasoning_is_kept_in_the_response_cache(suite, evaluate, server, pytest
     assert len(server.requests) == 1
     assert sample(pytester).completion.reasoning == "It crashed."
     assert sample(pytester).completion.from_cache
+
+
+def test_a_recorded_baseline_is_scored_with_the_marker_too(suite, evaluate, server):
+    suite(20, toml=BARRED)
+    server.answer = lambda body: f"<think>hm</think>{body['messages'][-1]['content']}"
+    assert evaluate(model="old").ret == 1
+    suite(20, toml=f"{THINK}{BARRED}")
+    result = evaluate("--baseline=replay:last", model="new")
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.fnmatch_lines(["*accuracy 1.000 -> 1.000*"])

@@ -9,6 +9,7 @@ Every other model takes any chat completion, as gpt-4.1-mini and its fine-tunes 
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from scripted_server import Reply, ScriptedServer, completion, tokens
@@ -79,7 +80,7 @@ def _refusal(message: str, parameter: str) -> Reply:
 
 
 def _chat_reply(body: dict[str, Any]) -> Reply:
-    asked = body["messages"][-1]["content"]
+    asked = _text(body["messages"][-1])
     reasoning = 0 if effort_of(body) == "none" else REASONING_TOKENS
     message: dict[str, Any] = {"role": "assistant", "content": asked}
     if body.get("tools"):
@@ -93,7 +94,7 @@ def _chat_reply(body: dict[str, Any]) -> Reply:
 
 
 def _response(body: dict[str, Any]) -> dict[str, Any]:
-    asked = body["input"][-1]["content"]
+    asked = _text(body["input"][-1])
     reasons = effort_of(body) != "none"
     output: list[dict[str, Any]] = []
     if reasons:
@@ -123,5 +124,10 @@ def _response(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _text(item: dict[str, Any]) -> str:
+    content = item["output"] if "output" in item else item["content"]
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
 def _arguments(text: str) -> str:
-    return f'{{"text": "{text}"}}'
+    return json.dumps({"text": text}, ensure_ascii=False)

@@ -33,6 +33,7 @@ def test_a_base_url_is_read_without_its_trailing_slash(written: str, read: str) 
         ("http://a.example/v1?api-version=1", "ends with its path"),
         ("http://a.example/v 1", "ends with its path"),
         ("http://a.example/v1/chat/completions", "stops before"),
+        ("http://a.example/v1/responses", "stops before"),
     ],
 )
 def test_a_base_url_that_cannot_work_is_refused_with_a_remedy(url: str, problem: str) -> None:

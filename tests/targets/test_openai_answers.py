@@ -289,3 +289,39 @@ def test_any_json_is_read_without_raising_and_the_result_can_be_serialized(statu
         (outcome.text + outcome.refusal + outcome.model + outcome.finish_reason + called).encode()
     else:
         assert outcome.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("message", "reasoning"),
+    [
+        ({"content": "bug", "reasoning_content": "It crashed."}, "It crashed."),
+        ({"content": "bug", "reasoning": "It crashed."}, "It crashed."),
+        ({"content": "bug", "reasoning_content": None, "reasoning": "It crashed."}, "It crashed."),
+        ({"content": "<think>It crashed.</think>bug"}, ""),
+        ({"content": "bug", "reasoning": {"tokens": 3}}, ""),
+    ],
+)
+def test_reasoning_is_read_where_the_server_keeps_it_apart(message: Any, reasoning: str) -> None:
+    found = completion(answer(message))
+    assert (found.text, found.reasoning) == (message["content"], reasoning)
+
+
+def test_the_key_is_masked_in_the_reasoning() -> None:
+    outcome = read(answer({"content": "bug", "reasoning": "sk-made-up-0123456789"}), secret="sk-made-up-0123456789")
+    assert isinstance(outcome, Completion)
+    assert "made-up" not in outcome.reasoning
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"completion_tokens": 70, "total_tokens": 90}, Usage(20, 70, reasoning=64)),
+        ({"completion_tokens": 6, "total_tokens": 90}, Usage(20, 70, reasoning=64)),
+        ({"completion_tokens": 6, "total_tokens": 26}, Usage(20, 6, reasoning=6)),
+        ({"completion_tokens": 70}, Usage(20, 70, reasoning=64)),
+    ],
+    ids=["OpenAI", "xAI, whose answer excludes the reasoning", "contradictory", "no total"],
+)
+def test_reasoning_tokens_are_part_of_the_tokens_of_the_answer(usage: dict[str, int], expected: Usage) -> None:
+    counted = {"prompt_tokens": 20, "completion_tokens_details": {"reasoning_tokens": 64}, **usage}
+    assert completion(answer({"content": "bug"}, usage=counted)).usage == expected

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from scripted_server import Reply, ScriptedServer, error
+from successor_server import SuccessorServer
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.records import Completion, Failure, Message, Request
 from pytest_finetune.evaluation.targets import ClientTarget, OpenAITarget, Target
+from pytest_finetune.evaluation.targets.responses_api import responses_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -118,6 +120,33 @@ def test_the_body_equals_that_of_the_official_method() -> None:
         for request in REQUESTS:
             client.chat.completions.create(**request.body())
     assert ours.questions == theirs.questions
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_requests_to_the_responses_api_equal_those_of_the_official_method(kind: str) -> None:
+    params = {
+        "max_completion_tokens": 8,
+        "reasoning_effort": "low",
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA}},
+    }
+    requests = [Request("m", request.messages, params, api="responses") for request in REQUESTS]
+    with (
+        SuccessorServer() as ours,
+        SuccessorServer() as theirs,
+        SuccessorServer() as official,
+        openai.OpenAI(api_key=KEY, base_url=official.url) as client,
+    ):
+        answers = ask("aiohttp", ours, requests, 10), ask(kind, theirs, requests, 10)
+        for request in requests:
+            client.responses.create(**responses_body(request))
+    assert ours.questions == theirs.questions == official.questions
+    assert {request.path for request in (*ours.requests, *theirs.requests)} == {"/v1/responses"}
+    for one, other in zip(*answers, strict=True):
+        assert isinstance(one, Completion)
+        assert isinstance(other, Completion)
+        assert one.tool_calls == other.tool_calls != ()
 
 
 def _as_json(request: Request) -> Any:

@@ -8,6 +8,8 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scripted_server import Reply, ScriptedServer, error
 
 from pytest_finetune.base.records import Completion, Failure, Message, Request, ToolCall, Usage
@@ -227,3 +229,34 @@ class Responses(ScriptedServer):
         reply = self.replies.popleft()
         assert isinstance(reply, Reply)
         return reply
+
+
+@st.composite
+def almost_responses(draw: st.DrawFn) -> Any:
+    """A good response in which a few places hold anything."""
+    call: dict[str, Any] = {"type": "function_call", "name": "f", "arguments": "{}"}
+    value = text("x", usage=dict(USAGE), incomplete_details=None)
+    value["output"].append(call)
+    for _ in range(draw(st.integers(1, 2))):
+        place = draw(st.sampled_from([value, value["output"][0] if value["output"] else value, call, value["usage"]]))
+        place = place if isinstance(place, dict) else value
+        place[draw(st.sampled_from(list(place)))] = draw(JSON_VALUES)
+        value.setdefault("output", [])
+        value["output"] = value["output"] if isinstance(value["output"], list) else []
+    return value
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.sampled_from([200, 400, 500]), almost_responses())
+def test_any_json_is_read_without_raising(status: int, value: Any) -> None:
+    outcome = read(value, status)
+    if isinstance(outcome, Completion):
+        (outcome.text + outcome.reasoning + outcome.refusal + outcome.model).encode()
+    else:
+        assert outcome.message.isprintable()
