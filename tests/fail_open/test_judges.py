@@ -135,6 +135,25 @@ def test_a_declared_file_is_part_of_the_settings_hash(judged, pytester):
     assert len(hashes) == 2
 
 
+@pytest.mark.parametrize(
+    ("code", "place"),
+    [
+        ("import aiohttp", "judges.py:1"),
+        ("import json\nfrom openai import OpenAI", "judges.py:2"),
+        ("import os\nLAX = os.environ.get('LAX')", "judges.py:2"),
+        ("from urllib import request", "judges.py:1"),
+        ("import subprocess", "judges.py:1"),
+        ("import sqlite3", ""),
+        ("import json", ""),
+    ],
+)
+def test_with_declared_files_what_no_file_covers_is_still_a_warning(judged, pytester, code, place):
+    folder = judged("", f"{code}\n{READS}", 'scorer_files = ["words.json"]\n' + TOML)
+    (folder / "words.json").write_text("1")
+    warnings = " ".join(settings_hash(pytester).warnings)
+    assert (f"({place})" in warnings) if place else not warnings
+
+
 def test_a_declared_file_that_is_missing_is_an_error(judged, evaluate):
     judged("", LAX, 'scorer_files = ["words.json"]\n' + TOML)
     result = evaluate()

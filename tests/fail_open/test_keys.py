@@ -13,6 +13,7 @@ from pytest_finetune import ModelRouter
 from pytest_finetune.base.errors import FinetuneError, TargetError
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.evaluation.targets import ClientTarget
 from pytest_finetune.evaluation.targets.key_policy import KEY_SERVERS, refuse_to_send_key
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
 from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
@@ -122,6 +123,23 @@ def test_mlflows_credentials_are_not_sent_over_plain_http(monkeypatch, variable)
 
 class MlflowSpec:
     origin = "somewhere"
+
+
+def test_a_client_of_the_users_sends_no_key_over_plain_http(monkeypatch):
+    client = openai.OpenAI(api_key=KEY, base_url=PLAIN)
+    with pytest.raises(TargetError, match="unencrypted"):
+        ClientTarget("m", client)
+    with pytest.raises(TargetError, match="unencrypted"):
+        ClientTarget("m", openai.AsyncOpenAI(api_key=lambda: KEY, base_url=PLAIN))
+    monkeypatch.setenv(KEY_SERVERS, PLAIN)
+    assert ClientTarget("m", client).base_url == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("key", "server"), [(KEY, FOREIGN), (KEY, "http://127.0.0.1:8000/v1"), ("EMPTY", PLAIN), ("none", PLAIN)]
+)
+def test_a_client_of_the_users_may_use_https_this_machine_or_no_key(key, server):
+    assert ClientTarget("m", openai.OpenAI(api_key=key, base_url=server)).base_url == server
 
 
 @pytest.mark.usefixtures("key")

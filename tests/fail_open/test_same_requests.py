@@ -48,6 +48,26 @@ def test_two_sets_with_one_case_each_have_their_own_answer(suite, evaluate, alte
     assert len(alternating.questions) == 20
 
 
+def test_a_set_that_only_a_mark_names_has_its_own_answers(pytester, suite, evaluate, alternating):
+    suite(["right"] * 10, toml=HALF)
+    pytester.path.joinpath("marked").mkdir()
+    for name in ("one", "two"):
+        pytester.path.joinpath("marked", f"{name}.jsonl").write_bytes(
+            pytester.path.joinpath("eval_sets", "tickets.jsonl").read_bytes()
+        )
+    pytester.path.joinpath("marked", "test_marked.py").write_text(
+        "import pytest\n"
+        + "".join(
+            f"@pytest.mark.eval_set('{name}.jsonl')\ndef test_{name}(eval_completion): assert eval_completion.text\n"
+            for name in ("one", "two")
+        )
+    )
+    evaluate("--concurrency=1", cache=True)
+    assert len(alternating.questions) == 30
+    evaluate("--concurrency=1", cache=True)
+    assert len(alternating.questions) == 30
+
+
 def warnings_of(result):
     return " ".join(" ".join(result.outlines).split())
 

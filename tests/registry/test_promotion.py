@@ -189,11 +189,12 @@ def test_production_is_compared_with_by_whatever_name_its_answers_came(compared,
             f"was compared with {OLD} at http://127.0.0.1:2/v1, and production is judged at {HOME}",
         ),
         ({"base_url": ""}, f"was compared with {OLD} at no server, and production is judged at {HOME}"),
+        ({"base_url": HOME.replace("127.0.0.1", "localhost")}, None),
         ({"name": "replay:x", "doubt": "its run is open"}, "was compared with replay:x, and its run is open"),
     ],
 )
 def test_a_comparison_with_something_other_than_production_is_refused(compared, change, expected):
-    assert compared(ANSWERED_BY_PRODUCTION.model_copy(update=change)) == [expected]
+    assert compared(ANSWERED_BY_PRODUCTION.model_copy(update=change)) == ([] if expected is None else [expected])
 
 
 def test_production_without_a_server_of_its_own_is_held_to_that_of_its_evidence(compared, record, tickets):
@@ -483,6 +484,14 @@ def test_a_version_without_a_server_is_judged_on_that_of_production(record, tick
     assert reason.startswith(f"the run asked http://127.0.0.1:9/v1, and production is judged at {HOME}")
     assert refused(run, tickets, production=production, version=entry(base_url="http://127.0.0.1:9/v1/")) == []
     assert refused(run, tickets, production=production_at(record, tickets, base_url=HOME)) == []
+
+
+@pytest.mark.parametrize("spelling", ["http://localhost:1/v1", "http://127.0.0.1:1", "HTTP://LOCALHOST:1/v1/"])
+def test_one_server_in_two_spellings_is_one_server(record, tickets, spelling):
+    there = TargetInfo(spec=MODEL, model=MODEL, base_url=spelling)
+    run = recorded(record, tickets, target=there)
+    assert refused(run, tickets, production=production_at(record, tickets)) == []
+    assert refused(run, tickets, version=entry(base_url=HOME)) == []
 
 
 def test_a_run_with_a_future_date_is_refused(record, tickets):

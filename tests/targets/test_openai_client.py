@@ -231,9 +231,9 @@ def test_an_azure_client_calls_its_deployment() -> None:
 
 
 def test_a_client_target_names_its_model_and_its_address() -> None:
-    with openai.OpenAI(api_key=KEY, base_url="http://u:hunter2@a.example/v1/") as client:
+    with openai.OpenAI(api_key=KEY, base_url="https://u:hunter2@a.example/v1/") as client:
         target = ClientTarget("prod", client, model="ft:m:x")
-        assert (target.spec, target.model, target.base_url) == ("prod", "ft:m:x", "http://a.example/v1")
+        assert (target.spec, target.model, target.base_url) == ("prod", "ft:m:x", "https://a.example/v1")
         assert target.immutable
         assert ClientTarget("m", client).model == "m"
 

@@ -10,7 +10,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Baseline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.evaluation.runs import EvalSetPlan, Run, TargetInfo
@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 
 Baselines = dict[str, Baseline]
 """By name of the eval set; sets that the baseline did not run on are absent."""
+
+
+def missing_baselines(eval_sets: Iterable[EvalSet], compared: Container[str]) -> list[str]:
+    """
+    A warning for each eval set whose gates compare with a baseline that it does not have.
+
+    Args:
+        eval_sets: All of the session.
+        compared: Names of those that have a baseline.
+    """
+    against = {one.name: {rule.against for rule in one.settings.rules if rule.against} for one in eval_sets}
+    return [
+        f"{name} is compared with {min(names)}, but has no --baseline"
+        for name, names in against.items()
+        if names and name not in compared
+    ]
 
 
 def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet]) -> Baselines:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
 from pytest_finetune.base.records import Failure, Sample, State
-from pytest_finetune.evaluation.baseline import answered_names
+from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import plan, set_plan, target_info
@@ -80,6 +80,7 @@ class Evaluation:
         self._run: Run | None = None
         self._stopped: Failure | None = None
         self._gaps: dict[str, list[str]] | None = None
+        self._missing_baselines: list[str] = []
         self._names = {eval_set.name for eval_set in self.eval_sets}
         self._deciders = (
             {e.name: Decider(e.settings.rules, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
@@ -105,7 +106,7 @@ class Evaluation:
             for eval_set in self.eval_sets
             for text in (*eval_set.warnings, *self._gaps[eval_set.name])
         ]
-        return (*of_sets, *getattr(self.target, "warnings", ()))
+        return (*of_sets, *self._missing_baselines, *getattr(self.target, "warnings", ()))
 
     def refuse_unknown_price(self) -> None:
         """
@@ -233,7 +234,14 @@ class Evaluation:
         return results
 
     def judge(self, baselines: Mapping[str, Baseline] | None = None) -> list[SetResult]:
-        """Verdicts over the plan: a missing sample is `unrun`. Baselines are by the name of the eval set."""
+        """
+        Verdicts over the plan: a missing sample is `unrun`.
+
+        Args:
+            baselines: By the name of the eval set; None for a model that is compared with nothing.
+        """
+        if baselines is not None:
+            self._missing_baselines = missing_baselines(self.eval_sets, baselines)
         baselines = baselines or {}
         return [self._judge_set(eval_set, baselines.get(eval_set.name)) for eval_set in self.eval_sets]
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.records import Completion, Sample, State
 from pytest_finetune.plugin.session import SESSION, skip_unrun
+from pytest_finetune.verdicts.evalset.copies import number_copies
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ class MarkedSets:
         try:
             path = _locate(mark, test_file, self._inputs.root)
             if path not in self._sets:
-                self._sets[path] = load_eval_sets([path], root=self._inputs.root, api=self._inputs.api)[0]
+                loaded = load_eval_sets([path], root=self._inputs.root, api=self._inputs.api)
+                # Numbered after all others, so that a request which another set sends too has its own answer.
+                self._sets[path] = number_copies([*self._sets.values(), *loaded])[-1]
         except FinetuneError as error:
             if self._inputs.is_worker:
                 # A worker's usage error would be a crash to xdist.

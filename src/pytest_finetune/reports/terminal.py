@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import NOTHING, State
 from pytest_finetune.base.text import printable
+from pytest_finetune.evaluation.baseline import missing_baselines
 from pytest_finetune.reports.comparison import answer_line, comparison_lines, redacted_answer_line
 from pytest_finetune.reports.details import detail_lines, stability_lines
 from pytest_finetune.reports.redaction import failure_words
@@ -70,11 +71,7 @@ def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) ->
     lines += [f"eval set: {e.name}, {len(e.cases):,} cases{_times(e.repeats)}" for e in eval_sets]
     lines += [line for e in evaluations for line in _request_lines(e)]
     lines += [f"warning: {warning}" for e in eval_sets for warning in e.warnings]
-    for eval_set in eval_sets:
-        against = {rule.against for rule in eval_set.settings.rules if rule.against}
-        if against and eval_set.name not in compared:
-            lines.append(f"warning: {eval_set.name} is compared with {min(against)}, but has no --baseline")
-    return lines
+    return lines + [f"warning: {warning}" for warning in missing_baselines(eval_sets, compared)]
 
 
 def _request_lines(evaluation: Evaluation) -> Iterator[str]:

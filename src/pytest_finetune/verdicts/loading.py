@@ -86,6 +86,7 @@ class _Loading:
         self._keys = Faults(eval_set_name(self.toml, root))
         self._reader = CaseReader(self._lines)
         self._text = ""
+        self._warnings: dict[str, None] = {}
 
     @property
     def faults(self) -> list[EvalSetError]:
@@ -120,7 +121,7 @@ class _Loading:
             settings_sha256=settings_sha256(written, scorer.fingerprint),
             schema_sha256=self._schema_sha256(settings),
             warnings=(
-                *map(self._beside, scorer.warnings),
+                *dict.fromkeys((*map(self._beside, scorer.warnings), *self._warnings)),
                 *settings_warnings(settings, self._reader.unsent),
                 *copy_warnings(cases),
             ),
@@ -191,18 +192,36 @@ class _Loading:
 
     def _response_schema(self, request: RequestSettings, at: tuple[str, ...]) -> object:
         if request.response_schema is None:
+            format_ = request.response_format
+            inline = format_.get("json_schema") if isinstance(format_, dict) else None
+            if isinstance(inline, dict) and "schema" in inline:
+                self._check_response_schema(inline["schema"], (*at, "response_format"))
             return None
         path = self.path.parent / request.response_schema
         try:
-            return parse_json(path.read_bytes().removeprefix(UTF8_BOM).decode())
+            schema = parse_json(path.read_bytes().removeprefix(UTF8_BOM).decode())
         except OSError as error:
             problem, hint = f"{error.strerror}", _file_hint(path)
         except UnicodeDecodeError:
             problem, hint = "the file is not UTF-8", "save it as UTF-8"
         except JsonFault as fault:
             problem, hint = f"not strict JSON: {fault}", "it must be a JSON Schema"
+        else:
+            self._check_response_schema(schema, (*at, "response_schema"), request.response_schema)
+            return schema
         self._add_at((*at, "response_schema"), f"{request.response_schema}: {problem}", hint)
         return None
+
+    def _check_response_schema(self, schema: object, at: tuple[str, ...], file: str = "") -> None:
+        """Check the schema as a scorer's is checked: a misspelt keyword would allow any answer."""
+        from pytest_finetune.verdicts.json_schema.validation import compile_schema
+
+        name = file or at[-1]
+        try:
+            self._warnings.update(dict.fromkeys(compile_schema(schema, name).warnings))
+        except ScorerError as error:
+            place = error.where.removeprefix(name) if not file else f"{error.where}: "
+            self._add_at(at, f"{place.lstrip(': ')}{error.problem}", error.hint)
 
     def _schema_sha256(self, settings: EvalSettings) -> str:
         names = settings.schema_files

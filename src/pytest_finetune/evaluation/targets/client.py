@@ -13,6 +13,7 @@ from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.evaluation.targets.answers import read_answer
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.evaluation.targets.request_body import PATHS, encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
     from pytest_finetune.base.records import Request
+
+
+_PLACEHOLDERS = frozenset(("", "empty", "none", "null", "dummy", "no-key", "not-needed", "sk-no-key-required"))
+"""What people give a client that insists on a key, for a server that needs none."""
 
 
 class ClientTarget:
@@ -41,7 +46,7 @@ class ClientTarget:
         rng: Source of the retries' jitter.
 
     Raises:
-        TargetError: The object is not such a client.
+        TargetError: The object is not such a client, or would send a key unencrypted to another machine.
     """
 
     free = False
@@ -60,6 +65,8 @@ class ClientTarget:
         self._close: Callable[..., Any] = client.close
         self._asynchronous = inspect.iscoroutinefunction(client.post)
         self.secret = key if isinstance(key := getattr(client, "api_key", ""), str) else ""
+        if self.secret.casefold() not in _PLACEHOLDERS or getattr(client, "_api_key_provider", None):
+            refuse_to_send_key(self.base_url, named=[self.base_url])
         self._persistence = Persistence(rng, remedy="check the base_url of the client, and that the server runs")
 
     async def open(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.evaluation.same_model import why_same
+from pytest_finetune.evaluation.same_model import is_same_server, why_same
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
     if production is None or production.base_url or server_of(entry):
         return ""
     home = server_of(production)
-    if not home or claim.base_url.rstrip("/") == home or entry.model_id.startswith("local:"):
+    if not home or is_same_server(claim.base_url, home) or entry.model_id.startswith("local:"):
         return ""
     asked = claim.base_url or "no server"
     return f"{claim.source} asked {asked}, and production is judged at {home}: add the version with its --base-url"
@@ -102,7 +102,7 @@ def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
     model, home = production.model_id, server_of(production)
     if baseline.model not in (model, model.removeprefix("local:")):
         return f"{baseline.model or baseline.name}, and production is {model}"
-    if home and baseline.base_url.rstrip("/") != home:
+    if home and not is_same_server(baseline.base_url, home):
         return f"{baseline.model} at {baseline.base_url or 'no server'}, and production is judged at {home}"
     if model.startswith("local:") and production.evidence:
         # The identity is the hash of the weights, engine and context; the last two are the same for both models.

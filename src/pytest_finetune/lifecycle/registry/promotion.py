@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.evaluation.runs import Run
+from pytest_finetune.evaluation.same_model import is_same_server
 from pytest_finetune.evaluation.targets.weights import name_of
 from pytest_finetune.lifecycle.registry.evidence import differences
 from pytest_finetune.lifecycle.registry.evidence_claim import claim_of
@@ -166,7 +167,7 @@ def _count_faults(evidence: Evidence) -> Iterator[str]:
 def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:
     if claim.model != name_of(entry.model_id) and entry.model_id != claim.spec:
         yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
-    if (home := server_of(entry)) and home != claim.base_url.rstrip("/"):
+    if (home := server_of(entry)) and not is_same_server(claim.base_url, home):
         known = "is served" if entry.base_url else "was judged before"
         yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version {known} at {home}"
     if entry.model_id.startswith("local:"):

@@ -152,11 +152,15 @@ def _file_hashes(settings: EvalSettings, folder: Path) -> list[str]:
 def _not_covered(settings: EvalSettings, module: ModuleType, local: LocalModules) -> list[str]:
     if not local.sources:
         return [f"scorer {settings.scorer}: of installed code only {module.__name__} is hashed, not what it imports"]
-    reads = local.places_that_read()
-    if not reads or settings.scorer_files:
+    # Whether the listed files are all that is read cannot be seen; that a network is read as well can.
+    reads = local.places_that_read(beyond_files=bool(settings.scorer_files))
+    if not reads:
         return []
-    what = f"scorer {settings.scorer} reads files or other data ({reads[0]}), and changes of it would not be noticed"
-    return [f"{what}: list files in scorer_files; a network, a process or the environment cannot be covered"]
+    what, remedy = "files or other data", "list files in scorer_files; "
+    if settings.scorer_files:
+        what, remedy = "more than files", ""
+    unnoticed = f"scorer {settings.scorer} reads {what} ({reads[0]}), and changes of it would not be noticed"
+    return [f"{unnoticed}: {remedy}a network, a process or the environment cannot be covered"]
 
 
 def _unsound(score: Any) -> str:

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from types import CodeType, ModuleType
 
 _PREFIX = "_finetune_judges_"
+_ENVIRONMENT = frozenset(["environ", "getenv"])
 # Functions and methods that read files, of pathlib, io, os, importlib.resources, pkgutil, numpy, pickle and their like.
 _READS = frozenset(
     [
@@ -53,26 +54,17 @@ _READS = frozenset(
         "eval",
         "import_module",
         "run_path",
-        "getenv",
-        "environ",
+        *_ENVIRONMENT,
     ]
 )
-# Modules that are imported to read what is outside the code: databases, other processes, the network.
-_READING_MODULES = frozenset(
-    [
-        "sqlite3",
-        "dbm",
-        "shelve",
-        "fileinput",
-        "linecache",
-        "mmap",
-        "subprocess",
-        "socket",
-        "urllib.request",
-        "requests",
-        "httpx",
-        "aiohttp",
-    ]
+# Modules that are imported to read files.
+_FILE_MODULES = frozenset(["sqlite3", "dbm", "shelve", "fileinput", "linecache", "mmap"])
+# Modules that are imported to read what is in no file of the project: the network, database servers, other processes.
+_BEYOND_FILES = frozenset(
+    (
+        *("subprocess", "socket", "urllib.request", "urllib3", "http.client", "requests", "httpx", "aiohttp"),
+        *("openai", "anthropic", "boto3", "psycopg", "psycopg2", "pymysql", "sqlalchemy", "redis", "pymongo"),
+    )
 )
 _NEVER_LOCAL = sys.stdlib_module_names | {"pytest_finetune"}
 
@@ -111,17 +103,21 @@ class LocalModules:
             digest.update(f"{path.relative_to(folder).as_posix()}\n{len(source)}\n".encode() + source)
         return digest.hexdigest()
 
-    def places_that_read(self) -> list[str]:
+    def places_that_read(self, *, beyond_files: bool = False) -> list[str]:
         """
         `FILE:LINE` of code that reads files or other outside state, which the fingerprint does not cover.
 
         Found by name, also where a function is renamed on import or passed on; code that hides a name is not.
+
+        Args:
+            beyond_files: Only what no list of files can cover: a network, another process, the environment.
         """
+        modules, names = (_BEYOND_FILES, _ENVIRONMENT) if beyond_files else (_FILE_MODULES | _BEYOND_FILES, _READS)
         return [
             f"{path.name}:{getattr(node, 'lineno', 0)}"
             for path, source in sorted(self.sources.items())
             for node in ast.walk(_parsed(source))
-            if _reads(node)
+            if _reads(node, modules, names)
         ]
 
     def load(self) -> ModuleType:
@@ -245,25 +241,23 @@ def _parsed(source: bytes) -> ast.AST:
         return ast.Module([], [])
 
 
-def _reads(node: ast.AST) -> bool:
+def _reads(node: ast.AST, modules: Container[str], functions: Container[str]) -> bool:
+    def is_module(name: str) -> bool:
+        return name in modules or name.partition(".")[0] in modules
+
+    def is_function(name: str) -> bool:
+        # `read_csv`, `read_parquet` and their like read files.
+        return name in functions or (functions is _READS and name.startswith("read_"))
+
     match node:
         case ast.Import():
-            return any(_is_reading_module(alias.name) for alias in node.names)
+            return any(is_module(alias.name) for alias in node.names)
         case ast.ImportFrom():
             names = {alias.name for alias in node.names}
             full_names = (f"{node.module}.{name}" for name in names)
-            return any(map(_is_reading_module, (node.module or "", *full_names))) or any(map(_is_reading_name, names))
+            return any(map(is_module, (node.module or "", *full_names))) or any(map(is_function, names))
         case ast.Attribute():
-            return _is_reading_name(node.attr)
+            return is_function(node.attr)
         case ast.Name(ctx=ast.Load()):
-            return _is_reading_name(node.id)
+            return is_function(node.id)
     return False
-
-
-def _is_reading_name(name: str) -> bool:
-    # `read_csv`, `read_parquet` and their like.
-    return name in _READS or name.startswith("read_")
-
-
-def _is_reading_module(name: str) -> bool:
-    return name in _READING_MODULES or name.partition(".")[0] in _READING_MODULES
