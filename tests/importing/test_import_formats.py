@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -372,3 +374,91 @@ def test_a_configuration_of_promptfoo_becomes_cases_of_one_kind_of_assertion():
     reasons = [each["reason"] for each in found["left_out_records"]]
     assert reasons[0].startswith("test 3: it asserts 'equals'")
     assert "'text' is a list" in reasons[1]
+
+
+def test_assertions_of_a_json_schema_become_the_schema_of_the_set():
+    config = {
+        "prompts": ["Describe {{thing}} as JSON"],
+        "tests": [
+            {"vars": {"thing": "a cup"}, "assert": [{"type": "is-json", "value": {"required": ["name"]}}]},
+            {"vars": {"thing": "a box"}, "assert": [{"type": "is-json", "value": '{"required": ["name"]}'}]},
+            {"vars": {"thing": "a jar"}, "assert": [{"type": "is-json", "value": {"required": ["size"]}}]},
+        ],
+    }
+
+    found = import_(write_json("promptfoo.json", config), exit_code=1)
+
+    eval_set = imported_set("promptfoo")
+    assert eval_set.settings.scorer == "schema"
+    assert json.loads(Path("eval_sets", "promptfoo.schema.json").read_text("utf-8")) == {"required": ["name"]}
+    assert len(eval_set.cases) == 2
+    assert "differs" in found["left_out_records"][0]["reason"]
+
+
+def inspect_sample(name, epoch, target, answer, value, **more):
+    message = {"role": "assistant", "content": [{"type": "text", "text": answer}], "source": "generate"}
+    prompt = {"id": "m1", "role": "user", "content": "Answer briefly: 2 + 2?", "source": "input"}
+    return {
+        "id": name,
+        "epoch": epoch,
+        "input": "2 + 2?",
+        "target": target,
+        "messages": [prompt, message],
+        "output": {
+            "model": "openai/gpt-4o",
+            "choices": [{"message": message, "stop_reason": "stop"}],
+            "usage": {"input_tokens": 9, "output_tokens": 1, "total_tokens": 10},
+        },
+        "scores": {"match": {"value": value, "answer": answer}},
+        "metadata": {"kind": "sum"},
+    } | more
+
+
+SAMPLES = [
+    inspect_sample("a", 1, "4", "4", "C"),
+    inspect_sample("a", 2, "4", "five", "I"),
+    inspect_sample("b", 1, ["4", "four"], "four", "C"),
+    inspect_sample("b", 2, ["4", "four"], "", "I", error={"message": "time-out"}),
+]
+
+
+def log_as_archive(compression=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile("sums.eval", "w", compression) as archive:
+        archive.writestr("header.json", json.dumps({"eval": {"model": "openai/gpt-4o", "task": "sums"}}))
+        for sample in SAMPLES:
+            archive.writestr(f"samples/{sample['id']}_epoch_{sample['epoch']}.json", json.dumps(sample))
+    return "sums.eval"
+
+
+def log_as_inspect_writes_it():
+    """Compressed with zstandard, which is method 93 of ZIP."""
+    if sys.version_info < (3, 14):
+        pytest.importorskip("zipfile_zstd")
+    return log_as_archive(93)
+
+
+def log_as_json():
+    return write_json("sums.json", {"eval": {"model": "openai/gpt-4o"}, "status": "success", "samples": SAMPLES})
+
+
+@pytest.mark.parametrize("write", [log_as_archive, log_as_inspect_writes_it, log_as_json])
+def test_a_log_of_inspect_has_the_prompts_that_were_sent_and_its_epochs_as_repeats(write):
+    found = import_(write())
+
+    eval_set = imported_set("sums")
+    assert [(case.id, *case.expected) for case in eval_set.cases] == [("a", "4"), ("b", "4", "four")]
+    assert wire(eval_set.cases[0]) == [{"role": "user", "content": "Answer briefly: 2 + 2?"}]
+    assert (eval_set.repeats, eval_set.settings.max_errors) == (2, 1)
+    (run,) = found["runs"]
+    assert states(run) == {("a", 0): "passed", ("a", 1): "missed", ("b", 0): "passed", ("b", 1): "error"}
+    assert run["model"] == "openai/gpt-4o"
+    assert (run["graders_agree"], run["graders_disagree"]) == (4, [])
+
+
+def test_a_log_in_which_the_model_was_asked_several_times_is_not_one_request():
+    turns = [{"role": "user", "content": "Think"}, {"role": "assistant", "content": "Hm"}] * 2
+    sample = inspect_sample("a", 1, "4", "4", "C", messages=turns)
+
+    output = import_(write_json("log.json", {"eval": {}, "samples": [sample]}), exit_code=2)
+
+    assert "asked several times" in output

@@ -44,7 +44,7 @@ def _run_lines(one: RecordedRun) -> Iterator[Line]:
     yield f"run {one.run.id}{name}", {}
     yield from wrapped(f"  accuracy {_shown(_accuracy(one))} of {summary.planned:,}{state}")
     if known := one.agreed + len(one.disagreed):
-        agreed = f"  the scorer agrees with the file's own graders on {one.agreed:,} of {known:,} cases"
+        agreed = f"  the scorer agrees with the file's own graders on {one.agreed:,} of {known:,} answers"
         listed = ", ".join(one.disagreed[:SHOWN])
         others = ", …" if len(one.disagreed) > SHOWN else ""
         yield from wrapped(agreed + (f"; not on {listed}{others}" if listed else ""), {"yellow": bool(listed)})

@@ -84,11 +84,13 @@ class Findings:
 
     Attributes:
         settings: Settings of the eval set.
+        schema: JSON Schema of the answers, for the scorer `schema`; None without.
         not_carried: Graders, parameters and columns that were not carried over, with the reason, and how often.
         notes: What the user should know about the result.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
+    schema: Any = None
     not_carried: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
 
@@ -125,6 +127,16 @@ def each_row(
             yield convert(row)
         except NotCarried as reason:
             skip(row.line, str(reason))
+
+
+def object_of(value: object) -> dict[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: object) -> list[Any]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []
 
 
 def described(value: Mapping[str, Any], used: Iterable[str]) -> dict[str, Any]:

@@ -49,12 +49,12 @@ class Answers:
 
     Args:
         answers: By case id, in the order of the file.
-        passed: By case id: what the source's own graders found, where the file says so.
+        passed: By case id and 0-based repeat: what the source's own graders found, where the file says so.
         models: How often each model name appears in the answers.
     """
 
     answers: dict[str, list[Completion | Failure]] = field(default_factory=dict)
-    passed: dict[str, bool] = field(default_factory=dict)
+    passed: dict[tuple[str, int], bool] = field(default_factory=dict)
     models: Counter[str] = field(default_factory=Counter)
 
 
@@ -82,6 +82,11 @@ class Imported:
     answers: dict[str, Answers] = field(default_factory=dict)
 
     @property
+    def schema_file(self) -> Path:
+        """The JSON Schema next to the eval set, if the source has one."""
+        return self.target.with_suffix(".schema.json")
+
+    @property
     def settings_file(self) -> Path:
         """The settings next to the eval set."""
         return self.target.with_suffix(".toml")
@@ -105,7 +110,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
         raise DataError("an eval set is a .jsonl file", str(target), f"write {target.with_suffix('.jsonl').name}")
     imported = Imported(source, target)
     refuse_own_source(source, [target, imported.settings_file])
-    for path in (target, imported.settings_file):
+    for path in (target, imported.settings_file, imported.schema_file):
         refuse_existing(path, force=force)
     found, rows = with_format(read_source(source), source, form)
     imported.format = found.name
@@ -119,10 +124,14 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
         if not imported.cases:
             raise imported.skipped.nothing_left(source)
         writer.complete_settings()
+        if imported.findings.schema is not None:
+            schema = compact_json(imported.findings.schema).encode()
+            (folder / imported.schema_file.name).write_bytes(schema + b"\n")
+            imported.findings.settings["schema"] = imported.schema_file.name
         lines = [f"# Imported from {source.name} ({found.title}).", *settings_toml(imported.findings.settings)]
         written.with_suffix(".toml").write_text("\n".join(lines) + "\n" + _NO_GATES, encoding="utf-8")
         _check(written, target)
-        _publish(written, target)
+        _publish(folder, target)
     return imported
 
 
@@ -202,7 +211,7 @@ class _Writer:
         run.answers.setdefault(name, []).append(outcome)
         run.models[getattr(outcome, "model", "")] += 1
         if answer.passed is not None:
-            run.passed[name] = answer.passed
+            run.passed[name, len(run.answers[name]) - 1] = answer.passed
 
 
 _LONGEST_ID = 190
@@ -250,10 +259,12 @@ def _check(written: Path, target: Path) -> None:
         raise DataError(f"the result would not be a valid eval set:\n{error}", str(target)) from error
 
 
-def _publish(written: Path, target: Path) -> None:
+def _publish(folder: Path, target: Path) -> None:
+    """Put the files in place, the eval set last: pytest collects what it finds."""
+    written = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
     try:
-        copy_file(written.with_suffix(".toml"), target.with_suffix(".toml"))
-        copy_file(written, target)
+        for path in written:
+            copy_file(path, target.with_name(path.name))
     except OSError as error:
         raise DataError(
             f"cannot be written: {error.strerror}", str(target), "check the folder's permissions"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.lifecycle.importing.answers import plain_messages, sample_answer
-from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, described, each_row
+from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, described, each_row, object_of
 from pytest_finetune.lifecycle.importing.graders import carried_reference
 from pytest_finetune.lifecycle.importing.parameters import SharedParameters
 from pytest_finetune.lifecycle.importing.templates import render, value_of, variables
@@ -32,12 +32,12 @@ class _Eval:
     def __init__(self, options: ImportOptions, findings: Findings) -> None:
         self._options = options
         eval_, run = _parts(options.config)
-        self._source = _object(run.get("data_source"))
+        self._source = object_of(run.get("data_source"))
         criteria = eval_.get("testing_criteria")
         reference = carried_reference(criteria, findings) if isinstance(criteria, list) else ""
         self._expected = options.expected or reference
         self.parameters = SharedParameters()
-        self.parameters.see(_object(self._source.get("sampling_params")))
+        self.parameters.see(object_of(self._source.get("sampling_params")))
 
     def case(self, item: Mapping[str, Any], *, sent: object = None) -> dict[str, Any]:
         """
@@ -65,7 +65,7 @@ class _Eval:
         """The messages, and the fields of the item that they show."""
         if self._options.prompt:
             return [{"role": "user", "content": render(self._options.prompt, item)}], variables(self._options.prompt)
-        given = _object(self._source.get("input_messages"))
+        given = object_of(self._source.get("input_messages"))
         template = given.get("template")
         if isinstance(template, list):
             messages = [{"role": each.get("role", "user"), "content": _content(each)} for each in template]
@@ -79,11 +79,6 @@ class _Eval:
                     key
                 }
         raise NotCarried(_NO_PROMPT)
-
-
-def _object(value: object) -> dict[str, Any]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
 
 
 def _parts(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -152,7 +147,7 @@ def _dumped(output: object, run: Mapping[str, Any], definition: _Eval, line: int
     if not isinstance(output, dict) or not isinstance(output.get("datasource_item"), dict):
         raise NotCarried("it has no datasource_item")
     item = {key: value for key, value in output["datasource_item"].items() if not key.startswith("sample.")}
-    sample = _object(output.get("sample"))
+    sample = object_of(output.get("sample"))
     if not sample and (text := output["datasource_item"].get("sample.output_text")) is not None:
         sample = {"output": [{"role": "assistant", "content": text}]}
     results = output.get("results")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.base.json_text import compact_json
+from pytest_finetune.base.json_text import canonical_json, compact_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.lifecycle.importing.answers import plain_messages
-from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried
+from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, list_of, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "icontains": {"scorer": "contains", "normalize": ["casefold"]},
     "icontains-any": {"scorer": "contains", "normalize": ["casefold"]},
     "regex": {"scorer": "regex"},
+    "is-json": {"scorer": "schema"},
     "not-equals": {"scorer": {"type": "not", "of": "exact"}, "normalize": []},
     "not-contains": {"scorer": {"type": "not", "of": "contains"}, "normalize": []},
     "not-icontains": {"scorer": {"type": "not", "of": "contains"}, "normalize": ["casefold"]},
@@ -38,12 +39,14 @@ def _read(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip:
     for row in rows:
         config = row.value
         prompt = options.prompt or _the_prompt(config.get("prompts"), findings)
-        default = _object(config.get("defaultTest"))
+        default = object_of(config.get("defaultTest"))
         tests = config["tests"]
         kind = ""
         for number, test in enumerate(tests if isinstance(tests, list) else [tests], 1):
             try:
                 wanted, expected = _assertion(test, default, findings)
+                if wanted == "is-json":
+                    _take_schema(expected, findings)
                 if kind and wanted != kind:
                     raise NotCarried(f"it asserts {wanted!r}, and this set scores {kind!r}: import it apart")  # noqa: TRY301
                 case = _case(test, default, prompt, expected)
@@ -83,10 +86,12 @@ def _assertion(test: object, default: Mapping[str, Any], findings: Findings) -> 
     if not isinstance(test, dict):
         raise NotCarried("it is not written in the file itself; put its tests there")
     found: tuple[str, list[Any]] | None = None
-    given = [*_list(default.get("assert")), *_list(test.get("assert"))]
+    given = [*list_of(default.get("assert")), *list_of(test.get("assert"))]
     for each in given:
         kind = str(each.get("type", "")) if isinstance(each, dict) else ""
         value = each.get("value") if isinstance(each, dict) else None
+        if kind == "is-json" and value is None:
+            value = {}
         if kind not in _SETTINGS or value in (None, "", []) or str(value).startswith("file://"):
             findings.not_carried[f"assertion {kind!r}: no equal scorer"] += 1
         elif found is not None:
@@ -97,6 +102,21 @@ def _assertion(test: object, default: Mapping[str, Any], findings: Findings) -> 
         raise NotCarried("it has no assertion with an equal scorer")
     variables = _variables(test, default)
     return found[0], [_filled(each, variables) if isinstance(each, str) else each for each in found[1]]
+
+
+def _take_schema(given: list[Any], findings: Findings) -> None:
+    """Use the schema of an assertion for the whole set, which has one."""
+    schema = given.pop()
+    if isinstance(schema, str):
+        try:
+            schema = parse_json(schema)
+        except JsonFault:
+            raise NotCarried("its schema is not JSON") from None
+    if not isinstance(schema, dict):
+        raise NotCarried("its schema is not an object")
+    if findings.schema is not None and canonical_json(schema) != canonical_json(findings.schema):
+        raise NotCarried("its schema differs from the one of the tests before: import it apart")
+    findings.schema = schema
 
 
 def _case(
@@ -113,21 +133,13 @@ def _case(
             {**each, "content": _filled(each["content"], variables)} if isinstance(each.get("content"), str) else each
             for each in plain_messages(prompt)
         ]
-    about = {"description": test.get("description"), **_object(test.get("metadata"))}
+    about = {"description": test.get("description"), **object_of(test.get("metadata"))}
     metadata = {key: value for key, value in about.items() if value is not None}
-    return {"input": sent, "expected": expected} | ({"metadata": metadata} if metadata else {})
+    return {"input": sent} | ({"expected": expected} if expected else {}) | ({"metadata": metadata} if metadata else {})
 
 
 def _variables(test: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_object(default.get("vars")), **_object(test.get("vars"))}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _object(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+    return {**object_of(default.get("vars")), **object_of(test.get("vars"))}
 
 
 def _filled(template: str, variables: Mapping[str, Any]) -> str:

@@ -32,8 +32,8 @@ class RecordedRun:
         name: Its name in the source; empty if that has none.
         run: The record.
         result: The verdicts over the eval set.
-        agreed: Cases in which scorer and the source's own graders agree.
-        disagreed: Ids of the cases in which they do not.
+        agreed: Answers on which the scorer and the source's own graders agree.
+        disagreed: Ids of the cases of the other answers.
     """
 
     name: str
@@ -91,9 +91,8 @@ def record_answers(
         target = _ImportedAnswers(_model(name, answers), answers.answers)
         recorded = evaluate(target, eval_sets, Limits(), store=store, root=root, fresh=True, progress=progress)
         samples = recorded.run.samples().values()
-        judged = {sample.case_id: sample.state is State.PASSED for sample in samples if sample.attempt == 0}
-        known = answers.passed.items()
-        disagreed = tuple(case for case, passed in known if judged.get(case) is not passed)
+        judged = {(sample.case_id, sample.attempt): sample.state is State.PASSED for sample in samples}
+        disagreed = tuple(key[0] for key, passed in answers.passed.items() if judged.get(key) is not passed)
         yield RecordedRun(name, recorded.run, recorded.results[0], len(answers.passed) - len(disagreed), disagreed)
 
 

@@ -10,7 +10,7 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.lifecycle.data.raw_rows import FORMATS as FILES
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_raw
 from pytest_finetune.lifecycle.data.rows import Row
-from pytest_finetune.lifecycle.importing import openai_evals, promptfoo, requests, rows
+from pytest_finetune.lifecycle.importing import inspect_logs, openai_evals, promptfoo, requests, rows
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.importing.foreign import Format
 
 FORMATS: dict[str, Format] = {
-    each.name: each for module in (openai_evals, requests, promptfoo, rows) for each in module.FORMATS
+    each.name: each for module in (openai_evals, requests, promptfoo, inspect_logs, rows) for each in module.FORMATS
 }
 """The formats by name; the first one that fits a row is its format."""
 
@@ -38,12 +38,14 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
         yield _object(_yaml(path), path)
+    elif suffix == ".eval":
+        yield from inspect_logs.read_log(path)
     elif suffix == ".json" and _starts_with(path, b"{"):
         yield from _unwrapped(_json(path), path)
     else:
         form = FILES.get(suffix)
         if form is None:
-            raise DataError(f"unknown kind of file {suffix!r}", str(path), "use .jsonl, .json, .csv, .tsv or .yaml")
+            raise DataError(f"unknown kind of file {suffix!r}", str(path), "use .jsonl, .json, .csv, .yaml or .eval")
         yield from read_raw(path, form=form)
 
 
@@ -93,11 +95,16 @@ def with_format(source: Iterator[Row | LeftOut], path: Path, named: str = "") ->
 
 
 def _unwrapped(value: object, path: Path) -> Iterator[Row]:
-    if isinstance(value, dict) and isinstance(value.get("data"), list) and "output_items" not in value:
-        for number, item in enumerate(value["data"], 1):
+    key = next(
+        (each for each in ("data", "samples") if isinstance(value, dict) and isinstance(value.get(each), list)), ""
+    )
+    if isinstance(value, dict) and key:
+        # Inspect's logs say once for all samples which model answered.
+        shared = {"eval": value.get("eval")} if key == "samples" else {}
+        for number, item in enumerate(value[key], 1):
             if not isinstance(item, dict):
-                raise DataError(f"data[{number - 1}] is not an object", str(path), "each row is an object")
-            yield Row(str(path), number, item)
+                raise DataError(f"{key}[{number - 1}] is not an object", str(path), "each row is an object")
+            yield Row(str(path), number, {**item, **shared})
     else:
         yield _object(value, path)
 
