@@ -60,7 +60,7 @@ DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
     "verdicts/gates": [*GATES, DEMANDS, "-k", "not session"],
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],
-    "verdicts/scoring": ["tests/scoring"],
+    "verdicts/scoring": ["tests/scoring", "tests/fail_open/test_judges.py", "-k", "not helpers_of_a_judge"],
     "lifecycle/registry": [
         "tests/registry",
         DEMANDS,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from types import CodeType, ModuleType
+    from typing import TypeGuard
 
 _PREFIX = "_finetune_judges_"
 _ENVIRONMENT = frozenset(["environ", "getenv"])
@@ -84,7 +85,7 @@ class LocalModules:
 
     @cached_property
     def sources(self) -> Mapping[Path, bytes]:
-        """Every file of the module and of the local modules that its code imports anywhere, by path."""
+        """Every file of the module and of the local modules that its code imports anywhere, in the order of paths."""
         found: dict[Path, bytes] = {}
         waiting = list(self._files(self.name))
         while waiting:
@@ -92,13 +93,13 @@ class LocalModules:
             if path not in found:
                 found[path] = path.read_bytes()
                 waiting += self._imported_files(path, found[path])
-        return found
+        return dict(sorted(found.items()))
 
     @property
     def fingerprint(self) -> str:
         """Hash of all sources and of where they are relative to each other."""
         digest = sha256()
-        for path, source in sorted(self.sources.items()):
+        for path, source in self.sources.items():
             folder = next(folder for folder in self._folders if path.is_relative_to(folder))
             digest.update(f"{path.relative_to(folder).as_posix()}\n{len(source)}\n".encode() + source)
         return digest.hexdigest()
@@ -114,8 +115,8 @@ class LocalModules:
         """
         modules, names = (_BEYOND_FILES, _ENVIRONMENT) if beyond_files else (_FILE_MODULES | _BEYOND_FILES, _READS)
         return [
-            f"{path.name}:{getattr(node, 'lineno', 0)}"
-            for path, source in sorted(self.sources.items())
+            f"{path.name}:{node.lineno}"
+            for path, source in self.sources.items()
             for node in ast.walk(_parsed(source))
             if _reads(node, modules, names)
         ]
@@ -127,11 +128,10 @@ class LocalModules:
         Raises:
             BaseException: Whatever the user's code raises.
         """
-        state = sha256("\n".join([*self._folders, self.fingerprint]).encode()).hexdigest()[:16]
-        package = _PREFIX + state
+        package = _PREFIX + sha256(repr((self._folders, self.fingerprint)).encode()).hexdigest()
         if package not in sys.modules:
             importlib.invalidate_caches()
-            spec = ModuleSpec(package, None, is_package=True)
+            spec = ModuleSpec(package, None)
             spec.submodule_search_locations = self._folders
             sys.modules[package] = importlib.util.module_from_spec(spec)
             _finder.importers[package] = self._importer(package)
@@ -241,7 +241,7 @@ def _parsed(source: bytes) -> ast.AST:
         return ast.Module([], [])
 
 
-def _reads(node: ast.AST, modules: Container[str], functions: Container[str]) -> bool:
+def _reads(node: ast.AST, modules: Container[str], functions: Container[str]) -> TypeGuard[ast.stmt | ast.expr]:
     def is_module(name: str) -> bool:
         return name in modules or name.partition(".")[0] in modules
 
@@ -255,7 +255,7 @@ def _reads(node: ast.AST, modules: Container[str], functions: Container[str]) ->
         case ast.ImportFrom():
             names = {alias.name for alias in node.names}
             full_names = (f"{node.module}.{name}" for name in names)
-            return any(map(is_module, (node.module or "", *full_names))) or any(map(is_function, names))
+            return any(map(is_module, (str(node.module), *full_names))) or any(map(is_function, names))
         case ast.Attribute():
             return is_function(node.attr)
         case ast.Name(ctx=ast.Load()):
