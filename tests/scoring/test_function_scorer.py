@@ -172,6 +172,7 @@ def test_a_metric_is_reported_only_if_a_gate_needs_it(metric: str, gates: list[s
         ("Score(passed=1)", "passed is not a bool"),
         ("Score(False, 'empty')", "format_failure is not a FormatFailure"),
         ("Score(True, label=None)", "path, detail, label or shape is not text"),
+        *((f"Score(True, value={value})", "value is not a number from 0 to 1") for value in (-0.1, 1.1, True, "'1'")),
         ("Score(True, fields=(2, 1))", "fields are not (right, all) with 0 <= right <= all and all above 0"),
         ("Score(True, fields=(-1, 1))", "fields are not (right, all) with 0 <= right <= all and all above 0"),
         ("Score(True, fields=(0, 0))", "fields are not (right, all) with 0 <= right <= all and all above 0"),
@@ -201,6 +202,21 @@ def test_a_score_with_all_that_the_gates_need_is_taken(
     written: Callable[..., Any], case: Callable[..., Case], score: str
 ) -> None:
     assert isinstance(written(RETURNS.format(score), **GATED).score(case(), Completion("a")), Score)
+
+
+def test_a_gate_on_the_score_needs_a_value_of_each_valid_answer(
+    written: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    gate = {"gates": [{"metric": "score", "min": 0.5}]}
+    for score in (
+        "value=0",
+        "value=0.5",
+        "value=1",
+        "format_failure=__import__('pytest_finetune').FormatFailure.EMPTY",
+    ):
+        assert written(RETURNS.format(f"Score(False, {score})"), **gate).score(case(), Completion("a"))
+    with pytest.raises(ScorerError, match="a Score whose value is missing, but a gate needs score"):
+        written(RETURNS.format("Score(True)"), **gate).score(case(), Completion("a"))
 
 
 def test_a_score_needs_no_more_than_the_gates_do(written: Callable[..., Any], case: Callable[..., Case]) -> None:

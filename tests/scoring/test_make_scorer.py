@@ -55,6 +55,27 @@ def test_a_setting_without_effect_is_refused(
 
 
 @pytest.mark.parametrize(
+    ("name", "settings", "readers"),
+    [
+        ("exact", {"labels": ["a"]}, "label, not"),
+        ("exact", {"dialect": "mysql"}, "not, sql"),
+        ("exact", {"scorer_files": ["a.txt"]}, "not, package.module:function"),
+    ],
+)
+def test_scorers_that_read_a_setting_are_named(
+    scorer: Callable[..., Any], name: str, settings: dict[str, Any], readers: str
+) -> None:
+    with pytest.raises(ScorerError) as caught:
+        scorer(name, **settings)
+    assert caught.value.hint == f"remove it, or use a scorer that reads it: {readers}"
+
+
+def test_scorers_with_a_metric_are_known() -> None:
+    assert scoring.scorers_with("macro_f1") == ["label", "refusal"]
+    assert scoring.scorers_with("field_accuracy") == ["json", "tool_call"]
+
+
+@pytest.mark.parametrize(
     ("name", "target", "problem", "hint"),
     [
         ("not_installed", None, "there is no scorer 'not_installed'", "install the package that provides it"),

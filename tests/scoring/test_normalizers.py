@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_finetune.verdicts.evalset.settings import Normalizer
-from pytest_finetune.verdicts.scoring.normalizers import NORMALIZERS, PIECE, make_normalizer, nfkc
+from pytest_finetune.verdicts.scoring.normalizers import NORMALIZERS, PIECE, _pieces, make_normalizer, nfkc
 
 
 def test_every_normalizer_of_the_settings_exists() -> None:
@@ -26,6 +26,9 @@ def test_every_normalizer_of_the_settings_exists() -> None:
         ("strip_punctuation", "`bug` 。", "bug"),
         ("strip_punctuation", "don't!", "don't"),
         ("strip_punctuation", "…", "…"),
+        ("strip_punctuation", "(**)", "(**)"),
+        ("strip_punctuation", '(")', '(")'),
+        ("strip_punctuation", "'a'", "a"),
         ("strip_punctuation", "-5", "-5"),
         ("strip_punctuation", "50%", "50%"),
         ("strip_punctuation", "C#", "C#"),
@@ -50,7 +53,18 @@ def test_long_texts_are_composed_as_a_whole_would_be(text: str) -> None:
 
 def test_a_long_run_of_combining_marks_is_cut() -> None:
     text = "a" + "\u0301\u0323" * PIECE
+    assert [len(piece) for piece in _pieces(text)] == [PIECE, PIECE, 1]
     assert len(nfkc(text)) >= len(text) - 2
+
+
+@pytest.mark.parametrize("letter", ["a\u0301", "e\u0323\u0301", "\uac00\u11a8", "x\u1100\u1161\u11a8"])
+@pytest.mark.parametrize("before", ["", "x", "xy"])
+def test_a_long_text_is_cut_where_nothing_is_composed(letter: str, before: str) -> None:
+    text = before + letter * 1000
+    pieces = list(_pieces(text))
+    assert "".join(pieces) == text
+    assert all(piece[0] == letter[0] and PIECE - 4 < len(piece) <= PIECE for piece in pieces[1:-1])
+    assert nfkc(text) == unicodedata.normalize("NFKC", text)
 
 
 @given(st.text(), st.sampled_from(sorted(NORMALIZERS)))

@@ -33,8 +33,6 @@ def make_normalizer(names: Iterable[str]) -> Callable[[str], str]:
 
 def nfkc(text: str) -> str:
     """Unicode compatibility composition: full-width forms, ligatures and composed accents become one spelling."""
-    if len(text) <= PIECE:
-        return unicodedata.normalize("NFKC", text)
     return "".join(unicodedata.normalize("NFKC", piece) for piece in _pieces(text))
 
 
@@ -53,7 +51,7 @@ def strip_punctuation(text: str) -> str:
     whole = text = text.strip()
     while text:
         shorter = text.rstrip(_STOPS).rstrip()
-        if len(shorter) > 1 and _CLOSING.get(shorter[0]) == shorter[-1]:
+        if shorter and _CLOSING.get(shorter[0]) == shorter[-1]:
             shorter = shorter[1:-1].strip()
         if shorter == text:
             return text
@@ -75,12 +73,10 @@ def _pieces(text: str) -> Iterable[str]:
     start = 0
     while start < len(text):
         end = min(start + PIECE, len(text))
-        cut = end
-        while end < len(text) and cut > start and not _never_composes(text[cut]):
-            cut -= 1
-        end = cut if cut > start else end
-        yield text[start:end]
-        start = end
+        cuts = (at for at in range(end, start, -1) if at == len(text) or _never_composes(text[at]))
+        cut = next(cuts, end)
+        yield text[start:cut]
+        start = cut
 
 
 def _never_composes(character: str) -> bool:

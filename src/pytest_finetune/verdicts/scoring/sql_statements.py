@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
+from sqlglot.errors import ParseError, SqlglotError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def statements(text: str, dialect: Any) -> tuple[str, ...]:
 
 def _parsed(text: str, dialect: Any) -> list[Any]:
     tokens = dialect.tokenize(text)
-    parser = _bounded(dialect.parser_class)(dialect=dialect, error_level=ErrorLevel.IMMEDIATE)
+    parser = _bounded(dialect.parser_class)(dialect=dialect)
     parser.steps_left = STEPS + STEPS_PER_TOKEN * len(tokens)
     trees = [tree for tree in parser.parse(tokens, text) if tree is not None and not isinstance(tree, exp.Semicolon)]
     if not trees:
@@ -72,7 +72,7 @@ def _parsed(text: str, dialect: Any) -> list[Any]:
 def _canonical(tree: Any, dialect: Any) -> str:
     if isinstance(tree, exp.Condition | exp.Alias):
         raise SqlFault("is an expression and not a statement")
-    return str(tree.sql(dialect=dialect, normalize=True, comments=False, unsupported_level=ErrorLevel.IGNORE))
+    return str(tree.sql(dialect=dialect, normalize=True, comments=False))
 
 
 @lru_cache(maxsize=64)
@@ -82,11 +82,11 @@ def _bounded(parser_class: Any) -> Any:
     class Bounded(parser_class):  # type: ignore[misc]
         steps_left = STEPS
 
-        def _advance(self, times: int = 1) -> None:
+        def _advance(self, *times: int) -> None:
             self.steps_left -= 1
             if self.steps_left < 0:
                 raise _StepsUsedUp
-            super()._advance(times)
+            super()._advance(*times)
 
     return Bounded
 
@@ -105,4 +105,4 @@ def _problem(error: SqlglotError) -> str:
     if isinstance(error, ParseError) and error.errors:
         first = error.errors[0]
         return f"{first['description']} at line {first['line']}, column {first['col']}".rstrip()
-    return str(error).split("\n", maxsplit=1)[0]
+    return str(error).partition("\n")[0]

@@ -191,7 +191,7 @@ class ToolCallScorer(Scorer):
     def _parameters_of(self, tool: Mapping[str, Any]) -> Schema | None:
         if "parameters" not in tool:
             return None
-        text = json.dumps(tool["parameters"], sort_keys=True)
+        text = json.dumps(tool["parameters"])
         if text not in self._parameters:
             from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
