@@ -62,13 +62,8 @@ TESTS = {
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],
     "verdicts/scoring": ["tests/scoring", "tests/fail_open/test_judges.py", "-k", "not helpers_of_a_judge"],
     "lifecycle/registry": [
-        "tests/registry",
-        DEMANDS,
-        "tests/fail_open/test_promotion_truth_table.py",
-        "-m",
-        "not slow",
-        "-k",
-        "not (mlflow or processes or killed or session)",
+        *("tests/registry", DEMANDS),
+        *("-m", "not slow", "-k", "not (mlflow or processes or killed or session)"),
     ],
 }
 """The tests that are expected to notice a fault; one that starts a process cannot, because that has no fault."""
@@ -127,10 +122,12 @@ class Session(Profile):
         self._functions = _functions()
         gc.freeze()  # a copy that collects garbage would copy every page of memory
         self._leave_out_what_fails_in_a_copy(session.items)
-        for mutant in self.mutants:
+        for number, mutant in enumerate(self.mutants, 1):
             if mutant.mutation.function and not self._is_noticed(mutant):
                 _report(f"survived  {mutant}")
                 self.survived.append(mutant)
+            if number % 100 == 0:
+                _report(f"{number} of {len(self.mutants)} done, {len(self.survived)} survived")
         return True
 
     def _run_traced(self, item: pytest.Item) -> None:
@@ -303,8 +300,8 @@ def run(package: str, given: argparse.Namespace) -> float:
     modules, mutants = mutants_of([package])
     mutants = [one for one in mutants if not (given.inside if not one.mutation.function else given.at_import)]
     if given.sample:
-        chosen = random.Random(given.seed).sample(mutants, min(given.sample, len(mutants)))
-        mutants = sorted(chosen, key=mutants.index)
+        # In the order drawn: of a run that is stopped, what was printed is a sample too.
+        mutants = random.Random(given.seed).sample(mutants, min(given.sample, len(mutants)))
     for name in PRELOADED:
         importlib.import_module(name)
     session = Session(modules, mutants)
