@@ -107,8 +107,8 @@ def suite(pytester):
             expected = [f"word-{number}" for number in range(expected)]
         inputs = inputs or expected
         rows = [
-            {"id": f"case-{number}", "input": asked, "expected": answer, **common}
-            for number, (asked, answer) in enumerate(zip(inputs, expected, strict=True))
+            {"id": f"case-{number}", "input": question, "expected": answer, **common}
+            for number, (question, answer) in enumerate(zip(inputs, expected, strict=True))
         ]
         folder = pytester.path / "eval_sets"
         folder.mkdir(exist_ok=True)

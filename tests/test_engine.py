@@ -18,13 +18,13 @@ class Listed:
 
     def __init__(self, number):
         self.left = iter(range(number))
-        self.asked = 0
+        self.sent = 0
 
     async def next(self):
         number = next(self.left, None)
         if number is None:
             return None
-        self.asked += 1
+        self.sent += 1
         return KeyedRequest(number, Request("m", (Message("user", str(number)),)))
 
     def close(self):
@@ -100,21 +100,21 @@ def test_no_more_are_in_flight_than_allowed_and_no_fewer():
         await asyncio.sleep(0)
         return Completion("")
 
-    asked = engine(yielding, concurrency=7)
-    drain(asked, Listed(50))
-    assert asked.target.most == 7
+    tested = engine(yielding, concurrency=7)
+    drain(tested, Listed(50))
+    assert tested.target.most == 7
 
 
 def test_a_slow_reader_slows_the_requests():
     questions = Listed(1000)
-    asked = engine(at_once, concurrency=4)
+    tested = engine(at_once, concurrency=4)
 
     async def read_one():
-        stream = asked.stream(questions)
+        stream = tested.stream(questions)
         await anext(stream)
         for _ in range(200):
             await asyncio.sleep(0)
-        seen = questions.asked
+        seen = questions.sent
         await stream.aclose()
         return seen
 
@@ -146,11 +146,11 @@ def test_a_fatal_answer_stops_new_requests_with_its_reason():
     async def answer(number):
         return FATAL if number == 5 else Completion("")
 
-    asked, questions = engine(answer, concurrency=1), Endless(100)
-    answers = drain(asked, questions)
+    tested, questions = engine(answer, concurrency=1), Endless(100)
+    answers = drain(tested, questions)
     assert [answer.to.key for answer in answers] == [0, 1, 2, 3, 4, 5]
-    assert asked.stopped is FATAL
-    assert questions.asked == 6
+    assert tested.stopped is FATAL
+    assert questions.sent == 6
 
 
 def test_a_fatal_answer_does_not_wait_for_calls_that_hang():
@@ -164,11 +164,11 @@ def test_a_fatal_answer_does_not_wait_for_calls_that_hang():
 
 @pytest.mark.parametrize("concurrency", [1, 4, 32])
 def test_max_cost_is_never_exceeded_by_calls_that_cost_alike(concurrency):
-    asked = engine(at_once, price=lambda *_: DOLLAR, concurrency=concurrency, max_cost=Decimal(10))
-    answers = drain(asked, Endless(1000))
+    tested = engine(at_once, price=lambda *_: DOLLAR, concurrency=concurrency, max_cost=Decimal(10))
+    answers = drain(tested, Endless(1000))
     assert len(answers) == 10
-    assert asked.budget.spent == 10
-    assert asked.stopped.kind == "budget"
+    assert tested.budget.spent == 10
+    assert tested.stopped.kind == "budget"
 
 
 def test_calls_in_flight_are_awaited_when_the_budget_is_spent():
@@ -181,17 +181,17 @@ def test_calls_in_flight_are_awaited_when_the_budget_is_spent():
 
 
 def test_an_uncounted_answer_ends_a_run_whose_cost_is_bounded():
-    asked = engine(at_once, price=lambda *_: None, concurrency=1, max_cost=DOLLAR)
-    drain(asked, Endless(10))
-    assert "--max-cost cannot be kept" in asked.stopped.message
+    tested = engine(at_once, price=lambda *_: None, concurrency=1, max_cost=DOLLAR)
+    drain(tested, Endless(10))
+    assert "--max-cost cannot be kept" in tested.stopped.message
 
 
 def test_a_cached_answer_costs_nothing():
     async def cached(number):
         return Completion("", from_cache=True)
 
-    asked = engine(cached, price=lambda *_: DOLLAR, concurrency=2, max_cost=DOLLAR)
-    assert [answer.cost for answer in drain(asked, Listed(9))] == [0] * 9
+    tested = engine(cached, price=lambda *_: DOLLAR, concurrency=2, max_cost=DOLLAR)
+    assert [answer.cost for answer in drain(tested, Listed(9))] == [0] * 9
 
 
 def test_an_internal_error_reaches_the_reader():

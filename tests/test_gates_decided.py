@@ -137,10 +137,10 @@ def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
     planned = [case(number, tags=("odd" if number % 2 else "even",)) for number in range(count)]
     plan = data.draw(st.permutations([(number, attempt) for number in range(count) for attempt in range(repeats)]))
     likely = data.draw(st.sampled_from([["passed"], ["missed"], ["passed", "missed"], ["passed", "missed", "error"]]))
-    asked = [sample(number, data.draw(st.sampled_from(likely)), attempt) for number, attempt in plan]
+    samples = [sample(number, data.draw(st.sampled_from(likely)), attempt) for number, attempt in plan]
 
     decider, found, before_stop = Decider(toml, table(planned, (), repeats)), None, []
-    for one in asked:
+    for one in samples:
         decider.add(one)
         before_stop.append(one)
         if found := decider.verdicts():
@@ -165,10 +165,10 @@ def test_a_gate_is_decided_as_soon_as_both_extremes_agree(
     toml = rules(rule, max_errors=1)
     planned = [case(number, tags=("odd" if number % 2 else "even",)) for number in range(count)]
     done = data.draw(st.integers(0, count))
-    asked = [sample(number, data.draw(st.sampled_from(["passed", "missed"]))) for number in range(done)]
+    samples = [sample(number, data.draw(st.sampled_from(["passed", "missed"]))) for number in range(done)]
     extremes = [
-        judge(toml, table(planned, [*asked, *(sample(number, end) for number in range(done, count))]))[0].status
+        judge(toml, table(planned, [*samples, *(sample(number, end) for number in range(done, count))]))[0].status
         for end in ("passed", "missed")
     ]
-    found = decided(toml, planned, asked)
+    found = decided(toml, planned, samples)
     assert (found is not None) == (extremes[0] is extremes[1])

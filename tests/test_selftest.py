@@ -231,8 +231,8 @@ def test_tool_calls_are_damaged_in_the_arguments_of_the_last_call(load):
 def weather(city):
     """A line that expects a tool call."""
     call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": json.dumps({"city": city})}}
-    asked = {"role": "user", "content": f"weather in {city}"}
-    return {"messages": [asked, {"role": "assistant", "tool_calls": [call]}]}
+    user = {"role": "user", "content": f"weather in {city}"}
+    return {"messages": [user, {"role": "assistant", "tool_calls": [call]}]}
 
 
 def test_another_acceptable_answer_is_not_planted(load):

@@ -35,7 +35,7 @@ def examples(*names):
             yield case.messages, text, parse_json(text)
 
 
-def asked(messages):
+def normalized_question(messages):
     """A message normalized for the search of near duplicates: lower case, letters and digits only."""
     return utils.default_process(messages[-1].content)
 
@@ -77,10 +77,10 @@ def test_the_first_version_is_trained_on_the_first_sixty_examples():
 
 
 def test_no_example_is_a_near_duplicate_of_an_eval_case():
-    questions = [asked(case.messages) for case in cases("demo/eval_sets/routing.jsonl")]
+    questions = [normalized_question(case.messages) for case in cases("demo/eval_sets/routing.jsonl")]
     near = [
         (example, question)
-        for example in (asked(messages) for messages, _, _ in examples(*FILES))
+        for example in (normalized_question(messages) for messages, _, _ in examples(*FILES))
         for question in questions
         if fuzz.token_set_ratio(example, question, score_cutoff=80)
     ]
@@ -88,7 +88,7 @@ def test_no_example_is_a_near_duplicate_of_an_eval_case():
 
 
 def test_no_two_examples_are_near_duplicates():
-    texts = [asked(messages) for messages, _, _ in examples(*FILES)]
+    texts = [normalized_question(messages) for messages, _, _ in examples(*FILES)]
     alike = process.cdist(texts, texts, scorer=fuzz.ratio, score_cutoff=85)
     assert [(texts[a], texts[b]) for a, b in zip(*alike.nonzero(), strict=True) if a < b] == []
 

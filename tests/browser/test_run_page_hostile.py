@@ -151,7 +151,7 @@ def test_the_policy_allows_only_our_script(hostile: Path, tmp_path: Path, chromi
     stopped: list[str | None] = []
     page.on("requestfailed", lambda request: stopped.append(request.failure))
     refused: list[str] = []
-    page.on("console", lambda said: refused.append(said.text))
+    page.on("console", lambda entry: refused.append(entry.text))
     page.goto(spoilt.as_uri())
     page.keyboard.press("j")
     assert page.title() != "run"

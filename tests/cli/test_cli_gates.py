@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("toml", "code", "said"),
+    ("toml", "code", "message"),
     [
         (GOOD, 0, "1 gate tested, 0 not testable here, 0 findings"),
         (GOOD + USELESS, 1, "2 gates tested, 0 not testable here, 1 finding"),
@@ -42,10 +42,10 @@ def run(*arguments):
         ("[[gates]]\nmim = 0.9\n", 2, "did you mean 'min'"),
     ],
 )
-def test_the_exit_code_reports_useless_gates(write, toml, code, said):
+def test_the_exit_code_reports_useless_gates(write, toml, code, message):
     write(toml)
     result = run()
-    assert (result.exit_code, said in result.output) == (code, True), result.output
+    assert (result.exit_code, message in result.output) == (code, True), result.output
 
 
 def test_one_useless_gate_among_many_sets_is_reported(write):

@@ -371,9 +371,9 @@ def test_a_hostile_record_writes_no_control_codes(registry, record, tickets):
 
 def test_rollout_changes_only_the_given_options(registry, two_versions):
     registry("rollout", "--fallback", "v1", "--who", "ada@acme.example")
-    said = registry("rollout", "--error-budget", "0.2", "--who", "ada@acme.example")
-    assert "fallback: v1" in said
-    assert "error_budget: 0.2" in said
+    output = registry("rollout", "--error-budget", "0.2", "--who", "ada@acme.example")
+    assert "fallback: v1" in output
+    assert "error_budget: 0.2" in output
 
 
 def test_rollout_without_options_or_with_an_unknown_version_is_refused(registry, two_versions):
@@ -395,8 +395,8 @@ def test_a_comparison_with_another_than_production_promotes_nothing(registry, re
     verdicts = (("accuracy>=0.6", "pass"), ("flips<=9,vs=production", "pass"))
     other = BaselineRecord(name="replay:other", model="some-other-model", base_url="http://127.0.0.1:1/v1")
     run = recorded(record, eval_set, "ppppp", spec=TUNED, verdicts=verdicts, baselines=(other,))
-    said = registry("promote", "v2", "--run", run.id, code=1)
-    assert "was compared with some-other-model, and production is" in " ".join(said.split())
+    output = registry("promote", "v2", "--run", run.id, code=1)
+    assert "was compared with some-other-model, and production is" in " ".join(output.split())
 
 
 @pytest.mark.parametrize(

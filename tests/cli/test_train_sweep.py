@@ -155,10 +155,10 @@ def test_a_model_that_knows_only_its_examples_is_overfitted(model, folder):
     assert "ft:scripted: overfitting" in result.stdout
     assert "on training data 1.000 of 50 cases" in result.stdout
     assert "- try more varied data" in result.stdout
-    asked = len(server.questions)
-    assert asked == 60 + 50
+    sent = len(server.questions)
+    assert sent == 60 + 50
     report = json.loads(command(*words, "--json", code=1).stdout)
-    assert len(server.questions) == asked
+    assert len(server.questions) == sent
     assert (report["verdict"], report["findings"][0]["answer"]) == ("overfitting", "yes")
     assert report["gap"]["low"] > 0.3
     page = (folder / "diagnosis.html").read_text()

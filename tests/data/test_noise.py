@@ -136,8 +136,8 @@ def test_equal_faults_of_an_eval_set_are_one_line_with_a_count(tmp_path):
     with pytest.raises(EvalSetErrors) as caught:
         load_eval_sets([path], root=tmp_path)
     assert len(caught.value.faults) == 62
-    told = [line for line in str(caught.value).splitlines() if "hint:" not in line]
-    assert told == [
+    reported = [line for line in str(caught.value).splitlines() if "hint:" not in line]
+    assert reported == [
         "set.jsonl:1: unknown key 'answer' (and 59 more)",
         "set.jsonl:61: messages[3] has the unknown role 'usr' (and 1 more)",
     ]
@@ -151,11 +151,11 @@ def test_faults_that_differ_in_a_name_are_listed_a_few_times_only(tmp_path):
     path.write_bytes(lines([{"input": "a", "expected": "b", name: 1} for name in names]))
     with pytest.raises(EvalSetErrors) as caught:
         load_eval_sets([path], root=tmp_path)
-    told = [line for line in str(caught.value).splitlines() if "hint:" not in line]
-    assert [line.partition(" (")[0] for line in told] == [
+    reported = [line for line in str(caught.value).splitlines() if "hint:" not in line]
+    assert [line.partition(" (")[0] for line in reported] == [
         f"set.jsonl:{at + 1}: unknown key {names[at]!r}" for at in range(6)
     ]
-    assert told[5].endswith("(and 94 more like it)")
+    assert reported[5].endswith("(and 94 more like it)")
 
 
 def test_equal_findings_of_a_file_are_one_line_with_a_count(tmp_path, monkeypatch):

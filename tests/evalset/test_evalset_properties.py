@@ -67,11 +67,11 @@ def test_valid_cases_round_trip_through_a_file(values: Any, layout: Any) -> None
     assert digest == read("".join(json.dumps(value) + "\n" for value in values).encode())[1]
     for value, case in zip(values, cases, strict=True):
         *prompt, answer = value.get("messages", [{"content": value.get("expected")}])
-        asked = prompt or [
+        prompt_messages = prompt or [
             *([{"role": "system", "content": value["system"]}] if "system" in value else []),
             {"role": "user", "content": value["input"]},
         ]
-        assert [message.to_wire() for message in case.messages] == asked
+        assert [message.to_wire() for message in case.messages] == prompt_messages
         assert case.expected == (answer["content"],)
         assert case.metadata == value.get("metadata", {})
 

@@ -103,21 +103,25 @@ def _against(rule, eval_sets, registry):
 def states(tmp_path, monkeypatch):
     """All runs by state and requested cases, all registries, and today's eval sets."""
     record = Recorder(tmp_path, monkeypatch)
-    asked = {toml: write_set(tmp_path, toml=toml) for toml in PASS}
-    runs = {(name, toml): make(record, asked[toml], toml) for toml in asked for name, make in MAKE_RUN.items()}
+    requested_sets = {toml: write_set(tmp_path, toml=toml) for toml in PASS}
+    runs = {
+        (name, toml): make(record, requested_sets[toml], toml)
+        for toml in requested_sets
+        for name, make in MAKE_RUN.items()
+    }
     strict = write_set(tmp_path, toml=STRICTER)
     proofs = {
-        "same": _evidence(record, asked[GATE], PASS[GATE]),
+        "same": _evidence(record, requested_sets[GATE], PASS[GATE]),
         "more": _evidence(record, strict, (("accuracy>=0.7", "pass"),)),
     }
     more = write_set(tmp_path, "eval_sets/more.jsonl")
     today = {
-        "as asked": (asked[GATE],),
-        "against production": (asked[GATE + AGAINST],),
-        "errors only": (asked[ERRORS],),
+        "as asked": (requested_sets[GATE],),
+        "against production": (requested_sets[GATE + AGAINST],),
+        "errors only": (requested_sets[ERRORS],),
         "other cases": (write_set(tmp_path, cases=6),),
         "other settings": (write_set(tmp_path, toml=GATE.replace("0.6", "0.65")),),
-        "one more": (asked[GATE], more),
+        "one more": (requested_sets[GATE], more),
         "none": (),
     }
     return runs, {name: registry_of(name, proofs) for name in REGISTRIES}, today

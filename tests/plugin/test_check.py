@@ -44,8 +44,8 @@ def test_a_file_is_one_test_per_group(write, check):
 
 
 def test_an_error_fails_its_group_with_the_findings_and_no_traceback(write, check):
-    asked = clean_rows()[9]["messages"][1]["content"]
-    write(replaced({20: row(asked, "other")}))
+    question = clean_rows()[9]["messages"][1]["content"]
+    write(replaced({20: row(question, "other")}))
     result = check("--finetune-train=data/train.jsonl")
     result.assert_outcomes(passed=len(GROUPS) - 1, failed=1)
     assert result.ret == 1
@@ -89,9 +89,9 @@ def test_files_and_ignored_codes_can_be_set_in_the_ini_file(write, check, pytest
 
 
 def test_the_eval_sets_of_the_project_are_checked_too(write, check, suite):
-    asked = clean_rows()[9]["messages"][1]["content"]
+    question = clean_rows()[9]["messages"][1]["content"]
     write(clean_rows())
-    suite(["bug"], inputs=[asked], system="Classify the ticket.")
+    suite(["bug"], inputs=[question], system="Classify the ticket.")
     result = check("--finetune-train=data/train.jsonl")
     result.assert_outcomes(passed=2 * len(GROUPS) - 1, failed=1)
     result.stdout.fnmatch_lines(["FAILED eval_sets/tickets.jsonl::check[[]honesty]*"])
@@ -136,17 +136,17 @@ def test_xdist_distributes_the_tests(write, check):
 
 
 @pytest.mark.parametrize(
-    ("ini", "options", "said"),
+    ("ini", "options", "message"),
     [
         ("", (), "*name a training file: --finetune-train=PATH*"),
         ("finetune_check_ignore = duplicat", ("--finetune-train=x.jsonl",), "*did you mean 'duplicate'*"),
     ],
 )
-def test_a_check_with_wrong_options_is_a_usage_error(pytester, check, ini, options, said):
+def test_a_check_with_wrong_options_is_a_usage_error(pytester, check, ini, options, message):
     pytester.makeini(f"[pytest]\n{ini}\n")
     result = check(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([said])
+    result.stderr.fnmatch_lines([message])
 
 
 def test_without_the_option_no_training_file_is_read(write, pytester):

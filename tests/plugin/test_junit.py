@@ -111,17 +111,17 @@ def test_properties_can_be_switched_off(suite, junit):
     assert "<propert" not in text
 
 
-TOLD = {name: {"type", "message"} for name in ("failure", "error", "skipped")}
+PROBLEMS = {name: {"type", "message"} for name in ("failure", "error", "skipped")}
 ATTRIBUTES = {
     "testsuites": {"name", "time", "tests", "failures", "errors"},
     "testsuite": {"name", "errors", "failures", "skipped", "tests", "time", "timestamp", "hostname"},
     "testcase": {"classname", "name", "time"},
-    **TOLD,
+    **PROBLEMS,
 }
 WITHIN = {
     "testsuites": {"testsuite"},
     "testsuite": {"properties", "testcase", "system-out", "system-err"},
-    "testcase": {*TOLD, "system-out", "system-err"},
+    "testcase": {*PROBLEMS, "system-out", "system-err"},
 }
 """Elements and attributes of the schema junit-10.xsd of Jenkins's xUnit plugin, as far as pytest writes them."""
 

@@ -24,8 +24,8 @@ def slow(suite, server, pytester):
     late = {"word-3": 0.3, "word-4": 0.9, "word-5": 1.0}
 
     def answer(body):
-        asked = body["messages"][-1]["content"]
-        return Reply(asked, latency=late.get(asked, 0))
+        question = body["messages"][-1]["content"]
+        return Reply(question, latency=late.get(question, 0))
 
     server.answer = answer
     return ["--model=ft:test", f"--model-base-url={server.url}", "--finetune-no-cache", "-p", "no:randomly"]

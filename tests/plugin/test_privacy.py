@@ -82,8 +82,11 @@ def test_keys_and_paths_of_an_answer_are_redacted_too(suite, reports, server):
 
 def test_the_flips_of_a_comparison_are_redacted_too(suite, reports, server):
     suite([EXPECTED, "plain"], inputs=[PROMPT, "plain"], toml=GATES)
-    said = {"old": lambda asked: EXPECTED if "zebra" in asked else "plain", "new": lambda asked: ANSWER}
-    server.answer = lambda body: said[body["model"]](body["messages"][-1]["content"])
+    reply_by_model = {
+        "old": lambda question: EXPECTED if "zebra" in question else "plain",
+        "new": lambda question: ANSWER,
+    }
+    server.answer = lambda body: reply_by_model[body["model"]](body["messages"][-1]["content"])
     nothing_leaks(reports("--finetune-redact", "--baseline=old", model="new"))
 
 

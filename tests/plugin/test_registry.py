@@ -128,7 +128,7 @@ def test_the_record_names_the_baseline_and_its_server(pytester, suite, evaluate,
     suite(5, toml=AGAINST)
     evaluate(model="new")
     manifests = [Run.load(path).manifest for path in RunStore(pytester.path / ".finetune" / "runs").newest_first()]
-    (asked,) = (one for one in manifests if one.target.model == "old")
+    (manifest,) = (one for one in manifests if one.target.model == "old")
     (judged,) = (one for one in manifests if one.target.model == "new")
     assert judged.baselines == (
         BaselineRecord(
@@ -136,7 +136,7 @@ def test_the_record_names_the_baseline_and_its_server(pytester, suite, evaluate,
             model="old",
             base_url=server.url,
             identity=server.url,
-            run=asked.id,
+            run=manifest.id,
             answered_by=("old",),
         ),
     )

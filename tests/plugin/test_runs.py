@@ -74,9 +74,9 @@ def test_resume_continues_the_open_run_and_leaves_the_other_model_s_unchanged(su
     server.answer = lambda body: error(400, "no") if body["model"] == "b" else body["messages"][-1]["content"]
     assert pytester.runpytest_inprocess(*options).ret == 1
     server.answer = lambda body: body["messages"][-1]["content"]
-    asked = len(server.requests)
+    sent = len(server.requests)
     assert pytester.runpytest_inprocess(*options, "--resume").ret == 0
-    assert len(server.requests) - asked == 4
+    assert len(server.requests) - sent == 4
     assert pytester.runpytest_inprocess(*options, "--resume").ret == pytest.ExitCode.USAGE_ERROR
 
 
@@ -132,9 +132,9 @@ def test_a_session_that_is_cut_off_loses_at_most_what_was_in_flight(pytester, su
     answered = len(run.samples())
     assert len(server.requests) - 4 <= answered
     server.latency = 0
-    asked = len(server.requests)
+    sent = len(server.requests)
     assert subprocess.run([*command, "--resume"], cwd=pytester.path, capture_output=True, check=False).returncode == 0
-    assert len(server.requests) - asked == 400 - answered
+    assert len(server.requests) - sent == 400 - answered
     assert store.find("last").manifest.closed
 
 

@@ -60,17 +60,17 @@ def test_verbose_shows_labels_and_slices(labelled, evaluate, golden):
 
 
 def test_two_models_and_a_baseline(labelled, evaluate, server, golden):
-    answers = {"old": lambda asked: asked, "new": lambda asked: "bug" if asked == "other" else asked}
+    answers = {"old": lambda turns: turns, "new": lambda turns: "bug" if turns == "other" else turns}
     server.answer = lambda body: answers[body["model"]](body["messages"][-1]["content"])
     golden("baseline.txt", closing(evaluate("--baseline=old", model="new")))
 
 
 def test_repeats_show_what_is_not_stable(suite, evaluate, server, golden):
     suite([{"name": "Ada"}] * 4, inputs=["Ada"] * 4, toml=UNSTABLE)
-    asked = iter(range(100))
+    turns = iter(range(100))
 
     def answer(body):
-        turn = next(asked) % 3
+        turn = next(turns) % 3
         return json.dumps([{"name": "Ada"}, {"name": 1}, {"name": "Ada", "age": None}][turn])
 
     server.answer = answer

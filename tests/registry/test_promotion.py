@@ -374,13 +374,13 @@ def test_a_record_of_a_newer_plugin_is_refused(record, tickets, plugin, older):
 
 
 @pytest.mark.parametrize(
-    ("day", "says"),
+    ("day", "when"),
     [("2026-03-09", "was"), ("2026-03-10", "today"), ("2026-03-11", "in 1 day "), ("2026-03-17", "in 7 days")],
 )
-def test_a_retired_or_retiring_model_is_refused(record, tickets, day, says):
+def test_a_retired_or_retiring_model_is_refused(record, tickets, day, when):
     version = entry(shutdown_date=datetime.fromisoformat(day))
     (reason,) = refused(recorded(record, tickets), tickets, version=version)
-    assert says in reason
+    assert when in reason
     assert reason.endswith(f"({day}, the registry)")
 
 

@@ -35,7 +35,7 @@ def broken_canary(body):
     return error(500, "the canary is broken") if body["model"] == "ft:v3" else "bug"
 
 
-def asked(server):
+def requested_models(server):
     return [body["model"] for body in server.questions]
 
 
@@ -47,7 +47,7 @@ def test_a_chat_calls_the_user_s_model_and_reports_the_outcome(router, client, s
     for user in (canary_user, other_user):
         answer = router.chat(client, user_id=user, temperature=0, **QUESTION)
         assert answer.choices[0].message.content == "The box was open."
-    assert asked(server) == ["ft:v3", "ft:v2"]
+    assert requested_models(server) == ["ft:v3", "ft:v2"]
     assert server.questions[0]["temperature"] == 0
     assert counts(router) == {"v2": (1, 0), "v3": (1, 0), "v1": (0, 0)}
 
@@ -62,7 +62,7 @@ def test_an_exception_is_reported_and_raised_again(router, client, server, canar
     server.answer = broken_canary
     with pytest.raises(openai.InternalServerError, match="the canary is broken"):
         router.chat(client, user_id=canary_user, **QUESTION)
-    assert asked(server) == ["ft:v3"]
+    assert requested_models(server) == ["ft:v3"]
     assert counts(router)["v3"] == (1, 1)
 
 
@@ -70,7 +70,7 @@ def test_production_may_answer_for_a_failed_canary(router, client, server, canar
     server.answer = broken_canary
     answer = router.chat(client, user_id=canary_user, retry_on_production=True, **QUESTION)
     assert answer.choices[0].message.content == "bug"
-    assert asked(server) == ["ft:v3", "ft:v2"]
+    assert requested_models(server) == ["ft:v3", "ft:v2"]
     assert counts(router) == {"v2": (1, 0), "v3": (1, 1), "v1": (0, 0)}
 
 
@@ -78,7 +78,7 @@ def test_production_is_not_called_twice(router, client, server, other_user):
     server.answer = lambda body: error(500, "down")
     with pytest.raises(openai.InternalServerError):
         router.chat(client, user_id=other_user, retry_on_production=True, **QUESTION)
-    assert asked(server) == ["ft:v2"]
+    assert requested_models(server) == ["ft:v2"]
 
 
 def test_when_the_second_try_fails_too_its_error_is_raised(router, client, server, canary_user):
@@ -139,7 +139,7 @@ def test_a_bad_canary_is_dropped_after_a_few_calls(router, client, server):
         except openai.InternalServerError:
             failed += 1
     assert 2 <= failed <= 10
-    assert set(asked(server)[-200:]) == {"ft:v2"}
+    assert set(requested_models(server)[-200:]) == {"ft:v2"}
 
 
 def test_the_async_chat_calls_the_model_and_reports(router, server, ask_async, canary_user):

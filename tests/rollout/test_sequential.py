@@ -68,16 +68,16 @@ def test_without_differences_evidence_stays_at_1():
 
 def life(rng, *, production, canary, calls, traffic=0.1, false_alarm_rate=0.1):
     """The canary's calls until the alarm, or None. The rates are functions of the call's number."""
-    test, seen, failures, asked = WorseThanProduction(false_alarm_rate), 0, 0, 0
+    test, seen, failures, calls_needed = WorseThanProduction(false_alarm_rate), 0, 0, 0
     for number in range(calls):
         is_canary = rng.random() < traffic
         failed = rng.random() < (canary if is_canary else production)(number)
         test.add(canary=is_canary, ok=not failed, production_rate=(failures + 1) / (seen + 20))
-        asked += is_canary
+        calls_needed += is_canary
         if not is_canary:
             seen, failures = seen + 1, failures + failed
         if test.alarmed:
-            return asked
+            return calls_needed
     return None
 
 
@@ -101,21 +101,23 @@ def test_a_canary_like_production_is_rarely_called_worse(rate):
 
 def test_a_broken_canary_is_detected_within_a_few_calls():
     rng = Random(2)
-    asked = [life(rng, production=steady(0.02), canary=steady(1), calls=1000, false_alarm_rate=0.01) for _ in range(50)]
-    assert max(asked) <= 8
+    calls_needed = [
+        life(rng, production=steady(0.02), canary=steady(1), calls=1000, false_alarm_rate=0.01) for _ in range(50)
+    ]
+    assert max(calls_needed) <= 8
 
 
 def test_a_canary_that_fails_ten_times_as_often_is_detected():
     rng = Random(3)
-    asked = [life(rng, production=steady(0.02), canary=steady(0.2), calls=5000) for _ in range(20)]
-    assert None not in asked
-    assert sorted(asked)[10] < 60
+    calls_needed = [life(rng, production=steady(0.02), canary=steady(0.2), calls=5000) for _ in range(20)]
+    assert None not in calls_needed
+    assert sorted(calls_needed)[10] < 60
 
 
 def test_a_canary_that_turns_bad_late_is_detected():
-    asked = life(Random(4), production=steady(0.02), canary=lambda n: 0.02 if n < 10_000 else 0.7, calls=20_000)
-    assert asked is not None
-    assert asked < 1100 + 60
+    calls_needed = life(Random(4), production=steady(0.02), canary=lambda n: 0.02 if n < 10_000 else 0.7, calls=20_000)
+    assert calls_needed is not None
+    assert calls_needed < 1100 + 60
 
 
 def test_without_calls_of_production_there_is_no_verdict():

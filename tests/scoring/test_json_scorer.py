@@ -147,10 +147,10 @@ def test_the_shape_keeps_the_order_of_the_answer(scorer: Callable[..., Any], cas
 def test_strings_compare_exactly_without_normalization(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     answer = Completion('{"a": "paris "}')
     assert not scorer("json").score(case({"a": "Paris"}), answer).passed
-    asked = scorer("json", normalize=["strip", "casefold"])
-    assert asked.score(case({"a": "Paris"}), answer).passed
-    assert not asked.score(case({"a": "Rome"}), answer).passed
-    assert not asked.score(case({"a": 1}), Completion('{"a": true}')).passed
+    normalizing = scorer("json", normalize=["strip", "casefold"])
+    assert normalizing.score(case({"a": "Paris"}), answer).passed
+    assert not normalizing.score(case({"a": "Rome"}), answer).passed
+    assert not normalizing.score(case({"a": 1}), Completion('{"a": true}')).passed
 
 
 @pytest.mark.parametrize(

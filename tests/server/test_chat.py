@@ -42,8 +42,8 @@ def test_a_stream_has_the_same_text_and_ends_with_the_usage(client):
     chunks = list(ask(client, stream=True, stream_options={"include_usage": True}))
     for chunk in chunks:
         ChatCompletionChunk.model_validate(chunk.to_dict())
-    said = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert said == ask(client).choices[0].message.content
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert text == ask(client).choices[0].message.content
     assert chunks[-1].usage.completion_tokens == 8
     assert {chunk.model for chunk in chunks} == {BASE}
 
@@ -80,8 +80,8 @@ def chat_lines_in_log(running):
 def test_an_answer_follows_the_schema_of_its_request(client):
     schema = {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}
     shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema | {"additionalProperties": False}}}
-    said = ask(client, response_format=shape, max_completion_tokens=40).choices[0].message.content
-    assert said.replace(" ", "").replace("\n", "") in ('{"ok":true}', '{"ok":false}')
+    text = ask(client, response_format=shape, max_completion_tokens=40).choices[0].message.content
+    assert text.replace(" ", "").replace("\n", "") in ('{"ok":true}', '{"ok":false}')
 
 
 def test_a_seed_makes_a_sampled_answer_reproducible(client):

@@ -91,8 +91,8 @@ def test_each_epoch_leaves_a_checkpoint_that_answers(client, done):
     assert (first.step_number, second.step_number) == (2, 4)
     assert second.metrics.full_valid_loss < first.metrics.full_valid_loss
     for model in (first.fine_tuned_model_checkpoint, second.fine_tuned_model_checkpoint, done.fine_tuned_model):
-        asked = [{"role": "user", "content": "item 3"}]
-        answer = client.chat.completions.create(model=model, messages=asked, max_completion_tokens=4, temperature=0)
+        request = [{"role": "user", "content": "item 3"}]
+        answer = client.chat.completions.create(model=model, messages=request, max_completion_tokens=4, temperature=0)
         assert answer.model == model
         assert answer.choices[0].finish_reason in {"stop", "length"}
 
@@ -140,8 +140,8 @@ def test_a_running_job_can_be_paused_resumed_and_cancelled(client):
     with pytest.raises(openai.BadRequestError, match="paused"):
         client.fine_tuning.jobs.pause(job.id)
     assert client.fine_tuning.jobs.resume(job.id).status in ("queued", "running")
-    goes_on = wait_for(lambda: messages(client, job), lambda texts: any("goes on after step" in text for text in texts))
-    assert len(set(goes_on)) == len(goes_on)
+    resumed = wait_for(lambda: messages(client, job), lambda texts: any("goes on after step" in text for text in texts))
+    assert len(set(resumed)) == len(resumed)
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     for change in ("cancel", "pause", "resume"):
         with pytest.raises(openai.BadRequestError, match="has already ended and is cancelled"):
@@ -212,9 +212,9 @@ def test_job_check_and_start_name_the_line_of_an_example_that_is_too_long(client
     ],
 )
 def test_an_unsupported_request_is_refused_by_name(client, body, param):
-    asked = {"model": BASE, "training_file": upload(client, chat_lines(10)), **body}
+    request = {"model": BASE, "training_file": upload(client, chat_lines(10)), **body}
     with pytest.raises(openai.APIStatusError) as refused:
-        client.post("/fine_tuning/jobs", body=asked, cast_to=object)
+        client.post("/fine_tuning/jobs", body=request, cast_to=object)
     assert refused.value.status_code in (400, 404)
     assert refused.value.param.startswith(param)
 

@@ -87,8 +87,8 @@ def test_the_training_prompt_equals_the_server_s_token_for_token(base, engine, t
     text = post(engine, "/apply-template", {"messages": sent})["prompt"]
     asked = {"content": text, "add_special": True, "parse_special": True}
     assert list(last.tokens[: last.prompt]) == post(engine, "/tokenize", asked)["tokens"]
-    said = post(engine, "/tokenize", {"content": "ok", "add_special": False})["tokens"]
-    assert list(last.tokens[last.prompt :]) == [*said, base.tokenizer.eos_token_id]
+    answer_tokens = post(engine, "/tokenize", {"content": "ok", "add_special": False})["tokens"]
+    assert list(last.tokens[last.prompt :]) == [*answer_tokens, base.tokenizer.eos_token_id]
 
 
 def test_no_text_becomes_a_control_token_in_a_training_example(base):
@@ -163,19 +163,19 @@ def job(tmp_path):
     return TrainingJob(training_file=tmp_path / "train.jsonl", epochs=2, batch_size=4, weights_cache=CACHE, seed=3)
 
 
-def run(folder, job, wishes=()):
+def run(folder, job, commands=()):
     """Train in a folder, with a request at the steps that have one; returns its events."""
     from pytest_finetune.server.trainer.training import Training
 
     folder.mkdir(exist_ok=True)
     training = Training(folder, job)
-    training.run(ProgressFile(folder / PROGRESS), lambda: dict(wishes).get(training.step))
+    training.run(ProgressFile(folder / PROGRESS), lambda: dict(commands).get(training.step))
     return [event for _, event in read_progress(folder / PROGRESS, 0)]
 
 
 def test_a_paused_training_gives_the_same_bytes_as_an_uninterrupted_one(tmp_path, job):
     whole = run(tmp_path / "whole", job)
-    paused = run(tmp_path / "parts", job, wishes={4: "paused"})
+    paused = run(tmp_path / "parts", job, commands={4: "paused"})
     assert (paused[-1].kind, paused[-1].step) == ("paused", 4)
     resumed = run(tmp_path / "parts", job)
     assert resumed[-1].kind == "finished"
@@ -198,15 +198,15 @@ def test_an_adapter_answers_in_llama_cpp_as_it_was_trained(tmp_path, job):
         file.seek(0)
         assert struct.unpack("<4sI", file.read(8)) == (b"GGUF", 3)
     with llama(Weights("taught", find_weights("local:smollm2-135m", Path()).model, path)) as process:
-        asked = {"messages": [{"role": "user", "content": "item 5"}], "temperature": 0, "max_tokens": 8}
-        answer = post(process, "/v1/chat/completions", asked)
+        request = {"messages": [{"role": "user", "content": "item 5"}], "temperature": 0, "max_tokens": 8}
+        answer = post(process, "/v1/chat/completions", request)
     assert answer["choices"][0]["message"]["content"] == "magenta"
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
 def test_a_broken_state_and_that_of_another_job_are_refused(tmp_path, job):
     folder = tmp_path / "job"
-    run(folder, job, wishes={1: "paused"})
+    run(folder, job, commands={1: "paused"})
     with pytest.raises(TrainingError, match="belongs to another job"):
         run(folder, job.model_copy(update={"seed": 4}))
     (folder / STATE).write_bytes((folder / STATE).read_bytes()[:1000])

@@ -58,7 +58,7 @@ class FaultyProxy:
     def __init__(self, upstream: str) -> None:
         self.upstream = upstream
         self.seen: list[tuple[str, str]] = []
-        self.asked = threading.Condition()
+        self.changed = threading.Condition()
         self.rewrites: list[Callable[[str, Any], Any]] = []
         self._faults: list[Fault] = []
         self._held: list[tuple[str, str, bytes, dict[str, str]]] = []
@@ -112,8 +112,8 @@ class FaultyProxy:
 
     def wait_for(self, method: str, path: str, timeout: float = 60) -> None:
         """Wait for such a request."""
-        with self.asked:
-            if not self.asked.wait_for(lambda: self.count(method, path) > 0, timeout):
+        with self.changed:
+            if not self.changed.wait_for(lambda: self.count(method, path) > 0, timeout):
                 raise AssertionError(f"no request {method} {path}: {self.seen}")
 
     def _fault(self, method: str, path: str) -> Fault | None:
@@ -142,9 +142,9 @@ class FaultyProxy:
         """Handle one request: apply its fault, or pass on the server's answer."""
         path = request.path.partition("?")[0]
         fault = self._fault(request.command, path)
-        with self.asked:
+        with self.changed:
             self.seen.append((request.command, path))
-            self.asked.notify_all()
+            self.changed.notify_all()
         if fault and fault.kind == "reset":
             _reset(request)
             return

@@ -69,12 +69,12 @@ def recorded(root: Path, eval_sets: list[EvalSet], answer: Callable[[Case, int],
 
 
 def _sample(eval_set: EvalSet, case: Case, attempt: int, answered: Completion | Failure | str) -> Sample:
-    asked = prompt_sha256(eval_set.request(case, "ft:test", attempt))
+    prompt_hash = prompt_sha256(eval_set.request(case, "ft:test", attempt))
     key = eval_set.name, case.id, attempt
     if isinstance(answered, Failure):
-        return Sample(*key, State.ERROR, failure=answered, prompt_sha256=asked)
+        return Sample(*key, State.ERROR, failure=answered, prompt_sha256=prompt_hash)
     if isinstance(answered, str):
         answered = Completion(answered, model="ft:test", usage=Usage(40, 3), latency=0.25)
     score = eval_set.scorer.score(case, answered)
     state = State.PASSED if score.passed else State.MISSED
-    return Sample(*key, state, answered, score, cost=Decimal("0.0001"), prompt_sha256=asked)
+    return Sample(*key, state, answered, score, cost=Decimal("0.0001"), prompt_sha256=prompt_hash)

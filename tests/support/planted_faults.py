@@ -32,10 +32,13 @@ def sentence(seed: int, words: int = 9) -> str:
     return " ".join("".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 9))) for _ in range(words))
 
 
-def row(asked: str, answer: Any, *, system: str = SYSTEM, **more: Any) -> dict[str, Any]:
+def row(question: str, answer: Any, *, system: str = SYSTEM, **more: Any) -> dict[str, Any]:
     """A training row."""
-    said = {"role": "assistant", "content": answer}
-    return {"messages": [{"role": "system", "content": system}, {"role": "user", "content": asked}, said], **more}
+    reply = {"role": "assistant", "content": answer}
+    return {
+        "messages": [{"role": "system", "content": system}, {"role": "user", "content": question}, reply],
+        **more,
+    }
 
 
 def clean_rows(count: int = 120) -> list[Any]:
@@ -47,8 +50,13 @@ def clean_rows(count: int = 120) -> list[Any]:
 
 def tool_row(*calls: dict[str, Any], tools: Any = (TOOL,), then: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
     """A row whose answer is tool calls, followed by these messages."""
-    said = {"role": "assistant", "content": None, "tool_calls": list(calls)}
-    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": sentence(900)}, said, *then]
+    reply = {"role": "assistant", "content": None, "tool_calls": list(calls)}
+    messages = [
+        {"role": "system", "content": SYSTEM},
+        {"role": "user", "content": sentence(900)},
+        reply,
+        *then,
+    ]
     return {"messages": messages, "tools": list(tools) if isinstance(tools, tuple) else tools}
 
 
@@ -171,9 +179,9 @@ def json_rows(odd: str) -> list[Any]:
     return rows
 
 
-def case(asked: str = sentence(950), expected: str = "bug", *, system: str = SYSTEM, **more: Any) -> dict[str, Any]:
+def case(question: str = sentence(950), expected: str = "bug", *, system: str = SYSTEM, **more: Any) -> dict[str, Any]:
     """A line of an eval set."""
-    return {"id": "case-1", **row(asked, expected, system=system), **more}
+    return {"id": "case-1", **row(question, expected, system=system), **more}
 
 
 def nearly(text: str) -> str:

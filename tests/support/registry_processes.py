@@ -56,8 +56,8 @@ def race(path: Path, processes: int, rounds: int) -> dict[str, Any]:
         answers.update(replies)
         won = [index for index, answer in enumerate(replies) if answer == "won"]
         winners.append(len(won))
-        reigning = [v for v, entry in backend.read().entries.items() if entry.status is Status.PRODUCTION]
-        disagreements += reigning != [versions[index] for index in won]
+        in_production = [v for v, entry in backend.read().entries.items() if entry.status is Status.PRODUCTION]
+        disagreements += in_production != [versions[index] for index in won]
         for index in won:
             versions[index] = f"p{index}-r{number}"
             add(backend, versions[index])
@@ -190,12 +190,12 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--longest", type=float, default=0.02, help="seconds that a writer lives at most")
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
-    path = asked.folder / "registry.json"
-    if asked.command == "kill":
-        found = kill(path, asked.kills, asked.longest, asked.seed)
+    options = parser.parse_args()
+    path = options.folder / "registry.json"
+    if options.command == "kill":
+        found = kill(path, options.kills, options.longest, options.seed)
     else:
-        found = {"race": race, "crowd": crowd}[asked.command](path, asked.processes, asked.rounds)
+        found = {"race": race, "crowd": crowd}[options.command](path, options.processes, options.rounds)
     json.dump(found, sys.stdout)
 
 

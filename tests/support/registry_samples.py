@@ -70,8 +70,8 @@ def after(*changes, registry=None):
     """The registry after changes a minute apart; a change may be written as `("promote", "v1")`."""
     registry = registry or Registry()
     for step in changes:
-        asked = change(*step) if isinstance(step, tuple) else step
-        registry = apply(registry, asked, now=NOON + timedelta(minutes=registry.seq))
+        requested = change(*step) if isinstance(step, tuple) else step
+        registry = apply(registry, requested, now=NOON + timedelta(minutes=registry.seq))
     return registry
 
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY
 from pytest_finetune.lifecycle.training.advice import KNOWN_FAULTS, UNKNOWN, advice_for, known_fault
 
-TOLD = [
+MESSAGES = [
     ("", "New jobs are not allowed for this organisation", "organisation not allowed"),
     ("", "Fine-tuning is not allowed for this organization.", "organisation not allowed"),
     ("", "New fine-tuning jobs are not allowed", "organisation not allowed"),
@@ -36,7 +36,7 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize(("code", "message", "name"), TOLD)
+@pytest.mark.parametrize(("code", "message", "name"), MESSAGES)
 def test_messages_of_real_servers_are_recognised(code, message, name):
     found = known_fault(code, message)
     assert found is not None
@@ -45,7 +45,7 @@ def test_messages_of_real_servers_are_recognised(code, message, name):
 
 
 def test_every_known_fault_has_a_real_message():
-    assert {name for *_, name in TOLD} == {fault.name for fault in KNOWN_FAULTS}
+    assert {name for *_, name in MESSAGES} == {fault.name for fault in KNOWN_FAULTS}
 
 
 def test_each_fault_has_its_own_advice():

@@ -46,7 +46,7 @@ def test_a_model_that_is_right_on_training_and_eval_data_is_healthy():
 def test_right_on_training_data_and_wrong_on_new_data_is_overfitting():
     one = finding(evidence(300, 450, training=(99, 100)), Condition.OVERFITTING)
     assert one.answer is Conclusion.YES
-    assert any("+0.323 above the eval set (95 %:" in said for said in one.evidence)
+    assert any("+0.323 above the eval set (95 %:" in text for text in one.evidence)
     assert any("more varied data" in remedy for remedy in one.remedies)
     assert any("fewer epochs" in remedy for remedy in one.remedies)
     assert any("lower learning rate" in remedy for remedy in one.remedies)
@@ -68,7 +68,7 @@ def test_a_gap_counts_once_it_is_significant(passed, training, answer):
 def test_without_training_data_overfitting_is_unknown():
     one = finding(evidence(), Condition.OVERFITTING)
     assert one.answer is Conclusion.UNKNOWN
-    assert any("--training FILE" in said for said in one.evidence)
+    assert any("--training FILE" in text for text in one.evidence)
     assert diagnose(evidence()).verdict == "cannot tell"
 
 
@@ -78,13 +78,13 @@ RISING = curves(FALLING, [(10, 0.5), (20, 0.4), (30, 0.6), (40, 0.9)])
 def test_without_training_accuracy_a_rising_validation_loss_is_overfitting():
     one = finding(evidence(curves=RISING), Condition.OVERFITTING)
     assert one.answer is Conclusion.YES
-    assert any("rose from 0.4 at step 20 to 0.75" in said for said in one.evidence)
+    assert any("rose from 0.4 at step 20 to 0.75" in text for text in one.evidence)
 
 
 def test_a_rising_loss_with_right_answers_is_not_overfitting():
     one = finding(evidence(440, training=(98, 100), curves=RISING), Condition.OVERFITTING)
     assert one.answer is Conclusion.NO
-    assert any("does not suffer" in said for said in one.evidence)
+    assert any("does not suffer" in text for text in one.evidence)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_loss_that_never_fell_is_underfitting():
     flat = curves([2.4 - step * 0.005 for step in range(40)])
     one = finding(evidence(100, curves=flat), Condition.UNDERFITTING)
     assert one.answer is Conclusion.YES
-    assert any("hardly fell" in said for said in one.evidence)
+    assert any("hardly fell" in text for text in one.evidence)
 
 
 def test_a_loss_that_still_falls_is_underfitting_only_where_answers_are_wrong():

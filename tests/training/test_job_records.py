@@ -81,13 +81,13 @@ def test_an_unreadable_record_is_an_error(tmp_path, text):
 
 
 def test_two_equal_starts_do_not_run_at_once(tmp_path):
-    store, wish = JobStore(tmp_path), wanted().sha256
-    with store.locked(wish):
-        with pytest.raises(TrainingError, match="another process"), JobStore(tmp_path).locked(wish):
+    store, digest = JobStore(tmp_path), wanted().sha256
+    with store.locked(digest):
+        with pytest.raises(TrainingError, match="another process"), JobStore(tmp_path).locked(digest):
             pass
         with store.locked(wanted(seed=1).sha256):
             pass
-    with store.locked(wish):
+    with store.locked(digest):
         pass
 
 

@@ -77,8 +77,8 @@ def test_a_500_without_a_job_is_retried_after_a_search(train, proxy, server):
     proxy.fail("POST", JOBS, times=2)
     start(train, seed=103)
     assert len(jobs(server, 103)) == 1
-    asked = [method for method, path in proxy.seen if path.endswith(JOBS)]
-    assert asked == ["POST", "GET", "GET", "POST", "GET", "GET", "POST", "GET"]
+    methods = [method for method, path in proxy.seen if path.endswith(JOBS)]
+    assert methods == ["POST", "GET", "GET", "POST", "GET", "GET", "POST", "GET"]
 
 
 def test_a_server_that_never_creates_the_job_is_given_up(train, proxy, server):

@@ -17,7 +17,7 @@ from pytest_finetune.lifecycle.registry import FileBackend
 
 MAIN = "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')"
 QUICK = ("--interval", "0.05")
-WISH = ("--model", BASE, "--epochs", "2", "--batch-size", "6", "--no-check")
+JOB_OPTIONS = ("--model", BASE, "--epochs", "2", "--batch-size", "6", "--no-check")
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def test_neither_a_killed_watcher_nor_a_killed_server_loses_or_repeats_an_event(
     with ServerProcess(tmp_path, "--port", str(port)) as server, pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         options = ("--version", "v3", "--base-url", server.url, "--json")
-        started = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, *options)
+        started = command("start", "train.jsonl", "--validation", "valid.jsonl", *JOB_OPTIONS, *options)
         job, url = json.loads(started.stdout)["job"]["id"], server.url
         try:
             watchers.append(Watcher(job, tmp_path, url))
@@ -267,7 +267,7 @@ def _check_the_candidate(folder, job, url, watchers):
     assert FileBackend(folder / "registry.json").read().seq == 1
     (record,) = [json.loads(path.read_text()) for path in (folder / ".finetune/jobs").glob("*.json")]
     assert [one["step"] for one in record["checkpoints"]] == [2, 4]
-    started = command("start", "train.jsonl", "--validation", "valid.jsonl", *WISH, "--base-url", url)
+    started = command("start", "train.jsonl", "--validation", "valid.jsonl", *JOB_OPTIONS, "--base-url", url)
     assert "no new job was created" in started.stdout
     assert [one["id"] for one in json.loads(command("list", "--json", "--base-url", url).stdout)] == [job]
 
