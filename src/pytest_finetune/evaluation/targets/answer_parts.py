@@ -37,6 +37,8 @@ def usage_of(prompt: Any, completion: Any, *, cached: Any, reasoning: Any, answe
     if not prompt or completion is None or (answered and not completion):
         # Every prompt and answer has tokens: a zero means that the server does not count.
         return None
+    if not cached and not reasoning:
+        return Usage(prompt, completion)
     return Usage(prompt, completion, min(count_of(cached) or 0, prompt), min(count_of(reasoning) or 0, completion))
 
 

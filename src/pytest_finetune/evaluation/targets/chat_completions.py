@@ -71,18 +71,23 @@ def _tool_call(function: Any, given: str) -> ToolCall:
 
 def _reasoning(message: dict[str, Any]) -> str:
     """The reasoning that a server reports apart from the answer: DeepSeek, vLLM and llama.cpp, or OpenRouter's name."""
-    found = (message.get(name) for name in ("reasoning_content", "reasoning"))
-    return next((text_of(each, "reasoning") for each in found if each and isinstance(each, str)), "")
+    found = message.get("reasoning_content") or message.get("reasoning")
+    return text_of(found, "reasoning") if isinstance(found, str) else ""
 
 
 def _usage(value: Any, *, answered: bool) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    prompt, completion, total = (value.get(f"{name}_tokens") for name in ("prompt", "completion", "total"))
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
     reasoning = detail(value, "completion_tokens_details", "reasoning_tokens")
-    counts = [count_of(each) for each in (prompt, completion, reasoning)]
-    if all(counts) and sum(each or 0 for each in counts) == total:
+    if reasoning and _sum_of(prompt, completion, reasoning) == value.get("total_tokens"):
         # xAI counts reasoning besides the answer; its total shows that.
         completion = completion + reasoning
     cached = detail(value, "prompt_tokens_details", "cached_tokens")
     return usage_of(prompt, completion, cached=cached, reasoning=reasoning, answered=answered)
+
+
+def _sum_of(*counts: Any) -> int | None:
+    """The sum of token counts; None if one of them is none."""
+    known = [count for each in counts if (count := count_of(each)) is not None]
+    return sum(known) if len(known) == len(counts) else None

@@ -59,7 +59,7 @@ class EvalSet:
     own_params: Sequence[tuple[str, Mapping[str, Any]]] = ()
     api: Api | None = None
     copies: Mapping[str, int] = field(default_factory=dict, repr=False)
-    _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False)
+    _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False, init=False)
 
     @property
     def repeats(self) -> int:
