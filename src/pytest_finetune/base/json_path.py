@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 
 _STEP = re.compile(r"""\.([^.\[\]"]+)|\[([0-9]+|\*)\]|\[("(?:[^"\\]|\\.)*")\]""")
+_INDEX = re.compile(r"\[[0-9]+\]")
+_LATER_CALL = re.compile(r'\["((?:[^"\\]|\\.)*)#[0-9]+"\]')
 EVERY = "[*]"
 """The step that stands for every item of a list."""
 
@@ -31,6 +33,15 @@ def normal_path(text: str) -> str:
 def steps_of(path: str) -> tuple[str, ...]:
     """The steps of a normal path."""
     return tuple(found[0] for found in _STEP.finditer(path, 1))
+
+
+def general_path(path: str, *, calls: bool = False) -> str:
+    """A normal path with `[*]` for every index; with `calls`, a function's later call, `name#2`, is as its first."""
+    if "[" not in path:
+        return path
+    if calls:
+        path = _LATER_CALL.sub(lambda found: step(json.loads(f'"{found[1]}"')), path, count=1)
+    return _INDEX.sub(EVERY, path)
 
 
 def _normal_step(key: str | None, index: str | None, quoted: str | None) -> str:

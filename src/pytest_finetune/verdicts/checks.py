@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
+from pytest_finetune.verdicts.field_paths import expected_fields
 from pytest_finetune.verdicts.gates import impossible
 from pytest_finetune.verdicts.metrics.labels import LabelTable
 from pytest_finetune.verdicts.rule import in_slice
@@ -49,6 +50,7 @@ def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[S
         yield from _metric_faults(gate, settings.scorer, index)
         yield from _repeats_faults(gate, settings.stability.repeats, index)
         yield from _slice_faults(gate, cases, index)
+        yield from _field_faults(gate, cases, index)
         yield from _must_pass_faults(gate, cases, index)
         yield from _impossible_faults(gate, cases, index)
 
@@ -93,6 +95,14 @@ def _slice_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[Set
             yield SettingsFault(("gates", index, "where", key), problem, hint)
             return
     yield SettingsFault(("gates", index, "where"), "no case matches all of it", "a gate over nothing proves nothing")
+
+
+def _field_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    sliced = [case for case in cases if in_slice(case, gate.where)]
+    if gate.field and sliced and not any(map(gate.covers, sliced)):
+        known = {path for case in sliced for path in expected_fields(case)}
+        problem = f"no case expects the field {gate.field}"
+        yield SettingsFault(("gates", index, "field"), problem, did_you_mean(gate.field, known))
 
 
 def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from pytest_finetune.verdicts.field_paths import expects_field
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,6 +28,7 @@ class Rule:
         confidence: Level at which the whole interval must clear the bar; None if the value alone decides.
         where: The slice of the cases, `tag` or metadata; empty for all of them.
         tags: Of `must_pass`: a case with one of them has to pass.
+        field: Of `field_accuracy`: the JSON path of the one field that counts; empty for all fields.
         per_case: `m of k` attempts that a case needs to pass; empty if its share of passes counts.
         against: The baseline's name in the settings; empty if there is no comparison.
         max_errors: Samples in error that the verdict tolerates; None for any number, if errors are what is measured.
@@ -43,6 +46,7 @@ class Rule:
     per_case: str = ""
     against: str = ""
     max_errors: int | None = 0
+    field: str = ""
 
     @property
     def label(self) -> str:
@@ -55,7 +59,8 @@ class Rule:
             "max_flips": f"flips<={bar},vs={self.against}",
             "must_pass": f"must_pass={'+'.join(self.tags)}",
         }
-        slices = [f"{key}={value}" for key, value in self.where.items()]
+        slices = [f"field={self.field}"] if self.field else []
+        slices += [f"{key}={value}" for key, value in self.where.items()]
         return ",".join([names[self.kind], *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])
 
     @property
@@ -86,11 +91,12 @@ class Rule:
     @property
     def covers_all(self) -> bool:
         """Every case of the set counts, each with its share of passes."""
-        return not self.where and not self.tags and not self.per_case
+        return not self.where and not self.field and not self.tags and not self.per_case
 
     def covers(self, case: Case) -> bool:
-        """Whether the gate covers a case."""
-        return in_slice(case, self.where) and (not self.tags or not set(self.tags).isdisjoint(case.tags))
+        """Whether the gate covers a case; one on a field covers the cases that expect it."""
+        tagged = not self.tags or not set(self.tags).isdisjoint(case.tags)
+        return in_slice(case, self.where) and tagged and (not self.field or expects_field(case, self.field))
 
 
 def in_slice(case: Case, where: Mapping[str, str | int | bool]) -> bool:

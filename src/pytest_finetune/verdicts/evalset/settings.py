@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.base.json_path import normal_path
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_known
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.rule import Rule, RuleKind
@@ -149,7 +150,25 @@ class _Gate(Settings):
         return max_errors if self.max_errors is None else self.max_errors
 
 
-class BarGate(_Gate):
+class _FieldGate(_Gate):
+    """A gate that may be about one field of JSON answers."""
+
+    field: str = ""
+
+    @field_validator("field")
+    @classmethod
+    def _one_field(cls, value: str, info: ValidationInfo) -> str:
+        if (metric := info.data.get("metric", "accuracy")) != "field_accuracy":
+            raise _misfit(f"{metric} is not about a field", 'add metric = "field_accuracy"')
+        if re.search(r"\[[0-9]+\]", path := normal_path(value)):
+            raise _misfit(f"{value} is one item of a list, which not every case has", "write [*] for all items")
+        return path
+
+    def _rule(self, kind: RuleKind, bar: float | None, max_errors: int | None) -> Rule:
+        return replace(super()._rule(kind, bar, max_errors), field=self.field)
+
+
+class BarGate(_FieldGate):
     """The metric has to reach `min` or to stay within `max`."""
 
     min: float | None = None
@@ -193,7 +212,7 @@ class BarGate(_Gate):
         return replace(rule, confidence=self.confidence)
 
 
-class DropGate(_Gate):
+class DropGate(_FieldGate):
     """The metric may be lower than the baseline's by at most `max_drop`."""
 
     against: str

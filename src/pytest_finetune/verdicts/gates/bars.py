@@ -90,7 +90,8 @@ def judge_must_pass(inputs: GateInputs) -> Verdict:
 
 def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Status) -> str:
     rule, bar = inputs.rule, limit_of(inputs.rule)
-    text = f"{rule.metric} {figure(value, bar)}{_count(rule, value, measure.n)}"
+    name = f"{rule.metric} of {rule.field}" if rule.field else rule.metric
+    text = f"{name} {figure(value, bar)}{_count(rule, value, measure.n)}"
     limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
     if rule.confidence is None:
         return text + limit

@@ -71,7 +71,8 @@ def _name(inputs: GateInputs) -> str:
 def _drop_text(inputs: GateInputs, drop: Fraction, max_drop: float) -> str:
     change, sign = ("dropped", 1) if drop >= 0 else ("rose", -1)
     shown = figure(sign * drop, sign * max_drop)
-    return f"{inputs.rule.metric} {change} by {shown} against {_name(inputs)}, max_drop {max_drop:g}"
+    name = f"{inputs.rule.metric} of {inputs.rule.field}" if inputs.rule.field else inputs.rule.metric
+    return f"{name} {change} by {shown} against {_name(inputs)}, max_drop {max_drop:g}"
 
 
 def _more_pairs(difference: Difference, max_drop: float, confidence: float) -> int | None:

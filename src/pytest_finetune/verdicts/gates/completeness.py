@@ -62,7 +62,17 @@ def _baseline(inputs: GateInputs) -> str:
         return f"the gate compares with {against}, but the baseline is {baseline.name}: needs --baseline {against}"
     if problem := _staleness(inputs, baseline) or _unrun(inputs.before, "baseline "):
         return problem
-    return _errors(inputs.before, 0, "baseline ") if inputs.before.counts[State.ERROR] else ""
+    if inputs.before.counts[State.ERROR]:
+        return _errors(inputs.before, 0, "baseline ")
+    return _unknown_fields(inputs.before, baseline.name) if inputs.rule.field else ""
+
+
+def _unknown_fields(before: Summary, name: str) -> str:
+    """Records of earlier versions say how many fields are wrong, but not which: that must not look like a low bar."""
+    scores = [score for row in before.rows for score in row.scores if score.format_failure is None]
+    if any(score.wrong is None and score.fields and 0 < score.fields[0] < score.fields[1] for score in scores):
+        return f"the record of {name} does not say which fields are wrong: score it again with replay:"
+    return ""
 
 
 def _staleness(inputs: GateInputs, baseline: Baseline) -> str:

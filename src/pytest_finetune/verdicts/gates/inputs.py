@@ -88,5 +88,5 @@ class GateInputs:
         )
 
     def _figures(self, table: SampleTable) -> Summary:
-        needed = self.rule.needed
-        return table.summary if needed is None else replace(table.summary, needed=needed)
+        needed, field = self.rule.needed, self.rule.field
+        return replace(table.summary, needed=needed, field=field) if needed is not None or field else table.summary

@@ -25,7 +25,7 @@ def lost_demand(before: Rule, now: Sequence[Rule]) -> str:
         return ""
     if any(_implies(rule, before) for rule in now):
         return ""
-    alike = [rule for rule in now if (rule.kind, rule.metric) == (before.kind, before.metric)]
+    alike = [rule for rule in now if (rule.kind, rule.metric, rule.field) == (before.kind, before.metric, before.field)]
     if not alike:
         return "no gate demands it now"
     closest = min(alike, key=lambda rule: (len(_weaker(before, rule)), bool(rule.where) != bool(before.where)))
@@ -40,7 +40,7 @@ def _implies(rule: Rule, before: Rule) -> bool:
         rates = before.kind in ("min", "max_drop") and before.metric in _PERFECT_IF_ALL_PASS
         if rates or before.kind in ("must_pass", "max_flips"):
             return _number(rule.max_errors) <= _number(before.max_errors)
-    same_kind = (rule.kind, rule.metric) == (before.kind, before.metric)
+    same_kind = (rule.kind, rule.metric, rule.field) == (before.kind, before.metric, before.field)
     return same_kind and before.kind != "must_pass" and not _weaker(before, rule)
 
 

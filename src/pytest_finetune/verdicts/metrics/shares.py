@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.verdicts.field_paths import field_is_right
 from pytest_finetune.verdicts.metrics.measure import as_written
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ def field_share(row: CaseSamples) -> Fraction:
     """Mean share of right fields over the attempts; an answer that cannot be parsed has none."""
     right = [_right_fields(sample) for sample in row.samples]
     return sum(right, Fraction(0)) / len(right)
+
+
+def one_field_share(row: CaseSamples, field: str) -> Fraction:
+    """Share of the attempts that have one field right, given by its JSON path."""
+    return Fraction(sum(field_is_right(score, field) for score in row.scores), len(row.samples))
 
 
 def score_share(row: CaseSamples) -> Fraction:

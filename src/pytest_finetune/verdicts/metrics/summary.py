@@ -14,7 +14,7 @@ from pytest_finetune.verdicts.metrics.drift import Drift, find_drift
 from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
 from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, exact_sum
 from pytest_finetune.verdicts.metrics.plan import CaseSamples, state_of
-from pytest_finetune.verdicts.metrics.shares import SHARES, passed_share
+from pytest_finetune.verdicts.metrics.shares import SHARES, one_field_share, passed_share
 from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
 
 if TYPE_CHECKING:
@@ -27,11 +27,20 @@ _NOT_RUN = (State.UNRUN, State.UNNEEDED)
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of a plan and every figure over them. Errors and unrun samples stay in every denominator."""
+    """
+    The rows of a plan and every figure over them. Errors and unrun samples stay in every denominator.
+
+    Args:
+        rows: The cases with a place for every planned attempt.
+        needed: Attempts that a case needs to pass; None if its share of passes counts.
+        expected_label: The label that a case expects; None where answers are not labels.
+        field: JSON path of the one field that `field_accuracy` is about; empty for all fields.
+    """
 
     rows: tuple[CaseSamples, ...]
     needed: int | None = None
     expected_label: Callable[[Case], str] | None = None
+    field: str = ""
 
     def value(self, metric: str, *, confidence: float = 0.95) -> Measure:
         """
@@ -58,6 +67,8 @@ class Summary:
         """The share of each case in plan order, for the metrics that are means over cases."""
         if metric == "accuracy":
             return [passed_share(row, self.needed) for row in self.rows]
+        if metric == "field_accuracy" and self.field:
+            return [one_field_share(row, self.field) for row in self.rows]
         return [SHARES[metric](row) for row in self.rows]
 
     @cached_property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pytest_finetune.base.errors import ScorerError, did_you_mean
 from pytest_finetune.base.json_compare import ABSENT, differences, same_leaf
-from pytest_finetune.base.json_path import EVERY, normal_path, step, steps_of
+from pytest_finetune.base.json_path import general_path, normal_path, steps_of
 from pytest_finetune.base.records import NOTHING
 from pytest_finetune.verdicts.evalset.settings import Settings
 from pytest_finetune.verdicts.metrics.measure import as_written
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.json_compare import Judge
 
-_INDEX = re.compile(r"\[[0-9]+\]")
-_LATER_CALL = re.compile(r'\["((?:[^"\\]|\\.)*)#[0-9]+"\]')
 _READERS = {"absolute": "number", "relative": "number", "threshold": "fuzzy", "formats": "date"}
 
 
@@ -119,10 +116,10 @@ class FieldRules:
 
     def faults(self, paths: Iterable[str]) -> Iterator[OptionFault]:
         """The fields that none of these paths has, or could have: a misspelt one would never be compared as asked."""
-        known = {self._general(path) for path in paths}
+        known = {general_path(path, calls=self.calls) for path in paths}
         parents = {_parent(path) for path in known} | known
         for path, options in self.fields.items():
-            general = _INDEX.sub(EVERY, path)
+            general = general_path(path)
             may_be_absent = options.optional or options.default is not ABSENT
             if general not in known and not (may_be_absent and _parent(general) in parents):
                 place = ("fields", path)
@@ -140,12 +137,7 @@ class FieldRules:
     def _options(self, path: str) -> FieldOptions | None:
         if (exact := self.fields.get(path)) is not None or not self.fields:
             return exact
-        return self.fields.get(self._general(path))
-
-    def _general(self, path: str) -> str:
-        if self.calls:
-            path = _LATER_CALL.sub(lambda found: step(found[1]), path, count=1)
-        return _INDEX.sub(EVERY, path) if "[" in path else path
+        return self.fields.get(general_path(path, calls=self.calls))
 
     def _equal(self, options: FieldOptions | None, expected: Any, got: Any) -> bool:
         compare = options.compare if options else "exact"
@@ -169,14 +161,6 @@ class FieldRules:
         if isinstance(value, list):
             return tuple(map(self._key, value))
         return type(value) is bool, self.normalize(value) if isinstance(value, str) else value
-
-
-def paths_of(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
-    """Every path in a JSON value with the value there, outer ones first."""
-    yield path, value
-    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in items:
-        yield from paths_of(item, path + step(key))
 
 
 def accept_fault(accept: Mapping[str, Any], paths: Iterable[str]) -> str | None:

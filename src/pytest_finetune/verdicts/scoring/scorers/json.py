@@ -13,8 +13,9 @@ from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.field_paths import paths_of
 from pytest_finetune.verdicts.scoring.answers import read_json, truncated
-from pytest_finetune.verdicts.scoring.fields import FieldRules, FieldsOptions, accept_fault, paths_of
+from pytest_finetune.verdicts.scoring.fields import FieldRules, FieldsOptions, accept_fault
 from pytest_finetune.verdicts.scoring.json_values import (
     DEEP,
     difference_text,

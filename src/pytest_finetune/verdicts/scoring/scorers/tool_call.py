@@ -21,6 +21,7 @@ from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
+from pytest_finetune.verdicts.field_paths import paths_of
 from pytest_finetune.verdicts.json_schema.pattern import renew_budget
 from pytest_finetune.verdicts.scoring.answers import missing_answer, refused, truncated
 from pytest_finetune.verdicts.scoring.calls import (
@@ -31,7 +32,7 @@ from pytest_finetune.verdicts.scoring.calls import (
     parsed,
     without_parameters,
 )
-from pytest_finetune.verdicts.scoring.fields import FieldRules, FieldsOptions, accept_fault, paths_of
+from pytest_finetune.verdicts.scoring.fields import FieldRules, FieldsOptions, accept_fault
 from pytest_finetune.verdicts.scoring.json_values import DEEP, difference_text, field_rules, schema_of, wrong_paths
 
 if TYPE_CHECKING:
