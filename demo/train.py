@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ def keep(version: str, entry: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    # The default would end this process without its server and the job.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with served() as base_url:
         for version in VERSIONS:
             train(base_url, version)

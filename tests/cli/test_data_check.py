@@ -303,3 +303,22 @@ def test_a_file_named_twice_is_read_once(data):
     Path("link.jsonl").symlink_to(path)
     result = run("train.jsonl", "--train", str(path), "link.jsonl", "--fail-on", "info")
     assert (result.exit_code, result.output) == (0, "0 errors, 0 warnings, 0 info in 120 rows of 1 file\n")
+
+
+@pytest.mark.parametrize("folder", ["holdout", "data/sets", "eval_sets"])
+def test_eval_sets_may_be_in_a_folder_of_any_name(data, tmp_path, folder):
+    data("train.jsonl", clean_rows())
+    (tmp_path / folder).mkdir(parents=True)
+    asked = clean_rows()[9]["messages"][1]["content"]
+    data(f"{folder}/tickets.jsonl", [case(asked)])
+    result = run("train.jsonl", "--eval", folder)
+    assert f"{folder}/tickets.jsonl:1: has the same prompt as train.jsonl:10" in " ".join(result.output.split())
+
+
+def test_in_a_folder_with_configured_eval_sets_other_files_are_left_alone(data, tmp_path):
+    data("train.jsonl", clean_rows())
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfinetune_eval_sets = sets/*.eval.jsonl\n")
+    (tmp_path / "sets").mkdir()
+    data("sets/a.eval.jsonl", [case()])
+    data("sets/notes.jsonl", [{"note": 1}])
+    assert "eval_set" not in run("train.jsonl", "--eval", "sets").output

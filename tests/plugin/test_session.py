@@ -147,6 +147,8 @@ def test_collect_only_sends_no_request_and_shows_their_number_and_cost(suite, ev
     result.stdout.fnmatch_lines(["*gpt-4o-mini-2024-07-18: 7 calls, *"])
     assert server.requests == []
     assert not result.stdout.lines[-1].startswith("run ")
+    # The forecast is below the list of tests.
+    result.stdout.fnmatch_lines(["*case-6*", "*: 7 calls, *"])
 
 
 def test_a_named_file_is_an_eval_set_wherever_it_is(pytester, suite, evaluate):
@@ -307,6 +309,14 @@ def test_repeats_on_the_command_line_can_satisfy_a_gate_that_needs_them(suite, e
     suite(3, toml='[[gates]]\nmin = 1.0\nper_case = "1 of 3"\n')
     assert evaluate().ret == pytest.ExitCode.USAGE_ERROR
     assert evaluate("--repeats=3").ret == 0
+
+
+def test_repeats_that_contradict_a_gate_are_blamed_on_the_option(suite, evaluate, server):
+    suite(3, toml='[[gates]]\nmin = 1.0\nper_case = "2 of 3"\n[stability]\nrepeats = 3\n')
+    result = evaluate("--repeats=1")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*per_case is '2 of 3', and --repeats=1 asks every case once", "*give --repeats=3"])
+    assert server.requests == []
 
 
 def test_a_model_name_that_differs_from_the_requested_one_is_reported(suite, evaluate, server):

@@ -11,6 +11,10 @@ import pytest
 from openai.types import FileDeleted, FileObject
 from server_process import chat_lines, needs_server, upload, wait_for
 
+from pytest_finetune.server.files import FileRecord, Files
+from pytest_finetune.server.store import Store
+from pytest_finetune.server.wire import ApiError
+
 pytestmark = needs_server
 
 
@@ -62,6 +66,43 @@ def test_a_deleted_file_is_gone(client, running):
 def test_an_invalid_upload_is_refused(client, data, name, purpose, problem):
     with pytest.raises(openai.BadRequestError, match=problem):
         upload(client, data, name=name, purpose=purpose)
+
+
+def test_a_file_may_expire(client, running):
+    file = client.files.create(
+        file=("a.jsonl", chat_lines(1)), purpose="batch", expires_after={"anchor": "created_at", "seconds": 3600}
+    )
+    assert file.expires_at == file.created_at + 3600
+    assert client.files.retrieve(file.id).expires_at == file.expires_at
+    assert client.files.create(file=("b.jsonl", chat_lines(1)), purpose="batch").expires_at is None
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    [
+        {"anchor": "created_at", "seconds": 60},
+        {"anchor": "created_at", "seconds": 2592001},
+        {"anchor": "created_at"},
+        {"anchor": "last_active_at", "seconds": 3600},
+    ],
+)
+def test_an_expiry_that_openai_refuses_is_refused(client, expiry):
+    with pytest.raises(openai.BadRequestError, match="expires_after"):
+        client.files.create(file=("a.jsonl", chat_lines(1)), purpose="batch", expires_after=expiry)
+
+
+def test_an_expired_file_is_gone(tmp_path, monkeypatch):
+    (tmp_path / "files").mkdir()
+    files = Files(tmp_path / "files", Store(tmp_path / "server.db"))
+    old, kept = files.keep("a.jsonl", "batch", [b"{}"], seconds=3600), files.keep("b.jsonl", "batch", [b"{}"])
+    listed = files.keep("c.jsonl", "batch", [b"{}"], seconds=3600)
+    assert files.get(old.id) == old
+    monkeypatch.setattr("pytest_finetune.server.files.now", lambda: old.created_at + 3601)
+    with pytest.raises(ApiError):
+        files.get(old.id)
+    files.remove_expired()
+    assert [path.name for path in (tmp_path / "files").iterdir()] == [files.get(kept.id).id]
+    assert files.store.find(FileRecord, listed.id) is None
 
 
 @pytest.mark.parametrize("path", ["/v1/files/..%2f..%2fserver.db/content", "/v1/files/../server.db", "/v1/files/%00"])

@@ -12,7 +12,7 @@ import click
 from pytest_finetune.base.errors import FinetuneError, RunError
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.runs.options import find_run, runs_dir
+from pytest_finetune.cli.runs.options import complete_runs, find_run, runs_dir
 from pytest_finetune.cli.train.options import as_one, base_url_option, job_store, read_dollars, service
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
@@ -64,7 +64,7 @@ class DiagnoseOptions:
 
 @exit_codes("0  healthy", "1  a problem was found", "2  cannot tell, or could not be done")
 @click.command("diagnose")
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option(
     "--eval-set", default="", metavar="NAME", help="Eval set to diagnose.  [default: the only one of the run]"
 )

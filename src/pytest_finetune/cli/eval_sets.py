@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 def eval_set_files(named: Path, root: Path) -> list[Path]:
     """
-    The eval sets that a path names: a file, or a folder that holds some by the project's pytest configuration.
+    The eval sets that a path names: a file, or those in a folder.
+
+    In a folder, the files that the project's pytest configuration takes for eval sets; if it has none, because it has
+    another name, all JSONL files.
 
     Raises:
         EvalSetError: There is none, or the configuration cannot be read.
     """
     patterns = configured_patterns(root)
-    found = find_eval_sets([named], root=root, patterns=patterns)
+    found = find_eval_sets([named], root=root, patterns=patterns) or find_eval_sets([named], root=root, patterns=("*",))
     if not found:
-        hint = f"name .jsonl files, or a folder where one matches {' or '.join(patterns)}"
+        hint = "name .jsonl files, or a folder that has some"
         raise EvalSetError("no eval set there", str(named), hint)
     return found

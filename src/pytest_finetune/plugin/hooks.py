@@ -81,6 +81,7 @@ class SessionHooks:
         self.marked_sets = marked_functions.MarkedSets(session.inputs)
         self.requested: set[pytest.Item] = set()
         self.collected: set[Path] = set()
+        self.forecast_items: list[pytest.Item] = []
         self.unrun = 0
         self.lost_workers = lost_workers.LostWorkers({eval_set.name for eval_set in session.inputs.eval_sets.values()})
         self.shared_folder = Path()
@@ -109,6 +110,11 @@ class SessionHooks:
         """Parametrise the user's marked functions."""
         marked_functions.parametrize(metafunc, self.marked_sets, self.models)
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """With --collect-only, keep the items for the forecast."""
+        if self.config.option.collectonly:
+            self.forecast_items = session.items
+
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Report the faults of marked sets, and refuse a session that evaluates nothing, or less than it has loaded."""
@@ -133,10 +139,6 @@ class SessionHooks:
         items.clear()
         report = pytest.CollectReport("eval sets", "failed", longrepr=message, result=[])
         session.config.hook.pytest_collectreport(report=report)
-
-    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
-        """With --collect-only, show the number of requests and their estimated cost."""
-        return requesting.forecast(self.models, items) if self.config.option.collectonly else []
 
     # Inside the wrapper of the terminal, which writes its last percentage only after the gates have been reported.
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -228,7 +230,11 @@ class SessionHooks:
         node.workerinput["finetune_dist"] = self.config.getoption("dist", "no")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Write the summary of eval sets and gates, and what to do next."""
+        """Write the summary of eval sets and gates, and what to do next; with --collect-only a forecast."""
+        if self.config.option.collectonly:
+            # Below the list of tests, which may be long.
+            for line in requesting.forecast(self.models, self.forecast_items):
+                terminalreporter.write_line(line)
         session_end.write_summary(self.inputs, self.session.outcome, terminalreporter)
 
     def pytest_unconfigure(self) -> None:

@@ -28,6 +28,10 @@ MOST_BYTES = 512 << 20
 """Bytes, the limit of OpenAI's API for one file."""
 
 _CHUNK = 1 << 20
+_EXPIRY = ("expires_after[anchor]", "expires_after[seconds]")
+_SHORTEST, _LONGEST = 3600, 30 * 24 * 3600
+"""Seconds until a file may expire, from OpenAI's API reference."""
+
 _PURPOSES = ("fine-tune", "batch")
 
 
@@ -38,11 +42,12 @@ class FileRecord(StoredRecord):
     purpose: Literal["fine-tune", "batch", "fine-tune-results", "batch_output"]
     bytes: int
     sha256: str
+    expires_at: int | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """The file object of the API."""
         shown = self.model_dump(exclude={"sha256"})
-        return {"object": "file", **shown, "status": "processed", "status_details": None, "expires_at": None}
+        return {"object": "file", **shown, "status": "processed", "status_details": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +75,21 @@ class Files:
             ApiError: There is no such file.
         """
         record = self.store.find(FileRecord, name)
+        if record is not None and record.expires_at is not None and record.expires_at <= now():
+            self.remove(record)
+            record = None
         if record is None:
             raise no_such("File object", name, param)
         return record
 
-    def keep(self, filename: str, purpose: str, chunks: Iterable[bytes]) -> FileRecord:
-        """Write a file atomically and add its record."""
+    def remove_expired(self) -> None:
+        """Delete the files whose time is over."""
+        for record in list(self.store.all(FileRecord)):
+            if record.expires_at is not None and record.expires_at <= now():
+                self.remove(record)
+
+    def keep(self, filename: str, purpose: str, chunks: Iterable[bytes], *, seconds: int | None = None) -> FileRecord:
+        """Write a file atomically and add its record; it expires after so many seconds, or never."""
         name = new_id("file-")
         digest = hashlib.sha256()
         with atomic_writer(self.folder / name) as file:
@@ -84,7 +98,9 @@ class Files:
                 digest.update(chunk)
             size = file.tell()
         fields = {"filename": filename, "purpose": purpose, "bytes": size, "sha256": digest.hexdigest()}
-        record = FileRecord.model_validate({"id": name, "created_at": now(), **fields})
+        created = now()
+        expires = None if seconds is None else created + seconds
+        record = FileRecord.model_validate({"id": name, "created_at": created, "expires_at": expires, **fields})
         self.store.add(record)
         return record
 
@@ -102,12 +118,14 @@ def file_routes(files: Files) -> list[Route]:
         form = await _read_form(request)
         try:
             name, purpose, file = _check_form(form)
-            record = files.keep(name, purpose, iter(lambda: file.file.read(_CHUNK), b""))
+            chunks = iter(lambda: file.file.read(_CHUNK), b"")
+            record = files.keep(name, purpose, chunks, seconds=_expiry(form))
         finally:
             await form.close()
         return JSONResponse(record.to_wire())
 
     async def listed(request: Request) -> Response:
+        files.remove_expired()
         order = request.query_params.get("order", "desc")
         purpose = request.query_params.get("purpose")
         after = request.query_params.get("after")
@@ -162,7 +180,7 @@ async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
 
 
 def _check_form(form: FormData) -> tuple[str, str, UploadFile]:
-    if unknown := sorted(set(form) - {"file", "purpose"}):
+    if unknown := sorted(set(form) - {"file", "purpose", *_EXPIRY}):
         raise ApiError(f"Unrecognized request argument supplied: {unknown[0]}", param=unknown[0])
     file, purpose = form.get("file"), form.get("purpose")
     if purpose not in _PURPOSES:
@@ -175,3 +193,16 @@ def _check_form(form: FormData) -> tuple[str, str, UploadFile]:
     if not name.endswith(".jsonl"):
         raise ApiError(f"Invalid file format: {name!r}. Must be .jsonl", param="file")
     return name, purpose, file
+
+
+def _expiry(form: FormData) -> int | None:
+    """Seconds after which the file expires; None if it does not."""
+    anchor, seconds = (form.get(name) for name in _EXPIRY)
+    if anchor is None and seconds is None:
+        return None
+    if anchor != "created_at":
+        raise ApiError("'expires_after[anchor]' must be 'created_at'.", param=_EXPIRY[0])
+    if not (isinstance(seconds, str) and seconds.isdecimal() and _SHORTEST <= int(seconds) <= _LONGEST):
+        message = f"'expires_after[seconds]' must be an integer from {_SHORTEST} to {_LONGEST}."
+        raise ApiError(message, param=_EXPIRY[1])
+    return int(seconds)

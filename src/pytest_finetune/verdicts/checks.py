@@ -39,8 +39,17 @@ def reports_metric(settings: EvalSettings, metric: str) -> bool:
     return metric not in SCORER_METRICS or scorer_class(settings.scorer).reports(metric, settings)
 
 
-def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[SettingsFault]:
-    """Settings that contradict each other or cannot work with these cases."""
+def settings_faults(
+    settings: EvalSettings, cases: Sequence[Case], *, is_overridden: bool = False
+) -> Iterator[SettingsFault]:
+    """
+    Settings that contradict each other or cannot work with these cases.
+
+    Args:
+        settings: The settings.
+        cases: The cases.
+        is_overridden: Whether the number of repeats is that of `--repeats`.
+    """
     own = [(("models", name), each.request) for name, each in settings.models.items()]
     for at, request in [((), settings.request), *own]:
         if request.response_format is not None and request.response_schema is not None:
@@ -48,7 +57,7 @@ def settings_faults(settings: EvalSettings, cases: Sequence[Case]) -> Iterator[S
             yield SettingsFault((*at, "request", "response_schema"), problem, "keep one of them")
     for index, gate in enumerate(settings.rules):
         yield from _metric_faults(gate, settings.scorer, index)
-        yield from _repeats_faults(gate, settings.stability.repeats, index)
+        yield from _repeats_faults(gate, settings.stability.repeats, index, is_overridden=is_overridden)
         yield from _slice_faults(gate, cases, index)
         yield from _field_faults(gate, cases, index)
         yield from _must_pass_faults(gate, cases, index)
@@ -78,11 +87,15 @@ def _metric_faults(gate: Rule, scorer: str, index: int) -> Iterator[SettingsFaul
     yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
 
 
-def _repeats_faults(gate: Rule, repeats: int, index: int) -> Iterator[SettingsFault]:
+def _repeats_faults(gate: Rule, repeats: int, index: int, *, is_overridden: bool) -> Iterator[SettingsFault]:
     if gate.repeats not in (None, repeats):
         asked = "once" if repeats == 1 else f"{repeats} times"
         problem = f"per_case is {gate.per_case!r}, and every case is asked {asked}"
-        yield SettingsFault(("gates", index, "per_case"), problem, "make it match repeats under [stability]")
+        hint = "make it match repeats under [stability]"
+        if is_overridden:
+            problem = f"per_case is {gate.per_case!r}, and --repeats={repeats} asks every case {asked}"
+            hint = f"leave --repeats out, or give --repeats={gate.repeats}"
+        yield SettingsFault(("gates", index, "per_case"), problem, hint)
 
 
 def _slice_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:

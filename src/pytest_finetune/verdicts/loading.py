@@ -105,7 +105,7 @@ class _Loading:
             for pattern, each in settings.models.items()
         ]
         if scorer is not None and not self._lines.found:
-            for fault in settings_faults(settings, cases):
+            for fault in settings_faults(settings, cases, is_overridden=self.repeats is not None):
                 self._add_at(fault.path, fault.problem, fault.hint)
             for path, problem, hint in scorer.faults(cases):
                 self._add_at(("scorer", *path), problem, hint)

@@ -8,13 +8,12 @@ import click
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.text import printable
-from pytest_finetune.cli.runs.options import run_store
+from pytest_finetune.cli.runs.options import complete_runs
 from pytest_finetune.lifecycle.registry import FileBackend, Registry, RegistryError, current_who, open_registry
 from pytest_finetune.lifecycle.registry.states import NAMED_BY_STATUS
 from pytest_finetune.lifecycle.registry.verification import history_problem
 
 if TYPE_CHECKING:
-    from pytest_finetune.evaluation.runs import RunStore
     from pytest_finetune.lifecycle.registry import Backend
 
 DEFAULT = "registry.json"
@@ -88,13 +87,6 @@ def _registry(context: click.Context) -> Registry:
         return Registry()
 
 
-def _runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
-    """Complete runs, newest first, and `last`."""
-    store: RunStore = context.params.get("store") or run_store()
-    names = [path.name for path in store.newest_first()]
-    return [name for name in (*names, *(["last"] if names else [])) if name.startswith(incomplete)]
-
-
 version_argument = click.argument("version", shell_complete=_names)
 optional_version = click.argument("version", required=False, shell_complete=_names)
 known_version = click.argument("version", shell_complete=complete_versions)
@@ -107,6 +99,6 @@ run_option = click.option(
     "--run",
     "run_name",
     metavar="RUN",
-    shell_complete=_runs,
+    shell_complete=complete_runs,
     help="Run to use as evidence: id, prefix, path or `last`.",
 )

@@ -13,7 +13,7 @@ from pytest_finetune.base.files import is_stream, write_file
 from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.runs.options import find_run, project_of, redact_option, runs_dir
+from pytest_finetune.cli.runs.options import complete_runs, find_run, project_of, redact_option, runs_dir
 from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.comparison import (
@@ -55,7 +55,7 @@ def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT0
 
 @exit_codes("0  success", "2  error")
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @redact_option
 @json_option
 @runs_dir
@@ -82,8 +82,8 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
     "2  error, or an eval set could not be compared and B is not worse in others",
 )
 @click.command()
-@click.argument("a")
-@click.argument("b")
+@click.argument("a", shell_complete=complete_runs)
+@click.argument("b", shell_complete=complete_runs)
 @click.option(
     "--show", type=click.IntRange(min=0), default=10, show_default=True, help="Number of flipped cases to show."
 )
@@ -130,7 +130,7 @@ def compare(
     "0  written, whatever the verdict", "2  error, such as an unknown run, a damaged record or an existing file"
 )
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=complete_runs)
 @click.option("--against", metavar="RUN", help="Compare with this run, case by case, and show flipped cases.")
 @click.option(
     "-o",

@@ -32,6 +32,13 @@ runs_dir = click.option(
 )
 
 
+def complete_runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Complete runs, newest first, and `last`."""
+    store: RunStore = context.params.get("store") or run_store()
+    names = [path.name for path in store.newest_first()]
+    return [name for name in (*names, *(["last"] if names else [])) if name.startswith(incomplete)]
+
+
 def project_of(run: Run) -> Path:
     """Return the folder that holds `.finetune`; the names of a run's eval sets are relative to it."""
     inside = run.path.resolve().parts[-3:-1] == RUNS.parts

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.lifecycle.training.job_records import JobStore
@@ -29,7 +30,18 @@ def _job_id(context: click.Context, parameter: click.Parameter, text: str) -> st
     return text
 
 
-job_argument = click.argument("job", callback=_job_id)
+def _complete_jobs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Complete the ids of recorded jobs, newest first."""
+    try:
+        records = job_store().records()
+    except FinetuneError:
+        # Completion cannot show an error; running the command will.
+        return []
+    names = dict.fromkeys(record.job_id for record in records if record.job_id)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+job_argument = click.argument("job", callback=_job_id, shell_complete=_complete_jobs)
 base_url_option = click.option(
     "--base-url", metavar="URL", help="Server to use.  [default: OPENAI_BASE_URL, else OpenAI's own]"
 )

@@ -111,6 +111,13 @@ def _check_parameters(body: dict[str, Any]) -> None:
     if shape is not None and (type(shape) is not dict or shape.get("type") not in _SHAPES):
         message = f"'response_format' is an object whose 'type' is one of {', '.join(_SHAPES)}."
         raise ApiError(message, param="response_format", code="invalid_value")
+    for name in ("max_tokens", "max_completion_tokens"):
+        limit = body.get(name)
+        if limit is not None and type(limit) is not int:
+            raise ApiError(f"Invalid type for '{name}': expected an integer.", param=name, code="invalid_type")
+        if limit is not None and limit < 1:
+            message = f"Invalid '{name}': integer below minimum value. Expected a value >= 1, but got {limit} instead."
+            raise ApiError(message, param=name, code="integer_below_min_value")
     if body.get("n") not in (None, 1):
         raise ApiError("This server returns one answer per request: omit 'n'.", param="n", code="unsupported_value")
 
