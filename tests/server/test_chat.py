@@ -89,6 +89,16 @@ def test_a_seed_makes_a_sampled_answer_reproducible(client):
     assert first == second
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+@pytest.mark.parametrize(
+    ("limit", "problem"), [(0, "below minimum"), (-1, "below minimum"), ("8", "an integer"), (True, "an integer")]
+)
+def test_a_limit_of_less_than_one_token_is_refused(client, name, limit, problem):
+    body = {"model": BASE, "messages": HI, name: limit}
+    with pytest.raises(openai.BadRequestError, match=problem):
+        client.chat.completions.create(**body)
+
+
 @pytest.mark.parametrize(
     ("options", "param"),
     [
@@ -108,16 +118,6 @@ def test_a_seed_makes_a_sampled_answer_reproducible(client):
         ),
     ],
 )
-@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
-@pytest.mark.parametrize(
-    ("limit", "problem"), [(0, "below minimum"), (-1, "below minimum"), ("8", "an integer"), (True, "an integer")]
-)
-def test_a_limit_of_less_than_one_token_is_refused(client, name, limit, problem):
-    body = {"model": BASE, "messages": HI, name: limit}
-    with pytest.raises(openai.BadRequestError, match=problem):
-        client.chat.completions.create(**body)
-
-
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_unsupported_parameter_is_refused_by_name(client, options, param, stream):
     with pytest.raises(openai.BadRequestError) as refused:
