@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.lifecycle.importing.foreign import ForeignCase, NotCarried, RecordedAnswer
+from pytest_finetune.base.json_text import compact_json
+from pytest_finetune.evaluation.targets.finish_reasons import known_reason
+from pytest_finetune.lifecycle.importing.foreign import NotCarried, RecordedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,12 +25,11 @@ def completion_body(
 
 
 def text_answer(text: object, *, run: str = "", model: str = "") -> tuple[RecordedAnswer, ...]:
-    """One recorded answer of text; none if there is no text."""
+    """One recorded answer of text, or of JSON as its text; none if there is none."""
     if text is None:
         return ()
-    if not isinstance(text, str):
-        raise NotCarried("the recorded answer is not text")
-    return (RecordedAnswer(run, completion_body({"content": text}, model=model)),)
+    content = text if isinstance(text, str) else compact_json(text)
+    return (RecordedAnswer(run, completion_body({"content": content}, model=model)),)
 
 
 def broken_answer(run: str, error: object, *, passed: bool | None = None) -> RecordedAnswer:
@@ -61,25 +62,33 @@ def sample_answer(
     return RecordedAnswer(run, body, passed=passed)
 
 
-def expecting_recorded(
-    line: int, messages: Sequence[Mapping[str, Any]], answer: RecordedAnswer, extra: Mapping[str, Any]
-) -> ForeignCase:
+def expecting_recorded(case: Mapping[str, Any], answers: Sequence[RecordedAnswer]) -> dict[str, Any]:
     """
-    A case that expects the recorded answer.
+    A case that expects its recorded answer.
+
+    Args:
+        case: The line of the eval set; its `input` is text or messages.
+        answers: What was recorded for it.
 
     Raises:
-        NotCarried: The answer is an error, is empty, or was not finished.
+        NotCarried: There is not one answer, or it is an error, is empty, or was not finished.
     """
-    choice = (answer.body.get("choices") or [{}])[0]
+    if len(answers) > 1:
+        raise NotCarried(f"it has {len(answers)} recorded answers: name the one that is expected with --expected")
+    choice = (answers[0].body.get("choices") or [{}])[0] if answers else None
     message = choice.get("message") if isinstance(choice, dict) else None
-    if answer.status >= 300 or not isinstance(message, dict):  # noqa: PLR2004 - as HTTP has it
+    if not answers or answers[0].status >= 300 or not isinstance(message, dict):  # noqa: PLR2004 - as HTTP has it
         raise NotCarried("no answer is recorded that could be expected")
-    if choice.get("finish_reason") in ("length", "content_filter"):
-        raise NotCarried(f"the recorded answer ended with {choice['finish_reason']!r}, and cannot be expected")
+    reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+    if reason and known_reason(str(reason)) not in ("stop", "tool_calls"):
+        raise NotCarried(f"the recorded answer ended with {reason!r}, and cannot be expected")
     expected = {key: message[key] for key in ("content", "tool_calls") if message.get(key)}
     if not expected:
         raise NotCarried("the recorded answer is empty, and cannot be expected")
-    return ForeignCase(line, {**extra, "messages": [*messages, {"role": "assistant", **expected}]}, (answer,))
+    given = case["input"]
+    messages = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    others = {key: value for key, value in case.items() if key not in ("input", "expected")}
+    return {**others, "messages": [*messages, {"role": "assistant", **expected}]}
 
 
 def plain_messages(messages: object) -> list[dict[str, Any]]:

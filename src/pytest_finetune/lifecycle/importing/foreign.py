@@ -110,12 +110,34 @@ class Format:
         title: The tool and its file, for people.
         fits: Whether a row has this format.
         read: Reads rows; raises nothing for a row that cannot be carried over, but reports it by `skip`.
+        options: The options of the command that it uses; the others are refused.
     """
 
     name: str
     title: str
     fits: Callable[[Mapping[str, Any]], bool]
     read: Callable[[Iterable[Row], ImportOptions, Findings, Callable[[int, str], None]], Iterator[ForeignCase]]
+    options: frozenset[str] = frozenset({"prompt", "expected"})
+
+
+def fitting(
+    rows: Iterable[Row], fits: Callable[[Mapping[str, Any]], bool], skip: Callable[[int, str], None]
+) -> Iterator[Row]:
+    """The rows that have a format; the others are skipped with their keys."""
+    for row in rows:
+        if fits(row.value):
+            yield row
+        else:
+            keys = ", ".join(map(repr, row.value)) or "none"
+            skip(row.line, f"it has another form than the first row; its keys: {keys}")
+
+
+def all_passed(values: Iterable[object]) -> bool | None:
+    """Whether all of the source's graders passed; None if there are none, or if one did not say true or false."""
+    known = list(values)
+    if False in [each for each in known if isinstance(each, bool)]:
+        return False
+    return True if known and all(each is True for each in known) else None
 
 
 def each_row(

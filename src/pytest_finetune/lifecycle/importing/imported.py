@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Failure
     from pytest_finetune.lifecycle.data.rows import Row
-    from pytest_finetune.lifecycle.importing.foreign import ImportOptions, RecordedAnswer
+    from pytest_finetune.lifecycle.importing.foreign import Format, ImportOptions, RecordedAnswer
 
 _NO_GATES = """
 # An eval set without gates requires every case to pass. Write down what this model must reach:
@@ -114,6 +114,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
         refuse_existing(path, force=force)
     found, rows = with_format(read_source(source), source, form)
     imported.format = found.name
+    _refuse_unused(options, found)
     with _workshop(target) as folder:
         written = folder / target.name
         with written.open("wb") as file:
@@ -218,13 +219,28 @@ _LONGEST_ID = 190
 
 
 def _is_json(expected: object) -> bool:
-    """Whether an expected answer is a JSON object or list."""
+    """Whether an expected answer is a JSON object or list, or a value that is not text."""
     if isinstance(expected, str):
         try:
-            expected = parse_json(expected)
+            return isinstance(parse_json(expected), dict | list)
         except JsonFault:
             return False
-    return isinstance(expected, dict | list)
+    return isinstance(expected, dict | list | bool | int | float)
+
+
+def _refuse_unused(options: ImportOptions, form: Format) -> None:
+    for name, flag in _FLAGS.items():
+        if getattr(options, name) and name not in form.options:
+            raise DataError(f"{flag} has no use here: the file is {form.title}", "", "leave it out")
+
+
+_FLAGS = {
+    "prompt": "--prompt",
+    "expected": "--expected",
+    "config": "--config",
+    "choices": "--choices",
+    "others": "--with",
+}
 
 
 def _only_rows(rows: Iterator[Row | LeftOut], imported: Imported) -> Iterator[Row]:

@@ -8,16 +8,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut
 from pytest_finetune.lifecycle.data.rows import Row
-from pytest_finetune.lifecycle.importing.answers import broken_answer, completion_body, plain_messages
+from pytest_finetune.lifecycle.importing.answers import (
+    broken_answer,
+    completion_body,
+    expecting_recorded,
+    plain_messages,
+)
 from pytest_finetune.lifecycle.importing.foreign import (
+    RECORDED,
     ForeignCase,
     Format,
     NotCarried,
     RecordedAnswer,
     each_row,
+    fitting,
     list_of,
     object_of,
 )
@@ -63,7 +70,8 @@ def read_log(path: Path) -> Iterator[Row | LeftOut]:
     except NotImplementedError as error:
         hint = "pip install 'pytest-finetune[import]', or convert it to JSON: inspect log convert --to json"
         raise DataError("compressed with zstandard, which this Python cannot read", str(path), hint) from error
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, JsonFault, UnicodeDecodeError, ValueError) as error:
+    # RuntimeError: the archive is encrypted.
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, ValueError) as error:
         raise DataError(f"not a whole log of Inspect: {error}", str(path), "is the evaluation finished?") from error
 
 
@@ -80,15 +88,20 @@ def _read(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip:
         for scorer in object_of(sample.get("scores")):
             findings.note(f"Inspect scored with {str(scorer)!r}; set the scorer that means the same in the settings")
         case: dict[str, Any] = {"id": sample.get("id"), "input": _prompt(sample, options)}
-        wanted = value_of(options.expected, sample) if options.expected else sample.get("target")
-        if wanted in (None, "", []):
+        answer = _answer(sample, about)
+        if options.expected == RECORDED:
+            case = expecting_recorded(case, [answer])
+        elif options.expected:
+            case["expected"] = [value_of(options.expected, sample)]
+        elif (target := sample.get("target")) not in (None, "", []):
+            case["expected"] = target if isinstance(target, list) else [target]
+        else:
             raise NotCarried("nothing is expected: name the answer with --expected")
-        case["expected"] = wanted if isinstance(wanted, list) and not options.expected else [wanted]
         if metadata := object_of(sample.get("metadata")):
             case["metadata"] = metadata
-        return ForeignCase(row.line, case, (_answer(sample, about),), f"id {sample.get('id')!r}")
+        return ForeignCase(row.line, case, (answer,), f"id {sample.get('id')!r}")
 
-    yield from each_row(rows, convert, skip)
+    yield from each_row(fitting(rows, _is_sample, skip), convert, skip)
 
 
 def _prompt(sample: Mapping[str, Any], options: ImportOptions) -> str | list[dict[str, Any]]:

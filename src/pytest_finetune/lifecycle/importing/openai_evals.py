@@ -6,18 +6,28 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.base.json_text import canonical_json
-from pytest_finetune.lifecycle.importing.answers import plain_messages, sample_answer
-from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, described, each_row, object_of
+from pytest_finetune.base.json_text import canonical_json, type_name
+from pytest_finetune.lifecycle.importing.answers import expecting_recorded, plain_messages, sample_answer
+from pytest_finetune.lifecycle.importing.foreign import (
+    RECORDED,
+    ForeignCase,
+    Format,
+    NotCarried,
+    all_passed,
+    described,
+    each_row,
+    fitting,
+    object_of,
+)
 from pytest_finetune.lifecycle.importing.graders import carried_reference
 from pytest_finetune.lifecycle.importing.parameters import SharedParameters
 from pytest_finetune.lifecycle.importing.templates import render, value_of, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_finetune.lifecycle.data.rows import Row
-    from pytest_finetune.lifecycle.importing.foreign import Findings, ImportOptions
+    from pytest_finetune.lifecycle.importing.foreign import Findings, ImportOptions, RecordedAnswer
 
     _Skip = Callable[[int, str], None]
 
@@ -36,15 +46,20 @@ class _Eval:
         criteria = eval_.get("testing_criteria")
         reference = carried_reference(criteria, findings) if isinstance(criteria, list) else ""
         self._expected = options.expected or reference
+        # A grader compares texts; what --expected names keeps its JSON value.
+        self._as_text = not options.expected
         self.parameters = SharedParameters()
         self.parameters.see(object_of(self._source.get("sampling_params")))
 
-    def case(self, item: Mapping[str, Any], *, sent: object = None) -> dict[str, Any]:
+    def case(
+        self, item: Mapping[str, Any], answers: Sequence[RecordedAnswer] = (), *, sent: object = None
+    ) -> dict[str, Any]:
         """
         The line of an eval set for an item.
 
         Args:
             item: The row of the eval's data.
+            answers: The answers recorded for it.
             sent: The messages that were sent, if the file records them.
 
         Raises:
@@ -55,11 +70,22 @@ class _Eval:
         case["input"] = messages
         if not self._expected:
             raise NotCarried(_NO_ANSWER)
-        case["expected"] = [value_of(self._expected, item)]
-        used |= variables(self._expected)
+        if self._expected == RECORDED:
+            case = expecting_recorded(case, answers)
+        else:
+            case["expected"] = [self._reference(item)]
+            used |= variables(self._expected)
         if isinstance(item.get("tools"), list) and item["tools"]:
             case["tools"] = item["tools"]
         return case | described(item, {*used, *_DESCRIBING, "tools"})
+
+    def _reference(self, item: Mapping[str, Any]) -> object:
+        value = value_of(self._expected, item)
+        if not self._as_text or isinstance(value, str):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        raise NotCarried(f"the grader compares texts, and its reference is {type_name(value)}: name it with --expected")
 
     def _prompt(self, item: Mapping[str, Any]) -> tuple[list[dict[str, Any]], set[str]]:
         """The messages, and the fields of the item that they show."""
@@ -68,7 +94,8 @@ class _Eval:
         given = object_of(self._source.get("input_messages"))
         template = given.get("template")
         if isinstance(template, list):
-            messages = [{"role": each.get("role", "user"), "content": _content(each)} for each in template]
+            parts = list(map(object_of, template))
+            messages = [{"role": each.get("role", "user"), "content": _content(each)} for each in parts]
             used = {name for each in messages for name in variables(each["content"])}
             return [each | {"content": render(each["content"], item)} for each in messages], used
         reference = str(given.get("item_reference", "")).removeprefix("item.")
@@ -101,10 +128,10 @@ def _read_data(rows: Iterable[Row], options: ImportOptions, findings: Findings, 
 
     def convert(row: Row) -> ForeignCase:
         item, sample = row.value["item"], row.value.get("sample")
-        case = definition.case(item)
-        return ForeignCase(row.line, case, (sample_answer("", sample),) if isinstance(sample, dict) and sample else ())
+        answers = (sample_answer("", sample),) if isinstance(sample, dict) and sample else ()
+        return ForeignCase(row.line, definition.case(item, answers), answers)
 
-    yield from each_row(rows, convert, skip)
+    yield from each_row(fitting(rows, _is_data, skip), convert, skip)
     definition.parameters.add_to(findings)
 
 
@@ -117,18 +144,18 @@ def _read_results(
         value = row.value
         item, sample, passes = value["item"], value.get("sample"), value.get("passes")
         # A row without `passes` is not a success: nothing is known.
-        passed = all(passes.values()) if isinstance(passes, dict) and passes else None
+        passed = all_passed(passes.values()) if isinstance(passes, dict) else None
         run = str(value["run_id"])
         answers = (sample_answer(run, sample, passed=passed),) if isinstance(sample, dict) and sample else ()
         key = f"{value['data_source_idx']}-{sha256(canonical_json(item).encode()).hexdigest()[:12]}"
-        return ForeignCase(row.line, definition.case(item), answers, key)
+        return ForeignCase(row.line, definition.case(item, answers), answers, key)
 
-    yield from each_row(rows, convert, skip)
+    yield from each_row(fitting(rows, _is_result, skip), convert, skip)
     definition.parameters.add_to(findings)
 
 
 def _read_dump(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip) -> Iterator[ForeignCase]:
-    for row in rows:
+    for row in fitting(rows, _is_dump, skip):
         definition = _Eval(_configured(options, row.value), findings)
         run = row.value["run"]
         for number, item in enumerate(row.value["output_items"], 1):
@@ -151,10 +178,9 @@ def _dumped(output: object, run: Mapping[str, Any], definition: _Eval, line: int
     if not sample and (text := output["datasource_item"].get("sample.output_text")) is not None:
         sample = {"output": [{"role": "assistant", "content": text}]}
     results = output.get("results")
-    known = [each.get("passed") for each in results if isinstance(each, dict)] if isinstance(results, list) else []
-    passed = None if not known or None in known else all(known)
-    case = definition.case(item, sent=sample.get("input") or None)
+    passed = all_passed(object_of(each).get("passed") for each in results) if isinstance(results, list) else None
     answers = (sample_answer(str(run.get("id", "")), sample, model=run.get("model"), passed=passed),) if sample else ()
+    case = definition.case(item, answers, sent=sample.get("input") or None)
     key = f"{output.get('datasource_item_id', '')}-{sha256(canonical_json(item).encode()).hexdigest()[:12]}"
     return ForeignCase(line, case, answers, key)
 
@@ -171,8 +197,9 @@ def _is_dump(row: Mapping[str, Any]) -> bool:
     return isinstance(row.get("output_items"), list) and isinstance(row.get("run"), dict)
 
 
+_OPTIONS = frozenset({"prompt", "expected", "config"})
 FORMATS = (
-    Format("openai-evals", "data file of OpenAI's Evals", _is_data, _read_data),
-    Format("openai-results", "results of OpenAI's Evals dashboard", _is_result, _read_results),
-    Format("openai-dump", "eval, run and output items of OpenAI's Evals API", _is_dump, _read_dump),
+    Format("openai-evals", "data file of OpenAI's Evals", _is_data, _read_data, _OPTIONS),
+    Format("openai-results", "results of OpenAI's Evals dashboard", _is_result, _read_results, _OPTIONS),
+    Format("openai-dump", "eval, run and output items of OpenAI's Evals API", _is_dump, _read_dump, _OPTIONS),
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.json_text import canonical_json, compact_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.importing.answers import plain_messages
-from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, list_of, object_of
+from pytest_finetune.lifecycle.importing.foreign import ForeignCase, Format, NotCarried, fitting, object_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,23 +34,30 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "not-regex": {"scorer": {"type": "not", "of": "regex"}},
 }
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
-_LOGIC = re.compile(r"\{%|\{\{[^}]*[|(]")
+_MARKUP = re.compile(r"\{[{%#]")
+_ELSEWHERE = re.compile(r"\w+://|\S+\.(txt|md|json|jsonl|ya?ml|j2|csv|py|[cm]?js|ts)(:\w+)?\s*$")
+"""A prompt, or a value, that names a file or a service."""
+
+_CHANGING_OPTIONS = ("transform", "postprocess", "prefix", "suffix", "disableDefaultAsserts", "transformVars")
+"""Options of a test that change what is sent or scored."""
 
 
 def _read(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip) -> Iterator[ForeignCase]:
-    for row in rows:
+    for row in fitting(rows, _is_promptfoo, skip):
         config = row.value
         prompt = options.prompt or _the_prompt(config.get("prompts"), findings)
-        default = object_of(config.get("defaultTest"))
+        default = config.get("defaultTest")
+        _report_unused(config, findings)
         tests = config["tests"]
         kind = ""
         for number, test in enumerate(tests if isinstance(tests, list) else [tests], 1):
             try:
+                default = _default_test(default)
                 wanted, expected = _assertion(test, default, findings)
-                if wanted == "is-json":
-                    _take_schema(expected, findings)
                 if kind and wanted != kind:
                     raise NotCarried(f"it asserts {wanted!r}, and this set scores {kind!r}: import it apart")  # noqa: TRY301
+                if wanted == "is-json":
+                    _take_schema(expected, findings)
                 case = _case(test, default, prompt, expected)
             except NotCarried as reason:
                 skip(row.line, f"test {number}: {reason}")
@@ -68,7 +77,7 @@ def _the_prompt(prompts: object, findings: Findings) -> str | list[dict[str, Any
     raw = _raw(given[0]) if given else None
     if not isinstance(raw, str) or not raw.strip():
         return ""
-    if raw.startswith("file://"):
+    if _ELSEWHERE.match(raw):
         return ""
     try:
         parsed = parse_json(raw)
@@ -85,23 +94,77 @@ def _assertion(test: object, default: Mapping[str, Any], findings: Findings) -> 
     """The kind of the first assertion that has an equal scorer, and the expected answers; the others are reported."""
     if not isinstance(test, dict):
         raise NotCarried("it is not written in the file itself; put its tests there")
+    changing = {**object_of(default.get("options")), **object_of(test.get("options"))}
+    if used := [name for name in _CHANGING_OPTIONS if changing.get(name)]:
+        raise NotCarried(f"its option {used[0]!r} changes what is sent or scored")
     found: tuple[str, list[Any]] | None = None
-    given = [*list_of(default.get("assert")), *list_of(test.get("assert"))]
-    for each in given:
-        kind = str(each.get("type", "")) if isinstance(each, dict) else ""
-        value = each.get("value") if isinstance(each, dict) else None
-        if kind == "is-json" and value is None:
-            value = {}
-        if kind not in _SETTINGS or value in (None, "", []) or str(value).startswith("file://"):
+    for each in [*_assertions(default), *_assertions(test)]:
+        kind = str(each.get("type", ""))
+        values = _values(each, kind)
+        if not values:
             findings.not_carried[f"assertion {kind!r}: no equal scorer"] += 1
         elif found is not None:
             findings.not_carried[f"assertion {kind!r}: a case has one; the first one was taken"] += 1
         else:
-            found = kind, value if isinstance(value, list) else [value]
+            found = kind, values
     if found is None:
         raise NotCarried("it has no assertion with an equal scorer")
     variables = _variables(test, default)
     return found[0], [_filled(each, variables) if isinstance(each, str) else each for each in found[1]]
+
+
+def _assertions(test: Mapping[str, Any]) -> list[dict[str, Any]]:
+    given = test.get("assert")
+    if given is None:
+        return []
+    if not isinstance(given, list):
+        raise NotCarried("its assertions are not a list")
+    return list(map(object_of, given))
+
+
+def _values(assertion: Mapping[str, Any], kind: str) -> list[Any]:
+    """The values that an assertion accepts, or its schema; empty if no scorer means the same."""
+    # A transformed answer is another one, and an assertion of weight 0 never fails.
+    if kind not in _SETTINGS or assertion.get("transform") or assertion.get("weight", 1) == 0:
+        return []
+    value = assertion.get("value")
+    if kind == "is-json":
+        schema = {} if value is None else value
+        return [] if str(schema).startswith("file://") else [schema]
+    # promptfoo splits text at its commas for `-any`, and compares a list of `equals` as JSON.
+    if isinstance(value, list) != kind.endswith("-any"):
+        return []
+    texts = [_plain(each) for each in (value if isinstance(value, list) else [value])]
+    return [] if any(not text or (_ELSEWHERE.match(text) and "://" in text) for text in texts) else texts
+
+
+def _plain(value: object) -> str:
+    """A value as promptfoo compares it; empty if it is not text or a number."""
+    if isinstance(value, float) and not isfinite(value):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _default_test(value: object) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        raise NotCarried("defaultTest is not written in the file itself; put it there")
+    return object_of(value)
+
+
+def _report_unused(config: Mapping[str, Any], findings: Findings) -> None:
+    """Report the parts of a configuration that change answers or verdicts and have no place in an eval set."""
+    for key in ("scenarios", "extensions"):
+        if config.get(key):
+            findings.not_carried[f"{key}: not a part of an eval set"] += 1
+    given = config.get("providers") or config.get("targets")
+    for provider in given if isinstance(given, list) else [given]:
+        if settings := object_of(object_of(provider).get("config")):
+            name = shorten(str(object_of(provider).get("id", "")), 40)
+            findings.not_carried[
+                f"provider {name!r}: {shorten(', '.join(settings), 80)}; write what is sent under [request]"
+            ] += 1
 
 
 def _take_schema(given: list[Any], findings: Findings) -> None:
@@ -143,8 +206,8 @@ def _variables(test: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str,
 
 
 def _filled(template: str, variables: Mapping[str, Any]) -> str:
-    if _LOGIC.search(template):
-        raise NotCarried("the template has filters or statements, which are not portable")
+    if _MARKUP.search(_VARIABLE.sub("", template)):
+        raise NotCarried("the template has expressions or statements, which are not portable")
 
     def text(match: re.Match[str]) -> str:
         value: Any = variables
@@ -154,6 +217,8 @@ def _filled(template: str, variables: Mapping[str, Any]) -> str:
             value = value[step]
         if isinstance(value, str) and value.startswith("file://"):
             raise NotCarried(f"the variable {match[1]!r} is in another file")
+        if isinstance(value, str) and _MARKUP.search(value):
+            raise NotCarried(f"the variable {match[1]!r} is a template itself")
         if isinstance(value, list):
             raise NotCarried(f"the variable {match[1]!r} is a list, which stands for several tests")
         return value if isinstance(value, str) else compact_json(value)
@@ -165,4 +230,4 @@ def _is_promptfoo(row: Mapping[str, Any]) -> bool:
     return "prompts" in row and "tests" in row
 
 
-FORMATS = (Format("promptfoo", "configuration of promptfoo", _is_promptfoo, _read),)
+FORMATS = (Format("promptfoo", "configuration of promptfoo", _is_promptfoo, _read, frozenset({"prompt"})),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.strict_json import parse_json
@@ -13,6 +14,7 @@ from pytest_finetune.lifecycle.importing.foreign import (
     NotCarried,
     RecordedAnswer,
     each_row,
+    fitting,
 )
 from pytest_finetune.lifecycle.importing.parameters import SharedParameters
 from pytest_finetune.lifecycle.importing.templates import value_of
@@ -36,11 +38,21 @@ def _case(row: Row, request: Mapping[str, Any], answer: RecordedAnswer, options:
         given = request.get(key) or row.value.get(key)
         if isinstance(given, kind) and given:
             extra[key] = given
-    messages = plain_messages(request.get("messages"))
+    answers = _one_each(answer)
+    case = {**extra, "input": plain_messages(request.get("messages"))}
     if options.expected in ("", RECORDED):
-        return expecting_recorded(row.line, messages, answer, extra)
-    expected = value_of(options.expected, row.value)
-    return ForeignCase(row.line, {**extra, "input": messages, "expected": [expected]}, (answer,))
+        case = expecting_recorded(case, answers)
+    else:
+        case["expected"] = [value_of(options.expected, row.value)]
+    return ForeignCase(row.line, case, answers)
+
+
+def _one_each(answer: RecordedAnswer) -> tuple[RecordedAnswer, ...]:
+    """The answers to one request with `n` above 1, each as an answer of its own."""
+    choices = answer.body.get("choices")
+    if not isinstance(choices, list) or len(choices) < 2:  # noqa: PLR2004 - one choice is the usual case
+        return (answer,)
+    return tuple(replace(answer, body={**answer.body, "choices": [choice]}) for choice in choices)
 
 
 def _read_batch(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip) -> Iterator[ForeignCase]:
@@ -55,7 +67,7 @@ def _read_batch(rows: Iterable[Row], options: ImportOptions, findings: Findings,
         parameters.see(body)
         return _case(row, body, _batch_answer(row.value), options)
 
-    yield from each_row(rows, convert, skip)
+    yield from each_row(fitting(rows, _is_batch, skip), convert, skip)
     _end(parameters, options, findings)
 
 
@@ -80,7 +92,7 @@ def _read_stored(rows: Iterable[Row], options: ImportOptions, findings: Findings
         parameters.see({key: value[key] for key in RequestSettings.model_fields if key in value})
         return _case(row, value, RecordedAnswer("", value), options)
 
-    yield from each_row(rows, convert, skip)
+    yield from each_row(fitting(rows, _is_stored, skip), convert, skip)
     _end(parameters, options, findings)
 
 
@@ -100,6 +112,18 @@ def _is_stored(row: Mapping[str, Any]) -> bool:
 
 
 FORMATS = (
-    Format("batch", "output of a batch, with its requests by --with", _is_batch, _read_batch),
-    Format("stored-completions", "stored chat completions with their messages", _is_stored, _read_stored),
+    Format(
+        "batch",
+        "output of a batch, with its requests by --with",
+        _is_batch,
+        _read_batch,
+        frozenset({"expected", "others"}),
+    ),
+    Format(
+        "stored-completions",
+        "stored chat completions with their messages",
+        _is_stored,
+        _read_stored,
+        frozenset({"expected"}),
+    ),
 )

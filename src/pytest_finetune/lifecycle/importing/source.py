@@ -94,7 +94,7 @@ def with_format(source: Iterator[Row | LeftOut], path: Path, named: str = "") ->
     return form, chain(ahead, source)
 
 
-def _unwrapped(value: object, path: Path) -> Iterator[Row]:
+def _unwrapped(value: object, path: Path) -> Iterator[Row | LeftOut]:
     key = next(
         (each for each in ("data", "samples") if isinstance(value, dict) and isinstance(value.get(each), list)), ""
     )
@@ -105,6 +105,8 @@ def _unwrapped(value: object, path: Path) -> Iterator[Row]:
             if not isinstance(item, dict):
                 raise DataError(f"{key}[{number - 1}] is not an object", str(path), "each row is an object")
             yield Row(str(path), number, {**item, **shared})
+        if value.get("has_more") is True:
+            yield LeftOut(len(value[key]) + 1, "has_more is true: the file is one page of a list; fetch the others")
     else:
         yield _object(value, path)
 
@@ -140,12 +142,14 @@ def _json(path: Path) -> object:
 
 def _yaml(path: Path) -> object:
     try:
-        import yaml
+        from yaml import YAMLError
+
+        from pytest_finetune.lifecycle.importing.yaml12 import load_yaml
     except ImportError:
         raise DataError("YAML needs PyYAML", str(path), "pip install 'pytest-finetune[import]'") from None
     try:
-        return yaml.safe_load(_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
+        return load_yaml(_text(path))
+    except (YAMLError, RecursionError) as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}:{place.line + 1}" if place else str(path)
         raise DataError(f"not YAML: {getattr(error, 'problem', error)}", where, "is the file complete?") from error
