@@ -50,7 +50,7 @@ def test_batch_prices_are_lines_of_their_own_and_are_not_guessed_from_others():
     assert cost("gpt-4.1-mini", "gpt-4.1-mini = 1, 1", batch=True) is None
 
 
-def test_a_training_price_is_no_price_for_answers():
+def test_a_training_price_does_not_apply_to_answers():
     prices = parse_prices(["base-* training = 25"])
     assert prices.training_rate("base-1") == 25
     assert prices.training_rate("other") is None
@@ -108,7 +108,7 @@ def test_commands_read_the_prices_of_the_project_that_a_folder_is_in(tmp_path, n
         assert (prices.rates("m").completion, prices.rates("n").prompt) == (2, 3)
 
 
-def test_prices_that_are_no_list_of_texts_are_refused(tmp_path):
+def test_prices_that_are_not_a_list_of_texts_are_refused(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\nfinetune_prices = { m = 1 }\n", "utf-8")
     with pytest.raises(EvalSetError, match="finetune_prices is not a list"):
         project_prices(tmp_path)

@@ -71,7 +71,7 @@ def test_the_ci_files_have_the_structure_that_their_services_expect():
         assert all(isinstance(line, str) for line in job["script"])
 
 
-def test_the_ci_files_pin_what_they_install_and_ask_for_no_more_than_they_need():
+def test_the_ci_files_pin_packages_and_request_minimal_permissions():
     github, _ = workflows()
     assert github["permissions"] == {}
     for name, job in github["jobs"].items():

@@ -197,7 +197,7 @@ def attempts(*passes: int, of: int = 5) -> list[Sample]:
 
 
 @pytest.mark.parametrize(("passes", "expected"), [((5, 3), Status.PASS), ((5, 2), Status.FAIL)])
-def test_per_case_asks_for_so_many_passes_of_each_case(passes: tuple[int, ...], expected: Status) -> None:
+def test_per_case_requires_passes_of_each_case(passes: tuple[int, ...], expected: Status) -> None:
     assert status(attempts(*passes), cases(2), 5, min=1.0, per_case="3 of 5") is expected
 
 
@@ -288,7 +288,7 @@ def test_the_order_of_samples_changes_no_verdict() -> None:
     assert verdict(shuffled, cases(20), **rule) == verdict(samples, cases(20), **rule)
 
 
-def test_samples_of_another_eval_set_are_no_evidence() -> None:
+def test_samples_of_another_eval_set_are_not_evidence() -> None:
     foreign = [replace(one, eval_set="eval_sets/other.jsonl") for one in run_of(3)]
     assert status(foreign, cases(3), min=0.0) is Status.INCOMPLETE
 

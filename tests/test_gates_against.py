@@ -128,7 +128,7 @@ def test_a_drop_of_a_metric_that_one_of_the_runs_has_no_value_of_is_incomplete(r
     assert (found.status, found.message) == (Status.INCOMPLETE, "incomplete: latency_p50 has no value")
 
 
-def test_a_model_compared_with_itself_is_no_pass_and_the_reason_is_given() -> None:
+def test_a_model_compared_with_itself_does_not_pass_and_the_reason_is_given() -> None:
     baseline = Baseline("production", "today", 1, ends("p"), itself="the weights are the same")
     found = judge(rules({"against": "production", "max_flips": 0}), table(cases(1), ends("p")), baseline)[0]
     assert found.status is Status.INCOMPLETE
@@ -169,7 +169,7 @@ def test_at_most_three_of_the_cases_that_differ_are_named(count: int, examples: 
         ({"after": [replace(one, eval_set="other") for one in ends("ppp")]}, "3 of 3 samples were not run"),
     ],
 )
-def test_a_comparison_that_does_not_hold_is_no_pass(change: dict[str, Any], reason: str) -> None:
+def test_an_invalid_comparison_does_not_pass(change: dict[str, Any], reason: str) -> None:
     call: dict[str, Any] = {
         "before": ends("ppp"),
         "after": ends("ppp"),

@@ -125,7 +125,7 @@ REPEATED: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 
 @examples(300)
 @given(st.data(), st.integers(1, 14), st.sampled_from([1, 3]))
-def test_what_is_decided_is_what_the_full_run_says_however_the_rest_is_answered(
+def test_a_decided_verdict_equals_that_of_the_full_run_however_the_rest_is_answered(
     data: st.DataObject, count: int, repeats: int
 ) -> None:
     """The rest is any mixture of passes, misses and tolerated errors; with `max` no error is tolerated."""

@@ -161,7 +161,7 @@ def test_a_case_is_stable_when_all_its_answers_are_valid_and_of_one_shape(name: 
 
 
 @pytest.mark.parametrize("worst", ["error", "unrun", None])
-def test_a_case_with_an_attempt_that_is_no_answer_is_not_stable(worst: str | None) -> None:
+def test_a_case_with_a_missing_or_errored_attempt_is_not_stable(worst: str | None) -> None:
     samples = [sample(0), *([sample(0, worst, 1)] if worst else [])]
     assert summarize(samples, cases(1), repeats=2).value("format_stability").exact == 0
 
@@ -198,7 +198,7 @@ def drift_of(*answers: tuple[str, str]) -> tuple[Drift, ...]:
     return summarize(samples, cases(len(answers)), repeats=2).drift
 
 
-def test_drift_of_most_cases_comes_first_and_then_the_alphabet() -> None:
+def test_drift_is_sorted_by_cases_and_then_alphabetically() -> None:
     found = drift_of(
         ('{"same":"null"}', '{"same":"null"}'),
         ('{"c":"null","b":"null"}', '{"c":"string","b":"string"}'),
@@ -331,7 +331,7 @@ def test_a_right_answer_among_several_counts_as_its_own_label() -> None:
     assert table_of(summary).counts == {("other", "other"): 1}
 
 
-def test_labels_are_in_alphabetical_order_with_what_is_no_label_last() -> None:
+def test_labels_are_in_alphabetical_order_with_invalid_answers_last() -> None:
     pairs = [(label, label) for label in "hgfedcba"]
     table = table_of(label_summary([*pairs, ("a", "")]))
     assert table.labels == tuple("abcdefgh")
@@ -354,7 +354,7 @@ def test_a_perfect_macro_f1_is_not_certain() -> None:
 
 
 @pytest.mark.parametrize(("planned", "right"), [(20, 0.9), (100, 0.6), (100, 0.97), (500, 0.995)])
-def test_macro_f1_intervals_hold_the_truth_as_often_as_they_say(planned: int, right: float) -> None:
+def test_macro_f1_intervals_contain_the_truth_at_the_stated_rate(planned: int, right: float) -> None:
     """Four labels, mistakes spread over the others and the invalid answers: 200 seeded runs, 95 % intervals."""
     rng, labels = random.Random(planned), ["a", "b", "c", "d"]
     wrong = (1 - right) / 4

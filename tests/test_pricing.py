@@ -101,12 +101,12 @@ def test_a_model_that_is_billed_by_the_hour_is_not_free_by_the_token():
     assert price("text-embedding-3-small", Usage(prompt=1000, completion=1), base_url=OPENAI) is None
 
 
-def test_no_tokens_cost_nothing_only_where_the_price_is_known():
+def test_zero_tokens_are_free_only_if_the_price_is_known():
     assert price("gpt-4.1-mini", Usage()) == 0
     assert price("a-model-of-nobody", Usage()) is None
 
 
-def test_a_model_in_the_process_is_known_to_cost_nothing():
+def test_a_local_model_is_free():
     assert price("smollm2-135m", Usage(prompt=10, completion=10), free=True) == 0
     assert price("smollm2-135m", Usage(prompt=10, completion=10)) is None
 

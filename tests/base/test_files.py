@@ -88,7 +88,7 @@ def test_a_library_may_write_by_the_name_of_the_open_file(path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_failure_half_way_keeps_the_old_file(path, error):
+def test_a_failure_during_the_write_keeps_the_old_file(path, error):
     path.write_bytes(b"old")
 
     def fail():

@@ -233,7 +233,7 @@ def test_production_is_retired_by_force_alone(registry, two_versions):
     assert output == "v1: production -> deprecated, forced\n"
 
 
-def test_an_unknown_version_is_answered_with_the_known_ones(registry, two_versions):
+def test_the_error_for_an_unknown_version_lists_the_known_ones(registry, two_versions):
     for command in (("show", "v3"), ("promote", "v3"), ("history", "v3"), ("diff", "v1", "v3")):
         assert "hint: known: canary, candidate, production, v1, v2" in registry(*command, code=2)
 
@@ -297,7 +297,7 @@ def test_sunset_lists_retiring_versions_and_exits_with_one(registry, two_version
     assert "must be days or weeks" in registry("sunset", "--within", "soon", code=2)
 
 
-def test_the_server_is_asked_for_its_dates(registry, two_versions, monkeypatch):
+def test_dates_are_requested_from_the_server(registry, two_versions, monkeypatch):
     monkeypatch.setattr(
         "pytest_finetune.cli.registry.queries.ask_shutdown_dates", lambda: ServerDates({MODEL: START.date()})
     )
@@ -390,7 +390,7 @@ def test_show_prints_what_the_evidence_was_compared_with(registry, record, ticke
     assert as_json(registry, "show", "v1")["evidence"]["baselines"][0]["model"] == "ft:old"
 
 
-def test_a_comparison_with_another_than_production_promotes_nothing(registry, record, tmp_path, two_versions):
+def test_a_comparison_with_a_model_other_than_production_promotes_nothing(registry, record, tmp_path, two_versions):
     eval_set = write_set(tmp_path, toml=GATE + '[[gates]]\nagainst = "production"\nmax_flips = 9\n')
     verdicts = (("accuracy>=0.6", "pass"), ("flips<=9,vs=production", "pass"))
     other = BaselineRecord(name="replay:other", model="some-other-model", base_url="http://127.0.0.1:1/v1")

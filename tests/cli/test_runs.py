@@ -134,7 +134,7 @@ def test_a_prefix_of_several_runs_is_refused(record: Recorder, runs: Command) ->
     assert (result.exit_code, "'2026' is ambiguous: 2 runs match" in result.output) == (2, True)
 
 
-def test_an_unknown_run_is_answered_with_the_closest(record: Recorder, runs: Command) -> None:
+def test_an_unknown_run_gets_suggestions(record: Recorder, runs: Command) -> None:
     run = record("p")
     result = runs("show", run.id[:-1] + "?")
     assert (result.exit_code, f"did you mean '{run.id}'?" in result.output) == (2, True)
@@ -234,7 +234,7 @@ def test_no_control_code_of_a_model_reaches_the_terminal(record: Recorder, runs:
         assert "\x1b[2J" not in output
 
 
-def test_an_open_run_is_compared_only_when_asked_for(record: Recorder, runs: Command) -> None:
+def test_an_open_run_is_compared_only_with_the_option(record: Recorder, runs: Command) -> None:
     a, b = record("pppp"), record("pp..", closed=False)
     refused = runs("compare", a.id, b.id)
     assert (refused.exit_code, "this run is open" in refused.output) == (2, True)

@@ -18,7 +18,7 @@ def test_clean_data_has_no_findings(tmp_path):
     assert result.rows == {"train.jsonl": 120, "validation.jsonl": 1, "evals.jsonl": 1}
 
 
-def test_a_label_that_looks_like_an_empty_cell_is_no_fault_where_the_labels_are_named(tmp_path):
+def test_a_label_that_looks_like_an_empty_cell_is_no_fault_if_it_is_listed(tmp_path):
     rows = labelled({"bug": 60, "None": 60})
     assert check(**Plant("", training=rows).write(tmp_path)).by_code["empty_cell"] == 60
     named = Plant("", training=rows, options=CheckOptions(labels=("bug", "None")))

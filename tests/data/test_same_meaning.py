@@ -79,7 +79,7 @@ def test_fix_keeps_rows_that_differ(rows, tmp_path):
     assert (tmp_path / "fixed.jsonl").read_bytes() == source.read_bytes()
 
 
-def test_an_answer_that_is_not_learned_conflicts_with_nothing(tmp_path):
+def test_an_answer_of_weight_zero_conflicts_with_nothing(tmp_path):
     rows = [answered(content="No.", weight=0), answered(content="Yes.")]
     assert "conflicting_answers" not in codes(tmp_path, [*clean_rows(), *rows])
     assert codes(tmp_path, [*clean_rows(), answered(content="No."), rows[1]])["conflicting_answers"] == 1
@@ -90,7 +90,7 @@ def pictured(number, asked="Which chart is this, and what does it show?"):
     return {"messages": [{"role": "user", "content": content}, {"role": "assistant", "content": f"chart {number}"}]}
 
 
-def test_one_question_about_other_pictures_is_no_leak_and_no_duplicate(tmp_path):
+def test_the_same_question_about_other_pictures_is_no_leak_and_no_duplicate(tmp_path):
     found = codes(
         tmp_path, [pictured(number) for number in range(40)], evals=[pictured(number) for number in range(50, 60)]
     )

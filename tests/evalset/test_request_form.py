@@ -138,7 +138,7 @@ def test_an_exact_id_goes_before_any_pattern(load: Callable[..., EvalSet]) -> No
     assert sent(load([CASE], toml), "n")["temperature"] == 0.9
 
 
-def test_what_the_settings_say_for_a_model_is_sent_whatever_its_family_refuses(load: Callable[..., EvalSet]) -> None:
+def test_settings_for_a_model_win_over_the_rules_of_its_family(load: Callable[..., EvalSet]) -> None:
     eval_set = load([CASE], '[models."gpt-6-luna".request]\ntemperature = 1.0\n')
     assert sent(eval_set, "gpt-6-luna")["temperature"] == 1.0
 
@@ -227,7 +227,7 @@ def test_the_answer_follows_what_the_settings_name(text: str, reasoning: str, an
     assert RequestForm(after="</think>").answer(found) == found
 
 
-def test_the_whole_text_is_the_answer_unless_the_settings_say_otherwise(load: Callable[..., EvalSet]) -> None:
+def test_the_whole_text_is_the_answer_by_default(load: Callable[..., EvalSet]) -> None:
     completion = Completion("<think>It is a bug.</think>bug")
     assert load([CASE]).form("m").answer(completion) == completion
     eval_set = load([CASE], '[answer]\nafter = "</think>"\n[models."old".answer]\nafter = "Label:"\n')

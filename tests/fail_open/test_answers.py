@@ -15,7 +15,7 @@ SCORED = 'scorer = "judges:judge"\n' + GATE
 @pytest.mark.parametrize(
     "raised", ["asyncio.CancelledError()", "KeyboardInterrupt()", "SystemExit(0)", "GeneratorExit()"]
 )
-def test_a_judge_that_raises_what_is_no_exception_is_an_errored_sample(suite, evaluate, pytester, raised):
+def test_a_judge_that_raises_a_base_exception_gives_an_errored_sample(suite, evaluate, pytester, raised):
     path = suite(3, toml=SCORED)
     path.with_name("judges.py").write_text(f"import asyncio\n\ndef judge(case, completion):\n    raise {raised}\n")
     result = evaluate("--finetune-deadline=5", subprocess=True, timeout=60)

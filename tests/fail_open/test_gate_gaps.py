@@ -87,7 +87,7 @@ def test_a_scorer_that_accepts_arbitrary_text_is_a_gap(write):
     assert (code, found["arbitrary text"]) == (1, 4)
 
 
-def test_the_report_says_it_in_words(write):
+def test_the_report_describes_the_gap_in_words(write):
     write(lines(20, ["bug"] * 19 + ["other"]), LABELS + STRICT)
     output = " ".join(CliRunner().invoke(main, ["gates", "check"]).output.split())
     assert "FINDING: no gate catches a constant answer (in 1 of 20 cases), the most frequent answer" in output

@@ -80,7 +80,7 @@ def judge(case, completion):
 """
 
 
-def test_a_file_that_a_judge_reads_and_nobody_declared_is_a_warning(judged, pytester):
+def test_an_undeclared_file_of_a_judge_is_a_warning(judged, pytester):
     judged("", READS)
     assert "scorer_files" in " ".join(settings_hash(pytester).warnings)
 
@@ -119,7 +119,7 @@ def test_a_judge_that_reads_outside_data_is_a_warning(tmp_path, code):
         "from urllib.parse import quote",
     ],
 )
-def test_a_judge_that_only_computes_is_no_warning(tmp_path, code):
+def test_a_judge_without_files_is_no_warning(tmp_path, code):
     (tmp_path / "judges.py").write_text(code, "utf-8")
     assert LocalModules("judges", [tmp_path]).places_that_read() == []
 

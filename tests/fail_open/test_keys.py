@@ -81,7 +81,7 @@ def test_a_server_that_the_user_names_too_gets_it(target, monkeypatch):
     assert target(FOREIGN).base_url == FOREIGN
 
 
-def test_without_a_key_any_server_may_be_asked(target):
+def test_without_a_key_any_server_may_be_used(target):
     assert target(FOREIGN).base_url == FOREIGN
     assert target(PLAIN).base_url == PLAIN
 
@@ -180,7 +180,7 @@ def test_the_router_gives_no_key_away(router, server):
     assert [(health.calls, health.failed) for health in routed.status()] == [(1, 1)]
 
 
-def test_the_router_asks_allowed_servers(router, server, monkeypatch):
+def test_the_router_calls_allowed_servers(router, server, monkeypatch):
     routed = router(server.url)
     with openai.OpenAI(api_key=KEY, base_url="https://api.openai.com/v1", max_retries=0) as client:
         assert routed.chat(client, user_id=1, **QUESTION).choices

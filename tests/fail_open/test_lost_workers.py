@@ -88,7 +88,7 @@ def test_a_case_that_kills_every_worker_fails_once(suite, evaluate, pytester, di
 
 
 @pytest.mark.parametrize("toml", [None, GATE], ids=["without gates", "with a gate"])
-def test_cases_that_no_worker_was_left_to_run_are_no_pass(suite, evaluate, pytester, toml):
+def test_cases_without_a_worker_do_not_pass(suite, evaluate, pytester, toml):
     suite(6, toml=toml)
     pytester.makeconftest(ALWAYS_KILLS)
     result = evaluate("-n1", "--max-worker-restart=0", subprocess=True, timeout=300)

@@ -170,7 +170,7 @@ def test_an_altered_registry_names_no_model(pytester, evaluate, server, registry
     assert not server.requests
 
 
-def test_a_promotion_asks_fresh_whatever_the_cache_holds(easy, evaluate, registry, server):
+def test_a_promotion_bypasses_the_response_cache(easy, evaluate, registry, server):
     """On the user's own server, the same model id does not prove that the weights are unchanged."""
     assert evaluate(cache=True).ret == 0
     server.answer = lambda body: "wrong"
@@ -179,7 +179,7 @@ def test_a_promotion_asks_fresh_whatever_the_cache_holds(easy, evaluate, registr
     assert_not_promoted(result, registry, "*promote*")
 
 
-def test_a_run_with_cached_answers_is_no_evidence(easy, evaluate, registry, server, pytester):
+def test_a_run_with_cached_answers_is_not_evidence(easy, evaluate, registry, server, pytester):
     for _ in range(2):
         assert evaluate(cache=True).ret == 0
     assert len(server.questions) == 3

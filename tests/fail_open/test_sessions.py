@@ -56,7 +56,7 @@ def test_a_suffix_in_capitals_is_read(suite, evaluate, named):
     evaluate(*named).assert_outcomes(passed=3)
 
 
-def test_a_toml_file_of_another_tool_is_no_settings(suite, evaluate, pytester):
+def test_a_toml_file_of_another_tool_is_ignored(suite, evaluate, pytester):
     suite(2).rename(pytester.path / "own.jsonl")
     pytester.makepyprojecttoml("[tool.pytest.ini_options]\nfinetune_eval_sets = '*.jsonl'")
     evaluate().assert_outcomes(passed=2)

@@ -164,7 +164,7 @@ STRICTER = {
 
 
 @pytest.mark.parametrize(("before", "now"), STRICTER.values(), ids=STRICTER)
-def test_a_gate_that_demands_as_much_is_no_reason(eval_set, before, now):
+def test_an_equally_strict_gate_is_not_named(eval_set, before, now):
     repeats = "[stability]\nrepeats = 3\n" if "per_case" in str(before + now) else ""
     registry = in_production(eval_set(*before, more=repeats))
     assert weakened_gates(registry, [eval_set(*now, more=repeats)]) == []

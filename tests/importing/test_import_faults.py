@@ -65,7 +65,7 @@ def test_files_that_cannot_be_read_are_refused_with_their_place(name, content, m
     assert message in refused(name)
 
 
-def test_a_prompt_or_an_answer_that_nothing_names_is_asked_for():
+def test_an_unnamed_prompt_or_answer_is_an_error_with_the_option_to_use():
     data = write_jsonl("data.jsonl", {"item": {"question": "Q?", "answer": "A"}})
 
     assert "name it with --prompt or --config" in refused(data)
@@ -131,7 +131,7 @@ def test_ids_that_cannot_name_a_test_are_replaced_and_equal_ids_numbered():
     assert [json.loads(line)["id"] for line in lines] == ["x", "x-2", "case-3", "case-4", "case-5"]
 
 
-def test_an_imported_run_is_no_evidence_for_a_promotion():
+def test_an_imported_run_is_not_evidence_for_a_promotion():
     write_json("eval.json", eval_config())
     Path("eval.toml").write_text("", encoding="utf-8")
     row = result_row("ft:mine", 0, "2 + 2?", "4", "4", passes={"match": True})

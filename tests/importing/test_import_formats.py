@@ -78,7 +78,7 @@ def test_results_of_the_dashboard_become_one_set_and_a_run_for_each_of_theirs():
     assert all(run["closed"] for run in found["runs"])
 
 
-def test_a_row_without_passes_is_not_a_success_and_a_null_error_is_no_error():
+def test_a_row_without_passes_is_not_a_success_and_a_null_error_is_not_an_error():
     rows = [
         result_row("r", 0, "2 + 2?", "4", "5"),
         result_row("r", 1, "3 + 3?", "6", "6", passes={}),

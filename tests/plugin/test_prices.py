@@ -85,7 +85,7 @@ def test_a_resumed_run_with_uncounted_tokens_keeps_no_bound(suite, evaluate, ser
     assert len(server.requests) == 6
 
 
-def test_without_a_price_max_cost_says_which_line_to_write(suite, evaluate, server, prices):
+def test_without_a_price_max_cost_names_the_line_to_write(suite, evaluate, server, prices):
     suite(1)
     prices("another-model = 1, 2")
     result = evaluate("--max-cost=1", model="ft:mine")

@@ -310,7 +310,7 @@ def test_the_key_is_in_no_file_and_no_output(pytester, suite, evaluate, server, 
 
 
 @pytest.mark.parametrize("key", ["EMPTY", "not-needed", "placeholder"])
-def test_a_key_that_is_no_secret_changes_no_answer(suite, evaluate, monkeypatch, key):
+def test_a_key_that_is_not_secret_is_not_masked(suite, evaluate, monkeypatch, key):
     """Such words are sent to servers without keys; a model may answer them."""
     monkeypatch.setenv("OPENAI_API_KEY", key)
     suite([f"{key} it is"])

@@ -27,7 +27,7 @@ def test_text_before_the_marker_is_recorded_as_reasoning(suite, evaluate, server
     assert evaluate(model="replay:last").ret == 0
 
 
-def test_a_block_of_reasoning_is_part_of_the_answer_unless_the_settings_say_otherwise(suite, evaluate, server):
+def test_a_block_of_reasoning_is_part_of_the_answer_by_default(suite, evaluate, server):
     suite(["bug"])
     server.answer = lambda _: f"{THOUGHT}bug"
     result = evaluate()

@@ -87,7 +87,7 @@ def test_twice_quiet_shows_only_the_outcome(labelled, evaluate):
     assert not [line for line in lines if "finetune =" in line or "run " in line or "missed cases" in line]
 
 
-def test_without_a_summary_there_is_none(labelled, evaluate):
+def test_with_no_summary_there_is_no_closing_section(labelled, evaluate):
     text = evaluate("--no-summary", model="ft:new").stdout.str()
     assert "does not ship" not in text
     assert "2 failed, 12 passed, 2 missed" in text

@@ -503,7 +503,7 @@ def test_a_run_with_a_future_date_is_refused(record, tickets):
 
 
 @pytest.mark.parametrize("model_id", ["local:models/tuned.gguf", "local:tuned"])
-def test_a_local_version_is_promoted_on_the_run_that_asked_it_by_its_version(record, tickets, model_id):
+def test_a_local_version_is_promoted_on_a_run_under_its_registry_name(record, tickets, model_id):
     run = recorded(record, tickets, target=TargetInfo(spec="registry:v2", model="tuned", identity="sha256:1"))
     assert refused(run, tickets, version=entry(model_id=model_id)) == []
     other = recorded(record, tickets, target=TargetInfo(spec="registry:v2", model="other", identity="sha256:1"))

@@ -131,7 +131,7 @@ def test_the_time_ahead_is_counted_in_whole_days(days, count):
     assert len(retiring_versions(registry(a="production"), within=timedelta(days=days), now=NOW)) == count
 
 
-def test_past_shutdowns_are_listed_and_the_earliest_comes_first():
+def test_past_shutdowns_are_listed_earliest_first():
     found = Registry(entries={"later": entry(), "gone": entry("gpt-4.1-nano")})
     listed = retiring_versions(found, within=timedelta(0), now=NOW) + retiring_versions(
         found, within=timedelta(days=99), now=NOW

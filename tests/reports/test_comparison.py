@@ -115,7 +115,7 @@ def test_p_is_never_rounded_onto_the_level_that_decides() -> None:
     assert lines(above, show=0)[1].endswith("p = 0.0312")
 
 
-def test_repeats_say_how_often_each_run_passed_and_why_not() -> None:
+def test_repeats_show_how_often_each_run_passed_and_why_not() -> None:
     assert lines(compared(["ppp"], ["pem"]))[-2:] == [
         "    production  3 of 3 passed: bug",
         "    ft:b        1 of 3 passed, error: timeout: no answer within 120 s",

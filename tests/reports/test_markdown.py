@@ -92,7 +92,7 @@ def run(*parts, model="ft:new", run_id="20260301-a", **how):
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_nothing_that_came_from_outside_renders_pings_or_tracks(text):
+def test_text_from_outside_renders_pings_and_tracks_nothing(text):
     hostile = part(text=text, name=text, ids=text, gates=(gate(text, "fail", text), gate(text, "incomplete", text)))
     page = rendered(markdown([run(hostile, model=text, run_id=text or "x", notes=(text,))]))
     plain = rendered(

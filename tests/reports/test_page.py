@@ -77,7 +77,7 @@ def test_a_session_and_its_record_give_the_same_page(tmp_path: Path) -> None:
     assert page_html([from_session(evaluation, results)]) == page_html([from_record(evaluation.run, root=tmp_path)])
 
 
-def test_bars_and_margins_go_the_way_of_their_gates(tmp_path: Path) -> None:
+def test_bars_and_margins_follow_the_direction_of_their_gates(tmp_path: Path) -> None:
     eval_set = write_set(tmp_path, "t", ROWS, GATED)
     before, _ = evaluated(tmp_path, [eval_set], right)
     assert before.run is not None

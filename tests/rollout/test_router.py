@@ -148,7 +148,7 @@ def test_a_registry_that_disagrees_with_its_history_is_logged_once_and_not_used(
     assert deal(router) != before
 
 
-def test_a_router_does_not_begin_with_a_registry_that_disagrees_with_its_history(registry):
+def test_a_router_does_not_start_with_a_registry_that_disagrees_with_its_history(registry):
     changed_by_hand(registry)
     with pytest.raises(RegistryError, match="does not agree with its history"):
         ModelRouter.from_registry(registry.path)
@@ -176,7 +176,7 @@ class Flaky(FileBackend):
         return super().read()
 
 
-def test_a_registry_that_could_not_be_read_is_tried_again(registry, clock):
+def test_an_unreadable_registry_is_read_again(registry, clock):
     backend = Flaky(registry.path)
     router = ModelRouter(backend, clock=clock, poll=1.0)
     registry.step("promote", "v3")
@@ -322,7 +322,7 @@ def test_failures_in_the_past_cause_no_fallback(router, clock):
     assert router.main_route().version == "v2"
 
 
-def test_a_slow_call_is_a_failed_one_where_there_is_a_limit(make_router):
+def test_a_call_slower_than_the_limit_is_a_failed_one(make_router):
     router = make_router(max_latency=2.0)
     router.report("ft:v2", ok=True, latency=2.0)
     router.report("ft:v2", ok=True, latency=2.1)
@@ -454,7 +454,7 @@ def test_reset_forgets_a_recorded_fallback_too(make_router, clock):
     assert "ft:v3" in deal(router).values()
 
 
-def test_nothing_is_written_unless_asked(router, registry):
+def test_nothing_is_written_by_default(router, registry):
     before = registry.path.read_bytes()
     break_canary(router)
     assert router.flush()

@@ -50,7 +50,7 @@ def test_anything_but_a_number_is_a_format_failure(text: str) -> None:
     ("text", "value"),
     [("1,234,567.89", Fraction(123456789, 100)), ("-12,345", -12345), ("999", 999), ("1234.5", Fraction(2469, 2))],
 )
-def test_thousands_may_be_separated_where_the_settings_say_so(text: str, value: Fraction) -> None:
+def test_thousands_separators_are_accepted_if_configured(text: str, value: Fraction) -> None:
     assert read_number(text, thousands=",") == value
 
 

@@ -223,7 +223,7 @@ def test_an_invalid_schema_file_is_refused(tmp_path: Path, content: bytes | None
     assert caught.value.where == str(path)
 
 
-def test_the_schema_scorer_asks_only_for_validity(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+def test_the_schema_scorer_checks_only_validity(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     made = scorer("schema", schema={"type": "object", "required": ["a"]})
     assert made.check(case()) is None
     score = made.score(case(), Completion('{"a": [1, "x", 2]}'))

@@ -148,7 +148,7 @@ def test_where_a_text_is_expected_texts_are_compared(scorer, case):
     assert made.explain(case("yes"), Completion("no")) == scorer().explain(case("yes"), Completion("no")) != []
 
 
-def test_tools_that_are_no_functions_are_ignored(scorer, case, calling):
+def test_tools_that_are_not_functions_are_ignored(scorer, case, calling):
     tools = [{"type": "web_search"}, {"type": "function", "function": {}}, {"type": "x", "function": "b"}]
     made = scorer("tool_call")
     assert made.score(case(calls=[CALL_B], tools=tools), calling(CALL_B)).passed

@@ -239,7 +239,7 @@ def test_an_unknown_job_is_not_found(client):
             look("ftjob-nothing")
 
 
-def test_every_status_but_paused_is_one_that_the_client_knows():
+def test_every_status_but_paused_is_in_the_client_s_types():
     from pytest_finetune.server.jobs.records import JobStatus
 
     known = get_args(FineTuningJob.model_fields["status"].annotation)

@@ -53,7 +53,7 @@ def failure(body: Any, status: int = 200, secret: str = "", **headers: str) -> F
         (529, "server", False),
     ],
 )
-def test_a_status_alone_decides_where_no_code_does(status: int, kind: str, fatal: bool) -> None:  # noqa: FBT001
+def test_without_a_known_code_the_status_decides(status: int, kind: str, fatal: bool) -> None:  # noqa: FBT001
     outcome = failure({"error": {"message": "why", "type": "invalid_request_error", "code": None}}, status)
     assert (outcome.kind, outcome.fatal, outcome.status) == (kind, fatal, status)
     assert outcome.message == f"HTTP {status}: why"

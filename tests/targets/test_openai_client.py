@@ -190,7 +190,7 @@ def test_both_judge_the_same_answers_alike(kind: str, script: list[Reply]) -> No
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("reply", [Reply("slow", drip=0.02), Reply(hang=True)])
-def test_both_hold_the_deadline(kind: str, reply: Reply) -> None:
+def test_both_respect_the_deadline(kind: str, reply: Reply) -> None:
     assert judged(kind, reply, deadline=0.3)[0] == judged("aiohttp", reply, deadline=0.3)[0]
 
 

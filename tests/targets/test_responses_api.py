@@ -193,7 +193,7 @@ def test_an_incomplete_response_has_the_finish_reason_of_a_chat_completion(reaso
         (text(status="failed", error={"code": "rate_limit_exceeded", "message": "x"}), "rate_limit"),
     ],
 )
-def test_what_is_no_finished_response_is_a_failure(value: Any, kind: str) -> None:
+def test_an_unfinished_response_is_a_failure(value: Any, kind: str) -> None:
     outcome = read(value)
     assert isinstance(outcome, Failure)
     assert outcome.kind == kind
@@ -206,7 +206,7 @@ def test_tokens_that_were_not_counted_are_unknown(usage: Any) -> None:
     assert outcome.usage is None
 
 
-def test_requests_go_to_responses_and_are_tried_again_like_others() -> None:
+def test_requests_go_to_responses_and_are_retried_like_others() -> None:
     replies = [error(500, "busy"), error(429, "slow", retry_after="0.01"), Reply(body=text("bug", usage=USAGE))]
     with Responses(replies=replies) as server:
         outcome = ask(server)
