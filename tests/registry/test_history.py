@@ -6,9 +6,19 @@ from copy import deepcopy
 import pytest
 from registry_samples import NOON, after, change, entry_of, eventful
 
-from pytest_finetune.lifecycle.registry import Entry, Event, Registry, RegistryError, Status, verify
+from pytest_finetune.lifecycle.registry import (
+    Entry,
+    Event,
+    FileBackend,
+    Registry,
+    RegistryError,
+    Rollout,
+    Status,
+    read_checked,
+    verify,
+)
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
-from pytest_finetune.lifecycle.registry.history import canonical_json, event_sha256, record_sha256
+from pytest_finetune.lifecycle.registry.history import appended, canonical_json, event_sha256, record_sha256
 
 STATUSES = ("candidate", "canary", "production", "deprecated", "rejected")
 
@@ -177,3 +187,98 @@ def test_a_value_that_json_cannot_hold_is_refused(value):
 def test_a_metric_that_is_not_a_number_is_refused():
     with pytest.raises(RegistryError, match="cannot be written as JSON"):
         after(change("add", "v1", entry=entry_of(metrics={"loss": float("nan")})))
+
+
+def registry_with(*events, entries=None):
+    """A registry whose history has these fields of events, in an intact chain."""
+    history = ()
+    for number, fields in enumerate(events):
+        known = {"seq": number + 1, "at": NOON, "who": "tester", "action": "add", "version": "v1"}
+        history = appended(history, Event(**(known | {"entry_sha256": "0" * 64} | fields)))
+    return Registry(seq=len(history), entries=entries or {}, history=history)
+
+
+@pytest.mark.parametrize(
+    ("events", "problem"),
+    [
+        ([{"action": "invent"}], "history[0]: invent v1: there is no such action"),
+        (
+            [{"before": "candidate", "after": "candidate"}],
+            "history[0]: add v1: records the status candidate before it, but that was none",
+        ),
+        (
+            [{"after": "candidate"}, {"action": "promote", "after": "production"}],
+            "history[1]: promote v1: records the status none before it, but that was candidate",
+        ),
+        ([{}], "history[0]: add v1: records the status none after it"),
+        ([{"after": "production"}], "history[0]: add v1: records the status production after it"),
+        ([{"after": "candidate", "forced": True}], "history[0]: add v1: is forced without a reason"),
+        (
+            [
+                {"after": "candidate"},
+                {"action": "retire", "before": "candidate", "after": "deprecated"},
+                {"action": "rollback", "before": "deprecated", "after": "production"},
+            ],
+            "history[2]: rollback v1: returns to a version that was never in production",
+        ),
+        (
+            [{"after": "candidate"}, {"action": "rollback", "before": "candidate", "after": "production"}],
+            "history[1]: rollback v1: is candidate, and rollback requires deprecated",
+        ),
+    ],
+)
+def test_a_step_that_breaks_a_rule_is_named(events, problem):
+    assert [one for one in verify(registry_with(*events)) if one.startswith("history")] == [problem]
+
+
+def test_only_the_first_fault_of_a_step_is_named():
+    events = [{"after": "candidate"}, {"action": "rollback", "after": "production", "forced": True}]
+    (problem,) = [one for one in verify(registry_with(*events)) if one.startswith("history[1]")]
+    assert problem == "history[1]: rollback v1: records the status none before it, but that was candidate"
+
+
+def test_problems_of_entries_come_in_the_order_of_versions():
+    registry = after(("add", "v2"), ("add", "v1"))
+    entries = {name: one.model_copy(update={"job_id": "x"}) for name, one in registry.entries.items()}
+    assert verify(registry.model_copy(update={"entries": entries})) == [
+        "entries.v1: was changed outside the history: its hash does not match event 2",
+        "entries.v2: was changed outside the history: its hash does not match event 1",
+    ]
+    both = {name: one.model_copy(update={"status": Status.PRODUCTION}) for name, one in registry.entries.items()}
+    assert verify(registry.model_copy(update={"entries": both, "seq": 1})) == [
+        "seq: is 1, but the history has 2 events",
+        "entries: v1 and v2 are in production at once",
+        "entries.v1.status: is production, but candidate by the history",
+        "entries.v2.status: is production, but candidate by the history",
+    ]
+    assert (
+        verify(registry.model_copy(update={"entries": {}}))[0] == "entries.v1: is missing, but candidate by the history"
+    )
+
+
+def test_a_rollout_is_held_to_the_last_event_that_set_it():
+    set_twice = after(("add", "v1"), *(change("set_rollout", rollout=Rollout(salt=salt)) for salt in ("one", "two")))
+    assert verify(set_twice) == []
+    for salt in ("one", "three"):
+        altered = set_twice.model_copy(update={"rollout": Rollout(salt=salt)})
+        assert verify(altered) == ["rollout: was changed outside the history"]
+
+
+def test_a_decision_is_refused_with_the_first_problem_and_the_number_of_others(tmp_path):
+    registry = after(("add", "v1"), ("add", "v2"))
+    backend = FileBackend(tmp_path / "registry.json")
+    for altered, more in ((["v1"], ""), (["v1", "v2"], ", and 1 more")):
+        entries = {
+            name: one.model_copy(update={"job_id": "x"}) if name in altered else one
+            for name, one in registry.entries.items()
+        }
+        backend.path.write_bytes(write_document(registry.model_copy(update={"entries": entries})))
+        with pytest.raises(RegistryError) as caught:
+            read_checked(backend)
+        assert caught.value.problem == (
+            "does not agree with its history: entries.v1: was changed outside the history: its hash does not match"
+            f" event 1{more}"
+        )
+        assert caught.value.hint == "see `pytest-finetune registry verify`; restore it from the repository"
+    backend.path.write_bytes(write_document(registry))
+    assert read_checked(backend) == registry

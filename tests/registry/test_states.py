@@ -308,3 +308,72 @@ class AnyChanges(RuleBasedStateMachine):
 AnyChanges.TestCase.pytestmark = [pytest.mark.slow]
 AnyChanges.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestAnyChanges = AnyChanges.TestCase
+
+
+@pytest.mark.parametrize(
+    ("requested", "problem", "where", "hint"),
+    [
+        (change("add", "v1"), "the version exists already", "v1", "versions are immutable; add another one"),
+        (change("promote", "v1"), "is production, and promote requires candidate or canary", "v1", "nothing to do"),
+        (
+            change("reject", "v1"),
+            "is production, and reject requires candidate, canary or deprecated",
+            "v1",
+            "promote another version or roll back",
+        ),
+        (
+            change("promote", "v3"),
+            "is deprecated, and promote requires candidate or canary",
+            "v3",
+            "use rollback for a version that was in production; add any other one as a new version",
+        ),
+        (change("canary", "v3"), "is deprecated, and canary requires candidate or canary", "v3", ""),
+        (
+            change("retire", "v2"),
+            "is rejected, and retire requires candidate, canary or deprecated",
+            "v2",
+            "a rejection is permanent; add the model as a new version",
+        ),
+        (
+            change("rollback", "v2"),
+            "is rejected, and rollback requires deprecated",
+            "v2",
+            "a rejection is permanent; add the model as a new version",
+        ),
+        (
+            change("add", "v9", entry=entry_of(model_id="registry:v1")),
+            "'registry:v1' is not a model id",
+            "v9",
+            "give the id that the server knows, such as ft:…, or local:NAME",
+        ),
+        (
+            change("set_rollout", rollout=Rollout(fallback="v4")),
+            "v4 was never in production and cannot take over",
+            "rollout.fallback",
+            "name a version that has passed its gates",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_where_and_what_to_do(requested, problem, where, hint):
+    registry = after(("add", "v5"), registry=eventful())
+    with pytest.raises(RegistryError) as caught:
+        apply(registry, requested, now=NOON)
+    assert (caught.value.problem, caught.value.where, caught.value.hint) == (problem, where, hint)
+
+
+def test_a_canary_without_a_share_is_told_of_an_example():
+    with pytest.raises(RegistryError) as caught:
+        after(("add", "v1"), ("canary", "v1"))
+    assert (caught.value.problem, caught.value.hint) == ("a canary needs a share of users from 0 to 1", "such as 0.05")
+
+
+@pytest.mark.parametrize("model_id", ["", "  ", "a\nb", "registry:production", "replay:last"])
+def test_what_cannot_be_a_model_id_is_refused(model_id):
+    with pytest.raises(RegistryError, match="is not a model id"):
+        after(change("add", "v1", entry=entry_of(model_id=model_id)))
+
+
+def test_the_versions_that_exist_are_listed_in_order():
+    with pytest.raises(RegistryError) as caught:
+        version_for(after(("add", "v2"), ("add", "v1")), "production")
+    assert caught.value.hint == "there is v1 (candidate), v2 (candidate)"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from registry_samples import after, change, entry_of
 from scripted_server import Reply, ScriptedServer
 
-from pytest_finetune.base.errors import RegistryError
+from pytest_finetune.base.errors import RegistryError, TargetError
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.lifecycle.registry.entry import Entry, Registry, Rollout
 from pytest_finetune.lifecycle.registry.sunset import (
@@ -18,6 +20,7 @@ from pytest_finetune.lifecycle.registry.sunset import (
     ask_shutdown_dates,
     retiring_versions,
     shutdown_of,
+    unreadable_dates,
 )
 
 NOW = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
@@ -194,3 +197,59 @@ def test_an_unusable_model_list_is_an_error_with_a_remedy(endpoint, monkeypatch,
 def test_a_missing_key_is_an_error():
     with pytest.raises(RegistryError, match="OPENAI_API_KEY"):
         ask_shutdown_dates()
+
+
+@pytest.fixture
+def client(monkeypatch):
+    """Record how the client is made, and answer with a model list."""
+    made = []
+
+    class Client:
+        def __init__(self, **options):
+            made.append(options)
+            self.models = self.with_raw_response = self
+            self.text = json.dumps({"data": [{"shutdown_date": "2027-01-14"}, {"id": "a", "shutdown_date": ""}, 3]})
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def list(self):
+            return self
+
+    monkeypatch.setattr("openai.OpenAI", Client)
+    return made
+
+
+def test_models_without_an_id_or_a_date_are_ignored(client, monkeypatch):
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    assert ask_shutdown_dates() == ServerDates({}, {})
+    assert client == [{"timeout": 30, "max_retries": 2}]
+
+
+def test_a_key_is_not_sent_in_the_clear(client, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://models.acme.example/v1")
+    for key in ("", "  "):
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        assert ask_shutdown_dates() == ServerDates({}, {})
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert ask_shutdown_dates() == ServerDates({}, {})
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    client.clear()
+    with pytest.raises(TargetError):
+        ask_shutdown_dates()
+    assert client == []
+
+
+def test_a_date_that_cannot_be_read_is_reported_for_versions_in_use():
+    registry = after(
+        change("add", "v1", entry=entry_of("v1", base_model="a", model_id="ft:x")),
+        change("add", "v2", entry=entry_of("v2", base_model="a", model_id="a")),
+        change("add", "v3", entry=entry_of("v3", base_model="a", model_id="ft:y")),
+        ("reject", "v3"),
+    )
+    told = "the server's shutdown date of a cannot be read: some day"
+    assert unreadable_dates(registry, ServerDates({}, {"a": "some day", "b": "1"})) == [f"v1: {told}", f"v2: {told}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from registry_samples import NOON, after, change, evidence_of_run
 
@@ -43,3 +45,25 @@ def test_a_local_model_is_the_same_if_its_weights_are():
     registry = one_model(history_of(change("reject", "v1", why="bad")), model_id="local:tuned", evidence=judged)
     assert len(history_faults(registry, "v2", judged)) == 1
     assert history_faults(registry, "v2", judged.model_copy(update={"identity": "cd" * 32 + " engine 1"})) == []
+
+
+def test_evidence_that_was_forced_through_is_no_evidence_again():
+    judged = evidence_of_run()
+    for action, traffic in (("promote", None), ("canary", 0.1)):
+        forced = history_of(change(action, "v1", forced=True, why="urgent", evidence=judged, traffic=traffic))
+        assert history_faults(forced, "v1", judged) == [
+            "its evidence was let through by --force: name a run that passes, with --run"
+        ]
+        assert history_faults(forced, "v2", judged) == []
+    retired = history_of(change("promote", "v1"), change("retire", "v1", forced=True, why="gone"))
+    assert history_faults(retired, "v1", judged) == []
+
+
+def test_a_fallback_before_the_evaluation_is_no_reason():
+    registry = history_of(change("canary", "v1", traffic=0.1), change("fallback", "v1", why="9 of 9"))
+    at = registry.history[-1].at
+    for closed, count in ((at, 0), (at - timedelta(seconds=1), 1)):
+        judged = evidence_of_run().model_copy(update={"closed_at": closed})
+        assert len(history_faults(registry, "v1", judged)) == count
+    (reason,) = history_faults(registry, "v1", None)
+    assert reason == f"the router fell back from it on {at:%Y-%m-%d %H:%M}: 9 of 9"

@@ -58,7 +58,7 @@ def judged_sets(backend: Backend, *, start: Path, only: Sequence[Path] = (), als
     chosen = [path.resolve() for path in only]
     judged = find_eval_sets(chosen, root=root, patterns=patterns) if only else project
     known = {path.resolve() for path in judged}
-    judged += [path for path in also if path.resolve() not in known]
+    judged = [*judged, *(path for path in also if path.resolve() not in known)]
     left_out = (eval_set_name(path, root) for path in project if path.resolve() not in known)
     return JudgedSets(tuple(load_eval_sets(judged, root=root)), tuple(left_out), tuple(map(str, only)))
 
