@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_finetune.server.store import Store, StoredRecord
+from pytest_finetune.server.wire import PageQuery
 
 
 class Note(StoredRecord):
@@ -49,7 +50,7 @@ def test_pages_have_no_gap_and_no_overlap(store):
         store.add(note(number))
     seen, after, more = [], None, True
     while more:
-        found, more = store.page(Note, after=after, limit=3)
+        found, more = store.page(Note, query=PageQuery(after, limit=3))
         seen += ids(found)
         after = seen[-1]
     assert seen == [f"note-{number}" for number in reversed(range(7))]
@@ -58,12 +59,12 @@ def test_pages_have_no_gap_and_no_overlap(store):
 def test_a_page_may_start_with_the_oldest(store):
     for number in range(3):
         store.add(note(number))
-    found, more = store.page(Note, limit=2, oldest_first=True)
+    found, more = store.page(Note, query=PageQuery(limit=2), oldest_first=True)
     assert (ids(found), more) == (["note-0", "note-1"], True)
 
 
 def test_there_is_no_page_after_an_unknown_id(store):
-    assert store.page(Note, after="note-9") is None
+    assert store.page(Note, query=PageQuery("note-9")) is None
 
 
 @pytest.mark.parametrize("key", ["team", "a.b", 'quo"te', "$[0]", "ключ"])
@@ -72,7 +73,7 @@ def test_a_filter_matches_exact_values_of_any_key(store, key):
     store.add(note(2, metadata={key: "blue"}))
     store.add(note(3, metadata={"other": "red"}))
     store.add(note(4))
-    found, _ = store.page(Note, metadata={key: "red"})
+    found, _ = store.page(Note, query=PageQuery(), metadata={key: "red"})
     assert ids(found) == ["note-1"]
 
 

@@ -10,9 +10,8 @@ from pydantic import ValidationError
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.server.trainer.__main__ import main
-from pytest_finetune.server.trainer.job import read_job
+from pytest_finetune.server.trainer.job import read_job, schedule
 from pytest_finetune.server.trainer.progress import ProgressFile, Stopped, read_progress
-from pytest_finetune.server.trainer.schedule import schedule
 
 
 def write(folder, **job):

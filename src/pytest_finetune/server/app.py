@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 import traceback
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from pytest_finetune.base.errors import FinetuneError, ServerError
+from pytest_finetune.base.errors import ServerError
 from pytest_finetune.server.access import OPEN_PATH, Access
 from pytest_finetune.server.batches.routes import BatchApi
 from pytest_finetune.server.batches.worker import BatchWorker
 from pytest_finetune.server.chat.completions import Completions
 from pytest_finetune.server.chat.pool import ModelPool
 from pytest_finetune.server.chat.routes import chat_routes
-from pytest_finetune.server.files import Files, file_routes
+from pytest_finetune.server.error_responses import EXCEPTION_HANDLERS
+from pytest_finetune.server.files import FileApi, Files
 from pytest_finetune.server.jobs.queue import TrainingQueue, TrainingSetup
 from pytest_finetune.server.jobs.recorder import JobRecorder
 from pytest_finetune.server.jobs.routes import JobApi
 from pytest_finetune.server.models import Models, model_routes
 from pytest_finetune.server.store import Store
-from pytest_finetune.server.wire import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from starlette.requests import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +91,12 @@ def make_app(settings: ServerSettings) -> Starlette:
             Route(OPEN_PATH, _health, methods=["GET"]),
             *model_routes(models, pool),
             *chat_routes(completions),
-            *file_routes(files),
+            *FileApi(files).routes(),
             *JobApi(recorder, queue).routes(),
             *BatchApi(files, batches).routes(),
         ],
         middleware=[Middleware(Access, key=settings.key, log=settings.log)],
-        exception_handlers={
-            ApiError: _refuse,
-            FinetuneError: _cannot,
-            HTTPException: _no_route,
-            ClientDisconnect: _gone,
-            OSError: _unwritable,
-            sqlite3.OperationalError: _unwritable,
-            Exception: _broken,
-        },
+        exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
 
@@ -146,34 +137,3 @@ def _stop_if_broken(app: Starlette, task: asyncio.Task[None]) -> None:
 
 async def _health(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
-
-
-async def _refuse(_: Request, error: Exception) -> Response:
-    # starlette calls a handler only with the class it is registered for, but types all of them alike.
-    return cast("ApiError", error).response()
-
-
-async def _cannot(_: Request, error: Exception) -> Response:
-    return ApiError(str(error), status=503, kind="server_error").response()
-
-
-async def _no_route(request: Request, error: Exception) -> Response:
-    error = cast("HTTPException", error)
-    message = f"Invalid URL ({request.method} {request.url.path})" if error.status_code == 404 else error.detail  # noqa: PLR2004
-    return ApiError(message, status=error.status_code, code="unknown_url").response()
-
-
-async def _gone(_: Request, __: Exception) -> Response:
-    return ApiError("The request ended before its body was complete.").response()
-
-
-async def _unwritable(_: Request, error: Exception) -> Response:
-    problem = getattr(error, "strerror", None) or error
-    message = f"The server cannot read or write its state: {problem}"
-    return ApiError(message, status=500, kind="server_error").response()
-
-
-async def _broken(_: Request, __: Exception) -> Response:
-    return ApiError(
-        "The server had an error while processing your request.", status=500, kind="server_error"
-    ).response()

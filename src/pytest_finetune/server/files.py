@@ -13,10 +13,10 @@ from starlette.routing import Route
 from pytest_finetune.base.files import atomic_writer
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.store import StoredRecord
-from pytest_finetune.server.wire import ApiError, no_such, page, read_limit
+from pytest_finetune.server.wire import ApiError, no_such, page_response, read_page_query
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Iterable
     from pathlib import Path
 
     from starlette.datastructures import FormData, UploadFile
@@ -110,55 +110,62 @@ class Files:
         self.path(record).unlink(missing_ok=True)
 
 
-def file_routes(files: Files) -> list[Route]:
-    """`/v1/files`: upload, list, retrieve, content, delete."""
+class FileApi:
+    """
+    The endpoints of files.
 
-    async def upload(request: Request) -> Response:
+    Args:
+        files: Files of the server.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def routes(self) -> list[Route]:
+        """All routes."""
+        return [
+            Route("/v1/files", self._upload, methods=["POST"]),
+            Route("/v1/files", self._list, methods=["GET"]),
+            Route("/v1/files/{id}", self._retrieve, methods=["GET"]),
+            Route("/v1/files/{id}", self._delete, methods=["DELETE"]),
+            Route("/v1/files/{id}/content", self._content, methods=["GET"]),
+        ]
+
+    def _get(self, request: Request) -> FileRecord:
+        return self._files.get(request.path_params["id"])
+
+    async def _upload(self, request: Request) -> Response:
         # Closing the form removes its temporary file, also after an error.
         form = await _read_form(request)
         try:
             name, purpose, file = _check_form(form)
             chunks = iter(lambda: file.file.read(_CHUNK), b"")
-            record = files.keep(name, purpose, chunks, seconds=_expiry(form))
+            record = self._files.keep(name, purpose, chunks, seconds=_expiry(form))
         finally:
             await form.close()
         return JSONResponse(record.to_wire())
 
-    async def listed(request: Request) -> Response:
-        files.remove_expired()
-        order = request.query_params.get("order", "desc")
+    async def _list(self, request: Request) -> Response:
+        self._files.remove_expired()
         purpose = request.query_params.get("purpose")
-        after = request.query_params.get("after")
-        found = files.store.page(
+        found = self._files.store.page(
             FileRecord,
-            after=after,
-            limit=read_limit(request, 100),
-            oldest_first=order == "asc",
+            query=read_page_query(request, 100),
+            oldest_first=request.query_params.get("order") == "asc",
             fields={"purpose": purpose} if purpose else None,
         )
-        if found is None:
-            raise no_such("File object", str(after), "after")
-        return page([record.to_wire() for record in found[0]], has_more=found[1])
+        return page_response(request, found, "File object")
 
-    async def retrieve(request: Request) -> Response:
-        return JSONResponse(files.get(request.path_params["id"]).to_wire())
+    async def _retrieve(self, request: Request) -> Response:
+        return JSONResponse(self._get(request).to_wire())
 
-    async def content(request: Request) -> Response:
-        record = files.get(request.path_params["id"])
-        return FileResponse(files.path(record), media_type="application/octet-stream")
+    async def _content(self, request: Request) -> Response:
+        return FileResponse(self._files.path(self._get(request)), media_type="application/octet-stream")
 
-    async def delete(request: Request) -> Response:
-        record = files.get(request.path_params["id"])
-        files.remove(record)
+    async def _delete(self, request: Request) -> Response:
+        record = self._get(request)
+        self._files.remove(record)
         return JSONResponse({"id": record.id, "object": "file", "deleted": True})
-
-    one: dict[str, Callable[[Request], Any]] = {"GET": retrieve, "DELETE": delete}
-    return [
-        Route("/v1/files", upload, methods=["POST"]),
-        Route("/v1/files", listed, methods=["GET"]),
-        *(Route("/v1/files/{id}", endpoint, methods=[method]) for method, endpoint in one.items()),
-        Route("/v1/files/{id}/content", content, methods=["GET"]),
-    ]
 
 
 async def _read_form(request: Request) -> FormData:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _WAITING = 128
 """Connections that may wait to be accepted."""
 
-_PARTING = 5
+_SHUTDOWN_GRACE = 5
 """Seconds that requests in flight have to finish when the server stops."""
 
 
@@ -91,7 +91,9 @@ def run(settings: ServerSettings, listener: socket.socket, ready: Callable[[], N
 
     app = make_app(settings)
     app.state.broken = None
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_PARTING)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=_SHUTDOWN_GRACE
+    )
     # After its shutdown, uvicorn raises the signal again that stopped it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):

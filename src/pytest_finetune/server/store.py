@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pytest_finetune.server.wire import PageQuery
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -127,8 +129,7 @@ class Store:
         kind: type[AnyRecord],
         *,
         parent: str = "",
-        after: str | None = None,
-        limit: int = 20,
+        query: PageQuery,
         oldest_first: bool = False,
         fields: Mapping[str, str] | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -139,35 +140,47 @@ class Store:
         Args:
             kind: Their class.
             parent: Id of the record that they belong to.
-            after: Id of the last record of the previous page.
-            limit: Maximum number of records.
+            query: Which page.
             oldest_first: Reverse the order.
             fields: Required values of fields.
             metadata: Required values of keys in the field `metadata`.
 
         Returns:
-            None if there is no record with the id `after`.
+            None if there is no record with the id `query.after`.
         """
         order, compare = ("ASC", ">") if oldest_first else ("DESC", "<")
-        conditions, values = ["kind = ?", "parent = ?"], [kind.__name__, parent]
-        if after is not None:
-            row = self._database.execute(
-                "SELECT number FROM records WHERE id = ? AND kind = ? AND parent = ?", (after, kind.__name__, parent)
-            ).fetchone()
-            if row is None:
+        conditions, values = _having({"$": fields or {}, "$.metadata": metadata or {}})
+        if query.after is not None:
+            number = self._number(kind, parent, query.after)
+            if number is None:
                 return None
             conditions.append(f"number {compare} ?")
-            values.append(row[0])
-        for path, wanted in (("$", fields), ("$.metadata", metadata)):
-            for key, value in (wanted or {}).items():
-                # The key is a parameter: in a JSON path it would need quotes, and may itself contain quotes.
-                conditions.append("EXISTS (SELECT 1 FROM json_each(body, ?) AS f WHERE f.key = ? AND f.value = ?)")
-                values += [path, key, value]
-        # Only the constant conditions above are joined; everything from a client is a parameter.
-        query = f"SELECT body FROM records WHERE {' AND '.join(conditions)} ORDER BY number {order} LIMIT ?"  # noqa: S608
-        found = [kind.model_validate_json(row[0]) for row in self._database.execute(query, (*values, limit + 1))]
-        return found[:limit], len(found) > limit
+            values.append(number)
+        where = " AND ".join(["kind = ?", "parent = ?", *conditions])
+        # Only constant conditions are joined; everything from a client is a parameter.
+        statement = f"SELECT body FROM records WHERE {where} ORDER BY number {order} LIMIT ?"  # noqa: S608
+        rows = self._database.execute(statement, (kind.__name__, parent, *values, query.limit + 1))
+        found = [kind.model_validate_json(row[0]) for row in rows]
+        return found[: query.limit], len(found) > query.limit
+
+    def _number(self, kind: type[StoredRecord], parent: str, name: str) -> int | None:
+        row = self._database.execute(
+            "SELECT number FROM records WHERE id = ? AND kind = ? AND parent = ?", (name, kind.__name__, parent)
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def remove(self, record: StoredRecord) -> None:
         """Delete a record."""
         self._database.execute("DELETE FROM records WHERE id = ?", (record.id,))
+
+
+def _having(wanted: Mapping[str, Mapping[str, str]]) -> tuple[list[str], list[str | int]]:
+    """Conditions on the values of keys, by the path of the object that has the keys, and their parameters."""
+    conditions: list[str] = []
+    values: list[str | int] = []
+    for path, pairs in wanted.items():
+        for key, value in pairs.items():
+            # The key is a parameter: in a JSON path it would need quotes, and may itself contain quotes.
+            conditions.append("EXISTS (SELECT 1 FROM json_each(body, ?) AS f WHERE f.key = ? AND f.value = ?)")
+            values += [path, key, value]
+    return conditions, values

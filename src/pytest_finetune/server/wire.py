@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import JSONResponse
@@ -25,6 +26,13 @@ MOST_BODY = 16 << 20
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _CHOICE = re.compile(r"literal\[|(constrained-)?(int|float)$")
 """Names that pydantic adds to the location of a value whose type is a union."""
+
+
+class WireObject(Protocol):
+    """A record that clients see."""
+
+    def to_wire(self) -> dict[str, Any]:
+        """The object of the API."""
 
 
 class ApiError(Exception):
@@ -129,23 +137,50 @@ def _clearest(error: ValidationError) -> ErrorDetails:
     return next((other for other in others if other["loc"][:-1] == first["loc"][:-1]), first)
 
 
-def read_limit(request: Request, usual: int = 20) -> int:
+@dataclass(frozen=True, slots=True)
+class PageQuery:
     """
-    The number of objects per page.
+    Which page of a list a client wants.
+
+    Args:
+        after: Id of the last object of the previous page; None for the first page.
+        limit: Maximum number of objects.
+    """
+
+    after: str | None = None
+    limit: int = 20
+
+
+def read_page_query(request: Request, usual: int = 20) -> PageQuery:
+    """
+    The page that a request wants, by default with at most `usual` objects.
 
     Raises:
-        ApiError: It is not a number from 1 to `MOST_LISTED`.
+        ApiError: The limit is not a number from 1 to `MOST_LISTED`.
     """
     text = request.query_params.get("limit", str(usual))
     if not _NUMBER.fullmatch(text) or not 1 <= int(text) <= MOST_LISTED:
         raise ApiError(f"Invalid 'limit': {text!r} is not a number from 1 to {MOST_LISTED}.", param="limit")
-    return int(text)
+    return PageQuery(request.query_params.get("after"), int(text))
 
 
-def page(objects: Sequence[dict[str, Any]], *, has_more: bool) -> JSONResponse:
-    """One page of a list."""
+def page_response(request: Request, page: tuple[Sequence[WireObject], bool] | None, what: str) -> JSONResponse:
+    """
+    One page of a list.
+
+    Args:
+        request: The client's request.
+        page: The objects, and whether more follow; None if there is no object with the id `after`.
+        what: The kind of object, for the error message.
+
+    Raises:
+        ApiError: There is no object with the id `after`.
+    """
+    if page is None:
+        raise no_such(what, request.query_params["after"], "after")
+    objects = [each.to_wire() for each in page[0]]
     ends = {"first_id": objects[0]["id"], "last_id": objects[-1]["id"]} if objects else {}
-    return JSONResponse({"object": "list", "data": list(objects), "has_more": has_more, **ends})
+    return JSONResponse({"object": "list", "data": objects, "has_more": page[1], **ends})
 
 
 def encode_line(value: object) -> bytes:

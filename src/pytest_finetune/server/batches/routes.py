@@ -10,7 +10,7 @@ from starlette.routing import Route
 from pytest_finetune.server.batches.records import ENDPOINT, Batch
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.jobs.records import Metadata  # noqa: TC001 - pydantic reads the annotations
-from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page, read_limit, read_object
+from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page_response, read_object, read_page_query
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,23 +60,20 @@ class BatchApi:
         return batch
 
     async def _create(self, request: Request) -> Response:
-        asked = check_body(CreateBatch, await read_object(request))
-        if asked.endpoint != ENDPOINT:
-            raise ApiError(f"'{asked.endpoint}' is not '{ENDPOINT}', the only endpoint of batches.", param="endpoint")
-        if self._files.get(asked.input_file_id, "input_file_id").purpose != "batch":
+        body = check_body(CreateBatch, await read_object(request))
+        if body.endpoint != ENDPOINT:
+            raise ApiError(f"'{body.endpoint}' is not '{ENDPOINT}', the only endpoint of batches.", param="endpoint")
+        if self._files.get(body.input_file_id, "input_file_id").purpose != "batch":
             raise ApiError("Upload the input file with the purpose 'batch'.", param="input_file_id")
-        fields = asked.model_dump(exclude={"endpoint"})
+        fields = body.model_dump(exclude={"endpoint"})
         batch = Batch(id=new_id("batch_"), created_at=now(), expires_at=now() + _DAY, **fields)
         self._store.add(batch)
         self._worker.wake()
         return JSONResponse(batch.to_wire())
 
     async def _list(self, request: Request) -> Response:
-        after = request.query_params.get("after")
-        found = self._store.page(Batch, after=after, limit=read_limit(request))
-        if found is None:
-            raise no_such("batch", str(after), "after")
-        return page([batch.to_wire() for batch in found[0]], has_more=found[1])
+        found = self._store.page(Batch, query=read_page_query(request))
+        return page_response(request, found, "batch")
 
     async def _retrieve(self, request: Request) -> Response:
         return JSONResponse(self._get(request).to_wire())

@@ -21,7 +21,7 @@ _UNSUPPORTED = {
     "functions": "This model cannot call functions: its prompt has no place for them.",
     "audio": "This model reads and writes text alone.",
 }
-_READ = frozenset(
+_PARAMETERS = frozenset(
     {
         *("model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "n", "stop", "seed"),
         *("temperature", "top_p", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"),
@@ -34,8 +34,8 @@ _READ = frozenset(
         *("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "modalities"),
     }
 )
-_SHAPES = ("text", "json_object", "json_schema")
-_OURS = frozenset({"timings", "__verbose"})
+_RESPONSE_FORMATS = ("text", "json_object", "json_schema")
+_ENGINE_KEYS = frozenset({"timings", "__verbose"})
 """Keys that llama.cpp adds to answers, and OpenAI's API does not have."""
 
 
@@ -104,12 +104,14 @@ def _check_parameters(body: dict[str, Any]) -> None:
     for name, problem in _UNSUPPORTED.items():
         if body.get(name):
             raise ApiError(problem, param=name, code="unsupported_parameter")
-    for name in body.keys() - _READ:
-        message = f"Unrecognized request argument supplied: {name}; {did_you_mean(name, _READ)}"
+    for name in body.keys() - _PARAMETERS:
+        message = f"Unrecognized request argument supplied: {name}; {did_you_mean(name, _PARAMETERS)}"
         raise ApiError(message, param=name, code="unknown_parameter")
-    shape = body.get("response_format")
-    if shape is not None and (type(shape) is not dict or shape.get("type") not in _SHAPES):
-        message = f"'response_format' is an object whose 'type' is one of {', '.join(_SHAPES)}."
+    response_format = body.get("response_format")
+    if response_format is not None and (
+        type(response_format) is not dict or response_format.get("type") not in _RESPONSE_FORMATS
+    ):
+        message = f"'response_format' is an object whose 'type' is one of {', '.join(_RESPONSE_FORMATS)}."
         raise ApiError(message, param="response_format", code="invalid_value")
     for name in ("max_tokens", "max_completion_tokens"):
         limit = body.get(name)
@@ -123,4 +125,4 @@ def _check_parameters(body: dict[str, Any]) -> None:
 
 
 def _as_openai(answer: dict[str, Any], model: str) -> dict[str, Any]:
-    return {**{name: value for name, value in answer.items() if name not in _OURS}, "model": model}
+    return {**{name: value for name, value in answer.items() if name not in _ENGINE_KEYS}, "model": model}

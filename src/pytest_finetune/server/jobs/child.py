@@ -61,7 +61,7 @@ class Child:
         if self._process.returncode is None:
             self._process.kill()
 
-    def last_words(self) -> str:
+    def failure_reason(self) -> str:
         """Why the process exited without reporting a result."""
         text = (self._folder / _ERRORS).read_text("utf-8", "replace").strip()
         return text[-_LAST:] or f"the training ended with exit code {self._process.returncode}"

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pytest_finetune.server.jobs.recorder import JobRecorder
     from pytest_finetune.server.trainer.progress import Stopped
 
-_LOOK_AGAIN = 0.2
+_POLL_INTERVAL = 0.2
 """Seconds between looks at a progress file."""
 
-_PARTING = 10.0
+_SHUTDOWN_GRACE = 10.0
 """Seconds that a training has to save its state when the server stops; otherwise it resumes some steps earlier."""
 
 TRAINING, VALIDATION = "train.jsonl", "valid.jsonl"
@@ -139,13 +139,13 @@ class TrainingQueue:
             child.kill()
         stopped: Stopped | None = None
         try:
-            while not await child.has_ended(_LOOK_AGAIN):
+            while not await child.has_ended(_POLL_INTERVAL):
                 stopped = self._recorder.follow(self._store.current(job), folder)[1] or stopped
         finally:
             self._running = None
             # The process is still running here only if the server is stopping.
             child.pause()
-            if not await child.has_ended(_PARTING):
+            if not await child.has_ended(_SHUTDOWN_GRACE):
                 child.kill()
         job, last = self._recorder.follow(self._store.current(job), folder)
         self._conclude(job, folder, last or stopped, child)
@@ -157,7 +157,7 @@ class TrainingQueue:
         if stopped is not None and stopped.kind == "finished":
             self._recorder.succeed(job, folder)
         else:
-            message = stopped.problem if stopped else child.last_words()
+            message = stopped.problem if stopped else child.failure_reason()
             for copy, name in self._names(job).items():
                 message = message.replace(f"{copy}:", f"{name}:")
             self._fail(job, JobFault(code="training_failed", message=message))

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from pytest_finetune.evaluation.targets.weights import BASE
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.jobs.records import ENDED, Job, JobCheckpoint, JobEvent, JobHyperparameters, Metadata
-from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page, read_limit, read_object
+from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page_response, read_object, read_page_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,16 +96,19 @@ class JobApi:
         return JSONResponse(job.to_wire())
 
     async def _list(self, request: Request) -> Response:
-        return _page(request, self._store.page(Job, **_paging(request), metadata=_wanted_metadata(request)))
+        found = self._store.page(Job, query=read_page_query(request), metadata=_wanted_metadata(request))
+        return page_response(request, found, "fine-tuning job")
 
     async def _retrieve(self, request: Request) -> Response:
         return JSONResponse(self._get(request).to_wire())
 
     async def _events(self, request: Request) -> Response:
-        return _page(request, self._store.page(JobEvent, parent=self._get(request).id, **_paging(request)))
+        found = self._store.page(JobEvent, parent=self._get(request).id, query=read_page_query(request))
+        return page_response(request, found, "event")
 
     async def _checkpoints(self, request: Request) -> Response:
-        return _page(request, self._store.page(JobCheckpoint, parent=self._get(request).id, **_paging(request)))
+        found = self._store.page(JobCheckpoint, parent=self._get(request).id, query=read_page_query(request))
+        return page_response(request, found, "checkpoint")
 
     async def _cancel(self, request: Request) -> Response:
         when: tuple[JobStatus, ...] = ("validating_files", "queued", "running", "paused")
@@ -118,31 +121,31 @@ class JobApi:
         return _changed(self._get(request), "resume", ("paused",), self._queue.resume)
 
 
-def _new_job(asked: CreateJob, files: Files) -> Job:
+def _new_job(body: CreateJob, files: Files) -> Job:
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise ApiError(
             f"This server cannot train: {', '.join(missing)} is not installed. pip install 'pytest-finetune[train]'",
             code="training_unavailable",
         )
-    if asked.model != BASE:
-        message = f"Model {asked.model} is not available for fine-tuning or does not exist. Known: {BASE}"
+    if body.model != BASE:
+        message = f"Model {body.model} is not available for fine-tuning or does not exist. Known: {BASE}"
         raise ApiError(message, param="model", code="model_not_available")
     for param in ("training_file", "validation_file"):
-        _check_file(getattr(asked, param), param, files)
-    if asked.method is not None and asked.hyperparameters is not None:
+        _check_file(getattr(body, param), param, files)
+    if body.method is not None and body.hyperparameters is not None:
         message = "Give hyperparameters once: in 'method', which replaced 'hyperparameters', or there."
         raise ApiError(message, param="hyperparameters")
-    hyperparameters = asked.method.supervised.hyperparameters if asked.method else asked.hyperparameters
+    hyperparameters = body.method.supervised.hyperparameters if body.method else body.hyperparameters
     return Job(
         id=new_id("ftjob-"),
         created_at=now(),
-        model=asked.model,
-        training_file=asked.training_file,
-        validation_file=asked.validation_file,
+        model=body.model,
+        training_file=body.training_file,
+        validation_file=body.validation_file,
         hyperparameters=hyperparameters or JobHyperparameters(),
-        suffix=asked.suffix or None,
-        seed=secrets.randbelow(2**31) if asked.seed is None else asked.seed,
-        metadata=asked.metadata,
+        suffix=body.suffix or None,
+        seed=secrets.randbelow(2**31) if body.seed is None else body.seed,
+        metadata=body.metadata,
     )
 
 
@@ -166,16 +169,6 @@ def _changed(job: Job, verb: str, when: tuple[JobStatus, ...], change: Callable[
     return JSONResponse(change(job).to_wire())
 
 
-def _paging(request: Request) -> dict[str, Any]:
-    return {"after": request.query_params.get("after"), "limit": read_limit(request)}
-
-
 def _wanted_metadata(request: Request) -> dict[str, str]:
     pairs = ((_METADATA.fullmatch(key), value) for key, value in request.query_params.items())
     return {found[1]: value for found, value in pairs if found}
-
-
-def _page(request: Request, found: tuple[list[Any], bool] | None) -> Response:
-    if found is None:
-        raise no_such("object", request.query_params["after"], "after")
-    return page([record.to_wire() for record in found[0]], has_more=found[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gguf
 import torch
@@ -13,6 +13,8 @@ from pytest_finetune.base.files import atomic_writer
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from transformers import LlamaForCausalLM
 
     from pytest_finetune.server.trainer.job import TrainingJob
 
@@ -28,7 +30,7 @@ _GGUF_NAMES = {
 _PARAMETER = re.compile(r"\.layers\.(\d+)\..*\.(\w+)\.lora_([AB])\.default\.weight$")
 
 
-def add_adapter(model: Any, job: TrainingJob, precision: torch.dtype) -> dict[str, torch.nn.Parameter]:
+def add_adapter(model: LlamaForCausalLM, job: TrainingJob, precision: torch.dtype) -> dict[str, torch.nn.Parameter]:
     """
     Add a new adapter to a model, in place.
 

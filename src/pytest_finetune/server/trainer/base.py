@@ -8,22 +8,30 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AttentionInterface,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerBase,
+)
 
 from pytest_finetune.evaluation.targets.weights import BASE, find_weights
-from pytest_finetune.server.trainer import attention
 
 if TYPE_CHECKING:
+    from transformers.models.llama.modeling_llama import LlamaAttention
+
     from pytest_finetune.evaluation.targets.weights import Weights
     from pytest_finetune.server.trainer.job import TrainingJob
 
 _WEIGHTS = "model.safetensors"
 _HEAD = "lm_head.weight"
 _HASH_LENGTH = 16
+_TREE_ATTENTION = "token_tree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +44,8 @@ class Base:
         tokenizer: Its tokenizer, with the prompt template.
     """
 
-    model: Any
-    tokenizer: Any
+    model: LlamaForCausalLM
+    tokenizer: PreTrainedTokenizerBase
 
 
 def load_base(cache: Path | None) -> Base:
@@ -51,11 +59,11 @@ def load_base(cache: Path | None) -> Base:
         TargetError: The weights are not installed.
     """
     warnings.filterwarnings("ignore", module=r"(transformers|peft|torch)\b")
-    AttentionInterface.register(attention.NAME, attention.attend)
+    AttentionInterface.register(_TREE_ATTENTION, _attend)
     weights = find_weights(f"local:{BASE}", Path())
     base = _from_gguf(weights) if cache is None else _from_cache(weights, cache)
     base.model.requires_grad_(requires_grad=False)
-    base.model.set_attn_implementation(attention.NAME)
+    base.model.set_attn_implementation(_TREE_ATTENTION)
     return base
 
 
@@ -71,7 +79,7 @@ def choose_precision(job: TrainingJob) -> torch.dtype:
 def _from_gguf(weights: Weights) -> Base:
     folder, name = str(weights.model.parent), weights.model.name
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    return Base(AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32), tokenizer)
+    return Base(LlamaForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32), tokenizer)
 
 
 def _from_cache(weights: Weights, cache: Path) -> Base:
@@ -109,3 +117,27 @@ def _fill(folder: Path, weights: Weights) -> None:
             raise
     finally:
         rmtree(made, ignore_errors=True)
+
+
+def _attend(
+    module: LlamaAttention, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor, **_: object
+) -> tuple[torch.Tensor, None]:
+    """
+    Attention within a tree of n tokens, with the signature that transformers requires.
+
+    Two products and a softmax; in bfloat16 this is four times as fast as torch's own function.
+
+    Args:
+        module: The attention layer; has the number of heads per group and the scale.
+        query: 1 x heads x n x width.
+        key: 1 x groups x n x width.
+        value: 1 x groups x n x width.
+        mask: 1 x 1 x n x n, added to the scores: 0 where a node is visible.
+
+    Returns:
+        1 x n x heads x width, and None in place of the attention weights.
+    """
+    groups = module.num_key_value_groups
+    keys, values = (part[0].repeat_interleave(groups, dim=0) for part in (key, value))
+    scores = torch.baddbmm(mask[0], query[0], keys.transpose(1, 2), alpha=module.scaling)
+    return (scores.softmax(-1) @ values).transpose(0, 1)[None], None

@@ -70,14 +70,16 @@ def _read(value: dict[str, Any], faults: Faults) -> tuple[Turn, ...]:
     return turns
 
 
-def _turn(value: Any, where: str, faults: Faults) -> Turn:
+def _turn(value: object, where: str, faults: Faults) -> Turn:
     message = read_message(value, where, faults)
     if message is None:
         return Turn("", "", learned=False)
     if "tool_calls" in message.extra or message.role == "tool":
         faults.add(f"{where} uses tools", _NO_TOOLS)
     role = "system" if message.role == "developer" else message.role
-    learned = role == "assistant" and value.get("weight") != 0
+    # `read_message` checks the weight and leaves it out.
+    weight = value.get("weight") if isinstance(value, dict) else None
+    learned = role == "assistant" and weight != 0
     text = _text(message, where, faults)
     if learned and not text:
         faults.add(f"{where} is an empty answer", "write the wanted answer, or give the message weight 0")

@@ -1,4 +1,4 @@
-"""The description of a training, `job.json`, and the file names in its folder."""
+"""The description of a training, `job.json`, the file names in its folder, and its learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from pytest_finetune.base.errors import TrainingError
 JOB = "job.json"
 PROGRESS = "progress.jsonl"
 STATE = "state.pt"
+
+_WARM_UP = 0.05
+"""Share of the steps over which the learning rate rises."""
 
 
 class TrainingJob(BaseModel):
@@ -73,3 +76,20 @@ def read_job(folder: Path) -> TrainingJob:
 def checkpoint_path(folder: Path, epoch: int) -> Path:
     """File name of the adapter after an epoch, counted from 1."""
     return folder / f"epoch-{epoch}.gguf"
+
+
+def schedule(step: int, steps: int) -> float:
+    """
+    The learning rate of a step, as a share of the highest rate.
+
+    Args:
+        step: Number of earlier steps, 0 <= step < steps.
+        steps: Total number of steps.
+
+    Returns:
+        A value in (0, 1]: it rises over the first twentieth of the steps, then falls linearly towards 0.
+    """
+    rising = max(1, round(steps * _WARM_UP))
+    if step < rising:
+        return (step + 1) / rising
+    return (steps - step) / max(1, steps - rising)

@@ -13,6 +13,8 @@ from pytest_finetune.server.trainer.packing import pack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from transformers import LlamaForCausalLM
+
     from pytest_finetune.server.trainer.packing import Pack
     from pytest_finetune.server.trainer.tokens import TokenizedExample
 
@@ -43,7 +45,7 @@ class Learner:
         precision: Type of the large matrix products.
     """
 
-    def __init__(self, model: Any, precision: torch.dtype) -> None:
+    def __init__(self, model: LlamaForCausalLM, precision: torch.dtype) -> None:
         self._model, self._precision = model, precision
         self._head = model.lm_head.weight.detach().to(precision)
 

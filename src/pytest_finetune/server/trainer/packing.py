@@ -1,9 +1,16 @@
 """
-Packs examples without padding, so that each shared prefix is computed once.
+Packs the examples of a batch into trees of tokens, so that each shared prefix is computed once and nothing is padded.
 
-The sequences of a batch are merged into a tree of tokens; a system prompt that they share is one branch. Each node
-attends only to its ancestors, and its position is its depth. So the model computes the same for each token as for its
-sequence alone, and the gradient is that of the plain batch, for a fraction of the work.
+Examples usually share their system prompt, and the answers of one conversation share its earlier turns. Computed one by
+one, each sequence would process its prefix again; in a padded batch, the short ones would also process padding.
+
+Layout: the sequences of a pack are merged into a tree (a trie): each node is one token, and each path from a root is a
+prefix of some sequence. A node attends only to itself and its ancestors, and its position is its depth. So each
+node sees exactly the tokens and positions that it would see in its sequence alone: the loss is the same, and so is the
+gradient, up to the rounding of sums in another order.
+
+The mask is the topology-aware causal mask of SpecInfer (Miao et al. 2024, arXiv:2305.09781), which verifies a tree of
+candidate tokens in one pass; here it serves training.
 """
 
 from __future__ import annotations
@@ -21,19 +28,26 @@ if TYPE_CHECKING:
     from pytest_finetune.server.trainer.tokens import TokenizedExample, TokenSequence
 
 MOST_MORE = 384
-"""Maximum nodes of a pack beyond those of its first example; the cost of attention is quadratic in all nodes."""
+"""
+Maximum nodes of a pack beyond those of its first example.
+
+More nodes share more prefixes, but attention costs time and memory quadratic in all nodes, visible or not.
+"""
+
+_NO_NODE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
     """
-    One tree of n nodes with m answers to learn.
+    Trees of together n nodes, with m tokens to learn.
 
     Args:
         tokens: n token ids, parents before their children.
-        positions: n depths, from 0.
+        positions: n depths; 0 for a root.
         visible: n x n booleans: whether the row's node attends to the column's.
-        nodes: m indices of the nodes whose next token is learned.
+        nodes: m indices of the nodes whose next token is learned. A node occurs once for each sequence that is learned
+            from it: their next tokens may differ.
         targets: m token ids: those next tokens.
     """
 
@@ -45,17 +59,23 @@ class Pack:
 
 
 class _Tree:
-    """A tree of tokens that grows sequence by sequence; each path from the root is a prefix of some sequence."""
+    """
+    Trees that grow sequence by sequence.
+
+    Nodes are numbered in the order in which they are added, so a parent has a lower number than its children. A root's
+    parent is `_NO_NODE`.
+    """
 
     def __init__(self) -> None:
-        self.children: dict[tuple[int, int], int] = {}
+        self.children: dict[tuple[int, int], int] = {}  # (parent, token) -> node
         self.tokens: list[int] = []
         self.parents: list[int] = []
         self.positions: list[int] = []
-        self.learned: list[tuple[int, int]] = []
+        self.learned: list[tuple[int, int]] = []  # (node, next token)
 
     def add(self, sequence: TokenSequence) -> None:
-        node = -1
+        # A token is predicted by the node before it. The last one predicts nothing, so it needs no node.
+        node = _NO_NODE
         for position, token in enumerate(sequence.tokens):
             if position >= sequence.prompt:
                 self.learned.append((node, token))
@@ -63,11 +83,15 @@ class _Tree:
                 node = self._child(node, token, position)
 
     def missing(self, example: TokenizedExample) -> int:
-        """The number of nodes that an example would add, counted for each of its sequences alone (an upper bound)."""
+        """
+        The number of nodes that an example would add.
+
+        An upper bound: what its sequences share only with each other is counted for each.
+        """
         return sum(self._missing(sequence) for sequence in example.sequences)
 
     def _missing(self, sequence: TokenSequence) -> int:
-        node = -1
+        node = _NO_NODE
         for position, token in enumerate(sequence.tokens[:-1]):
             child = self.children.get((node, token))
             if child is None:
@@ -86,23 +110,25 @@ class _Tree:
     def pack(self) -> Pack:
         count = len(self.tokens)
         visible = np.eye(count, dtype=np.bool_)
+        # A parent comes before its children, so its row is complete when theirs are computed from it.
         for node, parent in enumerate(self.parents):
-            if parent >= 0:
+            if parent != _NO_NODE:
                 visible[node] |= visible[parent]
         nodes, targets = np.array(self.learned, dtype=np.int64).T
         return Pack(np.array(self.tokens), np.array(self.positions), visible, nodes, targets)
 
 
 def pack(examples: Iterable[TokenizedExample], most_more: int = MOST_MORE) -> Iterator[Pack]:
-    """Pack examples into trees of at most `most_more` nodes more than their first example; similar ones share one."""
-    tree, first = _Tree(), 0
+    """Pack examples; a pack has at most `most_more` nodes more than its first example."""
+    # Sorted, so that examples with the same prefix are neighbours and come into the same pack.
+    tree, first_size = _Tree(), 0
     for example in sorted(examples, key=lambda example: example.sequences[0].tokens):
-        if tree.tokens and len(tree.tokens) + tree.missing(example) > first + most_more:
+        if tree.tokens and len(tree.tokens) + tree.missing(example) > first_size + most_more:
             yield tree.pack()
             tree = _Tree()
         is_first = not tree.tokens
         for sequence in example.sequences:
             tree.add(sequence)
-        first = len(tree.tokens) if is_first else first
+        first_size = len(tree.tokens) if is_first else first_size
     if tree.tokens:
         yield tree.pack()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.evaluation.targets.control_tokens import control_pattern, escape_text
@@ -14,6 +14,8 @@ from pytest_finetune.lifecycle.data.limits import LOCAL_LIMIT
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
+
+    from transformers import PreTrainedTokenizerBase
 
     from pytest_finetune.server.trainer.examples import Conversation
 
@@ -44,7 +46,9 @@ class TokenizedExample:
         return len(self.sequences[-1].tokens)
 
 
-def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -> tuple[TokenizedExample, ...]:
+def tokenize(
+    conversations: Iterable[Conversation], tokenizer: PreTrainedTokenizerBase, name: str
+) -> tuple[TokenizedExample, ...]:
     """
     Tokenize conversations.
 
@@ -56,7 +60,7 @@ def tokenize(conversations: Iterable[Conversation], tokenizer: Any, name: str) -
 
 
 def _example(
-    conversation: Conversation, tokenizer: Any, name: str, pattern: re.Pattern[str] | None
+    conversation: Conversation, tokenizer: PreTrainedTokenizerBase, name: str, pattern: re.Pattern[str] | None
 ) -> TokenizedExample:
     messages = [{"role": turn.role, "content": escape_text(turn.content, pattern)} for turn in conversation.turns]
     example = TokenizedExample(
@@ -73,7 +77,7 @@ def _example(
     return example
 
 
-def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: Any) -> TokenSequence:
+def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: PreTrainedTokenizerBase) -> TokenSequence:
     # The answer is tokenized on its own, as it is generated: a token across the border could never be generated.
     # Special tokens are split: from an answer with the text of one the model would learn to end its answer there.
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)

@@ -13,17 +13,17 @@ from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.server.trainer.adapter import add_adapter, write_adapter
 from pytest_finetune.server.trainer.base import choose_precision, load_base
 from pytest_finetune.server.trainer.examples import read_examples
-from pytest_finetune.server.trainer.job import PROGRESS, STATE, checkpoint_path
+from pytest_finetune.server.trainer.job import PROGRESS, STATE, checkpoint_path, schedule
 from pytest_finetune.server.trainer.learning import Learner
 from pytest_finetune.server.trainer.progress import Checkpoint, ProgressFile, Started, Stepped, Stopped
-from pytest_finetune.server.trainer.schedule import schedule
 from pytest_finetune.server.trainer.state import restore_state, save_state
 from pytest_finetune.server.trainer.tokens import tokenize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
-    from typing import Any
+
+    from transformers import PreTrainedTokenizerBase
 
     from pytest_finetune.server.trainer.job import TrainingJob
     from pytest_finetune.server.trainer.learning import Measured
@@ -188,7 +188,7 @@ def train(folder: Path, job: TrainingJob, requested_stop: Callable[[], Requested
     return True
 
 
-def _load(path: Path, tokenizer: Any) -> tuple[TokenizedExample, ...]:
+def _load(path: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[TokenizedExample, ...]:
     try:
         data = path.read_bytes()
     except OSError as error:
