@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.base.text import shorten
@@ -137,7 +137,7 @@ class Balance:
         few = are_labels(len(self._counts), self._counts.total()) and not self._unlabelled
         return dict(self._counts.most_common()) if few else None
 
-    def _see_field(self, example: Example, value: Any, report: ReportFinding) -> None:
+    def _see_field(self, example: Example, value: object, report: ReportFinding) -> None:
         label = field_text(value, self._label_by)
         if label is not None:
             self._labelled = True
@@ -205,7 +205,7 @@ class Balance:
             log.add(make_finding("no_ambiguous_input", self._file, 0, problem, hint))
 
 
-def _edges(value: Any, *, empty: bool, ambiguous: bool) -> tuple[bool, bool]:
+def _edges(value: object, *, empty: bool, ambiguous: bool) -> tuple[bool, bool]:
     """Whether a JSON answer has an empty field and an undecided one; what is already known to be true stays true."""
     fields = [value]
     while fields and not (empty and ambiguous):
@@ -214,6 +214,8 @@ def _edges(value: Any, *, empty: bool, ambiguous: bool) -> tuple[bool, bool]:
             empty, ambiguous = True, ambiguous or field is None
         elif type(field) is str:
             ambiguous = ambiguous or bool(_UNDECIDED.fullmatch(field.strip()))
-        elif type(field) in (dict, list):
-            fields.extend(field.values() if type(field) is dict else field)
+        elif type(field) is dict:
+            fields.extend(field.values())
+        elif type(field) is list:
+            fields.extend(field)
     return empty, ambiguous

@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.evalset.messages import is_weight_zero
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from pytest_finetune.base.json_text import Json
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.shapes.row import ChatRow
 
@@ -91,7 +92,7 @@ def example_of_case(file: str, case: Case, tools: Sequence[Mapping[str, Any]]) -
         calls = [{"function": {"name": call.name, "arguments": call.arguments}} for call in case.tool_calls]
         text, answer = None, writer.write({"role": "assistant", "tool_calls": calls})
     else:
-        expected = case.expected[0] if len(case.expected) == 1 else case.expected
+        expected = case.expected[0] if len(case.expected) == 1 else list(case.expected)
         text = expected if type(expected) is str else None
         answer = canonical_json(_whole(expected)) if text is None else _json_or_text(text)
     found = case.tools or tools
@@ -144,7 +145,7 @@ def answer_text(row: ChatRow) -> str:
     return compact_json(row.answer["tool_calls"]) if text is None else text
 
 
-def text_of(content: Any) -> str:
+def text_of(content: object) -> str:
     """The text of a message's content, with its parts joined."""
     if isinstance(content, str):
         return content
@@ -161,7 +162,7 @@ def field_of(text: str, key: str) -> str | None:
         return None
 
 
-def field_text(value: Any, key: str) -> str | None:
+def field_text(value: object, key: str) -> str | None:
     """One value of a JSON object as text; None if it is not an object or lacks the key."""
     if not isinstance(value, dict) or key not in value:
         return None
@@ -201,7 +202,7 @@ class _Writer:
             return f"{role}\1{canonical_json(content)}\1{canonical_json(rest)}"
         return f"{role}\1{content}\1{canonical_json(rest)}" if rest else f"{role}\1{content}"
 
-    def _content(self, content: Any) -> Any:
+    def _content(self, content: Json) -> Json:
         """Text, or a list of texts and digests; null is an empty text."""
         if not isinstance(content, list | tuple):
             return "" if content is None else content
@@ -222,28 +223,27 @@ class _Writer:
             return ""
         return joined[0] if len(joined) == 1 and type(joined[0]) is str else joined
 
-    def _call(self, call: Any) -> Any:
-        function = call.get("function") if isinstance(call, dict) else None
-        if not isinstance(function, dict):
+    def _call(self, call: Json) -> Json:
+        if not isinstance(call, dict) or not isinstance(function := call.get("function"), dict):
             return call
         return [self._number(call.get("id")), function.get("name"), _parsed(function.get("arguments"))]
 
-    def _number(self, name: Any) -> int:
+    def _number(self, name: object) -> int:
         """The number of a call id in order of first occurrence, from 1; 0 for none."""
         return self._ids.setdefault(name, len(self._ids) + 1) if type(name) is str else 0
 
 
-def _plain_part(part: Any) -> Any:
+def _plain_part(part: Json) -> Json:
     """A part without what does not change it: nulls, and the default of `detail`; an address may be an object."""
     if not isinstance(part, dict):
         return part
-    part = without_nulls(part)
-    image = part.get("image_url")
+    found: dict[str, Any] = without_nulls(part)
+    image = found.get("image_url")
     if isinstance(image, str):
         image = {"url": image}
     if isinstance(image, dict):
-        part |= {"image_url": {key: item for key, item in image.items() if (key, item) != ("detail", "auto")}}
-    return part
+        found |= {"image_url": {key: item for key, item in image.items() if (key, item) != ("detail", "auto")}}
+    return found
 
 
 def _json_or_text(text: str) -> str:
@@ -255,7 +255,7 @@ def _json_or_text(text: str) -> str:
     return bare if type(value) is str else canonical_json(value)
 
 
-def _parsed(arguments: Any) -> Any:
+def _parsed(arguments: Json) -> Json:
     """JSON text as its value; other text as it is."""
     if type(arguments) is not str:
         return _whole(arguments)
@@ -265,7 +265,7 @@ def _parsed(arguments: Any) -> Any:
         return arguments
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Json) -> Json:
     """The value with 1 for 1.0, which are the same number in JSON."""
     if type(value) is float and value.is_integer():
         return int(value)
@@ -287,7 +287,7 @@ def _texts_of(roles: Collection[str], messages: Iterable[Mapping[str, Any]]) -> 
     return "\n".join(text_of(message.get("content")) for message in messages if message.get("role") in roles)
 
 
-def _list_of(value: Any) -> list[Any]:
+def _list_of(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 

@@ -276,7 +276,7 @@ def _each_once(paths: Sequence[Path]) -> list[Path]:
     return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
 
 
-def _letters(value: Any) -> int:
+def _letters(value: object) -> int:
     """An upper bound of the characters of a row that are counted as tokens."""
     if type(value) is str:
         return len(value)

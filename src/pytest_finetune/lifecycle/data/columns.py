@@ -11,6 +11,8 @@ from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, assistant, me
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from pytest_finetune.base.json_text import Json
+
 MESSAGE_FIELDS = ("system_prompt", "input", "output")
 """Fields that become the messages of an example."""
 
@@ -59,7 +61,7 @@ class ColumnMap:
         name = self._columns.get(field, field)
         return [name] if name in value or "+" not in name else [part for part in name.split("+") if part]
 
-    def get(self, field: str, value: Mapping[str, Any]) -> Any:
+    def get(self, field: str, value: Mapping[str, Any]) -> Json:
         """
         A field of a record: a value, or the texts of several columns joined; None if there is none.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.json_text import compact_json
+
+if TYPE_CHECKING:
+    from pytest_finetune.base.json_text import Json
 
 MAX_KEYS = 1000
 """Keys whose order is remembered per path; an object with more is a map of names, and further keys are sorted."""
@@ -24,16 +27,16 @@ class CanonicalJson:
         schema: A JSON Schema whose `properties` set the order of keys.
     """
 
-    def __init__(self, schema: Any = None) -> None:
+    def __init__(self, schema: object = None) -> None:
         self._order: dict[tuple[str, ...], dict[str, int]] = {}
         if schema is not None:
             self._learn(schema, ())
 
-    def write(self, value: Any) -> str:
+    def write(self, value: Json) -> str:
         """The value as JSON text."""
         return compact_json(self._ordered(value, ()))
 
-    def _ordered(self, value: Any, path: tuple[str, ...]) -> Any:
+    def _ordered(self, value: Json, path: tuple[str, ...]) -> Json:
         if isinstance(value, list):
             return [self._ordered(item, (*path, "[]")) for item in value]
         if not isinstance(value, dict):
@@ -51,7 +54,7 @@ class CanonicalJson:
                 places[key] = len(places)
         return places
 
-    def _learn(self, schema: Any, path: tuple[str, ...]) -> None:
+    def _learn(self, schema: object, path: tuple[str, ...]) -> None:
         if not isinstance(schema, dict):
             return
         if isinstance(properties := schema.get("properties"), dict):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.lifecycle.data.canonical import field_of
@@ -34,7 +33,7 @@ def is_structured(answer: str) -> bool:
         return False
 
 
-def choices(schema: Any, key: str) -> tuple[str, ...]:
+def choices(schema: object, key: str) -> tuple[str, ...]:
     """The strings that a JSON Schema allows for a property, by `enum` or `const`; empty if any value is allowed."""
     if not isinstance(schema, dict):
         return ()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import warnings
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError
 
+if TYPE_CHECKING:
+    from types import ModuleType
 
-def needed(module: str) -> Any:
+
+def needed(module: str) -> ModuleType:
     """
     Import a module.
 

@@ -21,6 +21,9 @@ from pytest_finetune.verdicts.scoring.normalizers import nfkc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from types import ModuleType
+
+    from numpy.typing import NDArray
 
 SIMILARITY = 0.9
 """Default minimum similarity of near duplicates: the share of characters, in (0, 1], in common and in order."""
@@ -143,7 +146,7 @@ class TextIndex:
                     seen[other] |= sides[one]
                     yield one, other, alike
 
-    def _compared(self, left: Any, right: Any) -> Iterator[tuple[int, int, float]]:
+    def _compared(self, left: NDArray[Any], right: NDArray[Any]) -> Iterator[tuple[int, int, float]]:
         from rapidfuzz.distance import Indel
         from rapidfuzz.process import cpdist
 
@@ -160,7 +163,7 @@ class TextIndex:
             for at in (alike >= self.similarity).nonzero()[0].tolist():
                 yield some[at], others[at], float(alike[at])
 
-    def _signature(self, encoded: bytes) -> Any:
+    def _signature(self, encoded: bytes) -> NDArray[Any]:
         np = self._np
         letters = np.frombuffer(encoded.ljust(_WIDTH, b"\0"), np.uint8).astype(np.uint32)
         count = len(letters) - _WIDTH + 1
@@ -171,29 +174,30 @@ class TextIndex:
         pieces ^= pieces >> np.uint32(16)
         pieces *= np.uint32(0x85EBCA6B)
         pieces ^= pieces >> np.uint32(13)
-        least = np.full(BANDS * ROWS, 0xFFFFFFFF, np.uint32)
+        least: NDArray[Any] = np.full(BANDS * ROWS, 0xFFFFFFFF, np.uint32)
         for start in range(0, count, _PIECES_AT_ONCE):
             hashes = pieces[start : start + _PIECES_AT_ONCE, None] * self._factors
             np.minimum(least, hashes.min(axis=0), out=least)
         return least
 
-    def _ranks(self, step: int) -> Any:
+    def _ranks(self, step: int) -> NDArray[Any]:
         """The position of each text in alphabetical order, read forwards (`step` 1) or backwards (-1)."""
         np, texts = self._np, self._texts
-        ranks = np.empty(len(texts), np.int64)
+        ranks: NDArray[Any] = np.empty(len(texts), np.int64)
         ranks[sorted(range(len(texts)), key=lambda number: texts[number][::step])] = np.arange(len(texts))
         return ranks
 
-    def _overlap(self, signatures: Any, left: Any, right: Any) -> Any:
+    def _overlap(self, signatures: NDArray[Any], left: NDArray[Any], right: NDArray[Any]) -> NDArray[Any]:
         """Whether the signatures of each pair have enough equal hashes for a comparison."""
         np = self._np
         long = np.frombuffer(bytes(self._long), np.uint8)
         least = np.where(long[left] | long[right], _LEAST_OVERLAP_OF_LONG, _LEAST_OVERLAP)
-        overlap = np.empty(len(left), np.float32)
+        overlap: NDArray[Any] = np.empty(len(left), np.float32)
         for start in range(0, len(left), _PAIRS_AT_ONCE):
             some = slice(start, start + _PAIRS_AT_ONCE)
             overlap[some] = (signatures[left[some]] == signatures[right[some]]).mean(axis=1, dtype=np.float32)
-        return overlap >= least
+        enough: NDArray[Any] = overlap >= least
+        return enough
 
 
 def clusters(count: int, pairs: Iterable[tuple[int, int, float]]) -> list[int]:
@@ -221,16 +225,16 @@ def _is_mark(character: str) -> bool:
     return not character.isascii() and unicodedata.category(character)[0] == "M"
 
 
-def _keys(np: Any, band: Any) -> Any:
+def _keys(np: ModuleType, band: NDArray[Any]) -> NDArray[Any]:
     """One bucket number per text, from one band of its signature; equal bands have equal numbers."""
-    keys = np.zeros(len(band), np.uint64)
+    keys: NDArray[Any] = np.zeros(len(band), np.uint64)
     for column in range(band.shape[1]):
         keys = (keys ^ band[:, column]) * np.uint64(0x9E3779B97F4A7C15)
         keys ^= keys >> np.uint64(29)
     return keys
 
 
-def _neighbours(np: Any, order: Any, keys: Any) -> Iterator[tuple[Any, Any]]:
+def _neighbours(np: ModuleType, order: NDArray[Any], keys: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """Pairs within one bucket at most `_NEIGHBOURS` positions apart, as arrays of smaller and of larger numbers."""
     for apart in range(1, min(_NEIGHBOURS, len(order) - 1) + 1):
         at = (keys[apart:] == keys[:-apart]).nonzero()[0]

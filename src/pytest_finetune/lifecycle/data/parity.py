@@ -258,16 +258,16 @@ def _tools(text: str) -> str:
     return f"no training row defines these tools in the same way: {', '.join(_names(json.loads(text)))}"
 
 
-def _names(tools: Any) -> list[str]:
+def _names(tools: object) -> list[str]:
     functions = [tool.get("function") for tool in tools if type(tool) is dict] if type(tools) is list else []
     return [shorten(str(each.get("name"))) for each in functions if type(each) is dict] or ["of unknown type"]
 
 
-def _kind(response_format: Any) -> str:
+def _kind(response_format: object) -> str:
     return str(response_format.get("type")) if type(response_format) is dict else ""
 
 
-def _schema(response_format: Any) -> Schema | None:
+def _schema(response_format: object) -> Schema | None:
     wrapped = response_format.get("json_schema") if type(response_format) is dict else None
     if type(wrapped) is not dict or "schema" not in wrapped:
         return None
@@ -276,7 +276,7 @@ def _schema(response_format: Any) -> Schema | None:
     return compile_schema(wrapped["schema"], "response_format")
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: object) -> str:
     return canonical_json(without_nulls(value)) if value else ""
 
 

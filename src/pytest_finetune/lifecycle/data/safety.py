@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.json_path import step
 from pytest_finetune.base.secret_masking import abbreviated
@@ -68,7 +68,7 @@ class Safety:
         self._personal, self._secrets, self._encoding = PersonalData(regions), Secrets(), Encoding()
         self._clean: set[str] = set()
 
-    def check(self, value: Any, report: ReportFinding) -> list[str]:
+    def check(self, value: object, report: ReportFinding) -> list[str]:
         """Report what a JSON value contains; return the secrets themselves, so that other findings can mask them."""
         held: list[str] = []
         for path, text in _texts(value, "$"):
@@ -97,7 +97,7 @@ class Safety:
             yield ""
 
 
-def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
     """All texts of a JSON value with their paths; a key has the path of its object. Recursion is as deep as a row."""
     if type(value) is str:
         if value:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import tempfile
 import weakref
 from array import array
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY, TextIndex
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 EDGE = 32
 """Bytes at either end of a text that are kept in memory and determine its alphabetical position."""
@@ -52,8 +55,8 @@ class SpilledIndex(TextIndex):
         self._spilled = SpilledTexts()
         self._texts: Any = self._spilled
 
-    def _ranks(self, step: int) -> Any:
+    def _ranks(self, step: int) -> NDArray[Any]:
         edges = self._np.frombuffer(self._spilled.edges[step], f"S{EDGE}")
-        ranks = self._np.empty(len(edges), self._np.int64)
+        ranks: NDArray[Any] = self._np.empty(len(edges), self._np.int64)
         ranks[edges.argsort(kind="stable")] = self._np.arange(len(edges))
         return ranks

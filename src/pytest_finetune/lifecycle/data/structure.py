@@ -50,7 +50,7 @@ def check_form(row: Mapping[str, Any], report: ReportFinding, *, has_answer: boo
         _check_answers(messages, report)
 
 
-def _is_plain(message: Any) -> bool:
+def _is_plain(message: object) -> bool:
     """Whether the message needs no further check, which holds for nearly every message."""
     if type(message) is not dict or message.keys() != _PLAIN:
         return False
@@ -58,7 +58,7 @@ def _is_plain(message: Any) -> bool:
     return type(role) is str and role in _PLAIN_ROLES and type(content) is str and content != ""
 
 
-def _check_message(message: Any, path: str, report: ReportFinding) -> None:
+def _check_message(message: object, path: str, report: ReportFinding) -> None:
     if type(message) is not dict:
         hint = 'write {"role": "user", "content": "…"}'
         report("data_type", f"the message is {type_name(message)}, not an object", hint, path=path)
@@ -131,9 +131,10 @@ def _check_images(messages: list[Any], report: ReportFinding) -> None:
         report("invalid_image", problem, "split the row, or leave some out", path="$.messages")
 
 
-def _check_part(part: Any, path: str, report: ReportFinding) -> None:
-    kind = part.get("type") if type(part) is dict else None
-    if type(kind) is not str or (kind == "text" and type(part.get("text")) is not str):
+def _check_part(part: object, path: str, report: ReportFinding) -> None:
+    found: dict[str, Any] = part if type(part) is dict else {}
+    kind = found.get("type")
+    if type(kind) is not str or (kind == "text" and type(found.get("text")) is not str):
         report("missing_content", "not a valid content part", 'write {"type": "text", "text": "…"}', path=path)
 
 

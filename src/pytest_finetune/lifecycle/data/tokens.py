@@ -79,7 +79,7 @@ class Tokenizer:
         called = sum(map(self._call, calls)) if isinstance(calls, list | tuple) else 0
         return self._content(message.get("content")) + self._of(message.get("refusal")) + called
 
-    def count_prompt(self, messages: Iterable[Any], tools: Any = None) -> int:
+    def count_prompt(self, messages: Iterable[Any], tools: object = None) -> int:
         """Tokens of a prompt: its messages, the tools as compact JSON, and `FRAME` for the answer."""
         counted = sum(self.count_message(message) for message in messages if isinstance(message, dict))
         return FRAME + counted + (self.count(compact_json(tools)) if tools else 0)
@@ -88,18 +88,18 @@ class Tokenizer:
         """Tokens of a training row in one epoch, with the answer that is not preferred if it has one."""
         return self.count_prompt(row.messages, row.tools) + sum(map(self.count_message, row.rejected))
 
-    def _content(self, content: Any) -> int:
+    def _content(self, content: object) -> int:
         if not isinstance(content, list | tuple):
             return self._of(content)
         return sum(self._of(part.get("text")) for part in content if isinstance(part, dict))
 
-    def _call(self, call: Any) -> int:
+    def _call(self, call: object) -> int:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
             return 0
         return FRAME + self._of(function.get("name")) + self._of(function.get("arguments"))
 
-    def _of(self, text: Any) -> int:
+    def _of(self, text: object) -> int:
         return self.count(text) if isinstance(text, str) else 0
 
 

@@ -41,7 +41,7 @@ class ToolsForm:
     def __init__(self) -> None:
         self._known: dict[str, _Tools] = {}
 
-    def check(self, messages: Iterable[Any], offered: Any, report: ReportFinding) -> None:
+    def check(self, messages: Iterable[Any], offered: object, report: ReportFinding) -> None:
         """Report what is wrong with the tools of a row, its calls, and the answers to them."""
         tools = self._tools(offered) if offered is not None else _Tools()
         for problem, hint in tools.faults:
@@ -59,7 +59,7 @@ class ToolsForm:
                 for place, call in calls.read(message["tool_calls"], f"{path}.tool_calls"):
                     _check_call(call["function"], tools, f"{place}.function", report)
 
-    def _tools(self, value: Any) -> _Tools:
+    def _tools(self, value: object) -> _Tools:
         text = canonical_json(value)
         if text not in self._known:
             if len(self._known) >= MOST_TOOL_SETS:
@@ -68,7 +68,7 @@ class ToolsForm:
         return self._known[text]
 
 
-def _examine(value: Any) -> _Tools:
+def _examine(value: object) -> _Tools:
     noted = Faults("")
     if type(value) is list and not value:
         noted.add("tools is an empty list", "omit tools if the row has none")
@@ -86,7 +86,7 @@ def _examine(value: Any) -> _Tools:
     return _Tools(tuple((fault.problem, fault.hint) for fault in noted.found), functions)
 
 
-def _compiled(parameters: Any, where: str, noted: Faults) -> Schema | None:
+def _compiled(parameters: object, where: str, noted: Faults) -> Schema | None:
     from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
     try:
@@ -114,7 +114,7 @@ class _Calls:
         self._open: dict[str, str] = {}
         self._is_complete = True
 
-    def read(self, value: Any, path: str) -> list[tuple[str, dict[str, Any]]]:
+    def read(self, value: object, path: str) -> list[tuple[str, dict[str, Any]]]:
         """The calls of a message with their JSON paths; none if one of them is malformed."""
         noted = Faults("")
         check_tool_calls(value, path, noted)
@@ -127,10 +127,11 @@ class _Calls:
         self._is_complete = self._is_complete and bool(calls)
         return [] if noted.found else calls
 
-    def _open_call(self, call: Any, path: str, *, is_valid: bool) -> None:
+    def _open_call(self, call: object, path: str, *, is_valid: bool) -> None:
         """Note the id of a call. Faults of an id or a type are reported only if the calls are valid otherwise."""
-        name = call.get("id") if type(call) is dict else None
-        if is_valid and call.get("type") != "function":
+        found: dict[str, Any] = call if type(call) is dict else {}
+        name = found.get("id")
+        if is_valid and found.get("type") != "function":
             self._report("invalid_tool_calls", "the call has no type", 'add "type": "function"', path=path)
         if type(name) is not str or not name:
             self._is_complete = False

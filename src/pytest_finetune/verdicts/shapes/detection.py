@@ -106,7 +106,7 @@ def _first_need(shape: Shape, value: Mapping[str, Any]) -> str:
     return next(name for name in names if name in value)
 
 
-def _is_open(messages: Any) -> bool:
+def _is_open(messages: object) -> bool:
     """Whether messages end without an answer."""
     last = messages[-1] if isinstance(messages, list) and messages else None
     return isinstance(last, dict) and last.get("role") != "assistant"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_finetune.base.json_text import type_name, without_nulls
 from pytest_finetune.base.records import NOTHING
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
     Value = Mapping[str, Any]
+
+T = TypeVar("T")
 
 DESCRIBING = frozenset({"id", "tags", "metadata", "group"})
 """Columns that describe a row and are not shown to the model; every shape may have them."""
@@ -142,12 +144,13 @@ def without_padding(messages: list[Any]) -> list[Any]:
     return [without_nulls(each, keep=("content",)) if _may_have_nulls(each) else each for each in messages]
 
 
-def tools_without_padding(tools: Any) -> Any:
+def tools_without_padding(tools: T) -> T:
     """Tools without the keys that are null, except where null is a value in JSON Schema."""
-    return without_nulls(tools, keep=("default", "const"))
+    cleaned: T = without_nulls(tools, keep=("default", "const"))
+    return cleaned
 
 
-def _may_have_nulls(message: Any) -> bool:
+def _may_have_nulls(message: object) -> bool:
     return type(message) is dict and any(
         item is None or (type(item) is list and key in ("content", "tool_calls")) for key, item in message.items()
     )
@@ -181,6 +184,6 @@ def json_list_in(value: Value, column: str) -> list[Any]:
     return tools_without_padding(listed) if column == "tools" else listed
 
 
-def tool_call(number: int, name: str, arguments: Any) -> dict[str, Any]:
+def tool_call(number: int, name: str, arguments: object) -> dict[str, Any]:
     """A call of a function; `number` makes its id."""
     return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": arguments}}

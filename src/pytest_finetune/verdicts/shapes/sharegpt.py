@@ -118,11 +118,11 @@ def _several(text: str, calls: int) -> list[str]:
     return [text]
 
 
-def _is_wrapped(tool: Any) -> bool:
+def _is_wrapped(tool: object) -> bool:
     return isinstance(tool, dict) and "type" in tool and "function" in tool
 
 
-def _wrapped(tool: Any) -> dict[str, Any]:
+def _wrapped(tool: object) -> dict[str, Any]:
     if not (isinstance(tool, dict) and isinstance(tool.get("name"), str)):
         raise RowFault("tools: a tool has no name")
     return {"type": "function", "function": tool}

@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.shapes.row import (
 )
 
 if TYPE_CHECKING:
+    from pytest_finetune.base.json_text import Json
     from pytest_finetune.verdicts.shapes.row import Value
 
 _TYPES = {
@@ -47,7 +48,7 @@ def read(value: Value) -> ChatRow:
     return ChatRow(XLAM.name, [*prompt, {"role": "assistant", "tool_calls": calls}], tools or None)
 
 
-def _tool(tool: Any, index: int) -> dict[str, Any]:
+def _tool(tool: object, index: int) -> dict[str, Any]:
     if isinstance(tool, dict) and isinstance(tool.get("function"), dict):
         return tool
     if not (isinstance(tool, dict) and isinstance(tool.get("name"), str)):
@@ -56,7 +57,7 @@ def _tool(tool: Any, index: int) -> dict[str, Any]:
     return {"type": "function", "function": tool | {"parameters": _schema(parameters)} if parameters else tool}
 
 
-def _schema(parameters: Any) -> Any:
+def _schema(parameters: Json) -> Json:
     """A JSON Schema of parameters that are listed by name with a Python type; others are left as they are."""
     if not isinstance(parameters, dict) or isinstance(parameters.get("type"), str):
         return parameters
