@@ -100,7 +100,7 @@ def test_a_version_is_promoted_on_a_run_that_passed(registry, record, tickets):
     registry("add", "v1", "--model-id", MODEL)
     run = recorded(record, tickets)
     output = registry("promote", "v1", "--run", run.id)
-    assert "warning: the run was made from a git tree with changes" in output
+    assert "warning: the run was made with uncommitted changes" in output
     assert output.endswith("v1: candidate -> production\n")
     shown = as_json(registry, "show", "production")
     assert (shown["version"], shown["evidence"]["run_id"]) == ("v1", run.id)
@@ -168,13 +168,13 @@ def test_eval_sets_are_left_out_by_force_alone(registry, record, tickets, tmp_pa
     write_set(tmp_path, "eval_sets/profile.jsonl")
     registry("add", "v1", "--model-id", MODEL)
     run = recorded(record, tickets).id
-    assert "profile.jsonl: not asked" in unfolded(registry("promote", "v1", "--run", run, code=1))
+    assert "profile.jsonl: not evaluated" in unfolded(registry("promote", "v1", "--run", run, code=1))
     narrowed = ("promote", "v1", "--run", run, "--eval-sets", "eval_sets/tickets.jsonl")
     assert as_json(registry, *narrowed, code=1)["refusals"] == ["eval_sets/profile.jsonl: left out by --eval-sets"]
     registry(*narrowed, "--force", "--reason", "the profile is tried next week")
     event = as_json(registry, "history")[0]
     assert event["forced"]
-    assert "judged over eval_sets/tickets.jsonl alone" in event["why"]
+    assert "judged by eval_sets/tickets.jsonl only" in event["why"]
 
 
 def test_a_rollback_goes_back_and_leaves_the_other(registry, two_versions):
@@ -396,7 +396,7 @@ def test_a_comparison_with_a_model_other_than_production_promotes_nothing(regist
     other = BaselineRecord(name="replay:other", model="some-other-model", base_url="http://127.0.0.1:1/v1")
     run = recorded(record, eval_set, "ppppp", spec=TUNED, verdicts=verdicts, baselines=(other,))
     output = registry("promote", "v2", "--run", run.id, code=1)
-    assert "was compared with some-other-model, and production is" in " ".join(output.split())
+    assert "was compared with some-other-model, but production is" in " ".join(output.split())
 
 
 @pytest.mark.parametrize(
@@ -413,8 +413,8 @@ def test_todays_sets_are_those_that_the_project_configures(registry, record, tic
     (tmp_path / name).write_text(text, "utf-8")
     write_set(tmp_path, "questions/profile.jsonl")
     output = unfolded(registry("promote", "v1", "--run", run, code=1))
-    assert "questions/profile.jsonl: not asked in this run" in output
-    assert f"{TICKETS}: asked in the run, and not among today's eval sets" in output
+    assert "questions/profile.jsonl: not evaluated in this run" in output
+    assert f"{TICKETS}: evaluated in the run, but not among the current eval sets" in output
 
 
 def test_all_eval_sets_of_the_project_count_in_any_folder(registry, record, tmp_path, monkeypatch):
@@ -426,7 +426,7 @@ def test_all_eval_sets_of_the_project_count_in_any_folder(registry, record, tmp_
     run = recorded(record, write_set(corner))
     monkeypatch.chdir(corner)
     output = registry("promote", "v1", "--run", str(run.path), "--registry", "../registry.json", code=1)
-    assert f"corner/{TICKETS}: not asked in this run" in unfolded(output)
+    assert f"corner/{TICKETS}: not evaluated in this run" in unfolded(output)
 
 
 def test_a_rollback_to_a_retired_model_warns(registry, record, tickets):

@@ -81,7 +81,7 @@ def test_a_session_in_a_sub_folder_promotes_nothing(
         (corner / "eval_sets" / file.name).write_bytes(file.read_bytes())
     monkeypatch.chdir(corner)
     result = evaluate("--promote", "--finetune-registry=../registry.json", *options)
-    assert_not_promoted(result, registry, "*hard.jsonl*not asked in this run*")
+    assert_not_promoted(result, registry, "*hard.jsonl*not evaluated in this run*")
 
 
 def test_a_link_to_the_registry_is_the_registry(pytester, evaluate, registry, easy, hard, monkeypatch):
@@ -91,7 +91,7 @@ def test_a_link_to_the_registry_is_the_registry(pytester, evaluate, registry, ea
     for file in (easy, easy.with_suffix(".toml")):
         (corner / file.name).write_bytes(file.read_bytes())
     monkeypatch.chdir(corner)
-    assert_not_promoted(evaluate("--promote"), registry, "*hard.jsonl*not asked in this run*")
+    assert_not_promoted(evaluate("--promote"), registry, "*hard.jsonl*not evaluated in this run*")
 
 
 @pytest.mark.usefixtures("easy")

@@ -81,9 +81,9 @@ def in_production(*eval_sets):
 ACCURACY = {"min": 0.9}
 HARD = {"min": 0.8, "where": {"tag": "hard"}}
 WEAKER = {
-    "removed": ([ACCURACY, {"metric": "valid_rate", "min": 0.9}], [ACCURACY], "held to valid_rate>=0.9: no gate"),
-    "another metric": ([ACCURACY], [{"metric": "valid_rate", "min": 1}], "held to accuracy>=0.9: no gate"),
-    "turned around": ([ACCURACY], [{"max": 1}], "held to accuracy>=0.9: no gate"),
+    "removed": ([ACCURACY, {"metric": "valid_rate", "min": 0.9}], [ACCURACY], "had to pass valid_rate>=0.9: no gate"),
+    "another metric": ([ACCURACY], [{"metric": "valid_rate", "min": 1}], "had to pass accuracy>=0.9: no gate"),
+    "turned around": ([ACCURACY], [{"max": 1}], "had to pass accuracy>=0.9: no gate"),
     "lower min": ([ACCURACY], [{"min": 0.89}], "min 0.89 instead of 0.9"),
     "higher max": (
         [ACCURACY, {"metric": "latency_p95", "max": 2}],
@@ -134,7 +134,7 @@ WEAKER = {
         "per_case 2 of 3 instead of 3 of 3",
     ),
     "one pass is enough": ([ACCURACY], [{"min": 0.9, "per_case": "1 of 3"}], "per_case 1 of 3 instead of none"),
-    "no gates before": ([], [ACCURACY], "held to accuracy>=1"),
+    "no gates before": ([], [ACCURACY], "had to pass accuracy>=1"),
 }
 
 
@@ -143,7 +143,7 @@ def test_a_weakened_gate_is_named(eval_set, before, now, clause):
     repeats = "[stability]\nrepeats = 3\n" if "per_case" in str(before + now) else ""
     registry = in_production(eval_set(*before, more=repeats))
     (text,) = weakened_gates(registry, [eval_set(*now, more=repeats)])
-    assert text.startswith(f"{NAME}: production was held to ")
+    assert text.startswith(f"{NAME}: production had to pass ")
     assert clause in text
 
 
@@ -173,17 +173,17 @@ def test_an_equally_strict_gate_is_not_named(eval_set, before, now):
 def test_fewer_cases_fewer_attempts_and_a_thinner_slice_are_named(eval_set):
     registry = in_production(eval_set(HARD, more="[stability]\nrepeats = 3\n"))
     assert weakened_gates(registry, [eval_set(HARD, count=7)]) == [
-        f"{NAME}: production was judged by 8 cases, and now there are 7",
-        f"{NAME}: production was judged by 3 attempts per case, and now there are 1",
+        f"{NAME}: production was evaluated on 8 cases, and now there are 7",
+        f"{NAME}: production was evaluated with 3 attempts per case, and now there are 1",
     ]
     (text,) = weakened_gates(registry, [eval_set(HARD, hard=3, more="[stability]\nrepeats = 3\n")])
-    assert text.endswith("held to accuracy>=0.8,tag=hard: its slice had 4 cases and has 3")
+    assert text.endswith("had to pass accuracy>=0.8,tag=hard: its slice had 4 cases and has 3")
 
 
 def test_a_set_is_held_to_its_gates_under_another_name(eval_set):
     registry = in_production(eval_set(ACCURACY))
     (text,) = weakened_gates(registry, [eval_set({"min": 0.5}, name="eval_sets/renamed.jsonl")])
-    assert text.startswith("eval_sets/renamed.jsonl: production was held to accuracy>=0.9")
+    assert text.startswith("eval_sets/renamed.jsonl: production had to pass accuracy>=0.9")
 
 
 def test_a_retired_production_is_still_the_measure(eval_set):
@@ -226,7 +226,7 @@ def test_changed_cases_and_settings_are_a_caution(eval_set):
     changed = eval_set(ACCURACY, count=9, more='scorer = "contains"\n')
     assert weakened_gates(registry, [changed]) == []
     assert changes_since_production(registry, [changed]) == [
-        f"{NAME}: cases and settings changed since production was judged; check that it did not become easier"
+        f"{NAME}: cases and settings changed since production was evaluated; check that it has not become easier"
     ]
 
 
@@ -281,7 +281,7 @@ def production(pytester, suite, evaluate):
 def test_the_session_and_the_command_refuse_alike(pytester, evaluate, production):
     result = evaluate("--promote", model="ft:two")
     assert result.ret == 1
-    reason = "production was held to accuracy>=0.9: now accuracy>=0.5 with min 0.5 instead of 0.9"
+    reason = "production had to pass accuracy>=0.9: now accuracy>=0.5 with min 0.5 instead of 0.9"
     assert reason in " ".join(result.stdout.str().split())
     promote = ["registry", "promote", "v2", "--run", "last"]
     command = [sys.executable, "-c", "from pytest_finetune.cli import main; main()", *promote]

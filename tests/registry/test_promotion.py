@@ -89,7 +89,7 @@ def test_an_open_run_is_refused(record, tickets):
 def test_missing_samples_are_not_evidence(record, tickets):
     run = recorded(record, tickets)
     run = rewritten(run, totals=run.manifest.totals.model_copy(update={"unneeded": 2}))
-    assert refused(run, tickets) == ["2 samples were left unasked (--stop-when-decided): ask them all"]
+    assert refused(run, tickets) == ["2 samples were not requested (--stop-when-decided): run without it"]
 
 
 def test_a_replay_is_refused(record, tickets):
@@ -100,7 +100,7 @@ def test_a_replay_is_refused(record, tickets):
 
 def test_a_run_of_another_model_is_refused(record, tickets):
     run = recorded(record, tickets, spec="ft:other")
-    assert refused(run, tickets) == [f"the run asked ft:other, and this version is {MODEL}"]
+    assert refused(run, tickets) == [f"the run evaluated ft:other, but this version is {MODEL}"]
 
 
 def test_a_run_through_the_registry_counts_by_the_id_on_the_wire(record, tickets):
@@ -111,7 +111,7 @@ def test_a_run_through_the_registry_counts_by_the_id_on_the_wire(record, tickets
 def test_a_run_at_another_server_is_refused(record, tickets):
     version = entry(base_url="https://models.acme.example/v1")
     (reason,) = refused(recorded(record, tickets), tickets, version=version)
-    assert reason == "the run asked http://127.0.0.1:1/v1, and this version is served at https://models.acme.example/v1"
+    assert reason == "the run used http://127.0.0.1:1/v1, but this version is served at https://models.acme.example/v1"
 
 
 def test_later_evidence_from_another_server_is_refused(record, tickets):
@@ -121,7 +121,7 @@ def test_later_evidence_from_another_server_is_refused(record, tickets):
     assert refused(recorded(record, tickets), tickets, version=version) == []
     elsewhere = TargetInfo(spec=MODEL, model=MODEL, base_url="https://elsewhere.example/v1")
     (reason,) = refused(recorded(record, tickets, target=elsewhere), tickets, version=version)
-    assert reason == f"the run asked https://elsewhere.example/v1, and this version was judged before at {HOME}"
+    assert reason == f"the run used https://elsewhere.example/v1, but this version was evaluated before at {HOME}"
 
 
 def test_a_manifest_that_was_edited_is_refused(record, tickets):
@@ -155,7 +155,7 @@ def test_a_record_of_an_older_plugin_has_no_seal_and_is_refused(record, tickets)
 
 def test_samples_of_a_model_missing_from_the_manifest_are_refused(record, tickets):
     run = rewritten(recorded(record, tickets, answered_by=(MODEL, "other")), answered_by=(MODEL,))
-    assert refused(run, tickets) == ["samples were answered by other, of which the manifest knows nothing"]
+    assert refused(run, tickets) == ["samples were answered by other, which the manifest does not list"]
 
 
 @pytest.fixture
@@ -183,14 +183,14 @@ def test_production_is_compared_with_by_whatever_name_its_answers_came(compared,
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"model": "other"}, f"was compared with other, and production is {OLD}"),
+        ({"model": "other"}, f"was compared with other, but production is {OLD}"),
         (
             {"base_url": "http://127.0.0.1:2/v1"},
-            f"was compared with {OLD} at http://127.0.0.1:2/v1, and production is judged at {HOME}",
+            f"was compared with {OLD} at http://127.0.0.1:2/v1, but production is evaluated at {HOME}",
         ),
-        ({"base_url": ""}, f"was compared with {OLD} at no server, and production is judged at {HOME}"),
+        ({"base_url": ""}, f"was compared with {OLD} at no server, but production is evaluated at {HOME}"),
         ({"base_url": HOME.replace("127.0.0.1", "localhost")}, None),
-        ({"name": "replay:x", "doubt": "its run is open"}, "was compared with replay:x, and its run is open"),
+        ({"name": "replay:x", "doubt": "its run is open"}, "was compared with replay:x, but its run is open"),
     ],
 )
 def test_a_comparison_with_something_other_than_production_is_refused(compared, change, expected):
@@ -217,7 +217,7 @@ def test_a_local_production_is_identified_by_its_weights_not_its_engine(compared
 
 
 def test_an_old_record_that_names_no_server_of_the_baseline_is_refused(compared):
-    expected = "does not say what its gates against production were compared with"
+    expected = "does not record which production its gates were compared with"
     assert compared() == [f"{expected}: run it again"]
     assert compared(compared_with=(OLD,)) == [f"{expected} ({OLD}, on an unknown server): run it again"]
 
@@ -227,7 +227,7 @@ def test_a_set_that_production_was_judged_by_may_be_renamed_and_not_dropped(reco
     plans = [set_plan(tickets, "m"), set_plan(profile, "m")]
     production = entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, plans=plans), [tickets, profile]))
     assert refused(recorded(record, tickets), tickets, production=production) == [
-        f"{PROFILE}: production was judged by it, and this version is not"
+        f"{PROFILE}: production was evaluated on it, but this version was not"
     ]
     renamed = write_set(tmp_path, "eval_sets/people.jsonl", cases=4)
     plans = [set_plan(tickets, "m"), set_plan(renamed, "m")]
@@ -261,7 +261,7 @@ def test_a_first_version_needs_a_gate_with_a_bar(record, tmp_path):
     eval_set = write_set(tmp_path, toml=AGAINST)
     run = recorded(record, eval_set, verdicts=(("flips<=0,vs=production", "incomplete"),))
     assert refused(run, eval_set, first=True) == [
-        f"{TICKETS}: every gate compares with production, and there was none yet: add one with a bar"
+        f"{TICKETS}: every gate compares with production, and there is none yet: add a fixed threshold"
     ]
 
 
@@ -283,7 +283,7 @@ def test_a_first_version_needs_a_gate_with_a_bar(record, tmp_path):
 def test_an_answer_under_another_name_is_refused_unless_it_is_the_dated_snapshot(record, tickets, answered, same):
     run = recorded(record, tickets, spec="m", answered_by=("m", answered))
     reasons = refused(run, tickets, version=entry(model_id="m"))
-    assert reasons == ([] if same else [f"the server answered as {answered} when m was asked"])
+    assert reasons == ([] if same else [f"the server answered as {answered} to requests for m"])
 
 
 def test_a_local_model_is_identified_by_its_weights(record, tickets):
@@ -293,7 +293,7 @@ def test_a_local_model_is_identified_by_its_weights(record, tickets):
     assert refused(run, tickets, version=version) == []
     before = evidence_of(run, [tickets]).model_copy(update={"identity": "sha256:old"})
     (reason,) = refused(run, tickets, version=version.model_copy(update={"evidence": before}))
-    assert reason.startswith("the run asked other weights")
+    assert reason.startswith("the run evaluated other weights")
 
 
 @pytest.mark.parametrize(
@@ -319,14 +319,14 @@ def test_a_changed_schema_is_refused(record, tickets):
 
 def test_every_eval_set_of_today_has_to_be_in_the_run_and_no_other(record, tickets, tmp_path):
     profile = write_set(tmp_path, PROFILE)
-    assert refused(recorded(record, tickets), tickets, profile) == [f"{PROFILE}: not asked in this run"]
+    assert refused(recorded(record, tickets), tickets, profile) == [f"{PROFILE}: not evaluated in this run"]
     run = recorded(record, tickets, plans=[set_plan(tickets, "m"), set_plan(profile, "m")])
     (reason,) = refused(run, tickets)
-    assert reason == f"{PROFILE}: asked in the run, and not among today's eval sets"
+    assert reason == f"{PROFILE}: evaluated in the run, but not among the current eval sets"
 
 
 def test_a_run_without_cases_is_not_evidence(record, tickets):
-    assert "there is no eval set today, and nothing asked is no evidence" in refused(recorded(record, tickets))
+    assert "there are no eval sets now, so there is nothing to judge by" in refused(recorded(record, tickets))
 
 
 @pytest.mark.parametrize("status", ["fail", "inconclusive", "incomplete", "unheard of"])
@@ -395,8 +395,8 @@ def test_a_tree_with_changes_and_a_nameless_answer_are_warnings(record, tickets)
     run = recorded(record, tickets, answered_by=("", MODEL))
     assert refused(run, tickets) == []
     assert cautions(entry(), run, now=NOW) == [
-        "the run was made from a git tree with changes, so its commit does not tell all",
-        "the server did not always say which model answered",
+        "the run was made with uncommitted changes, so its commit does not identify the code",
+        "the server did not always report which model answered",
     ]
 
 
@@ -481,7 +481,7 @@ def test_a_version_without_a_server_is_judged_on_that_of_production(record, tick
     elsewhere = TargetInfo(spec=MODEL, model=MODEL, base_url="http://127.0.0.1:9/v1")
     run, production = recorded(record, tickets, target=elsewhere), production_at(record, tickets)
     (reason,) = refused(run, tickets, production=production)
-    assert reason.startswith(f"the run asked http://127.0.0.1:9/v1, and production is judged at {HOME}")
+    assert reason.startswith(f"the run used http://127.0.0.1:9/v1, but production is evaluated at {HOME}")
     assert refused(run, tickets, production=production, version=entry(base_url="http://127.0.0.1:9/v1/")) == []
     assert refused(run, tickets, production=production_at(record, tickets, base_url=HOME)) == []
 
@@ -499,7 +499,7 @@ def test_a_run_with_a_future_date_is_refused(record, tickets):
     closed = run.manifest.closed_at
     assert refused(run, tickets, now=closed - timedelta(minutes=5)) == []
     (reason,) = refused(run, tickets, now=closed - timedelta(hours=1))
-    assert "which is yet to come" in reason
+    assert "which is in the future" in reason
 
 
 @pytest.mark.parametrize("model_id", ["local:models/tuned.gguf", "local:tuned"])
@@ -508,7 +508,7 @@ def test_a_local_version_is_promoted_on_a_run_under_its_registry_name(record, ti
     assert refused(run, tickets, version=entry(model_id=model_id)) == []
     other = recorded(record, tickets, target=TargetInfo(spec="registry:v2", model="other", identity="sha256:1"))
     assert refused(other, tickets, version=entry(model_id=model_id)) == [
-        f"the run asked registry:v2, and this version is {model_id}"
+        f"the run evaluated registry:v2, but this version is {model_id}"
     ]
 
 
@@ -522,10 +522,10 @@ def test_weights_that_were_replaced_since_the_run_are_refused(record, tickets, t
     assert refused(run, tickets, version=local, models=tmp_path) == []
     weights.write_bytes(weights.read_bytes() + b"!")
     (reason,) = refused(run, tickets, version=local, models=tmp_path)
-    assert reason == "the run asked other weights than local:tuned has now: run it again"
+    assert reason == "the run evaluated other weights than local:tuned has now: run it again"
     weights.unlink()
     assert refused(run, tickets, version=local, models=tmp_path) == []
-    assert any("are not here" in one for one in cautions(local, run, now=NOW, models=tmp_path))
+    assert any("are not on this machine" in one for one in cautions(local, run, now=NOW, models=tmp_path))
 
 
 @pytest.mark.parametrize("server", [HOME, "http://localhost:1/v1", "http://[::1]:1"])

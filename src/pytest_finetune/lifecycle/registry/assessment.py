@@ -101,32 +101,30 @@ def assess(
     if action == "canary" and run is None and entry.status is Status.CANARY:
         # A canary has been accepted already: another share needs no new evidence.
         return Assessment(action, version, (), (), (), registry.seq, now, None, traffic, tuple(because))
-    proof, judged = run or entry.evidence, None
-    refused = [*known_problems, *_registry_faults(registry)]
-    waived: list[str] = []
-    warnings: list[str] = []
-    if proof is None:
+    proof = run or entry.evidence
+    judged = judged_by() if proof else None
+    refused, notes, waived = [*known_problems, *_registry_faults(registry)], [], []
+    if proof is None or judged is None:
         refused.append("there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run")
     else:
-        judged = judged_by()
-        because.append(f"judged over {', '.join(judged.chosen)} alone" if judged.chosen else "")
+        because.append(f"judged by {', '.join(judged.chosen)} only" if judged.chosen else "")
         refused += _cache_faults(run)
         refused += _evidence_faults(
             registry, entry, proof, judged, now=now, plugin_version=plugin_version, models=models
         )
         waived = waived_gate_clauses(proof, judged.eval_sets) if is_before_first(registry) else []
-        warnings = cautions(entry, proof, now=now, models=models)
-        warnings += changes_since_production(registry, judged.eval_sets)
+        notes = [*cautions(entry, proof, now=now, models=models), *changes_since_production(registry, judged.eval_sets)]
     refused += history_faults(registry, version, proof)
+    evidence = evidence_of(run, judged.eval_sets) if run and judged and run.manifest.closed else None
     return Assessment(
         action,
         version,
         tuple(refused),
-        (*waived, *warnings),
+        (*waived, *notes),
         tuple(waived),
         registry.seq,
         now,
-        evidence_of(run, judged.eval_sets) if run and judged and run.manifest.closed else None,
+        evidence,
         traffic,
         tuple(because),
     )

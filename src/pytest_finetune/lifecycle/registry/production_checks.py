@@ -36,8 +36,8 @@ def server_fault(entry: Entry, claim: Claim, production: Entry | None) -> str:
     home = server_of(production)
     if not home or is_same_server(claim.base_url, home) or entry.model_id.startswith("local:"):
         return ""
-    asked = claim.base_url or "no server"
-    return f"{claim.source} asked {asked}, and production is judged at {home}: add the version with its --base-url"
+    used = claim.base_url or "no server"
+    return f"{claim.source} used {used}, but production is evaluated at {home}: add the version with its --base-url"
 
 
 def comparison_faults(
@@ -49,10 +49,10 @@ def comparison_faults(
     if not any(gate.against_production for eval_set in eval_sets for gate in eval_set.settings.rules):
         return
     if production is None:
-        yield from _nothing_there_faults(eval_sets, first=first)
+        yield from _missing_production_faults(eval_sets, first=first)
     elif not claim.baselines:
-        whom = f" ({', '.join(claim.compared_with)}, on an unknown server)" if claim.compared_with else ""
-        yield f"{claim.source} does not say what its gates against production were compared with{whom}: run it again"
+        others = f" ({', '.join(claim.compared_with)}, on an unknown server)" if claim.compared_with else ""
+        yield f"{claim.source} does not record which production its gates were compared with{others}: run it again"
     else:
         for baseline in claim.baselines:
             if fault := _stand_in_fault(baseline, production):
@@ -66,7 +66,7 @@ def coverage_faults(claim: Claim, eval_sets: Sequence[EvalSet], production: Entr
     evidence = production.evidence if production else None
     for stored in evidence.eval_sets if evidence else ():
         if stored.name not in known and stored.cases_sha256 not in hashes:
-            yield f"{stored.name}: production was judged by it, and this version is not"
+            yield f"{stored.name}: production was evaluated on it, but this version was not"
 
 
 def waived_gates(claim: Claim, eval_sets: Sequence[EvalSet]) -> set[tuple[str, str]]:
@@ -87,26 +87,26 @@ def _compared_with_itself(claim: Claim) -> Iterator[str]:
             yield f"{claim.source} compared the model with itself, named {baseline.name}: {itself}"
 
 
-def _nothing_there_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Iterator[str]:
+def _missing_production_faults(eval_sets: Sequence[EvalSet], *, first: bool) -> Iterator[str]:
     if not first:
-        yield "gates compare with production, and no version is there now: roll back first, or --force"
+        yield "gates compare with production, but there is none now: roll back first, or pass --force"
         return
     for eval_set in eval_sets:
         gates = eval_set.settings.rules
         if gates and all(gate.against_production for gate in gates):
-            yield f"{eval_set.name}: every gate compares with production, and there was none yet: add one with a bar"
+            yield f"{eval_set.name}: every gate compares with production, and there is none yet: add a fixed threshold"
 
 
 def _stand_in_fault(baseline: BaselineRecord, production: Entry) -> str:
     """Why the answers of a baseline are not those of production; empty if they are."""
     model, home = production.model_id, server_of(production)
     if baseline.model not in (model, model.removeprefix("local:")):
-        return f"{baseline.model or baseline.name}, and production is {model}"
+        return f"{baseline.model or baseline.name}, but production is {model}"
     if home and not is_same_server(baseline.base_url, home):
-        return f"{baseline.model} at {baseline.base_url or 'no server'}, and production is judged at {home}"
+        return f"{baseline.model} at {baseline.base_url or 'no server'}, but production is evaluated at {home}"
     if model.startswith("local:") and production.evidence:
         # The identity is the hash of the weights, engine and context; the last two are the same for both models.
         theirs, known = (text.partition(" ")[0] for text in (baseline.identity, production.evidence.identity))
         if theirs != known:
             return f"other weights of {baseline.model} than those in production"
-    return f"{baseline.name}, and {baseline.doubt}" if baseline.doubt else ""
+    return f"{baseline.name}, but {baseline.doubt}" if baseline.doubt else ""

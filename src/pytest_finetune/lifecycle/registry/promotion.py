@@ -19,7 +19,7 @@ from pytest_finetune.lifecycle.registry.production_checks import (
     waived_gates,
 )
 from pytest_finetune.lifecycle.registry.sunset import shutdown_of
-from pytest_finetune.lifecycle.registry.version_checks import unseen_weights, weights_fault
+from pytest_finetune.lifecycle.registry.version_checks import missing_weights, weights_fault
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.quality import quality_is_guarded
 
@@ -114,10 +114,10 @@ def cautions(
     """Warnings that do not prevent a promotion; the arguments are those of `refusals`."""
     claim, found = claim_of(proof), []
     if claim.git_dirty:
-        found.append(f"{claim.source} was made from a git tree with changes, so its commit does not tell all")
+        found.append(f"{claim.source} was made with uncommitted changes, so its commit does not identify the code")
     if "" in claim.answered_by:
-        found.append("the server did not always say which model answered")
-    found += [unseen] if models and (unseen := unseen_weights(entry, models)) else []
+        found.append("the server did not always report which model answered")
+    found += [missing] if models and (missing := missing_weights(entry, models)) else []
     shutdown = shutdown_of(entry)
     if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
         found.append(_shutdown_clause(shutdown, now))
@@ -137,7 +137,7 @@ def _shutdown_clause(shutdown: Shutdown, now: datetime) -> str:
 def _time_faults(proof: Run | Evidence, claim: Claim, now: datetime) -> Iterator[str]:
     closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at
     if closed is not None and closed > now + CLOCKS_APART:
-        yield f"{claim.source} closed at {closed:%Y-%m-%d %H:%M %Z}, which is yet to come: whose clock is wrong?"
+        yield f"{claim.source} closed at {closed:%Y-%m-%d %H:%M %Z}, which is in the future: check the clocks"
 
 
 def _run_faults(run: Run) -> Iterator[str]:
@@ -146,15 +146,15 @@ def _run_faults(run: Run) -> Iterator[str]:
         stopped = f": {manifest.stopped}" if manifest.stopped else ""
         yield f"the run is open{stopped}; finish it with --resume"
     if totals.unneeded:
-        yield f"{totals.unneeded:,} samples were left unasked (--stop-when-decided): ask them all"
+        yield f"{totals.unneeded:,} samples were not requested (--stop-when-decided): run without it"
     if manifest.closed and totals.unrun:
         yield f"{totals.unrun:,} of {totals.planned:,} samples were not run"
     if manifest.closed and (fault := run.seal_fault):
         yield f"the run {fault}; run it again"
     if manifest.target.spec.startswith("replay:"):
-        yield "replayed answers are no evidence: nothing tells that they were asked as today's settings ask"
+        yield "replayed answers are no evidence: they may have been requested with other settings"
     if manifest.target.spec.startswith("imported:"):
-        yield "imported answers are no evidence: they were recorded elsewhere, and nothing shows what was asked"
+        yield "imported answers are no evidence: they were recorded elsewhere, and the requests are unknown"
 
 
 def _count_faults(evidence: Evidence) -> Iterator[str]:
@@ -166,32 +166,32 @@ def _count_faults(evidence: Evidence) -> Iterator[str]:
 
 def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:
     if claim.model != name_of(entry.model_id) and entry.model_id != claim.spec:
-        yield f"{claim.source} asked {claim.spec}, and this version is {entry.model_id}"
+        yield f"{claim.source} evaluated {claim.spec}, but this version is {entry.model_id}"
     if (home := server_of(entry)) and not is_same_server(claim.base_url, home):
-        known = "is served" if entry.base_url else "was judged before"
-        yield f"{claim.source} asked {claim.base_url or 'no server'}, and this version {known} at {home}"
+        known = "is served" if entry.base_url else "was evaluated before"
+        yield f"{claim.source} used {claim.base_url or 'no server'}, but this version {known} at {home}"
     if entry.model_id.startswith("local:"):
         known = entry.evidence.identity if entry.evidence else ""
         if known and known != claim.identity:
-            yield f"{claim.source} asked other weights than the evidence so far: give them a version of their own"
+            yield f"{claim.source} evaluated other weights than its evidence so far: add them as a new version"
         return
     for name in claim.answered_by:
         if name and not answers_for(name, claim.model):
-            yield f"the server answered as {name} when {claim.model} was asked"
+            yield f"the server answered as {name} to requests for {claim.model}"
 
 
 def _plan_faults(claim: Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     plans = {plan.name: plan for plan in claim.plans}
     if not eval_sets:
-        yield "there is no eval set today, and nothing asked is no evidence"
+        yield "there are no eval sets now, so there is nothing to judge by"
     for eval_set in eval_sets:
         plan = plans.pop(eval_set.name, None)
         if plan is None:
-            yield f"{eval_set.name}: not asked in this run"
+            yield f"{eval_set.name}: not evaluated in this run"
         elif changed := differences(plan, eval_set):
             yield f"{eval_set.name}: {changed} since the run; run it again"
     for name in plans:
-        yield f"{name}: asked in the run, and not among today's eval sets"
+        yield f"{name}: evaluated in the run, but not among the current eval sets"
 
 
 def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], waived: Container[tuple[str, str]]) -> Iterator[str]:
@@ -218,7 +218,7 @@ def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     samples = list(run.samples().values())
     listed = set(run.manifest.answered_by)
     for name in sorted({one.completion.model for one in samples if one.completion} - listed):
-        yield f"samples were answered by {name or 'a server that did not say'}, of which the manifest knows nothing"
+        yield f"samples were answered by {name or 'an unnamed model'}, which the manifest does not list"
     yield from _rejudged_faults(run, samples, eval_sets)
 
 
@@ -247,7 +247,7 @@ def _version_faults(claim: Claim, plugin_version: str) -> Iterator[str]:
     except InvalidVersion:
         older = plugin_version != claim.plugin
     if older:
-        yield f"{claim.source} was made by pytest-finetune {claim.plugin}, and this is {plugin_version}: upgrade"
+        yield f"{claim.source} was made by pytest-finetune {claim.plugin}, but this is {plugin_version}: upgrade"
 
 
 def _ends(days: int) -> str:

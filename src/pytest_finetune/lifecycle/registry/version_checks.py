@@ -33,23 +33,23 @@ def history_faults(registry: Registry, version: str, proof: Run | Evidence | Non
             found.append(f"{event.version} is the same model, and was rejected on {event.at:%Y-%m-%d}: {event.why}")
     mine = (event for event in registry.history if event.version == version)
     if isinstance(proof, Evidence) and any(event.forced and event.action in ("canary", "promote") for event in mine):
-        found.append("its evidence was let through by --force: name a run that passes, with --run")
+        found.append("its evidence was accepted by --force: name a run that passes, with --run")
     return found
 
 
 def weights_fault(entry: Entry, claim: Claim, models: Path) -> str:
     """Why the weights of a local version are not those that were evaluated; empty if they are, or are not here."""
-    there = _weights_there(entry, models)
-    if there and there != claim.identity.partition(" ")[0]:
-        return f"{claim.source} asked other weights than {entry.model_id} has now: run it again"
+    current = _current_weights(entry, models)
+    if current and current != claim.identity.partition(" ")[0]:
+        return f"{claim.source} evaluated other weights than {entry.model_id} has now: run it again"
     return ""
 
 
-def unseen_weights(entry: Entry, models: Path) -> str:
+def missing_weights(entry: Entry, models: Path) -> str:
     """A warning that the weights of a local version are not here and were not compared; empty if they are here."""
-    if not entry.model_id.startswith(LOCAL) or _weights_there(entry, models):
+    if not entry.model_id.startswith(LOCAL) or _current_weights(entry, models):
         return ""
-    return f"the weights of {entry.model_id} are not here, and could not be compared with those judged"
+    return f"the weights of {entry.model_id} are not on this machine, so they were not compared with those evaluated"
 
 
 def _of_one_model(registry: Registry, version: str, proof: Run | Evidence | None) -> Iterator[str]:
@@ -68,7 +68,7 @@ def _same_weights(entry: Entry, proof: Run | Evidence | None) -> bool:
     return bool(known) and known.partition(" ")[0] == identity.partition(" ")[0]
 
 
-def _weights_there(entry: Entry, models: Path) -> str:
+def _current_weights(entry: Entry, models: Path) -> str:
     if not entry.model_id.startswith(LOCAL):
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Where today's eval sets demand less than the production version was held to."""
+"""Where the current eval sets demand less than the production version had to pass."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 def weakened_gates(registry: Registry, eval_sets: Sequence[EvalSet]) -> list[str]:
     """
-    What the production version was held to and a version is not held to today, one clause each.
+    What the production version had to pass and a new version does not, one clause each.
 
-    Without a production version now, or without evidence of it, the latest one that has evidence counts: its gates
-    are not gone because it is.
+    If there is no production version now, or none with evidence, the latest one with evidence counts: its gates still
+    apply after it is gone.
     """
     return [
         f"{eval_set.name}: {clause}"
         for stored, eval_set in _pairs(_latest_evidence(registry), eval_sets)
-        for clause in (*_less_asked(stored, eval_set), *_gates_lost(stored, eval_set))
+        for clause in (*_smaller_plan(stored, eval_set), *_gates_lost(stored, eval_set))
     ]
 
 
 def changes_since_production(registry: Registry, eval_sets: Sequence[EvalSet]) -> list[str]:
-    """Changes of eval sets that may have made them easier or harder, which only a reviewer can tell."""
+    """Changes of eval sets that may have made them easier or harder, which only a reviewer can judge."""
     return [
-        f"{eval_set.name}: {changed} since production was judged; check that it did not become easier"
+        f"{eval_set.name}: {changed} since production was evaluated; check that it has not become easier"
         for stored, eval_set in _pairs(_latest_evidence(registry), eval_sets)
         if (changed := differences(stored, eval_set))
     ]
@@ -56,12 +56,12 @@ def _pairs(evidence: Evidence | None, eval_sets: Sequence[EvalSet]) -> Iterator[
             yield stored, eval_set
 
 
-def _less_asked(stored: EvidenceSet, eval_set: EvalSet) -> Iterator[str]:
+def _smaller_plan(stored: EvidenceSet, eval_set: EvalSet) -> Iterator[str]:
     cases = len(eval_set.cases)
     if cases < stored.cases:
-        yield f"production was judged by {stored.cases:,} cases, and now there are {cases:,}"
+        yield f"production was evaluated on {stored.cases:,} cases, and now there are {cases:,}"
     if eval_set.repeats < stored.repeats:
-        yield f"production was judged by {stored.repeats} attempts per case, and now there are {eval_set.repeats}"
+        yield f"production was evaluated with {stored.repeats} attempts per case, and now there are {eval_set.repeats}"
 
 
 def _gates_lost(stored: EvidenceSet, eval_set: EvalSet) -> Iterator[str]:
@@ -73,7 +73,7 @@ def _gates_lost(stored: EvidenceSet, eval_set: EvalSet) -> Iterator[str]:
         else:
             lost = lost_demand(verdict.rule, gates) or _narrowed(verdict, eval_set)
         if lost:
-            yield f"production was held to {verdict.gate}: {lost}"
+            yield f"production had to pass {verdict.gate}: {lost}"
 
 
 def _narrowed(verdict: VerdictRecord, eval_set: EvalSet) -> str:

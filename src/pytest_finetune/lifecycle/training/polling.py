@@ -11,7 +11,7 @@ from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, Refused
 from pytest_finetune.lifecycle.training.job import FineTuningEvent, FineTuningJob
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from datetime import datetime
 
     from pytest_finetune.lifecycle.training.service import FineTuning
@@ -92,8 +92,30 @@ def follow(
         TrainingError: There is no such job, the server refuses, it did not answer for too long, or the job has
             succeeded without a model.
     """
-    wait, lost_at = policy.interval, None
     nameless_since: float | None = None
+    while True:
+        job, events = yield from _poll(service, job_id, cursor, policy, sleep=sleep, clock=clock)
+        for event in events:
+            cursor = cursor.after(event)
+            yield event
+        yield job
+        if job.has_ended:
+            return
+        nameless_since = _nameless_since(job, nameless_since, clock())
+        sleep(policy.interval)
+
+
+def _poll(
+    service: FineTuning,
+    job_id: str,
+    cursor: Cursor,
+    policy: PollingPolicy,
+    *,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float],
+) -> Generator[Update, None, tuple[FineTuningJob, list[FineTuningEvent]]]:
+    """The job and its new events, once the server answers; yields that the connection is lost, and restored."""
+    wait, lost_at = policy.interval, None
     while True:
         try:
             # The job before its events: if it has ended, the events of its end are then certainly among those read.
@@ -109,18 +131,10 @@ def follow(
                 raise _given_up(job_id, fault, policy) from fault
             sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
-            continue
-        if lost_at is not None:
-            yield ConnectionRestored(clock() - lost_at)
-            wait, lost_at = policy.interval, None
-        for event in events:
-            cursor = cursor.after(event)
-            yield event
-        yield job
-        if job.has_ended:
-            return
-        nameless_since = _nameless_since(job, nameless_since, clock())
-        sleep(policy.interval)
+        else:
+            if lost_at is not None:
+                yield ConnectionRestored(clock() - lost_at)
+            return job, events
 
 
 def new_events(service: FineTuning, job_id: str, cursor: Cursor) -> list[FineTuningEvent]:
@@ -138,9 +152,8 @@ def new_events(service: FineTuning, job_id: str, cursor: Cursor) -> list[FineTun
             return list(found.values())[::-1]
         found.setdefault(event.id, event)
     since = cursor.at
-    return [event for event in found.values() if since is None or not event.created_at or event.created_at > since][
-        ::-1
-    ]
+    new = [event for event in found.values() if since is None or not event.created_at or event.created_at > since]
+    return new[::-1]
 
 
 def _nameless_since(job: FineTuningJob, since: float | None, now: float) -> float | None:
