@@ -127,6 +127,21 @@ def test_a_session_that_turns_red_at_its_end_promotes_nothing(pytester, evaluate
 
 
 @pytest.mark.usefixtures("easy")
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "pytest_terminal_summary(): raise RuntimeError('too late')",
+        "pytest_unconfigure(): raise RuntimeError('too late')",
+        "pytest_sessionfinish(): raise RuntimeError('too late')",
+    ],
+)
+def test_a_session_that_ends_with_an_exception_promotes_nothing(pytester, evaluate, registry, hook):
+    pytester.makeconftest(f"def {hook}")
+    result = evaluate("--promote", subprocess=True)
+    assert_not_promoted(result, registry, "v1 was not promoted: the session ended with RuntimeError: too late")
+
+
+@pytest.mark.usefixtures("easy")
 def test_coverage_below_its_bar_promotes_nothing(pytester, evaluate, registry):
     """As with pytest-cov: one more failure is reported after all tests have run."""
     pytester.makeconftest(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ class Promotion:
         self._inputs, self._models = session.inputs, session.models
         self._assessment: Assessment | None = None
         self._pytest_session: pytest.Session | None = None
+        self._handled_before = sys.exception()
 
     def assess(self, pytest_session: pytest.Session, *, cut_short: bool) -> None:
         """
@@ -71,9 +73,14 @@ class Promotion:
             return
         status = int(self._pytest_session.exitstatus)
         version, config = self._assessment.version, self._config
-        problem = (
-            f"the session ended with exit status {status}" if status else self._problem_of_update(self._assessment)
-        )
+        error = sys.exception()
+        if status:
+            problem = f"the session ended with exit status {status}"
+        elif error is not self._handled_before:
+            # A hook raised: pytest lets it through, with the exit status as it was.
+            problem = f"the session ended with {type(error).__name__}: {error}"
+        else:
+            problem = self._problem_of_update(self._assessment)
         if problem and not status:
             self._pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
         reporter = config.pluginmanager.get_plugin("terminalreporter")
