@@ -31,3 +31,10 @@ def test_without_either_nothing_fails(monkeypatch):
 
         monkeypatch.setattr("getpass.getuser", nameless)
         assert current_who() == "unknown"
+
+
+def test_a_name_that_is_not_utf8_is_shown_with_a_mark(tmp_path, monkeypatch):
+    (tmp_path / "config").write_bytes(b"[user]\n email = ana\xff@example.com\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    assert current_who() == "ana\ufffd@example.com"

@@ -130,6 +130,8 @@ def test_an_invalid_field_is_reported_at_its_path(path, old, new, place, problem
         (b'{"format": 1, "seq": 0, "seq": 1}', "", "not strict JSON: key 'seq' is repeated", "restore it"),
         (b'{"format": 1, "seq": NaN}', "", "not strict JSON: NaN is not JSON", "restore it"),
         (b'{\n"a": "\xff"}', ":2", "byte 0xff is not UTF-8", "save the file as UTF-8"),
+        (b'\n{"a": "\xff"}', ":2", "byte 0xff is not UTF-8", "save the file as UTF-8"),
+        (b'\n{"format" 1}', ":2", "not strict JSON: Expecting ':' delimiter", "restore it"),
         (b'{"format": 1, "entries": {"\\ud800": {}}}', "", "invalid JSON", ""),
         (b"[" * 100_000, "", "not strict JSON: nested too deeply", "restore it"),
         (b"", ":1", "not strict JSON", "the file is empty"),
@@ -309,3 +311,18 @@ def test_a_long_history_is_read_back(path):
     steps = [("add", "v1"), *[change("canary", "v1", traffic=number / 100) for number in range(100)]]
     path.write_bytes(write_document(after(*steps)))
     assert FileBackend(path).read() == after(*steps)
+
+
+def test_a_lock_that_cannot_be_made_is_an_error(path, backend):
+    lock = path.with_name("registry.json.lock")
+    lock.unlink(missing_ok=True)
+    lock.mkdir()
+    assert refusal(backend.update, change("promote", "v2")).problem == "cannot be locked: Is a directory"
+
+
+def test_a_file_edited_by_hand_is_to_be_restored_or_forced(path, backend):
+    path.write_text(path.read_text("utf-8").replace("acme::v2", "acme::vX"), "utf-8")
+    hint = refusal(backend.update, change("promote", "v2")).hint
+    assert hint == (
+        "see `pytest-finetune registry verify`; restore the file from the repository, or force with a reason"
+    )

@@ -282,3 +282,16 @@ def test_a_decision_is_refused_with_the_first_problem_and_the_number_of_others(t
         assert caught.value.hint == "see `pytest-finetune registry verify`; restore it from the repository"
     backend.path.write_bytes(write_document(registry))
     assert read_checked(backend) == registry
+
+
+def test_a_wrong_number_of_an_event_is_named():
+    registry = after(("add", "v1"), ("add", "v2"))
+    first = registry.history[0].model_copy(update={"seq": 2})
+    problems = verify(registry.model_copy(update={"history": (first, *registry.history[1:])}))
+    assert problems[0] == "history[0]: seq is 2, expected 1"
+
+
+def test_a_document_never_holds_what_json_cannot():
+    entry = entry_of(metrics={"loss": float("nan")})
+    with pytest.raises(ValueError, match="nan"):
+        write_document(Registry(entries={"v1": entry}))

@@ -15,11 +15,12 @@ from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, re
 from sample_plans import SET, cases, sample
 
 from pytest_finetune.base.errors import RunError
+from pytest_finetune.base.records import Sample, State
 from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
 from pytest_finetune.lifecycle.registry.entry import Entry
 from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes, baseline_from, evidence_of
-from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
+from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, shutdown_cautions, waived_gate_clauses
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics import summarize
 
@@ -96,6 +97,124 @@ def test_a_replay_is_refused(record, tickets):
     target = TargetInfo(spec="replay:last", model=MODEL)
     (reason,) = refused(recorded(record, tickets, target=target, answered_by=(MODEL,)), tickets)
     assert reason.startswith("replayed answers are no evidence")
+
+
+def test_imported_answers_are_refused(record, tickets):
+    target = TargetInfo(spec="imported:answers.jsonl", model=MODEL)
+    (reason,) = refused(recorded(record, tickets, target=target, answered_by=(MODEL,)), tickets)
+    assert reason == "imported answers are no evidence: they were recorded elsewhere, and nothing shows what was asked"
+
+
+def test_a_run_that_was_interrupted_is_open_without_a_reason(record, tickets):
+    assert refused(recorded(record, tickets, "ppp", closed=False), tickets)[0] == (
+        "the run is open; finish it with --resume"
+    )
+
+
+def test_a_run_without_a_server_is_not_of_a_version_that_has_one(record, tickets):
+    run = recorded(record, tickets, target=TargetInfo(spec=MODEL, model=MODEL))
+    (reason,) = refused(run, tickets, version=entry(base_url=HOME))
+    assert reason == f"the run asked no server, and this version is served at {HOME}"
+    production = entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, spec=OLD), [tickets]))
+    (reason,) = refused(run, tickets, production=production)
+    assert reason == f"the run asked no server, and production is judged at {HOME}: add the version with its --base-url"
+
+
+def test_a_local_version_needs_no_server_of_production(record, tickets):
+    production = entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, spec=OLD), [tickets]))
+    target = TargetInfo(spec="local:tuned", model="tuned", identity="ab" * 32)
+    run = recorded(record, tickets, target=target, answered_by=("tuned",))
+    assert refused(run, tickets, version=entry(model_id="local:tuned"), production=production) == []
+
+
+def test_a_comparison_without_any_production_is_refused_except_for_a_first_version(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+    run = recorded(record, eval_set, verdicts=(*PASSED, COMPARED), baselines=(ANSWERED_BY_PRODUCTION,))
+    assert refused(run, eval_set) == [
+        "gates compare with production, and no version is there now: roll back first, or --force"
+    ]
+
+
+def test_stored_evidence_with_samples_left_unasked_is_refused(record, tickets):
+    evidence = evidence_of(recorded(record, tickets), [tickets])
+    sets = (evidence.eval_sets[0].model_copy(update={"counts": {"passed": 5, "unneeded": 1200}}),)
+    assert refused(evidence.model_copy(update={"eval_sets": sets}), tickets) == [
+        f"{TICKETS}: 1,200 samples are unneeded"
+    ]
+
+
+def test_samples_of_a_nameless_server_are_refused_if_the_manifest_knows_none(record, tickets):
+    run = rewritten(recorded(record, tickets, answered_by=("", MODEL)), answered_by=(MODEL,))
+    assert refused(run, tickets) == [
+        "samples were answered by a server that did not say, of which the manifest knows nothing"
+    ]
+
+
+def test_waived_gates_are_listed_in_order(record, tmp_path):
+    more = AGAINST + AGAINST.replace("max_flips = 0", "max_drop = 0.1")
+    eval_set = write_set(tmp_path, toml=GATE + more)
+    compared = [rule.label for rule in eval_set.settings.rules if rule.compares]
+    run = recorded(record, eval_set, verdicts=(*PASSED, *((label, "incomplete") for label in compared)))
+    assert waived_gate_clauses(run, [eval_set]) == [
+        f"{TICKETS}: gate {label} is waived: a first version has no production to compare with"
+        for label in sorted(compared)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("days", "clause"),
+    [
+        (-1, "was switched off"),
+        (0, "is switched off today"),
+        (1, "is switched off in 1 day"),
+        (2, "is switched off in 2 days"),
+        (90, "is switched off in 90 days"),
+        (91, None),
+        (None, None),
+    ],
+)
+def test_a_rollback_is_warned_of_a_shutdown_within_90_days(days, clause):
+    version = entry(shutdown_date=None if days is None else NOW + timedelta(days=days))
+    found = shutdown_cautions(version, now=NOW)
+    assert [text.split(" (")[0] for text in found] == ([f"{MODEL} {clause}"] if clause else [])
+
+
+def test_evidence_keeps_what_identifies_its_run(record, tmp_path):
+    eval_set = write_set(tmp_path, toml=GATE + AGAINST)
+    run = recorded(
+        record, eval_set, baselines=(ANSWERED_BY_PRODUCTION,), compared_with=(OLD,), verdicts=(*PASSED, COMPARED)
+    )
+    evidence = evidence_of(run, [eval_set])
+    assert (evidence.run_id, evidence.spec, evidence.base_url, evidence.git_dirty) == (run.id, MODEL, HOME, True)
+    assert evidence.seal == run.manifest.seal != ""
+    assert (evidence.baselines, evidence.compared_with) == ((ANSWERED_BY_PRODUCTION,), (OLD,))
+    assert evidence.closed_at == run.manifest.closed_at
+
+
+def test_evidence_counts_samples_that_were_not_run(record, tickets):
+    not_run = [Sample(TICKETS, "case-03", 0, State.UNRUN)]
+    (stored,) = evidence_of(recorded(record, tickets, "ppm", more=not_run), [tickets]).eval_sets
+    assert stored.counts == {"passed": 2, "missed": 1, "unrun": 2}
+    (whole,) = evidence_of(recorded(record, tickets), [tickets]).eval_sets
+    assert whole.counts == {"passed": 4, "missed": 1}
+
+
+def test_evidence_of_labels_has_their_f1_and_that_of_repeats_their_agreement(record, tmp_path):
+    labelled = write_set(tmp_path, toml='scorer = "label"\nlabels = ["bug", "question"]\n' + GATE)
+    (stored,) = evidence_of(recorded(record, labelled), [labelled]).eval_sets
+    assert "macro_f1" in stored.metrics
+    assert not {"agreement", "format_stability"} & set(stored.metrics)
+    repeated = write_set(tmp_path, cases=2, toml="[stability]\nrepeats = 2\n" + GATE)
+    (stored,) = evidence_of(recorded(record, repeated, ["pp", "pm"]), [repeated]).eval_sets
+    assert (stored.outcomes, stored.metrics["agreement"], stored.metrics["accuracy"]) == ("e", 0.75, 0.75)
+
+
+def test_evidence_keeps_the_hash_of_the_schema(record, tmp_path):
+    (tmp_path / "eval_sets").mkdir(exist_ok=True)
+    (tmp_path / "eval_sets/s.json").write_text("{}", "utf-8")
+    eval_set = write_set(tmp_path, toml='scorer = "schema"\nschema = "s.json"\n' + GATE)
+    (stored,) = evidence_of(recorded(record, eval_set), [eval_set]).eval_sets
+    assert stored.schema_sha256 == eval_set.schema_sha256 != ""
 
 
 def test_a_run_of_another_model_is_refused(record, tickets):
@@ -536,3 +655,32 @@ def test_a_run_that_compared_the_model_with_itself_is_refused(record, tickets, t
     run = recorded(record, eval_set, verdicts=(*PASSED, COMPARED), baselines=(baseline,))
     production = entry(model_id=MODEL, base_url=server)
     assert any("compared the model with itself" in reason for reason in refused(run, eval_set, production=production))
+
+
+def test_clocks_may_differ_by_ten_minutes(record, tickets):
+    run = recorded(record, tickets)
+    earlier = run.manifest.closed_at - timedelta(minutes=10)
+    assert refused(run, tickets, now=earlier) == []
+    (reason,) = refused(run, tickets, now=earlier - timedelta(seconds=1))
+    assert reason.endswith("which is yet to come: whose clock is wrong?")
+
+
+def test_a_changed_set_does_not_hide_the_next_one(record, tickets, tmp_path):
+    profile = write_set(tmp_path, PROFILE, cases=4)
+    run = recorded(record, tickets, "mmmmm", plans=[set_plan(tickets, "m"), set_plan(profile, "m")], verdicts=[*PASSED])
+    changed = write_set(tmp_path, PROFILE, cases=3)
+    reasons = refused(run, changed, tickets)
+    assert f"{TICKETS}: gate accuracy>=0.6 is pass in the manifest, fail by the samples" in reasons
+
+
+def test_a_stored_baseline_has_scores(record, tmp_path):
+    eval_set = write_set(tmp_path, cases=2, toml="[stability]\nrepeats = 2\n" + GATE + AGAINST)
+    evidence = evidence_of(recorded(record, eval_set, ["pp", "pm"]), [eval_set])
+    (stored,) = evidence.eval_sets
+    assert "unrun" not in stored.counts
+    baseline = baseline_from(evidence, eval_set)
+    assert [sample.score.passed for sample in baseline.samples] == [True, True, True, False]
+    only_missed = evidence_of(recorded(record, eval_set, ["mm", "mm"]), [eval_set])
+    assert [str(sample.state) for sample in baseline_from(only_missed, eval_set).samples] == ["missed"] * 4
+    only_passed = evidence_of(recorded(record, eval_set, ["pp", "pp"]), [eval_set])
+    assert [str(sample.state) for sample in baseline_from(only_passed, eval_set).samples] == ["passed"] * 4

@@ -377,3 +377,24 @@ def test_the_versions_that_exist_are_listed_in_order():
     with pytest.raises(RegistryError) as caught:
         version_for(after(("add", "v2"), ("add", "v1")), "production")
     assert caught.value.hint == "there is v1 (candidate), v2 (candidate)"
+
+
+def test_all_users_and_none_are_shares():
+    for traffic in (0, 1):
+        assert after(("add", "v1"), change("canary", "v1", traffic=traffic)).entries["v1"].traffic == traffic
+
+
+def test_an_event_of_the_rollout_names_no_version():
+    registry = after(("add", "v1"), change("set_rollout", "v1", rollout=Rollout(salt="a")))
+    assert registry.history[-1].version == ""
+    assert verify(registry) == []
+
+
+def test_a_change_of_an_empty_registry_says_so():
+    with pytest.raises(RegistryError) as caught:
+        after(("promote", "v1"))
+    assert caught.value.hint == "the registry is empty: add a version first"
+
+
+def test_a_forced_retirement_from_production_is_sound():
+    assert verify(after(("add", "v1"), ("promote", "v1"), change("retire", "v1", forced=True, why="gone"))) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from registry_samples import after, change, entry_of
@@ -192,6 +192,8 @@ def test_an_unusable_model_list_is_an_error_with_a_remedy(endpoint, monkeypatch,
         with pytest.raises(RegistryError, match=rf"(?s)no usable model list: .*{problem}.*omit --ask") as raised:
             ask_shutdown_dates()
     assert "secretsecret" not in str(raised.value)
+    assert raised.value.where == "GET /models"
+    assert raised.value.hint == "check OPENAI_API_KEY and OPENAI_BASE_URL, or omit --ask"
 
 
 def test_a_missing_key_is_an_error():
@@ -253,3 +255,10 @@ def test_a_date_that_cannot_be_read_is_reported_for_versions_in_use():
     )
     told = "the server's shutdown date of a cannot be read: some day"
     assert unreadable_dates(registry, ServerDates({}, {"a": "some day", "b": "1"})) == [f"v1: {told}", f"v2: {told}"]
+
+
+def test_the_day_of_a_shutdown_is_that_of_utc_unless_it_has_no_zone():
+    late = datetime(2027, 1, 14, 23, 30, tzinfo=timezone(timedelta(hours=-5)))
+    assert shutdown_of(entry("m", shutdown_date=late)).date == date(2027, 1, 15)
+    reported = ServerDates({}, {})
+    assert shutdown_of(entry("m"), reported) is None

@@ -195,7 +195,7 @@ def _added(change: Change) -> Entry:
     if not model.strip() or not model.isprintable() or model.startswith(("registry:", "replay:")):
         hint = "give the id that the server knows, such as ft:…, or local:NAME"
         raise RegistryError(f"{model!r} is not a model id", change.version, hint)
-    return change.entry.model_copy(update={"status": Status.CANDIDATE, "traffic": 0.0})
+    return change.entry.model_copy(update={"traffic": 0.0})
 
 
 def _traffic(entry: Entry, change: Change) -> float:
