@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.errors import FinetuneError, RunError
-from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import complete_runs, find_run, runs_dir
-from pytest_finetune.cli.train.options import as_one, base_url_option, job_store, read_dollars, service
+from pytest_finetune.cli.train.options import base_url_option, job_store, read_dollars, service
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate

@@ -1,7 +1,8 @@
-"""The help of commands: groups that import a subcommand only when it runs, and lists of exit codes."""
+"""How commands are made: lazily imported subcommands, lists of exit codes, and options as one object."""
 
 from __future__ import annotations
 
+from functools import wraps
 from importlib import import_module
 from inspect import cleandoc
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Command = TypeVar("Command", bound=click.Command)
+T = TypeVar("T")
 
 
 class Subcommand(NamedTuple):
@@ -70,3 +72,16 @@ def exit_codes(*lines: str) -> Callable[[Command], Command]:
         return command
 
     return append
+
+
+def as_one(options: Callable[..., T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Call a command with one frozen object instead of one argument per option, so that its helpers can take it."""
+
+    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
+        @wraps(command)
+        def call(**values: object) -> None:
+            command(options(**values))
+
+        return call
+
+    return decorate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from pytest_finetune.cli.data.production import load_production
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.codes import codes_wanted
@@ -29,6 +29,8 @@ from pytest_finetune.reports.findings import FEW, check_json, check_lines, fixed
 from pytest_finetune.verdicts.loading import eval_set_name
 
 if TYPE_CHECKING:
+    from pytest_finetune.lifecycle.data.fix import Fixed
+    from pytest_finetune.lifecycle.data.parity import Production
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 FILE = Source(exists=True)
@@ -37,6 +39,39 @@ FILE = Source(exists=True)
 def _names(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:  # noqa: ARG001
     """`a,b` and `c` are three names."""
     return tuple(name.strip() for each in value for name in each.split(",") if name.strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The arguments and options of the command."""
+
+    files: tuple[Path, ...]
+    shape: str
+    training: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    evals: tuple[Path, ...]
+    model: str
+    max_tokens: int | None
+    labels: tuple[str, ...]
+    label_by: str
+    schema: Path | None
+    similarity: float
+    regions: tuple[str, ...]
+    registry: str | None
+    production_request: Path | None
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    fail_on: str
+    target: Path | None
+    force: bool
+    max_line_bytes: int
+    verbose: bool
+    as_json: bool
+
+    @property
+    def named(self) -> tuple[Path, ...]:
+        """The training files, each once."""
+        return tuple(dict.fromkeys((*self.files, *self.training)))
 
 
 @exit_codes(
@@ -97,31 +132,8 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 @click.option("--max-line-bytes", type=click.IntRange(min=1000), default=MAX_LINE_BYTES, show_default=True, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help=f"Show every location, not just the first {FEW} per code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def command(
-    files: tuple[Path, ...],
-    *,
-    shape: str,
-    training: tuple[Path, ...],
-    validation: tuple[Path, ...],
-    evals: tuple[Path, ...],
-    model: str,
-    max_tokens: int | None,
-    labels: tuple[str, ...],
-    label_by: str,
-    schema: Path | None,
-    similarity: float,
-    regions: tuple[str, ...],
-    registry: str | None,
-    production_request: Path | None,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
-    fail_on: str,
-    target: Path | None,
-    force: bool,
-    max_line_bytes: int,
-    verbose: bool,
-    as_json: bool,
-) -> None:
+@as_one(_Asked)
+def command(asked: _Asked) -> None:
     """Check training, validation and eval files for problems.
 
     Files are JSONL in OpenAI's chat format; rows of other shapes are checked too, and reported. Eval sets may use any
@@ -130,46 +142,64 @@ def command(
     --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
     answers. Everything else is unchanged.
     """
-    named = tuple(dict.fromkeys((*files, *training)))
-    _refuse_misuse(named, (*validation, *evals), target, force=force)
-    options = CheckOptions(
-        codes=codes_wanted(select, ignore),
-        model=model,
-        max_tokens=max_tokens,
-        labels=labels,
-        label_by=label_by,
-        schema=_schema(schema),
-        similarity=similarity,
-        regions=regions or REGIONS,
-        max_line_bytes=max_line_bytes,
-        shape=shape,
-    )
+    _refuse_misuse(asked)
     root = Path.cwd()
-    eval_sets = _eval_sets(evals, root)
-    production, notes = load_production(registry, production_request, [eval_set_name(path, root) for path in eval_sets])
-    if model and max_tokens is None and example_limit(model) is None:
-        notes = (f"tokens not checked: the limit of {model} is unknown; set it with --max-tokens", *notes)
-    for note in notes:
-        click.echo(printable(note), err=True)
+    options, eval_sets = _options(asked), _eval_sets(asked.evals, root)
     result = check(
-        named,
-        validation=validation,
+        asked.named,
+        validation=asked.validation,
         evals=eval_sets,
-        options=replace(options, production=production),
+        options=replace(options, production=_production(asked, [eval_set_name(path, root) for path in eval_sets])),
         root=root,
         watch=lambda rows: watched(rows, "checked"),
     )
-    fixed = None
-    if target is not None:
-        name = eval_set_name(named[0], root)
-        written = write_fixed(named[0], target, force=force, name=name, max_line_bytes=max_line_bytes, shape=shape)
-        fixed = target, written
-    if as_json:
+    fixed = _write_fixed(asked, root)
+    if asked.as_json:
         print_json(check_json(result) | ({"fixed": fixed_json(fixed[1], fixed[0], result)} if fixed else {}))
     else:
-        print_lines(check_lines(result, show=None if verbose else FEW))
+        print_lines(check_lines(result, show=None if asked.verbose else FEW))
         print_lines(fixed_lines(fixed[1], fixed[0], result) if fixed else ())
-    sys.exit(1 if result.worst is not None and result.worst >= Severity[fail_on.upper()] else 0)
+    sys.exit(1 if result.worst is not None and result.worst >= Severity[asked.fail_on.upper()] else 0)
+
+
+def _options(asked: _Asked) -> CheckOptions:
+    return CheckOptions(
+        codes=codes_wanted(asked.select, asked.ignore),
+        model=asked.model,
+        max_tokens=asked.max_tokens,
+        labels=asked.labels,
+        label_by=asked.label_by,
+        schema=_schema(asked.schema),
+        similarity=asked.similarity,
+        regions=asked.regions or REGIONS,
+        max_line_bytes=asked.max_line_bytes,
+        shape=asked.shape,
+    )
+
+
+def _production(asked: _Asked, names: list[str]) -> Production | None:
+    """What production sends; what could not be compared or checked is noted on stderr."""
+    production, notes = load_production(asked.registry, asked.production_request, names)
+    if asked.model and asked.max_tokens is None and example_limit(asked.model) is None:
+        notes = (f"tokens not checked: the limit of {asked.model} is unknown; set it with --max-tokens", *notes)
+    for note in notes:
+        click.echo(printable(note), err=True)
+    return production
+
+
+def _write_fixed(asked: _Asked, root: Path) -> tuple[Path, Fixed] | None:
+    if asked.target is None:
+        return None
+    source = asked.named[0]
+    fixed = write_fixed(
+        source,
+        asked.target,
+        force=asked.force,
+        name=eval_set_name(source, root),
+        max_line_bytes=asked.max_line_bytes,
+        shape=asked.shape,
+    )
+    return asked.target, fixed
 
 
 def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
@@ -184,14 +214,14 @@ def _schema(path: Path | None) -> Schema | None:
     return load_schema(path)
 
 
-def _refuse_misuse(named: tuple[Path, ...], others: tuple[Path, ...], target: Path | None, *, force: bool) -> None:
+def _refuse_misuse(asked: _Asked) -> None:
     """Refuse before the check, which may take minutes, what would be refused after it."""
-    if not (named or others):
+    if not (asked.named or asked.validation or asked.evals):
         raise click.UsageError("name a training file, --validation or --eval")
-    if target is None:
+    if asked.target is None:
         return
-    if len(named) != 1:
+    if len(asked.named) != 1:
         raise click.UsageError("--fix takes exactly one training file")
-    refuse_pipe(named[0])
-    refuse_own_source(named[0], [target])
-    refuse_existing(target, force=force)
+    refuse_pipe(asked.named[0])
+    refuse_own_source(asked.named[0], [asked.target])
+    refuse_existing(asked.target, force=asked.force)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.lifecycle.data.chat_rows import chat_rows
@@ -34,10 +35,23 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_finetune.lifecycle.data.price import Traffic, TrainingTokens
+    from pytest_finetune.lifecycle.data.price import ModelPrice, Traffic, TrainingTokens
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.shapes.row import ChatRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """The arguments and options of the command."""
+
+    training: Path | None
+    shape: str
+    models: tuple[str, ...]
+    evals: tuple[Path, ...]
+    epochs: int | None
+    monthly_calls: int | None
+    as_json: bool
 
 
 @exit_codes("0  every cost is known", "1  a price is unknown, or lines of TRAINING were skipped", "2  error")
@@ -61,60 +75,56 @@ if TYPE_CHECKING:
     help="Calls per month, as long as the eval cases.",
 )
 @json_option
-def command(
-    training: Path | None,
-    *,
-    shape: str,
-    models: tuple[str, ...],
-    evals: tuple[Path, ...],
-    epochs: int | None,
-    monthly_calls: int | None,
-    as_json: bool,
-) -> None:
+@as_one(_Asked)
+def command(asked: _Asked) -> None:
     """Estimate the cost of training, evaluation and monthly traffic.
 
     Tokens are counted offline with the model's tokenizer, or with a substitute if it is unknown; the figures are then
     marked as estimates. Answers are assumed to be as long as the expected ones. A base model that can be fine-tuned
     is priced as its fine-tuned version. Without --eval, monthly calls resemble the rows of TRAINING.
     """
-    if training is None and not evals:
+    if asked.training is None and not asked.evals:
         raise click.UsageError("name a training file, or --eval, or both")
-    if not all(map(str.strip, models)):
+    if not all(map(str.strip, asked.models)):
         raise click.UsageError("--model is empty")
-    tokenizers = {model: tokenizer_for(model) for model in models}
-    kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers.values()}.values())
-    if training and monthly_calls and not evals:
-        refuse_pipe(training)
-    left_out = LeftOuts()
-    counted = _count(training, shape, kinds, left_out) if training else {}
-    sets = _eval_sets(evals)
-    now, configured = datetime.now(UTC), project_prices(Path.cwd())
-    prices = []
-    for model, tokenizer in tokenizers.items():
-        traffic = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
-        month = _month(traffic.values(), training, shape, tokenizer, monthly_calls) if monthly_calls else None
-        trained = counted.get(tokenizer.name)
-        prices.append(
-            price_model(
-                model,
-                tokenizer,
-                training=trained,
-                epochs=epochs,
-                evaluations=traffic,
-                month=month,
-                when=now,
-                configured=configured,
-            )
-        )
-    ends = {model: found.date for model in tokenizers if (found := announced(model))}
-    if as_json:
+    if asked.training and asked.monthly_calls and not asked.evals:
+        refuse_pipe(asked.training)
+    now, left_out = datetime.now(UTC), LeftOuts()
+    prices = _prices(asked, now, left_out)
+    ends = {model: found.date for model in asked.models if (found := announced(model))}
+    if asked.as_json:
         costs = price_json(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY)
         print_json({**costs, **left_out_json(left_out)})
     else:
-        if training:
-            print_lines(left_out_lines(training, left_out, what="line"))
+        if asked.training:
+            print_lines(left_out_lines(asked.training, left_out, what="line"))
         print_lines(price_lines(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY))
     sys.exit(0 if all(map(is_known, prices)) and not left_out.count else 1)
+
+
+def _prices(asked: _Asked, now: datetime, left_out: LeftOuts) -> list[ModelPrice]:
+    """The costs of each model; lines that are skipped are added to `left_out`."""
+    tokenizers = {model: tokenizer_for(model) for model in asked.models}
+    kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers.values()}.values())
+    counted = _count(asked.training, asked.shape, kinds, left_out) if asked.training else {}
+    sets, configured = _eval_sets(asked.evals), project_prices(Path.cwd())
+    prices = []
+    for model, tokenizer in tokenizers.items():
+        traffic = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
+        calls = asked.monthly_calls
+        month = _month(traffic.values(), asked.training, asked.shape, tokenizer, calls) if calls else None
+        found = price_model(
+            model,
+            tokenizer,
+            training=counted.get(tokenizer.name),
+            epochs=asked.epochs,
+            evaluations=traffic,
+            month=month,
+            when=now,
+            configured=configured,
+        )
+        prices.append(found)
+    return prices
 
 
 def _count(path: Path, shape: str, kinds: Sequence[Tokenizer], left_out: LeftOuts) -> dict[str, TrainingTokens]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     F = Callable[..., Any]
-
-T = TypeVar("T")
 
 
 def _job_id(context: click.Context, parameter: click.Parameter, text: str) -> str:
@@ -92,19 +89,6 @@ def training_prices(base_url: str) -> TrainingPrices:
 def job_store() -> JobStore:
     """The job records, next to the runs: in the nearest parent folder that has any, else in the current one."""
     return JobStore(run_store().root.parent / "jobs")
-
-
-def as_one(options: Callable[..., T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Call a command with one frozen object instead of one argument per option, so that its helpers can take it."""
-
-    def decorate(command: Callable[[T], None]) -> Callable[..., None]:
-        @wraps(command)
-        def call(**values: object) -> None:
-            command(options(**values))
-
-        return call
-
-    return decorate
 
 
 def _number_or_auto(number: Callable[[str], float], least: float, *, exclusive: bool = False) -> F:

@@ -15,11 +15,10 @@ from pytest_finetune.base.text import printable, shorten
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.data.progress import watched
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
 from pytest_finetune.cli.registry.options import who_option
 from pytest_finetune.cli.train.options import (
-    as_one,
     base_url_option,
     hyperparameter_options,
     interval_option,

@@ -12,12 +12,11 @@ import click
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.eval_sets import eval_set_files
-from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import DEFAULT, who_option
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import (
-    as_one,
     base_url_option,
     job_argument,
     job_store,
