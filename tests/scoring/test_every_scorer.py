@@ -38,6 +38,7 @@ SETS: dict[str, tuple[str, list[Any]]] = {
     "rouge_l": ("threshold = 0.6", SENTENCES),
     "schema": ('schema = "answer.schema.json"', [{"a": 1}, {"a": 2}]),
     "sql": ("", ["SELECT a FROM t", "SELECT b FROM t", "SELECT c FROM t"]),
+    "sql_result": ('database = "db.sql"', ["SELECT a FROM t", "SELECT b FROM t", "SELECT a + b FROM t"]),
     "tool_call": ("", [{"city": "Oslo"}, {"city": "Rome"}]),
 }
 UNPROVABLE = {"regex": "a pattern is not an answer that matches it"}
@@ -51,6 +52,7 @@ def load(tmp_path: Path) -> Callable[..., EvalSet]:
         if name == "tool_call":
             lines = [{"id": f"c{at}", "messages": [_question(), _call(value)]} for at, value in enumerate(expected)]
         (tmp_path / "answer.schema.json").write_text('{"type": "object", "required": ["a"]}')
+        (tmp_path / "db.sql").write_text("CREATE TABLE t AS SELECT 1 AS a, 2 AS b")
         (tmp_path / "set.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         (tmp_path / "set.toml").write_text(f'[scorer]\ntype = "{name}"\n{options}\n{gates}', "utf-8")
         return load_eval_sets([tmp_path / "set.jsonl"], root=tmp_path)[0]

@@ -13,22 +13,25 @@ from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 THRESHOLD = {"scorer_options": {"threshold": 0.5}}
 SETTINGS: dict[str, dict[str, Any]] = {
     "label": {"labels": ["a", "b"]},
     "schema": {"schema": {"type": "object"}},
     "not": {"scorer_options": {"of": "exact"}},
+    "sql_result": {"scorer_options": {"database": "tables.sql"}},
     **dict.fromkeys(("bleu", "chrf", "f1", "fuzzy", "rouge_l"), THRESHOLD),
 }
 
 
 @pytest.mark.parametrize("name", built_in_scorers())
-def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], name: str) -> None:
+def test_every_scorer_is_made_by_its_name(scorer: Callable[..., Any], tmp_path: Path, name: str) -> None:
+    (tmp_path / "tables.sql").write_text("CREATE TABLE t (a)")
     made = scorer(name, **SETTINGS.get(name, {}))
     assert made.name == name
     # Their patterns and schemas may take long, so they are scored off the event loop.
-    assert made.blocking is (name in ("not", "regex", "tool_call"))
+    assert made.blocking is (name in ("not", "regex", "sql_result", "tool_call"))
     assert made.warnings == ()
 
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import logging
+import random
+import sqlite3
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlglot import Dialect
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
+from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,3 +126,95 @@ def test_a_missing_sqlglot_is_an_error_with_a_remedy(
     with pytest.raises(ScorerError, match="needs sqlglot") as caught:
         scorer("sql")
     assert caught.value.hint == "pip install 'pytest-finetune[sql]'"
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        ("SELECT a FROM t JOIN u ON t.x = u.x", "SELECT a FROM t INNER JOIN u ON (t.x = u.x)"),
+        ("SELECT a FROM t LEFT JOIN u USING (x)", "SELECT a FROM t LEFT OUTER JOIN u USING (x)"),
+        ("SELECT a FROM t ORDER BY a, b DESC", "SELECT a FROM t ORDER BY a ASC, b DESC"),
+        ("SELECT SUM(a) OVER (ORDER BY b) FROM t", "SELECT SUM(a) OVER (ORDER BY b ASC) FROM t"),
+        (
+            "SELECT a FROM t WHERE a = 1 AND b = 2 OR c = 3",
+            "SELECT (a) FROM t WHERE (((a = 1) AND (b = 2)) OR (c = (3)))",
+        ),
+        ("SELECT a + b * c FROM t", "SELECT (a + (b * c)) FROM t"),
+        ("SELECT a - b - c FROM t", "SELECT ((a - b) - c) FROM t"),
+        ("SELECT a FROM t WHERE a = 1 AND b = 2 AND c = 3", "SELECT a FROM t WHERE a = 1 AND (b = 2 AND c = 3)"),
+        ("SELECT a FROM t WHERE NOT a IN (1, 2)", "SELECT a FROM t WHERE (NOT (a IN ((1), 2)))"),
+        ("SELECT 1", "((SELECT 1))"),
+        ("SELECT a FROM t WHERE a = (SELECT 1)", "SELECT a FROM t WHERE a = ((SELECT 1))"),
+        ("UPDATE t SET a = b + 1 WHERE c = 2", "UPDATE t SET a = (b + 1) WHERE (c = 2)"),
+    ],
+)
+def test_joins_orders_and_parentheses_that_say_the_same_are_equal(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: str, answer: str
+) -> None:
+    for one, other in ((expected, answer), (answer, expected)):
+        assert scorer("sql").score(case(one), Completion(other)).passed
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        ("SELECT (a + b) * c FROM t", "SELECT a + b * c FROM t"),
+        ("SELECT a - (b - c) FROM t", "SELECT a - b - c FROM t"),
+        ("SELECT a / (b * c) FROM t", "SELECT a / b * c FROM t"),
+        ("SELECT a FROM t WHERE (a = 1 OR b = 2) AND c = 3", "SELECT a FROM t WHERE a = 1 OR b = 2 AND c = 3"),
+        ("SELECT a FROM t WHERE NOT (a = 1 AND b = 2)", "SELECT a FROM t WHERE NOT a = 1 AND b = 2"),
+        ("SELECT a FROM t JOIN u USING (x)", "SELECT a FROM t LEFT JOIN u USING (x)"),
+        ("SELECT a FROM t JOIN u USING (x)", "SELECT a FROM t CROSS JOIN u"),
+        ("SELECT a FROM t LEFT JOIN u USING (x)", "SELECT a FROM t RIGHT OUTER JOIN u USING (x)"),
+        ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC"),
+        ("SELECT (1, 2)", "SELECT 1, 2"),
+        ("SELECT (r).f FROM t", "SELECT r.f FROM t"),
+        ("SELECT -(-a) FROM t", "SELECT a FROM t"),
+        ("(SELECT 1 LIMIT 2) LIMIT 1", "SELECT 1 LIMIT 1"),
+        ("SELECT a FROM t WHERE (a = b) = c", "SELECT a FROM t WHERE a = (b = c)"),
+        ("(SELECT 1 UNION SELECT 2) EXCEPT SELECT 2", "SELECT 1 UNION (SELECT 2 EXCEPT SELECT 2)"),
+    ],
+)
+def test_parentheses_and_joins_that_change_the_meaning_are_not_equal(
+    scorer: Callable[..., Any], case: Callable[..., Case], expected: str, answer: str
+) -> None:
+    for one, other in ((expected, answer), (answer, expected)):
+        score = scorer("sql").score(case(one), Completion(other))
+        assert (score.passed, score.format_failure) == (False, None)
+
+
+def expression(rng: random.Random, depth: int) -> str:
+    if depth == 0 or rng.random() < 0.1:
+        return rng.choice(["a", "b", "c", "1", "2", "0"])
+    left, right = expression(rng, depth - 1), expression(rng, depth - 1)
+    operator = rng.choice(
+        ["+", "-", "*", "/", "%", "=", "<", "<>", "AND", "OR", "||", "IS", "LIKE", "NOT", "IN", "BETWEEN"]
+    )
+    if operator == "NOT":
+        text = f"NOT {left}"
+    elif operator == "IN":
+        text = f"{left} IN ({right}, 1)"
+    elif operator == "BETWEEN":
+        text = f"{left} BETWEEN 0 AND {right}"
+    else:
+        text = f"{left} {operator} {right}"
+    return f"({text})" if rng.random() < 0.6 else text
+
+
+def test_equal_statements_give_equal_results_on_a_database() -> None:
+    """Random operations with random parentheses: what counts as equal must compute the same, as SQLite does it."""
+    rng, dialect = random.Random(20), Dialect.get_or_raise("sqlite")
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE t AS WITH v(x) AS (VALUES (0), (1), (2), (NULL)) "
+                     "SELECT i.x AS a, j.x AS b, k.x AS c FROM v i, v j, v k")  # fmt: skip
+    equal: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
+    for _ in range(4000):
+        query = f"SELECT {expression(rng, 2)} FROM t ORDER BY a, b, c"
+        try:
+            rows, key = tuple(database.execute(query)), statements(query, dialect)
+        except (sqlite3.Error, SqlFault):
+            continue
+        equal.setdefault(key, set()).add(rows)
+    assert len(equal) > 1000
+    assert [key for key, results in equal.items() if len(results) > 1] == []
+    database.close()

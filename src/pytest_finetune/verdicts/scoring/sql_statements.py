@@ -72,7 +72,66 @@ def _parsed(text: str, dialect: Any) -> list[Any]:
 def _canonical(tree: Any, dialect: Any) -> str:
     if isinstance(tree, exp.Condition | exp.Alias):
         raise SqlFault("is an expression and not a statement")
+    tree = _without_choices(tree)
     return str(tree.sql(dialect=dialect, normalize=True, comments=False))
+
+
+def _without_choices(tree: Any) -> Any:
+    """The tree with one spelling for what SQL lets people write in several: `INNER`, `OUTER`, `ASC`, parentheses."""
+    for join in list(tree.find_all(exp.Join)):
+        if join.args.get("kind") == "INNER" or (join.args.get("kind") == "OUTER" and join.args.get("side")):
+            join.set("kind", None)
+    for ordered in list(tree.find_all(exp.Ordered)):
+        if ordered.args.get("desc") is False:
+            ordered.set("desc", None)
+    for pair in list(tree.find_all(exp.Paren)):
+        if _is_redundant(pair):
+            pair.replace(pair.this)
+    for query in list(tree.find_all(exp.Subquery)):
+        if isinstance(query.parent, exp.Subquery) and _is_bare(query):
+            query.replace(query.this)
+    return tree.this if isinstance(tree, exp.Subquery) and _is_bare(tree) else tree
+
+
+_LISTS = (exp.Select, exp.Where, exp.Having, exp.Alias, exp.Ordered, exp.Group, exp.Join, exp.If, exp.Case, exp.Paren)
+"""Around these, parentheses separate nothing; what is in them has its own key words or commas."""
+
+_WHOLE = (exp.Column, exp.Literal, exp.Boolean, exp.Null, exp.Func)
+"""What is one thing however it is surrounded; operations that are functions too are binary."""
+
+_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Like, exp.ILike, exp.In, exp.Between)
+_SUMS, _PRODUCTS = (exp.Add, exp.Sub), (exp.Mul, exp.Div, exp.Mod)
+_LEVELS: tuple[tuple[type, ...], ...] = ((exp.Or,), (exp.And,), (exp.Not,), _COMPARISONS, _SUMS, _PRODUCTS)
+"""Operations from the loosest to the tightest, as every dialect has them."""
+
+
+def _is_redundant(pair: Any) -> bool:
+    """
+    Whether a pair of parentheses changes nothing about how operations bind.
+
+    In doubt it stays: then two statements are as different as they are written.
+    """
+    inner, around = pair.this, pair.parent
+    while isinstance(inner, exp.Paren):
+        inner = inner.this
+    if isinstance(inner, _WHOLE) and not isinstance(inner, exp.Binary):
+        return not isinstance(around, exp.Dot | exp.Bracket)
+    level, outer = _level(inner), _level(around)
+    if level is None or outer is None or isinstance(around, exp.In | exp.Between | exp.Is):
+        return level is not None and isinstance(around, _LISTS)
+    if level == outer:
+        # `a AND (b AND c)` is `(a AND b) AND c`; `a - (b - c)` is not, and comparisons in a row have no common order.
+        return isinstance(inner, exp.Connector) or (_LEVELS[level] in (_SUMS, _PRODUCTS) and around.this is pair)
+    return level > outer
+
+
+def _level(node: Any) -> int | None:
+    return next((index for index, kinds in enumerate(_LEVELS) if type(node) in kinds), None)
+
+
+def _is_bare(query: Any) -> bool:
+    """A query in parentheses without a name, an order or a limit of its own."""
+    return all(not value for key, value in query.args.items() if key != "this")
 
 
 @lru_cache(maxsize=64)
