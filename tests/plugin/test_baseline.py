@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from scripted_server import error
 
 from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.reports.sources import from_record
 
 NON_INFERIOR = '[[gates]]\nmetric = "accuracy"\nagainst = "production"\nmax_drop = 0.1\n'
 FLIPS = '[[gates]]\nagainst = "production"\nmax_flips = 0\n'
@@ -90,6 +92,19 @@ def test_a_decided_session_sends_no_more_requests_and_reaches_the_same_verdict(p
     )
     manifest = RunStore(pytester.path / ".finetune" / "runs").find("last").manifest
     assert (manifest.totals.unneeded, manifest.totals.unrun) == (400 - asked, 0)
+
+
+def test_an_open_record_says_which_set_had_samples_that_were_not_needed(pytester, suite, evaluate, server):
+    suite(40, toml=BAR.format(bar=0.05))
+    suite(["other"] * 3, toml=BAR.format(bar=0.05), name="unlucky")
+    server.answer = lambda body: error(401, "no") if "other" in str(body) else body["messages"][-1]["content"]
+    evaluate("--stop-when-decided", "--concurrency=1")
+    run = RunStore(pytester.path / ".finetune" / "runs").find("last")
+    unneeded = 40 - len(server.requests) + 1
+    assert not run.manifest.closed
+    assert run.manifest.unneeded_by_set == {"eval_sets/tickets.jsonl": unneeded}
+    sets = {part.name: (part.unneeded, part.unrun) for part in from_record(run, root=pytester.path).sets}
+    assert sets == {"eval_sets/tickets.jsonl": (unneeded, 0), "eval_sets/unlucky.jsonl": (0, 2)}
 
 
 def test_a_pass_is_decided_only_when_enough_have_passed(suite, evaluate, server):

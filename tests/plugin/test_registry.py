@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -67,6 +68,17 @@ def test_nothing_is_promoted_when_a_gate_fails(suite, evaluate, registry):
     suite(4, inputs=["wrong"] * 4, toml=GATE)
     assert evaluate("--promote", model="new").ret == pytest.ExitCode.TESTS_FAILED
     assert statuses(registry)["v2"] == "candidate"
+
+
+@pytest.mark.parametrize(
+    ("answers", "state"), [(["yes"] * 4, "allowed if the session succeeds"), (["wrong"] * 4, "refused")]
+)
+def test_junit_says_what_the_promotion_still_depends_on(pytester, suite, evaluate, registry, answers, state):
+    suite(["yes"] * 4, inputs=answers, toml=GATE)
+    evaluate("--promote", "--junitxml=junit.xml", model="new")
+    (test,) = ET.parse(pytester.path / "junit.xml").iterfind(".//testcase[@name='promote[v2]']")
+    (found,) = test.iterfind("./properties/property[@name='finetune.promotion']")
+    assert found.get("value") == state
 
 
 def test_a_subset_promotes_nothing(suite, evaluate, registry):

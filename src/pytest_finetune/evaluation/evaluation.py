@@ -264,6 +264,7 @@ class Evaluation:
                 baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
                 verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
                 totals=self._totals(results),
+                unneeded_by_set={result.name: result.unneeded for result in results if result.unneeded},
                 warnings=self.warnings,
             )
         except RunError as error:

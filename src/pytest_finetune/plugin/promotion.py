@@ -65,7 +65,8 @@ class Promotion:
             self._lines += [f"warning: {name}: {caution}" for caution in assessment.cautions]
             self._assessment = None if reasons else assessment
         text = "not promoted:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else ""
-        report_test(self._config, self._inputs.registry, f"promote[{name}]", failure=text)
+        properties = {"user_properties": self._junit_properties()}
+        report_test(self._config, self._inputs.registry, f"promote[{name}]", failure=text, attributes=properties)
 
     def finish(self) -> None:
         """Promote if the session ends with exit status 0, and say so; a promotion that fails makes it 1."""
@@ -88,6 +89,11 @@ class Promotion:
             reporter.write_line(f"{version} was not promoted: {problem}", red=True)
         elif reporter is not None and config.option.verbose >= 0:
             reporter.write_line(f"{version} promoted to production in {self._inputs.registry}", green=True)
+
+    def _junit_properties(self) -> list[tuple[str, str]]:
+        """The state of the promotion as JUnit can know it: its file is written before the registry changes."""
+        state = "allowed if the session succeeds" if self._assessment else "refused"
+        return [("finetune.promotion", state)] if self._config.getini("finetune_junit_properties") else []
 
     def _assessed(self, problems: list[str]) -> Assessment:
         inputs, model = self._inputs, _judged_model(self._models)

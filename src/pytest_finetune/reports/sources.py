@@ -138,7 +138,7 @@ def _set_of_plan(run: Run, plan: EvalSetPlan, samples: list[Sample], compared: _
         comparison=comparison,
         notes=notes,
         # A run closes only when every sample has ended or is not needed.
-        unneeded=summary.counts[State.UNRUN] if run.manifest.closed else 0,
+        unneeded=summary.counts[State.UNRUN] if run.manifest.closed else run.manifest.unneeded_by_set.get(plan.name, 0),
     )
 
 

@@ -137,6 +137,8 @@ class Manifest(Record):
         answered_by: Every model name that the server answered under.
         baselines: The baselines of its gates.
         compared_with: Model ids of the baselines, in records older than `baselines`; no longer written.
+        unneeded_by_set: By eval set, samples that were not requested because the verdicts were decided without them;
+            missing in records that an earlier version wrote.
         warnings: Probable mistakes in its eval sets, and what the target warned of.
         samples_bytes, samples_sha256: Length and hash of `samples.jsonl` when the run closed; anything after that
             length is not part of the run. None and empty while it is open.
@@ -160,6 +162,7 @@ class Manifest(Record):
     compared_with: tuple[str, ...] = ()
     verdicts: tuple[VerdictRecord, ...] = ()
     totals: Totals = Field(default_factory=Totals)
+    unneeded_by_set: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
     samples_bytes: int | None = None
     samples_sha256: str = ""
