@@ -15,7 +15,7 @@ from pytest_finetune.lifecycle.registry.evidence import evidence_of
 from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
-DIRTY = "the run was made from a git tree with changes, so its commit does not tell all"
+DIRTY = "the run was made with uncommitted changes, so its commit does not identify the code"
 NO_EVIDENCE = "there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run"
 
 
@@ -83,7 +83,7 @@ def test_a_forced_change_says_what_it_overrides(judge, run):
 def test_without_a_run_the_stored_evidence_is_judged(judge, run, tickets):
     stored = registry_of(ADDED, ("canary", "v1", {"traffic": 0.1, "evidence": evidence_of(run, [tickets])}))
     assessment = judge(None, stored)
-    assert assessment.refusals == ("its evidence was let through by --force: name a run that passes, with --run",)
+    assert assessment.refusals == ("its evidence was accepted by --force: name a run that passes, with --run",)
     assert assessment.change(who="li").evidence is None
 
 
@@ -135,7 +135,7 @@ def test_cached_answers_are_no_evidence(judge, run, cached, answers):
 def test_sets_that_were_chosen_or_left_out_are_named(judge, run):
     assessment = judge(run, chosen=("a.jsonl", "b"), left_out=("eval_sets/c.jsonl",))
     assert assessment.refusals == ("eval_sets/c.jsonl: left out by --eval-sets",)
-    assert f"run {run.id}; judged over a.jsonl, b alone; against: " in assessment.change(who="li").why
+    assert f"run {run.id}; judged by a.jsonl, b only; against: " in assessment.change(who="li").why
 
 
 def test_only_a_first_version_is_not_compared_with_production(judge, record, tmp_path):
@@ -155,7 +155,7 @@ def test_a_version_is_compared_with_the_production_of_the_registry(judge, record
     both = write_set(tmp_path, toml=GATE + AGAINST)
     run = recorded(record, both, verdicts=(("accuracy>=0.6", "pass"), ("flips<=0,vs=production", "pass")))
     (reason,) = judge(run, registry_of(ADDED, ("add", "v0", {}), ("promote", "v0", {})), sets=(both,)).refusals
-    assert reason == "the run does not say what its gates against production were compared with: run it again"
+    assert reason == "the run does not record which production its gates were compared with: run it again"
 
 
 def test_a_set_that_became_easier_is_a_reason_and_one_that_changed_a_caution(judge, record, tmp_path):
@@ -164,16 +164,16 @@ def test_a_set_that_became_easier_is_a_reason_and_one_that_changed_a_caution(jud
     before = [("add", "v0", {}), ("promote", "v0", {"evidence": proof})]
     lax = write_set(tmp_path)
     (reason,) = judge(recorded(record, lax), registry_of(*before, ADDED), sets=(lax,)).refusals
-    assert reason == f"{TICKETS}: production was held to accuracy>=0.8: no gate demands it now"
+    assert reason == f"{TICKETS}: production had to pass accuracy>=0.8: no gate demands it now"
     more = write_set(tmp_path, toml=GATE.replace("0.6", "0.8") + "[request]\ntemperature = 0.5\n")
     run = recorded(record, more, verdicts=(("accuracy>=0.8", "pass"),))
     _, caution = judge(run, registry_of(*before, ADDED), sets=(more,)).cautions
-    assert caution.startswith(f"{TICKETS}: settings changed since production was judged")
+    assert caution.startswith(f"{TICKETS}: settings changed since production was evaluated")
 
 
 def test_a_run_of_a_newer_plugin_is_refused(judge, run):
     (reason,) = judge(run, plugin_version="0.0.1").refusals
-    assert reason == "the run was made by pytest-finetune 0.1.0, and this is 0.0.1: upgrade"
+    assert reason == "the run was made by pytest-finetune 0.1.0, but this is 0.0.1: upgrade"
 
 
 def test_a_model_that_is_switched_off_soon_is_refused_and_later_a_caution(judge, run):
@@ -189,7 +189,7 @@ def test_local_weights_that_are_not_here_are_a_caution(judge, record, tickets):
     assert assessment.refusals == ()
     assert assessment.cautions == (
         DIRTY,
-        "the weights of local:tuned are not here, and could not be compared with those judged",
+        "the weights of local:tuned are not on this machine, so they were not compared with those evaluated",
     )
 
 

@@ -102,7 +102,7 @@ def test_a_replay_is_refused(record, tickets):
 def test_imported_answers_are_refused(record, tickets):
     target = TargetInfo(spec="imported:answers.jsonl", model=MODEL)
     (reason,) = refused(recorded(record, tickets, target=target, answered_by=(MODEL,)), tickets)
-    assert reason == "imported answers are no evidence: they were recorded elsewhere, and nothing shows what was asked"
+    assert reason == "imported answers are no evidence: they were recorded elsewhere, and the requests are unknown"
 
 
 def test_a_run_that_was_interrupted_is_open_without_a_reason(record, tickets):
@@ -114,10 +114,12 @@ def test_a_run_that_was_interrupted_is_open_without_a_reason(record, tickets):
 def test_a_run_without_a_server_is_not_of_a_version_that_has_one(record, tickets):
     run = recorded(record, tickets, target=TargetInfo(spec=MODEL, model=MODEL))
     (reason,) = refused(run, tickets, version=entry(base_url=HOME))
-    assert reason == f"the run asked no server, and this version is served at {HOME}"
+    assert reason == f"the run used no server, but this version is served at {HOME}"
     production = entry(model_id=OLD, evidence=evidence_of(recorded(record, tickets, spec=OLD), [tickets]))
     (reason,) = refused(run, tickets, production=production)
-    assert reason == f"the run asked no server, and production is judged at {HOME}: add the version with its --base-url"
+    assert (
+        reason == f"the run used no server, but production is evaluated at {HOME}: add the version with its --base-url"
+    )
 
 
 def test_a_local_version_needs_no_server_of_production(record, tickets):
@@ -131,7 +133,7 @@ def test_a_comparison_without_any_production_is_refused_except_for_a_first_versi
     eval_set = write_set(tmp_path, toml=GATE + AGAINST)
     run = recorded(record, eval_set, verdicts=(*PASSED, COMPARED), baselines=(ANSWERED_BY_PRODUCTION,))
     assert refused(run, eval_set) == [
-        "gates compare with production, and no version is there now: roll back first, or --force"
+        "gates compare with production, but there is none now: roll back first, or pass --force"
     ]
 
 
@@ -145,9 +147,7 @@ def test_stored_evidence_with_samples_left_unasked_is_refused(record, tickets):
 
 def test_samples_of_a_nameless_server_are_refused_if_the_manifest_knows_none(record, tickets):
     run = rewritten(recorded(record, tickets, answered_by=("", MODEL)), answered_by=(MODEL,))
-    assert refused(run, tickets) == [
-        "samples were answered by a server that did not say, of which the manifest knows nothing"
-    ]
+    assert refused(run, tickets) == ["samples were answered by an unnamed model, which the manifest does not list"]
 
 
 def test_waived_gates_are_listed_in_order(record, tmp_path):
@@ -662,7 +662,7 @@ def test_clocks_may_differ_by_ten_minutes(record, tickets):
     earlier = run.manifest.closed_at - timedelta(minutes=10)
     assert refused(run, tickets, now=earlier) == []
     (reason,) = refused(run, tickets, now=earlier - timedelta(seconds=1))
-    assert reason.endswith("which is yet to come: whose clock is wrong?")
+    assert reason.endswith("which is in the future: check the clocks")
 
 
 def test_a_changed_set_does_not_hide_the_next_one(record, tickets, tmp_path):

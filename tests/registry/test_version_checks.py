@@ -52,7 +52,7 @@ def test_evidence_that_was_forced_through_is_no_evidence_again():
     for action, traffic in (("promote", None), ("canary", 0.1)):
         forced = history_of(change(action, "v1", forced=True, why="urgent", evidence=judged, traffic=traffic))
         assert history_faults(forced, "v1", judged) == [
-            "its evidence was let through by --force: name a run that passes, with --run"
+            "its evidence was accepted by --force: name a run that passes, with --run"
         ]
         assert history_faults(forced, "v2", judged) == []
     retired = history_of(change("promote", "v1"), change("retire", "v1", forced=True, why="gone"))
