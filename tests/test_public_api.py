@@ -17,6 +17,7 @@ NAMES = [
     "DataError",
     "EvalSet",
     "EvalSetErrors",
+    "EvaluationResult",
     "Failure",
     "FinetuneError",
     "FormatFailure",
@@ -37,6 +38,7 @@ NAMES = [
     "ToolCall",
     "Usage",
     "check_data",
+    "evaluate",
     "load_eval_sets",
 ]
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.lifecycle.data.check import CheckOptions
     from pytest_finetune.lifecycle.data.check import check as check_data
+    from pytest_finetune.lifecycle.evaluating import EvaluationResult, evaluate
     from pytest_finetune.lifecycle.rollout import ModelRouter
     from pytest_finetune.lifecycle.rollout.routing import Route
     from pytest_finetune.verdicts.evalset import EvalSet
@@ -50,6 +51,7 @@ __all__ = [
     "DataError",
     "EvalSet",
     "EvalSetErrors",
+    "EvaluationResult",
     "Failure",
     "FinetuneError",
     "FormatFailure",
@@ -70,6 +72,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "check_data",
+    "evaluate",
     "load_eval_sets",
 ]
 
@@ -78,6 +81,7 @@ _MODULES = {
     "evaluation.runs": ("Run", "RunStore"),
     "evaluation.targets": ("Target",),
     "lifecycle.data.check": ("CheckOptions", "check_data"),
+    "lifecycle.evaluating": ("EvaluationResult", "evaluate"),
     "lifecycle.rollout": ("ModelRouter",),
     "lifecycle.rollout.routing": ("Route",),
     "verdicts.evalset": ("EvalSet",),

@@ -1,0 +1,119 @@
+"""`pytest-finetune run`: evaluates a model without pytest."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
+from pytest_finetune.cli.registry.options import DEFAULT
+from pytest_finetune.cli.train.options import as_one, read_dollars
+from pytest_finetune.lifecycle.evaluating import EvaluationResult, evaluate
+from pytest_finetune.reports.sources import from_record
+from pytest_finetune.reports.terminal import Layout, summary_lines
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+    from typing import Any
+
+    from pytest_finetune.verdicts.evalset.request_form import Api
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The options of `run`, named as click names them."""
+
+    eval_sets: tuple[Path, ...]
+    model: str
+    base_url: str | None
+    baseline: str
+    repeats: int | None
+    api: Api | None
+    concurrency: int
+    deadline: float
+    max_cost: Decimal | None
+    registry: str
+    resume: bool
+    as_json: bool
+
+
+@exit_codes(
+    "0    every gate passed",
+    "1    a gate failed, or is undecided",
+    "2    error, or the run stopped early",
+    "130  interrupted; continue with --resume",
+)
+@click.command("run")
+@click.argument("eval_sets", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--model", required=True, metavar="SPEC", help="ft:… or any model id, registry:VERSION, local:NAME.")
+@click.option("--base-url", metavar="URL", help="Server.  [default: OPENAI_BASE_URL, else OpenAI's own]")
+@click.option("--baseline", default="", metavar="RUN", help="Recorded run that gates compare with.")
+@click.option("--repeats", type=click.IntRange(min=1), help="Requests per case.  [default: as in the settings]")
+@click.option("--api", type=click.Choice(["chat", "responses"]), help="API of all requests.  [default: by model]")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum requests in flight."
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="Seconds for one sample, retries included.",
+)
+@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests at this cost.")
+@click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
+@click.option("--resume", is_flag=True, help="Request only what the newest unfinished run of this plan lacks.")
+@json_option
+@as_one(RunOptions)
+def command(options: RunOptions) -> None:
+    """Evaluate a model over EVAL_SETS, without pytest.
+
+    EVAL_SETS are files or folders; by default all eval sets of the project. The same requests, scores, gates and record
+    as with `pytest --model=SPEC`, and no test items: faster for large sets.
+    """
+    line = ProgressLine(options.model)
+    try:
+        result = evaluate(
+            options.eval_sets,
+            model=options.model,
+            base_url=options.base_url,
+            baseline=options.baseline,
+            repeats=options.repeats,
+            api=options.api,
+            concurrency=options.concurrency,
+            deadline=options.deadline,
+            max_cost=options.max_cost,
+            registry=options.registry,
+            resume=options.resume,
+            progress=line.show,
+        )
+    finally:
+        line.clear()
+    if options.as_json:
+        print_json(_result_json(result))
+    else:
+        reported = from_record(result.run, root=Path.cwd())
+        print_lines(summary_lines([reported], Layout(width=shutil.get_terminal_size().columns)))
+    sys.exit(2 if result.stopped else 0 if result.passed else 1)
+
+
+def _result_json(result: EvaluationResult) -> dict[str, Any]:
+    manifest = result.run.manifest
+    return {
+        "model": result.model,
+        "passed": result.passed,
+        "outcome": result.outcome.words,
+        "reasons": result.outcome.reasons,
+        "run": result.run.id,
+        "closed": manifest.closed,
+        "stopped": result.stopped.message if result.stopped else "",
+        "verdicts": [verdict.model_dump(mode="json") for verdict in manifest.verdicts],
+        "totals": manifest.totals.model_dump(mode="json"),
+        "warnings": list(manifest.warnings),
+    }
