@@ -125,12 +125,13 @@ def suite(pytester):
 def evaluate(pytester, server):
     """Run pytest on the suite with the scripted server as the model `ft:test`; with the response cache if asked."""
 
-    def run(*options, model="ft:test", subprocess=False, cache=False, timeout=None):
+    def run(*options, model="ft:test", subprocess=False, cache=False):
         if not cache:
             options = ("--finetune-no-cache", *options)
         options = (f"--model={model}", f"--model-base-url={server.url}", *PLAIN, *options)
         if subprocess:
-            return pytester.runpytest_subprocess(*options, timeout=timeout)
+            # For sessions that hang, not for loaded machines.
+            return pytester.runpytest_subprocess(*options, timeout=300)
         return pytester.runpytest_inprocess(*options)
 
     return run

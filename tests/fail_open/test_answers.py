@@ -18,7 +18,7 @@ SCORED = 'scorer = "judges:judge"\n' + GATE
 def test_a_judge_that_raises_a_base_exception_gives_an_errored_sample(suite, evaluate, pytester, raised):
     path = suite(3, toml=SCORED)
     path.with_name("judges.py").write_text(f"import asyncio\n\ndef judge(case, completion):\n    raise {raised}\n")
-    result = evaluate("--finetune-deadline=5", subprocess=True, timeout=60)
+    result = evaluate("--finetune-deadline=5", subprocess=True)
     assert result.ret not in (0, pytest.ExitCode.NO_TESTS_COLLECTED)
     result.stdout.fnmatch_lines(["*incomplete*"])
 

@@ -33,7 +33,7 @@ GATE = "[[gates]]\nmin = 0.5\n"
 def test_a_full_disk_ends_the_session_with_one_message_and_can_be_resumed(suite, evaluate, server, pytester, options):
     suite(400, toml=GATE)
     pytester.makeconftest(FULL_DISK)
-    result = evaluate("--concurrency=4", *options, subprocess=True, timeout=60)
+    result = evaluate("--concurrency=4", *options, subprocess=True)
     output = result.stdout.str() + result.stderr.str()
     assert result.ret not in (0, pytest.ExitCode.INTERNAL_ERROR)
     assert "Traceback" not in output
@@ -41,7 +41,7 @@ def test_a_full_disk_ends_the_session_with_one_message_and_can_be_resumed(suite,
     requested = len(server.questions)
     assert requested < 200
     if not options:
-        resumed = evaluate("--resume", subprocess=True, timeout=60)
+        resumed = evaluate("--resume", subprocess=True)
         assert resumed.ret == 0
         assert len(server.questions) - requested == 390
 

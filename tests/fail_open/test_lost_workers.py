@@ -62,7 +62,7 @@ def test_a_case_whose_worker_died_runs_again_and_is_reported_once(suite, evaluat
     suite(20, toml=GATE)
     pytester.makeconftest(KILLS_ONCE)
     options = ("-n2", f"--dist={dist}", "--junitxml=junit.xml", "--html=report.html", "--self-contained-html")
-    result = evaluate(*options, subprocess=True, timeout=300)
+    result = evaluate(*options, subprocess=True)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*21 passed*rerun*"])
     names = Counter(case.get("name") for case in junit_cases(pytester))
@@ -77,9 +77,7 @@ def test_a_case_whose_worker_died_runs_again_and_is_reported_once(suite, evaluat
 def test_a_case_that_kills_every_worker_fails_once(suite, evaluate, pytester, dist):
     suite(6)
     pytester.makeconftest(ALWAYS_KILLS)
-    result = evaluate(
-        "-n1", f"--dist={dist}", "--max-worker-restart=3", "--junitxml=junit.xml", subprocess=True, timeout=300
-    )
+    result = evaluate("-n1", f"--dist={dist}", "--max-worker-restart=3", "--junitxml=junit.xml", subprocess=True)
     assert result.ret not in (0, pytest.ExitCode.INTERNAL_ERROR)
     cases = {case.get("name"): [child.tag for child in case] for case in junit_cases(pytester)}
     assert len(cases) == len(junit_cases(pytester))
@@ -91,7 +89,7 @@ def test_a_case_that_kills_every_worker_fails_once(suite, evaluate, pytester, di
 def test_cases_without_a_worker_do_not_pass(suite, evaluate, pytester, toml):
     suite(6, toml=toml)
     pytester.makeconftest(ALWAYS_KILLS)
-    result = evaluate("-n1", "--max-worker-restart=0", subprocess=True, timeout=300)
+    result = evaluate("-n1", "--max-worker-restart=0", subprocess=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*cases were not reported: 1 worker died*"])
 
@@ -113,7 +111,7 @@ def test_a_stop_ends_all_workers_with_the_one_reason(suite, evaluate, server, st
         return answer(body) if len(server.questions) > 40 else body["messages"][-1]["content"]
 
     server.answer = answers_first
-    result = evaluate("-n3", f"--dist={dist}", "--concurrency=6", *options, subprocess=True, timeout=300)
+    result = evaluate("-n3", f"--dist={dist}", "--concurrency=6", *options, subprocess=True)
     output = result.stdout.str() + result.stderr.str()
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert "crashed" not in output

@@ -122,7 +122,7 @@ def test_tests_that_run_in_forks_get_their_answers(suite, evaluate, pytester, op
             assert eval_completion.text == eval_case.messages[-1].content
         """
     )
-    result = evaluate("--forked", *options, subprocess=True, timeout=90)
+    result = evaluate("--forked", *options, subprocess=True)
     assert result.ret == 0
     # Two cases, the gate, and three tests of the user's own.
     result.stdout.fnmatch_lines(["*6 passed, 1 missed*"])
@@ -133,7 +133,7 @@ def test_forks_without_an_answer_do_not_pass(suite, evaluate, pytester):
     suite(2)
     # An unknown plugin whose option has another name.
     pytester.makeconftest(FORKED.replace('"--forked"', '"--isolated"').replace('"forked"', '"isolated"'))
-    result = evaluate("--isolated", subprocess=True, timeout=90)
+    result = evaluate("--isolated", subprocess=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*2 cases got no answer*"])
 
@@ -160,7 +160,7 @@ def test_eval_sets_that_pytest_does_not_collect_are_named_with_the_cause(
 ):
     suite(2, toml=GATE)
     pytester.makeini(f"[pytest]\n{ini}\n")
-    result = evaluate(*options, subprocess=bool(options), timeout=90)
+    result = evaluate(*options, subprocess=bool(options))
     assert result.ret not in (0, pytest.ExitCode.INTERNAL_ERROR)
     output = result.stdout if options else result.stderr
     output.fnmatch_lines(["*not collected by pytest*: eval_sets/tickets.jsonl*", named])

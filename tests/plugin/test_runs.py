@@ -122,7 +122,7 @@ def test_a_session_that_is_cut_off_loses_at_most_what_was_in_flight(pytester, su
     while len(server.requests) < 60:
         time.sleep(0.01)
     os.kill(process.pid, how)
-    output = process.communicate(timeout=20)[0].decode()
+    output = process.communicate(timeout=300)[0].decode()
     assert "Traceback" not in output
     if how is signal.SIGINT:
         assert process.returncode == pytest.ExitCode.INTERRUPTED

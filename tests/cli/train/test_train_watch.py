@@ -87,17 +87,25 @@ def test_an_unknown_status_is_reported_once_and_is_not_final(train, proxy, faili
 
 
 @needs_server
-def test_a_success_without_a_known_status_adds_nothing(train, proxy, held, tmp_path):
+def test_a_success_without_a_known_status_adds_nothing(train, server, proxy, held, tmp_path):
     """A server that sends `Succeeded` instead of `succeeded`: the watch continues until the job is cancelled."""
+    seen = threading.Event()
 
-    def odd(path, value):
-        return {**value, "status": "Succeeded"} if path.endswith(held.id) and value["status"] == "paused" else value
+    def capitalized(path, value):
+        if path.endswith(held.id) and value["status"] == "paused":
+            seen.set()
+            return {**value, "status": "Succeeded"}
+        return value
 
-    proxy.rewrite(odd)
-    timer = threading.Timer(1, lambda: command("cancel", held.id))
-    timer.start()
+    def cancel_once_seen():
+        assert seen.wait(60)
+        server.client().fine_tuning.jobs.cancel(held.id)
+
+    proxy.rewrite(capitalized)
+    cancelling = threading.Thread(target=cancel_once_seen)
+    cancelling.start()
     result = train("watch", held.id, *QUICK, code=1)
-    timer.join()
+    cancelling.join()
     assert "treated as still running" in result.stderr
     assert not (tmp_path / "registry.json").exists()
 
