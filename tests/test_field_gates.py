@@ -11,6 +11,8 @@ import pytest
 
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.records import Case, Completion, FormatFailure, Sample, Score, State, ToolCall
+from pytest_finetune.reports.comparison import comparison_lines, redacted_answer_line
+from pytest_finetune.verdicts.comparison import Comparison, Difference, FieldDrop, compare
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.field_paths import expected_fields, field_is_right
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
@@ -18,6 +20,7 @@ from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.selftest import check_gates
 from pytest_finetune.verdicts.selftest.perfect import scored
+from pytest_finetune.verdicts.stats import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,3 +219,42 @@ def test_repeats_count_by_share(load: Callable[..., EvalSet]) -> None:
     rule = eval_set.settings.rules[0]
     summary = replace(eval_set.table([*samples, *again]).slice(rule.covers).summary, field=rule.field)
     assert summary.value("field_accuracy").exact == Fraction(11, 12)
+
+
+def test_a_comparison_names_the_fields_that_got_worse(load: Callable[..., EvalSet]) -> None:
+    eval_set = load("")
+    good = eval_set.table(run(eval_set)).summary
+    bad = run(eval_set, c0='{"team": "x", "order": 0}', c1='{"team": "a", "order": 7}', c2='{"team": "a"}', c9="no")
+    worse = eval_set.table(bad).summary
+    found = compare(good, worse).fields
+    assert [(drop.field, drop.before, drop.after, drop.difference.n) for drop in found] == [
+        ("$.order", 1, Fraction(4, 6), 6),
+        ("$.team", 1, Fraction(8, 10), 10),
+    ]
+    assert compare(worse, good).fields == compare(good, good).fields == ()
+    lines = [text for text, _ in comparison_lines("a", "b", compare(good, worse), eval_set="set.jsonl", show=0)]
+    drop = found[0].difference.interval(0.95)
+    assert f"  $.order right 1.000 -> 0.667 [{-drop.high:+.3f}, {-drop.low:+.3f}], n=6" in lines
+    hidden = comparison_lines("a", "b", compare(good, worse), eval_set="s", show=0, answers=redacted_answer_line)
+    assert not any("$.order" in text for text, _ in hidden)
+
+
+def test_a_comparison_with_a_record_that_does_not_say_which_fields_are_wrong_names_none(
+    load: Callable[..., EvalSet],
+) -> None:
+    eval_set = load("")
+    samples = run(eval_set, c0='{"team": "a", "order": 7}')
+    worse = eval_set.table(run(eval_set, c1='{"team": "a", "order": 7}', c2="no")).summary
+    assert compare(eval_set.table(samples).summary, worse).fields
+    assert samples[0].score is not None
+    samples[0] = replace(samples[0], score=replace(samples[0].score, wrong=None))
+    assert compare(eval_set.table(samples).summary, worse).fields == ()
+
+
+def test_only_the_worst_fields_are_shown() -> None:
+    drop = FieldDrop("$.f", Fraction(1), Fraction(1, 2), Difference(Fraction(1, 2), Fraction(0), Fraction(5), 10))
+    interval = Interval(0.1, 0.2)
+    comparison = Comparison(Fraction(1), Fraction(1), drop.difference, 0.95, interval, (), 1.0, (drop,) * 8)
+    lines = [text for text, _ in comparison_lines("a", "b", comparison, eval_set="s", show=0)]
+    assert sum("$.f right" in text for text in lines) == 5
+    assert "  3 more fields got worse" in lines

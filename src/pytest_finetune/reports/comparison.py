@@ -23,6 +23,9 @@ NAME_LIMIT = 24
 """Most characters of a run's or model's name next to an answer."""
 
 ID_LIMIT = 60
+FIELDS = 5
+"""Most fields that got worse that are shown, the worst first."""
+
 TINY = 0.001
 """A smaller p is shown as less than this."""
 
@@ -63,7 +66,7 @@ def comparison_lines(
     width: int = WIDTH,
 ) -> Iterator[Line]:
     """
-    One eval set's comparison: the head in at most two lines, then the flips, lost ones first.
+    One eval set's comparison: the head in at most two lines, fields that got worse, then the flips, lost ones first.
 
     Args:
         name_before: Name of the baseline, shown before its answers.
@@ -78,6 +81,7 @@ def comparison_lines(
         (line, {"bold": True, "red": True} if comparison.worse else {"bold": True})
         for line in _head(comparison, eval_set, width)
     )
+    yield from _field_lines(comparison, width, redact=answers is redacted_answer_line)
     flips = comparison.lost + comparison.won
     shown = flips if show is None else flips[: max(0, show)]
     names = [shorten(name, NAME_LIMIT) for name in (name_before, name_after)]
@@ -134,6 +138,18 @@ def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
     return (
         [whole] if columns(whole) <= width else [accuracy, *(line for line, _ in wrapped(f"  {change}", width=width))]
     )
+
+
+def _field_lines(comparison: Comparison, width: int, *, redact: bool) -> Iterator[Line]:
+    """The fields of JSON answers that got worse, each with the interval of its change."""
+    for drop in comparison.fields[:FIELDS]:
+        interval = drop.difference.interval(comparison.confidence)
+        between = f"[{-interval.high:+z.3f}, {-interval.low:+z.3f}], n={drop.difference.n:,}"
+        figures = f" right {figure(drop.before, 1)} -> {figure(drop.after, 1)} {between}"
+        path = hidden(drop.field) if redact else shorten(drop.field, ID_LIMIT)
+        yield f"  {fitted(path, max(width - columns(figures) - 2, 20))}{figures}", {"yellow": True}
+    if len(comparison.fields) > FIELDS:
+        yield f"  {len(comparison.fields) - FIELDS:,} more fields got worse", {}
 
 
 def _p_value(comparison: Comparison) -> str:

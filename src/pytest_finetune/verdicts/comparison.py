@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_finetune.verdicts.field_paths import is_unknown, leaf_fields
 from pytest_finetune.verdicts.metrics.measure import exact_sum
+from pytest_finetune.verdicts.metrics.shares import one_field_share
 from pytest_finetune.verdicts.stats import Interval, mcnemar, paired_interval
 
 if TYPE_CHECKING:
@@ -53,6 +55,16 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldDrop:
+    """A field of JSON answers, by its path, that is right less often than before, over the cases that expect it."""
+
+    field: str
+    before: Fraction
+    after: Fraction
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """
     What changed between two runs.
@@ -63,6 +75,8 @@ class Comparison:
         confidence: Two-sided level of the interval, and 1 minus that of the test.
         interval: Of that drop.
         flips: Every case that passed in only one run, in plan order.
+        fields: Fields that got worse, the worst first; empty for answers without fields, and where a record does not
+            say which are wrong.
         p_value: Exact McNemar test: probability of a difference at least this large between equally good models.
     """
 
@@ -73,6 +87,7 @@ class Comparison:
     interval: Interval
     flips: tuple[Flip, ...]
     p_value: float
+    fields: tuple[FieldDrop, ...] = ()
 
     @property
     def lost(self) -> tuple[Flip, ...]:
@@ -114,7 +129,27 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
         interval=difference.interval(confidence),
         flips=flips,
         p_value=mcnemar(lost, len(flips) - lost),
+        fields=field_drops(before, after),
     )
+
+
+def field_drops(before: Summary, after: Summary) -> tuple[FieldDrop, ...]:
+    """The fields that are right less often than before, the largest drop first."""
+    scores = [score for summary in (before, after) for row in summary.rows for score in row.scores]
+    if not any(score.fields for score in scores) or any(map(is_unknown, scores)):
+        return ()
+    shares: dict[str, tuple[list[Fraction], list[Fraction]]] = {}
+    for old, new in zip(before.rows, after.rows, strict=True):
+        for field in leaf_fields(new.case):
+            both = shares.setdefault(field, ([], []))
+            both[0].append(one_field_share(old, field))
+            both[1].append(one_field_share(new, field))
+    found = [
+        FieldDrop(field, exact_sum(old) / len(old), exact_sum(new) / len(new), difference_of(old, new))
+        for field, (old, new) in shares.items()
+    ]
+    worse = [drop for drop in found if drop.difference.drop > 0]
+    return tuple(sorted(worse, key=lambda drop: (-drop.difference.drop, drop.field)))
 
 
 def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Difference:

@@ -57,6 +57,19 @@ def field_is_right(score: Score, field: str) -> bool:
     return not any(_meet(steps, steps_of(path)) for path in score.wrong)
 
 
+def is_unknown(score: Score) -> bool:
+    """Whether a score, as earlier versions recorded them, says how many fields are wrong but not which."""
+    some_wrong = score.fields is not None and 0 < score.fields[0] < score.fields[1]
+    return some_wrong and score.wrong is None and score.format_failure is None
+
+
+def leaf_fields(case: Case) -> frozenset[str]:
+    """The expected fields of a case that have no fields of their own."""
+    found = expected_fields(case)
+    parents = {"$" + "".join(steps_of(path)[:-1]) for path in found if path != "$"}
+    return found - parents
+
+
 def _meet(field: tuple[str, ...], path: tuple[str, ...]) -> bool:
     """Whether one path leads to the other, or to something in it."""
     return all(_same_step(*pair) for pair in zip(field, path, strict=False))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.comparison import differing_cases
+from pytest_finetune.verdicts.field_paths import is_unknown
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.gates.inputs import GateInputs
@@ -69,8 +70,7 @@ def _baseline(inputs: GateInputs) -> str:
 
 def _unknown_fields(before: Summary, name: str) -> str:
     """Records of earlier versions say how many fields are wrong, but not which: that must not look like a low bar."""
-    scores = [score for row in before.rows for score in row.scores if score.format_failure is None]
-    if any(score.wrong is None and score.fields and 0 < score.fields[0] < score.fields[1] for score in scores):
+    if any(is_unknown(score) for row in before.rows for score in row.scores):
         return f"the record of {name} does not say which fields are wrong: score it again with replay:"
     return ""
 
