@@ -62,9 +62,20 @@ def test_a_token_count_of_400_digits_is_unknown_and_the_sample_is_kept(suite, ev
     result.stdout.no_fnmatch_line("*OverflowError*")
 
 
-def test_a_content_filter_is_a_miss_whatever_the_status_it_comes_with(suite, evaluate, server):
+INNER = {"message": "filtered", "code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        error(400, "The response was filtered", code="content_filter"),
+        Reply(body={"error": {"message": "The response was filtered", "code": "content_filter"}}),
+        Reply(status=400, body={"error": INNER}),
+    ],
+    ids=["400", "200", "innererror"],
+)
+def test_a_content_filter_is_a_miss_whatever_the_status_it_comes_with(suite, evaluate, server, refusal):
     suite(4, toml="[[gates]]\nmin = 0.7\n")
-    refusal = error(400, "The response was filtered", code="content_filter")
 
     def answer(body):
         word = body["messages"][-1]["content"]

@@ -84,6 +84,7 @@ SAME = {
     "an alias and its date": (answers("gpt-4o", DATED), answers(DATED, DATED)),
     "the server named the other": (answers("gpt-4", "gpt-4-0613"), answers("gpt-4-0613", "gpt-4-0613")),
     "two aliases of a date": (answers("gpt-4o", DATED), answers("chatgpt-latest", DATED)),
+    "one id in other case": (answers("Acme-7B"), answers("acme-7b")),
     "an alias that nobody resolved": (answers("gpt-4o", "gpt-4o"), answers(DATED, DATED)),
     "an alias without any name": (answers("gpt-4o", ""), answers(DATED, "")),
     "renamed weights": (answers("a", identity=f"{WEIGHTS} 4096"), answers("b", identity=f"{WEIGHTS} 2048")),

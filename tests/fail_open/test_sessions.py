@@ -48,6 +48,14 @@ def test_settings_without_their_eval_set_are_a_fault(suite, evaluate):
     result.stderr.fnmatch_lines(["*ticket.toml*ticket.jsonl*"])
 
 
+def test_settings_with_a_suffix_in_capitals_are_a_fault(suite, evaluate):
+    path = suite(2, toml=GATE)
+    path.with_suffix(".toml").rename(path.with_suffix(".TOML"))
+    result = evaluate()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*tickets.TOML is not read as the settings*", "*rename it to tickets.toml"])
+
+
 @pytest.mark.parametrize("named", [(), ("eval_sets/T.JSONL",)])
 def test_a_suffix_in_capitals_is_read(suite, evaluate, named):
     path = suite(2, toml=GATE)

@@ -18,8 +18,10 @@ from foreign_files import (
     write_jsonl,
 )
 
+from pytest_finetune.base.records import Completion
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.importing.yaml12 import load_yaml
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 yaml = pytest.importorskip("yaml")
 
@@ -101,6 +103,16 @@ def test_one_page_of_a_longer_list_is_named():
     path = write_json("rows.json", {"object": "list", "data": [row], "has_more": True})
 
     assert "fetch the others" in import_(path, exit_code=1)["left_out_records"][0]["reason"]
+
+
+def test_an_error_after_the_eval_set_was_written_says_so():
+    Path("file").write_text("", encoding="utf-8")
+    path = write_jsonl("rows.jsonl", {"input": "Q", "actual_output": "A", "expected_output": "A"})
+
+    output = import_(path, "--runs-dir=file/runs", exit_code=2)
+
+    assert "eval_sets/rows.jsonl was written, but its answers were not all recorded" in output
+    assert cases()
 
 
 @pytest.mark.parametrize(
@@ -221,6 +233,23 @@ def test_a_value_of_promptfoo_is_compared_as_its_text(value, expected):
     import_(promptfoo(asserted(value=value)))
 
     assert cases()[0]["expected"] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "right"),
+    [
+        ("regex", "order 66 is here", True),
+        ("regex", "none", False),
+        ("not-regex", "order 66 is here", False),
+        ("not-regex", "none", True),
+    ],
+)
+def test_a_pattern_of_promptfoo_is_searched_for_in_the_answer(kind, answer, right):
+    import_(promptfoo(asserted(kind, "[0-9]+")))
+
+    (eval_set,) = load_eval_sets([Path("eval_sets", "rows.jsonl").resolve()], root=Path.cwd())
+
+    assert eval_set.scorer.score(eval_set.cases[0], Completion(answer)).passed is right
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ from pytest_finetune.base.records import Completion, FormatFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pytest_finetune.base.records import Case
 
@@ -37,6 +39,22 @@ def test_no_answer_is_not_a_good_one(
 ) -> None:
     score = scorer("not", scorer_options={"of": "exact"}).score(case("x"), answer)
     assert (score.passed, score.format_failure) == (False, failure)
+
+
+@pytest.mark.parametrize(
+    ("of", "answer"),
+    [("regex", "a" * 80 + "!"), ("schema", json.dumps("a" * 80 + "!")), ("sql", "SELECT " + "1 + " * 200_000)],
+)
+def test_an_answer_that_the_other_scorer_gave_up_on_is_not_a_good_one(
+    scorer: Callable[..., Any], case: Callable[..., Case], tmp_path: Path, of: str, answer: str
+) -> None:
+    slow = {"pattern": "^(a|aa)+b$", "type": "string"}
+    (tmp_path / "slow.json").write_text(json.dumps(slow), "utf-8")
+    settings = {"schema": "slow.json"} if of == "schema" else {}
+    made = scorer("not", scorer_options={"of": of}, **settings)
+    score = made.score(case("SELECT 1" if of == "sql" else "(a|aa)+b"), Completion(answer))
+    assert (score.passed, score.undecided) == (False, True)
+    assert f"{of} gave up" in score.detail
 
 
 def test_the_other_scorer_has_its_own_options(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:

@@ -205,6 +205,8 @@ class Score:
             path differs, and for an answer without a valid value.
         shape: Tree of keys and JSON types of a valid JSON answer, as compact JSON text in the answer's own key
             order: `{"name":"string","age":"number"}`. Empty for plain text.
+        undecided: Scoring was given up, for example because it took too long: the answer counts as wrong, and so it
+            does for `not`.
     """
 
     passed: bool
@@ -216,6 +218,7 @@ class Score:
     fields: tuple[int, int] | None = None
     wrong: tuple[str, ...] | None = None
     shape: str = ""
+    undecided: bool = False
 
 
 class State(StrEnum):

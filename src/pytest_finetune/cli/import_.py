@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.errors import DataError, RunError
 from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
@@ -29,7 +29,7 @@ _FILE = click.Path(path_type=Path)
 @exit_codes(
     "0  everything was carried over",
     "1  some rows or graders were not; each is reported with the reason",
-    "2  error; nothing was written",
+    "2  error; nothing was written, unless the message says so",
 )
 @click.command("import")
 @click.argument("source", type=_FILE)
@@ -43,7 +43,9 @@ _FILE = click.Path(path_type=Path)
     metavar="NAME",
     help=f"Format of SOURCE: {', '.join(FORMATS)}.  [default: by its keys]",
 )
-@click.option("--config", type=_FILE, help="JSON file with the eval's definition: testing_criteria, data_source.")
+@click.option(
+    "--config", type=_FILE, help="JSON or YAML file with the eval's definition: testing_criteria, data_source."
+)
 @click.option("--with", "other", type=_FILE, help="File that belongs to SOURCE: the requests of a batch.")
 @click.option("--prompt", default="", metavar="TEMPLATE", help="User message, such as '{{ item.question }}'.")
 @click.option(
@@ -74,7 +76,8 @@ def command(
 ) -> None:
     """Turn files of other evaluation tools into eval sets and runs.
 
-    SOURCE is a JSONL, JSON, CSV or YAML file. The eval set gets its settings in a TOML file next to it.
+    SOURCE is a JSONL, JSON, CSV, TSV or YAML file, or a log of Inspect (.eval). The eval set gets its settings in a
+    TOML file next to it.
 
     Recorded answers in SOURCE become runs, one for each run of the source: compare a new model with them by
     `--baseline=replay:RUN`, or score them again with `pytest --model=replay:RUN`. A version cannot be promoted on them.
@@ -93,6 +96,9 @@ def command(
     line = ProgressLine("recorded answers")
     try:
         runs = [] if no_runs else list(record_answers(imported, store=store, root=Path.cwd(), progress=line.show))
+    except RunError as error:
+        problem = f"{target} was written, but its answers were not all recorded: {error.problem}"
+        raise RunError(problem, error.where, "make the folder writable, then import again with --force") from error
     finally:
         line.clear()
     if as_json:

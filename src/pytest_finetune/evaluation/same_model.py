@@ -87,7 +87,8 @@ def _names(one: AnsweringModel, other: AnsweringModel) -> set[str]:
         for name in one.answered_by
         if name and (name == other.model or names_fixed_weights(name) or answers_for(name, one.model))
     }
-    return {one.model, *answered}
+    # Some servers ignore case in ids; two models whose ids differ only in that are hardly meant.
+    return {name.casefold() for name in (one.model, *answered)}
 
 
 def _unresolved_alias(alias: AnsweringModel, snapshot: AnsweringModel) -> str:

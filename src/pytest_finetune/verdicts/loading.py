@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,6 +134,9 @@ class _Loading:
     def _settings(self) -> EvalSettings | None:
         # A broken link is a fault, not a set without settings.
         if not os.path.lexists(self.toml):
+            siblings = self.path.parent.glob(f"{escape(self.path.stem)}.*")
+            for other in (each for each in siblings if each.suffix.lower() == ".toml"):
+                self._keys.add(f"{other.name} is not read as the settings", f"rename it to {self.toml.name}")
             return EvalSettings()
         data = _read(self.toml, self._keys)
         if data is None:

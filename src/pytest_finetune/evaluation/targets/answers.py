@@ -47,6 +47,9 @@ _BY_CODE = {
     "invalid_request_error": "bad_request",
 }
 _CONTENT_FILTER = frozenset({"content_filter", "responsibleaipolicyviolation"})
+_FILTERED = Completion("", finish_reason="content_filter")
+"""Azure refuses a filtered prompt with a 400; other servers answer with this finish reason. Both mean the same."""
+
 _DECISIVE = frozenset({"quota", "auth", "not_found"})
 """Kinds that an error code proves whatever the status is; after them no further request can succeed."""
 
@@ -140,8 +143,7 @@ def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], s
     detail, codes = _error(value)
     kinds = [_BY_CODE[code] for code in codes if code in _BY_CODE]
     if _CONTENT_FILTER & set(codes):
-        # Azure refuses a filtered prompt with a 400; other servers answer with this finish reason. Both mean the same.
-        return Completion("", finish_reason="content_filter")
+        return _FILTERED
     kind = next((kind for kind in kinds if kind in _DECISIVE), "") or _kind_of(status)
     if not detail:
         detail = (
@@ -153,6 +155,8 @@ def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], s
 def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Completion | Failure:
     """An error in a response with a success status: classified by its own code."""
     detail, codes = _error(value)
+    if _CONTENT_FILTER & set(codes):
+        return _FILTERED
     statuses = [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]
     if statuses:
         return _refused(statuses[0], value, b"", headers, secret)
@@ -173,7 +177,10 @@ def _error(value: Any) -> tuple[str, list[str]]:
     if not isinstance(error, dict):
         return str(error), []
     detail = next((text for name in ("message", "detail", "error") if (text := error.get(name))), "")
-    codes = [str(error[name]).lower() for name in ("code", "type") if isinstance(error.get(name), str | int)]
+    # Azure's innererror is more exact than its code, which may be missing.
+    inner = error.get("innererror")
+    named = [error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, dict) else None]
+    codes = [str(code).lower() for code in named if isinstance(code, str | int)]
     return detail if isinstance(detail, str) else json.dumps(detail, default=str), codes
 
 

@@ -26,12 +26,12 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "contains-any": {"scorer": "contains", "normalize": []},
     "icontains": {"scorer": "contains", "normalize": ["casefold"]},
     "icontains-any": {"scorer": "contains", "normalize": ["casefold"]},
-    "regex": {"scorer": "regex"},
+    "regex": {"scorer": "regex", "normalize": []},
     "is-json": {"scorer": "schema"},
     "not-equals": {"scorer": {"type": "not", "of": "exact"}, "normalize": []},
     "not-contains": {"scorer": {"type": "not", "of": "contains"}, "normalize": []},
     "not-icontains": {"scorer": {"type": "not", "of": "contains"}, "normalize": ["casefold"]},
-    "not-regex": {"scorer": {"type": "not", "of": "regex"}},
+    "not-regex": {"scorer": {"type": "not", "of": "regex"}, "normalize": []},
 }
 _VARIABLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 _MARKUP = re.compile(r"\{[{%#]")
@@ -135,7 +135,10 @@ def _values(assertion: Mapping[str, Any], kind: str) -> list[Any]:
     if isinstance(value, list) != kind.endswith("-any"):
         return []
     texts = [_plain(each) for each in (value if isinstance(value, list) else [value])]
-    return [] if any(not text or (_ELSEWHERE.match(text) and "://" in text) for text in texts) else texts
+    if any(not text or (_ELSEWHERE.match(text) and "://" in text) for text in texts):
+        return []
+    # promptfoo searches the answer for a pattern; here it must match all of it.
+    return [rf"[\s\S]*(?:{text})[\s\S]*" for text in texts] if kind.endswith("regex") else texts
 
 
 def _plain(value: object) -> str:

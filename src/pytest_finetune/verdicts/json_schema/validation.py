@@ -73,15 +73,20 @@ class Schema:
             errors = list(islice(self._validator.iter_errors(value), MOST_ERRORS))
             return fault_of(errors) if errors else None
         except RecursionError:
-            return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$")
+            return _too_deep()
         except SearchTimeout as timeout:
             # It ends the whole validation, so that no `not` and no alternative can make the answer valid.
             what = "format" if isinstance(timeout, FormatTimeout) else "pattern"
-            return FormatFault(FormatFailure.PATTERN, f"the {what} {timeout.args[0]!r} took too long", "$")
+            problem = f"the {what} {timeout.args[0]!r} took too long"
+            return FormatFault(FormatFailure.PATTERN, problem, "$", undecided=True)
         except BaseException as error:
             if not _is_panic(error):
                 raise
-            return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$")
+            return _too_deep()
+
+
+def _too_deep() -> FormatFault:
+    return FormatFault(FormatFailure.OTHER, "nested too deeply to validate", "$", undecided=True)
 
 
 def load_schema(path: Path) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ PIECE = 1024
 
 
 _STOPS = ".,;:!?…。，；：！？、"
+_RAISED = re.compile("([\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215f\u2189]+)")
 _CLOSING = dict(zip("\"'`*_([{<“‘«‹「『《（【", "\"'`*_)]}>”’»›」』》）】", strict=True))
 """Marks that are dropped in pairs only."""
 
@@ -32,8 +34,15 @@ def make_normalizer(names: Iterable[str]) -> Callable[[str], str]:
 
 
 def nfkc(text: str) -> str:
-    """Unicode compatibility composition: full-width forms, ligatures and composed accents become one spelling."""
-    return "".join(unicodedata.normalize("NFKC", piece) for piece in _pieces(text))
+    """
+    Unicode compatibility composition: full-width forms, ligatures and composed accents become one spelling.
+
+    Raised and lowered digits and fractions stay: in `10⁵` and `1½` they are not the digits that NFKC makes of them.
+    """
+    return "".join(
+        part if raised else "".join(unicodedata.normalize("NFKC", piece) for piece in _pieces(part))
+        for raised, part in ((number % 2, part) for number, part in enumerate(_RAISED.split(text)))
+    )
 
 
 def collapse_whitespace(text: str) -> str:
@@ -46,17 +55,25 @@ def strip_punctuation(text: str) -> str:
     Drop quotes, Markdown marks and brackets around a text, and stops after it: `**Bug.**` becomes `Bug`.
 
     What may change a word or a number stays: signs (`-5`), currency, `%`, `#` (`C#`), a leading dot (`.NET`), a mark on
-    one side alone (`A*`). A text of nothing but punctuation stays whole.
+    one side alone (`A*`), a factorial (`5!`). A text of nothing but punctuation stays whole.
     """
     whole = text = text.strip()
     while text:
-        shorter = text.rstrip(_STOPS).rstrip()
+        shorter = _without_stops(text)
         if shorter and _CLOSING.get(shorter[0]) == shorter[-1]:
             shorter = shorter[1:-1].strip()
         if shorter == text:
             return text
         text = shorter
     return whole
+
+
+def _without_stops(text: str) -> str:
+    shorter = text.rstrip(_STOPS)
+    if shorter[-1:].isdigit():
+        rest = text[len(shorter) :]
+        shorter += rest[: len(rest) - len(rest.lstrip("!"))]
+    return shorter.rstrip()
 
 
 NORMALIZERS: dict[str, Callable[[str], str]] = {

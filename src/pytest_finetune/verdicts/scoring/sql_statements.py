@@ -23,7 +23,17 @@ STEPS_PER_TOKEN = 200
 
 
 class SqlFault(ValueError):  # noqa: N818 - a fault in a text, not an error of ours
-    """A text is not SQL, or cannot be read in bounded time; its argument is one clause for people."""
+    """
+    A text is not SQL, or cannot be read in bounded time.
+
+    Args:
+        problem: One clause for people.
+        undecided: Reading was given up: the text may be SQL.
+    """
+
+    def __init__(self, problem: str, *, undecided: bool = False) -> None:
+        super().__init__(problem)
+        self.undecided = undecided
 
 
 class _StepsUsedUp(Exception):  # noqa: N818 - named after what happened; not a ParseError, which the parser catches
@@ -42,16 +52,16 @@ def statements(text: str, dialect: Any) -> tuple[str, ...]:
         SqlFault: The text has no statement, or something that is not a statement.
     """
     if len(text) > MOST_CHARACTERS:
-        raise SqlFault(f"longer than {MOST_CHARACTERS:,} characters")
+        raise SqlFault(f"longer than {MOST_CHARACTERS:,} characters", undecided=True)
     with _silence():
         try:
             return tuple(_canonical(tree, dialect) for tree in _parsed(text, dialect))
         except SqlFault:
             raise
         except _StepsUsedUp:
-            raise SqlFault("takes too long to parse") from None
+            raise SqlFault("takes too long to parse", undecided=True) from None
         except RecursionError:
-            raise SqlFault("nested too deeply") from None
+            raise SqlFault("nested too deeply", undecided=True) from None
         except SqlglotError as error:
             raise SqlFault(_problem(error)) from None
         except Exception as error:

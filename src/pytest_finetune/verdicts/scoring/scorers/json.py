@@ -94,7 +94,9 @@ class JsonScorer(Scorer):
         except FormatFault as fault:
             return fault.score((0, leaves(expected_value(case.expected[0]))))
         except RecursionError:
-            return FormatFault(FormatFailure.NOT_JSON, DEEP).score((0, leaves(expected_value(case.expected[0]))))
+            return FormatFault(FormatFailure.NOT_JSON, DEEP, undecided=True).score(
+                (0, leaves(expected_value(case.expected[0])))
+            )
 
     def explain(self, case: Case, completion: Completion) -> list[str]:
         """One line per path that differs; the texts' difference if the answer is not JSON."""

@@ -34,7 +34,9 @@ class NotOptions(Settings):
 @dataclass(frozen=True, slots=True)
 class NotScorer(Scorer):
     """
-    The negation of another scorer. No answer, a refusal and an answer that was cut off never pass.
+    The negation of another scorer.
+
+    No answer, a refusal and an answer that was cut off never pass, nor does one that the other scorer gave up on.
 
     Args:
         inner: The scorer whose verdict is negated.
@@ -89,9 +91,12 @@ class NotScorer(Scorer):
         """Passed if there is a whole answer, and the other scorer rejects it."""
         if fault := missing_answer(completion) or truncated(completion):
             return fault.score()
-        if self.inner.score(case, completion).passed:
+        score = self.inner.score(case, completion)
+        if score.passed:
             detail = f"{self.inner.name} accepts {shorten(completion.text)!r}, which is wrong here"
             return Score(passed=False, detail=detail)
+        if score.undecided:
+            return Score(passed=False, detail=f"{self.inner.name} gave up: {score.detail}", undecided=True)
         return Score(passed=True)
 
     def explain(self, case: Case, completion: Completion) -> list[str]:

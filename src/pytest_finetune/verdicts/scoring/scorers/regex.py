@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import BoundedSemaphore
 from time import perf_counter
@@ -58,7 +58,7 @@ class RegexScorer(TextScorer):
                         return PASSED
                 except (TimeoutError, MemoryError):
                     detail = f"the pattern {shorten(expected)!r} took longer than {SECONDS:g} s on this answer"
-                    break
+                    return replace(missed_text(completion, detail), undecided=True)
         return missed_text(completion, detail)
 
 

@@ -62,4 +62,4 @@ class SchemaScorer(Scorer):
         except FormatFault as unread:
             return unread.score()
         except RecursionError:
-            return FormatFault(FormatFailure.NOT_JSON, DEEP).score()
+            return FormatFault(FormatFailure.NOT_JSON, DEEP, undecided=True).score()

@@ -77,7 +77,8 @@ class SqlScorer(Scorer):
             answer = statements(completion.text, self.dialect)
         except SqlFault as error:
             named = truncated(completion) or fenced_or_refused(completion.text)
-            return (named or FormatFault(FormatFailure.OTHER, f"not SQL: {shorten(str(error), 160)}")).score()
+            problem = f"not SQL: {shorten(str(error), 160)}"
+            return (named or FormatFault(FormatFailure.OTHER, problem, undecided=error.undecided)).score()
         if any(statements(expected, self.dialect) == answer for expected in case.expected):
             return PASSED
         return Score(passed=False, detail=difference(case, completion))
