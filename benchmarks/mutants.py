@@ -56,6 +56,7 @@ PRELOADED = ("aiohttp", "genai_prices", "jsonschema", "openai", "pydantic", "reg
 """What every copy of the process would import otherwise."""
 
 GATES = [f"tests/test_gates{rest}.py" for rest in ("_strictness", "_outcome", "_messages", "_against", "", "_decided")]
+GATES.append("tests/test_field_gates.py")
 DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
     "verdicts/gates": [*GATES, DEMANDS, "-k", "not session"],
