@@ -7,6 +7,9 @@ import threading
 
 import pytest
 
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.verdicts.json_schema import pattern
+from pytest_finetune.verdicts.json_schema.validation import compile_schema
 from pytest_finetune.verdicts.scoring.scorers.regex import RegexScorer
 from pytest_finetune.verdicts.scoring.scorers.schema import SchemaScorer
 
@@ -45,3 +48,26 @@ def test_a_format_that_takes_quadratic_time_is_given_up(suite, evaluate, server)
     result = evaluate("--finetune-deadline=10", "-vv")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*the format 'uri-template' took too long*"])
+
+
+TWICE = [{"items": {"$ref": "#/$defs/n"}, "minItems": size} for size in (2, 3)]
+NESTED = {"$defs": {"n": {"type": ["array", "number"], "anyOf": TWICE}}, "$ref": "#/$defs/n"}
+
+
+def test_a_schema_that_takes_exponential_time_is_given_up(suite, evaluate, server, monkeypatch):
+    """Each level of the answer is checked twice against the level below."""
+    monkeypatch.setattr(pattern, "MOST_CHECKS", 20_000)
+    path = suite(["a", "b"], inputs=["a", "b"], toml=SETTINGS["schema"] + "[[gates]]\nmin = 0.5\n")
+    path.with_name("s.json").write_text(json.dumps(NESTED), "utf-8")
+    server.answer = lambda _: "[" * 40 + "1" + "]" * 40
+    result = evaluate("-vv")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*takes too many steps*"])
+
+
+def test_a_schema_that_takes_exponential_time_for_any_value_is_a_fault(monkeypatch):
+    monkeypatch.setattr(pattern, "MOST_CHECKS", 20_000)
+    levels = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    schema = {"$defs": {**levels, "d40": {}}, "$ref": "#/$defs/d0"}
+    with pytest.raises(ScorerError, match="too many steps"):
+        compile_schema(schema, "s.json")

@@ -1,8 +1,8 @@
 """
 The library's JSON Schema keywords, with replacements for those that an answer could hang or crash.
 
-Patterns run under a time limit, `multipleOf` is exact, `uniqueItems` takes linear time, and an error about a key has
-the path of that key, not of the object.
+The number of checks is limited, patterns run under a time limit, `multipleOf` is exact, `uniqueItems` takes linear
+time, and an error about a key has the path of that key, not of the object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jsonschema import FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from pytest_finetune.verdicts.json_schema.pattern import is_pattern, search, within_budget
+from pytest_finetune.verdicts.json_schema.pattern import count_check, is_pattern, search, within_budget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,8 +25,16 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=8)
 def guarded(dialect: Any) -> Any:
     """The validator class of a dialect, with the guarded keywords and format checks."""
-    keywords = {name: keyword for name, keyword in KEYWORDS.items() if name in dialect.VALIDATORS}
+    keywords = {name: _counted(KEYWORDS.get(name, keyword)) for name, keyword in dialect.VALIDATORS.items()}
     return extend(dialect, keywords, format_checker=formats(dialect))  # type: ignore[no-untyped-call]
+
+
+def _counted(keyword: Any) -> Any:
+    def check(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+        count_check()
+        return keyword(validator, value, instance, schema)
+
+    return check
 
 
 @lru_cache(maxsize=8)

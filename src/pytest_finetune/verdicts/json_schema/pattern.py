@@ -28,6 +28,10 @@ MOST_STEPS = 1_000_000
 LONG = 2_000
 """Longer patterns, in characters, are compiled in the other process, because compiling takes quadratic time."""
 
+MOST_CHECKS = 500_000
+"""Keywords checked in one validation, some seconds of work: nested alternatives can take exponential time."""
+
+_checks_left: ContextVar[list[int] | None] = ContextVar("_checks_left", default=None)
 _seconds_left: ContextVar[float] = ContextVar("_seconds_left", default=SECONDS)
 _PUNCTUATION = re.compile(r"\\(.)", re.DOTALL)
 _SYNTAX = frozenset("^$\\.*+?()[]{}|/-")
@@ -35,8 +39,29 @@ _UNICODE_ONLY = re.compile(r"\\(?![dDsSwWbBnrtfvcxk0-9])[A-Za-z]|\\x(?![0-9A-Fa-
 
 
 def renew_budget() -> None:
-    """Reset the time limit for a new validation."""
+    """Reset the limits for a new validation."""
     _seconds_left.set(SECONDS)
+    _checks_left.set([MOST_CHECKS])
+
+
+def count_check() -> None:
+    """
+    Count one keyword of this validation.
+
+    Raises:
+        ChecksUsedUp: There were too many.
+    """
+    left = _checks_left.get()
+    if left is None:
+        left = [MOST_CHECKS]
+        _checks_left.set(left)
+    left[0] -= 1
+    if left[0] < 0:
+        raise ChecksUsedUp("schema")
+
+
+class ChecksUsedUp(SearchTimeout):
+    """The schema needs too many steps for a value."""
 
 
 class FormatTimeout(SearchTimeout):

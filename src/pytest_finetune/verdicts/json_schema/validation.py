@@ -19,7 +19,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.json_schema.document import Document
 from pytest_finetune.verdicts.json_schema.faults import fault_of
 from pytest_finetune.verdicts.json_schema.keywords import formats, guarded
-from pytest_finetune.verdicts.json_schema.pattern import FormatTimeout, renew_budget
+from pytest_finetune.verdicts.json_schema.pattern import ChecksUsedUp, FormatTimeout, renew_budget
 from pytest_finetune.verdicts.json_schema.search_process import SearchTimeout
 
 if TYPE_CHECKING:
@@ -76,6 +76,8 @@ class Schema:
             return _too_deep()
         except SearchTimeout as timeout:
             # It ends the whole validation, so that no `not` and no alternative can make the answer valid.
+            if isinstance(timeout, ChecksUsedUp):
+                return FormatFault(FormatFailure.OTHER, "the schema takes too many steps for it", "$", undecided=True)
             what = "format" if isinstance(timeout, FormatTimeout) else "pattern"
             problem = f"the {what} {timeout.args[0]!r} took too long"
             return FormatFault(FormatFailure.PATTERN, problem, "$", undecided=True)
@@ -130,6 +132,9 @@ def compile_schema(contents: Any, where: str) -> Schema:
     except SchemaError as error:
         place = f"{where}: {json_path(error.absolute_path)}"
         raise ScorerError(f"not a JSON Schema: {shorten(error.message, 160)}", place) from None
+    except ChecksUsedUp:
+        problem = "the schema takes too many steps even for a simple value"
+        raise ScorerError(problem, where, "nest fewer alternatives") from None
     except RecursionError:
         raise ScorerError(*_endless(where)) from None
     except BaseException as error:
