@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.records import Completion, FormatFailure, State
+from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.scoring import scorer_class
 from pytest_finetune.verdicts.selftest import Kind, check_gates
 from pytest_finetune.verdicts.selftest.perfect import perfect_run, scored
 
@@ -117,3 +119,8 @@ def test_a_gate_on_the_score_is_judged_over_the_plan(load: Callable[..., EvalSet
         (Status.PASS, pytest.approx(2 / 3)),
     ]
     assert verdicts[0].interval == eval_set.table([*good, bad]).summary.value("accuracy").interval
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_scorer_supports_metrics_that_there_are(name: str) -> None:
+    assert scorer_class(name).metrics <= SCORER_METRICS

@@ -106,6 +106,7 @@ def test_normalize_applies_before_the_comparison(scorer: Callable[..., Any], cas
     ("table", "answer", "wrong"),
     [
         ({"optional": True}, {"a": 1}, None),
+        ({"optional": True, "compare": "exact"}, {"a": 1, "v": 3}, ("$.v",)),
         ({"optional": True}, {"a": 1, "v": 2}, None),
         ({"optional": True}, {"a": 1, "v": 3}, ("$.v",)),
         ({"optional": True}, {"v": 2}, ("$.a",)),
