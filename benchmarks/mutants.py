@@ -61,7 +61,10 @@ DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
     "verdicts/gates": [*GATES, DEMANDS, "-k", "not session"],
     "verdicts/metrics": ["tests/test_metrics.py", *GATES],
-    "verdicts/scoring": ["tests/scoring", "tests/fail_open/test_judges.py", "-k", "not helpers_of_a_judge"],
+    "verdicts/scoring": [
+        *("tests/scoring", "tests/evalset/test_scorer_table.py", "tests/fail_open/test_judges.py"),
+        *("-k", "not helpers_of_a_judge"),
+    ],
     "lifecycle/registry": [
         *("tests/registry", DEMANDS),
         *("-m", "not slow", "-k", "not (mlflow or processes or killed or session)"),

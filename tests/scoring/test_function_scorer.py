@@ -173,6 +173,7 @@ def test_a_metric_is_reported_only_if_a_gate_needs_it(metric: str, gates: list[s
         ("Score(False, 'empty')", "format_failure is not a FormatFailure"),
         ("Score(True, label=None)", "path, detail, label or shape is not text"),
         *((f"Score(True, value={value})", "value is not a number from 0 to 1") for value in (-0.1, 1.1, True, "'1'")),
+        *((f"Score(True, wrong={wrong})", "wrong is not a tuple of JSON paths") for wrong in ("'$.a'", "(1,)", 2)),
         ("Score(True, fields=(2, 1))", "fields are not (right, all) with 0 <= right <= all and all above 0"),
         ("Score(True, fields=(-1, 1))", "fields are not (right, all) with 0 <= right <= all and all above 0"),
         ("Score(True, fields=(0, 0))", "fields are not (right, all) with 0 <= right <= all and all above 0"),
@@ -193,7 +194,8 @@ def test_a_score_that_cannot_be_used_is_an_error(
 @pytest.mark.parametrize(
     "score",
     [
-        "Score(True, fields=(1, 1), shape='{}')",
+        "Score(True, fields=(1, 1), shape='{}', wrong=())",
+        "Score(False, fields=(1, 2), shape='{}', wrong=('$.a',))",
         "Score(False, fields=(0, 1), shape='\"string\"')",
         "Score(False, __import__('pytest_finetune').FormatFailure.EMPTY, fields=(1, 2))",
     ],

@@ -13,9 +13,10 @@ from pytest_finetune.verdicts.scoring.local_modules import LocalModules
 PACKAGE = {
     "judges.py": "import rules.deep\nfrom rules import words as w\nGOOD = rules.deep.GOOD and w.GOOD",
     "rules/__init__.py": "",
-    "rules/deep/__init__.py": "from ..words import GOOD",
+    "rules/deep/__init__.py": "from ..only import GOOD",
     "rules/words.py": "from . import marks\nGOOD = marks.GOOD",
     "rules/marks.py": "GOOD = True",
+    "rules/only.py": "GOOD = True",
     "unused.py": "",
 }
 
@@ -46,6 +47,7 @@ def test_a_judge_consists_of_all_the_local_files_that_it_imports(local):
         "rules/__init__.py",
         "rules/deep/__init__.py",
         "rules/marks.py",
+        "rules/only.py",
         "rules/words.py",
     ]
     assert modules.load().GOOD is True
@@ -166,8 +168,8 @@ def test_places_that_read_are_listed_by_file_and_line(local):
         {
             "judges.py": "import json, sqlite3\n\nimport z\nimport a\n",
             "a.py": "from os import path, environ\nfrom . import b\n",
-            "b.py": "from urllib.request import urlopen\nX = [].copy\nfrom os import path\n",
+            "b.py": "from urllib.request import urlopen\nimport requests.sessions\nX = [].copy\nfrom os import path\n",
             "z.py": "def f(p):\n    return p.read_text()\n",
         }
     )
-    assert modules.places_that_read() == ["a.py:1", "b.py:1", "judges.py:1", "z.py:2"]
+    assert modules.places_that_read() == ["a.py:1", "b.py:1", "b.py:2", "judges.py:1", "z.py:2"]

@@ -22,6 +22,12 @@ TOOL = {"type": "function", "function": {"name": "b", "parameters": {"required":
     [
         (Completion(""), "empty", "the answer is empty"),
         (Completion(" ", finish_reason="length"), "truncated", "cut off at the token limit before any text"),
+        (Completion("", reasoning="hm"), "empty", "reasoning only"),
+        (
+            Completion("", reasoning="hm", finish_reason="length"),
+            "truncated",
+            "cut off at the token limit before any answer",
+        ),
         (Completion("bu", finish_reason="length"), "truncated", "cut off at the token limit"),
         (Completion("b", finish_reason="content_filter"), "filtered", "the answer was cut off by the content filter"),
         (Completion("", refusal="no"), "refusal", "the model refused: no"),
@@ -230,6 +236,10 @@ def test_why_an_answer_is_not_sql_is_shortened(scorer, case, monkeypatch):
 
     monkeypatch.setattr(sql_statements, "_parsed", unread)
     assert scorer("sql").score(case("SELECT 1"), Completion("SELECT")).detail == f"not SQL: {shorten('x' * 300, 160)}"
+
+
+def test_a_statement_keeps_the_quotes_of_its_dialect(scorer):
+    assert statements("select `a b` from t", scorer("sql", dialect="mysql").dialect) == ("SELECT `a b` FROM t",)
 
 
 def test_statements_of_the_longest_text_are_read(scorer):

@@ -179,7 +179,7 @@ def _unsound_figures(score: Score) -> str:
         return "value is not a number from 0 to 1"
     if score.fields is not None and not _is_share(score.fields):
         return "fields are not (right, all) with 0 <= right <= all and all above 0"
-    if score.wrong is not None and not all(isinstance(path, str) for path in score.wrong):
+    if score.wrong is not None and not _is_paths(score.wrong):
         return "wrong is not a tuple of JSON paths"
     return ""
 
@@ -192,6 +192,11 @@ def _lacking(score: Score, facts: frozenset[str]) -> str:
     if "format_stability" in facts and not score.shape and score.format_failure is None:
         return "shape is missing, but a gate needs format_stability"
     return ""
+
+
+def _is_paths(wrong: object) -> bool:
+    # A text would do as a sequence of texts.
+    return isinstance(wrong, tuple) and all(isinstance(path, str) for path in wrong)
 
 
 def _is_graded(value: object) -> bool:
