@@ -104,6 +104,8 @@ def test_an_undeclared_file_of_a_judge_is_a_warning(judged, pytester):
         "import subprocess",
         "import os\nDATA = os.environ.get('LAX')",
         "DATA = lambda: list(map(open, ['w.json']))",
+        "DATA = lambda: __import__('words').DATA",
+        "from runpy import run_module",
     ],
 )
 def test_a_judge_that_reads_outside_data_is_a_warning(tmp_path, code):

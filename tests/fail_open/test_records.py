@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from stat import S_IMODE
 
 import pytest
+from click.testing import CliRunner
 
 from pytest_finetune.base.errors import RunError
+from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import EvalSetPlan, RunStore, TargetInfo
 
 PLAN = EvalSetPlan(
@@ -62,3 +65,13 @@ def test_only_its_owner_can_read_the_response_cache(suite, evaluate, pytester):
     files = list(pytester.path.rglob("answers.sqlite3*"))
     assert files
     assert {S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("words", [["registry", "list", "--registry=pipe.jsonl"], ["gates", "check", "pipe.jsonl"]])
+def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.jsonl")
+    result = CliRunner().invoke(main, words, prog_name="pytest-finetune")
+    assert result.exit_code == 2
+    assert "not a regular file" in result.output

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
-from errno import EACCES
+from errno import EACCES, EINVAL
 from functools import partial
 from pathlib import Path
 from stat import S_IMODE, S_ISREG
@@ -141,6 +141,21 @@ def copy_file(source: Path, target: Path) -> None:
     """
     with source.open("rb") as content, atomic_writer(target) as file:
         shutil.copyfileobj(content, file, 1 << 20)
+
+
+def read_regular(path: Path) -> bytes:
+    """
+    The bytes of a regular file.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or device, which may never end or never begin.
+    """
+    # Without O_NONBLOCK, opening a pipe waits for its writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(EINVAL, "not a regular file", str(path))
+        return file.read()
 
 
 def is_stream(path: Path) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import EvalSetError, EvalSetErrors, ScorerError, did_you_mean
+from pytest_finetune.base.files import read_regular
 from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
@@ -245,7 +246,7 @@ class _Loading:
 
 def _read(path: Path, faults: Faults) -> bytes | None:
     try:
-        return path.read_bytes()
+        return read_regular(path)
     except OSError as error:
         faults.add_unreadable(error.strerror or str(error), _file_hint(path))
         return None

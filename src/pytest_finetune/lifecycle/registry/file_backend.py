@@ -9,7 +9,7 @@ from stat import S_IWRITE
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.base.files import write_file
+from pytest_finetune.base.files import read_regular, write_file
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
 from pytest_finetune.lifecycle.registry.entry import Registry
 from pytest_finetune.lifecycle.registry.states import apply_checked
@@ -53,7 +53,7 @@ class FileBackend:
             RegistryError: The file cannot be read: see `read_document`.
         """
         try:
-            data = self.path.read_bytes()
+            data = read_regular(self.path)
         except FileNotFoundError:
             return Registry()
         except OSError as error:

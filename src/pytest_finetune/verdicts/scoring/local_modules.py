@@ -53,7 +53,11 @@ _READS = frozenset(
         "rglob",
         "exec",
         "eval",
+        "__import__",
         "import_module",
+        "exec_module",
+        "run_module",
+        "spec_from_file_location",
         "run_path",
         *_ENVIRONMENT,
     ]
