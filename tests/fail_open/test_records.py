@@ -9,6 +9,7 @@ from stat import S_IMODE
 
 import pytest
 from click.testing import CliRunner
+from scripted_server import error
 
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.cli import main
@@ -75,3 +76,15 @@ def test_a_pipe_that_nobody_writes_to_is_refused(tmp_path, monkeypatch, words):
     result = CliRunner().invoke(main, words, prog_name="pytest-finetune")
     assert result.exit_code == 2
     assert "not a regular file" in result.output
+
+
+def test_a_damaged_record_is_not_resumed(suite, evaluate, server, pytester):
+    suite(6, toml="[[gates]]\nmin = 0.5\n")
+    server.answer = lambda _: error(401, "no")
+    evaluate()
+    (record,) = pytester.path.glob(".finetune/runs/*/samples.jsonl")
+    with record.open("ab") as file:
+        file.write(b'{"broken\n{"eval_set": 1}\n')
+    result = evaluate("--resume", subprocess=True)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *samples.jsonl:*", "*the record was edited or damaged*"])

@@ -28,7 +28,7 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
     Open the records, and queue all samples in the order of the items.
 
     Raises:
-        pytest.UsageError: There is no run to resume, or --max-cost cannot be kept.
+        pytest.UsageError: There is no run to resume, its record is damaged, or --max-cost cannot be kept.
     """
     if inputs.is_worker:
         given = session.config.workerinput  # type: ignore[attr-defined]
@@ -38,10 +38,10 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
     try:
         models.refuse_unknown_prices()
         models.open_runs(inputs.store, inputs.root)
+        session.testscollected += _late_tests(session.config, inputs, models)
+        models.request_ahead(_wanted(session.items))
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
-    session.testscollected += _late_tests(session.config, inputs, models)
-    models.request_ahead(_wanted(session.items))
 
 
 def count_late_tests(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Session) -> None:
