@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MARKS = "▁▂▃▄▅▆▇█"
 _COLOURS = {Conclusion.YES: "red", Conclusion.NO: "green", Conclusion.UNKNOWN: "yellow"}
-_DRAWN = 44
+_DRAWN = 42
 _STEEP = 20
 """If the largest loss is more than this many times the smallest, the scale is logarithmic."""
 
