@@ -12,7 +12,6 @@ from planted_faults import (
     Plant,
     call,
     clean_rows,
-    labelled,
     lines,
     replaced,
     row,
@@ -122,10 +121,46 @@ def test_a_weight_of_zero_is_not_learned_however_it_is_written(tmp_path):
     assert set(codes(tmp_path, replaced({40: planted}))) == {"nothing_to_learn"}
 
 
-def test_free_text_is_not_asked_for_labels_of_what_is_missing(tmp_path):
-    rows = [row(sentence(number, 120 if number == 7 else 9), sentence(number + 5000, 30)) for number in range(120)]
+def test_a_kind_of_input_is_missed_only_where_it_is_evaluated(tmp_path):
+    rows = [row(sentence(number), "bug" if number % 2 else "feature") for number in range(120)]
     assert codes(tmp_path, rows) == {}
-    assert set(codes(tmp_path, labelled({"bug": 60, "feature": 60}))) == {"no_ambiguous_input"}
+    evaluated = [row("?", "bug"), row(sentence(950, 60), "bug"), row(sentence(951), "unclear")]
+    result = check(**Plant("", training=rows, validation=evaluated).write(tmp_path))
+    assert {each.code: each.other for each in result.findings} == {
+        "no_empty_field": "validation.jsonl:1",
+        "no_long_input": "validation.jsonl:2",
+        "no_ambiguous_input": "validation.jsonl:3",
+    }
+
+
+def test_columns_of_other_shapes_are_one_finding_with_a_command_for_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    more = {"prompt": "hello", "chosen": "a", "rejected": "b", "score_chosen": 8.5}
+    rows = [row(sentence(number), "bug", **more) for number in range(120)]
+    (finding,) = check(**Plant("", training=rows).write(tmp_path)).findings
+    assert finding.code == "unused_column"
+    command = finding.hint.partition("pytest-finetune ")[2]
+    assert CliRunner().invoke(main, command.split()).exit_code == 0
+    assert check([tmp_path / "NEW.jsonl"], root=tmp_path).findings == ()
+
+
+def test_functions_are_reported_once_in_a_row(tmp_path):
+    calls = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    asked = [{"role": "user", "content": sentence(901)}, calls, {"role": "function", "name": "f", "content": "a"}]
+    planted = {"messages": [*row("", "")["messages"][:1], *asked, DONE], "functions": [{"name": "f"}]}
+    assert codes(tmp_path, replaced({40: planted})) == {"deprecated_functions": 1}
+
+
+def test_preferences_may_have_an_empty_list_of_tools_as_in_openai_s_example(tmp_path):
+    rows = [
+        {
+            "input": {"messages": row(sentence(number), "")["messages"][:2], "tools": []},
+            "preferred_output": [{"role": "assistant", "content": "bug"}],
+            "non_preferred_output": [{"role": "assistant", "content": "other"}],
+        }
+        for number in range(120)
+    ]
+    assert set(codes(tmp_path, rows)) == {"other_shape"}
 
 
 def test_equal_faults_of_an_eval_set_are_one_line_with_a_count(tmp_path):

@@ -261,9 +261,9 @@ FILES: dict[str, Callable[[Path], None]] = {
         *[row(sentence(7000 + at), label) for at in range(20) for label in ("feature", "praise")]
     ),
     r"add examples of the rare label": more_rows(*[row(sentence(7000 + at), "other") for at in range(20)]),
-    r"if production sends incomplete inputs": more_rows(row("?", "other")),
-    r"if production sends long inputs": more_rows(row(sentence(7000, 60), "other")),
-    r"if production sends ambiguous inputs": more_rows(*[row(sentence(7000 + at), "unclear") for at in range(20)]),
+    r"how to answer incomplete inputs": more_rows(row("?", "other")),
+    r"how to answer long inputs": more_rows(row(sentence(7000, 60), "other")),
+    r"how to answer ambiguous inputs": more_rows(*[row(sentence(7000 + at), "unclear") for at in range(20)]),
     r"remove it from the (training|validation) file or from this one": of_training,
     r"train, evaluate and serve with the same prompts and tools": cases(known_prompts),
     r"make the training answers and the response_format": lambda folder: (folder / "evals.toml").write_text(""),

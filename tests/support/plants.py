@@ -207,9 +207,13 @@ MEANING = [
     Plant("rare_label", training=labelled({"bug": 60, "other": 60, "feature": 7}), line=121),
     Plant("rare_label", line=0, options=CheckOptions(labels=("bug", "feature", "question", "other", "praise"))),
     Plant("class_imbalance", training=labelled({"bug": 170, "other": 15}), line=0),
-    Plant("no_empty_field", training=replaced({4: row(sentence(904), "other")}), line=0),
-    Plant("no_long_input", training=replaced({8: row(sentence(904), "other")}), line=0),
-    Plant("no_ambiguous_input", training=labelled({"bug": 60, "feature": 60}), line=0),
+    Plant("no_empty_field", training=replaced({4: row(sentence(904), "other")}), evals=[case("?", "other")], line=0),
+    Plant(
+        "no_long_input", training=replaced({8: row(sentence(904), "other")}), evals=[case(sentence(950, 60))], line=0
+    ),
+    Plant(
+        "no_ambiguous_input", training=labelled({"bug": 60, "feature": 60}), evals=[case(expected="unclear")], line=0
+    ),
 ]
 HONESTY = [
     Plant("eval_in_training", evals=[case(QUESTION.title())], toml=LABELLED, file="evals.jsonl", line=1),

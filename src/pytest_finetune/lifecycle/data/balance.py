@@ -79,24 +79,26 @@ class Balance:
         self._counts: Counter[str] = Counter()
         self._first: dict[str, tuple[str, int]] = {}
         self._lengths = array("q")
-        self._empty = self._ambiguous = self._unlabelled = self._labelled = False
-        self._structured = self._unusable = 0
+        self._unlabelled = self._labelled = False
+        self._unusable = 0
+        self._trained, self._held_out = _Kinds(), _Kinds()
         self._keys: dict[str, None] = {}
 
     def see(self, example: Example, read: ReadAnswer | None, report: ReportFinding) -> None:
         """Count one example; an answer that is not an allowed label is reported immediately."""
         self._lengths.append(len(example.question))
-        self._empty = self._empty or len(example.question.strip()) <= _SHORTEST
+        self._trained.see(example, read)
         structured = read is not None and read.value is not None
-        if read is not None and structured:
-            self._structured += 1
-            self._empty, self._ambiguous = _edges(read.value, empty=self._empty, ambiguous=self._ambiguous)
         if self._label_by:
             self._see_field(example, None if read is None else read.value, report)
         elif structured:
             self._unlabelled = True
         elif example.answer and (answer := example.answer.strip()):
             self._see_label(example, answer, report)
+
+    def see_held_out(self, example: Example, read: ReadAnswer | None) -> None:
+        """Note what kind of input a validation row or an eval case has."""
+        self._held_out.see(example, read)
 
     def see_unusable(self) -> None:
         """Count a row that is reported as broken; it will be an example once it is fixed."""
@@ -123,10 +125,8 @@ class Balance:
         counts = self.label_counts()
         if counts is not None:
             self._log_labels(counts, log)
-        if count >= SENSIBLE:
-            # The answers have a form in which they can say that something is missing: labels, or JSON.
-            has_form = counts is not None or self._structured * 2 > count
-            self._log_missing(log, has_form=has_form)
+        if count >= LEAST:
+            self._log_missing(log)
 
     def label_counts(self) -> dict[str, int] | None:
         """Examples of each label, most common first; None if the answers are not labels."""
@@ -150,7 +150,6 @@ class Balance:
         if self._labels is not None and key not in self._allowed and not self._labels.schema:
             hint = did_you_mean(answer, self._labels.names)
             report("unknown_label", f"the answer {shorten(answer)!r} is not one of the labels", hint)
-        self._ambiguous = self._ambiguous or bool(_UNDECIDED.fullmatch(answer))
         if len(key) > MAX_LABEL_LENGTH or len(self._counts) >= _MOST_COUNTED:
             # One long answer is enough to know that the answers are not labels.
             self._unlabelled = self._unlabelled or self._labels is None
@@ -189,20 +188,41 @@ class Balance:
                 )
                 log.add(make_finding("label_variant", file, line, problem, "use one spelling per label"))
 
-    def _log_missing(self, log: FindingLog, *, has_form: bool) -> None:
-        middle = median(self._lengths)
-        if has_form and not self._empty:
-            problem = "no input is almost empty, and no answer has an empty field"
-            hint = "if production sends incomplete inputs, add examples of how to answer them"
-            log.add(make_finding("no_empty_field", self._file, 0, problem, hint))
-        if max(self._lengths) < LONG * middle:
-            problem = f"the longest input has {max(self._lengths):,} characters, the median is {middle:,.0f}"
-            hint = f"if production sends long inputs, add examples with {LONG} times the median length"
-            log.add(make_finding("no_long_input", self._file, 0, problem, hint))
-        if has_form and not self._ambiguous:
-            problem = "no answer marks its input as ambiguous, with null or a label such as other or unknown"
-            hint = "if production sends ambiguous inputs, add examples of how to answer them"
-            log.add(make_finding("no_ambiguous_input", self._file, 0, problem, hint))
+    def _log_missing(self, log: FindingLog) -> None:
+        """Report the kinds of input that are evaluated, but that no training row has."""
+        trained, held_out = self._trained, self._held_out
+        middle, longest = median(self._lengths), max(self._lengths)
+        missing = []
+        if held_out.empty and not trained.empty:
+            problem = f"{held_out.empty} has an almost empty input or an empty field; no training row has"
+            missing.append(("no_empty_field", problem, "incomplete inputs", held_out.empty))
+        if held_out.longest >= LONG * middle > longest:
+            problem = f"{held_out.long} has {held_out.longest:,} characters; the longest training input has {longest:,}"
+            missing.append(("no_long_input", problem, "long inputs", held_out.long))
+        if held_out.ambiguous and not trained.ambiguous:
+            problem = f"the answer of {held_out.ambiguous} marks its input as ambiguous; no training answer does"
+            missing.append(("no_ambiguous_input", problem, "ambiguous inputs", held_out.ambiguous))
+        for code, problem, kind, place in missing:
+            log.add(make_finding(code, self._file, 0, problem, f"add examples of how to answer {kind}", other=place))
+
+
+class _Kinds:
+    """The kinds of input in some rows, each with the place of its first example; empty where there is none."""
+
+    def __init__(self) -> None:
+        self.empty = self.ambiguous = self.long = ""
+        self.longest = 0
+
+    def see(self, example: Example, read: ReadAnswer | None) -> None:
+        place = f"{example.file}:{example.line}"
+        is_empty = len(example.question.strip()) <= _SHORTEST and not example.parts
+        is_ambiguous = bool(example.answer and _UNDECIDED.fullmatch(example.answer.strip()))
+        if read is not None and read.value is not None and not (self.empty and self.ambiguous):
+            is_empty, is_ambiguous = _edges(read.value, empty=is_empty, ambiguous=is_ambiguous)
+        self.empty = self.empty or (place if is_empty else "")
+        self.ambiguous = self.ambiguous or (place if is_ambiguous else "")
+        if len(example.question) > self.longest:
+            self.long, self.longest = place, len(example.question)
 
 
 def _edges(value: object, *, empty: bool, ambiguous: bool) -> tuple[bool, bool]:

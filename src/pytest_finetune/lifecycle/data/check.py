@@ -220,6 +220,8 @@ class _Checking:
             self._balance.see_unusable()
         elif side == TRAINING:
             self._balance.see(example, read, report)
+        else:
+            self._balance.see_held_out(example, read)
         self._compare(example, side, read, report)
 
     def _check_eval_set(self, eval_set: EvalSet) -> None:
@@ -229,7 +231,9 @@ class _Checking:
             report = _RowReport(self._log, eval_set.name, case.line)
             messages = [message.to_wire() for message in case.messages]
             report.secrets = self._safety.check({"messages": messages, "expected": list(case.expected)}, report)
-            self._compare(example_of_case(eval_set.name, case, tools), EVAL, None, report)
+            example = example_of_case(eval_set.name, case, tools)
+            self._balance.see_held_out(example, None if example.answer is None else read_answer(example.answer))
+            self._compare(example, EVAL, None, report)
 
     def _compare(self, example: Example, side: int, read: ReadAnswer | None, report: _RowReport) -> None:
         self._duplicates.see(example, side, report)

@@ -95,9 +95,9 @@ _MEANING = (
     ("empty_cell", WARNING, "an answer is what tables write for an empty or broken cell, such as nan, N/A or #NAME?"),
     ("rare_label", WARNING, "a label has fewer than 10 examples, or none"),
     ("class_imbalance", WARNING, "the most common label has more than 10 times the examples of the rarest"),
-    ("no_empty_field", INFO, "no example shows how to answer when something is missing"),
-    ("no_long_input", INFO, "no example is much longer than the typical one"),
-    ("no_ambiguous_input", INFO, "no example shows how to answer ambiguous input"),
+    ("no_empty_field", INFO, "an evaluated input or field is empty, but none in training"),
+    ("no_long_input", INFO, "an evaluated input is much longer than those in training"),
+    ("no_ambiguous_input", INFO, "an evaluated input is ambiguous by its answer, but none in training"),
 )
 _HONESTY = (
     ("eval_in_training", ERROR, "an eval case has the same prompt as a training row (leakage)"),

@@ -76,8 +76,8 @@ class ShapeCheck:
     def close(self, log: FindingLog) -> None:
         """Report what concerns the whole file."""
         for (code, shape), counts in self._counts.items():
-            if code == "unrecognized_key":
-                self._log_extra_keys(counts, shape, log)
+            if code in ("unrecognized_key", "unused_column"):
+                self._log_columns(code, shape, counts, log)
                 continue
             # A command for all rows does not help where others are of a known shape, or are more.
             others_fit = counts.total() < self._rows
@@ -89,12 +89,15 @@ class ShapeCheck:
                 if code != "other_shape" or not (shape == self._shape and shape in _OTHER_METHODS):
                     log.add(make_finding(code, self._file, line, problem, hint))
 
-    def _log_extra_keys(self, counts: Counter[str], shape: str, log: FindingLog) -> None:
+    def _log_columns(self, code: str, shape: str, counts: Counter[str], log: FindingLog) -> None:
+        """Report the columns that a shape does not have, all of them with one command."""
         listed = ", ".join(f"{shorten(name)!r} ({count:,} row{'s' * (count != 1)})" for name, count in counts.items())
-        problem = f"key{'s' * (len(counts) != 1)} that the chat format does not have: {listed}"
-        line = min(self._first["unrecognized_key", shape, name] for name in counts)
+        problem = f"column{'s' * (len(counts) != 1)} that the shape {shape} does not have: {listed}"
+        line = min(self._first[code, shape, name] for name in counts)
         hint = "remove before uploading: pytest-finetune data prepare FILE -o NEW.jsonl"
-        log.add(make_finding("unrecognized_key", self._file, line, problem, hint))
+        if code == "unused_column":
+            hint = unused_hint(list(counts))
+        log.add(make_finding(code, self._file, line, problem, hint))
 
     def _note_unknown(self, line: int, fault: RowFault, report: ReportFinding, secrets: Sequence[str]) -> None:
         """Count a row of an unknown shape with those that have the same columns."""
@@ -168,8 +171,6 @@ def _shape_without_answer(value: dict[str, Any]) -> Shape:
 def _words(code: str, shape: str, name: str, count: int, *, is_mixed: bool) -> tuple[str, str]:
     """Problem and hint; in a mixed file only some rows have this shape."""
     rows = f"{count:,} row{'s' * (count != 1)}"
-    if code == "unused_column":
-        return f"the column {shorten(name)!r} is not part of the shape {shape} ({rows})", unused_hint([name])
     if code == "missing_messages_list":
         hint = "name the columns: pytest-finetune data prepare FILE -o NEW.jsonl --map input=… --map output=…"
         if is_mixed:

@@ -34,20 +34,35 @@ _DEPRECATED = {"assistant": "function_call", "function": "name"}
 
 def check_form(row: Mapping[str, Any], report: ReportFinding, *, has_answer: bool = True) -> None:
     """Check keys, messages, roles, contents and weights, and pictures; tools are checked by `ToolsForm`."""
+    report = _Once(report, "deprecated_functions")
     messages = row.get("messages")
     if type(messages) is not list or not messages:
         seen = "an empty list" if messages == [] else type_name(messages)
         report("missing_messages_list", f"messages is {seen}", 'write {"messages": […]}', path="$.messages")
         return
+    if row.get("functions") is not None:
+        report("deprecated_functions", "functions was replaced by tools", _CONVERT, path="$.functions")
     for index, message in enumerate(messages):
         if not _is_plain(message):
             _check_message(message, f"$.messages[{index}]", report)
-    if row.get("functions") is not None:
-        report("deprecated_functions", "functions was replaced by tools", _CONVERT, path="$.functions")
     _check_images(messages, report)
     if has_answer:
         _check_roles([message.get("role") if type(message) is dict else None for message in messages], report)
         _check_answers(messages, report)
+
+
+class _Once:
+    """Passes findings on, but those of one code only once in a row."""
+
+    def __init__(self, report: ReportFinding, code: str) -> None:
+        self._report, self._code = report, code
+        self._is_reported = False
+
+    def __call__(self, code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
+        if code == self._code and self._is_reported:
+            return
+        self._is_reported = self._is_reported or code == self._code
+        self._report(code, problem, hint, path=path, other=other)
 
 
 def _is_plain(message: object) -> bool:

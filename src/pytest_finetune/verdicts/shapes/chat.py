@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.shapes.row import Message, Value
 
 
+_OPEN = "end with the answer; rows for reinforcement fine-tuning have none: --shape reinforcement"
+
+
 def read(value: Value) -> ChatRow:
     """The chat of a row; calls of functions become tool calls."""
     messages, tools = modern(value)
-    return ChatRow(CHAT.name, answered(messages), tools, value.get("parallel_tool_calls"))
+    return ChatRow(CHAT.name, answered(messages, hint=_OPEN), tools, value.get("parallel_tool_calls"))
 
 
 def modern(value: Value) -> tuple[list[Message], list[Any] | None]:

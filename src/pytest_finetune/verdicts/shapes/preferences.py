@@ -24,7 +24,8 @@ def read_openai(value: Value) -> ChatRow:
         answered(messages_in(value, column)) for column in ("preferred_output", "non_preferred_output")
     )
     settings = asked.get("parallel_tool_calls")
-    return ChatRow(OPENAI_PREFERENCE.name, [*prompt, *preferred], tools, settings, rejected)
+    # OpenAI's own example has an empty list.
+    return ChatRow(OPENAI_PREFERENCE.name, [*prompt, *preferred], tools or None, settings, rejected)
 
 
 def read_trl(value: Value) -> ChatRow:

@@ -156,16 +156,15 @@ def _may_have_nulls(message: object) -> bool:
     )
 
 
-def answered(messages: list[Message]) -> list[Message]:
+def answered(messages: list[Message], *, hint: str = "end with the answer, or remove the row") -> list[Message]:
     """The messages, which must end with an answer that is not empty."""
     last = messages[-1]
     if last.get("role") != "assistant":
-        hint = "rows for reinforcement fine-tuning have none: --shape reinforcement"
         raise RowFault(f"no answer: the last message is of role {last.get('role')!r}", hint)
     content = last.get("content")
     said = content.strip() if isinstance(content, str) else content
     if not said and not any(last.get(key) for key in ("tool_calls", "function_call", "refusal")):
-        raise RowFault("no answer: the last message is empty")
+        raise RowFault("no answer: the last message is empty", "write the answer, or remove the row")
     return messages
 
 
