@@ -113,6 +113,13 @@ def test_the_first_refusal_that_names_a_parameter_ends_the_run_with_the_line_to_
     assert f'in eval_sets/tickets.toml write under [models."{LUNA}".request]: temperature = "default"' in text
 
 
+def test_a_limit_that_the_responses_api_finds_too_low_ends_the_run_with_the_line_to_write(suite, evaluate):
+    suite(3, toml='[request]\napi = "responses"\nmax_completion_tokens = 8\n')
+    result = evaluate(model=BASE)
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert f'write under [models."{BASE}".request]: max_completion_tokens = 16' in result.stdout.str()
+
+
 def test_a_comparison_says_that_the_requests_differ(suite, evaluate, pytester):
     suite(20, toml=BARRED + luna("low"))
     result = evaluate(f"--baseline={OLD}", model=LUNA)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LUNA = "gpt-6-luna"
 EFFORTS = ("none", "low", "medium", "high", "xhigh", "max")
 REASONING_TOKENS = 64
+LEAST_LIMIT = 16
+"""Of the Responses API: https://github.com/vectorize-io/hindsight/issues/58, read 2026-11-29."""
 
 _ONLY_CHAT = ("messages", "seed", "stop", "max_tokens", "max_completion_tokens", "response_format", "reasoning_effort")
 _TOOLS = (
@@ -57,6 +59,9 @@ def effort_of(body: dict[str, Any]) -> str:
 def _refusals(path: str, body: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if path == "/responses":
         yield from ((f"Unknown parameter: '{name}'.", name) for name in _ONLY_CHAT if name in body)
+        if (limit := body.get("max_output_tokens", LEAST_LIMIT)) < LEAST_LIMIT:
+            text = "Invalid 'max_output_tokens': integer below minimum value. "
+            yield f"{text}Expected a value >= {LEAST_LIMIT}, but got {limit} instead.", "max_output_tokens"
     if body["model"] != LUNA:
         return
     effort = effort_of(body)
@@ -109,6 +114,7 @@ def _response(body: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": "resp_1",
         "object": "response",
+        "created_at": 1_700_000_000,
         "model": body["model"],
         "status": "completed",
         "error": None,

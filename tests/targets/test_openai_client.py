@@ -125,7 +125,7 @@ def test_the_body_equals_that_of_the_official_method() -> None:
 @pytest.mark.parametrize("kind", CLIENTS)
 def test_requests_to_the_responses_api_equal_those_of_the_official_method(kind: str) -> None:
     params = {
-        "max_completion_tokens": 8,
+        "max_completion_tokens": 16,
         "reasoning_effort": "low",
         "tools": [{"type": "function", "function": {"name": "f", "parameters": SCHEMA}}],
         "tool_choice": {"type": "function", "function": {"name": "f"}},

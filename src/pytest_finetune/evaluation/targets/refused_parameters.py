@@ -19,11 +19,21 @@ _REFUSED = re.compile(
     r"|extra (?:fields|inputs)|only the default",
     re.IGNORECASE,
 )
+# OpenAI's Responses API: https://github.com/vectorize-io/hindsight/issues/58, read 2026-11-29.
+_LEAST = re.compile(r"expected a value >= ?(\d+)", re.IGNORECASE)
 _LIMITS = ("max_tokens", "max_completion_tokens")
 _LEFT_OUT_BY_DEFAULT = (
     *("temperature", "top_p", *_LIMITS, "seed", "presence_penalty", "frequency_penalty", "logit_bias"),
     *("reasoning_effort", "verbosity", "response_format", "parallel_tool_calls"),
 )
+_IN_RESPONSES = {
+    "max_tokens": "max_output_tokens",
+    "max_completion_tokens": "max_output_tokens",
+    "reasoning_effort": "reasoning.effort",
+    "verbosity": "text.verbosity",
+    "response_format": "text.format",
+}
+"""Names of parameters in the Responses API, where they differ."""
 
 
 def with_remedy(outcome: Completion | Failure, request: Request) -> Completion | Failure:
@@ -45,18 +55,30 @@ def with_remedy(outcome: Completion | Failure, request: Request) -> Completion |
 
 def _lines(message: str, request: Request) -> list[str]:
     """The lines of TOML that avoid a refusal; none if it does not name what it refuses."""
+    if least := _LEAST.search(message):
+        limits = [name for name in _LIMITS if name in request.params and _is_named(name, message, request.api)]
+        return [f"{name} = {least[1]}" for name in limits]
     if not _REFUSED.search(message):
         return []
     if "/responses" in message and request.api == "chat":
         return ['api = "responses"']
-    roles = {each.role for each in request.messages}
     if re.search(r"\brole\b", message, re.IGNORECASE):
-        if "developer" in roles and "developer" in message:
-            return ['system_role = "system"']
-        return ['system_role = "user"'] if "system" in roles and "system" in message.lower() else []
-    name = next((name for name in request.params if re.search(rf"(?<![\w.]){re.escape(name)}(?![\w])", message)), "")
+        return _role_lines(message, {each.role for each in request.messages})
+    name = next((name for name in request.params if _is_named(name, message, request.api)), "")
     if name in _LIMITS:
         other = _LIMITS[1 - _LIMITS.index(name)]
         instead = [f"{other} = {request.params[name]}"] if other in message else []
         return [f'{name} = "default"', *instead]
     return [f'{name} = "default"'] if name in _LEFT_OUT_BY_DEFAULT else []
+
+
+def _role_lines(message: str, roles: set[str]) -> list[str]:
+    if "developer" in roles and "developer" in message:
+        return ['system_role = "system"']
+    return ['system_role = "user"'] if "system" in roles and "system" in message.lower() else []
+
+
+def _is_named(parameter: str, message: str, api: str) -> bool:
+    """Whether a message names a parameter by the name that it was sent with."""
+    sent = _IN_RESPONSES.get(parameter, parameter) if api == "responses" else parameter
+    return re.search(rf"(?<![\w.]){re.escape(sent)}(?!\w)", message) is not None
