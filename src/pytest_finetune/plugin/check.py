@@ -24,6 +24,9 @@ from pytest_finetune.verdicts.loading import eval_set_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from _pytest._code.code import TerminalRepr, TracebackStyle
+    from xdist.workermanage import WorkerController
+
 GROUPS = tuple(dict.fromkeys(code.group for code in CODES.values()))
 """Groups of findings; each is a test of every file, such as `data/train.jsonl::check[form]`."""
 
@@ -111,7 +114,7 @@ class DataCheck:
             items.extend(session.genitems(CheckedFile.from_parent(session, path=path)))
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
+    def pytest_configure_node(self, node: WorkerController) -> None:
         """Pass an xdist worker the folder through which the processes share the result."""
         self._shared_folder = self._shared_folder or tempfile.mkdtemp(prefix="pytest-finetune-check-")
         node.workerinput["finetune_check"] = self._shared_folder
@@ -134,8 +137,8 @@ class CheckedFile(pytest.File):
 class CheckItem(pytest.Item):
     """One file and one group of findings."""
 
-    def __init__(self, *, group: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, name: str, parent: CheckedFile, group: str) -> None:
+        super().__init__(name, parent)
         self.group = group
 
     def runtest(self) -> None:
@@ -147,7 +150,9 @@ class CheckItem(pytest.Item):
         if text:
             self.add_report_section("call", "data check", text)
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: TracebackStyle | None = None
+    ) -> str | TerminalRepr:
         """The findings, without a traceback through this plugin."""
         if isinstance(excinfo.value, DataFaultError | FinetuneError):
             return str(excinfo.value)

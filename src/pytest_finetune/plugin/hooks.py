@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -32,6 +32,8 @@ from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from xdist.workermanage import WorkerController
 
 
 def begin(config: pytest.Config) -> None:
@@ -216,7 +218,7 @@ class SessionHooks:
         session_end.remember(self.config, self.inputs, self.session.outcome, report)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
+    def pytest_configure_node(self, node: WorkerController) -> None:
         """Pass an xdist worker the paths of the records, the folder that all share, and how items are distributed."""
         try:
             self.models.open_runs(self.inputs.store, self.inputs.root)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 FIRST = 2
 """Our columns come after Result and Test."""
+
+
+class _Titled(Protocol):
+    title: str
 
 
 class HtmlReport:
@@ -38,7 +42,7 @@ class HtmlReport:
         self.models, self.cases, self.outcome, self.redact = models, cases, outcome, redact
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_html_report_title(self, report: Any) -> None:
+    def pytest_html_report_title(self, report: _Titled) -> None:
         """Name the models."""
         report.title = printable(html_summary.title(self.models))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,8 @@ from pytest_finetune.reports.redaction import failure_words
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+
+    from _pytest._code.code import TerminalRepr, TracebackStyle
 
     from pytest_finetune.base.records import Case, Sample
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
@@ -40,8 +42,8 @@ class EvalSetFile(pytest.File):
 class EvalItem(pytest.Item):
     """One case for one model."""
 
-    def __init__(self, *, model: ModelUnderTest, eval_set: EvalSet, case: Case, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, name: str, parent: EvalSetFile, model: ModelUnderTest, eval_set: EvalSet, case: Case) -> None:
+        super().__init__(name, parent)
         self.model, self.eval_set, self.case = model, eval_set, case
         self.samples: list[Sample] = []
         self.extra_keyword_matches.update(case.tags)
@@ -91,8 +93,8 @@ class EvalItem(pytest.Item):
     def repr_failure(
         self,
         excinfo: pytest.ExceptionInfo[BaseException],
-        style: Any = None,
-    ) -> Any:
+        style: TracebackStyle | None = None,
+    ) -> str | TerminalRepr:
         """The failure text, without a traceback through this plugin."""
         if isinstance(excinfo.value, CaseNotPassedError):
             return str(excinfo.value)

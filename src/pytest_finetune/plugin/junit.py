@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,8 @@ from pytest_finetune.reports.redaction import failure_words, hidden
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    from _pytest.junitxml import LogXML
 
     from pytest_finetune.plugin.privacy import Privacy
     from pytest_finetune.plugin.session import ReportedCases, SessionOutcome
@@ -31,7 +33,7 @@ class JUnitReport:
     """Wraps pytest's own JUnit writer: adds the properties that it reads, and shortens the texts that it wrote."""
 
     def __init__(
-        self, config: pytest.Config, xml: Any, cases: ReportedCases, outcome: SessionOutcome, privacy: Privacy
+        self, config: pytest.Config, xml: LogXML, cases: ReportedCases, outcome: SessionOutcome, privacy: Privacy
     ) -> None:
         self.xml, self.cases, self.outcome, self.privacy = xml, cases, outcome, privacy
         self.properties: bool = config.getini("finetune_junit_properties")

@@ -11,6 +11,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Container, Generator
 
+    from xdist.scheduler import LoadScopeScheduling, Scheduling
+    from xdist.workermanage import WorkerController
+
     TestStatus = tuple[str, str, str | tuple[str, dict[str, bool]]]
 
 _OUR_ATTRIBUTES = ("finetune", "finetune_key", "finetune_state", "finetune_reason", "wasxfail")
@@ -47,7 +50,7 @@ class LostWorkers:
         return sched
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodeready(self, node: Any) -> None:
+    def pytest_testnodeready(self, node: WorkerController) -> None:
         """Note what a worker runs, and let work be sent to one whose death is not yet known: another gets it then."""
         send, notify = node.sendcommand, node.notify_inproc
 
@@ -55,10 +58,10 @@ class LostWorkers:
             with suppress(OSError):
                 send(name, **values)
 
-        def note(event: str, **values: Any) -> None:
+        def note(event: str, **values: object) -> None:
             # The hooks for these events are not given the worker.
             if event in ("logstart", "logfinish"):
-                self._running[node] = values["nodeid"] if event == "logstart" else ""
+                self._running[node] = str(values["nodeid"]) if event == "logstart" else ""
             notify(event, **values)
 
         node.sendcommand, node.notify_inproc = send_if_alive, note
@@ -76,7 +79,7 @@ class LostWorkers:
             self._losses[self._running.get(node, "")] += 1
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Scheduling) -> None:
         """Turn xdist's report of a lost case into what has become of it."""
         if not self._is_case(crashitem):
             return
@@ -137,7 +140,7 @@ def status(report: pytest.TestReport) -> TestStatus | None:
     return None
 
 
-def _reschedule_after_a_crash(sched: Any) -> None:
+def _reschedule_after_a_crash(sched: LoadScopeScheduling) -> None:
     """
     Let no live worker wait for work that there is.
 

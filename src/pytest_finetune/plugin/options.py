@@ -10,16 +10,19 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from pytest_finetune.base.eval_set_patterns import EVAL_SET_PATTERNS
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
 _LONG = "--finetune-"
+
+N = TypeVar("N", int, float)
 
 SHORT_FORMS = (
     "--model",
@@ -95,7 +98,7 @@ def release_short_forms(parser: pytest.Parser) -> None:
             del known[short]
 
 
-def forget_values(known: Any, args: list[str]) -> None:
+def forget_values(known: argparse.Namespace, args: list[str]) -> None:
     """
     Take the values of our options out of the paths that pytest loads initial conftest files from.
 
@@ -281,8 +284,8 @@ def _taken(parser: pytest.Parser) -> set[str]:
     return {name for group in groups for option in group.options for name in option.names()}
 
 
-def _at_least(number: Callable[[str], Any], least: float) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
+def _at_least(number: Callable[[str], N], least: float) -> Callable[[str], N]:
+    def parse(text: str) -> N:
         value = number(text)
         if not value >= least:
             raise ValueError(text)

@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 import pytest
@@ -21,6 +21,9 @@ from pytest_finetune.reports.redaction import hidden, is_hidden
 if TYPE_CHECKING:
     import warnings
     from collections.abc import Callable, Generator
+
+    from _pytest._code.code import ExceptionRepr
+    from _pytest.subtests import SubtestContext
 
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
 
@@ -92,12 +95,12 @@ class Privacy:
         return report
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_internalerror(self, excrepr: Any, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    def pytest_internalerror(self, excrepr: ExceptionRepr, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Mask the traceback of a hook that failed."""
         text = str(excrepr)
         shown = _places(excinfo) if self.redact else self.without_keys(text)
         if shown != text:
-            excrepr.toterminal = lambda terminal: terminal.line(shown)
+            excrepr.toterminal = lambda tw: tw.line(shown)  # type: ignore[method-assign]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
@@ -193,7 +196,7 @@ def _redact_additions(report: pytest.TestReport) -> None:
         report.context = _rewritten(report.context, hidden)  # type: ignore[attr-defined] # of subtests
 
 
-def _rewritten(context: Any, rewrite: Callable[[str], str]) -> Any:
+def _rewritten(context: SubtestContext, rewrite: Callable[[str], str]) -> SubtestContext:
     """The names of a subtest, of pytest's own or of the plugin pytest-subtests."""
     # One made by its class would hold the repr of a repr.
     changed = copy.copy(context)
@@ -210,6 +213,6 @@ def _places(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
     return "\n".join([*lines, f"{excinfo.typename}: {hidden(str(excinfo.value))}"])
 
 
-def _like(longrepr: Any, text: str) -> Any:
+def _like(longrepr: object, text: str) -> str | tuple[str, int, str]:
     """The text in the form that pytest wants: a skip is a place and a reason."""
     return (*longrepr[:2], text) if isinstance(longrepr, tuple) else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -222,7 +222,7 @@ def _cache_folder(config: pytest.Config) -> Path | None:
         return None
 
 
-def _made_by_user(config: pytest.Config, spec: str) -> Any:
+def _made_by_user(config: pytest.Config, spec: str) -> object:
     try:
         return config.hook.pytest_finetune_target(spec=spec, config=config)
     except Exception as error:

@@ -139,7 +139,7 @@ class Run:
             if key in recorded and sample_to_dict(recorded[key]) != line:
                 self.append(line)
 
-    def update(self, **changes: Any) -> None:
+    def update(self, **changes: object) -> None:
         """
         Replace the manifest, atomically; a manifest that closes the run is sealed.
 
