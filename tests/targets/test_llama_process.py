@@ -59,9 +59,10 @@ def pids(target):
     return [slot._process.pid for slot in target._slots]
 
 
-def kill_and_wait(pid, number):
-    os.kill(pid, number)
-    wait_for(lambda: is_running(pid), lambda runs: not runs, 10)
+def end_the_process(target, number):
+    """Send a signal to the only process, and wait until all its threads have ended, after which it can be reaped."""
+    os.kill(pids(target)[0], number)
+    wait_for(lambda: pids(target), lambda found: found == [None], 10)
 
 
 def test_a_grammar_of_30000_parentheses_is_one_failed_answer():
@@ -96,7 +97,7 @@ def test_of_several_requests_only_the_one_whose_process_dies_fails():
 def test_the_answers_after_a_crash_are_the_same_as_before():
     async def ask(target):
         before = [await target.ask(request(max_tokens=12), WAIT) for _ in range(2)]
-        kill_and_wait(pids(target)[0], signal.SIGABRT)
+        end_the_process(target, signal.SIGABRT)
         return *before, await target.ask(request(max_tokens=12), WAIT)
 
     first, second, after = with_target(ask)
@@ -107,7 +108,7 @@ def test_the_answers_after_a_crash_are_the_same_as_before():
 def test_a_process_that_died_between_two_requests_is_replaced_unnoticed():
     async def ask(target):
         await target.ask(request(), WAIT)
-        kill_and_wait(pids(target)[0], signal.SIGKILL)
+        end_the_process(target, signal.SIGKILL)
         return await target.ask(request(), WAIT)
 
     assert isinstance(with_target(ask), Completion)
