@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 import _pytest.pytester
 import pytest
@@ -26,6 +27,7 @@ PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
 SLOW_FIXTURES = {"chromium", "mlflow_address", "pytester", "running"}
 """A browser, an MLflow server, pytest inside pytest, our own server with a model in it: what uses one is `slow`."""
 
+ROOT = str(Path(__file__).parents[1])
 LABELS = ("bug", "feature", "question", "other")
 
 
@@ -45,7 +47,8 @@ def _is_installed(name):
     # By its own dictionary: torch.classes answers to any attribute.
     module = getattr(sys.modules.get(name), "__dict__", {})
     origins = [module.get("__file__") or "", *(module.get("__path__") or [])]
-    return not any(origin.startswith(tempfile.gettempdir()) for origin in origins)
+    # The repository itself, with its environment, may be in the folder for temporary files.
+    return not any(origin.startswith(tempfile.gettempdir()) and not origin.startswith(ROOT) for origin in origins)
 
 
 _pytest.pytester.SysModulesSnapshot = _ForgetOnlyOwnModules
