@@ -141,6 +141,16 @@ def test_an_answer_follows_the_schema_in_its_request():
 
 
 @needs_weights
+@pytest.mark.parametrize(
+    ("params", "tokens"), [({}, 6), ({"max_tokens": None}, 6), ({"max_tokens": 9}, 9), ({"n_predict": 7}, 7)]
+)
+def test_an_answer_has_a_limit_of_tokens_if_the_request_sets_none(monkeypatch, params, tokens):
+    monkeypatch.setattr(local, "DEFAULT_LIMIT", 6)
+    completion = answer(replace(REQUEST, params={"temperature": 0, "ignore_eos": True, **params}))
+    assert (completion.finish_reason, completion.usage.completion) == ("length", tokens)
+
+
+@needs_weights
 def test_a_deadline_ends_the_request_and_the_next_one_is_answered():
     async def ask(target):
         return await target.ask(ENDLESS, 0.2), await target.ask(REQUEST, WAIT)

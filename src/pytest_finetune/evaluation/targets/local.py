@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Completion, Failure, Request
 
 MOST_PROCESSES = 8
+
+DEFAULT_LIMIT = 512
+"""Tokens of an answer if the request sets no limit: within the default deadline of 120 s from 5 tokens per second on. A
+small model may otherwise repeat itself until the context is full."""
+
+_LIMITS = ("max_completion_tokens", "max_tokens", "n_predict")
+
 LARGE = 1 << 30
 """Larger weights, in bytes, are loaded once, with all cores, because several copies might not fit into memory."""
 
@@ -58,8 +66,8 @@ class LocalTarget:
 
     @cached_property
     def identity(self) -> str:
-        """What determines the answers: a hash of the weights, the engine's version, the context size."""
-        return f"{self._weights.sha256()} xllamacpp {self._engine} context {CONTEXT}"
+        """What determines the answers: a hash of the weights, the engine's version, the limits of tokens."""
+        return f"{self._weights.sha256()} xllamacpp {self._engine} context {CONTEXT} answer {DEFAULT_LIMIT}"
 
     async def open(self) -> None:
         """
@@ -86,6 +94,8 @@ class LocalTarget:
         """One answer, within `deadline` seconds from when a process is free."""
         if not self._slots:
             raise RuntimeError("ask before open")
+        if all(request.params.get(name) is None for name in _LIMITS):
+            request = replace(request, params={**request.params, "max_completion_tokens": DEFAULT_LIMIT})
         slot = await self._idle.get()
         try:
             return await slot.ask(request, deadline)

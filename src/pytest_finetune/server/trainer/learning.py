@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -85,7 +85,8 @@ class Learner:
             ).last_hidden_state[0, torch.from_numpy(each.nodes)]
         return torch.nn.functional.linear(hidden.to(self._precision), self._head).float()
 
-    def _mixed(self) -> AbstractContextManager[Any]:
+    def _mixed(self) -> AbstractContextManager[object]:
         if self._precision == torch.float32:
             return nullcontext()
-        return torch.autocast("cpu", self._precision, cache_enabled=False)
+        mixed: AbstractContextManager[object] = torch.autocast("cpu", self._precision, cache_enabled=False)
+        return mixed
