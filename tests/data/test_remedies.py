@@ -338,6 +338,7 @@ def test_a_remedy_removes_its_finding(plant, tmp_path, monkeypatch):
     assert sum(after.rows.values()) >= len(plant.evals), "the remedy keeps the rows"
 
 
+@pytest.mark.slow
 def test_every_remedy_of_the_table_is_used(tmp_path_factory):
     hints = set()
     for plant in PLANTS:

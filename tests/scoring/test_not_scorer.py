@@ -45,6 +45,7 @@ def test_no_answer_is_not_a_good_one(
     ("of", "answer"),
     [("regex", "a" * 80 + "!"), ("schema", json.dumps("a" * 80 + "!")), ("sql", "SELECT " + "1 + " * 200_000)],
 )
+@pytest.mark.slow
 def test_an_answer_that_the_other_scorer_gave_up_on_is_not_a_good_one(
     scorer: Callable[..., Any], case: Callable[..., Case], tmp_path: Path, of: str, answer: str
 ) -> None:

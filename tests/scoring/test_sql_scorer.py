@@ -81,6 +81,7 @@ def test_an_answer_that_is_not_sql_is_a_format_failure(
     ["SELECT " + "INT(" * 40 + "1" + ")" * 40, "(" * 50_000, "SELECT 1" + " + 1" * 20_000, "SELECT " + "x" * 200_000],
     ids=["exponential", "deep", "long", "too long"],
 )
+@pytest.mark.slow
 def test_no_answer_hangs_or_crashes_the_parser(
     scorer: Callable[..., Any], case: Callable[..., Case], answer: str
 ) -> None:
@@ -201,6 +202,7 @@ def expression(rng: random.Random, depth: int) -> str:
     return f"({text})" if rng.random() < 0.6 else text
 
 
+@pytest.mark.slow
 def test_equal_statements_give_equal_results_on_a_database() -> None:
     """Random operations with random parentheses: what counts as equal must compute the same, as SQLite does it."""
     rng, dialect = random.Random(20), Dialect.get_or_raise("sqlite")
