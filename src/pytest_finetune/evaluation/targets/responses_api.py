@@ -26,7 +26,8 @@ def responses_body(request: Request) -> dict[str, Any]:
         ValueError: A part of a message has no counterpart in this API.
     """
     items = [item for message in request.messages for item in _items(message)]
-    return {"input": items, "model": request.model, "store": False, **_parameters(request.params)}
+    # transformers serve streams unless it is told not to.
+    return {"input": items, "model": request.model, "store": False, "stream": False, **_parameters(request.params)}
 
 
 def read_response(value: Any) -> Completion:
