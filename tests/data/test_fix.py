@@ -74,3 +74,44 @@ def test_fix_writes_nothing_without_a_usable_row(source, target, data):
     with pytest.raises(DataError):
         write_fixed(source, target)
     assert [path.name for path in source.parent.iterdir()] == ["train.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("padded", "trimmed"),
+    [
+        ({"instruction": "Say hi", "output": "hi \n"}, {"instruction": "Say hi", "output": "hi"}),
+        ({"prompt": "Say hi ", "completion": " hi"}, {"prompt": "Say hi ", "completion": "hi"}),
+        ({"input": "Say hi", "output": "hi "}, {"input": "Say hi", "output": "hi"}),
+        (
+            {"conversations": [{"from": "human", "value": " Say hi"}, {"from": "gpt", "value": "hi "}]},
+            {"conversations": [{"from": "human", "value": " Say hi"}, {"from": "gpt", "value": "hi"}]},
+        ),
+        (
+            {
+                "input": {"messages": [{"role": "user", "content": "Say hi"}]},
+                "preferred_output": [{"role": "assistant", "content": "hi "}],
+                "non_preferred_output": [{"role": "assistant", "content": "no"}],
+            },
+            {
+                "input": {"messages": [{"role": "user", "content": "Say hi"}]},
+                "preferred_output": [{"role": "assistant", "content": "hi"}],
+                "non_preferred_output": [{"role": "assistant", "content": "no"}],
+            },
+        ),
+    ],
+)
+def test_answers_are_trimmed_in_every_shape(source, target, padded, trimmed):
+    source.write_text(json.dumps(padded) + "\n", "utf-8")
+
+    assert write_fixed(source, target).trimmed == 1
+
+    assert json.loads(target.read_text("utf-8")) == trimmed
+
+
+def test_a_row_whose_question_is_its_answer_is_not_changed_by_a_guess(source, target):
+    echo = {"prompt": "hi ", "completion": "hi "}
+    source.write_text(json.dumps(echo) + "\n", "utf-8")
+
+    assert write_fixed(source, target).trimmed == 0
+
+    assert json.loads(target.read_text("utf-8")) == echo

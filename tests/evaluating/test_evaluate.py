@@ -174,6 +174,23 @@ def test_a_folder_without_eval_sets_is_an_error(server):
         evaluate(model="m", base_url=server.url)
 
 
+def test_the_api_and_the_prices_of_the_project_count(server, folder):
+    (folder / "pytest.ini").write_text("[pytest]\nfinetune_api = responses\nfinetune_prices = m = 1, 2\n", "utf-8")
+    write_set()
+
+    evaluate(model="m", base_url=server.url, max_cost=1)
+
+    assert {request.path for request in server.requests} == {"/v1/responses"}
+
+
+def test_an_unknown_api_of_the_project_is_an_error(server, folder):
+    (folder / "pytest.ini").write_text("[pytest]\nfinetune_api = grpc\n", "utf-8")
+    write_set()
+
+    with pytest.raises(FinetuneError, match="finetune_api = grpc: unknown API"):
+        evaluate(model="m", base_url=server.url)
+
+
 def test_no_module_of_pytest_is_loaded():
     code = "import sys, pytest_finetune.lifecycle.evaluating, pytest_finetune.cli.run; print('pytest' in sys.modules)"
     import subprocess

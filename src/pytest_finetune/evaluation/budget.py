@@ -83,7 +83,7 @@ class Budget:
 
     @contextmanager
     def _opened(self) -> Iterator[_Balance]:
-        """The balance, for a change that nobody else makes at the same time."""
+        """The balance, locked while it is changed."""
         yield self._balance
 
 
@@ -107,7 +107,7 @@ class SharedBudget(Budget):
     def _opened(self) -> Iterator[_Balance]:
         from filelock import FileLock
 
-        # FileLock would create the folder, and the file in it would be shared with nobody.
+        # FileLock would create the folder, and no other process would use the file in it.
         if not self._path.parent.is_dir():
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT), str(self._path))
         # The lock is held for two small operations; the default wait of 50 ms would stall the event loop.

@@ -18,7 +18,7 @@ from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
-from pytest_finetune.verdicts.evalset.project import configured_patterns, project_root
+from pytest_finetune.verdicts.evalset.project import configured_lines, configured_patterns, project_root, read_api
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.outcome import outcome_of
 from pytest_finetune.verdicts.loading import load_eval_sets
@@ -124,7 +124,7 @@ def evaluate(
         baseline: A recorded run that gates compare with: an id, a unique prefix of one, or `last`. Without, gates
             against production use the evidence in the registry.
         repeats: Requests per case; None takes it from the settings.
-        api: `chat` or `responses`; None leaves it to the eval sets and the model.
+        api: `chat` or `responses`; None takes the project's `finetune_api`, else the eval sets and the model decide.
         concurrency: Maximum requests in flight.
         deadline: Seconds for one sample, retries included.
         max_cost: US dollars after which no new request is sent.
@@ -138,7 +138,8 @@ def evaluate(
     """
     start = Path(folder).resolve()
     root = project_root(start) or start
-    sets = _load(eval_sets, start, root, repeats, api)
+    configured = read_api("".join(configured_lines(root, "finetune_api")))
+    sets = _load(eval_sets, start, root, repeats, api or configured)
     store = RunStore(root / ".finetune" / "runs")
     target = make_target(
         model,

@@ -26,6 +26,7 @@ from pytest_finetune.lifecycle.registry.production import (
 )
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.evalset.project import read_api
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
 
 if TYPE_CHECKING:
@@ -139,15 +140,10 @@ def _api(config: pytest.Config) -> Api | None:
     The API that all requests are sent to; None leaves it to the eval sets and the models.
 
     Raises:
-        pytest.UsageError: The ini value is none.
+        EvalSetError: The ini value is none.
     """
-    if config.option.finetune_api:
-        chosen: Api = config.option.finetune_api
-        return chosen
-    written = config.getini("finetune_api")
-    if written not in ("", "chat", "responses"):
-        raise pytest.UsageError(f"finetune_api = {written}: unknown API\n  hint: write chat or responses")
-    return written or None
+    chosen: Api | None = config.option.finetune_api
+    return chosen or read_api(config.getini("finetune_api"))
 
 
 def no_eval_sets(config: pytest.Config) -> str:

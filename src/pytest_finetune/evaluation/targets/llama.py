@@ -53,7 +53,7 @@ _CRASHES = tuple(-getattr(signal, name, 0) for name in ("SIGSEGV", "SIGABRT", "S
 
 class LlamaProcess:
     """
-    A llama.cpp server with one slot, which keeps no prompt or answer unless it is told to save it.
+    A llama.cpp server with one slot. It keeps a prompt or an answer only when asked to save it.
 
     It can be started again after it crashed or was killed; the key and the saved states stay. It ends when this process
     does, in whatever way.

@@ -115,7 +115,7 @@ class Slot(OpenAITarget):
     @contextmanager
     def _ended_if_abandoned(self) -> Iterator[None]:
         """
-        End the process if nobody waits for the answer any more.
+        End the process if its request was abandoned.
 
         llama.cpp itself looks only once per second whether a client has gone, and never while it compiles a grammar.
         Loading a small model again takes less than that second.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,12 @@ from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
     from typing import BinaryIO
+
+    from pytest_finetune.base.json_text import Json
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 FIXED = (
     *("invalid_json", "line_too_long", "data_type", "lone_surrogate", "duplicate"),
@@ -100,7 +105,7 @@ class _Fixing:
                 return
             self._seen.add(content)
         raw = row.raw.strip()
-        if _trim(row.value):
+        if _trim(row.value, chat, self._shape):
             self.trimmed += 1
             raw = json.dumps(row.value, ensure_ascii=False).encode()
         self._out.write(raw + b"\n")
@@ -115,9 +120,29 @@ class _Fixing:
             self.cleaned.append(finding.code)
 
 
-def _trim(row: dict[str, Any]) -> bool:
+def _trim(row: dict[str, Any], chat: ChatRow | None, shape: str) -> bool:
+    """
+    Trim the answers in place; return whether anything changed.
+
+    The column of an answer depends on the row's shape, so texts that equal an answer are trimmed, and the row is read
+    again: it is left as it is unless exactly its answers have changed.
+    """
+    if chat is None or type(row.get("messages")) is list:
+        return _trim_messages(row.get("messages"))
+    wanted = deepcopy(chat.messages)
+    padded = {message["content"] for message in chat.messages if _trim_messages([dict(message)])}
+    if not _trim_messages(wanted):
+        return False
+    trimmed = {column: _replaced(item, padded) for column, item in row.items()}
+    again = read_or_none(trimmed, shape)
+    if again is None or again.messages != wanted:
+        return False
+    row.update(trimmed)
+    return True
+
+
+def _trim_messages(messages: object) -> bool:
     """Trim the texts of assistant messages in place; return whether anything changed."""
-    messages = row.get("messages")
     trimmed = False
     for message in messages if type(messages) is list else ():
         if type(message) is dict and message.get("role") == "assistant" and type(message.get("content")) is str:
@@ -125,3 +150,12 @@ def _trim(row: dict[str, Any]) -> bool:
             if bare and bare != message["content"]:
                 message["content"], trimmed = bare, True
     return trimmed
+
+
+def _replaced(value: Json, padded: Collection[str]) -> Json:
+    """A copy of a JSON value in which some texts are trimmed."""
+    if isinstance(value, dict):
+        return {key: _replaced(item, padded) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_replaced(item, padded) for item in value]
+    return value.strip() if isinstance(value, str) and value in padded else value

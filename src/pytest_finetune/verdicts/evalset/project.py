@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from pytest_finetune.verdicts.evalset.request_form import Api
+
 OPTION = "finetune_eval_sets"
 
 _ALWAYS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
@@ -54,6 +56,22 @@ def configured_lines(folder: Path, option: str) -> list[str]:
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise EvalSetError(f"{option} is not a list of texts", str(found[1]), 'such as ["…", "…"]')
     return [line for line in map(str.strip, lines) if line]
+
+
+def read_api(written: str) -> Api | None:
+    """
+    The API that the setting `finetune_api` names; None leaves it to the eval sets and the models.
+
+    Raises:
+        EvalSetError: It names none.
+    """
+    match written.strip():
+        case "":
+            return None
+        case "chat" | "responses" as api:
+            return api
+        case other:
+            raise EvalSetError(f"finetune_api = {other}: unknown API", hint="write chat or responses")
 
 
 def is_configured(folder: Path) -> bool:
