@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from successor_server import LUNA, REASONING_TOKENS, SuccessorServer, effort_of
@@ -12,6 +13,7 @@ from pytest_finetune.evaluation.runs import Run, RunStore
 OLD, BASE = "ft:gpt-4.1-mini-2025-04-14:acme::abc", "gpt-4.1-mini"
 TOOL = {"type": "function", "function": {"name": "echo", "parameters": {"type": "object"}}}
 CALLS = 'scorer = "tool_call"\n'
+COMMAND = (sys.executable, "-c", "from pytest_finetune.cli import main; main(prog_name='pytest-finetune')")
 BARRED = '[[gates]]\nmetric = "accuracy"\nagainst = "production"\nmax_drop = 0.1\n'
 
 
@@ -91,7 +93,7 @@ def test_what_is_left_out_and_renamed_is_in_the_header_and_the_record(suite, eva
     (plan,) = manifest(pytester, LUNA).eval_sets
     assert plan.request_notes == (left_out, renamed)
     assert plan.request == {"max_completion_tokens": 16}
-    shown = pytester.run("pytest-finetune", "runs", "show", "last")
+    shown = pytester.run(*COMMAND, "runs", "show", "last")
     shown.stdout.fnmatch_lines(["*requests: temperature left out*"])
 
 
@@ -130,7 +132,7 @@ def test_a_comparison_says_that_the_requests_differ(suite, evaluate, pytester):
     ]
     result.stdout.fnmatch_lines(differ)
     old, new = (manifest(pytester, model).id for model in (OLD, LUNA))
-    compared = pytester.run("pytest-finetune", "runs", "compare", old, new)
+    compared = pytester.run(*COMMAND, "runs", "compare", old, new)
     compared.stdout.fnmatch_lines(["*the requests differ: temperature 0.0 -> not sent*"])
 
 

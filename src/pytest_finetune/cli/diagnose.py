@@ -30,7 +30,7 @@ from pytest_finetune.lifecycle.training.training_sample import training_sample
 from pytest_finetune.reports.diagnosis import diagnosis_json, diagnosis_lines
 from pytest_finetune.reports.diagnosis_page import diagnosis_page
 from pytest_finetune.reports.redaction import failure_words
-from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -184,7 +184,7 @@ def _set_of(run: Run, plan: EvalSetPlan) -> EvalSet:
     """The eval set as it was, from the copy in the run; without a copy, as it is today."""
     copies = run.path / FOLDER
     root = copies if (copies / plan.name).is_file() else Path.cwd()
-    return load_eval_sets([root / plan.name], root=root)[0]
+    return load_project_sets([root / plan.name], root=root)[0]
 
 
 def _with_job(

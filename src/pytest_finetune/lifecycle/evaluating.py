@@ -18,7 +18,7 @@ from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
-from pytest_finetune.verdicts.evalset.project import configured_lines, configured_patterns, project_root, read_api
+from pytest_finetune.verdicts.evalset.project import configured_api, configured_patterns, project_root
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.outcome import outcome_of
 from pytest_finetune.verdicts.loading import load_eval_sets
@@ -138,8 +138,7 @@ def evaluate(
     """
     start = Path(folder).resolve()
     root = project_root(start) or start
-    configured = read_api("".join(configured_lines(root, "finetune_api")))
-    sets = _load(eval_sets, start, root, repeats, api or configured)
+    sets = _load(eval_sets, start, root, repeats, api or configured_api(root))
     store = RunStore(root / ".finetune" / "runs")
     target = make_target(
         model,

@@ -16,6 +16,7 @@ from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
 from pytest_finetune.verdicts.evalset.copies import copy_warnings, number_copies
 from pytest_finetune.verdicts.evalset.eval_set import EvalSet, own_params, request_params
 from pytest_finetune.verdicts.evalset.formats import CaseReader
+from pytest_finetune.verdicts.evalset.project import configured_api
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, RequestSettings
 from pytest_finetune.verdicts.evalset.settings_file import key_path, line_of, placed, read_settings
@@ -51,6 +52,17 @@ def load_eval_sets(
     return number_copies([eval_set for eval_set in sets if eval_set is not None])
 
 
+def load_project_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = None) -> list[EvalSet]:
+    """
+    The eval sets of some JSONL files with the API that the project's configuration demands, whatever a session asked.
+
+    Raises:
+        EvalSetErrors: All faults of all files.
+        EvalSetError: The project's configuration cannot be read.
+    """
+    return load_eval_sets(paths, root=root, repeats=repeats, api=configured_api(root))
+
+
 def eval_set_name(path: Path, root: Path) -> str:
     """The posix path of a file relative to the root, starting with `..` if it is outside."""
     try:
@@ -60,17 +72,23 @@ def eval_set_name(path: Path, root: Path) -> str:
         return path.as_posix()
 
 
-def settings_sha256(settings: EvalSettings, fingerprint: str = "") -> str:
+def settings_sha256(settings: EvalSettings, fingerprint: str = "", api: Api | None = None) -> str:
     """
     Hash of the settings; order, layout and spelt-out defaults do not change it.
 
-    `fingerprint` is the scorer's: it covers code that is not part of this package.
+    Args:
+        settings: The settings as written.
+        fingerprint: The scorer's; it covers code that is not part of this package.
+        api: The API demanded for all requests. It changes the hash unless the settings say the same: answers that came
+            over another API are no evidence about what the project asks.
     """
     values = settings.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if "normalize" in settings.model_fields_set:
         # The default spelt out differs from the default: JSON values are normalized only where the settings say so.
         values["normalize"] = settings.normalize
-    return sha256((canonical_json(values) + fingerprint).encode()).hexdigest()
+    named = {settings.request.api, *(each.request.api or settings.request.api for each in settings.models.values())}
+    demanded = "" if api is None or named == {api} else f"api={api}"
+    return sha256((canonical_json(values) + fingerprint + demanded).encode()).hexdigest()
 
 
 def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
@@ -120,7 +138,7 @@ class _Loading:
             settings=settings,
             scorer=scorer,
             cases_sha256=self._reader.cases_sha256(),
-            settings_sha256=settings_sha256(written, scorer.fingerprint),
+            settings_sha256=settings_sha256(written, scorer.fingerprint, self.api),
             schema_sha256=self._schema_sha256(settings),
             warnings=(
                 *dict.fromkeys((*map(self._beside, scorer.warnings), *self._warnings)),

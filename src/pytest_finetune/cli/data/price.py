@@ -30,7 +30,7 @@ from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, announced
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.price import is_known, price_json, price_lines
-from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -141,7 +141,7 @@ def _rows(path: Path, shape: str, left_out: LeftOuts) -> Iterator[ChatRow]:
 def _eval_sets(named: Sequence[Path]) -> list[EvalSet]:
     root = Path.cwd()
     files = {path: None for each in named for path in eval_set_files(each, root)}
-    return load_eval_sets(list(files), root=root)
+    return load_project_sets(list(files), root=root)
 
 
 def _month(

@@ -10,7 +10,7 @@ import click
 
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import exit_codes
-from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.loading import load_project_sets
 from pytest_finetune.verdicts.selftest import check_gates
 from pytest_finetune.verdicts.selftest.report import report_lines, report_values
 
@@ -38,7 +38,7 @@ def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -
     """
     root = Path.cwd()
     files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in eval_set_files(named, root)}
-    checks = [check_gates(eval_set) for eval_set in load_eval_sets(list(files), root=root)]
+    checks = [check_gates(eval_set) for eval_set in load_project_sets(list(files), root=root)]
     if as_json:
         click.echo(json.dumps(report_values(checks), ensure_ascii=False, indent=1))
     else:

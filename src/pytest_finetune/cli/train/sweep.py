@@ -35,7 +35,7 @@ from pytest_finetune.lifecycle.training.checkpoints import models_of
 from pytest_finetune.lifecycle.training.job import figures
 from pytest_finetune.lifecycle.training.sweep import EvaluatedCheckpoint, best_checkpoint
 from pytest_finetune.reports.training_sweep import sweep_json, sweep_lines
-from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ def command(options: SweepOptions) -> None:
 
 def _load(named: Sequence[Path], root: Path) -> list[EvalSet]:
     files = {path: None for each in named or (root,) for path in eval_set_files(each.resolve(), root)}
-    return load_eval_sets(list(files), root=root)
+    return load_project_sets(list(files), root=root)
 
 
 def _baselines(named: str | None, store: RunStore, eval_sets: Sequence[EvalSet]) -> Baselines:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.files import copy_file
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
+from pytest_finetune.verdicts.evalset.request_form import APIS
 from pytest_finetune.verdicts.evalset.settings_file import read_settings
 from pytest_finetune.verdicts.loading import eval_set_name, settings_sha256
 from pytest_finetune.verdicts.scoring import scorer_class
@@ -125,4 +126,5 @@ def _settings(path: Path, plan: EvalSetPlan, *, own: bool = False) -> EvalSettin
         return None
     # The hash of the settings covers the scorer's code, which is not in the run and may have changed.
     unhashed = own and scorer_class(settings.scorer).fingerprinted
-    return settings if unhashed or settings_sha256(settings) == plan.settings_sha256 else None
+    hashes = (settings_sha256(settings, api=api) for api in (None, *APIS))
+    return settings if unhashed or plan.settings_sha256 in hashes else None

@@ -29,7 +29,7 @@ from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
 from pytest_finetune.lifecycle.data.shape_check import ShapeCheck
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
-from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
+from pytest_finetune.verdicts.loading import eval_set_name, load_project_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -177,7 +177,7 @@ class _Checking:
 
     def _load(self, path: Path) -> EvalSet | None:
         try:
-            (eval_set,) = load_eval_sets([path], root=self._root)
+            (eval_set,) = load_project_sets([path], root=self._root)
         except EvalSetErrors as errors:
             for fault in errors.merged:
                 file, _, line = fault.where.rpartition(":")

@@ -10,8 +10,10 @@ from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Sample, Score, State
 from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet
 from pytest_finetune.verdicts.checks import has_meaning
+from pytest_finetune.verdicts.evalset.request_form import APIS
 from pytest_finetune.verdicts.evalset.settings import METRICS
 from pytest_finetune.verdicts.gates import Baseline
+from pytest_finetune.verdicts.loading import settings_sha256
 from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.evaluation.runs import EvalSetPlan, Run, VerdictRecord
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.evalset.request_form import Api
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
     from pytest_finetune.verdicts.metrics import Summary
 
@@ -99,19 +102,27 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
 
 def differences(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:
     """What has changed in an eval set since its evaluation, in one clause; empty if the verdicts still apply."""
-    changed = [
-        what
-        for what, then, today in (
-            ("cases", plan.cases_sha256, eval_set.cases_sha256),
-            ("settings", plan.settings_sha256, eval_set.settings_sha256),
-            ("schema", plan.schema_sha256, eval_set.schema_sha256),
-        )
-        if then != today
-    ]
-    texts = [f"{' and '.join(changed)} changed"] if changed else []
+    hashes = (
+        ("cases", plan.cases_sha256, eval_set.cases_sha256),
+        ("settings", plan.settings_sha256, eval_set.settings_sha256),
+        ("schema", plan.schema_sha256, eval_set.schema_sha256),
+    )
+    changed = [what for what, then, today in hashes if then != today]
+    texts = []
+    if "settings" in changed and (api := _demanded_api(plan, eval_set)):
+        changed.remove("settings")
+        texts = [f"the session sent its requests to the {api} API (--finetune-api), unlike the project"]
+    if changed:
+        texts.append(f"{' and '.join(changed)} changed")
     if plan.repeats != eval_set.repeats:
         texts.append(f"repeats were {plan.repeats} and are {eval_set.repeats}")
     return ", ".join(texts)
+
+
+def _demanded_api(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> Api | None:
+    """The API that a session demanded, if only that makes its settings differ from today's."""
+    settings, fingerprint = eval_set.settings, eval_set.scorer.fingerprint
+    return next((api for api in APIS if settings_sha256(settings, fingerprint, api) == plan.settings_sha256), None)
 
 
 def _condensed(

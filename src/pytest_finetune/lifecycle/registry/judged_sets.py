@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.lifecycle.registry.file_backend import FileBackend
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.evalset.project import configured_patterns, is_configured, project_root
-from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
+from pytest_finetune.verdicts.loading import eval_set_name, load_project_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +60,7 @@ def judged_sets(backend: Backend, *, start: Path, only: Sequence[Path] = (), als
     known = {path.resolve() for path in judged}
     judged = [*judged, *(path for path in also if path.resolve() not in known)]
     left_out = (eval_set_name(path, root) for path in project if path.resolve() not in known)
-    return JudgedSets(tuple(load_eval_sets(judged, root=root)), tuple(left_out), tuple(map(str, only)))
+    return JudgedSets(tuple(load_project_sets(judged, root=root)), tuple(left_out), tuple(map(str, only)))
 
 
 def _root(backend: Backend, start: Path) -> Path:

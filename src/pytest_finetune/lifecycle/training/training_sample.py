@@ -64,7 +64,7 @@ def training_sample(path: Path, like: EvalSet, *, size: int, seed: int) -> Train
         cases=tuple({case.id: case for case in cases}.values()),
         settings=settings,
         cases_sha256=reader.cases_sha256(),
-        settings_sha256=settings_sha256(settings, like.scorer.fingerprint),
+        settings_sha256=settings_sha256(settings, like.scorer.fingerprint, like.api),
         warnings=(),
     )
     return TrainingSample(eval_set, examples, examples - len(rows), problem)

@@ -74,6 +74,16 @@ def read_api(written: str) -> Api | None:
             raise EvalSetError(f"finetune_api = {other}: unknown API", hint="write chat or responses")
 
 
+def configured_api(folder: Path) -> Api | None:
+    """
+    The API that the configuration of a folder's project demands for all requests; None if it demands none.
+
+    Raises:
+        EvalSetError: The configuration cannot be read, or names an unknown API.
+    """
+    return read_api("".join(configured_lines(folder, "finetune_api")))
+
+
 def is_configured(folder: Path) -> bool:
     """
     The folder has a pytest configuration, which makes it the root of a project.

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.records import Message
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.model_families import ModelFamily
 
 Api = Literal["chat", "responses"]
+APIS: tuple[Api, ...] = get_args(Api)
 
 NOT_SENT = "not sent"
 
