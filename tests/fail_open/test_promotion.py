@@ -116,8 +116,15 @@ def test_a_link_to_the_registry_is_the_registry(pytester, evaluate, registry, ea
         def pytest_sessionstart(session): SESSION.append(session)
         def pytest_unconfigure(config): SESSION[0].exitstatus = 3
         """,
+        """
+        import pytest
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_cmdline_main(config):
+            yield
+            return 3
+        """,
     ],
-    ids=["sessionfinish", "outermost-wrapper", "exit", "unconfigure"],
+    ids=["sessionfinish", "outermost-wrapper", "exit", "unconfigure", "command-line"],
 )
 def test_a_session_that_turns_red_at_its_end_promotes_nothing(pytester, evaluate, registry, conftest):
     pytester.makeconftest(conftest)
@@ -127,12 +134,32 @@ def test_a_session_that_turns_red_at_its_end_promotes_nothing(pytester, evaluate
 
 
 @pytest.mark.usefixtures("easy")
+def test_a_plugin_that_a_conftest_loads_promotes_last_too(pytester, evaluate, registry, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    conftest = """
+        import pytest
+        pytest_plugins = ["pytest_finetune.plugin"]
+        @pytest.hookimpl(wrapper=True, tryfirst=True)
+        def pytest_cmdline_main(config):
+            yield
+            return {}
+    """
+    pytester.makeconftest(conftest.format(3))
+    result = evaluate("--promote")
+    assert_not_promoted(result, registry, "v1 was not promoted: the session ended with exit status 3")
+    pytester.makeconftest(conftest.format(0))
+    assert evaluate("--promote").ret == 0
+    assert status(registry) == "production"
+
+
+@pytest.mark.usefixtures("easy")
 @pytest.mark.parametrize(
     "hook",
     [
         "pytest_terminal_summary(): raise RuntimeError('too late')",
         "pytest_unconfigure(): raise RuntimeError('too late')",
         "pytest_sessionfinish(): raise RuntimeError('too late')",
+        "pytest_configure(config): config.add_cleanup(fail)\ndef fail(): raise RuntimeError('too late')",
     ],
 )
 def test_a_session_that_ends_with_an_exception_promotes_nothing(pytester, evaluate, registry, hook):

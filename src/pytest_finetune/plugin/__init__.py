@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     """Declare the command line now if a conftest.py loads this plugin, which is too late for the hook below."""
     if any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
         add_options(parser)
+        pluginmanager.register(_Outermost(), "finetune-outermost")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -42,6 +43,27 @@ def pytest_load_initial_conftests(
     finally:
         # --help works even where a conftest.py does not.
         early_config.stash[_WITHHELD] = add_options(parser)
+        early_config.pluginmanager.register(_Outermost(), "finetune-outermost")
+
+
+class _Outermost:
+    """Registered after the initial conftest files, so that its wrapper is around theirs."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, int | None, int | None]:
+        """Promote last: whatever could make the session fail has had its say."""
+        if not config.option.finetune_promote:
+            return (yield)
+        from pytest_finetune.plugin.promotion import PROMOTION
+
+        try:
+            status = yield
+        except BaseException as error:
+            if promotion := config.stash.get(PROMOTION, None):
+                promotion.refuse(error)
+            raise
+        promotion = config.stash.get(PROMOTION, None)
+        return promotion.finish(status or 0) if promotion else status
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

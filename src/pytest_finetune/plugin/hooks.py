@@ -23,7 +23,7 @@ from pytest_finetune.plugin import (
 )
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
 from pytest_finetune.plugin.other_plugins import forks, not_collected, refuse_unusable_options
-from pytest_finetune.plugin.promotion import Promotion, refuse_unclear_promotion
+from pytest_finetune.plugin.promotion import PROMOTION, Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.session import SESSION, FinetuneSession, ReportedCases
 from pytest_finetune.plugin.session_inputs import make_models, no_eval_sets, read_inputs
@@ -89,9 +89,7 @@ class SessionHooks:
         self.shared_folder = Path()
         self.promotion: Promotion | None = None
         if config.option.finetune_promote and not session.inputs.is_worker:
-            self.promotion = Promotion(config, session)
-            # Runs after every plugin's pytest_sessionfinish and pytest_unconfigure: nothing may fail after a promotion.
-            config.add_cleanup(self.promotion.finish)
+            self.promotion = config.stash[PROMOTION] = Promotion(config, session)
 
     def pytest_sessionstart(self) -> None:
         """Set up the progress line."""

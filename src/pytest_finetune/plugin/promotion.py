@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
@@ -31,20 +30,21 @@ def refuse_unclear_promotion(inputs: SessionInputs, models: ModelsUnderTest) -> 
     _version(inputs, _judged_model(models), read_checked(_backend(inputs)))
 
 
+PROMOTION = pytest.StashKey["Promotion"]()
+
+
 class Promotion:
     """
     One `--promote`, in two steps.
 
     `assess` reports a test while the session still can report some. `finish` runs after everything else: other plugins
-    and conftest files may turn a session red as late as in `pytest_sessionfinish` and `pytest_unconfigure`.
+    and conftest files may turn a session red as late as in `pytest_unconfigure`, or around `pytest_cmdline_main`.
     """
 
     def __init__(self, config: pytest.Config, session: FinetuneSession) -> None:
         self._config, self._lines = config, session.outcome.lines
         self._inputs, self._models = session.inputs, session.models
         self._assessment: Assessment | None = None
-        self._pytest_session: pytest.Session | None = None
-        self._handled_before = sys.exception()
 
     def assess(self, pytest_session: pytest.Session, *, cut_short: bool) -> None:
         """
@@ -54,7 +54,6 @@ class Promotion:
             pytest_session: After its items and gates; any failed test forbids the promotion.
             cut_short: Not all tests have run.
         """
-        self._pytest_session = pytest_session
         name, reasons = _judged_model(self._models).spec, []
         try:
             assessment = self._assessed(_session_problems(pytest_session, cut_short=cut_short))
@@ -68,22 +67,24 @@ class Promotion:
         properties = {"user_properties": self._junit_properties()}
         report_test(self._config, self._inputs.registry, f"promote[{name}]", failure=text, attributes=properties)
 
-    def finish(self) -> None:
-        """Promote if the session ends with exit status 0, and say so; a promotion that fails makes it 1."""
-        if self._assessment is None or self._pytest_session is None:
-            return
-        status = int(self._pytest_session.exitstatus)
-        version, config = self._assessment.version, self._config
-        error = sys.exception()
+    def finish(self, status: int) -> int:
+        """Promote if the session ends with exit status 0, and say so; the exit status after that."""
+        if self._assessment is None:
+            return status
         if status:
             problem = f"the session ended with exit status {status}"
-        elif error is not self._handled_before:
-            # A hook raised: pytest lets it through, with the exit status as it was.
-            problem = f"the session ended with {type(error).__name__}: {error}"
         else:
             problem = self._problem_of_update(self._assessment)
-        if problem and not status:
-            self._pytest_session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._say(self._assessment.version, problem)
+        return status or (pytest.ExitCode.TESTS_FAILED if problem else pytest.ExitCode.OK)
+
+    def refuse(self, error: BaseException) -> None:
+        """Say that there is no promotion, as a hook has raised: pytest lets that through."""
+        if self._assessment is not None:
+            self._say(self._assessment.version, f"the session ended with {type(error).__name__}: {error}")
+
+    def _say(self, version: str, problem: str) -> None:
+        config = self._config
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and problem:
             reporter.write_line(f"{version} was not promoted: {problem}", red=True)
