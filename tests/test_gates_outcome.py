@@ -17,12 +17,18 @@ ACCURATE = Rule("min", "accuracy", 0.9)
 FAST = Rule("max", "latency_p95", 2.0)
 
 
-@pytest.mark.parametrize(
-    "metric", ["accuracy", "macro_f1", "score", "field_accuracy", "valid_rate", "format_stability"]
-)
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "score", "field_accuracy"])
 def test_a_bar_on_any_measure_of_right_answers_guards_quality(metric):
     assert guards_quality(Rule("min", metric, 0.9), 10, 10) is True
     assert guards_quality(Rule("max_drop", metric, 0.1, against="production"), 10, 10) is True
+
+
+@pytest.mark.parametrize("metric", ["valid_rate", "format_stability"])
+def test_a_bar_on_the_form_guards_quality_where_the_form_decides(metric):
+    rules = [Rule("min", metric, 0.9), Rule("max_drop", metric, 0.1, against="production")]
+    for rule in rules:
+        assert guards_quality(rule, 10, 10, form_decides=True) is True
+        assert guards_quality(rule, 10, 10) is False
 
 
 @pytest.mark.parametrize("metric", ["agreement", "error_rate", "latency_p50", "tokens_per_case", "cost_per_case"])
@@ -79,6 +85,7 @@ class Judged:
     rules: tuple[tuple[Rule | None, int], ...]
     passed: int = 3
     missed: int = 0
+    form_decides: bool = False
 
     @property
     def summary(self):

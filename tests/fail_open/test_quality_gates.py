@@ -20,6 +20,8 @@ LAX = {
     "latency only": '[[gates]]\nmetric = "latency_p95"\nmax = 60\n',
     "max for min": "[[gates]]\nmax = 0.9\n",
     "a bar of 0": "[[gates]]\nmin = 0\n",
+    "form only": 'scorer = "label"\nlabels = ["a", "b", "c", "x", "y", "z"]\n'
+    '[[gates]]\nmetric = "valid_rate"\nmin = 1\n',
     "agreement": '[[gates]]\nmetric = "agreement"\nmin = 0.5\n',
 }
 
@@ -49,6 +51,15 @@ def test_the_reports_name_the_set(wrong, evaluate, pytester):
         text = (pytester.path / report).read_text("utf-8")
         assert "1 eval set without a gate on quality" in text
         assert FLAG in text
+
+
+def test_the_form_guards_a_set_that_only_demands_a_form(suite, evaluate, pytester):
+    (pytester.mkdir("eval_sets") / "any.json").write_text('{"type": "string"}', "utf-8")
+    suite(['"a"'], toml='scorer = "schema"\nschema = "any.json"\n[[gates]]\nmetric = "valid_rate"\nmin = 1\n')
+    result = evaluate("--finetune-markdown=summary.md")
+    assert result.ret == 0, result.stdout.str()
+    result.stdout.no_fnmatch_line("*without a gate on quality*")
+    assert "without a gate on quality" not in (pytester.path / "summary.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("toml", LAX.values(), ids=LAX)
@@ -89,7 +100,8 @@ def test_a_guarded_set_is_not_flagged(suite, evaluate, toml):
         ({"min": 0.01}, True),
         ({"min": 0}, False),
         ({"max": 1}, False),
-        ({"metric": "valid_rate", "min": 0.9}, True),
+        ({"metric": "valid_rate", "min": 0.9}, False),
+        ({"metric": "format_stability", "max_drop": 0.1, "against": "production"}, False),
         ({"metric": "error_rate", "min": 0.9}, False),
         ({"min": 0.9, "per_case": "1 of 1"}, True),
         ({"min": 0.9, "where": {"tag": "all"}}, True),

@@ -69,6 +69,11 @@ class SetResult:
         return tuple((verdict.rule, verdict.n) for verdict in self.verdicts)
 
     @property
+    def form_decides(self) -> bool:
+        """Whether any answer of the required form passes."""
+        return self.eval_set.scorer.form_decides
+
+    @property
     def unrun(self) -> int:
         """Planned samples that are missing and needed."""
         return self.summary.counts[State.UNRUN] - self.unneeded

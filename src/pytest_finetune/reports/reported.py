@@ -10,6 +10,7 @@ from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.outcome import outcome_of
+from pytest_finetune.verdicts.scoring import scorer_class
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +105,11 @@ class ReportedSet:
     def rules(self) -> tuple[tuple[Rule | None, int], ...]:
         """What each gate demands, with the number of cases that it covers."""
         return tuple((gate.rule, gate.verdict.planned) for gate in self.gates)
+
+    @property
+    def form_decides(self) -> bool:
+        """Whether any answer of the required form passes."""
+        return self.settings is not None and scorer_class(self.settings.scorer).form_decides
 
     @property
     def unrun(self) -> int:

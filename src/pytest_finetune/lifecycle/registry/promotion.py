@@ -209,7 +209,8 @@ def _verdict_faults(claim: Claim, eval_sets: Sequence[EvalSet], waived: Containe
 
 def _quality_faults(eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     for eval_set in eval_sets:
-        if not quality_is_guarded(eval_set.settings.judged_by, eval_set.cases):
+        decides = eval_set.scorer.form_decides
+        if not quality_is_guarded(eval_set.settings.judged_by, eval_set.cases, form_decides=decides):
             yield f"{eval_set.name}: no gate guards its quality over all its cases; add one, such as accuracy with min"
 
 

@@ -62,6 +62,9 @@ class Scorer(ABC):
     holds_json: ClassVar[bool] = False
     """Answers may be JSON values, so that a self-test can damage a key or a type."""
 
+    form_decides: ClassVar[bool] = False
+    """Any answer of the required form passes, so that a gate on `valid_rate` guards the quality."""
+
     explains_by_path: ClassVar[bool] = False
     """`explain` gives one line per JSON path, which says more than marking the words that differ."""
 

@@ -85,6 +85,7 @@ class JudgedSet(Protocol):
         gated: It has gates; otherwise all its cases must pass.
         statuses: Of its verdicts.
         rules: What each gate demands, with the number of cases that it covers; None where that is not known.
+        form_decides: Its scorer passes any answer of the required form.
         summary: Its figures.
     """
 
@@ -96,6 +97,8 @@ class JudgedSet(Protocol):
     def statuses(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def rules(self) -> tuple[tuple[Rule | None, int], ...]: ...  # noqa: D102
+    @property
+    def form_decides(self) -> bool: ...  # noqa: D102
     @property
     def summary(self) -> Summary: ...  # noqa: D102
 
@@ -115,4 +118,7 @@ def outcome_of(sets: Sequence[JudgedSet], *, early: bool = False) -> Outcome:
 def _guarded(one: JudgedSet) -> bool:
     """Some gate guards the quality of the set; a gate whose rule is not known may do so."""
     planned = len(one.summary.rows)
-    return any(rule is None or guards_quality(rule, covered, planned) for rule, covered in one.rules)
+    return any(
+        rule is None or guards_quality(rule, covered, planned, form_decides=one.form_decides)
+        for rule, covered in one.rules
+    )

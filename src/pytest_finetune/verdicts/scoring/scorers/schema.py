@@ -33,6 +33,7 @@ class SchemaScorer(Scorer):
     metrics: ClassVar = frozenset({"valid_rate", "format_stability"})
     fence: ClassVar = "json"
     holds_json: ClassVar = True
+    form_decides: ClassVar = True
 
     @classmethod
     def make(cls, settings: EvalSettings, folder: Path) -> Self:
