@@ -37,7 +37,7 @@ def test_eval_sets_outside_the_patterns_are_named(suite, evaluate, pytester):
     suite(2).rename(pytester.path / "own.jsonl")
     result = evaluate()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*passed over: own.jsonl", "*pytest --model=SPEC own.jsonl"])
+    result.stderr.fnmatch_lines(["*ignored: own.jsonl", "*pytest --model=SPEC own.jsonl"])
 
 
 def test_settings_without_their_eval_set_are_a_fault(suite, evaluate):
@@ -77,7 +77,7 @@ def use_theirs(pytester):
     pytester.makepyfile("def test_own(pytestconfig): assert pytestconfig.getoption('--model') == 'x'")
     result = pytester.runpytest_subprocess("--model=x", "-p", "no:randomly")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["finetune: --model, --resume belong to *; use --finetune-model, --finetune-resume"])
+    result.stdout.fnmatch_lines(["finetune: --model, --resume are defined by *; use --finetune-model, *"])
 
 
 def test_a_conftest_s_model_option_is_left_to_it(pytester):

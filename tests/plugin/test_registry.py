@@ -97,7 +97,7 @@ def test_a_run_that_stopped_early_is_not_promoted_and_the_reason_is_shown(suite,
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [(["--model=old"], "promotes one model"), (["--model=stranger"], "no versions of stranger")],
+    [(["--model=old"], "only one model can be promoted"), (["--model=stranger"], "no versions of stranger")],
 )
 def test_an_impossible_promotion_is_refused_before_the_first_request(
     pytester, suite, server, registry, options, expected
@@ -256,7 +256,10 @@ def test_a_version_that_the_router_fell_back_from_needs_force(suite, evaluate, r
 
 @pytest.mark.parametrize(
     ("end", "expected"),
-    [("pytest.exit('enough', returncode=0)", "*session was cut short*"), ("stop(request)", "*Interrupted: enough*")],
+    [
+        ("pytest.exit('enough', returncode=0)", "*session ended before all its tests*"),
+        ("stop(request)", "*Interrupted: enough*"),
+    ],
 )
 def test_a_session_that_was_cut_short_promotes_nothing(pytester, suite, evaluate, registry, end, expected):
     """Every gate passed and no test failed, but the test that would have failed was never run."""

@@ -1,4 +1,4 @@
-"""What pytest loads in every session: options, a mark, two fixtures. The rest comes in only where a model is named."""
+"""What pytest loads in every session: options, a mark, two fixtures. All else is imported only with `--model`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MARK = "eval_set(path): run this function once per case of an eval set, with the fixtures eval_case and eval_completion"
 
-_WITHHELD = pytest.StashKey[list[str]]()
+_TAKEN = pytest.StashKey[list[str]]()
 """The short forms of our options that another plugin or a conftest.py defines."""
 
 
@@ -42,7 +42,7 @@ def pytest_load_initial_conftests(
         yield
     finally:
         # --help works even where a conftest.py does not.
-        early_config.stash[_WITHHELD] = add_options(parser)
+        early_config.stash[_TAKEN] = add_options(parser)
         early_config.pluginmanager.register(_Outermost(), "finetune-outermost")
 
 
@@ -51,7 +51,7 @@ class _Outermost:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, int | None, int | None]:
-        """Promote last: whatever could make the session fail has had its say."""
+        """Promote last, after everything that could make the session fail."""
         if not config.option.finetune_promote:
             return (yield)
         from pytest_finetune.plugin.promotion import PROMOTION
@@ -75,7 +75,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Refuse what begins no session in this process."""
+    """Refuse `--looponfail`, with which this process has no session to evaluate in."""
     if config.option.finetune_model:
         from pytest_finetune.plugin.other_plugins import refuse_looponfail
 
@@ -84,7 +84,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin a session where a model is named; all faults in its eval sets are reported before any request is sent."""
+    """Set up the evaluation if `--model` is given; faults in eval sets are reported before any request is sent."""
     config.addinivalue_line("markers", MARK)
     if config.option.help:
         return
@@ -94,7 +94,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         begin(config)
     elif not hasattr(config, "workerinput"):
-        refuse_options_without_model(config, config.stash.get(_WITHHELD, []))
+        refuse_options_without_model(config, config.stash.get(_TAKEN, []))
     if config.option.finetune_check:
         from pytest_finetune.plugin.check import begin as begin_check
 
@@ -102,13 +102,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Name the options that have only their long form in this project."""
-    withheld = config.stash.get(_WITHHELD, [])
-    if not withheld:
+    """List the short options that this project uses for something else, and the long ones to use instead."""
+    taken = config.stash.get(_TAKEN, [])
+    if not taken:
         return None
-    verb = "belongs" if len(withheld) == 1 else "belong"
-    instead = ", ".join(long_form(short) for short in withheld)
-    return f"finetune: {', '.join(withheld)} {verb} to another plugin or a conftest.py here; use {instead}"
+    verb = "is" if len(taken) == 1 else "are"
+    instead = ", ".join(long_form(short) for short in taken)
+    return f"finetune: {', '.join(taken)} {verb} defined by another plugin or a conftest.py; use {instead}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

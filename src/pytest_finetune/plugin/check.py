@@ -42,7 +42,7 @@ class DataCheck:
     The files of one session and the findings in them.
 
     Args:
-        config: Its options name training and validation files; its eval sets are those of the whole project.
+        config: Names training and validation files; the eval sets are those of the whole project.
 
     Raises:
         pytest.UsageError: No training file is named, or an option is wrong.
@@ -120,7 +120,7 @@ class DataCheck:
         node.workerinput["finetune_check"] = self._shared_folder
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Remove that folder, on the controller, which made it."""
+        """Remove that folder; only on the controller, which created it."""
         if self._shared_folder and not hasattr(config, "workerinput"):
             shutil.rmtree(self._shared_folder, ignore_errors=True)
 
@@ -129,7 +129,7 @@ class CheckedFile(pytest.File):
     """A training, validation or eval file."""
 
     def collect(self) -> Iterator[CheckItem]:
-        """Make the tests; the file is not read yet."""
+        """Create the tests; the file is not read yet."""
         for group in GROUPS:
             yield CheckItem.from_parent(self, name=f"check[{group}]", group=group)
 

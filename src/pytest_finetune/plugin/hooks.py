@@ -47,8 +47,10 @@ def begin(config: pytest.Config) -> None:
         hint = "use --dist=load"
         raise pytest.UsageError(f"--dist=each would send every request once per worker\n  hint: {hint}")
     if config.option.finetune_stop_when_decided and config.getoption("numprocesses", None):
-        hint = "leave out -n, or --stop-when-decided"
-        raise pytest.UsageError(f"--stop-when-decided counts in one process, and xdist has several\n  hint: {hint}")
+        hint = "remove -n or --stop-when-decided"
+        raise pytest.UsageError(
+            f"--stop-when-decided does not work with xdist: each worker sees only its own answers\n  hint: {hint}"
+        )
     report_files.refuse_unwritable(config)
     try:
         inputs = read_inputs(config)
@@ -75,7 +77,7 @@ def begin(config: pytest.Config) -> None:
 
 
 class SessionHooks:
-    """All that pytest calls while eval sets run."""
+    """The hooks of a session with a model."""
 
     def __init__(self, config: pytest.Config, session: FinetuneSession, cases: ReportedCases) -> None:
         self.config, self.session, self.cases = config, session, cases
@@ -96,7 +98,7 @@ class SessionHooks:
         live.begin(self.config, self.inputs, self.models)
 
     def pytest_report_header(self) -> list[str]:
-        """Name the models, and warn about their eval sets."""
+        """List the models, and warn about their eval sets."""
         return terminal.header_lines(self.models.evaluations, self.models.compared)
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> EvalSetFile | None:
@@ -117,7 +119,7 @@ class SessionHooks:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
-        """Report the faults of marked sets, and refuse a session that evaluates nothing, or less than it has loaded."""
+        """Report the faults of marked sets; refuse a session that evaluates nothing, or not all that it has loaded."""
         if self.marked_sets.faults:
             raise pytest.UsageError("\n".join(dict.fromkeys(self.marked_sets.faults)))
         if session.testsfailed:
@@ -127,7 +129,7 @@ class SessionHooks:
         if self.inputs.eval_sets or self.marked_sets.names:
             return
         if self.inputs.is_worker:
-            # A worker's usage error would be a crash to xdist; the controller collects nothing, so refuses nothing.
+            # xdist takes a worker's usage error for a crash; the controller collects nothing, so it refuses nothing.
             items.clear()
         else:
             raise pytest.UsageError(no_eval_sets(session.config))
@@ -135,7 +137,7 @@ class SessionHooks:
     def _refuse_uncollected(self, session: pytest.Session, items: list[pytest.Item], message: str) -> None:
         if not self.inputs.is_worker:
             raise pytest.UsageError(message)
-        # A worker's usage error would be a crash to xdist; an error of the collection reaches the controller.
+        # xdist takes a worker's usage error for a crash; a collection error reaches the controller.
         items.clear()
         report = pytest.CollectReport("eval sets", "failed", longrepr=message, result=[])
         session.config.hook.pytest_collectreport(report=report)
@@ -165,17 +167,21 @@ class SessionHooks:
         stopped = self.models.stopped
         reason = failure_words(stopped, redact=self.inputs.redact) if stopped else problem
         if reason and self.inputs.is_worker:
-            # An interrupted worker would be a crashed one to xdist, which replaces it. This reaches the controller too.
+            # xdist takes an interrupted worker for a crash and replaces it. This reaches the controller, too.
             session.shouldstop = session.shouldstop or reason
         elif reason:
             raise session.Interrupted(reason)
         return result
 
     def _problem(self) -> str:
-        """Why the session is no pass although nothing has failed; empty if it may be one, and on a worker."""
+        """Why the session must not succeed although no test failed; empty if there is no reason, and on a worker."""
         if self.inputs.is_worker:
             return ""
-        unrun = f"{self.unrun:,} cases got no answer: a plugin may run tests where none arrives" if self.unrun else ""
+        unrun = (
+            f"{self.unrun:,} cases got no answer: another plugin may run them in a process that receives none"
+            if self.unrun
+            else ""
+        )
         return self.lost_workers.problem or unrun
 
     @pytest.hookimpl(tryfirst=True)
@@ -190,7 +196,7 @@ class SessionHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Name the case on its report, and what became of it."""
+        """Add the case and its state to its report."""
         report = yield
         if isinstance(item, EvalItem):
             annotate(item, call, report)
@@ -198,7 +204,7 @@ class SessionHooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> lost_workers.TestStatus | None:
-        """Name the states missed, errored and unrun, and what became of the cases of a lost worker."""
+        """Name the states that pytest does not have: missed, errored, unrun, and those of a lost worker's cases."""
         if uncounted := lost_workers.status(report):
             return uncounted
         state = getattr(report, "finetune_state", None)
@@ -206,7 +212,7 @@ class SessionHooks:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Take the samples off the report before others keep it, and remember a miss once they have counted it."""
+        """Detach the samples before other plugins keep the report; afterwards remember a missed case."""
         if self.inputs.is_worker:
             session_end.attach_samples(self.models, self.cases, report)
         self.lost_workers.follow(report)
@@ -217,7 +223,7 @@ class SessionHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
-        """Pass an xdist worker the paths of the records, the folder that all share, and how items are distributed."""
+        """Pass an xdist worker the paths of the records, the shared folder, and how items are distributed."""
         try:
             self.models.open_runs(self.inputs.store, self.inputs.root)
         except FinetuneError as error:

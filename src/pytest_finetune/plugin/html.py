@@ -1,4 +1,4 @@
-"""pytest-html's report of a session with a model: title, summary, columns and rows. Made on the controller only."""
+"""pytest-html's report of a session with a model: title, summary, columns and rows. On the controller only."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class HtmlReport:
     They run before those of a `conftest.py`, which may change their results.
 
     Args:
-        models: Names for the title.
-        cases: Finds the case of a report.
-        outcome: Its runs are in the summary.
+        models: Their names, for the title.
+        cases: Finds the case that a report is about.
+        outcome: Has the runs, for the summary.
         redact: Omit prompts and answers.
     """
 
@@ -67,7 +67,7 @@ class HtmlReport:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
-        """Show prompt, expected and got instead of the failure text, which has the same without marks."""
+        """Show prompt, expected and got with the differences marked, instead of the failure text."""
         details = self._details(report)
         if details is None:
             return

@@ -30,7 +30,7 @@ class EvalSetFile(pytest.File):
     """One eval set; its cases in file order, each for every model."""
 
     def collect(self) -> Iterator[EvalItem]:
-        """Make the items; the eval set is loaded already."""
+        """Create the items; the eval set is loaded already."""
         session = self.config.stash[SESSION]
         eval_set = session.inputs.eval_sets[self.path]
         for case in eval_set.cases:
@@ -65,7 +65,7 @@ class EvalItem(pytest.Item):
         return bool(self.config.option.finetune_redact)
 
     def await_samples(self, models: ModelsUnderTest) -> None:
-        """Wait for the samples, once; if no further case of any model gets one, end the session."""
+        """Wait for the samples, once; end the session if no model gets any more answers."""
         if not self.samples:
             self.samples = models.samples_of(self.model, self.eval_set, self.case)
         if self.state is State.UNRUN and models.stopped:
@@ -83,7 +83,7 @@ class EvalItem(pytest.Item):
             raise CaseNotPassedError(self._text())
 
     def _initrequest(self) -> None:
-        """Nothing: pytest-retry calls it before each retry to reset fixtures, and a case has none."""
+        """Do nothing: pytest-retry calls this before each retry to reset fixtures, and a case has none."""
 
     def runtest(self) -> None:
         """Pass, or raise the failure text."""
@@ -110,7 +110,7 @@ class EvalItem(pytest.Item):
 
 def annotate(item: EvalItem, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """
-    Name the case on the report that ends it, in plain values, which also survive plugins that run tests in forks.
+    Add the case to its last report, as plain values, which survive plugins that run tests in forks.
 
     In a set with gates, a case that did not pass becomes an xfail, so that neither the exit code nor other reports
     count it as a failure: the gates decide. The terminal shows it as missed or errored. Any other failure, such as a

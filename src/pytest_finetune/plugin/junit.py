@@ -1,4 +1,4 @@
-"""JUnit files of a session with a model: properties for programs, and failures without what a model wrote."""
+"""JUnit files of a session with a model: properties for programs, and failures without the model's text."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class JUnitReport:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
         """Add properties to a case or a gate, and shorten the failure of a case."""
-        self._guard_attributes(report)
+        self._mask_attributes(report)
         if report.when == "teardown":
             # The writer reads the properties of a case's last report.
             report.user_properties += self._of_case.pop(report.nodeid, [])
@@ -61,27 +61,27 @@ class JUnitReport:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Before the file is written, add the properties of the whole session, and mask what other tests recorded."""
-        self._guard_properties()
+        self._mask_properties()
         if self.properties and self.outcome.runs:
             for name, value in suite_properties(self.outcome.runs):
                 self.xml.add_global_property(name, value)
 
     def _forget(self, report: pytest.TestReport) -> None:
-        """Take out the testcase of a worker that died: another worker's stays."""
+        """Remove the testcase of a worker that died; the one of another worker stays."""
         lost = self.xml.node_reporter(report)
         self.xml.node_reporters_ordered.remove(lost)
         for key in [key for key, reporter in self.xml.node_reporters.items() if reporter is lost]:
             del self.xml.node_reporters[key]
 
-    def _guard_attributes(self, report: pytest.TestReport) -> None:
+    def _mask_attributes(self, report: pytest.TestReport) -> None:
         """Mask the attributes of `record_xml_attribute`; no report has them."""
         attributes = self.xml.node_reporter(report).attrs
         for name, value in attributes.items():
             pytests_own = name in ("classname", "name", "file", "line", "url")
-            look = self.privacy.without_keys if pytests_own else self.privacy.said_by(report.nodeid)
+            look = self.privacy.without_keys if pytests_own else self.privacy.mask_for(report.nodeid)
             attributes[name] = look(value)
 
-    def _guard_properties(self) -> None:
+    def _mask_properties(self) -> None:
         """Mask the properties of `record_testsuite_property`; it is not known which test recorded them."""
         look = hidden if self.privacy.redact else self.privacy.without_keys
         self.xml.global_properties[:] = [(name, look(value)) for name, value in self.xml.global_properties]
@@ -96,7 +96,7 @@ class JUnitReport:
         self._of_case[report.nodeid] = found
 
     def _shorten(self, report: pytest.TestReport) -> None:
-        """Leave out the failure text and the server's own message: both may quote the prompt."""
+        """Omit the failure text and the server's own message: both may quote the prompt."""
         reason = report.finetune_reason
         failure = first_failed(self.cases.find(*report.finetune_key)[2]).failure
         if failure is not None and not self.texts:

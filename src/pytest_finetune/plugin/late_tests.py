@@ -38,7 +38,7 @@ def report_test(
     Report a test without an item, as setup, call and teardown.
 
     Args:
-        config: The session's.
+        config: The configuration of the session.
         file: Path in the test's id.
         name: Name in the test's id.
         failure: Failure text; empty if the test passed.

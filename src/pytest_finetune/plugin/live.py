@@ -1,4 +1,4 @@
-"""Whether and when the progress line is shown: below pytest's dots during a wait, gone before pytest writes again."""
+"""Shows the progress line below pytest's dots during a wait, and erases it before pytest writes again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def begin(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest) -> None:
-    """Show the progress line, if the terminal can and nothing else moves its cursor."""
+    """Show the progress line if the terminal supports it and no other plugin moves the cursor."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     if inputs.is_worker or reporter is None or not _may_show(config, reporter):
         return
@@ -35,7 +35,7 @@ def begin(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest)
 
 def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
     """
-    Off if disabled, without a terminal or in CI, and if another plugin moves the cursor.
+    False if disabled, without a terminal, in CI, and if another plugin moves the cursor.
 
     A reporter of another class draws its own progress (pytest-sugar, pytest-rich). Live logs are written by the
     background thread at any time, and would end up in the middle of the line.
@@ -57,7 +57,7 @@ def _logs_live(config: pytest.Config) -> bool:
 
 class ControllerLine:
     """
-    The line of an xdist controller, which knows only what reports carry, so it is redrawn after each report.
+    The line of an xdist controller, which knows only what reports contain, so it is redrawn after each report.
 
     The line is below the one that pytest writes to. Whatever hook makes the terminal write next erases it first, hence
     `tryfirst` here: otherwise pytest's text would be mixed with it.
@@ -73,7 +73,7 @@ class ControllerLine:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Count the planned samples; all workers collect the same items, so the first list will do."""
+        """Count the planned samples; all workers collect the same items, so the first list is enough."""
         self._line.erase()
         if not self._planned:
             self._planned = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.tally import Tally
 
 GRACE = 0.5
-"""Seconds after the first wait began before the line appears: a quick session never shows it."""
+"""Seconds after the start of the first wait until the line appears, so a quick session never shows it."""
 
 STAYS = 1.0
 """Seconds after a wait during which the next wait shows the line at once, so that it does not flicker."""
@@ -73,14 +73,14 @@ class LiveLine:
                 self._write(f"{_BEGIN}{line}{_END}")
 
     def erase(self) -> None:
-        """Leave the screen as pytest left it."""
+        """Erase the line, which leaves the screen as pytest left it."""
         if self._drawn:
             with self._uncaptured():
                 self._write(_ERASE)
             self._drawn = False
 
     def _write(self, text: str) -> None:
-        """Write past pytest's own count of the columns of its line. pytest has `write_raw` since 9.0."""
+        """Write without changing pytest's count of the columns in its line. `write_raw` exists since pytest 9.0."""
         writer: Any = self._reporter.config.get_terminal_writer()
         if hasattr(writer, "write_raw"):
             writer.write_raw(text, flush=True)

@@ -1,4 +1,4 @@
-"""On an xdist controller: the cases of a worker that dies run again, are reported once, and none is lost in silence."""
+"""On an xdist controller: the cases of a worker that dies run again and are reported once; none is lost silently."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class LostWorkers:
     scheduler: the death of a worker says nothing about the model. A case that loses a second worker has failed.
 
     Args:
-        eval_sets: Their names.
+        eval_sets: Names of the eval sets.
     """
 
     def __init__(self, eval_sets: Container[str]) -> None:
@@ -43,7 +43,7 @@ class LostWorkers:
 
     @pytest.hookimpl(optionalhook=True, wrapper=True)
     def pytest_xdist_make_scheduler(self) -> Generator[None, Any, Any]:
-        """Keep the schedulers that send whole scopes from waiting for ever after the death of a worker."""
+        """Keep the schedulers that send whole scopes from waiting forever after a worker has died."""
         sched = yield
         if hasattr(sched, "workqueue") and hasattr(sched, "_reschedule"):
             _reschedule_after_a_crash(sched)
@@ -51,36 +51,36 @@ class LostWorkers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodeready(self, node: WorkerController) -> None:
-        """Note what a worker runs, and let work be sent to one whose death is not yet known: another gets it then."""
+        """Track which test a worker runs, and ignore that sending to a dead one fails: another gets its work."""
         send, notify = node.sendcommand, node.notify_inproc
 
         def send_if_alive(name: str, **values: object) -> None:
             with suppress(OSError):
                 send(name, **values)
 
-        def note(event: str, **values: object) -> None:
+        def track(event: str, **values: object) -> None:
             # The hooks for these events are not given the worker.
             if event in ("logstart", "logfinish"):
                 self._running[node] = str(values["nodeid"]) if event == "logstart" else ""
             notify(event, **values)
 
-        node.sendcommand, node.notify_inproc = send_if_alive, note
+        node.sendcommand, node.notify_inproc = send_if_alive, track
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Note the cases; all workers collect the same."""
+        """Remember the cases; all workers collect the same ones."""
         self._collected.update((nodeid, None) for nodeid in ids if self._is_case(nodeid))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:
-        """Count the workers that died, and those that died of a case."""
+        """Count the workers that died, and how often each case was running then."""
         if error:
             self._died += 1
             self._losses[self._running.get(node, "")] += 1
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Scheduling) -> None:
-        """Turn xdist's report of a lost case into what has become of it."""
+        """Correct xdist's report of a crashed test: the case may be done, or may run again."""
         if not self._is_case(crashitem):
             return
         if crashitem in self._closed_by:
@@ -98,7 +98,7 @@ class LostWorkers:
                 sched.mark_test_pending(crashitem)
 
     def follow(self, report: pytest.TestReport) -> None:
-        """Note what a report says of a case; withdraw it if another worker has already reported the case."""
+        """Track the case of a report; withdraw the report if another worker has already reported the case."""
         nodeid, worker = report.nodeid, getattr(report, "node", None)
         if worker is None or not self._is_case(nodeid) or str(report.when) == "???":
             return
@@ -111,7 +111,7 @@ class LostWorkers:
 
     @property
     def problem(self) -> str:
-        """What the session lacks, in one sentence; empty if every collected case was reported."""
+        """How many cases were not reported, and why; empty if every collected case was."""
         missing = sum(nodeid not in self._closed_by for nodeid in self._collected)
         if not missing:
             return ""
@@ -124,7 +124,7 @@ class LostWorkers:
 
 
 def withdraw(report: pytest.TestReport) -> None:
-    """Make a report count for nothing; a hook cannot withhold it from other plugins."""
+    """Make other plugins ignore a report, because a hook cannot drop it."""
     vars(report).update(when="???", outcome="withdrawn", longrepr=None)
     for name in _OUR_ATTRIBUTES:
         vars(report).pop(name, None)
@@ -142,11 +142,12 @@ def status(report: pytest.TestReport) -> TestStatus | None:
 
 def _reschedule_after_a_crash(sched: LoadScopeScheduling) -> None:
     """
-    Let no live worker wait for work that there is.
+    Prevent live workers from waiting forever while there is work.
 
     When a worker dies, xdist's `LoadScopeScheduling` (3.6 to 3.8, at least) also puts back the scopes that it had
-    finished. A worker that is given such a scope is sent nothing, so it never asks again. Nor does a new worker with a
-    scope of one test: it runs a test only when it knows the next one. One that has not collected yet can be given none.
+    finished. A worker that is given such a scope is sent no test, so it never asks for more. Nor does a new worker with
+    a scope of one test: it runs a test only when it knows the next one. A worker that has not collected yet cannot be
+    given any scope.
     """
     schedule, remove_node, reschedule = sched.schedule, sched.remove_node, sched._reschedule  # noqa: SLF001
 

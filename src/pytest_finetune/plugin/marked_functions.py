@@ -45,8 +45,8 @@ class MarkedSets:
         inputs: The session's own eval sets are not loaded again.
 
     Attributes:
-        names: Of the sets that were used.
-        faults: Of sets that cannot be used; reported together once all tests are collected.
+        names: Names of the sets that were used.
+        faults: Problems of sets that cannot be used; reported together once all tests are collected.
     """
 
     def __init__(self, inputs: SessionInputs) -> None:
@@ -64,7 +64,7 @@ class MarkedSets:
                 self._sets[path] = number_copies([*self._sets.values(), *loaded])[-1]
         except FinetuneError as error:
             if self._inputs.is_worker:
-                # A worker's usage error would be a crash to xdist.
+                # xdist takes a worker's usage error for a crash.
                 raise pytest.Collector.CollectError(str(error)) from error
             self.faults.append(str(error))
             return None

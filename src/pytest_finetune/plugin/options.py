@@ -41,7 +41,7 @@ _USED_WITHOUT_MODEL = {"check", "train", "validation", "check-fail-on", "redact"
 """Options, without their prefix, that have a meaning in a session without `--model`."""
 
 _HARMFUL_WITHOUT_MODEL = ("promote", "resume", "baseline")
-"""Refused without `--model` even where `addopts` sets them; other options may be set there for the sessions to come."""
+"""Refused without `--model` even in `addopts`; the others may be set there for the sessions that have a model."""
 
 
 def add_options(parser: pytest.Parser) -> list[str]:
@@ -100,7 +100,7 @@ def release_short_forms(parser: pytest.Parser) -> None:
 
 def forget_values(known: argparse.Namespace, args: list[str]) -> None:
     """
-    Take the values of our options out of the paths that pytest loads initial conftest files from.
+    Remove the values of our options from the paths in which pytest looks for initial conftest files.
 
     pytest parses the command line once before our options are declared, so `m` in `--model m` looks like a path, and
     pytest would not look for conftest files in `testpaths`.
@@ -113,18 +113,18 @@ def forget_values(known: argparse.Namespace, args: list[str]) -> None:
     known.file_or_dir = [path for path in known.file_or_dir if path not in values or Path(path).exists()]
 
 
-def refuse_options_without_model(config: pytest.Config, withheld: list[str]) -> None:
+def refuse_options_without_model(config: pytest.Config, taken: list[str]) -> None:
     """
     Refuse options that only mean something with `--model`.
 
     Args:
-        config: Of a session without `--model`.
-        withheld: The short forms that belong to somebody else.
+        config: The configuration of a session without `--model`.
+        taken: The short forms that another plugin or a conftest.py defines.
 
     Raises:
-        pytest.UsageError: There are some on the command line, or one that promises an evaluation in `addopts`.
+        pytest.UsageError: The command line has such an option, or `addopts` has one that promises an evaluation.
     """
-    ours = {long_form(short): short for short in SHORT_FORMS if short not in withheld}
+    ours = {long_form(short): short for short in SHORT_FORMS if short not in taken}
     typed = [str(arg).partition("=")[0] for arg in config.invocation_params.args]
     useless = [name for name in typed if name in ours.values() or name.startswith(_LONG)]
     useless += [long_form(name) for name in _HARMFUL_WITHOUT_MODEL if getattr(config.option, f"finetune_{name}")]
@@ -279,7 +279,7 @@ def _add_data(group: pytest.OptionGroup, parser: pytest.Parser) -> None:
 
 
 def _taken(parser: pytest.Parser) -> set[str]:
-    # There is no public way to ask.
+    # pytest has no public API for this.
     groups = {id(group): group for group in [parser._anonymous, *parser._groups]}.values()  # noqa: SLF001
     return {name for group in groups for option in group.options for name in option.names()}
 

@@ -1,4 +1,4 @@
-"""Options of pytest and of other plugins under which an evaluation cannot mean anything: refused before any request."""
+"""Refuses options of pytest and other plugins that would make an evaluation meaningless, before any request."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class _Refusal(NamedTuple):
     One combination that cannot work.
 
     Args:
-        name: The option, and whose it is.
-        is_used: Whether these options use it.
+        name: The option, with the plugin that defines it.
+        is_used: Whether it is set in the given options.
         reason: Why it cannot work.
         hint: What to do instead.
-        gated: Only refused where an eval set has gates.
+        gated: Refused only if an eval set has gates.
     """
 
     name: str
@@ -62,15 +62,15 @@ _REFUSALS = (
         "--workers or --tests-per-worker (pytest-parallel)",
         # Other plugins have an option --workers, too.
         lambda option: hasattr(option, "tests_per_worker") and (option.workers or option.tests_per_worker),
-        "it runs tests in forks of this process, where no answer arrives",
-        "use -n (pytest-xdist), or neither: all requests are in flight together anyway",
+        "it runs tests in forks of this process, which receive no answers",
+        "use -n (pytest-xdist), or nothing: requests are sent concurrently anyway",
     ),
 )
 
 
 def refuse_unusable_options(config: pytest.Config, eval_sets: Iterable[EvalSet]) -> None:
     """
-    Refuse what would evaluate nothing, or could never pass.
+    Refuse options with which nothing would be evaluated, or no gate could pass.
 
     Raises:
         pytest.UsageError: Names the option, the reason, and what to do instead.
@@ -98,18 +98,18 @@ def refuse_looponfail(config: pytest.Config) -> None:
 
 
 def forks(item: pytest.Item) -> bool:
-    """Whether pytest-forked runs this test in a fork of the process, where no answer arrives."""
+    """Whether pytest-forked runs this test in a fork of the process, which receives no answers."""
     return bool(item.config.getoption("forked", default=False) or item.get_closest_marker("forked"))
 
 
 def not_collected(config: pytest.Config, names: list[str]) -> str:
-    """The message about eval sets that the session has loaded, but pytest has not collected."""
+    """The error message for eval sets that were loaded but that pytest did not collect."""
     patterns = config.getini("norecursedirs")
     parents = {folder.name for name in names for folder in PurePath(name).parents}
     excluding = [pattern for pattern in patterns if any(fnmatch(parent, pattern) for parent in parents)]
     cause = f"norecursedirs = {' '.join(excluding)}" if excluding else "--ignore, collect_ignore or a plugin"
     return (
-        f"not collected by pytest, so no case would be evaluated: {', '.join(names)}\n"
+        f"pytest does not collect these eval sets, so they would not be evaluated: {', '.join(names)}\n"
         f"  excluded by: {cause}\n"
-        "  hint: remove that, or name the eval sets to evaluate: pytest --model=SPEC path/to/cases.jsonl"
+        "  hint: remove that, or name the eval sets: pytest --model=SPEC path/to/cases.jsonl"
     )

@@ -43,26 +43,26 @@ def begin(config: pytest.Config, models: ModelsUnderTest) -> Privacy:
 
 class Privacy:
     """
-    The outermost of the hooks around reports.
+    The outermost hooks around reports.
 
-    On creation it is the last to change a report, so nothing that another plugin adds is missed. On logging it is the
-    first, so no writer of reports sees what was added in between.
+    They are the last to change a new report, so nothing that another plugin adds is missed, and the first to see it
+    when it is logged, so that no report file has what was added in between.
     """
 
     def __init__(self, models: ModelsUnderTest, *, redact: bool) -> None:
         self.redact = redact
         self._evaluations = models.evaluations
-        self._of_cases: set[str] = set()
-        self._runs_a_case = False
+        self._case_ids: set[str] = set()
+        self._case_is_running = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Note while a test of a case runs, whose log lines may hold a prompt or an answer."""
-        self._runs_a_case = _is_of_a_case(item)
+        """Remember whether a test of a case is running: its log lines may contain a prompt or an answer."""
+        self._case_is_running = _is_case(item)
         try:
             return (yield)
         finally:
-            self._runs_a_case = False
+            self._case_is_running = False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -70,21 +70,21 @@ class Privacy:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Mask the report of a test."""
         report = yield
-        if self.redact and _is_of_a_case(item):
-            self._of_cases.add(item.nodeid)
+        if self.redact and _is_case(item):
+            self._case_ids.add(item.nodeid)
             _redact(report, item, call)
         self._mask(report)
         return report
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None]:
-        """Mask what others have added to a report: a subtest's names and output, pytest-html's extras."""
-        if report.nodeid in self._of_cases:
+        """Mask what other plugins added to a report: names and output of subtests, extras of pytest-html."""
+        if report.nodeid in self._case_ids:
             _redact_additions(report)
         self._mask(report)
         context = getattr(report, "context", None)
         if context is not None:
-            report.context = _rewritten(context, self.without_keys)  # type: ignore[attr-defined] # of subtests
+            report.context = _renamed_subtest(context, self.without_keys)  # type: ignore[attr-defined] # of subtests
         yield
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -98,7 +98,7 @@ class Privacy:
     def pytest_internalerror(self, excrepr: ExceptionRepr, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Mask the traceback of a hook that failed."""
         text = str(excrepr)
-        shown = _places(excinfo) if self.redact else self.without_keys(text)
+        shown = _locations(excinfo) if self.redact else self.without_keys(text)
         if shown != text:
             excrepr.toterminal = lambda tw: tw.line(shown)  # type: ignore[method-assign]
 
@@ -106,18 +106,18 @@ class Privacy:
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
         """Mask a warning before it is printed."""
         text = str(warning_message.message)
-        shown = self.said_by(nodeid)(text)
+        shown = self.mask_for(nodeid)(text)
         if shown != text:
             warning_message.message = shown
 
     def log_line(self, line: str) -> str:
         """Mask a line for the live log or the log file; redact one of a case's test or of the background thread."""
-        ours = self._runs_a_case or threading.current_thread() is not threading.main_thread()
+        ours = self._case_is_running or threading.current_thread() is not threading.main_thread()
         return hidden(line) if self.redact and ours else self.without_keys(line)
 
-    def said_by(self, nodeid: str) -> Callable[[str], str]:
-        """How to mask what a test printed or recorded outside its report."""
-        return hidden if nodeid in self._of_cases else self.without_keys
+    def mask_for(self, nodeid: str) -> Callable[[str], str]:
+        """The function that masks what a test printed or recorded outside its report."""
+        return hidden if nodeid in self._case_ids else self.without_keys
 
     def without_keys(self, text: str) -> str:
         """The text without the API key."""
@@ -128,7 +128,7 @@ class Privacy:
             text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
             shown = self.without_keys(text)
             if shown != text:
-                report.longrepr = _like(report.longrepr, shown)
+                report.longrepr = _with_text(report.longrepr, shown)
         report.sections = [(name, self.without_keys(text)) for name, text in report.sections]
         if not isinstance(report, pytest.TestReport):
             return
@@ -139,7 +139,7 @@ class Privacy:
             extra["content"] = self._property(extra.get("content"))
 
     def _property(self, value: object) -> object:
-        """The value as it is, whatever its type, unless its text holds the key."""
+        """The value itself, of any type, unless its text contains the key."""
         text = str(value)
         shown = self.without_keys(text)
         return value if shown == text else shown
@@ -170,17 +170,17 @@ def _mask_logs(config: pytest.Config, mask: Callable[[str], str]) -> None:
             handler.setFormatter(_MaskingFormatter(handler.formatter, mask))
 
 
-def _is_of_a_case(item: pytest.Item) -> bool:
+def _is_case(item: pytest.Item) -> bool:
     return isinstance(item, EvalItem) or is_marked(item)
 
 
 def _redact(report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Remove whatever may hold a prompt or an answer from a case's report."""
+    """Remove everything that may contain a prompt or an answer from the report of a case."""
     if isinstance(report.longrepr, tuple):
         if not is_own_skip(item, call.excinfo.value if call.excinfo else None):
-            report.longrepr = _like(report.longrepr, hidden(report.longrepr[2]))
+            report.longrepr = _with_text(report.longrepr, hidden(report.longrepr[2]))
     elif call.excinfo is not None and not isinstance(call.excinfo.value, CaseNotPassedError):
-        report.longrepr = _places(call.excinfo)
+        report.longrepr = _locations(call.excinfo)
         if isinstance(call.excinfo.value, pytest.xfail.Exception):
             report.wasxfail = hidden(str(call.excinfo.value))
     report.user_properties = [(name, hidden(str(value))) for name, value in report.user_properties]
@@ -188,17 +188,17 @@ def _redact(report: pytest.TestReport, item: pytest.Item, call: pytest.CallInfo[
 
 
 def _redact_additions(report: pytest.TestReport) -> None:
-    """Remove what others add to a report, while it is created and later."""
+    """Remove what other plugins add to a report, when it is created and later."""
     report.sections = [(name, text if is_hidden(text) else hidden(text)) for name, text in report.sections]
     if hasattr(report, "extras"):
         report.extras = []  # type: ignore[attr-defined] # of pytest-html
     if hasattr(report, "context"):
-        report.context = _rewritten(report.context, hidden)  # type: ignore[attr-defined] # of subtests
+        report.context = _renamed_subtest(report.context, hidden)  # type: ignore[attr-defined] # of subtests
 
 
-def _rewritten(context: SubtestContext, rewrite: Callable[[str], str]) -> SubtestContext:
-    """The names of a subtest, of pytest's own or of the plugin pytest-subtests."""
-    # One made by its class would hold the repr of a repr.
+def _renamed_subtest(context: SubtestContext, rewrite: Callable[[str], str]) -> SubtestContext:
+    """A subtest with its names rewritten; it is pytest's own or of the plugin pytest-subtests."""
+    # Its class would store the repr of these values, which are reprs already.
     changed = copy.copy(context)
     message = None if context.msg is None else rewrite(str(context.msg))
     object.__setattr__(changed, "msg", message)
@@ -206,13 +206,13 @@ def _rewritten(context: SubtestContext, rewrite: Callable[[str], str]) -> Subtes
     return changed
 
 
-def _places(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
-    """A traceback without source, values and message: only places and the exception's type."""
+def _locations(excinfo: pytest.ExceptionInfo[BaseException]) -> str:
+    """A traceback without source lines, values and message: only locations and the type of the exception."""
     entries = [entry for entry in excinfo.traceback if not str(entry.path).startswith(_FOREIGN)]
     lines = [f"{entry.path}:{entry.lineno + 1}: in {entry.name}" for entry in entries or excinfo.traceback[-1:]]
     return "\n".join([*lines, f"{excinfo.typename}: {hidden(str(excinfo.value))}"])
 
 
-def _like(longrepr: object, text: str) -> str | tuple[str, int, str]:
-    """The text in the form that pytest wants: a skip is a place and a reason."""
+def _with_text(longrepr: object, text: str) -> str | tuple[str, int, str]:
+    """The text in the form that pytest expects: a skip consists of a location and a reason."""
     return (*longrepr[:2], text) if isinstance(longrepr, tuple) else text

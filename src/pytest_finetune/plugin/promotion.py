@@ -1,4 +1,4 @@
-"""`--promote`: a test assesses the evidence; the registry changes once nothing can fail any more."""
+"""`--promote`: a test assesses the evidence; the registry is changed last, when nothing else can fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refuse_unclear_promotion(inputs: SessionInputs, models: ModelsUnderTest) -> 
     Refuse a `--promote` that cannot succeed before any request is sent.
 
     Raises:
-        RegistryError: Several models, one that the registry does not hold, or a registry that was altered.
+        RegistryError: There are several models, the registry does not have the model, or it was altered.
     """
     _version(inputs, _judged_model(models), read_checked(_backend(inputs)))
 
@@ -51,8 +51,8 @@ class Promotion:
         Report whether the evidence allows the promotion, as the test `promote[VERSION]`.
 
         Args:
-            pytest_session: After its items and gates; any failed test forbids the promotion.
-            cut_short: Not all tests have run.
+            pytest_session: The session, after its items and gates; any failed test prevents the promotion.
+            cut_short: Whether the session ended before all tests had run.
         """
         name, reasons = _judged_model(self._models).spec, []
         try:
@@ -68,22 +68,22 @@ class Promotion:
         report_test(self._config, self._inputs.registry, f"promote[{name}]", failure=text, attributes=properties)
 
     def finish(self, status: int) -> int:
-        """Promote if the session ends with exit status 0, and say so; the exit status after that."""
+        """Promote if the session ends with exit status 0, and print the result; returns the new exit status."""
         if self._assessment is None:
             return status
         if status:
             problem = f"the session ended with exit status {status}"
         else:
             problem = self._problem_of_update(self._assessment)
-        self._say(self._assessment.version, problem)
+        self._report(self._assessment.version, problem)
         return status or (pytest.ExitCode.TESTS_FAILED if problem else pytest.ExitCode.OK)
 
     def refuse(self, error: BaseException) -> None:
-        """Say that there is no promotion, as a hook has raised: pytest lets that through."""
+        """Report that nothing was promoted because a hook raised an exception, which pytest does not catch."""
         if self._assessment is not None:
-            self._say(self._assessment.version, f"the session ended with {type(error).__name__}: {error}")
+            self._report(self._assessment.version, f"the session ended with {type(error).__name__}: {error}")
 
-    def _say(self, version: str, problem: str) -> None:
+    def _report(self, version: str, problem: str) -> None:
         config = self._config
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None and problem:
@@ -92,7 +92,7 @@ class Promotion:
             reporter.write_line(f"{version} promoted to production in {self._inputs.registry}", green=True)
 
     def _junit_properties(self) -> list[tuple[str, str]]:
-        """The state of the promotion as JUnit can know it: its file is written before the registry changes."""
+        """The result so far: the JUnit file is written before the registry changes."""
         state = "allowed if the session succeeds" if self._assessment else "refused"
         return [("finetune.promotion", state)] if self._config.getini("finetune_junit_properties") else []
 
@@ -109,7 +109,7 @@ class Promotion:
             now=datetime.now(UTC),
             plugin_version=installed("pytest-finetune"),
             models=inputs.store.root.parent / "models",
-            known_problems=[*problems, *([] if run else ["there is no run to promote it on"])],
+            known_problems=[*problems, *([] if run else ["there is no recorded run as evidence"])],
         )
 
     def _problem_of_update(self, assessment: Assessment) -> str:
@@ -124,7 +124,7 @@ class Promotion:
 def _session_problems(pytest_session: pytest.Session, *, cut_short: bool) -> list[str]:
     failed = pytest_session.testsfailed
     found = [f"{failed} test{'' if failed == 1 else 's'} of this session failed"] if failed else []
-    return found + (["this session was cut short, and not all its tests ran"] if cut_short else [])
+    return found + (["this session ended before all its tests had run"] if cut_short else [])
 
 
 def _backend(inputs: SessionInputs) -> Backend:
@@ -134,7 +134,7 @@ def _backend(inputs: SessionInputs) -> Backend:
 def _judged_model(models: ModelsUnderTest) -> ModelUnderTest:
     judged = models.judged
     if len(judged) != 1:
-        raise RegistryError("promotes one model", "--promote", "name one --model")
+        raise RegistryError("only one model can be promoted", "--promote", "pass exactly one --model")
     return judged[0]
 
 
@@ -143,9 +143,9 @@ def _version(inputs: SessionInputs, model: ModelUnderTest, registry: Registry) -
     if kind == "registry":
         return version_for(registry, named)
     target = model.evaluation.target
-    holders = [(v, e) for v, e in registry.entries.items() if e.model_id in (target.model, model.spec)]
-    if len(holders) == 1:
-        return holders[0]
-    problem = f"{len(holders) or 'no'} version{'' if len(holders) == 1 else 's'} of {target.model} in {inputs.registry}"
-    hint = "name the version, --model=registry:VERSION, or add one, pytest-finetune registry add"
+    matches = [(v, e) for v, e in registry.entries.items() if e.model_id in (target.model, model.spec)]
+    if len(matches) == 1:
+        return matches[0]
+    problem = f"{len(matches) or 'no'} version{'' if len(matches) == 1 else 's'} of {target.model} in {inputs.registry}"
+    hint = "name a version with --model=registry:VERSION, or add one with `pytest-finetune registry add`"
     raise RegistryError(problem, "--promote", hint)

@@ -1,4 +1,4 @@
-"""What a test report carries, samples or a gate: as objects within a process, as plain data outside it."""
+"""What is attached to a test report, samples or a gate: objects within a process, plain data outside it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class CarriedSamples:
 
     Args:
         model: Spec of the model.
-        samples: Those that were answered, skipped or failed; not the unrun ones.
-        stopped: Why the model's evaluation had stopped in the reporting process; None if it had not.
+        samples: All but those that were not run.
+        stopped: Why the evaluation of the model had stopped in the reporting process; None if it had not.
     """
 
     model: str
@@ -33,7 +33,7 @@ class CarriedSamples:
     stopped: Failure | None = None
 
     def to_data(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """As JSON values."""
         stopped = asdict(self.stopped) if self.stopped else None
         return {"model": self.model, "samples": [sample_to_dict(one) for one in self.samples], "stopped": stopped}
 

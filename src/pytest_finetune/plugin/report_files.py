@@ -31,7 +31,7 @@ def write(config: pytest.Config, runs: Sequence[ReportedRun]) -> Iterator[str]:
     if not runs:
         for option in (_MARKDOWN, _HTML):
             if _path(config, option):
-                reason = "no eval set was evaluated; marked test functions are not part of it"
+                reason = "no eval set was evaluated (marked test functions do not count)"
                 yield f"warning: {option} wrote nothing: {reason}"
         return
     if text or step:
@@ -62,7 +62,7 @@ def refuse_unwritable(config: pytest.Config) -> None:
         if path.is_dir():
             problem, hint = "is a folder", "name a file in it"
         elif not nearest.is_dir() or not os.access(nearest, os.W_OK):
-            problem, hint = f"cannot be written: {nearest} is not a writable folder", "name a file somewhere else"
+            problem, hint = f"cannot be written: {nearest} is not a writable folder", "choose another folder"
         else:
             continue
         raise pytest.UsageError(f"{option}: {path} {problem}\n  hint: {hint}")
@@ -77,7 +77,7 @@ def _path(config: pytest.Config, option: str) -> Path | None:
 def _replace(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if is_stream(path):
-        # On a terminal pytest's progress line has no end yet.
+        # On a terminal, pytest's progress line has not ended yet.
         _append(path, data)
     else:
         write_file(path, data)

@@ -1,4 +1,4 @@
-"""What the hooks share: the inputs of the session, its models and its outcome; each module takes the part it needs."""
+"""What the hooks share: the inputs of the session, its models and its outcome."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class MissedCase(NamedTuple):
 @dataclass
 class SessionOutcome:
     """
-    What the session ends with.
+    The results of the session.
 
     Args:
         runs: One for each model; empty until the session is judged, and if no eval set was evaluated.
-        missed: In the order of the reports.
-        lines: For the end of the summary: files that were written, and warnings.
+        missed: Missed cases, in the order of their reports.
+        lines: Lines for the end of the summary: files that were written, and warnings.
     """
 
     runs: list[ReportedRun] = field(default_factory=list)
@@ -47,7 +47,7 @@ class SessionOutcome:
 
 @dataclass(frozen=True)
 class FinetuneSession:
-    """The three parts."""
+    """Inputs, models and outcome of the session; each module takes the part that it needs."""
 
     inputs: SessionInputs
     models: ModelsUnderTest
@@ -69,7 +69,7 @@ class ReportedCases:
         return found, cases[case_id], [samples.get(key) or Sample(*key, State.UNRUN) for key in keys]
 
     def run_id(self, model: str) -> str:
-        """Id of a model's run; empty where nothing is recorded."""
+        """Id of a model's run; empty if nothing is recorded."""
         run = self._evaluations[model].run
         return run.id if run else ""
 

@@ -73,9 +73,9 @@ def conclude(
 
     Args:
         pytest_session: Counts the failed tests, gates included, before the promotion is assessed.
-        session: Its outcome is filled.
-        promotion: With `--promote`.
-        cut_short: The session ended before all its tests had run, by `-x` or `pytest.exit` for instance.
+        session: Its outcome is set.
+        promotion: The promotion, with `--promote`.
+        cut_short: Whether the session ended before all its tests had run, for example by `-x` or `pytest.exit`.
     """
     if session.inputs.is_worker:
         return
@@ -89,7 +89,7 @@ def conclude(
 
 
 def interrupt(config: pytest.Config, session: FinetuneSession) -> None:
-    """Ctrl-C: no more requests are sent, and the records stay open."""
+    """On Ctrl-C, stop sending requests and leave the records open."""
     if not session.inputs.is_worker:
         _judge(session)
         _write_reports(config, session.outcome)

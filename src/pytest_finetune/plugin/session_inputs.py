@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.request_form import Api
 
 _SHOWN = 3
-"""Files that are named as passed over."""
+"""Ignored files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class SessionInputs:
 
     Args:
         root: pytest's rootdir.
-        eval_sets: By path.
+        eval_sets: The eval sets by path.
         store: The recorded runs.
-        prices: Of the ini `finetune_prices`.
+        prices: The prices of the ini `finetune_prices`.
         registry: A path relative to the root, or `mlflow:URI`.
         redact: Reports omit prompts and answers.
         is_worker: This process is an xdist worker: it sends requests, but judges nothing.
@@ -123,13 +123,13 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
 
 def _load(config: pytest.Config) -> list[EvalSet]:
     """
-    The eval sets that the arguments of pytest name, or that are below them.
+    The eval sets that are named on pytest's command line, or are in a folder named there.
 
     Raises:
-        EvalSetErrors: All faults of all of them.
+        EvalSetErrors: All faults of all eval sets.
     """
     if config.args_source is not pytest.Config.ArgsSource.ARGS and not hasattr(config, "workerinput"):
-        _add_eval_sets_beside_testpaths(config)
+        _add_eval_sets_outside_testpaths(config)
     named = [_path_of(config, argument) for argument in config.args]
     paths = find_eval_sets(named, root=config.rootpath, patterns=config.getini("finetune_eval_sets"))
     return load_eval_sets(paths, root=config.rootpath, repeats=config.option.finetune_repeats, api=_api(config))
@@ -140,14 +140,14 @@ def _api(config: pytest.Config) -> Api | None:
     The API that all requests are sent to; None leaves it to the eval sets and the models.
 
     Raises:
-        EvalSetError: The ini value is none.
+        EvalSetError: The ini value is not the name of an API.
     """
     chosen: Api | None = config.option.finetune_api
     return chosen or read_api(config.getini("finetune_api"))
 
 
 def no_eval_sets(config: pytest.Config) -> str:
-    """The message of a session without eval sets: what was looked for, where, what was passed over, what to type."""
+    """The error message if there are no eval sets: the patterns, the folders, ignored files and a command to try."""
     patterns, root = config.getini("finetune_eval_sets"), config.rootpath
     named = [_path_of(config, argument) for argument in config.args]
     others = [eval_set_name(path, root) for path in find_eval_sets(named, root=root, patterns=["*"])]
@@ -159,17 +159,15 @@ def no_eval_sets(config: pytest.Config) -> str:
     ]
     if others:
         more = ", ..." if len(others) > _SHOWN else ""
-        lines.append(f"  passed over: {', '.join(others[:_SHOWN])}{more}")
-        hint = (
-            f"name the file, as in: pytest --model=SPEC {eval_set_name(root / others[0], config.invocation_params.dir)}"
-        )
+        lines.append(f"  ignored: {', '.join(others[:_SHOWN])}{more}")
+        hint = f"name the file: pytest --model=SPEC {eval_set_name(root / others[0], config.invocation_params.dir)}"
     else:
         hint = "put a .jsonl file in a folder eval_sets/, or name one: pytest --model=SPEC path/to/cases.jsonl"
     return "\n".join([*lines, f"  hint: {hint}"])
 
 
 def _limits(config: pytest.Config, models: int) -> Limits:
-    """The share of one model in what the session may use; concurrency also has a share for each process."""
+    """The limits of one model: its share of the session's; concurrency is also divided by the processes."""
     option = config.option
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     return Limits(
@@ -195,7 +193,7 @@ def _target(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Lim
     option = config.option
     return make_target(
         spec,
-        made_by_user=_made_by_user(config, spec),
+        made_by_user=_custom_target(config, spec),
         base_url=option.finetune_model_base_url,
         registry=registry_of(inputs.registry, inputs.root),
         concurrency=limits.concurrency,
@@ -206,7 +204,7 @@ def _target(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Lim
 
 
 def _cache_folder(config: pytest.Config) -> Path | None:
-    """The folder of the response cache; None where it is not used."""
+    """The folder of the response cache; None if it is not used."""
     cache = getattr(config, "cache", None)
     # A promotion needs fresh answers: an id is no proof that a server still has the weights that answered before.
     if config.option.finetune_no_cache or config.option.finetune_promote or cache is None:
@@ -214,11 +212,11 @@ def _cache_folder(config: pytest.Config) -> Path | None:
     try:
         return Path(cache.mkdir("finetune"))
     except OSError:
-        # On a read-only disk pytest's own cache is off, too.
+        # pytest works without its own cache, too, on a read-only disk.
         return None
 
 
-def _made_by_user(config: pytest.Config, spec: str) -> object:
+def _custom_target(config: pytest.Config, spec: str) -> object:
     try:
         return config.hook.pytest_finetune_target(spec=spec, config=config)
     except Exception as error:
@@ -228,7 +226,7 @@ def _made_by_user(config: pytest.Config, spec: str) -> object:
         raise TargetError(problem, "pytest_finetune_target", "fix the hook in conftest.py") from error
 
 
-def _add_eval_sets_beside_testpaths(config: pytest.Config) -> None:
+def _add_eval_sets_outside_testpaths(config: pytest.Config) -> None:
     """Without paths on the command line, collect all eval sets of the project, whatever `testpaths` says."""
     named = [_path_of(config, arg) for arg in config.args]
     patterns = config.getini("finetune_eval_sets")
