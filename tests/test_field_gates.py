@@ -12,7 +12,7 @@ import pytest
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.records import Case, Completion, FormatFailure, Sample, Score, State, ToolCall
 from pytest_finetune.reports.comparison import comparison_lines, redacted_answer_line
-from pytest_finetune.verdicts.comparison import Comparison, Difference, FieldDrop, compare
+from pytest_finetune.verdicts.comparison import Comparison, FieldDrop, MetricDrop, compare
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.field_paths import expected_fields, field_is_right
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
@@ -252,7 +252,7 @@ def test_a_comparison_with_a_record_that_does_not_say_which_fields_are_wrong_nam
 
 
 def test_only_the_worst_fields_are_shown() -> None:
-    drop = FieldDrop("$.f", Fraction(1), Fraction(1, 2), Difference(Fraction(1, 2), Fraction(0), Fraction(5), 10))
+    drop = FieldDrop("$.f", Fraction(1), Fraction(1, 2), MetricDrop(Fraction(1, 2), Fraction(0), Fraction(5), 10))
     interval = Interval(0.1, 0.2)
     comparison = Comparison(Fraction(1), Fraction(1), drop.difference, 0.95, interval, (), 1.0, (drop,) * 8)
     lines = [text for text, _ in comparison_lines("a", "b", comparison, eval_set="s", show=0)]

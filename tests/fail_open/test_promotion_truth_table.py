@@ -16,7 +16,7 @@ from registry_evidence import AGAINST, GATE, MODEL, edited, recorded, rewritten,
 
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.evaluation.runs import BaselineRecord, TargetInfo
-from pytest_finetune.lifecycle.registry import Change, Entry, Registry, Status, apply
+from pytest_finetune.lifecycle.registry import Change, Entry, Registry, VersionStatus, apply
 from pytest_finetune.lifecycle.registry.assessment import assess
 from pytest_finetune.lifecycle.registry.evidence import evidence_of
 from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets
@@ -248,7 +248,9 @@ def test_promotion_follows_the_rules_in_every_combination(states, tmp_path):
         if got != due:
             wrong.append((name, sets, registry, session, due, got, assessment.refusals))
         if after is not None:
-            producing = [version for version, entry in after.entries.items() if entry.status is Status.PRODUCTION]
+            producing = [
+                version for version, entry in after.entries.items() if entry.status is VersionStatus.PRODUCTION
+            ]
             assert producing == ["v2"]
             assert after.history[-1].forced is (got == "refuse")
             assert all(reason in after.history[-1].why for reason in assessment.refusals)

@@ -13,7 +13,7 @@ from pytest_finetune.lifecycle.registry import (
     Registry,
     RegistryError,
     Rollout,
-    Status,
+    VersionStatus,
     read_checked,
     verify,
 )
@@ -150,7 +150,7 @@ def test_an_event_that_the_rules_forbid_is_found_in_an_intact_chain():
     registry = after(("add", "v1"), ("reject", "v1"))
     values = registry.history[-1].model_dump()
     values |= {"seq": 3, "action": "promote", "before": "rejected", "after": "production"}
-    entry = registry.entries["v1"].model_copy(update={"status": Status.PRODUCTION})
+    entry = registry.entries["v1"].model_copy(update={"status": VersionStatus.PRODUCTION})
     event = Event(**(values | {"previous": registry.history[-1].hash, "entry_sha256": record_sha256(entry)}))
     event = event.model_copy(update={"hash": event_sha256(event)})
     forged = Registry(seq=3, entries={"v1": entry}, history=(*registry.history, event))
@@ -244,7 +244,7 @@ def test_problems_of_entries_come_in_the_order_of_versions():
         "entries.v1: was changed outside the history: its hash does not match event 2",
         "entries.v2: was changed outside the history: its hash does not match event 1",
     ]
-    both = {name: one.model_copy(update={"status": Status.PRODUCTION}) for name, one in registry.entries.items()}
+    both = {name: one.model_copy(update={"status": VersionStatus.PRODUCTION}) for name, one in registry.entries.items()}
     assert verify(registry.model_copy(update={"entries": both, "seq": 1})) == [
         "seq: is 1, but the history has 2 events",
         "entries: v1 and v2 are in production at once",

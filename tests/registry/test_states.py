@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from registry_samples import NOON, after, change, entry_of, eventful, evidence_of_run
 
-from pytest_finetune.lifecycle.registry import Registry, RegistryError, Rollout, Status, apply, verify, version_for
+from pytest_finetune.lifecycle.registry import (
+    Registry,
+    RegistryError,
+    Rollout,
+    VersionStatus,
+    apply,
+    verify,
+    version_for,
+)
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
 
 
@@ -40,8 +48,8 @@ def test_a_change_does_not_modify_its_input():
 
 
 def test_an_added_entry_is_a_candidate_without_traffic():
-    registry = after(change("add", "v1", entry=entry_of(status=Status.PRODUCTION, traffic=1.0)))
-    assert (registry.entries["v1"].status, registry.entries["v1"].traffic) == (Status.CANDIDATE, 0)
+    registry = after(change("add", "v1", entry=entry_of(status=VersionStatus.PRODUCTION, traffic=1.0)))
+    assert (registry.entries["v1"].status, registry.entries["v1"].traffic) == (VersionStatus.CANDIDATE, 0)
 
 
 def test_a_canary_needs_a_share_of_users():

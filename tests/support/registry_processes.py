@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend, RegistryError, Status, verify
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend, RegistryError, VersionStatus, verify
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -56,7 +56,7 @@ def race(path: Path, processes: int, rounds: int) -> dict[str, Any]:
         answers.update(replies)
         won = [index for index, answer in enumerate(replies) if answer == "won"]
         winners.append(len(won))
-        in_production = [v for v, entry in backend.read().entries.items() if entry.status is Status.PRODUCTION]
+        in_production = [v for v, entry in backend.read().entries.items() if entry.status is VersionStatus.PRODUCTION]
         disagreements += in_production != [versions[index] for index in won]
         for index in won:
             versions[index] = f"p{index}-r{number}"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten, shown
-from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.entry import VersionStatus
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
 from pytest_finetune.reports.runs import compared_with
 from pytest_finetune.reports.tables import STATUS_MARKUP
 from pytest_finetune.reports.text import dollars, field_lines, moment, number, one_line, table, wrapped
-from pytest_finetune.verdicts.gates import Status as VerdictStatus
+from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.text import Line
 
 _NAME = 16
-_ORDER = (Status.PRODUCTION, Status.CANARY, Status.CANDIDATE, Status.DEPRECATED, Status.REJECTED)
+_ORDER = (
+    VersionStatus.PRODUCTION,
+    VersionStatus.CANARY,
+    VersionStatus.CANDIDATE,
+    VersionStatus.DEPRECATED,
+    VersionStatus.REJECTED,
+)
 
 
 def versions_lines(registry: Registry, *, now: datetime) -> Iterator[Line]:
@@ -52,7 +58,7 @@ def gates_passed(evidence: Evidence | None) -> str:
     if evidence is None:
         return "-"
     statuses = Counter(verdict.status for one in evidence.eval_sets for verdict in one.verdicts)
-    return f"{statuses[VerdictStatus.PASS]} of {statuses.total()}"
+    return f"{statuses[Status.PASS]} of {statuses.total()}"
 
 
 def version_lines(version: str, entry: Entry, *, now: datetime) -> Iterator[Line]:
@@ -138,7 +144,7 @@ def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: time
 
 
 def _status(entry: Entry) -> str:
-    return f"{entry.status} {entry.traffic:.3g}" if entry.status is Status.CANARY else entry.status.value
+    return f"{entry.status} {entry.traffic:.3g}" if entry.status is VersionStatus.CANARY else entry.status.value
 
 
 def _shutdown_date(shutdown: Shutdown | None, now: datetime) -> str:
@@ -177,7 +183,7 @@ def _set_lines(one: EvidenceSet) -> Iterator[Line]:
     yield from wrapped(f"    {', '.join(counts)}")
     yield from wrapped(f"    {_metrics(one.metrics)}", indent=6)
     for verdict in one.verdicts:
-        markup = STATUS_MARKUP[VerdictStatus(verdict.status)]
+        markup = STATUS_MARKUP[Status(verdict.status)]
         yield from wrapped(f"    {verdict.status:<12}  {one_line(verdict.message or verdict.gate)}", markup, indent=18)
 
 

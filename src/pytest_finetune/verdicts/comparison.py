@@ -33,7 +33,7 @@ class Flip:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class MetricDrop:
     """
     The drop of a metric from one run to another, a mean over cases.
 
@@ -61,7 +61,7 @@ class FieldDrop:
     field: str
     before: Fraction
     after: Fraction
-    difference: Difference
+    difference: MetricDrop
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Comparison:
 
     before: Fraction
     after: Fraction
-    difference: Difference
+    difference: MetricDrop
     confidence: float
     interval: Interval
     flips: tuple[Flip, ...]
@@ -152,7 +152,7 @@ def field_drops(before: Summary, after: Summary) -> tuple[FieldDrop, ...]:
     return tuple(sorted(worse, key=lambda drop: (-drop.difference.drop, drop.field)))
 
 
-def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Difference:
+def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> MetricDrop:
     """
     The mean drop from one list of case shares to another.
 
@@ -164,7 +164,7 @@ def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Diff
     falls = [old - new for old, new in zip(before, after, strict=True)]
     worse = exact_sum([fall for fall in falls if fall > 0])
     better = -exact_sum([fall for fall in falls if fall < 0])
-    return Difference((worse - better) / len(falls), better, worse, len(falls))
+    return MetricDrop((worse - better) / len(falls), better, worse, len(falls))
 
 
 def find_flips(before: Summary, after: Summary) -> tuple[Flip, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.output import print_json
-from pytest_finetune.lifecycle.registry import RegistryError, Status
+from pytest_finetune.lifecycle.registry import RegistryError, VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def take_step(
 
 def _transition(version: str, before: Mapping[str, Entry], after: Mapping[str, Entry]) -> str:
     was = before[version].status.value if version in before else "new"
-    share = f" for {after[version].traffic:.3g} of users" if after[version].status is Status.CANARY else ""
+    share = f" for {after[version].traffic:.3g} of users" if after[version].status is VersionStatus.CANARY else ""
     return f"{version}: {was} -> {after[version].status}{share}"
 
 

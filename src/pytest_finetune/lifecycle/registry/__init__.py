@@ -13,8 +13,8 @@ from pytest_finetune.lifecycle.registry.entry import (
     EvidenceSet,
     Registry,
     Rollout,
-    Status,
     TrainingFile,
+    VersionStatus,
 )
 from pytest_finetune.lifecycle.registry.file_backend import FileBackend
 from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets, judged_sets
@@ -34,9 +34,9 @@ __all__ = [
     "Registry",
     "RegistryError",
     "Rollout",
-    "Status",
     "TrainingFile",
     "Verifiable",
+    "VersionStatus",
     "apply",
     "assess",
     "current_who",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.entry import VersionStatus
 from pytest_finetune.lifecycle.registry.evidence import evidence_of
 from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
 from pytest_finetune.lifecycle.registry.states import Change
@@ -98,7 +98,7 @@ def assess(
     """
     entry = registry.entries[version]
     because = ["" if traffic is None else f"traffic {traffic:.3g}", f"run {run.id}" if run else ""]
-    if action == "canary" and run is None and entry.status is Status.CANARY:
+    if action == "canary" and run is None and entry.status is VersionStatus.CANARY:
         # A canary has been accepted already: another share needs no new evidence.
         return Assessment(action, version, (), (), (), registry.seq, now, None, traffic, tuple(because))
     proof = run or entry.evidence

@@ -21,7 +21,7 @@ class RegistryRecord(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
-class Status(StrEnum):
+class VersionStatus(StrEnum):
     """The status of a version. At most one version is `production`."""
 
     CANDIDATE = "candidate"
@@ -113,7 +113,7 @@ class Entry(RegistryRecord):
     metrics: dict[str, float] = Field(default_factory=dict)
     created_at: datetime
     shutdown_date: datetime | None = None
-    status: Status = Status.CANDIDATE
+    status: VersionStatus = VersionStatus.CANDIDATE
     traffic: float = Field(default=0.0, ge=0, le=1)
     evidence: Evidence | None = None
 
@@ -131,8 +131,8 @@ class Event(RegistryRecord):
     who: str
     action: str
     version: str
-    before: Status | None = None
-    after: Status | None = None
+    before: VersionStatus | None = None
+    after: VersionStatus | None = None
     why: str = ""
     forced: bool = False
     entry_sha256: str = ""

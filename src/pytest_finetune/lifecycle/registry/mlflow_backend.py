@@ -32,8 +32,8 @@ from pytest_finetune.lifecycle.registry.mlflow_log import LOST, Log, extended, s
 from pytest_finetune.lifecycle.registry.mlflow_mirror import HEAD, head, holds_shown_event, mismatches
 from pytest_finetune.lifecycle.registry.mlflow_server import (
     MissingError,
+    MlflowRefusedError,
     MlflowServer,
-    RefusedError,
     TakenError,
     parse_place,
 )
@@ -200,7 +200,7 @@ class MlflowBackend:
         description = f"{event.action} {event.version}, by {event.who}"[:_LONGEST_DESCRIPTION]
         try:
             return self._server.append(self._history, f"event/{event.seq}", tags, description), None
-        except RefusedError:
+        except MlflowRefusedError:
             raise
         except RegistryError as error:
             return 0, error

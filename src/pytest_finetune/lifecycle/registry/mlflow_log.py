@@ -20,7 +20,7 @@ from pytest_finetune.lifecycle.registry.entry import FORMAT, Entry, Event, Regis
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytest_finetune.lifecycle.registry.mlflow_server import Record
+    from pytest_finetune.lifecycle.registry.mlflow_server import NumberedVersion
 
 PREFIX = "pytest_finetune."
 WRITER = f"{PREFIX}writer"
@@ -74,7 +74,7 @@ def step_tags(step: Step, writer: str) -> dict[str, str]:
     }
 
 
-def extended(log: Log, records: Iterable[Record], place: str) -> Log:
+def extended(log: Log, records: Iterable[NumberedVersion], place: str) -> Log:
     """
     The log, extended by newer records.
 
@@ -115,7 +115,7 @@ def joined(name: str, tags: Mapping[str, str]) -> str:
     return "".join(value for key, value in sorted(tags.items()) if key.startswith(start))
 
 
-def _read(record: Record, place: str) -> Step:
+def _read(record: NumberedVersion, place: str) -> Step:
     where, text = f"{place}, version {record.number}", joined(_STEP, record.tags)
     try:
         return Step.model_validate_json(text, strict=True)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.entry import VersionStatus
 from pytest_finetune.lifecycle.registry.history import record_sha256
 from pytest_finetune.lifecycle.registry.mlflow_log import PREFIX, chunked
 from pytest_finetune.lifecycle.registry.states import version_for
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Registry
-    from pytest_finetune.lifecycle.registry.mlflow_server import MlflowServer, Record, RegisteredModel
+    from pytest_finetune.lifecycle.registry.mlflow_server import MlflowServer, NumberedVersion, RegisteredModel
 
-ALIASES = (Status.PRODUCTION, Status.CANARY, Status.CANDIDATE)
+ALIASES = (VersionStatus.PRODUCTION, VersionStatus.CANARY, VersionStatus.CANDIDATE)
 VERSION = f"{PREFIX}version"
 HEAD = f"{PREFIX}head"
 """Tag `SEQ:HASH` of the registered model: the last event that is shown. It also marks the model as a registry."""
@@ -46,7 +46,7 @@ def holds_shown_event(registry: Registry, model: RegisteredModel) -> bool:
 
 
 def mismatches(
-    registry: Registry, server: MlflowServer, model: RegisteredModel, records: list[Record]
+    registry: Registry, server: MlflowServer, model: RegisteredModel, records: list[NumberedVersion]
 ) -> list[Mismatch]:
     """
     All mismatches, in the order in which to fix them.
@@ -75,7 +75,7 @@ def mismatches(
     ]
 
 
-def _numbers(records: list[Record]) -> dict[str, list[int]]:
+def _numbers(records: list[NumberedVersion]) -> dict[str, list[int]]:
     """For each version the numbers of its model versions, lowest first."""
     numbers: dict[str, list[int]] = {}
     for record in records:
@@ -138,7 +138,7 @@ def _alias_mismatches(
             yield Mismatch(problem, partial(server.alias, server.place.model, alias.value, wanted))
 
 
-def _version_of(registry: Registry, alias: Status) -> str:
+def _version_of(registry: Registry, alias: VersionStatus) -> str:
     try:
         return version_for(registry, alias)[0]
     except RegistryError:

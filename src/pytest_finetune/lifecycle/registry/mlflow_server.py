@@ -34,25 +34,25 @@ _CREDENTIALS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD")
 _LOGIN = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, in the environment"
 
 
-class RefusedError(RegistryError):
+class MlflowRefusedError(RegistryError):
     """The server refused the request, and did nothing."""
 
 
-class MissingError(RefusedError):
+class MissingError(MlflowRefusedError):
     """The requested object does not exist, or no longer."""
 
 
-class TakenError(RefusedError):
+class TakenError(MlflowRefusedError):
     """The object to create exists already."""
 
 
 _KINDS: dict[str, type[RegistryError]] = {
     "RESOURCE_DOES_NOT_EXIST": MissingError,
     "RESOURCE_ALREADY_EXISTS": TakenError,
-    "INVALID_PARAMETER_VALUE": RefusedError,
-    "PERMISSION_DENIED": RefusedError,
-    "UNAUTHENTICATED": RefusedError,
-    "CUSTOMER_UNAUTHORIZED": RefusedError,
+    "INVALID_PARAMETER_VALUE": MlflowRefusedError,
+    "PERMISSION_DENIED": MlflowRefusedError,
+    "UNAUTHENTICATED": MlflowRefusedError,
+    "CUSTOMER_UNAUTHORIZED": MlflowRefusedError,
 }
 """Codes of requests that had no effect. `BAD_REQUEST` is not one: an overloaded server also sends it after success."""
 
@@ -60,7 +60,7 @@ _UNAUTHORIZED = (401, 403)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerAddress:
     """The address of a server, without credentials, and the name of the registered model."""
 
     uri: str
@@ -71,7 +71,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class NumberedVersion:
     """A model version of MLflow: its number, which the server assigns from 1, and its tags."""
 
     number: int
@@ -86,7 +86,7 @@ class RegisteredModel:
     aliases: Mapping[str, int]
 
 
-def parse_place(address: str) -> Place:
+def parse_place(address: str) -> ServerAddress:
     """
     Parse the part after `mlflow:`: `http://host:port` or `https://…`, with `#NAME` for another registered model.
 
@@ -103,7 +103,7 @@ def parse_place(address: str) -> Place:
         raise RegistryError(
             f"{model!r} cannot name a registered model", f"mlflow:{address}", "use letters, digits, '._-'"
         )
-    return Place(f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), model)
+    return ServerAddress(f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), model)
 
 
 class MlflowServer:
@@ -118,7 +118,7 @@ class MlflowServer:
         TargetError: Credentials would be sent unencrypted.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: ServerAddress) -> None:
         found = find_spec("mlflow")
         # A folder that is called mlflow is found as a namespace package, which has no origin.
         if found is None or found.origin is None:
@@ -162,16 +162,16 @@ class MlflowServer:
         with self._client() as client:
             client.create_registered_model(model, dict(tags), description)
 
-    def records(self, model: str, *, after: int = 0) -> list[Record]:
+    def records(self, model: str, *, after: int = 0) -> list[NumberedVersion]:
         """The versions of a registered model with a number above `after`, in order, without deleted ones."""
-        found: list[Record] = []
+        found: list[NumberedVersion] = []
         token = None
         with self._client() as client:
             while True:
                 page = client.search_model_versions(
                     f"name = '{model}' and version_number > {after}", _PAGE, ["version_number ASC"], token
                 )
-                found += [Record(int(version.version), dict(version.tags)) for version in page]
+                found += [NumberedVersion(int(version.version), dict(version.tags)) for version in page]
                 token = page.token
                 if not token:
                     return found
@@ -233,10 +233,10 @@ class MlflowServer:
         return RegistryError(f"no MLflow server responds: {reason}", str(self.place), f"start one: {command}")
 
     def _explained(self, error: Any) -> RegistryError:  # noqa: ANN401 - MLflow is not imported here
-        """An error of MLflow's client. After any but a `RefusedError` the request may have had its effect."""
+        """An error of MLflow's client. After any but a `MlflowRefusedError` the request may have had its effect."""
         text = " ".join(str(error).split())[:300]
         unauthorized = error.get_http_status_code() in _UNAUTHORIZED
-        kind = _KINDS.get(error.error_code, RefusedError if unauthorized else RegistryError)
+        kind = _KINDS.get(error.error_code, MlflowRefusedError if unauthorized else RegistryError)
         hint = _LOGIN if unauthorized else ""
         return kind(f"MLflow error: {text}", str(self.place), hint)
 

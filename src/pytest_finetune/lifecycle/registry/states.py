@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError, did_you_mean
-from pytest_finetune.lifecycle.registry.entry import Entry, Event, Registry, Rollout, Status
+from pytest_finetune.lifecycle.registry.entry import Entry, Event, Registry, Rollout, VersionStatus
 from pytest_finetune.lifecycle.registry.history import appended, record_sha256
 from pytest_finetune.lifecycle.registry.transitions import (
     ACTIONS,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Change", "apply", "verify", "version_for"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-NAMED_BY_STATUS = (Status.PRODUCTION, Status.CANDIDATE, Status.CANARY)
+NAMED_BY_STATUS = (VersionStatus.PRODUCTION, VersionStatus.CANDIDATE, VersionStatus.CANARY)
 """Statuses that select a version: the only one in production, the only canary, the newest candidate."""
 
 
@@ -142,7 +142,7 @@ def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
         names = [*registry.entries, *map(str, NAMED_BY_STATUS)]
         hint = did_you_mean(spec, names) if statuses else "the registry is empty: add a version first"
         raise RegistryError(f"there is no version {spec!r}", f"registry:{spec}", hint)
-    found = versions_in(statuses, Status(spec))
+    found = versions_in(statuses, VersionStatus(spec))
     if not found:
         versions = ", ".join(f"{version} ({status})" for version, status in sorted(statuses.items()))
         raise RegistryError(f"no version is {spec}", f"registry:{spec}", f"there is {versions or 'no version at all'}")
@@ -187,7 +187,7 @@ def _added(change: Change) -> Entry:
         raise RegistryError(
             f"{change.version!r} cannot name a version", "", "use letters, digits, '.', '_' and '-', such as v1.2"
         )
-    if change.version in set(Status):
+    if change.version in set(VersionStatus):
         raise RegistryError(f"{change.version!r} is the name of a status", "", "use another name, such as v1.2")
     if change.entry is None:
         raise RegistryError("there is no entry to add", change.version, "give at least the model id")
@@ -201,7 +201,7 @@ def _added(change: Change) -> Entry:
 def _traffic(entry: Entry, change: Change) -> float:
     if change.action != "canary":
         return 0.0
-    if change.traffic is None and entry.status is Status.CANARY:
+    if change.traffic is None and entry.status is VersionStatus.CANARY:
         return entry.traffic
     if change.traffic is None or not 0 <= change.traffic <= 1:
         found = "" if change.traffic is None else f", not {change.traffic:g}"
@@ -215,7 +215,7 @@ def _rollout_after(registry: Registry, change: Change) -> Rollout:
     if change.rollout is None:
         raise RegistryError("there is no rollout to set", "rollout")
     fallback = change.rollout.fallback
-    if fallback and status_of(statuses_of(registry), fallback) is Status.REJECTED:
+    if fallback and status_of(statuses_of(registry), fallback) is VersionStatus.REJECTED:
         raise RegistryError(f"{fallback} is rejected and cannot take over", "rollout.fallback", "name another version")
     if fallback and not _was_in_production(registry, fallback):
         problem = f"{fallback} was never in production and cannot take over"
@@ -232,7 +232,7 @@ def _subject(registry: Registry, change: Change) -> str:
 
 def _rollback_target(registry: Registry, version: str) -> str:
     statuses = statuses_of(registry)
-    current = versions_in(statuses, Status.PRODUCTION)
+    current = versions_in(statuses, VersionStatus.PRODUCTION)
     if not version:
         earlier = [other for other in production_stack(registry.history) if other not in current]
         if not earlier:
@@ -247,10 +247,10 @@ def _rollback_target(registry: Registry, version: str) -> str:
 
 
 def _was_in_production(registry: Registry, version: str) -> bool:
-    return any(event.version == version and event.after is Status.PRODUCTION for event in registry.history)
+    return any(event.version == version and event.after is VersionStatus.PRODUCTION for event in registry.history)
 
 
-def _status(entries: dict[str, Entry], version: str) -> Status | None:
+def _status(entries: dict[str, Entry], version: str) -> VersionStatus | None:
     return entries[version].status if version in entries else None
 
 

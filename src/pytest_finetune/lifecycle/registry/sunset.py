@@ -17,7 +17,7 @@ from pytest_finetune.base.text import shown
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
-from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.entry import VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ ANNOUNCED: Mapping[str, date] = MappingProxyType(
 
 _DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{4})(?:-preview)?\Z", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
-_IN_USE = (Status.CANDIDATE, Status.CANARY, Status.PRODUCTION)
+_IN_USE = (VersionStatus.CANDIDATE, VersionStatus.CANARY, VersionStatus.PRODUCTION)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,31 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError, did_you_mean
-from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.entry import VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Event, Registry
 
-_OPEN = (Status.CANDIDATE, Status.CANARY)
+_OPEN = (VersionStatus.CANDIDATE, VersionStatus.CANARY)
 
-ALLOWED_FROM: Mapping[str, tuple[Status, ...]] = {
+ALLOWED_FROM: Mapping[str, tuple[VersionStatus, ...]] = {
     "canary": _OPEN,
     "promote": _OPEN,
-    "rollback": (Status.DEPRECATED,),
-    "reject": (*_OPEN, Status.DEPRECATED),
-    "retire": (*_OPEN, Status.DEPRECATED),
+    "rollback": (VersionStatus.DEPRECATED,),
+    "reject": (*_OPEN, VersionStatus.DEPRECATED),
+    "retire": (*_OPEN, VersionStatus.DEPRECATED),
 }
 """The statuses that allow an action; a forced `retire` is also allowed from production."""
 
-LEADS_TO: Mapping[str, Status] = {
-    "add": Status.CANDIDATE,
-    "canary": Status.CANARY,
-    "promote": Status.PRODUCTION,
-    "rollback": Status.PRODUCTION,
-    "reject": Status.REJECTED,
-    "retire": Status.DEPRECATED,
+LEADS_TO: Mapping[str, VersionStatus] = {
+    "add": VersionStatus.CANDIDATE,
+    "canary": VersionStatus.CANARY,
+    "promote": VersionStatus.PRODUCTION,
+    "rollback": VersionStatus.PRODUCTION,
+    "reject": VersionStatus.REJECTED,
+    "retire": VersionStatus.DEPRECATED,
 }
 """The status after an action."""
 
@@ -40,13 +40,13 @@ ACTIONS = (*LEADS_TO, *KEEPS_STATUSES)
 
 
 def statuses_after(
-    statuses: Mapping[str, Status], action: str, version: str, *, forced: bool = False
-) -> dict[str, Status]:
+    statuses: Mapping[str, VersionStatus], action: str, version: str, *, forced: bool = False
+) -> dict[str, VersionStatus]:
     """
     The status of every version after an action; a new production version deprecates the one before it.
 
     Args:
-        statuses: Status of every version before it.
+        statuses: VersionStatus of every version before it.
         action: One of `LEADS_TO`.
         version: The version to change; a new one for `add`.
         forced: Also allow `retire` from production.
@@ -59,31 +59,33 @@ def statuses_after(
             raise RegistryError("the version exists already", version, "versions are immutable; add another one")
         return {**statuses, version: LEADS_TO[action]}
     before = status_of(statuses, version)
-    if before not in ALLOWED_FROM[action] and not (forced and action == "retire" and before is Status.PRODUCTION):
+    if before not in ALLOWED_FROM[action] and not (
+        forced and action == "retire" and before is VersionStatus.PRODUCTION
+    ):
         raise RegistryError(_refusal(action, before), version, _remedy(action, before))
     after = {**statuses, version: LEADS_TO[action]}
     _keep_one_canary(after, action, version)
-    if LEADS_TO[action] is Status.PRODUCTION:
-        after |= dict.fromkeys(versions_in(statuses, Status.PRODUCTION), Status.DEPRECATED)
+    if LEADS_TO[action] is VersionStatus.PRODUCTION:
+        after |= dict.fromkeys(versions_in(statuses, VersionStatus.PRODUCTION), VersionStatus.DEPRECATED)
     return after
 
 
-def statuses_of(registry: Registry) -> dict[str, Status]:
+def statuses_of(registry: Registry) -> dict[str, VersionStatus]:
     """The status of every version, according to the entries."""
     return {version: entry.status for version, entry in registry.entries.items()}
 
 
 def production_of(registry: Registry) -> Entry | None:
     """The entry in production; None if there is none."""
-    return next((entry for entry in registry.entries.values() if entry.status is Status.PRODUCTION), None)
+    return next((entry for entry in registry.entries.values() if entry.status is VersionStatus.PRODUCTION), None)
 
 
 def is_before_first(registry: Registry) -> bool:
     """Whether no version was ever in production."""
-    return not any(event.after is Status.PRODUCTION for event in registry.history)
+    return not any(event.after is VersionStatus.PRODUCTION for event in registry.history)
 
 
-def status_of(statuses: Mapping[str, Status], version: str) -> Status:
+def status_of(statuses: Mapping[str, VersionStatus], version: str) -> VersionStatus:
     """
     The status of a version.
 
@@ -96,7 +98,7 @@ def status_of(statuses: Mapping[str, Status], version: str) -> Status:
     raise RegistryError(f"there is no version {version!r}", "", hint)
 
 
-def versions_in(statuses: Mapping[str, Status], status: Status) -> list[str]:
+def versions_in(statuses: Mapping[str, VersionStatus], status: VersionStatus) -> list[str]:
     """The versions with a status."""
     return [version for version, held in statuses.items() if held is status]
 
@@ -118,24 +120,24 @@ def production_stack(history: Iterable[Event]) -> tuple[str, ...]:
     return tuple(stack)
 
 
-def _keep_one_canary(after: Mapping[str, Status], action: str, version: str) -> None:
-    others = [other for other in versions_in(after, Status.CANARY) if other != version]
+def _keep_one_canary(after: Mapping[str, VersionStatus], action: str, version: str) -> None:
+    others = [other for other in versions_in(after, VersionStatus.CANARY) if other != version]
     if action == "canary" and others:
         raise RegistryError(
             f"{others[0]} is already the canary", version, f"promote, reject or retire {others[0]} first"
         )
 
 
-def _refusal(action: str, before: Status) -> str:
+def _refusal(action: str, before: VersionStatus) -> str:
     *others, last = ALLOWED_FROM[action]
     return f"is {before}, and {action} requires {', '.join(others)}{' or ' if others else ''}{last}"
 
 
-def _remedy(action: str, before: Status) -> str:
-    if before is Status.PRODUCTION:
+def _remedy(action: str, before: VersionStatus) -> str:
+    if before is VersionStatus.PRODUCTION:
         return "promote another version or roll back" if action != "promote" else "nothing to do"
-    if before is Status.DEPRECATED and action == "promote":
+    if before is VersionStatus.DEPRECATED and action == "promote":
         return "use rollback for a version that was in production; add any other one as a new version"
-    if before is Status.REJECTED:
+    if before is VersionStatus.REJECTED:
         return "a rejection is permanent; add the model as a new version"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.lifecycle.registry.entry import Rollout, Status
+from pytest_finetune.lifecycle.registry.entry import Rollout, VersionStatus
 from pytest_finetune.lifecycle.registry.history import chain_problems, record_sha256
 from pytest_finetune.lifecycle.registry.transitions import (
     ACTIONS,
@@ -58,14 +58,14 @@ def refuse_altered(registry: Registry, location: str, *, remedy: str = "restore 
 def _count_problems(registry: Registry) -> Iterator[str]:
     if registry.seq != len(registry.history):
         yield f"seq: is {registry.seq}, but the history has {len(registry.history)} events"
-    production = versions_in(statuses_of(registry), Status.PRODUCTION)
+    production = versions_in(statuses_of(registry), VersionStatus.PRODUCTION)
     if len(production) > 1:
         yield f"entries: {' and '.join(sorted(production))} are in production at once"
 
 
 def _step_problems(history: Sequence[Event]) -> Iterator[str]:
     """Events that the rules forbid."""
-    statuses: dict[str, Status] = {}
+    statuses: dict[str, VersionStatus] = {}
     ever_in_production: set[str] = set()
     for index, event in enumerate(history):
         statuses, problem = _stepped(statuses, event)
@@ -75,10 +75,10 @@ def _step_problems(history: Sequence[Event]) -> Iterator[str]:
             problem = problem or "is forced without a reason"
         if problem:
             yield f"history[{index}]: {event.action} {event.version}: {problem}"
-        ever_in_production.update(versions_in(statuses, Status.PRODUCTION))
+        ever_in_production.update(versions_in(statuses, VersionStatus.PRODUCTION))
 
 
-def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Status], str]:
+def _stepped(statuses: dict[str, VersionStatus], event: Event) -> tuple[dict[str, VersionStatus], str]:
     """The statuses after an event, and its problem."""
     before = statuses.get(event.version)
     # Replay continues with the status that a wrong event records, so that one fault is reported once.
@@ -104,7 +104,7 @@ def _stepped(statuses: dict[str, Status], event: Event) -> tuple[dict[str, Statu
 
 
 def _status_problems(registry: Registry) -> Iterator[str]:
-    explained: dict[str, Status] = {}
+    explained: dict[str, VersionStatus] = {}
     for event in registry.history:
         explained, _ = _stepped(explained, event)
     actual = statuses_of(registry)

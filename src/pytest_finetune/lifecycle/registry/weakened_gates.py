@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.lifecycle.registry.entry import Status
+from pytest_finetune.lifecycle.registry.entry import VersionStatus
 from pytest_finetune.lifecycle.registry.evidence import differences
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.metrics.shares import SHARES
@@ -41,8 +41,8 @@ def changes_since_production(registry: Registry, eval_sets: Sequence[EvalSet]) -
 
 
 def _latest_evidence(registry: Registry) -> Evidence | None:
-    found = [entry for entry in registry.entries.values() if entry.status is Status.PRODUCTION]
-    earlier = (event.version for event in reversed(registry.history) if event.after is Status.PRODUCTION)
+    found = [entry for entry in registry.entries.values() if entry.status is VersionStatus.PRODUCTION]
+    earlier = (event.version for event in reversed(registry.history) if event.after is VersionStatus.PRODUCTION)
     found += [registry.entries[version] for version in earlier if version in registry.entries]
     return next((entry.evidence for entry in found if entry.evidence), None)
 

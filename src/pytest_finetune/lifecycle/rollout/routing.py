@@ -7,7 +7,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RegistryError
-from pytest_finetune.lifecycle.registry import Status
+from pytest_finetune.lifecycle.registry import VersionStatus
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -45,7 +45,7 @@ class VersionDecision:
     `seq` is the number of the registry event of that decision; 0 if there is none.
     """
 
-    status: Status
+    status: VersionStatus
     model: str
     traffic: float
     seq: int
@@ -119,12 +119,12 @@ def traffic_plan(registry: Registry, location: str) -> TrafficPlan:
         RegistryError: No version is in production, and there is no usable fallback.
     """
     stand_in, _ = _fallback(registry, "")
-    production = _versions_in(registry, Status.PRODUCTION) or ([stand_in] if stand_in else [])
+    production = _versions_in(registry, VersionStatus.PRODUCTION) or ([stand_in] if stand_in else [])
     if not production:
         raise RegistryError(
             "no version is in production, so there is nothing to route to", location, "promote a version first"
         )
-    canaries = _versions_in(registry, Status.CANARY)
+    canaries = _versions_in(registry, VersionStatus.CANARY)
     fallback, faults = _fallback(registry, production[0])
     if len(canaries) > 1:
         faults += (f"there are several canaries; only {canaries[0]} gets traffic",)
@@ -141,7 +141,7 @@ def traffic_plan(registry: Registry, location: str) -> TrafficPlan:
     )
 
 
-def _versions_in(registry: Registry, status: Status) -> list[str]:
+def _versions_in(registry: Registry, status: VersionStatus) -> list[str]:
     return [version for version, entry in registry.entries.items() if entry.status is status]
 
 
@@ -156,7 +156,7 @@ def _fallback(registry: Registry, production: str) -> tuple[str, tuple[str, ...]
         return "", ()
     if version not in registry.entries:
         return "", (f"the fallback {version!r} is not in the registry",)
-    if registry.entries[version].status is Status.REJECTED:
+    if registry.entries[version].status is VersionStatus.REJECTED:
         return "", (f"the fallback {version!r} is rejected",)
     return version, ()
 
@@ -164,7 +164,7 @@ def _fallback(registry: Registry, production: str) -> tuple[str, tuple[str, ...]
 def _decision_about(registry: Registry, version: str) -> VersionDecision:
     entry = registry.entries[version]
     # A version in production cannot be promoted again, so setting the rollout is how a person answers its fallback.
-    answers = {"set_rollout"} if entry.status is Status.PRODUCTION else set()
+    answers = {"set_rollout"} if entry.status is VersionStatus.PRODUCTION else set()
     decisions = (
         event.seq
         for event in reversed(registry.history)

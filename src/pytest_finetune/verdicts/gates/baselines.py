@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.comparison import Difference, difference_of, find_flips
+from pytest_finetune.verdicts.comparison import MetricDrop, difference_of, find_flips
 from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
 from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text
@@ -75,5 +75,5 @@ def _drop_text(inputs: GateInputs, drop: Fraction, max_drop: float) -> str:
     return f"{name} {change} by {shown} against {_name(inputs)}, max_drop {max_drop:g}"
 
 
-def _more_pairs(difference: Difference, max_drop: float, confidence: float) -> int | None:
+def _more_pairs(difference: MetricDrop, max_drop: float, confidence: float) -> int | None:
     return more_cases_needed(lambda times: difference.interval(confidence, times=times), difference.n, max_drop)
