@@ -55,7 +55,7 @@ def test_a_long_list_is_cut_with_a_note(record: Recorder, runs: Command) -> None
         record("p")
     result = runs("list", "-n", "1")
     assert result.output.startswith(ids(record)[0])
-    assert result.output.endswith("\n2 older; -n 3 lists all\n")
+    assert result.output.endswith("\n2 older runs; -n 3 lists all\n")
 
 
 def test_a_list_for_programs(record: Recorder, runs: Command) -> None:

@@ -31,7 +31,7 @@ def step(number, **data):
 def pace():
     pace = Pace()
     for number in range(1, 38):
-        pace.see(
+        pace.add(
             step(number, total_steps=94, train_loss=1 / number, **({"valid_loss": 0.5} if number % 10 == 0 else {}))
         )
     return pace
@@ -45,7 +45,7 @@ def test_the_bar_shows_step_losses_and_time_left(pace):
 @given(st.integers(1, 100))
 def test_the_bar_fits_any_width(width):
     pace = Pace()
-    pace.see(step(1, total_steps=9, train_loss=0.5, valid_loss=0.25))
+    pace.add(step(1, total_steps=9, train_loss=0.5, valid_loss=0.25))
     assert 0 < len(bar_line(pace, FineTuningJob("j", "running"), START, width)) <= width
 
 
@@ -60,7 +60,7 @@ def test_before_the_first_step_the_bar_is_the_status():
 
 def test_without_a_total_of_steps_no_bar_is_drawn():
     pace = Pace()
-    pace.see(step(3, train_loss=0.5))
+    pace.add(step(3, train_loss=0.5))
     assert bar_line(pace, None, START, 80) == "step 3  loss 0.5"
 
 

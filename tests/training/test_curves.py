@@ -68,9 +68,9 @@ def test_a_repeated_step_has_its_last_loss():
 
 def test_the_time_left_follows_the_pace_so_far():
     pace = Pace()
-    assert pace.see(event(10, step=1, total_steps=10))
-    assert not pace.see(event(11, "Checkpoint created"))
-    assert pace.see(event(16, step=4, total_steps=10))
+    assert pace.add(event(10, step=1, total_steps=10))
+    assert not pace.add(event(11, "Checkpoint created"))
+    assert pace.add(event(16, step=4, total_steps=10))
     assert pace.left(None, START + timedelta(seconds=16)) == 12
     assert pace.left(None, START + timedelta(seconds=20)) == 8
     assert pace.left(None, START + timedelta(seconds=99)) == 0
@@ -83,12 +83,12 @@ def test_the_server_s_estimate_takes_precedence():
 
 def test_one_step_gives_no_pace():
     pace = Pace()
-    pace.see(event(1, step=1, total_steps=10))
+    pace.add(event(1, step=1, total_steps=10))
     assert pace.left(None, START) is None
 
 
 def test_a_return_to_a_checkpoint_restarts_the_pace():
     pace = Pace()
     for number, seconds in ((1, 0), (8, 7), (5, 100), (6, 102)):
-        pace.see(event(number, seconds=seconds, step=number, total_steps=10))
+        pace.add(event(number, seconds=seconds, step=number, total_steps=10))
     assert pace.left(None, START + timedelta(seconds=102)) == 8

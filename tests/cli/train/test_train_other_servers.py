@@ -124,7 +124,7 @@ def test_a_job_that_has_succeeded_is_watched_until_its_model_has_an_id(train, pr
 
 
 def test_a_job_whose_model_never_gets_an_id_is_an_error_and_adds_nothing(train, proxy, ended, monkeypatch, tmp_path):
-    monkeypatch.setattr(polling, "NAMELESS", 0.05)
+    monkeypatch.setattr(polling, "UNNAMED_LIMIT", 0.05)
     nameless(proxy, ended, 10**6)
     result = train("watch", ended.id, "--interval", "0.05", code=2)
     assert "has not sent the id of its model" in result.output

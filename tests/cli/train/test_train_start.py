@@ -67,7 +67,7 @@ def test_a_500_after_the_job_was_created_creates_no_second_one(train, proxy, ser
     proxy.fail("POST", JOBS, carried_out=True)
     result = start(train, seed=102)
     assert "searching for the job before retrying" in result.stderr
-    assert "an earlier attempt had created this job" in result.stdout
+    assert "an earlier attempt had already created this job" in result.stdout
     (job,) = jobs(server, 102)
     assert [record["job_id"] for record in records(tmp_path)] == [job.id]
     assert proxy.count("POST", JOBS) == 1
@@ -90,7 +90,7 @@ def test_a_server_that_never_creates_the_job_is_given_up(train, proxy, server):
 def test_a_timeout_creates_no_second_job(train, proxy, server, monkeypatch):
     monkeypatch.setattr(service, "CREATE_TIMEOUT", 0.3)
     proxy.silence("POST", JOBS)
-    monkeypatch.setattr(job_start, "LOOKS", (0.0, 5.0))
+    monkeypatch.setattr(job_start, "SEARCH_DELAYS", (0.0, 5.0))
     result = start(train, seed=105)
     assert "timed out" in result.stderr
     assert len(jobs(server, 105)) == 1
@@ -103,7 +103,7 @@ def test_if_the_search_fails_too_the_next_start_finds_the_job(train, proxy, serv
     assert "cannot tell whether the job was created" in result.output
     assert proxy.count("POST", JOBS) == 1
     proxy._faults.clear()
-    assert "an earlier attempt had created this job" in start(train, seed=106).stdout
+    assert "an earlier attempt had already created this job" in start(train, seed=106).stdout
     assert (len(jobs(server, 106)), proxy.count("POST", JOBS)) == (1, 1)
 
 
@@ -132,7 +132,7 @@ def test_a_killed_start_is_completed_by_the_next(train, proxy, server, tmp_path)
     finally:
         process.kill()
         process.wait()
-    assert "an earlier attempt had created this job" in start(train, seed=107).stdout
+    assert "an earlier attempt had already created this job" in start(train, seed=107).stdout
     (job,) = jobs(server, 107)
     assert [record["job_id"] for record in records(tmp_path)] == [job.id]
 

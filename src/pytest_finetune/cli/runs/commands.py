@@ -50,7 +50,7 @@ def list_runs(store: RunStore, count: int, as_json: bool) -> None:  # noqa: FBT0
     for path in folders[:count]:
         print_lines(_list_lines(path))
     if len(folders) > count:
-        click.echo(f"{len(folders) - count:,} older; -n {len(folders)} lists all")
+        click.echo(f"{len(folders) - count:,} older runs; -n {len(folders)} lists all")
 
 
 @exit_codes("0  success", "2  error")
@@ -79,7 +79,7 @@ def show(store: RunStore, run: str, *, redact: bool, as_json: bool) -> None:
 @exit_codes(
     "0  B is not worse",
     "1  B is worse in at least one eval set",
-    "2  error, or an eval set could not be compared and B is not worse in others",
+    "2  error, or B is not worse but an eval set could not be compared",
 )
 @click.command()
 @click.argument("a", shell_complete=complete_runs)
@@ -126,9 +126,7 @@ def compare(
     sys.exit(1 if pairing.worse else 2 if pairing.refusals else 0)
 
 
-@exit_codes(
-    "0  written, whatever the verdict", "2  error, such as an unknown run, a damaged record or an existing file"
-)
+@exit_codes("0  written, whatever the verdict", "2  error, for example an existing file without --force")
 @click.command()
 @click.argument("run", shell_complete=complete_runs)
 @click.option("--against", metavar="RUN", help="Compare with this run, case by case, and show flipped cases.")
@@ -146,8 +144,8 @@ def compare(
 def report(store: RunStore, run: str, against: str | None, output: Path, *, force: bool, redact: bool) -> None:
     """Write a run as one HTML page that works offline.
 
-    Verdicts are shown as they were when the run ended. Prompts come from the run's own copies of the eval sets, or from
-    the current files if they are unchanged. Otherwise the page shows ids and answers only, and says why.
+    Verdicts are shown as they were when the run ended. Prompts come from the copies of the eval sets in the run, or
+    from the current files if these are unchanged. Otherwise the page shows only ids and answers, with the reason.
     """
     from pytest_finetune.reports.page.document import page_html
     from pytest_finetune.reports.page.sections import headline
@@ -167,7 +165,7 @@ def report(store: RunStore, run: str, against: str | None, output: Path, *, forc
 
 
 def _listed(path: Path) -> dict[str, Any]:
-    """Return one run of `list --json`; an unreadable record is listed with its error, and hides no other."""
+    """Return one run of `list --json`; an unreadable record is listed with its error."""
     try:
         run = Run.load(path)
         totals = run_totals(run)

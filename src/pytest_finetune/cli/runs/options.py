@@ -1,4 +1,4 @@
-"""Options that several commands share: where runs are recorded, and which run is meant."""
+"""Options and arguments that choose recorded runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_finetune.evaluation.runs import Run, RunStore
 
 RUNS = Path(".finetune", "runs")
 
-redact_option = click.option("--redact", is_flag=True, help="Omit prompts and answers; keep hashes and verdicts.")
+redact_option = click.option("--redact", is_flag=True, help="Show hashes instead of prompts and answers.")
 
 
 def run_store() -> RunStore:
@@ -28,7 +28,7 @@ runs_dir = click.option(
     "store",
     type=click.Path(file_okay=False, path_type=Path),
     callback=_store,
-    help=f"Folder of recorded runs.  [default: the nearest {RUNS.as_posix()}, from here upwards]",
+    help=f"Folder of recorded runs.  [default: {RUNS.as_posix()} here or in the nearest parent]",
 )
 
 

@@ -10,14 +10,14 @@ from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand, exit_codes
 @exit_codes(
     "0    success",
     "1    the data, the job or every checkpoint failed",
-    "2    could not be done",
+    "2    error",
     "130  interrupted; the job keeps running",
 )
 @click.group("train", cls=LazyGroup)
 def command() -> None:
     """Fine-tune models on OpenAI's API or a compatible server.
 
-    The server is --base-url, else OPENAI_BASE_URL, else OpenAI's own. The API key is OPENAI_API_KEY; your own server
+    The server is --base-url, or else OPENAI_BASE_URL, or else OpenAI. The API key is OPENAI_API_KEY; your own server
     may not need one. Job records are kept in .finetune/jobs.
     """
 
@@ -25,7 +25,7 @@ def command() -> None:
 _HERE = "pytest_finetune.cli.train"
 command.subcommands = {
     "suggest": Subcommand(f"{_HERE}.suggest:command", "Suggest hyperparameters for TRAINING."),
-    "start": Subcommand(f"{_HERE}.start:command", "Start fine-tuning a model on TRAINING, once."),
+    "start": Subcommand(f"{_HERE}.start:command", "Start fine-tuning a model on TRAINING; safe to repeat."),
     "watch": Subcommand(f"{_HERE}.watch:command", "Follow JOB to its end and add its model to the registry."),
     "list": Subcommand(f"{_HERE}.jobs:list_jobs", "List the jobs of the server, newest first."),
     "events": Subcommand(f"{_HERE}.jobs:events", "Show the events of JOB, oldest first."),

@@ -27,10 +27,10 @@ _WIPE = "\r\033[K"
 
 class JobOutput:
     """
-    Prints the progress of one job, for people.
+    Prints the progress of one job as text.
 
-    On a terminal, steps move a bar on standard error and print no lines; elsewhere every event is a line. A status is
-    printed when it changes, an unknown one only once.
+    On a terminal, steps move a bar on stderr and print no lines; elsewhere every event is a line. A status is printed
+    when it changes, an unknown one only once.
 
     Args:
         pace: Updated with every event, for the time left.
@@ -38,69 +38,69 @@ class JobOutput:
 
     def __init__(self, pace: Pace) -> None:
         self._pace, self._status, self._drawn = pace, "", False
-        self._strange: set[str] = set()
+        self._unknown: set[str] = set()
         self._bar = sys.stderr.isatty()
 
-    def see(self, update: Update) -> None:
+    def show(self, update: Update) -> None:
         """Print one update."""
         if isinstance(update, FineTuningEvent):
-            self._event(update)
+            self._show_event(update)
         elif isinstance(update, ConnectionLost):
-            self.say(f"{shorten(update.problem, 200)}; retrying", "yellow")
+            self.message(f"{shorten(update.problem, 200)}; retrying", "yellow")
         elif isinstance(update, ConnectionRestored):
-            self.say(f"the server is back after {update.seconds:.0f} s")
+            self.message(f"the server is back after {update.seconds:.0f} s")
         else:
-            self._look(update)
+            self._show_job(update)
 
-    def say(self, text: str, colour: str = "") -> None:
+    def message(self, text: str, colour: str = "") -> None:
         """Print a message that is not an event of the job."""
-        self.wipe()
+        self.clear_bar()
         click.secho(text, fg=colour or None, err=True)
 
-    def wipe(self) -> None:
+    def clear_bar(self) -> None:
         """Clear the bar."""
         if self._drawn:
             click.echo(_WIPE, nl=False, err=True)
             self._drawn = False
 
-    def _event(self, event: FineTuningEvent) -> None:
-        is_step = self._pace.see(event)
+    def _show_event(self, event: FineTuningEvent) -> None:
+        is_step = self._pace.add(event)
         if self._bar and is_step and sys.stdout.isatty():
             return
-        self.wipe()
+        self.clear_bar()
         print_lines([event_line(event)])
 
-    def _look(self, job: FineTuningJob) -> None:
+    def _show_job(self, job: FineTuningJob) -> None:
         if job.status not in KNOWN:
-            if job.status not in self._strange:
-                self._strange.add(job.status)
-                self.say(
+            if job.status not in self._unknown:
+                self._unknown.add(job.status)
+                self.message(
                     f"unknown status {shorten(job.status, 40)}: treated as still running",
                     "yellow",
                 )
         elif job.status != self._status and job.status == PAUSED:
-            self.say(f"paused; to resume: pytest-finetune train resume {shorten(job.id)}", "yellow")
+            self.message(f"paused; to resume: pytest-finetune train resume {shorten(job.id)}", "yellow")
         self._status = job.status
         if self._bar and not job.has_ended:
-            self._draw(job)
+            self._draw_bar(job)
 
-    def _draw(self, job: FineTuningJob) -> None:
+    def _draw_bar(self, job: FineTuningJob) -> None:
         width = shutil.get_terminal_size().columns - 1
         click.echo(_WIPE + bar_line(self._pace, job, datetime.now(UTC), width), nl=False, err=True)
         self._drawn = True
 
 
 class JsonJobOutput(JobOutput):
-    """The same for programs: one JSON object per line, each with a `type`."""
+    """Prints the progress as JSON, one object per line, each with a `type`."""
 
     def __init__(self, pace: Pace, prices: TrainingPrices) -> None:
         super().__init__(pace)
         self._bar, self._prices = False, prices
 
-    def see(self, update: Update) -> None:
+    def show(self, update: Update) -> None:
         """Print one update."""
         if isinstance(update, FineTuningEvent):
-            self._pace.see(update)
+            self._pace.add(update)
             self.write("event", event_json(update))
         elif isinstance(update, ConnectionLost):
             self.write("lost", {"problem": update.problem})

@@ -20,7 +20,7 @@ from pytest_finetune.reports.training import (
 )
 
 
-@exit_codes("0  listed", "2  the server could not be reached")
+@exit_codes("0  success", "2  error, for example if the server does not answer")
 @click.command("list")
 @click.option("-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Maximum number of jobs.")
 @json_option
@@ -38,13 +38,13 @@ def list_jobs(base_url: str | None, *, count: int, as_json: bool) -> None:
         click.echo(f"no jobs at {api.base_url}; start one: pytest-finetune train start FILE --model BASE")
     if pending := [record for record in job_store().records() if record.is_pending and record.base_url == api.base_url]:
         click.echo(
-            f"{len(pending)} start{'' if len(pending) == 1 else 's'} from here got no answer, so a job may exist: "
-            "repeat the same `train start`, which looks for it before creating another",
+            f"{len(pending)} start{'' if len(pending) == 1 else 's'} from here got no answer, so a job may exist. "
+            "Repeat the same `train start`: it looks for that job before creating one",
             err=True,
         )
 
 
-@exit_codes("0  shown", "2  could not be done")
+@exit_codes("0  success", "2  error")
 @click.command("events")
 @job_argument
 @click.option("-n", "count", type=click.IntRange(min=1), help="Only the latest N events.  [default: all]")
@@ -59,7 +59,7 @@ def events(job: str, base_url: str | None, *, count: int | None, as_json: bool) 
         print_lines(map(event_line, found))
 
 
-@exit_codes("0  listed", "2  could not be done")
+@exit_codes("0  success", "2  error")
 @click.command("checkpoints")
 @job_argument
 @json_option
@@ -78,7 +78,7 @@ def checkpoints(job: str, base_url: str | None, *, as_json: bool) -> None:
         click.echo("no checkpoints yet; most servers save one after each epoch")
 
 
-def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: str = "") -> None:
+def _change_job(job: str, base_url: str | None, action: str, *, as_json: bool, after: str = "") -> None:
     api = service(base_url, job)
     changed = api.act(job, action)
     if changed.status == CANCELLED and (record := job_store().of_job(job, api.base_url)):
@@ -91,31 +91,31 @@ def _act(job: str, base_url: str | None, action: str, *, as_json: bool, after: s
         click.echo(after.format(job=job))
 
 
-@exit_codes("0  cancelled", "2  could not be done, for example because JOB has ended")
+@exit_codes("0  cancelled", "2  error, for example if JOB has already ended")
 @click.command("cancel")
 @job_argument
 @json_option
 @base_url_option
 def cancel(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Cancel JOB; its checkpoints are kept."""
-    _act(job, base_url, "cancel", as_json=as_json)
+    _change_job(job, base_url, "cancel", as_json=as_json)
 
 
-@exit_codes("0  paused", "2  could not be done")
+@exit_codes("0  paused", "2  error")
 @click.command("pause")
 @job_argument
 @json_option
 @base_url_option
 def pause(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Pause JOB after its current step."""
-    _act(job, base_url, "pause", as_json=as_json, after="to resume: pytest-finetune train resume {job}")
+    _change_job(job, base_url, "pause", as_json=as_json, after="to resume: pytest-finetune train resume {job}")
 
 
-@exit_codes("0  resumed", "2  could not be done")
+@exit_codes("0  resumed", "2  error")
 @click.command("resume")
 @job_argument
 @json_option
 @base_url_option
 def resume(job: str, base_url: str | None, *, as_json: bool) -> None:
     """Resume a paused JOB."""
-    _act(job, base_url, "resume", as_json=as_json, after="to follow it: pytest-finetune train watch {job}")
+    _change_job(job, base_url, "resume", as_json=as_json, after="to follow it: pytest-finetune train watch {job}")

@@ -1,4 +1,4 @@
-"""What the `train` commands share: the server, the job records, and how option values are parsed."""
+"""Options that the `train` commands share, and how their values are parsed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _complete_jobs(context: click.Context, parameter: click.Parameter, incomplet
 
 job_argument = click.argument("job", callback=_job_id, shell_complete=_complete_jobs)
 base_url_option = click.option(
-    "--base-url", metavar="URL", help="Server to use.  [default: OPENAI_BASE_URL, else OpenAI's own]"
+    "--base-url", metavar="URL", help="Server to use.  [default: OPENAI_BASE_URL, else OpenAI]"
 )
 json_lines_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 interval_option = click.option(
@@ -48,14 +48,14 @@ interval_option = click.option(
     type=click.FloatRange(min=0.05),
     default=2.0,
     show_default=True,
-    help="Seconds between two polls of the job.",
+    help="Seconds between polls.",
 )
 give_up_option = click.option(
     "--give-up",
     type=click.FloatRange(min=0),
     default=3600.0,
     show_default=True,
-    help="Stop watching after this many seconds without an answer.",
+    help="Stop watching if the server has not answered for this many seconds.",
 )
 registry_name_option = click.option(
     "--registry",
@@ -71,14 +71,14 @@ version_option = click.option(
 
 
 def service(base_url: str | None, job: str = "") -> FineTuning:
-    """The given server, or the one that a known job runs on; closed when the command ends."""
+    """The API of the given server, or of the one that a known job runs on; closed when the command ends."""
     source = ""
     if base_url is None and job:
         base_url = next((record.base_url for record in job_store().records() if record.job_id == job), None)
         source = f"the record of {job}" if base_url else ""
-    made = FineTuning(base_url, source=source)
-    click.get_current_context().call_on_close(made.close)
-    return made
+    api = FineTuning(base_url, source=source)
+    click.get_current_context().call_on_close(api.close)
+    return api
 
 
 def training_prices(base_url: str) -> TrainingPrices:
@@ -87,12 +87,12 @@ def training_prices(base_url: str) -> TrainingPrices:
 
 
 def job_store() -> JobStore:
-    """The job records, next to the runs: in the nearest parent folder that has any, else in the current one."""
+    """The job records, next to the recorded runs."""
     return JobStore(run_store().root.parent / "jobs")
 
 
 def _number_or_auto(number: Callable[[str], float], least: float, *, exclusive: bool = False) -> F:
-    """A click callback that parses `auto`, or a number from `least` on, or above it if that bound is exclusive."""
+    """A click callback that parses `auto`, or a number of at least `least` (above it, if `exclusive`)."""
 
     def read(context: click.Context, parameter: click.Parameter, text: str | None) -> str | float | None:
         if text is None or text == "auto":
@@ -111,7 +111,7 @@ def _number_or_auto(number: Callable[[str], float], least: float, *, exclusive: 
 
 
 def read_dollars(context: click.Context, parameter: click.Parameter, text: str | None) -> Decimal | None:
-    """Parse an amount of US dollars that is not negative."""
+    """Parse a non-negative amount of US dollars."""
     if text is None:
         return None
     try:
@@ -131,7 +131,7 @@ def hyperparameter_options(command: F) -> F:
             "--learning-rate-multiplier",
             metavar="X|auto",
             callback=_number_or_auto(float, 0, exclusive=True),
-            help=f"Factor on the server's learning rate.  {suggested}",
+            help=f"Multiplier of the server's learning rate.  {suggested}",
         ),
         click.option(
             "--batch-size", metavar="N|auto", callback=_number_or_auto(int, 1), help=f"Examples per step.  {suggested}"

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.service import FineTuning
 
 _HOW = {
-    FOUND: "an earlier attempt had created this job; no second one was created",
+    FOUND: "an earlier attempt had already created this job; no second one was created",
     ALREADY: "this training was started before; no new job was created (--again creates another)",
 }
 
@@ -82,17 +82,17 @@ class StartOptions:
 
 
 @exit_codes(
-    "0    started now or before",
-    "1    the data have errors; with --watch: the job failed",
-    "2    not started, or unknown: repeat the command to find out",
+    "0    the job was started, now or earlier",
+    "1    the data have errors, or with --watch the job failed",
+    "2    not started, or unknown; repeat the command to find out",
     "130  interrupted",
 )
 @click.command("start")
 @click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--validation", type=click.Path(dir_okay=False, path_type=Path), help="Data for the validation loss.")
+@click.option("--validation", type=click.Path(dir_okay=False, path_type=Path), help="Validation file.")
 @click.option("--model", required=True, help="Base model, preferably a dated snapshot.")
 @click.option("--suffix", default="", help="Suffix of the new model's name.")
-@click.option("--seed", type=click.IntRange(min=0), help="Random seed of the training.  [default: the server's choice]")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed.  [default: chosen by the server]")
 @hyperparameter_options
 @click.option(
     "--eval",
@@ -103,9 +103,9 @@ class StartOptions:
 )
 @click.option("--no-check", is_flag=True, help="Skip the data check.")
 @click.option("--max-cost", metavar="USD", callback=read_dollars, help="Refuse to start if the estimate exceeds this.")
-@click.option("-y", "--yes", is_flag=True, help="Start without asking before money is spent.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before spending money.")
 @click.option("--again", is_flag=True, help="Create another job even if this training was started before.")
-@click.option("--watch", "then_watch", is_flag=True, help="Then follow the job to its end, as `train watch` does.")
+@click.option("--watch", "then_watch", is_flag=True, help="Then follow the job to its end, like `train watch`.")
 @registry_name_option
 @version_option
 @no_registry_option
@@ -115,13 +115,13 @@ class StartOptions:
 @base_url_option
 @as_one(StartOptions)
 def command(options: StartOptions) -> None:
-    """Start fine-tuning a model on TRAINING, once.
+    """Start fine-tuning a model on TRAINING; safe to repeat.
 
-    The data are checked first; errors prevent the start. Then tokens, price and hyperparameters are shown, and where
+    First the data are checked; errors prevent the start. Then hyperparameters, tokens and price are shown, and if
     training costs money you are asked to confirm.
 
-    Repeating the command is safe: it first looks for the job that an interrupted attempt may have created. The same
-    data, model and settings count as the same training; --again creates, and pays for, another.
+    Repeating the command never creates a second job: it first looks for the one that an interrupted attempt may have
+    created. The same data, model and settings count as the same training; --again creates, and pays for, another job.
     """
     api = service(options.base_url)
     if not options.no_check:
@@ -141,7 +141,7 @@ def command(options: StartOptions) -> None:
         suffix=options.suffix,
         seed=options.seed,
     )
-    started = _start(api, request, options)
+    started = _start_job(api, request, options)
     _print_started(started, plan, prices, options)
     if options.then_watch:
         raise click.exceptions.Exit(_watch(api, started, prices, options))
@@ -170,41 +170,41 @@ def _check(options: StartOptions) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _confirm(plan: TrainingPlan, api: FineTuning, most: Decimal | None, *, yes: bool) -> None:
+def _confirm(plan: TrainingPlan, api: FineTuning, limit: Decimal | None, *, yes: bool) -> None:
     """
     Make sure that no money is spent without consent.
 
     Raises:
         PriceError: The training costs more than --max-cost, or its price is unknown.
-        TrainingError: Consent is needed and there is no terminal to ask at.
+        TrainingError: Consent is needed, but stdin or stderr is not a terminal.
     """
-    if most is not None and (plan.cost is None or (plan.cost and plan.not_counted)):
+    if limit is not None and (plan.cost is None or (plan.cost and plan.not_counted)):
         why = f"{listed_counts(plan.not_counted)} are not counted" if plan.not_counted else plan.note
-        raise PriceError("the price of the training is unknown, so it cannot be limited", "--max-cost", why)
-    if most is not None and plan.cost is not None and plan.cost > most:
+        raise PriceError("the cost of the training is unknown, so it cannot be limited", "--max-cost", why)
+    if limit is not None and plan.cost is not None and plan.cost > limit:
         hint = "raise the limit, or train fewer --epochs or fewer examples"
         raise PriceError(
-            f"the training costs about {dollars(plan.cost)}, more than {dollars(most)}", "--max-cost", hint
+            f"the training costs about {dollars(plan.cost)}, more than {dollars(limit)}", "--max-cost", hint
         )
     if yes or plan.cost == 0:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise TrainingError("training costs money and stdin is not a terminal", "", "pass --yes to confirm")
-    least = "at least" if plan.not_counted else "about"
-    cost = "an unknown amount" if plan.cost is None else f"{least} {dollars(plan.cost)}"
+    about = "at least" if plan.not_counted else "about"
+    cost = "an unknown amount" if plan.cost is None else f"{about} {dollars(plan.cost)}"
     if not click.confirm(f"spend {cost} at {api.base_url}?", err=True):
         click.echo("not started", err=True)
         raise click.exceptions.Exit(2)
 
 
-def _start(api: FineTuning, request: TrainingRequest, options: StartOptions) -> StartedJob:
-    starter = JobStarter(api, job_store(), tell=_print_message, progress=_show_upload)
+def _start_job(api: FineTuning, request: TrainingRequest, options: StartOptions) -> StartedJob:
+    starter = JobStarter(api, job_store(), notify=_print_message, progress=_show_upload)
     registry, version = options.registry or "", options.version or ""
     try:
         return starter.start(request, registry=registry, version=version, again=options.again)
     except KeyboardInterrupt:
         click.echo(
-            "interrupted; a job may have been created: repeat the command, which looks for it before creating one",
+            "interrupted; a job may have been created. Repeat the command: it looks for that job before creating one",
             err=True,
         )
         raise click.exceptions.Exit(INTERRUPTED) from None

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.hyperparameters import Number
 
 
-@exit_codes("0  suggested", "2  could not be done")
+@exit_codes("0  success", "2  error")
 @click.command("suggest")
 @click.argument("training", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--model", default="", help="Base model, which decides tokenizer and price.")
+@click.option("--model", default="", help="Base model; sets tokenizer and price.")
 @hyperparameter_options
 @base_url_option
 @json_option
@@ -41,9 +41,8 @@ def command(
 ) -> None:
     """Suggest hyperparameters for TRAINING.
 
-    Under 100 examples: 4 epochs, learning-rate multiplier 0.5. From 100 to 1,000: 3 epochs, and the server chooses the
-    rest. Above 1,000: 2 epochs, multiplier 1.0. No request is sent; the server's address only decides whose prices
-    apply.
+    Fewer than 100 examples: 4 epochs, learning-rate multiplier 0.5. 100 to 1,000: 3 epochs; the server chooses the
+    rest. More than 1,000: 2 epochs, multiplier 1.0. No request is sent; --base-url only selects the price list.
     """
     address = check_base_url(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     choice = HyperparameterChoice(n_epochs, batch_size, learning_rate_multiplier)

@@ -23,7 +23,7 @@ from pytest_finetune.cli.train.options import (
     read_dollars,
     service,
 )
-from pytest_finetune.cli.train.watch import adopted
+from pytest_finetune.cli.train.watch import record_of
 from pytest_finetune.evaluation.baseline import recorded_baselines
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
@@ -70,7 +70,7 @@ class SweepOptions:
 @exit_codes(
     "0  a checkpoint passes",
     "1  no checkpoint passes",
-    "2  none passes and an evaluation stopped early, or it could not be done",
+    "2  none passes and an evaluation stopped early, or error",
 )
 @click.command("sweep")
 @job_argument
@@ -81,12 +81,12 @@ class SweepOptions:
     type=click.Path(path_type=Path),
     help="Eval sets, or folders of them; repeatable.  [default: all below the current folder]",
 )
-@click.option("--baseline", metavar="RUN", help="Recorded run that gates compare with.  [default: the registry's]")
+@click.option("--baseline", metavar="RUN", help="Recorded run to compare with.  [default: production in the registry]")
 @click.option("--registry", metavar="PATH|mlflow:URI", help="Add the best checkpoint to this registry.")
-@click.option("--version", metavar="NAME", help="Version name there.  [default: the next of v1, v2, …]")
-@click.option("--fresh", is_flag=True, help="Send every request again, even if its answer is recorded.")
+@click.option("--version", metavar="NAME", help="Version name in the registry.  [default: the next of v1, v2, …]")
+@click.option("--fresh", is_flag=True, help="Send all requests again; do not reuse recorded answers.")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum requests in flight."
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
 )
 @click.option(
     "--max-cost", metavar="USD", callback=read_dollars, help="Stop evaluating a checkpoint once this much is spent."
@@ -99,9 +99,9 @@ class SweepOptions:
 def command(options: SweepOptions) -> None:
     """Evaluate every checkpoint of JOB and name the best one.
 
-    The checkpoints are evaluated one after the other on the same cases and with the same gates, each recorded as a
-    run. Best is the most accurate of those that pass all gates; on a tie, the earliest. Recorded answers are reused,
-    so repeating the command resumes an interrupted sweep.
+    The checkpoints are evaluated one after another with the same cases and gates, and each is recorded as a run. The
+    best one is the most accurate of those that pass all gates, the earliest on a tie. Recorded answers are reused, so
+    repeating the command resumes an interrupted sweep.
     """
     api, root = service(options.base_url, options.job), Path.cwd()
     job = api.job(options.job)
@@ -129,7 +129,7 @@ def _load(named: Sequence[Path], root: Path) -> list[EvalSet]:
 
 
 def _baselines(named: str | None, store: RunStore, eval_sets: Sequence[EvalSet]) -> Baselines:
-    """What gates compare with: a recorded run, or production's answers as stored with the registry."""
+    """The baselines of the gates: a recorded run, or the answers of production, which the registry keeps."""
     if named:
         return recorded_baselines(f"replay:{named}", find_run(store, named), eval_sets)
     if not any(rule.against for eval_set in eval_sets for rule in eval_set.settings.rules):
@@ -173,7 +173,7 @@ def _evaluate(
 
 def _add(api: FineTuning, job: FineTuningJob, best: EvaluatedCheckpoint, options: SweepOptions) -> AddedVersion:
     prices = project_prices(Path.cwd())
-    record = job_store().of_job(job.id, api.base_url) or adopted(api, job_store(), job.id)
+    record = job_store().of_job(job.id, api.base_url) or record_of(api, job_store(), job.id)
     entry = entry_of(job, record, figures(best.checkpoint.metrics), model=best.checkpoint.model, prices=prices)
     backend = open_registry(options.registry or DEFAULT)
     return add_candidate(backend, entry, version=options.version or "", who=options.who, now=datetime.now(UTC))

@@ -50,7 +50,7 @@ class RegistryDestination:
 
     Args:
         registry: Path or URI; empty for the one in the job's record, or the default.
-        version: Version name; empty likewise.
+        version: Version name; empty for the one in the job's record, or the next free one.
         who: Author of the addition, for the history.
         is_wanted: False to leave the registry alone.
     """
@@ -73,7 +73,7 @@ class RegistryDestination:
 @exit_codes(
     "0    the job succeeded; its model is in the registry, unless --no-registry",
     "1    the job failed or was cancelled",
-    "2    it could not be followed, or its model could not be added",
+    "2    error: it could not be followed, or its model could not be added",
     "130  interrupted; the job keeps running",
 )
 @click.command("watch")
@@ -100,22 +100,21 @@ def command(
 ) -> None:
     """Follow JOB to its end and add its model to the registry.
 
-    Every event is shown once, even if the watcher is stopped and started again. An unreachable server is polled until
-    --give-up. Watching a job that has ended adds only what is missing. Ctrl-C stops watching; the job keeps running.
-    The model becomes a candidate.
+    The model becomes a candidate. Ctrl-C stops watching; the job keeps running. Watching again shows only new events,
+    and adds the model if that is missing. An unreachable server is polled until --give-up.
     """
     api, store = service(base_url, job), job_store()
-    # Read before the job is followed, which may take hours, so that a wrong line stops the command at once.
+    # Read first: following the job may take hours, and a wrong line must stop the command at once.
     prices = training_prices(api.base_url)
     destination = RegistryDestination(registry or "", version or "", who, is_wanted=not no_registry)
-    record = store.of_job(job, api.base_url) or adopted(api, store, job)
+    record = store.of_job(job, api.base_url) or record_of(api, store, job)
     polling = PollingPolicy(interval, give_up)
     raise click.exceptions.Exit(watch(api, store, record, destination, polling, prices=prices, as_json=as_json))
 
 
-def adopted(api: FineTuning, store: JobStore, job_id: str) -> JobRecord:
+def record_of(api: FineTuning, store: JobStore, job_id: str) -> JobRecord:
     """
-    A record for a job that was not started here.
+    A record for a job that has none here under its id.
 
     Raises:
         TrainingError: The server has no such job, or did not answer.
@@ -132,7 +131,7 @@ def watch(
     store: JobStore,
     record: JobRecord,
     destination: RegistryDestination,
-    patience: PollingPolicy,
+    policy: PollingPolicy,
     *,
     prices: TrainingPrices,
     as_json: bool,
@@ -140,37 +139,39 @@ def watch(
     """Follow the job of a record to its end and print its progress; returns the exit code."""
     output = JsonJobOutput(Pace(), prices) if as_json else JobOutput(Pace())
     try:
-        record, job = _followed(api, store, record, patience, output)
+        record, job = _follow(api, store, record, policy, output)
     except KeyboardInterrupt:
-        output.wipe()
+        output.clear_bar()
         click.echo(
             f"stopped watching; the job keeps running. To watch again: pytest-finetune train watch {record.job_id}; "
             f"to cancel it: pytest-finetune train cancel {record.job_id}",
             err=True,
         )
         return INTERRUPTED
-    output.wipe()
-    return _concluded(api, record, job, destination, prices, as_json=as_json, output=output)
+    output.clear_bar()
+    return _finish(api, record, job, destination, prices, as_json=as_json, output=output)
 
 
-def _followed(
-    api: FineTuning, store: JobStore, record: JobRecord, patience: PollingPolicy, output: JobOutput
+def _follow(
+    api: FineTuning, store: JobStore, record: JobRecord, policy: PollingPolicy, output: JobOutput
 ) -> tuple[JobRecord, FineTuningJob]:
     cursor = Cursor(record.last_event, record.last_event_at)
     job: FineTuningJob | None = None
-    for update in follow(api, record.job_id, cursor, patience):
+    for update in follow(api, record.job_id, cursor, policy):
         if isinstance(update, FineTuningEvent):
             # Saved before it is shown: a watcher killed in between loses one line, but no line is ever shown twice.
             cursor = cursor.after(update)
             record = store.update(record, last_event=cursor.event, last_event_at=cursor.at)
-        output.see(update)
+        output.show(update)
         if isinstance(update, FineTuningJob):
             job = update
             record = store.update(record, status=job.status, fine_tuned_model=job.fine_tuned_model)
     if job is None:
         raise ValueError("following ended without a job")
-    left = [CheckpointRecord(model=c.model, step=c.step, metrics=dict(c.metrics)) for c in _checkpoints(api, job)]
-    return store.update(record, checkpoints=tuple(left)), job
+    checkpoints = [
+        CheckpointRecord(model=c.model, step=c.step, metrics=dict(c.metrics)) for c in _checkpoints(api, job)
+    ]
+    return store.update(record, checkpoints=tuple(checkpoints)), job
 
 
 def _checkpoints(api: FineTuning, job: FineTuningJob) -> list[FineTuningCheckpoint]:
@@ -181,7 +182,7 @@ def _checkpoints(api: FineTuning, job: FineTuningJob) -> list[FineTuningCheckpoi
         return []
 
 
-def _concluded(
+def _finish(
     api: FineTuning,
     record: JobRecord,
     job: FineTuningJob,
@@ -193,7 +194,7 @@ def _concluded(
 ) -> int:
     if not as_json:
         print_lines(job_lines(job, prices))
-    # Adding comes last: what fails here can be repeated with the same command.
+    # Last, because if this fails the same command can be repeated.
     added = destination.add(api, job, record, prices) if job.status == SUCCEEDED and destination.is_wanted else None
     if isinstance(output, JsonJobOutput):
         place = {"registry": added[0], "version": added[1].version, "is_new": added[1].is_new} if added else None

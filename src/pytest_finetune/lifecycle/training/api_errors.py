@@ -42,8 +42,8 @@ class RefusedError(TrainingError):
         self.status, self.code = status, code
 
     @property
-    def will_pass(self) -> bool:
-        """A rate limit: the same request will succeed a little later, unless the account is out of credit."""
+    def is_temporary(self) -> bool:
+        """Whether this is a rate limit, after which the same request can succeed a little later."""
         return self.status == _SLOW_DOWN and not is_billing(self.code)
 
 

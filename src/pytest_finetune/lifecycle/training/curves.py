@@ -77,7 +77,7 @@ class Pace:
         self.last: TrainingStep | None = None
         self.valid: float | None = None
 
-    def see(self, event: FineTuningEvent) -> bool:
+    def add(self, event: FineTuningEvent) -> bool:
         """Process an event; returns whether it reported a step."""
         step = step_of(event)
         if step is None:
@@ -115,7 +115,7 @@ def step_of(event: FineTuningEvent) -> TrainingStep | None:
 
 
 def curves_of_events(events: Iterable[FineTuningEvent]) -> Curves:
-    """The losses that events report; of a repeated step the last report counts."""
+    """The losses that events report; if a step is repeated, its last report counts."""
     steps = {step.step: step for event in events if (step := step_of(event))}
     return Curves(tuple(LossPoint(n, steps[n].train, steps[n].valid) for n in sorted(steps)))
 

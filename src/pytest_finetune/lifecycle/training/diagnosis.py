@@ -1,7 +1,7 @@
 """
 Diagnosis of a fine-tuned model: overfitting, underfitting and unstable format, each yes, no or "cannot tell".
 
-A yes or a no needs a confidence interval that lies wholly on one side of a threshold; otherwise the answer is "cannot
+Yes and no need a confidence interval that is entirely on one side of a threshold; otherwise the answer is "cannot
 tell". The two thresholds of a question differ, so that a small interval around either decides. A model is healthy if
 all three answers are no.
 """
@@ -121,7 +121,7 @@ def _overfitting(evidence: DiagnosisEvidence) -> tuple[Conclusion, list[str]]:
     if rising and by_gap is Conclusion.UNKNOWN:
         return Conclusion.YES, clauses
     if rising and by_gap is Conclusion.NO:
-        clauses.append("the accuracy does not suffer from it; an earlier checkpoint may be as good")
+        clauses.append("the accuracy is not affected; an earlier checkpoint may be as good")
     return by_gap, clauses
 
 

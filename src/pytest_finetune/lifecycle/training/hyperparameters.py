@@ -82,7 +82,7 @@ def suggest(examples: int) -> Suggestion:
         values = Hyperparameters(n_epochs=4, learning_rate_multiplier=0.5)
         count = f"fewer than {FEW} examples"
         epochs = f"{count} give few steps per epoch, so more epochs are needed"
-        rate = f"{count} are easily memorised: half the usual rate reduces overfitting"
+        rate = f"{count} are easily memorised; half the usual rate reduces overfitting"
     elif examples <= MANY:
         values = Hyperparameters(n_epochs=3)
         count = f"{FEW} to {MANY:,} examples"
@@ -92,6 +92,6 @@ def suggest(examples: int) -> Suggestion:
         values = Hyperparameters(n_epochs=2, learning_rate_multiplier=1.0)
         count = f"more than {MANY:,} examples"
         epochs = f"2 epochs are enough for {count}; a third would cost half as much again"
-        rate = f"with {count} single odd ones average out, so the full rate is safe"
+        rate = f"with {count} outliers average out, so the full rate is safe"
     reasons = {"n_epochs": epochs, "batch_size": "the server chooses it for the file", "learning_rate_multiplier": rate}
     return Suggestion(examples, values, reasons)

@@ -89,7 +89,7 @@ class JobRecord(_Record):
         registry, version: Registry and version name for the model; empty for the defaults of `watch`.
         job_id: Empty until the server has returned the job, or it was found in the list of jobs.
         status: The last one seen; `refused` if the server refused to create the job.
-        last_event, last_event_at: The event that was shown last.
+        last_event, last_event_at: Id and time of the event that was shown last.
         checkpoints: As listed by the server after the job had ended.
     """
 
@@ -169,7 +169,7 @@ class JobStore:
         try:
             lock.acquire()
         except Timeout as error:
-            hint = "wait for that process; it prints the job"
+            hint = "wait for that process, which prints the job"
             raise TrainingError("another process is starting the same training", str(self.root), hint) from error
         try:
             yield

@@ -1,8 +1,9 @@
 """
 Idempotent job creation: the same request never creates, or costs, two jobs, whatever fails in between.
 
-A nonce is written to disk before the job is created and sent in the job's metadata. If the creation is not answered,
-and at the next start of the same request, the nonce is searched for in the server's jobs before creation is retried.
+A nonce is written to disk before the job is created and sent in the job's metadata. If the
+server does not answer, and at the next start of the same request, its jobs are searched for the nonce before creation
+is retried.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, RefusedError
 from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, NONCE, TRAINING_SHA256, VALIDATION_SHA256
 from pytest_finetune.lifecycle.training.job_records import REFUSED, JobRecord, TrainingRequest, new_nonce
-from pytest_finetune.lifecycle.training.upload import uploaded
+from pytest_finetune.lifecycle.training.upload import upload_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,15 +27,15 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.service import FineTuning
 
 TRIES = 3
-"""Attempts to create a job, each after a search for the job of the one before."""
+"""Attempts to create a job; before each retry the job of the previous attempt is searched for."""
 
-LOOKS = (1.0, 5.0)
+SEARCH_DELAYS = (1.0, 5.0)
 """Seconds before each search: the server may still be working on a request whose connection is gone."""
 
 RATE_WAITS = (20.0, 60.0)
 """Seconds before each retry of a creation that was refused by a rate limit, which mostly counts by the minute."""
 
-CLOCKS_APART = timedelta(days=1)
+CLOCK_TOLERANCE = timedelta(days=1)
 """A job this much older than its record cannot belong to it, even if the clocks differ; the search stops there."""
 
 CREATED, FOUND, ALREADY = "created", "found", "already"
@@ -49,7 +50,7 @@ class StartedJob:
     Args:
         record: Its record, with the job's id.
         job: The job as the server describes it.
-        how: `created` now; `found`, created by an attempt without an answer; `already`, created by an earlier start.
+        how: `created`: now; `found`: by an attempt that got no answer; `already`: by an earlier start.
         cancelled: Ids of further jobs with the same nonce, which were cancelled.
     """
 
@@ -66,7 +67,7 @@ class JobStarter:
     Args:
         service: The server.
         store: Where records are kept.
-        tell: Called with a message for the user.
+        notify: Called with a message for the user.
         progress: Called with the bytes of a file read so far and its size.
         sleep: Waits for a number of seconds.
     """
@@ -76,12 +77,12 @@ class JobStarter:
         service: FineTuning,
         store: JobStore,
         *,
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
         progress: Callable[[int, int], None] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._service, self._store = service, store
-        self._tell, self._progress, self._sleep = tell, progress, sleep
+        self._notify, self._progress, self._sleep = notify, progress, sleep
 
     def start(
         self, wanted: TrainingRequest, *, registry: str = "", version: str = "", again: bool = False
@@ -101,18 +102,18 @@ class JobStarter:
         with self._store.locked(wanted.sha256):
             records = self._store.records()
             mine = [record for record in records if record.wanted and record.wanted.sha256 == wanted.sha256]
-            goes = {name: value for name, value in (("registry", registry), ("version", version)) if value}
+            destination = {name: value for name, value in (("registry", registry), ("version", version)) if value}
             for record in mine:
-                if record.is_pending and (job := self._look_up(record)):
-                    return self._settled(self._store.update(record, **goes), job, FOUND)
-            if not again and (earlier := self._still_good(mine)):
-                return replace(earlier, record=self._store.update(earlier.record, **goes))
+                if record.is_pending and (job := self._search(record)):
+                    return self._started(self._store.update(record, **destination), job, FOUND)
+            if not again and (earlier := self._reusable(mine)):
+                return replace(earlier, record=self._store.update(earlier.record, **destination))
             pending = next((record for record in mine if record.is_pending), None)
             record = pending or JobRecord(nonce=new_nonce(), created_at=datetime.now(UTC), base_url=wanted.base_url)
-            record = self._store.update(record, wanted=wanted, **goes)
+            record = self._store.update(record, wanted=wanted, **destination)
             return self._create(self._with_files(record, wanted, records))
 
-    def _still_good(self, mine: list[JobRecord]) -> StartedJob | None:
+    def _reusable(self, mine: list[JobRecord]) -> StartedJob | None:
         """The newest job of the request that is running or has succeeded."""
         for record in mine:
             if not record.job_id or record.status in (FAILED, CANCELLED):
@@ -134,11 +135,11 @@ class JobStarter:
             file = getattr(wanted, role)
             if file is None:
                 continue
-            sent = uploaded(
+            sent = upload_file(
                 self._service,
                 file,
                 earlier,
-                tell=self._tell,
+                notify=self._notify,
                 sleep=self._sleep,
                 progress=self._progress,
             )
@@ -153,50 +154,50 @@ class JobStarter:
             try:
                 job = self._service.create(_body(record), nonce=record.nonce)
             except RefusedError as fault:
-                if not fault.will_pass or tried == TRIES:
+                if not fault.is_temporary or tried == TRIES:
                     # After an attempt without an answer, a job may exist: the record stays pending.
                     if not unanswered:
                         self._store.update(record, status=REFUSED)
                     raise
-                # A refusal has made nothing, so there is no job to search for.
-                self._tell(f"the server limits the rate ({fault.problem}); retrying in {RATE_WAITS[tried - 1]:g} s")
+                # Nothing was created, so there is no job to search for.
+                self._notify(f"the server limits the rate ({fault.problem}); retrying in {RATE_WAITS[tried - 1]:g} s")
                 self._sleep(RATE_WAITS[tried - 1])
                 last = fault
             except NoAnswerError as fault:
                 unanswered = True
-                self._tell(f"no answer to the creation ({fault.problem}); searching for the job before retrying")
-                if found := self._looked_for(record):
-                    return self._settled(record, found, FOUND)
+                self._notify(f"creating the job got no answer ({fault.problem}); searching for the job before retrying")
+                if found := self._search_after_delays(record):
+                    return self._started(record, found, FOUND)
                 last = fault
             else:
-                started = self._settled(record, job, CREATED)
-                return self._alone(started) if unanswered else started
+                started = self._started(record, job, CREATED)
+                return self._without_duplicates(started) if unanswered else started
         raise TrainingError(
             f"the server did not create the job in {TRIES} attempts: {last.problem}",
             last.where,
-            "no job was found; repeating the command searches again before it retries",
+            "no job was found; repeating the command searches again before it creates one",
         )
 
-    def _looked_for(self, record: JobRecord) -> FineTuningJob | None:
-        """Search, after one or two waits, for the job of a creation without an answer; None if there is none."""
-        for wait in LOOKS:
+    def _search_after_delays(self, record: JobRecord) -> FineTuningJob | None:
+        """Search for the job of an unanswered creation, after each of `SEARCH_DELAYS`; None if there is none."""
+        for wait in SEARCH_DELAYS:
             self._sleep(wait)
-            if job := self._look_up(record):
+            if job := self._search(record):
                 return job
         return None
 
-    def _look_up(self, record: JobRecord) -> FineTuningJob | None:
+    def _search(self, record: JobRecord) -> FineTuningJob | None:
         """
         The first job with the nonce; None if there is none.
 
         Raises:
             TrainingError: The jobs cannot be listed, or a job without metadata may be this one.
         """
-        found = self._carrying(record)
+        found = self._jobs_with_nonce(record)
         return min(found, key=_age) if found else None
 
-    def _carrying(self, record: JobRecord) -> list[FineTuningJob]:
-        oldest, found = record.created_at - CLOCKS_APART, []
+    def _jobs_with_nonce(self, record: JobRecord) -> list[FineTuningJob]:
+        oldest, found = record.created_at - CLOCK_TOLERANCE, []
         file_id = record.wanted.training.file_id if record.wanted else ""
         try:
             for job in self._service.jobs():
@@ -210,31 +211,31 @@ class JobStarter:
             raise TrainingError(
                 f"cannot tell whether the job was created: the search for it failed too ({fault.problem})",
                 fault.where,
-                "nothing else was sent; repeating the command searches for the job before it retries",
+                "nothing else was sent; repeating the command searches for the job before it creates one",
             ) from fault
         return found
 
-    def _settled(self, record: JobRecord, job: FineTuningJob, how: str) -> StartedJob:
+    def _started(self, record: JobRecord, job: FineTuningJob, how: str) -> StartedJob:
         return StartedJob(self._store.update(record, job_id=job.id, status=job.status), job, how)
 
-    def _alone(self, started: StartedJob) -> StartedJob:
+    def _without_duplicates(self, started: StartedJob) -> StartedJob:
         """After a retry: if the earlier attempt created a job after all, keep the first job and cancel the others."""
-        found = sorted(self._carrying(started.record), key=_age) or [started.job]
+        found = sorted(self._jobs_with_nonce(started.record), key=_age) or [started.job]
         cancelled = [extra.id for extra in found[1:] if self._cancel(extra)]
-        settled = self._settled(started.record, found[0], CREATED)
-        return StartedJob(settled.record, settled.job, CREATED, tuple(cancelled))
+        first = self._started(started.record, found[0], CREATED)
+        return StartedJob(first.record, first.job, CREATED, tuple(cancelled))
 
     def _cancel(self, extra: FineTuningJob) -> bool:
         try:
             self._service.act(extra.id, "cancel")
         except (RefusedError, NoAnswerError) as fault:
             # The first job exists and must be reported; this one may have ended by itself.
-            self._tell(
+            self._notify(
                 f"{extra.id} is a duplicate of the job and could not be cancelled: {fault.problem}; "
                 f"cancel it with: pytest-finetune train cancel {extra.id}"
             )
             return False
-        self._tell(f"cancelled {extra.id}, a duplicate of the job")
+        self._notify(f"cancelled {extra.id}, a duplicate of the job")
         return True
 
 

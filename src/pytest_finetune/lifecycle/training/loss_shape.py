@@ -1,4 +1,4 @@
-"""Signs of over- and underfitting in loss curves, as one clause each; empty if a curve is too short or has no sign."""
+"""Signs of over- and underfitting in loss curves, each as a clause; empty if there is none or the curve is short."""
 
 from __future__ import annotations
 

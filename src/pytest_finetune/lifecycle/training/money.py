@@ -25,7 +25,7 @@ class TrainingPrices:
 
     Args:
         base_url: The server.
-        configured: Prices that the project configures; they win over OpenAI's list.
+        configured: Prices that the project configures; they override OpenAI's list.
     """
 
     base_url: str
@@ -35,7 +35,7 @@ class TrainingPrices:
         """
         US dollars per million trained tokens of a base model; None if the price is unknown.
 
-        Training on this machine is free. A model of OpenAI's at a loopback address is not: it is behind a gateway.
+        Training on this machine is free, except for OpenAI's models: a loopback address is then a gateway to OpenAI.
         """
         given = self.configured.training_rate(model)
         if given is not None:

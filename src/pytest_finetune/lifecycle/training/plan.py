@@ -39,8 +39,8 @@ class TrainingPlan:
         rate: US dollars per million tokens; None if unknown.
         cost: US dollars for all epochs; None if unknown.
         note: Why a figure is missing; empty if none is.
-        not_counted: What has tokens that are not counted, such as images: its number by name. The cost is then the
-            least that the training costs.
+        not_counted: Number of things whose tokens are not counted, such as images, by name. The cost is then a lower
+            bound.
     """
 
     suggestion: Suggestion

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.training.service import FineTuning
 
-NAMELESS = 600.0
-"""Seconds that a job may have succeeded without the id of its model."""
+UNNAMED_LIMIT = 600.0
+"""Seconds that a succeeded job may lack the id of its model."""
 
 LONGEST_WAIT = 60.0
 """Seconds. While the server does not answer, the wait between polls doubles from the interval up to this."""
@@ -101,7 +101,7 @@ def follow(
         yield job
         if job.has_ended:
             return
-        nameless_since = _nameless_since(job, nameless_since, clock())
+        nameless_since = _unnamed_since(job, nameless_since, clock())
         sleep(policy.interval)
 
 
@@ -114,15 +114,15 @@ def _poll(
     sleep: Callable[[float], None],
     clock: Callable[[], float],
 ) -> Generator[Update, None, tuple[FineTuningJob, list[FineTuningEvent]]]:
-    """The job and its new events, once the server answers; yields that the connection is lost, and restored."""
+    """The job and its new events, once the server answers; also yields when the connection is lost or restored."""
     wait, lost_at = policy.interval, None
     while True:
         try:
-            # The job before its events: if it has ended, the events of its end are then certainly among those read.
+            # The job is read before its events: if it has ended, its last events are certainly among those read.
             job = service.job(job_id)
             events = new_events(service, job_id, cursor)
         except (NoAnswerError, RefusedError) as fault:
-            if isinstance(fault, RefusedError) and not fault.will_pass:
+            if isinstance(fault, RefusedError) and not fault.is_temporary:
                 raise
             if lost_at is None:
                 lost_at = clock()
@@ -156,13 +156,13 @@ def new_events(service: FineTuning, job_id: str, cursor: Cursor) -> list[FineTun
     return new[::-1]
 
 
-def _nameless_since(job: FineTuningJob, since: float | None, now: float) -> float | None:
-    """Since when a job has been without the id of its model although it succeeded; an error after `NAMELESS`."""
+def _unnamed_since(job: FineTuningJob, since: float | None, now: float) -> float | None:
+    """Since when a job has been without the id of its model although it succeeded; an error after `UNNAMED_LIMIT`."""
     if not job.awaits_its_model:
         return None
-    if since is not None and now - since > NAMELESS:
+    if since is not None and now - since > UNNAMED_LIMIT:
         raise TrainingError(
-            f"the job has succeeded, but for {NAMELESS:g} s the server has not sent the id of its model",
+            f"the job has succeeded, but for {UNNAMED_LIMIT:g} s the server has not sent the id of its model",
             f"GET /fine_tuning/jobs/{job.id}",
             f"look for the model at the server, or later: pytest-finetune train watch {job.id}",
         )

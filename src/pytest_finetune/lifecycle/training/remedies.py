@@ -1,4 +1,4 @@
-"""What to do about each finding; the most likely to help comes first."""
+"""Remedies for each finding, the most promising first."""
 
 from __future__ import annotations
 

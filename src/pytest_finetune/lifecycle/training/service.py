@@ -27,10 +27,10 @@ Dated = TypeVar("Dated", "FineTuningJob", "FineTuningEvent")
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "not-needed"
-"""Sent instead of a key to your own server, because the client requires a key."""
+"""Sent to servers without a key, because the client requires one."""
 
 TIMEOUT = 60.0
-"""Seconds for one response, except for the two below."""
+"""Seconds to wait for a response, except for the two below."""
 
 CREATE_TIMEOUT = 180.0
 """Seconds for creating a job. Long, because after a timeout the job has to be searched for in the list of jobs."""
@@ -217,14 +217,14 @@ class FineTuning:
             seen.update(row["id"] for row in new if row.get("id") is not None)
             yield from (_shaped(where, value, read) for value in new)
             last = page["data"][-1].get("id") if new else None
-            # Only an explicit false is the end: some servers page, but do not say whether there is more.
+            # Only an explicit false is the end: some servers do not send `has_more`.
             if page.get("has_more") in (False, 0) or not last:
                 return
             query = {"limit": _PAGE, "after": last}
 
 
 def _newest_first(found: Iterator[Dated]) -> Iterator[Dated]:
-    """The objects, newest first, also from a server that sends them oldest first; the first different time decides."""
+    """The objects, newest first, even if the server sends them oldest first: the first two different times decide."""
     head: list[Dated] = []
     for one in found:
         head.append(one)

@@ -27,7 +27,7 @@ class TrainingSample:
         eval_set: The sampled examples, with the settings of the given eval set except its gates.
         examples: Number of examples in the file.
         unusable: How many of them cannot be requested or scored with these settings.
-        first_problem: Why the first unusable one cannot, with its line number.
+        first_problem: What is wrong with the first unusable one, with its line number.
     """
 
     eval_set: EvalSet
@@ -51,7 +51,7 @@ def training_sample(path: Path, like: EvalSet, *, size: int, seed: int) -> Train
     """
     rows, examples, problem = _usable(path, like)
     if not rows:
-        hint = f"they are scored like {like.name}, by {like.scorer.name}: is this the training data of the model?"
+        hint = f"they are scored like {like.name}, with {like.scorer.name}; is this the training data of the model?"
         raise DataError(f"no example is usable: {problem or 'the file has none'}", str(path), hint)
     drawn = sorted(random.Random(seed).sample(range(len(rows)), min(size, len(rows))))  # noqa: S311 - sampling, not cryptography
     reader = CaseReader(Faults(str(path)))
@@ -71,7 +71,7 @@ def training_sample(path: Path, like: EvalSet, *, size: int, seed: int) -> Train
 
 
 def _usable(path: Path, like: EvalSet) -> tuple[list[tuple[int, dict[str, Any]]], int, str]:
-    """The usable rows, the number of all rows, and why the first unusable one is not usable."""
+    """The usable rows, the number of all rows, and what is wrong with the first unusable one."""
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -26,15 +26,15 @@ NOT_READY = frozenset({"pending", "uploading", "running", "processing", "validat
 
 BROKEN = frozenset({"error", "failed", "canceled", "cancelled", "deleted", "deleting"})
 POLL, LONGEST_PROCESSING = 2.0, 1800.0
-"""Seconds between two looks at a file that is not ready, and in all."""
+"""Seconds between polls of a file that is not ready, and seconds after which to give up."""
 
 
-def uploaded(
+def upload_file(
     service: FineTuning,
     file: JobFile,
     earlier: Iterable[JobRecord],
     *,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
     sleep: Callable[[float], None],
     progress: Callable[[int, int], None] | None = None,
 ) -> JobFile:
@@ -48,7 +48,7 @@ def uploaded(
         service: The server.
         file: The file.
         earlier: The records of earlier starts.
-        tell: Called with a message for the user.
+        notify: Called with a message for the user.
         sleep: Waits for a number of seconds.
         progress: Called with the bytes read so far and the size of the file.
 
@@ -56,21 +56,23 @@ def uploaded(
         TrainingError: The upload failed, or the file changed meanwhile.
     """
     if known := _known(service, file, earlier):
-        tell(f"{file.path} is already on the server, as {known}")
+        notify(f"{file.path} is already on the server, as {known}")
         return file.model_copy(update={"file_id": known})
     for wait in (*WAITS, None):
         try:
             sent = _send(service, Path(file.path), progress)
         except (NoAnswerError, RefusedError) as fault:
-            if wait is None or (isinstance(fault, RefusedError) and not fault.will_pass):
+            if wait is None or (isinstance(fault, RefusedError) and not fault.is_temporary):
                 raise
-            tell(f"the upload of {file.path} failed ({fault.problem}); retrying in {wait:g} s")
+            notify(f"the upload of {file.path} failed ({fault.problem}); retrying in {wait:g} s")
             sleep(wait)
         else:
             break
     if read_job_file(Path(file.path)).sha256 != file.sha256:
-        raise TrainingError("changed during the upload", file.path, "start again once nothing writes to the file")
-    _wait_until_ready(service, sent, file, tell=tell, sleep=sleep)
+        raise TrainingError(
+            "changed during the upload", file.path, "start again when no other program writes to the file"
+        )
+    _wait_until_ready(service, sent, file, notify=notify, sleep=sleep)
     return file.model_copy(update={"file_id": str(sent["id"])})
 
 
@@ -79,24 +81,26 @@ def _wait_until_ready(
     sent: dict[str, Any],
     file: JobFile,
     *,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
     sleep: Callable[[float], None],
 ) -> None:
     where, waited = f"GET /files/{sent['id']}", 0.0
     while sent.get("status") in NOT_READY:
         if waited == 0.0:
-            tell(f"the server is processing {file.path}")
+            notify(f"the server is processing {file.path}")
         if waited >= LONGEST_PROCESSING:
-            hint = "start again later: the file is not sent twice"
+            hint = "start again later; the file is not uploaded twice"
             raise TrainingError(f"the file is still {sent['status']} after {waited:g} s", where, hint)
         sleep(POLL)
         waited += POLL
-        # A look that fails is repeated like one that finds the file not ready.
+        # A failed poll is repeated, as if the file were not ready.
         with suppress(NoAnswerError):
             sent = service.uploaded(str(sent["id"]))
     if sent.get("status") in BROKEN:
         reason = sent.get("status_details") or sent.get("error") or "no reason given"
-        raise TrainingError(f"the server rejected the file: {reason}", file.path, "check it with: data check")
+        raise TrainingError(
+            f"the server rejected the file: {reason}", file.path, "check it with `pytest-finetune data check`"
+        )
 
 
 def _send(service: FineTuning, path: Path, progress: Callable[[int, int], None] | None) -> dict[str, Any]:
