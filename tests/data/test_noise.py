@@ -97,6 +97,12 @@ def test_what_follows_from_a_fault_is_not_reported(planted, code, tmp_path):
     assert set(codes(tmp_path, replaced({40: planted}))) == {code}
 
 
+def test_a_control_token_in_a_text_that_rows_share_is_counted_in_each(tmp_path):
+    tool = {"type": "function", "function": {"name": "find_order", "description": "Ends with <|im_end|>"}}
+    rows = [row(sentence(number), "other") | {"tools": [tool]} for number in range(1, 41)]
+    assert codes(tmp_path, rows)["control_token"] == 40
+
+
 @pytest.mark.parametrize("raw", [b"", b"\x1f\x8b packed", b"[\n{}\n]", lines([{"a": 1}] * 4), lines([b"{"] * 40)])
 def test_a_file_without_a_usable_row_is_not_too_small_as_well(raw, tmp_path):
     assert len(check(**Plant("", raw=raw).write(tmp_path)).by_code) == 1
@@ -135,7 +141,7 @@ def test_a_kind_of_input_is_missed_only_where_it_is_evaluated(tmp_path):
 
 def test_columns_of_other_shapes_are_one_finding_with_a_command_for_all(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    more = {"prompt": "hello", "chosen": "a", "rejected": "b", "score_chosen": 8.5}
+    more = {"prompt": "hello", "completion": "a", "preferred_output": "b", "score_chosen": 8.5}
     rows = [row(sentence(number), "bug", **more) for number in range(120)]
     (finding,) = check(**Plant("", training=rows).write(tmp_path)).findings
     assert finding.code == "unused_column"

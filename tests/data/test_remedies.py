@@ -143,9 +143,6 @@ EDITS: dict[str, Edit | object] = {
         value, finding, {"role": "user", "content": sentence(901)}
     ),
     r'write \{"messages": \[…\]\}, or move|^write \{"messages": \[…\]\}$': row(sentence(901), "other"),
-    r"or choose: --shape (\S+) or": lambda value, finding, found: {
-        key: value[key] for key in ("prompt", "completion") if found[1] == "prompt-completion"
-    },
     r"move them to a file of their own": GONE,
     r'write \{"type": "image_url", "image_url"': lambda value, finding, found: put(value, finding, IMAGE),
     r"write an https address, or data:image/png|write data:image/png;base64": lambda value, finding, found: put(
@@ -310,6 +307,8 @@ def edit_row(path: Path, finding: Finding, edit: Any, found: re.Match[str]) -> N
 def apply(finding: Finding, files: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Do what the hint says; the arguments of the next check."""
     hint, options = finding.hint, files["options"]
+    if choice := re.search(r"keep the columns of one: (.*); for (\S+) add ([^,]*)", hint):
+        return files | {"training": [run_command(f"{choice[1]} {choice[3]}", folder)]}
     if "--fix" in hint or (command := re.search(r"(pytest-finetune|jq|gunzip) .*", hint)):
         fix = f"pytest-finetune data check {finding.file} --fix NEW.jsonl"
         return files | {"training": [run_command(fix if "--fix" in hint else command[0], folder)]}

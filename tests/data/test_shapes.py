@@ -342,6 +342,46 @@ def test_a_shape_can_be_chosen_where_a_row_has_two(tmp_path):
     assert invoke("prepare", source, "-o", tmp_path / "a.jsonl", *words).exit_code == 0
 
 
+def test_messages_that_only_repeat_the_chosen_answer_are_not_a_second_shape(tmp_path):
+    value = {"prompt": "Rain?", "prompt_id": "a1", "chosen": [USER, ANSWER], "rejected": [USER, SNOW]}
+    value |= {"prompt": USER["content"], "messages": [USER, ANSWER], "score_chosen": 9.0, "score_rejected": 2.5}
+    source, target = write(tmp_path / "raw.jsonl", [value] * 12), tmp_path / "new.jsonl"
+    (found,) = check([source], options=CheckOptions(codes=("other_shape", "unused_column")), root=tmp_path).findings
+    assert found.problem.endswith("in the shape trl-preference")
+    assert invoke("prepare", source, "-o", target).exit_code == 0
+    assert json.loads(target.read_text().splitlines()[0])["non_preferred_output"] == [SNOW]
+
+
+def test_messages_next_to_two_other_answers_name_the_columns_to_drop_for_either_shape(tmp_path):
+    value = {"messages": [USER, ANSWER], "chosen": [USER, SNOW], "rejected": [USER, ANSWER]}
+    source = write(tmp_path / "two of them.jsonl", [value] * 3)
+    (found,) = check([source], options=CheckOptions(codes=("missing_messages_list", "unused_column"))).findings
+    assert found.hint.count("two of them.jsonl'") == 1
+    drops = re.findall(r"for (\S+) add ([^,]*)", found.hint)
+    assert [name for name, _ in drops] == ["chat", "trl-preference"]
+    for name, words in drops:
+        target = tmp_path / f"{name}.jsonl"
+        assert invoke("prepare", source, "-o", target, *words.split()).exit_code == 0
+    assert "two of them.jsonl'" in " ".join(invoke("prepare", source, "-o", tmp_path / "new.jsonl").output.split())
+
+
+def test_a_column_that_repeats_a_message_is_no_loss(tmp_path):
+    rows = [ROWS["chat"] | {"prompt": USER["content"], "category": "Weather"}] * 12
+    source, target = write(tmp_path / "raw.jsonl", rows), tmp_path / "new.jsonl"
+    assert "unused_column" not in check([source]).by_code
+    assert invoke("prepare", source, "-o", target).exit_code == 0
+    other = write(tmp_path / "other.jsonl", [ROWS["chat"] | {"prompt": "Snow in Bergen?"}])
+    assert "'prompt' is not used" in invoke("prepare", other, "-o", tmp_path / "a.jsonl").output
+
+
+def test_other_answers_that_a_case_accepts_are_kept_on_demand(tmp_path):
+    line = {"input": "Rain in Bergen?", "expected": {"rain": True}, "accept": {"rain": [None]}}
+    source, target = write(tmp_path / "set.jsonl", [line]), tmp_path / "new.jsonl"
+    assert "dropped, not part of OpenAI's format: accept (1)" in invoke("prepare", source, "-o", target).output
+    assert invoke("prepare", source, "-o", target, "--keep", "--force").exit_code == 0
+    assert json.loads(target.read_text())["accept"] == line["accept"]
+
+
 def test_records_that_cannot_be_read_are_left_out(tmp_path):
     source = write(tmp_path / "raw.jsonl", [{}, ROWS["alpaca"], {"messages": "?"}])
     left_out = LeftOuts()

@@ -76,6 +76,17 @@ def test_all_texts_of_messages_are_escaped(pattern):
     assert escaped.params == request.params
 
 
+def test_all_texts_of_tools_are_escaped(pattern):
+    parameters = {"type": "object", "properties": {"<|end|>": {"enum": ["</s>", 3]}}}
+    tool = {"type": "function", "function": {"name": "f", "description": "x<|end|>", "parameters": parameters}}
+    request = Request("m", (Message("user", "hi"),), {"tools": [tool], "max_tokens": 4})
+    escaped = escape_request(request, pattern)
+    (sent,) = escaped.body()["tools"]
+    assert sent["function"]["description"] == "x< |end|>"
+    assert sent["function"]["parameters"]["properties"] == {"< |end|>": {"enum": ["< /s>", 3]}}
+    assert escaped.params["max_tokens"] == 4
+
+
 def test_a_model_without_a_vocabulary_changes_nothing(tmp_path):
     (tmp_path / "bare.gguf").write_bytes(gguf({"general.architecture": "llama"}))
     request = Request("m", (Message("user", EVIL),))

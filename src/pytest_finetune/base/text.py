@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from shlex import quote
 from typing import Any
 
 _KEPT = "\n\t"
+
+
+def with_file(hint: str, file: str) -> str:
+    """The hint with the file's name, quoted for a shell, in the place of FILE in a command."""
+    return hint.replace(" FILE ", f" {quote(file)} ")
 
 
 def shorten(text: str, limit: int = 80) -> str:

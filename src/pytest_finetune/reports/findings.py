@@ -55,9 +55,9 @@ def code_lines(
     yield f"{severity.word:8}{code:40}{count:>12,}", _MARKUP[severity]
     groups = [[finding] for finding in findings] if redact or show is None else _alike(findings)
     hints: dict[str, None] = {}
-    for finding, *others in groups[:show]:
+    for finding, others in _shown(groups, show):
         problem = f"{f' {finding.path}' if finding.path else ''}: {finding.problem}"
-        more = f" (and {len(others):,} more)" if others else ""
+        more = f" (and {others:,} more)" if others else ""
         yield from _indented(f"{finding.place}{'' if redact else problem}{more}")
         hints["" if redact else finding.hint] = None
     left = count - sum(map(len, groups[:show]))
@@ -74,6 +74,20 @@ def _alike(findings: list[Finding]) -> list[list[Finding]]:
         key = finding.file, *(_NUMBER.sub("#", text) for text in (finding.path, finding.problem)), finding.hint
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
+
+
+def _shown(groups: list[list[Finding]], show: int | None) -> Iterator[tuple[Finding, int]]:
+    """
+    The findings to show, each with the number of those like it that are not shown.
+
+    Of findings that name two rows each is another pair, so that several of a group are shown if there is room.
+    """
+    spare = 0 if show is None else max(show - len(groups), 0)
+    for group in groups[:show]:
+        further = min(spare, len(group) - 1) if group[0].other else 0
+        spare -= further
+        yield from ((finding, 0) for finding in group[:further])
+        yield group[further], len(group) - further - 1
 
 
 def summary_line(result: CheckResult) -> Line:

@@ -64,7 +64,7 @@ def _delimiter(context: click.Context, parameter: click.Parameter, value: str | 
 @click.option("--system", metavar="TEXT|@FILE", help="System prompt for every example; replaces existing ones.")
 @click.option("--json-output", is_flag=True, help="Require every answer to be JSON, and write it in canonical form.")
 @click.option("--schema", type=click.Path(path_type=Path), help="JSON Schema that sets the key order of JSON answers.")
-@click.option("--keep", is_flag=True, help="Keep the fields id, tags, metadata and group.")
+@click.option("--keep", is_flag=True, help="Keep the fields id, tags, metadata, group and accept.")
 @click.option(
     "--encoding", default="utf-8", show_default=True, callback=_encoding, help="Encoding of CSV, TSV and JSON."
 )

@@ -46,10 +46,13 @@ def escape_text(text: str, pattern: re.Pattern[str] | None) -> str:
 
 
 def escape_request(request: Request, pattern: re.Pattern[str] | None) -> Request:
-    """The request with all texts of its messages escaped."""
+    """The request with all texts of its messages and tools escaped; templates write both into the prompt."""
     if pattern is None:
         return request
-    return replace(request, messages=tuple(_message(message, pattern) for message in request.messages))
+    params = request.params
+    if tools := params.get("tools"):
+        params = {**params, "tools": _value(tools, pattern)}
+    return replace(request, messages=tuple(_message(message, pattern) for message in request.messages), params=params)
 
 
 def _message(message: Message, pattern: re.Pattern[str]) -> Message:
@@ -61,7 +64,7 @@ def _value(value: Any, pattern: re.Pattern[str]) -> Any:
     if isinstance(value, str):
         return escape_text(value, pattern)
     if isinstance(value, Mapping):
-        return {key: _value(inner, pattern) for key, inner in value.items()}
+        return {escape_text(key, pattern): _value(inner, pattern) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_value(inner, pattern) for inner in value]
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.base.text import shorten
+from pytest_finetune.base.text import shorten, with_file
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.verdicts.shapes import NAMES, read_row, unused_columns
 from pytest_finetune.verdicts.shapes.row import RowFault
@@ -70,7 +70,8 @@ def refuse_unused(value: Mapping[str, Any], shape: Shape, where: str, *, is_mapp
     if unused := unused_columns(value, shape):
         by = "--map" if is_mapped else f"the shape {shape.name}"
         problem = f"the column {shorten(unused[0], 40)!r} is not used by {by} and would be lost"
-        raise DataError(problem, where, unused_hint(unused, is_mapped=is_mapped))
+        hint = with_file(unused_hint(unused, is_mapped=is_mapped), where.rpartition(":")[0])
+        raise DataError(problem, where, hint)
 
 
 def unused_hint(columns: list[str], *, is_mapped: bool = False) -> str:

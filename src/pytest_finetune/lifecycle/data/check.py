@@ -230,7 +230,8 @@ class _Checking:
         for case in eval_set.cases:
             report = _RowReport(self._log, eval_set.name, case.line)
             messages = [message.to_wire() for message in case.messages]
-            report.secrets = self._safety.check({"messages": messages, "expected": list(case.expected)}, report)
+            texts = {"messages": messages, "expected": list(case.expected), "tools": [*map(dict, case.tools)]}
+            report.secrets = self._safety.check(texts, report)
             example = example_of_case(eval_set.name, case, tools)
             self._balance.see_held_out(example, None if example.answer is None else read_answer(example.answer))
             self._compare(example, EVAL, None, report)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError, did_you_mean
+from pytest_finetune.base.text import with_file
 from pytest_finetune.lifecycle.data.finding import Finding, Severity
 
 if TYPE_CHECKING:
@@ -148,8 +148,7 @@ def make_finding(
     code: str, file: str, line: int, problem: str, hint: str, *, path: str = "", other: str = ""
 ) -> Finding:
     """Make a finding with the severity of its code; a command in its hint names the file."""
-    hint = hint.replace(" FILE ", f" {quote(file)} ")
-    return Finding(code, CODES[code].severity, file, line, path, problem, hint, other)
+    return Finding(code, CODES[code].severity, file, line, path, problem, with_file(hint, file), other)
 
 
 def codes_wanted(select: Iterable[str] = (), ignore: Iterable[str] = ()) -> tuple[str, ...]:

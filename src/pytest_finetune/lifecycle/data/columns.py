@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MESSAGE_FIELDS = ("system_prompt", "input", "output")
 """Fields that become the messages of an example."""
 
-KEPT = ("id", "tags", "metadata", "group")
+KEPT = ("id", "tags", "metadata", "group", "accept")
 """Fields that OpenAI's format does not have, but eval sets and `split` use."""
 
 FIELDS = (*MESSAGE_FIELDS, *KEPT)

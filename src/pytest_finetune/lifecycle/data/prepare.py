@@ -42,7 +42,7 @@ class PrepareOptions:
         json_output: Parse every answer as JSON and write it in canonical form; skip records whose answer is not
             strict JSON. Answers that are objects or lists are always written in canonical form.
         schema: JSON Schema whose properties set the order of keys.
-        keep: Keep `id`, `tags`, `metadata` and `group` (in `metadata`), which are not part of OpenAI's format.
+        keep: Keep `id`, `tags`, `metadata`, `accept` and `group` (in `metadata`), which OpenAI's format does not have.
         shape: Name of the records' shape; empty finds it by their columns. Not used if `input` or `output` is mapped.
         drop: Columns to leave out.
     """

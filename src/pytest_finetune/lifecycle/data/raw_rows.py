@@ -7,6 +7,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.text import with_file
 from pytest_finetune.lifecycle.data.csv_rows import read_csv
 from pytest_finetune.lifecycle.data.finding import Severity
 from pytest_finetune.lifecycle.data.json_array import read_items
@@ -51,7 +52,8 @@ class LeftOuts:
             return DataError("the file has no records", str(source), "check the path and the format")
         first = self.listed[0]
         others = f" (and {self.count - 1:,} more)" if self.count > 1 else ""
-        return DataError(f"no record is usable: {first.reason}{others}", f"{source}:{first.line}")
+        problem = f"no record is usable: {with_file(first.reason, str(source))}{others}"
+        return DataError(problem, f"{source}:{first.line}")
 
 
 def format_of(path: Path) -> str:

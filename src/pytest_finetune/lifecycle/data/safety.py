@@ -83,7 +83,7 @@ class Safety:
         return [secret for secret in dict.fromkeys(held) if secret]
 
     def _check_text(self, path: str, text: str, report: ReportFinding) -> Iterator[str]:
-        """Report what one text contains; yield for each finding its secret, or "" for a broken character."""
+        """Report what one text contains; yield for each finding its secret, or "" if it has none."""
         for finder in (self._personal, self._secrets):
             for code, secret in finder.find(text):
                 report(code, f"{_NAMES[code]}: {abbreviated(secret)}", REMEDIES[code], path=path)
@@ -92,6 +92,7 @@ class Safety:
             for token in dict.fromkeys(_CONTROL_TOKEN.findall(text)):
                 problem = f"the text has the control token {token}"
                 report("control_token", problem, "remove it, or write it in another way", path=path)
+                yield ""
         for code, problem in self._encoding.find(text):
             report(code, problem, REMEDIES[code], path=path)
             yield ""

@@ -58,9 +58,7 @@ class ShapeCheck:
         """
         self._rows += 1
         try:
-            shape = (
-                NAMES[self._shape] if self._shape else CHAT if value.get("messages") is not None else find_shape(value)
-            )
+            shape = NAMES[self._shape] if self._shape else _found_shape(value)
         except RowFault as fault:
             self._note_unknown(line, fault, report, secrets)
             return None
@@ -157,6 +155,12 @@ class ShapeCheck:
         messages = value["messages"]
         last = messages[-1] if isinstance(messages, list) and messages else None
         return isinstance(last, dict) and last.get("role") == "assistant"
+
+
+def _found_shape(value: dict[str, Any]) -> Shape:
+    """The shape of a row by its columns; those next to messages are reported as unused, unless they are two answers."""
+    has_two_answers = value.get("chosen") is not None and value.get("rejected") is not None
+    return CHAT if value.get("messages") is not None and not has_two_answers else find_shape(value)
 
 
 def _shape_without_answer(value: dict[str, Any]) -> Shape:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from io import BytesIO
-from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import EvalSetError
 from pytest_finetune.base.json_text import type_name
 from pytest_finetune.base.strict_json import JsonFault, parse_json
+from pytest_finetune.base.text import with_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +67,7 @@ class Faults:
 
     def add(self, problem: str, hint: str = "") -> None:
         """Note one fault at the current line; a command in its hint names the file."""
-        hint = hint.replace(" FILE ", f" {quote(self.name)} ")
-        self.found.append(EvalSetError(problem, f"{self.name}:{self.line}", hint))
+        self.found.append(EvalSetError(problem, f"{self.name}:{self.line}", with_file(hint, self.name)))
 
     def add_unreadable(self, reason: str, hint: str) -> None:
         """Note that the file cannot be read, which no line is to blame for."""

@@ -56,12 +56,15 @@ def find_shape(value: Mapping[str, Any]) -> Shape:
         found = [REINFORCEMENT] if found[:-1] == [CHAT] and _is_open(value["messages"]) else found[:-1]
     # Alpaca has the columns of input-output, and one more.
     whole = [shape for shape in found if not any(_is_part(shape, other) for other in found)]
+    if _repeats_chosen(value):
+        whole = [shape for shape in whole if shape is not CHAT]
     if len(whole) == 1:
         return whole[0]
     if whole:
         seen = " and ".join(dict.fromkeys(repr(_first_need(shape, value)) for shape in whole))
-        own = " or ".join(f"--shape {shape.name}" for shape in whole)
-        raise RowFault(f"two shapes at once: {seen}", f"keep the columns of one of them, or choose: {own}")
+        drops = (f"for {shape.name} add {_drops(value, shape)}" for shape in whole)
+        command = "pytest-finetune data prepare FILE -o NEW.jsonl"
+        raise RowFault(f"two shapes at once: {seen}", f"keep the columns of one: {command}; {', '.join(drops)}")
     names = ", ".join(map(repr, value)) or "none"
     raise RowFault(f"unknown shape; its keys: {names}", "name the columns: data prepare --map input=… --map output=…")
 
@@ -90,7 +93,25 @@ def unused_columns(value: Mapping[str, Any], shape: Shape) -> list[str]:
     if shape is REINFORCEMENT or value.keys() <= shape.uses:
         return []
     known = (_KNOWN | shape.refuses) - shape.uses - DESCRIBING
-    return [column for column, item in value.items() if column in known and item not in (None, "", [], {})]
+    if shape is TRL_PREFERENCE and _repeats_chosen(value):
+        known -= {"messages"}
+    found = [column for column, item in value.items() if column in known and item not in (None, "", [], {})]
+    return [column for column in found if not (shape is CHAT and _is_in_messages(value[column], value.get("messages")))]
+
+
+def _repeats_chosen(value: Mapping[str, Any]) -> bool:
+    """Whether messages are only another copy of the chosen answer's, as in the UltraFeedback data."""
+    return value.get("messages") is not None and value["messages"] == value.get("chosen")
+
+
+def _is_in_messages(item: object, messages: object) -> bool:
+    """Whether a column is only a copy of a message, as `prompt` is in the No Robots data."""
+    texts = [each.get("content") for each in messages if isinstance(each, dict)] if isinstance(messages, list) else []
+    return isinstance(item, str) and item in texts
+
+
+def _drops(value: Mapping[str, Any], shape: Shape) -> str:
+    return " ".join(f"--drop {column}" for column in unused_columns(value, shape))
 
 
 def _is_part(shape: Shape, other: Shape) -> bool:

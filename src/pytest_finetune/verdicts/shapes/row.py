@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DESCRIBING = frozenset({"id", "tags", "metadata", "group"})
+DESCRIBING = frozenset({"id", "tags", "metadata", "group", "accept"})
 """Columns that describe a row and are not shown to the model; every shape may have them."""
 
 
