@@ -15,7 +15,7 @@ from sample_plans import cases, rules, run_of
 from sample_plans import table as plan_table
 from scipy import stats as reference  # type: ignore[import-untyped]
 
-from pytest_finetune.verdicts.evalset.settings import GATE_KEYS, METRICS
+from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, METRICS
 from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge
 from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
 
 from pytest_finetune.base.records import Completion, FormatFailure, Score, State, ToolCall, Usage
-from pytest_finetune.verdicts.evalset.settings import METRICS, RATES
+from pytest_finetune.verdicts.evalset.gate_settings import METRICS, RATES
 from pytest_finetune.verdicts.metrics import lay_out, summarize
 from pytest_finetune.verdicts.metrics.drift import Drift, DriftKind
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable, tabulate_labels

@@ -18,7 +18,8 @@ from pytest_finetune.evaluation.runs import VerdictRecord
 from pytest_finetune.reports.markdown import LIMIT, code, markdown
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.verdicts.comparison import compare
-from pytest_finetune.verdicts.evalset.settings import BarGate, EvalSettings
+from pytest_finetune.verdicts.evalset.gate_settings import BarGate
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.rule import Rule
 

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, ONE_RULE
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 from pytest_finetune.verdicts.evalset.settings import (
-    GATE_KEYS,
-    ONE_RULE,
     AnswerSettings,
     EvalSettings,
     ModelSettings,

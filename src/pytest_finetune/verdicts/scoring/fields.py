@@ -13,7 +13,7 @@ from pytest_finetune.base.errors import ScorerError, did_you_mean
 from pytest_finetune.base.json_compare import ABSENT, differences, same_leaf
 from pytest_finetune.base.json_path import general_path, normal_path, steps_of
 from pytest_finetune.base.records import NOTHING
-from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.scoring.numerals import Tolerance
 from pytest_finetune.verdicts.scoring.options import OptionFault

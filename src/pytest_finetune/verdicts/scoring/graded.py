@@ -11,7 +11,7 @@ from pydantic import Field
 
 from pytest_finetune.base.records import Score
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.scoring.answers import missing_answer, truncated
 from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
 from pytest_finetune.verdicts.scoring.texts import TextScorer

@@ -11,7 +11,7 @@ from pydantic import Field
 from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.base.text import shorten
-from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.metrics.measure import as_written
 
 MOST_DIGITS = 400

@@ -11,7 +11,7 @@ from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
-from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.scoring.answers import missing_answer, truncated
 
 if TYPE_CHECKING:

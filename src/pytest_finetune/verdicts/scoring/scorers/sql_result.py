@@ -14,7 +14,7 @@ from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
-from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
 from pytest_finetune.verdicts.scoring.sql_execution import Database, QueryFault, Result, is_ordered, same_rows
 from pytest_finetune.verdicts.scoring.texts import PASSED, unusable_text
