@@ -174,7 +174,7 @@ def test_settings_are_compared_with_production_by_hash(data):
         (["train.jsonl", "--region", "XX"], "unknown region"),
         (["train.jsonl", "other.jsonl", "--fix", "out.jsonl"], "exactly one training file"),
         (["train.jsonl", "--eval", "notes.txt"], "no eval set there"),
-        (["train.jsonl", "--fix", "train.jsonl"], "the output is the input"),
+        (["train.jsonl", "--fix", "train.jsonl"], "the output file is the input"),
         (["train.jsonl", "--schema", "train.jsonl"], "not JSON"),
         (["train.jsonl", "--production-request", "train.jsonl"], "not strict JSON"),
         (["train.jsonl", "--registry", "registry.json"], "no version is in production"),

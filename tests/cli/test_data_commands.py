@@ -85,7 +85,7 @@ def test_prepare_shows_each_reason_of_skipped_records_once():
     ("words", "message"),
     [
         (("raw.jsonl", "-o", "there.jsonl"), "there.jsonl: exists already"),
-        (("raw.jsonl", "-o", "raw.jsonl", "--force"), "the output is the input"),
+        (("raw.jsonl", "-o", "raw.jsonl", "--force"), "the output file is the input"),
         (("raw.xlsx", "-o", "new.jsonl"), "unknown format"),
         (("none.csv", "-o", "new.jsonl"), "cannot be read"),
         (("raw.jsonl", "-o", "new.jsonl", "--map", "outptu=b"), "did you mean 'output'?"),

@@ -58,7 +58,7 @@ def test_a_fixed_file_has_none_of_the_fixed_codes(source, target):
 
 def test_fix_never_writes_in_place_or_overwrites(source, target):
     source.write_bytes(lines(clean_rows()))
-    with pytest.raises(DataError, match="the output is the input"):
+    with pytest.raises(DataError, match="the output file is the input"):
         write_fixed(source, source, force=True)
     target.write_bytes(b"mine")
     with pytest.raises(DataError, match="exists already"):

@@ -24,7 +24,7 @@ def counted(answers, key=""):
         row = ChatRow("chat", chat(answer)["messages"])
         labels.add(answer_text(row))
         example = example_of_row("train.jsonl", 1, row)
-        balance.see(example, read_answer(answer), lambda *_, **__: None)
+        balance.add(example, read_answer(answer), lambda *_, **__: None)
     return labels.counts(), balance.label_counts() or {}
 
 

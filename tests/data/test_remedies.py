@@ -171,13 +171,13 @@ EDITS: dict[str, Edit | object] = {
         value, finding, {"type": "text", "text": "hello"}
     ),
     r"end with the answer: (\{.*\})": with_message(len, ANSWER),
-    r"put the user's message before the answer": with_message(lambda _: 1, {"role": "user", "content": "hello"}),
+    r"add the user's message before the answer": with_message(lambda _: 1, {"role": "user", "content": "hello"}),
     r"a weight is 0 or 1": lambda value, finding, found: put(value, finding, 1),
     r"give the answer to learn weight 1": lambda value, finding, found: (
         value | {"messages": [each | {"weight": 1} if "weight" in each else each for each in value["messages"]]}
     ),
     r"remove it, or write it in another way": texts(lambda text: re.sub(r"<\|.*?\|>", "", text)),
-    r"join the two, or put": joined,
+    r"merge the two, or add": joined,
     r"use at most 64 letters, digits, _ and - of ASCII": in_function(name="get_weather"),
     r'"parameters": \{"type": "object", "properties": …\}': in_function(
         parameters={"type": "object", "properties": {}}

@@ -63,6 +63,6 @@ def test_writing_to_the_source_is_refused(tmp_path):
     source, link = tmp_path / "a", tmp_path / "b"
     source.write_bytes(b"")
     link.symlink_to(source)
-    with pytest.raises(DataError, match="the output is the input"):
+    with pytest.raises(DataError, match="the output file is the input"):
         refuse_own_source(source, [tmp_path / "c", link])
     refuse_own_source(source, [tmp_path / "c"])

@@ -100,7 +100,7 @@ def test_existing_files_are_only_overwritten_by_force():
 def test_a_file_is_never_written_over_itself():
     path = write_jsonl("rows.jsonl", {"input": "a", "target": "b"})
 
-    assert "the output is the input" in refused(path, "-o", "rows.jsonl", "--force")
+    assert "the output file is the input" in refused(path, "-o", "rows.jsonl", "--force")
     assert json.loads(path.read_text(encoding="utf-8")) == {"input": "a", "target": "b"}
 
 

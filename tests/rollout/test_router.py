@@ -14,7 +14,7 @@ import pytest
 from pytest_finetune import ModelRouter
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry import Change, FileBackend, verify
-from pytest_finetune.lifecycle.rollout.router import _MOST_MENTIONED
+from pytest_finetune.lifecycle.rollout.router import _MOST_LOGGED
 
 USERS = [f"user-{number}" for number in range(2000)]
 
@@ -374,7 +374,7 @@ def test_numbers_of_other_libraries_are_taken(router):
     assert (production.calls, production.failed, production.latency) == (1, 1, 0.5)
 
 
-def test_a_model_that_the_registry_does_not_route_to_is_mentioned_once(router, caplog):
+def test_a_model_that_the_registry_does_not_route_to_is_logged_once(router, caplog):
     for _ in range(3):
         router.report("ft:v9", ok=False)
     assert len(messages(caplog)) == 1
@@ -582,7 +582,7 @@ def test_a_clock_set_back_does_not_stop_the_checks(router, registry, clock):
 def test_unknown_names_fill_neither_memory_nor_log(router, caplog):
     for number in range(500):
         router.report(f"made-up-{number}", ok=True)
-    assert len(messages(caplog)) == _MOST_MENTIONED
+    assert len(messages(caplog)) == _MOST_LOGGED
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")

@@ -47,8 +47,8 @@ def test_text_parts_are_joined_as_on_the_server():
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ({"messages": [USER]}, "nothing is to be learned"),
-        ({"messages": [USER, {**ANSWER, "weight": 0}]}, "nothing is to be learned"),
+        ({"messages": [USER]}, "there is nothing to learn"),
+        ({"messages": [USER, {**ANSWER, "weight": 0}]}, "there is nothing to learn"),
         ({"messages": [USER, ANSWER, USER]}, "the last message is by the user"),
         ({"messages": [USER, {**ANSWER, "content": ""}]}, "an empty answer"),
         ({"messages": [USER, {**ANSWER, "content": 7}]}, "is a number, not text"),
@@ -59,7 +59,7 @@ def test_text_parts_are_joined_as_on_the_server():
         ({"messages": [USER, {"role": "tool", "content": "x", "tool_call_id": "1"}, ANSWER]}, "uses tools"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, ANSWER]},
-            "has other content than text",
+            "has content that is not text",
         ),
     ],
 )

@@ -94,8 +94,8 @@ def test_an_expiry_that_openai_refuses_is_refused(client, expiry):
 def test_an_expired_file_is_gone(tmp_path, monkeypatch):
     (tmp_path / "files").mkdir()
     files = Files(tmp_path / "files", Store(tmp_path / "server.db"))
-    old, kept = files.keep("a.jsonl", "batch", [b"{}"], seconds=3600), files.keep("b.jsonl", "batch", [b"{}"])
-    listed = files.keep("c.jsonl", "batch", [b"{}"], seconds=3600)
+    old, kept = files.write("a.jsonl", "batch", [b"{}"], seconds=3600), files.write("b.jsonl", "batch", [b"{}"])
+    listed = files.write("c.jsonl", "batch", [b"{}"], seconds=3600)
     assert files.get(old.id) == old
     monkeypatch.setattr("pytest_finetune.server.files.now", lambda: old.created_at + 3601)
     with pytest.raises(ApiError):
@@ -123,7 +123,7 @@ def test_an_interrupted_upload_leaves_no_file(client, running):
             b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jsonl"\r\n\r\nhalf of'
         )
     wait_for(
-        lambda: running.errors.read_text("utf-8"), lambda text: "POST /v1/files 400" in text or "broken off" in text
+        lambda: running.errors.read_text("utf-8"), lambda text: "POST /v1/files 400" in text or "disconnected" in text
     )
     assert sorted((running.state / "files").iterdir()) == before
     assert upload(client, chat_lines(1))

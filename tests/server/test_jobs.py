@@ -140,7 +140,7 @@ def test_a_running_job_can_be_paused_resumed_and_cancelled(client):
     with pytest.raises(openai.BadRequestError, match="paused"):
         client.fine_tuning.jobs.pause(job.id)
     assert client.fine_tuning.jobs.resume(job.id).status in ("queued", "running")
-    resumed = wait_for(lambda: messages(client, job), lambda texts: any("goes on after step" in text for text in texts))
+    resumed = wait_for(lambda: messages(client, job), lambda texts: any("resumed after step" in text for text in texts))
     assert len(set(resumed)) == len(resumed)
     assert client.fine_tuning.jobs.cancel(job.id).status == "cancelled"
     for change in ("cancel", "pause", "resume"):

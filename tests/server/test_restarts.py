@@ -67,7 +67,7 @@ def test_a_cancelled_training_stops_and_a_stopped_server_saves_the_running_one(t
         client = server.client()
         texts = wait_for(
             lambda: [event.message for event in client.fine_tuning.jobs.list_events(second.id, limit=100)],
-            lambda texts: any("goes on after step" in text for text in texts),
+            lambda texts: any("resumed after step" in text for text in texts),
         )
         assert "Step 1/2000" in texts[-5]
         client.fine_tuning.jobs.cancel(second.id)

@@ -41,7 +41,7 @@ class Access:
             return
         began, status = time.monotonic(), 0
 
-        async def noting(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -50,10 +50,10 @@ class Access:
 
         try:
             refusal = self._refusal(scope)
-            await (self._app if refusal is None else refusal.response())(scope, receive, noting)
+            await (self._app if refusal is None else refusal.response())(scope, receive, send_with_id)
         finally:
             took = time.monotonic() - began
-            self._log(f"{scope['method']} {scope['path']} {status or 'broken off'} {took:.2f} s")
+            self._log(f"{scope['method']} {scope['path']} {status or 'disconnected'} {took:.2f} s")
 
     def _refusal(self, scope: Scope) -> ApiError | None:
         headers = Headers(scope=scope)
@@ -64,8 +64,8 @@ class Access:
             if not hmac.compare_digest(given, self._key):
                 return ApiError("Incorrect API key provided.", status=401, code="invalid_api_key")
             return None
-        # Without a key, any page in a browser on this machine could send requests: from its own origin, or through a
-        # host name of its own that resolves to this machine.
+        # Without a key, any web page open in a browser on this machine could send requests: from its own origin, or
+        # through its own host name that resolves to this machine (DNS rebinding).
         for name in ("origin", "host"):
             value = headers.get(name, "")
             if value and _host(value) not in LOOPBACK:

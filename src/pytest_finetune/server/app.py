@@ -46,7 +46,7 @@ class ServerSettings:
         state: Folder for files, jobs and batches; created if missing.
         models: Folder for fine-tuned adapters, where `local:NAME` finds them.
         weights_cache: Folder for the unpacked base model.
-        places: Number of models loaded, and of requests answered, at the same time.
+        places: Maximum number of loaded models and of concurrent completions.
         threads: Cores used for training.
         key: The API key that clients must send; empty if none is needed.
         log: Called with one line per request.
@@ -63,12 +63,12 @@ class ServerSettings:
 
 def make_app(settings: ServerSettings) -> Starlette:
     """
-    Make the application and open its store; its queues run from ASGI startup to shutdown.
+    Create the application and open its store; its queues run from ASGI startup to shutdown.
 
     Raises:
         ServerError: A folder or the store cannot be used.
     """
-    folders = _made_folders(settings)
+    folders = _create_folders(settings)
     store = Store(settings.state / "server.db")
     files, models = Files(folders["files"], store), Models(store, settings.models)
     pool = ModelPool(models.weights, settings.places)
@@ -116,7 +116,7 @@ async def _running(app: Starlette, workers: tuple[TrainingQueue, BatchWorker]) -
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _made_folders(settings: ServerSettings) -> dict[str, Path]:
+def _create_folders(settings: ServerSettings) -> dict[str, Path]:
     """Create the subfolders of the state folder; returns them by name."""
     folders = {name: settings.state / name for name in ("files", "jobs", "batches")}
     for folder in (*folders.values(), settings.models):
@@ -128,7 +128,7 @@ def _made_folders(settings: ServerSettings) -> dict[str, Path]:
 
 
 def _stop_if_broken(app: Starlette, task: asyncio.Task[None]) -> None:
-    """Stop the server if a queue fails: its jobs would wait forever. A restart resumes from the state on disk."""
+    """Stop the server if a queue fails, because its jobs would wait forever; a restart resumes them."""
     if not task.cancelled() and (error := task.exception()) is not None:
         traceback.print_exception(error)
         app.state.broken = error

@@ -83,13 +83,13 @@ class Files:
         return record
 
     def remove_expired(self) -> None:
-        """Delete the files whose time is over."""
+        """Delete expired files."""
         for record in list(self.store.all(FileRecord)):
             if record.expires_at is not None and record.expires_at <= now():
                 self.remove(record)
 
-    def keep(self, filename: str, purpose: str, chunks: Iterable[bytes], *, seconds: int | None = None) -> FileRecord:
-        """Write a file atomically and add its record; it expires after so many seconds, or never."""
+    def write(self, filename: str, purpose: str, chunks: Iterable[bytes], *, seconds: int | None = None) -> FileRecord:
+        """Write a file atomically and add its record; with `seconds`, it expires after so many."""
         name = new_id("file-")
         digest = hashlib.sha256()
         with atomic_writer(self.folder / name) as file:
@@ -140,7 +140,7 @@ class FileApi:
         try:
             name, purpose, file = _check_form(form)
             chunks = iter(lambda: file.file.read(_CHUNK), b"")
-            record = self._files.keep(name, purpose, chunks, seconds=_expiry(form))
+            record = self._files.write(name, purpose, chunks, seconds=_expiry(form))
         finally:
             await form.close()
         return JSONResponse(record.to_wire())

@@ -42,7 +42,7 @@ class Models:
 
         Raises:
             ApiError: There is no such model, or its adapter is missing.
-            TargetError: The base model's weights are not installed.
+            TargetError: The weights of the base model are not installed.
         """
         base = find_weights(f"local:{BASE}", Path())
         if name == BASE:

@@ -75,7 +75,7 @@ class Store:
         Args:
             record: The record.
             parent: Id of the record that it belongs to.
-            name: Unique among the records of the parent, so that an event which is replayed is added once.
+            name: Unique among the records of the parent, so that a replayed event is added only once.
 
         Returns:
             True if it was added; False if the parent has a record of this name, which is left unchanged.
@@ -114,7 +114,7 @@ class Store:
         """
         found = self.find(type(record), record.id)
         if found is None:
-            raise LookupError(f"{record.id} is gone")
+            raise LookupError(f"{record.id} was deleted")
         return found
 
     def all(self, kind: type[AnyRecord], *, parent: str = "") -> Iterator[AnyRecord]:

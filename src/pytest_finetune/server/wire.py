@@ -140,7 +140,7 @@ def _clearest(error: ValidationError) -> ErrorDetails:
 @dataclass(frozen=True, slots=True)
 class PageQuery:
     """
-    Which page of a list a client wants.
+    The page of a list that a client requests.
 
     Args:
         after: Id of the last object of the previous page; None for the first page.

@@ -47,7 +47,7 @@ class ReadAnswer:
 
 
 def read_answer(text: str) -> ReadAnswer:
-    """Parse an answer as JSON. A number or word that happens to be JSON has no value here: it may well be a label."""
+    """Parse an answer as JSON. A number or word that is valid JSON has no value here, because it may be a label."""
     try:
         value = parse_json(text)
     except JsonFault as fault:
@@ -76,7 +76,7 @@ class JsonAnswers:
         self._file, self._schema = file, schema
         self._groups: dict[str, _Group] = {}
 
-    def see(self, example: Example, read: ReadAnswer, report: ReportFinding) -> None:
+    def add(self, example: Example, read: ReadAnswer, report: ReportFinding) -> None:
         """Check one answer against the schema, or count it for the comparison in `close`."""
         if self._schema is not None:
             _validate(self._schema, example.answer or "", read, report)

@@ -84,29 +84,29 @@ class Balance:
         self._trained, self._held_out = _Kinds(), _Kinds()
         self._keys: dict[str, None] = {}
 
-    def see(self, example: Example, read: ReadAnswer | None, report: ReportFinding) -> None:
+    def add(self, example: Example, read: ReadAnswer | None, report: ReportFinding) -> None:
         """Count one example; an answer that is not an allowed label is reported immediately."""
         self._lengths.append(len(example.question))
-        self._trained.see(example, read)
+        self._trained.add(example, read)
         structured = read is not None and read.value is not None
         if self._label_by:
-            self._see_field(example, None if read is None else read.value, report)
+            self._count_field(example, None if read is None else read.value, report)
         elif structured:
             self._unlabelled = True
         elif example.answer and (answer := example.answer.strip()):
-            self._see_label(example, answer, report)
+            self._count_label(example, answer, report)
 
-    def see_held_out(self, example: Example, read: ReadAnswer | None) -> None:
-        """Note what kind of input a validation row or an eval case has."""
-        self._held_out.see(example, read)
+    def add_held_out(self, example: Example, read: ReadAnswer | None) -> None:
+        """Remember the kinds of input in a validation row or an eval case."""
+        self._held_out.add(example, read)
 
-    def see_unusable(self) -> None:
+    def add_unusable(self) -> None:
         """Count a row that is reported as broken; it will be an example once it is fixed."""
         self._unusable += 1
 
     def close(self, log: FindingLog) -> None:
         """
-        Report what the whole set lacks, and what broken rows do not explain.
+        Report what the whole set lacks; rows that are reported as broken count as examples here.
 
         Raises:
             DataError: No answer has the key `label_by`.
@@ -137,15 +137,15 @@ class Balance:
         few = are_labels(len(self._counts), self._counts.total()) and not self._unlabelled
         return dict(self._counts.most_common()) if few else None
 
-    def _see_field(self, example: Example, value: object, report: ReportFinding) -> None:
+    def _count_field(self, example: Example, value: object, report: ReportFinding) -> None:
         label = field_text(value, self._label_by)
         if label is not None:
             self._labelled = True
-            self._see_label(example, label.strip(), report)
+            self._count_label(example, label.strip(), report)
         elif type(value) is dict and len(self._keys) < MAX_LABELS:
             self._keys |= dict.fromkeys(islice(value, MAX_LABELS))
 
-    def _see_label(self, example: Example, answer: str, report: ReportFinding) -> None:
+    def _count_label(self, example: Example, answer: str, report: ReportFinding) -> None:
         key = answer if self._labels is None else self._labels.normalize(answer)
         if self._labels is not None and key not in self._allowed and not self._labels.schema:
             hint = did_you_mean(answer, self._labels.names)
@@ -213,7 +213,7 @@ class _Kinds:
         self.empty = self.ambiguous = self.long = ""
         self.longest = 0
 
-    def see(self, example: Example, read: ReadAnswer | None) -> None:
+    def add(self, example: Example, read: ReadAnswer | None) -> None:
         place = f"{example.file}:{example.line}"
         is_empty = len(example.question.strip()) <= _SHORTEST and not example.parts
         is_ambiguous = bool(example.answer and _UNDECIDED.fullmatch(example.answer.strip()))
@@ -226,7 +226,7 @@ class _Kinds:
 
 
 def _edges(value: object, *, empty: bool, ambiguous: bool) -> tuple[bool, bool]:
-    """Whether a JSON answer has an empty field and an undecided one; what is already known to be true stays true."""
+    """Whether a JSON answer has an empty field, and an undecided one; arguments that are true stay true."""
     fields = [value]
     while fields and not (empty and ambiguous):
         field = fields.pop()

@@ -38,13 +38,13 @@ class Example:
         line: 1-based line number.
         system: The system prompt; empty if there is none.
         question: The user messages of all turns.
-        parts: Hash of the parts of the prompt that are not text, such as pictures; empty without.
+        parts: Hash of the parts of the prompt that are not text, such as pictures; empty if there are none.
         answer: The text of the answer or refusal; None if the answer consists of tool calls.
         tools: The tools as canonical JSON; empty if there are none.
         prompt_id: Hash of tools and messages before the answer; whitespace is normalized.
         answer_id: Hash of the answer; whitespace is normalized.
         row_id: Hash of everything that is learned from the row, with its weights and whitespace.
-        is_learned: Whether the answer is learned; it is not if its weight is 0.
+        is_learned: Whether the answer is learned, that is, its weight is not 0.
     """
 
     file: str
@@ -133,7 +133,7 @@ def system_text(messages: Iterable[Mapping[str, Any]]) -> str:
 
 
 def prompt_text(messages: Iterable[Mapping[str, Any]]) -> str:
-    """The text of all messages but those of the system."""
+    """The text of all messages except system messages."""
     return "\n".join(text_of(message.get("content")) for message in messages if message.get("role") not in _SYSTEM)
 
 
@@ -185,7 +185,7 @@ class _Writer:
     def write(self, message: Mapping[str, Any]) -> str:
         role, content = message.get("role"), message.get("content")
         role = "system" if role == "developer" else role
-        # Nearly all messages have a role and a content only.
+        # Nearly all messages have only a role and a content.
         if type(content) is str and message.keys() == _PLAIN and role != "tool":
             return f"{role}\1{_json_or_text(content) if role == 'assistant' else content}"
         content = self._content(content)

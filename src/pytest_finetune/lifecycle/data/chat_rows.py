@@ -75,7 +75,7 @@ def refuse_unused(value: Mapping[str, Any], shape: Shape, where: str, *, is_mapp
 
 
 def unused_hint(columns: list[str], *, is_mapped: bool = False) -> str:
-    """What to do about columns that are not read."""
+    """A hint for columns that are not read."""
     media = any(column.startswith(_MEDIA) for column in columns)
     first = "write them as image_url or input_audio parts of a message; " if media else ""
     first = "join two columns with --map input=ONE+OTHER; " if is_mapped and not media else first
@@ -84,5 +84,5 @@ def unused_hint(columns: list[str], *, is_mapped: bool = False) -> str:
 
 
 def reason(fault: RowFault) -> str:
-    """Why a record is left out, and what to do about it."""
+    """The reason why a record is left out, with a hint."""
     return f"{fault.problem} ({fault.hint})" if fault.hint else fault.problem

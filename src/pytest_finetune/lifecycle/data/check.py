@@ -193,7 +193,7 @@ class _Checking:
             if isinstance(each, Finding):
                 self._log.add(each)
                 if each.severity is Severity.ERROR and side == TRAINING:
-                    self._balance.see_unusable()
+                    self._balance.add_unusable()
                 continue
             self._rows[name] += 1
             report = _RowReport(self._log, name, each.line)
@@ -201,27 +201,27 @@ class _Checking:
             row = shapes.read(each.line, each.value, report, report.secrets)
             if row is not None:
                 self._tokens.check(each.value, row, report)
-                self._see(example_of_row(name, each.line, row), side, answers, report)
+                self._check_example(example_of_row(name, each.line, row), side, answers, report)
             elif side == TRAINING:
-                self._balance.see_unusable()
+                self._balance.add_unusable()
         answers.close(self._log)
         shapes.close(self._log)
 
-    def _see(self, example: Example, side: int, answers: JsonAnswers, report: _RowReport) -> None:
+    def _check_example(self, example: Example, side: int, answers: JsonAnswers, report: _RowReport) -> None:
         read = None if example.answer is None else read_answer(example.answer)
         if read is not None:
-            answers.see(example, read, report)
-        # Where the labels are known, such an answer is either one of them or an unknown label.
+            answers.add(example, read, report)
+        # If the labels are known, such an answer is either one of them or an unknown label.
         is_empty_cell = self._labels is None and self._schema is None and example.answer in EMPTY_CELLS
         if is_empty_cell:
             hint = "write the answer, or remove the row; if it is a label, name all labels with --labels"
             report("empty_cell", f"the answer {example.answer!r} may stand for an empty or broken cell", hint)
         if side == TRAINING and (is_empty_cell or "control_token" in report.codes):
-            self._balance.see_unusable()
+            self._balance.add_unusable()
         elif side == TRAINING:
-            self._balance.see(example, read, report)
+            self._balance.add(example, read, report)
         else:
-            self._balance.see_held_out(example, read)
+            self._balance.add_held_out(example, read)
         self._compare(example, side, read, report)
 
     def _check_eval_set(self, eval_set: EvalSet) -> None:
@@ -233,12 +233,12 @@ class _Checking:
             texts = {"messages": messages, "expected": list(case.expected), "tools": [*map(dict, case.tools)]}
             report.secrets = self._safety.check(texts, report)
             example = example_of_case(eval_set.name, case, tools)
-            self._balance.see_held_out(example, None if example.answer is None else read_answer(example.answer))
+            self._balance.add_held_out(example, None if example.answer is None else read_answer(example.answer))
             self._compare(example, EVAL, None, report)
 
     def _compare(self, example: Example, side: int, read: ReadAnswer | None, report: _RowReport) -> None:
-        self._duplicates.see(example, side, report)
-        self._parity.see(example, side, read)
+        self._duplicates.add(example, side, report)
+        self._parity.add(example, side, read)
 
 
 class _RowReport:
@@ -282,7 +282,7 @@ def _each_once(paths: Sequence[Path]) -> list[Path]:
 
 
 def _letters(value: object) -> int:
-    """An upper bound of the characters of a row that are counted as tokens."""
+    """An upper bound on the characters of a row that are counted as tokens."""
     if type(value) is str:
         return len(value)
     if type(value) is dict:
@@ -291,7 +291,7 @@ def _letters(value: object) -> int:
 
 
 def _labels(options: CheckOptions, schema: Schema | None, eval_sets: Sequence[EvalSet]) -> AllowedLabels | None:
-    """The labels of the options, or else those of the schema, or of the eval sets with a label scorer."""
+    """The labels of the options, or else of the schema, or else of the eval sets with a label scorer."""
     if options.labels:
         return AllowedLabels(tuple(options.labels))
     if options.label_by:

@@ -22,7 +22,7 @@ KEPT = ("id", "tags", "metadata", "group", "accept")
 FIELDS = (*MESSAGE_FIELDS, *KEPT)
 
 _BETWEEN = "\n\n"
-"""Between the texts of two columns that become one field."""
+"""Separates the texts of two columns that become one field."""
 
 
 def read_mapping(pairs: Iterable[str]) -> dict[str, str]:
@@ -110,15 +110,15 @@ class ColumnMap:
 
 
 class ColumnsSought:
-    """The columns that the user named, until a record has them: one that none has is misspelt."""
+    """The columns that the user named and that no record has had yet; those left at the end are misspelt."""
 
     def __init__(self, columns: ColumnMap, fields: Collection[str], dropped: Iterable[str]) -> None:
         self._columns, self._fields = columns, fields
         self._missing = {*dropped}
         self._first: dict[str, Any] | None = None
 
-    def see(self, value: dict[str, Any]) -> None:
-        """Note the columns of a record."""
+    def add(self, value: dict[str, Any]) -> None:
+        """Remove the columns of a record."""
         if self._first is None:
             self._first = value
             self._missing.update(column for field in self._fields for column in self._columns.of(field, value))

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 DELIMITERS = ",;\t|"
-"""Separators that a header is searched for; of those with the same number of columns the first counts."""
+"""Separators to look for in a header; the one with the most columns is used, on a tie the first."""
 
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)
-"""What spreadsheets write before the header to name the separator."""
+"""A line before the header with which spreadsheets declare the separator."""
 
 _QUOTED = re.compile(r'"[^"]*"')
 

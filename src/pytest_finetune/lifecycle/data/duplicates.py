@@ -55,7 +55,7 @@ class DuplicateCheck:
         self._first: dict[int, dict[int, _Place]] = {TRAINING: {}, VALIDATION: {}, EVAL: {}}
         self._held_out: list[tuple[int, int, _Place]] = []
 
-    def see(self, example: Example, side: int, report: ReportFinding) -> None:
+    def add(self, example: Example, side: int, report: ReportFinding) -> None:
         """Report an example that repeats an earlier one; near duplicates are reported by `close`."""
         place = _Place(example.file, example.line, example.system, example.answer_id)
         repeated = self._report_repeated(example, side, place, report)
@@ -83,7 +83,7 @@ class DuplicateCheck:
             self._log_leaks(number, side, place, nearest)
 
     def _note_leak(self, mine: int, theirs: int, alike: float, nearest: _Nearest) -> None:
-        """Keep, for a held-out text, the most similar text of each file type that it must not resemble."""
+        """Keep, for a held-out text, the most similar text of each type of file that it must not resemble."""
         for (held, seen), best in nearest.items():
             place = self._first[seen].get(theirs)
             if place is not None and mine in self._first[held] and alike > best.get(mine, (0.0, place))[0]:
@@ -95,7 +95,7 @@ class DuplicateCheck:
         if equal is not place:
             report("duplicate", f"identical to {equal}", "keep one of them (--fix does)", other=str(equal))
             return True
-        # What has no weight is not learned, and contradicts nothing.
+        # An answer of weight 0 is not learned, so it contradicts nothing.
         if not example.is_learned:
             return False
         first = self._answers.setdefault((side == EVAL, example.prompt_id), place)

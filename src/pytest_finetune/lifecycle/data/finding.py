@@ -27,7 +27,7 @@ class Severity(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """
-    One thing found in the data.
+    A problem found in the data.
 
     Args:
         code: One of `CODES`; docs/data.md lists them.

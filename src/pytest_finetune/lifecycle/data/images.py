@@ -1,4 +1,4 @@
-"""Pictures in training rows: what OpenAI refuses or skips."""
+"""Checks pictures in training rows: OpenAI refuses or skips some."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _address_fault(url: str) -> tuple[str, str] | None:
     try:
         parts = urlsplit(url)
     except ValueError:
-        return f"{shorten(url, 60)!r} is no address", "write an https address or a data URL"
+        return f"{shorten(url, 60)!r} is not an address", "write an https address or a data URL"
     if parts.scheme not in ("http", "https") or not parts.hostname:
         hint = "a server cannot read your files: write an https address, or data:image/png;base64,…"
         return f"{shorten(url, 60)!r} is neither a web address nor a data URL", hint
@@ -64,7 +64,7 @@ def _data_fault(url: str) -> tuple[str, str] | None:
     try:
         return _file_fault(binascii.a2b_base64(found[2].encode("ascii"), strict_mode=True))
     except (binascii.Error, UnicodeEncodeError):
-        return "the data URL is not valid base64", "encode the file again; it may be truncated"
+        return "the data URL is not valid base64", "encode the file again; the data may be truncated"
 
 
 def _file_fault(data: bytes) -> tuple[str, str] | None:

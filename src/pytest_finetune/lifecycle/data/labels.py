@@ -49,7 +49,7 @@ def choices(schema: object, key: str) -> tuple[str, ...]:
 @dataclass(slots=True)
 class Numbered:
     """
-    Texts that many rows share: each text once, and for each row its number, or -1 if it has none.
+    Texts that many rows share: each text is stored once, and for each row its number, or -1 if it has none.
 
     Args:
         limit: Maximum number of different texts; None for no limit.

@@ -99,7 +99,7 @@ class TextIndex:
         Args:
             text: The text, not normalized.
             side: One bit, 1 to 128, for the type of its file, such as 1 for training and 4 for eval sets.
-            parts: Hash of the pictures that come with it; texts with other pictures are not compared.
+            parts: Hash of the pictures in the prompt; texts with different pictures are not compared.
         """
         plain = normalized(text)
         encoded = plain.encode("utf-8", "surrogatepass")
@@ -132,7 +132,7 @@ class TextIndex:
         # either place does not hide a pair.
         ranks = [self._ranks(1), self._ranks(-1)]
         for band in range(BANDS if count > 1 else 0):
-            # Texts with other pictures never share a bucket.
+            # Texts with different pictures never share a bucket.
             keys = _keys(np, signatures[:, band * ROWS : (band + 1) * ROWS]) ^ parts
             order = np.lexsort((ranks[band % 2], keys))
             flat = np.array([_root(roots, number) for number in range(count)])

@@ -35,7 +35,7 @@ _HINT = "train, evaluate and serve with the same prompts and tools"
 @dataclass(frozen=True, slots=True)
 class PromotionRequests:
     """
-    What the requests of the run that a version was promoted on had in common.
+    What all requests had in common in the run on which a version was promoted.
 
     Args:
         settings: The settings that determine a request body, by name.
@@ -51,7 +51,7 @@ class PromotionRequests:
 @dataclass(frozen=True, slots=True)
 class Production:
     """
-    What production sends, as far as it is known.
+    What is known of the requests that production sends.
 
     Args:
         name: File with a production request, or the model in production.
@@ -122,7 +122,7 @@ class _Format:
         self.schema = _schema(self.wanted)
         self.other, self.total, self.first, self.why = 0, 0, "", ""
 
-    def see(self, example: Example, read: ReadAnswer | None) -> None:
+    def add(self, example: Example, read: ReadAnswer | None) -> None:
         self.total += 1
         fault = "not a JSON object" if read is None or type(read.value) is not dict else ""
         if not fault and self.schema is not None and read is not None and (broken := self.schema.fault(read.value)):
@@ -149,14 +149,14 @@ class ParityCheck:
         ]
         self._seen: dict[str, tuple[int, _Seen]] = {}
 
-    def see(self, example: Example, side: int, read: ReadAnswer | None) -> None:
-        """Note the system prompt, tools and response format of one example."""
+    def add(self, example: Example, side: int, read: ReadAnswer | None) -> None:
+        """Record the system prompt, tools and response format of one example."""
         seen = self._seen.setdefault(example.file, (side, _Seen()))[1]
         seen.add(example)
         # The response format does not apply to tool calls.
         if side == TRAINING and example.answer is not None:
             for each in self._formats:
-                each.see(example, read)
+                each.add(example, read)
 
     def close(self, log: FindingLog) -> None:
         """Report the differences."""
@@ -216,7 +216,7 @@ class ParityCheck:
 
 
 def _changed(eval_set: EvalSet, production: Production) -> Iterator[str]:
-    """What changed in an eval set, as far as requests go, since production was promoted on it."""
+    """Changes that affect requests to an eval set since production was promoted on it."""
     settings, schemas = production.hashes.get(eval_set.name, ("", ""))
     if not settings:
         return

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 REGIONS = ("US", "CN")
-"""Countries whose national phone numbers are detected; with `+` and a country code those of all countries are."""
+"""Countries whose national phone numbers are detected; with `+` and a country code, all countries' are."""
 
 _EMAIL = re.compile(
     r"(?<![a-z0-9._%+-])[a-z0-9][a-z0-9._%+'-]{0,63}@((?:[a-z0-9](?:[a-z0-9-]{0,62})\.)+[a-z]{2,24})\b",

@@ -131,7 +131,7 @@ def prepare(records: Iterable[Row | LeftOut], options: PrepareOptions, prepared:
 
 
 class _Maker:
-    """Converts one record after the other; the key order of JSON answers is carried over from earlier ones."""
+    """Converts records one by one; JSON answers take their key order from earlier ones."""
 
     def __init__(self, options: PrepareOptions, prepared: Prepared) -> None:
         self._options, self._prepared = options, prepared
@@ -142,7 +142,7 @@ class _Maker:
         self._replaced = False
 
     def example(self, record: Row) -> dict[str, Any]:
-        self._sought.see(record.value)
+        self._sought.add(record.value)
         value = {column: item for column, item in record.value.items() if column not in self._options.drop}
         self._replaced = False
         row = self._columns.read(value) if self._is_mapped else read_row(value, self._options.shape)

@@ -33,7 +33,7 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class TrainingTokens:
-    """Tokens of one epoch over `examples` rows, of the longest row, and how much of what is not counted, by name."""
+    """Tokens of one epoch over `examples` rows and of the longest row; number of uncounted things by name."""
 
     examples: int
     tokens: int
@@ -43,7 +43,7 @@ class TrainingTokens:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """A number of calls, their prompt and completion tokens in total, and how much is not counted, by name."""
+    """A number of calls, their total prompt and completion tokens, and the number of uncounted things by name."""
 
     calls: int
     prompt: int
@@ -98,7 +98,7 @@ class ModelPrice:
         note: How training is billed, if not per token.
         evaluations: Cost of one evaluation of each eval set, repeats included, by name.
         month: Cost of a month of calls; None if their number is not given.
-        configured: Whether any of its prices is one that the project configures.
+        configured: Whether the project configures any of its prices.
     """
 
     model: str
@@ -213,7 +213,7 @@ def price_model(
         evaluations: The calls of one evaluation, by eval set.
         month: The calls of a month.
         when: Time at which prices apply.
-        configured: Prices that the project configures; they win over the lists.
+        configured: Prices that the project configures; they override the price lists.
     """
     free = model.startswith("local:")
     table = fine_tune_prices(model)

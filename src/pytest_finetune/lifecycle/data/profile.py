@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.shapes.row import ChatRow
 
 LENGTHS = ("tokens", "asked", "answered", "messages")
-"""Measured for each row: its tokens, characters of the prompt (without system prompt) and of the answer, messages."""
+"""Measured per row: tokens, characters of the prompt (without system prompt), characters of the answer, messages."""
 
 BINS = 40
 # Bounds memory where each row has its own system prompt.

@@ -1,4 +1,4 @@
-"""Keys, numbers and addresses that their issuers publish as examples, which no one needs to hide."""
+"""Keys, numbers and addresses that their issuers publish as examples, so they need not be hidden."""
 
 from __future__ import annotations
 

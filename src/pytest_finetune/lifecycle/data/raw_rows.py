@@ -90,7 +90,7 @@ def read_raw(
             is an error, because the start of the next record is unknown.
 
     Raises:
-        DataError: The file cannot be read, or not beyond some line.
+        DataError: The file, or the rest of it after some line, cannot be read.
     """
     if form == "jsonl":
         yield from read_jsonl(path, limit=limit)

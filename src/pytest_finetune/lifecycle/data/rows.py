@@ -71,7 +71,7 @@ def refuse_pipe(path: Path) -> None:
         DataError: The path is a pipe or a device.
     """
     if path.exists() and not path.is_file():
-        raise DataError("cannot be read twice", str(path), "it is not a regular file; save it to one first")
+        raise DataError("cannot be read twice", str(path), "it is not a regular file; save the data to one first")
 
 
 def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding]:

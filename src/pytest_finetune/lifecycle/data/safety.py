@@ -1,4 +1,4 @@
-"""Searches every text of a row for personal data, secrets and broken characters; findings mask what was found."""
+"""Searches every text of a row for personal data, secrets and broken characters, and masks them in findings."""
 
 from __future__ import annotations
 

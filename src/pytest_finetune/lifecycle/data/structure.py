@@ -1,4 +1,4 @@
-"""The structure of a training row: what a training service rejects, and what it accepts but is a likely mistake."""
+"""Checks the structure of a training row: what a training service rejects, and likely mistakes that it accepts."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _check_part(part: object, path: str, report: ReportFinding) -> None:
 
 def _check_roles(roles: list[Any], report: ReportFinding) -> None:
     if any(type(role) is not str or role not in _KNOWN_ROLES for role in roles):
-        # Reported; who said what is known when it is fixed.
+        # Already reported; the order of roles can be checked when that is fixed.
         return
     if "assistant" not in roles:
         report("example_missing_assistant_message", "no assistant message", _ANSWER_LAST, path="$.messages")
@@ -163,7 +163,7 @@ def _check_roles(roles: list[Any], report: ReportFinding) -> None:
         problem = f"the last message is of role {shorten(str(roles[-1]))!r}"
         report("last_message_not_assistant", problem, _ANSWER_LAST, path=f"$.messages[{len(roles) - 1}]")
     if "user" not in roles and "tool" not in roles and "assistant" in roles:
-        hint = "put the user's message before the answer"
+        hint = "add the user's message before the answer"
         report("missing_user_message", "no user message", hint, path="$.messages")
 
 
@@ -177,7 +177,7 @@ def _check_answers(messages: list[Any], report: ReportFinding) -> None:
         if type(message) is dict and message.get("role") == "assistant":
             if is_after_answer:
                 # "Conversation roles must alternate", from vLLM with Mistral's template: vllm-project/vllm#6862
-                hint = "join the two, or put the user's message between them"
+                hint = "merge the two, or add the user's message between them"
                 path = f"$.messages[{index}]"
                 report("consecutive_answers", "the message before is an answer too", hint, path=path)
             content = message.get("content")

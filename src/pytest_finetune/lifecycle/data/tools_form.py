@@ -24,7 +24,7 @@ MOST_TOOL_SETS = 1000
 
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-"""Names of functions, from the OpenAI API reference, `tools[].function.name`; other servers took the rule over."""
+"""Names of functions, from the OpenAI API reference, `tools[].function.name`; other servers have the same rule."""
 
 
 @dataclass(frozen=True, slots=True)

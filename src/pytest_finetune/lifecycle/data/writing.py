@@ -50,7 +50,9 @@ def refuse_own_source(source: Path, targets: Sequence[Path]) -> None:
     """
     for target in targets:
         if target.exists() and source.exists() and target.samefile(source):
-            raise DataError("the output is the input", str(target), "use another file: nothing is written in place")
+            raise DataError(
+                "the output file is the input file", str(target), "use another file; files are not changed in place"
+            )
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
@@ -72,7 +74,7 @@ def _refuse_doubles(paths: Sequence[Path]) -> None:
     places = [path.resolve() for path in paths]
     for place, path in zip(places, paths, strict=True):
         if places.count(place) > 1:
-            raise DataError("two outputs have the same name", str(path), "use different names")
+            raise DataError("two output files have the same name", str(path), "use different names")
 
 
 def _open(path: Path) -> PendingFile:

@@ -1,4 +1,4 @@
-"""Background work in daemon threads that no request waits for, and what a forked worker has to reset."""
+"""Background tasks in daemon threads, and how a forked worker resets them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BackgroundThreads:
     """
     Starts short background tasks, one thread each.
 
-    There is no pool, because a forked worker would inherit a pool that believes in threads it does not have.
+    There is no thread pool: a forked worker would inherit one whose threads do not exist in the child.
     """
 
     def __init__(self, name: str) -> None:
@@ -69,7 +69,7 @@ _INSTANCES: WeakSet[Forkable] = WeakSet()
 
 def reset_after_fork(one: Forkable) -> None:
     """Call `after_fork` in every child that this process forks, as long as the object exists."""
-    # A lock that a thread of the parent holds during the fork would never be released in the child.
+    # A lock that another thread of the parent holds during the fork would never be released in the child.
     _INSTANCES.add(one)
 
 

@@ -1,4 +1,4 @@
-"""One chat completion through the router: sent to the user's version, its outcome reported, optionally retried."""
+"""Sends a chat completion to the user's version, reports the outcome, and optionally retries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Call:
     accept: Callable[[Any], bool] | None
     clock: Callable[[], float]
 
-    def ask(self, client: Any, first: Route, second: Route | None) -> Any:
+    def send(self, client: Any, first: Route, second: Route | None) -> Any:
         """
         Send the request to `first` and, if that fails or is not accepted, to `second` unless it is None.
 
@@ -50,8 +50,8 @@ class Call:
                 return answer
         return self._once(client, second)[0]
 
-    async def ask_async(self, client: Any, first: Route, second: Route | None) -> Any:
-        """Like `ask`, with an async client."""
+    async def send_async(self, client: Any, first: Route, second: Route | None) -> Any:
+        """Like `send`, with an async client."""
         try:
             answer, accepted = await self._once_async(client, first)
         except Exception:
@@ -92,7 +92,7 @@ class Call:
 
 def _for_server(client: Any, route: Route) -> Any:
     """
-    The client, pointed at the version's own server if it has one.
+    The client, with the base URL of the version's own server if it has one.
 
     Raises:
         TargetError: The server must not receive the client's key.

@@ -1,4 +1,4 @@
-"""Turns reported calls into alarms: which version must stop serving, and why."""
+"""Turns reported calls into alarms about versions that must stop serving."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Monitor:
     The error rates and sequential tests of one traffic plan. Not thread-safe; the router holds a lock around it.
 
     Args:
-        false_alarm_rate: Of each test, over the whole time that it tests the same versions.
+        false_alarm_rate: Probability of a false alarm of each test, however long it tests the same versions.
     """
 
     _plan: TrafficPlan
@@ -87,7 +87,7 @@ class Monitor:
         self._worse = {pair: self._worse.get(pair) or WorseThanProduction(self._rate) for pair in pairs}
         held = [(production, rollout.error_budget)] if production.version not in self._fallen else []
         if trial and plan.traffic >= 1:
-            # It serves all users, so there is no production traffic to compare it with: test it against the budget.
+            # It serves all users, so there is no other traffic to compare it with: test it against the error budget.
             held.append((trial, rollout.error_budget))
         self._over = {key: self._over.get(key) or OverBudget(key[1], self._rate) for key in held}
         # Losing its content is harmless: it fills again within seconds.
@@ -148,14 +148,14 @@ class Monitor:
     def _canary_alarm(self, canary: Route, now: float) -> Alarm:
         own, main = self._windows[canary].at(now), self._windows[self._main].at(now)
         why = (
-            f"{_failed(own)} in the last {self._rollout.window:g} s; of {self._main.version}, {_failed(main)}: "
+            f"{_failures(own)} in the last {self._rollout.window:g} s; of {self._main.version}, {_failures(main)}: "
             f"significantly worse, at a false-alarm rate of {self._rate:g}"
         )
         return Alarm(canary.version, self._main.version, why)
 
     def _budget_alarm(self, held: Route, recent: Counts) -> Alarm:
         why = (
-            f"{_failed(recent)} in the last {self._recent[held].seconds:g} s: significantly over the error budget of "
+            f"{_failures(recent)} in the last {self._recent[held].seconds:g} s: significantly over the error budget of "
             f"{self._rollout.error_budget:g}, at a false-alarm rate of {self._rate:g}"
         )
         if held != self._plan.production:
@@ -183,5 +183,5 @@ class Monitor:
         return "canary" if route == self._plan.canary else "fallback"
 
 
-def _failed(counts: Counts) -> str:
+def _failures(counts: Counts) -> str:
     return f"{counts.failed} of {counts.calls} calls failed"

@@ -1,4 +1,4 @@
-"""Watches a registry for changes while the program runs; a broken one never replaces the last good one."""
+"""Watches a registry for changes while the program runs; an unusable one never replaces the last good one."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class RegistryWatcher:
         # None until a read succeeds, so that a registry that could not be read is read again at the next check.
         self._seen: Signature | None = None
         self._current: Registry | None = None
-        self._complaint = ""
+        self._log_oncet = ""
         self._reading = threading.Lock()
 
     def poll(self) -> None:
-        """Called on the request path: check if it is time to, and leave reading to another thread."""
+        """Check for changes if it is time to, and read in another thread; called on the request path."""
         now = self._clock()
         # If the clock was set back, do not wait until it has caught up.
         if self._next - self._poll <= now < self._next or self._reading.locked():
@@ -68,7 +68,7 @@ class RegistryWatcher:
             try:
                 self._threads.start(self.read)
             except RuntimeError as error:
-                self._complain(f"cannot start a thread to read it: {error}")
+                self._log_once(f"cannot start a thread to read it: {error}")
 
     def after_fork(self) -> None:
         """In a forked child no thread is reading, even if one was in the parent."""
@@ -79,9 +79,9 @@ class RegistryWatcher:
         try:
             self.read_or_raise()
         except RegistryError as error:
-            self._complain(str(error))
+            self._log_once(str(error))
         except Exception as error:  # noqa: BLE001 - a backend may raise anything, and watching continues
-            self._complain(f"{type(error).__name__}: {error}")
+            self._log_once(f"{type(error).__name__}: {error}")
 
     def read_or_raise(self) -> None:
         """
@@ -99,11 +99,11 @@ class RegistryWatcher:
                 refuse_altered(registry, self._backend.location)
                 self._adopt(registry, traffic_plan(registry, self._backend.location))
                 self._current = registry
-            self._seen, self._complaint = seen, ""
+            self._seen, self._log_oncet = seen, ""
 
-    def _complain(self, problem: str) -> None:
-        if problem != self._complaint:
-            self._complaint = problem
+    def _log_once(self, problem: str) -> None:
+        if problem != self._log_oncet:
+            self._log_oncet = problem
             logger.error("%s: using the last good registry: %s", self._backend.location, problem)
 
 

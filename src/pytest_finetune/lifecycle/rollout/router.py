@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pytest_finetune.rollout")
 
-_MOST_MENTIONED = 100
-"""Different problems logged per registry state: callers that invent names would fill memory and log."""
+_MOST_LOGGED = 100
+"""Maximum number of different problems logged per registry state, however many unknown names callers use."""
 
 
 class RouterOptions(TypedDict, total=False):
@@ -56,8 +56,8 @@ class ModelRouter:
             production, or from a production that is within its error budget.
         max_latency: Seconds above which a call counts as failed, whatever its answer; None for no limit.
         poll: Seconds between two checks of the registry for changes.
-        write_events: Record fallbacks in the registry, in the background, so that every router that reads it follows.
-        who: Author of such a record.
+        write_events: Record fallbacks in the registry, in the background, so that other routers fall back, too.
+        who: Author of these records.
         clock: Monotonic seconds.
 
     Raises:
@@ -87,7 +87,7 @@ class ModelRouter:
         self._fallen: dict[str, VersionDecision] = {}
         # Fallbacks recorded up to this event were forgotten by `reset`.
         self._reset_at = 0
-        self._mentioned: set[str] = set()
+        self._logged: set[str] = set()
         self._threads = BackgroundThreads("finetune-rollout")
         self._watcher = RegistryWatcher(backend, self._adopt, threads=self._threads, poll=poll, clock=clock)
         self._watcher.read_or_raise()
@@ -130,7 +130,7 @@ class ModelRouter:
         route = self._monitor.route_of(model) if isinstance(model, str) else None
         if route is None:
             name = describe_value(model)
-            self._mention(f"model {name}", f"calls of {name} are ignored: the registry does not route to it")
+            self._log_once(f"model {name}", f"calls of {name} are ignored: the registry does not route to it")
         else:
             self.report_route(route, ok=ok, latency=latency)
 
@@ -138,9 +138,9 @@ class ModelRouter:
         """Like `report`, by the route that `route_for` returned; distinguishes versions that share a model id."""
         well, taken = read_outcome(ok), None if latency is None else read_latency(latency)
         if latency is not None and taken is None:
-            self._mention("latency", f"a latency of {describe_value(latency)} is ignored: it must be seconds")
+            self._log_once("latency", f"a latency of {describe_value(latency)} is ignored: it must be seconds")
         if well is None:
-            self._mention("ok", f"a call with ok={describe_value(ok)} is ignored: it must be True or False")
+            self._log_once("ok", f"a call with ok={describe_value(ok)} is ignored: it must be True or False")
             return
         if taken is not None and self._max_latency is not None:
             well = well and taken <= self._max_latency
@@ -182,7 +182,7 @@ class ModelRouter:
             Exception: Whatever the client raised, after it was reported as a failure.
         """
         first, second = self._first_and_second(user_id, retry_on_production=retry_on_production)
-        return Call(self.report_route, request, accept, self._clock).ask(client, first, second)
+        return Call(self.report_route, request, accept, self._clock).send(client, first, second)
 
     async def chat_async(
         self,
@@ -195,7 +195,7 @@ class ModelRouter:
     ) -> Any:
         """Like `chat`, with an `AsyncOpenAI`; a cancelled call is not reported."""
         first, second = self._first_and_second(user_id, retry_on_production=retry_on_production)
-        return await Call(self.report_route, request, accept, self._clock).ask_async(client, first, second)
+        return await Call(self.report_route, request, accept, self._clock).send_async(client, first, second)
 
     def status(self) -> tuple[VersionHealth, ...]:
         """The health of each version within the window, for a status page."""
@@ -250,7 +250,7 @@ class ModelRouter:
             recorded = [v for v, seq in plan.recorded.items() if seq > self._reset_at and v not in held]
             self._fallen = held | {version: plan.decisions[version] for version in recorded}
             self._registry, self._plan = registry, plan
-            self._mentioned.clear()
+            self._logged.clear()
             self._follow()
         for fault in plan.faults:
             logger.warning("%s: %s", self._backend.location, fault)
@@ -267,10 +267,10 @@ class ModelRouter:
 
     def _fall_back(self, alarm: Alarm) -> bool:
         """Act on an alarm; returns whether it is new. The caller holds the lock."""
-        if alarm.version in self._fallen or (alarm.to is None and f"fall of {alarm.version}" in self._mentioned):
+        if alarm.version in self._fallen or (alarm.to is None and f"fall of {alarm.version}" in self._logged):
             return False
         if alarm.to is None:
-            self._mentioned.add(f"fall of {alarm.version}")
+            self._logged.add(f"fall of {alarm.version}")
         else:
             self._fallen[alarm.version] = self._plan.decisions[alarm.version]
             self._follow()
@@ -289,15 +289,15 @@ class ModelRouter:
 
     def _record(self, alarm: Alarm) -> None:
         try:
-            # Many processes notice at the same time; one record is enough.
+            # Many processes may notice at the same time; one record is enough.
             if alarm.version not in traffic_plan(self._backend.read(), self._backend.location).recorded:
                 why = f"falls back to {alarm.to}: {alarm.why}"
                 self._backend.update(Change(FALLBACK, alarm.version, self._who, why))
         except Exception as error:  # noqa: BLE001 - a backend may raise anything; no request waits for this thread
             logger.error("the fallback of %s could not be recorded: %s", alarm.version, error)  # noqa: TRY400
 
-    def _mention(self, about: str, problem: str) -> None:
-        """Log a problem once, and at most `_MOST_MENTIONED` different ones, until the registry changes."""
-        if about not in self._mentioned and len(self._mentioned) < _MOST_MENTIONED:
-            self._mentioned.add(about)
+    def _log_once(self, about: str, problem: str) -> None:
+        """Log a problem once, and at most `_MOST_LOGGED` different ones, until the registry changes."""
+        if about not in self._logged and len(self._logged) < _MOST_LOGGED:
+            self._logged.add(about)
             logger.warning("%s", problem)

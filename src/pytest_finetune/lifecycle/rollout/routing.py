@@ -64,7 +64,7 @@ class TrafficPlan:
         decisions: The last decision about each version above.
         recorded: Versions whose fallback the registry records, with the event's number, if there was no decision about
             them since and another version can replace them.
-        faults: Problems of the rollout configuration that are worked around, one clause each.
+        faults: Problems of the rollout configuration that were worked around, one clause each.
     """
 
     production: Route
@@ -183,5 +183,5 @@ def _recorded(registry: Registry, versions: list[str]) -> dict[str, int]:
 
 
 def _bytes(text: str) -> bytes:
-    # An id may hold half of a surrogate pair, which plain UTF-8 refuses.
+    # An id may contain an unpaired surrogate, which plain UTF-8 refuses.
     return text.encode("utf-8", "surrogatepass")

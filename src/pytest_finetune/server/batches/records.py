@@ -82,7 +82,9 @@ def read_requests(path: Path) -> tuple[list[BatchRequest], list[BatchError]]:
         if (request := _request(value, line, seen, faults)) is not None
     ]
     if len(requests) > MOST_REQUESTS:
-        faults.add(f"the file holds {len(requests):,} requests", f"at most {MOST_REQUESTS:,}; split it")
+        faults.add(
+            f"the file holds {len(requests):,} requests", f"at most {MOST_REQUESTS:,} are allowed; split the file"
+        )
     return requests, [
         BatchError(code="invalid_request", message=f"{fault.problem}; {fault.hint}", line=int(line))
         for fault in faults.found
@@ -97,13 +99,13 @@ def _request(value: dict[str, Any], line: int, seen: set[str], faults: Faults) -
         faults.add(f"unknown key {key!r}", did_you_mean(key, _KEYS))
     name, body = value.get("custom_id"), value.get("body")
     if type(name) is not str or not name:
-        faults.add("the line has no custom_id", 'write "custom_id": "…"; the answer has the same one')
+        faults.add("the line has no custom_id", 'write "custom_id": "…"; the answer will have the same one')
     elif name in seen:
         faults.add(f"the custom_id {name!r} is repeated", "give each request its own")
     else:
         seen.add(name)
     if value.get("method") != "POST" or value.get("url") != ENDPOINT:
-        faults.add("the line is for another endpoint", f'write "method": "POST", "url": "{ENDPOINT}"')
+        faults.add("the line is not a chat request", f'write "method": "POST", "url": "{ENDPOINT}"')
     if type(body) is not dict:
         faults.add("the line has no body", "write the chat request as an object")
     if len(faults.found) > before or type(name) is not str or type(body) is not dict:

@@ -64,7 +64,7 @@ class BatchApi:
         if body.endpoint != ENDPOINT:
             raise ApiError(f"'{body.endpoint}' is not '{ENDPOINT}', the only endpoint of batches.", param="endpoint")
         if self._files.get(body.input_file_id, "input_file_id").purpose != "batch":
-            raise ApiError("Upload the input file with the purpose 'batch'.", param="input_file_id")
+            raise ApiError("The input file must have been uploaded with the purpose 'batch'.", param="input_file_id")
         fields = body.model_dump(exclude={"endpoint"})
         batch = Batch(id=new_id("batch_"), created_at=now(), expires_at=now() + _DAY, **fields)
         self._store.add(batch)

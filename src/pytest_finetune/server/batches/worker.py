@@ -31,29 +31,29 @@ class BatchWorker:
         completions: Answers requests.
         files: Files of the server, for input and output.
         folder: Folder for the answers of unfinished batches.
-        at_once: Number of requests in flight.
+        concurrency: Maximum number of concurrent requests.
     """
 
-    def __init__(self, completions: Completions, files: Files, folder: Path, at_once: int) -> None:
+    def __init__(self, completions: Completions, files: Files, folder: Path, concurrency: int) -> None:
         self._completions, self._files, self._store = completions, files, files.store
-        self._folder, self._at_once = folder, at_once
-        self._news = asyncio.Event()
+        self._folder, self._concurrency = folder, concurrency
+        self._changed = asyncio.Event()
 
     def wake(self) -> None:
-        """Wake the worker: there is a new batch."""
-        self._news.set()
+        """Wake the worker because a batch was created."""
+        self._changed.set()
 
     async def run(self) -> None:
         """Answer batch after batch, oldest first."""
         while True:
-            self._news.clear()
+            self._changed.clear()
             batch = next((batch for batch in self._store.all(Batch) if batch.status in OPEN), None)
             if batch is None:
-                await self._news.wait()
+                await self._changed.wait()
             else:
-                await self._work(batch)
+                await self._process(batch)
 
-    async def _work(self, batch: Batch) -> None:
+    async def _process(self, batch: Batch) -> None:
         requests: list[BatchRequest] = []
         try:
             requests, errors = await asyncio.to_thread(read_requests, self._files.folder / batch.input_file_id)
@@ -72,31 +72,31 @@ class BatchWorker:
 
     async def _answer_all(self, batch: Batch, requests: list[BatchRequest], folder: Path) -> None:
         done = {line["custom_id"] for name in (_OUTPUT, _ERRORS) for line in _answered(folder / name)}
-        left = iter([request for request in requests if request.custom_id not in done])
+        remaining = iter([request for request in requests if request.custom_id not in done])
 
-        async def answer_some() -> None:
-            for request in left:
+        async def answer_remaining() -> None:
+            for request in remaining:
                 if self._store.current(batch).status != "in_progress":
                     return
                 await self._answer(batch, request, folder)
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._at_once):
-                tasks.create_task(answer_some())
+            for _ in range(self._concurrency):
+                tasks.create_task(answer_remaining())
 
     async def _answer(self, batch: Batch, request: BatchRequest, folder: Path) -> None:
-        status, body = await self._ask(request)
+        status, body = await self._response(request)
         response = {"status_code": status, "request_id": new_id("req_"), "body": body}
         line = {"id": new_id("batch_req_"), "custom_id": request.custom_id, "response": response, "error": None}
-        good = status == 200  # noqa: PLR2004 - HTTP's own word for done
+        succeeded = status == 200  # noqa: PLR2004 - HTTP OK
         # Appended, not replaced: each answer is written once and survives a kill, except for a half-written last line.
-        with (folder / (_OUTPUT if good else _ERRORS)).open("ab") as file:
+        with (folder / (_OUTPUT if succeeded else _ERRORS)).open("ab") as file:
             file.write(encode_line(line))
-        counted = "completed" if good else "failed"
+        counted = "completed" if succeeded else "failed"
         batch = self._store.current(batch)
         self._store.change(batch, **{counted: getattr(batch, counted) + 1})
 
-    async def _ask(self, request: BatchRequest) -> tuple[int, dict[str, Any]]:
+    async def _response(self, request: BatchRequest) -> tuple[int, dict[str, Any]]:
         try:
             return 200, await self._completions.answer(request.body)
         except ApiError as error:
@@ -116,15 +116,15 @@ class BatchWorker:
             batch,
             **ended,
             **{field: sum(1 for _ in _answered(folder / name)) for field, name in counts.items()},
-            output_file_id=self._keep(folder / _OUTPUT, f"{batch.id}_output.jsonl"),
-            error_file_id=self._keep(folder / _ERRORS, f"{batch.id}_error.jsonl"),
+            output_file_id=self._output_file(folder / _OUTPUT, f"{batch.id}_output.jsonl"),
+            error_file_id=self._output_file(folder / _ERRORS, f"{batch.id}_error.jsonl"),
         )
 
-    def _keep(self, path: Path, name: str) -> str | None:
+    def _output_file(self, path: Path, name: str) -> str | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            return self._files.keep(name, "batch_output", iter(lambda: file.read(_CHUNK), b"")).id
+            return self._files.write(name, "batch_output", iter(lambda: file.read(_CHUNK), b"")).id
 
 
 def _answered(path: Path) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Answers chat requests, whole or streamed; refuses what the small model cannot do."""
+"""Answers chat requests, as a whole or streamed; refuses what the small model cannot do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from pytest_finetune.server.chat.pool import ModelPool
 
 _UNSUPPORTED = {
-    "tools": "This model cannot call tools: its prompt has no place for them.",
-    "functions": "This model cannot call functions: its prompt has no place for them.",
-    "audio": "This model reads and writes text alone.",
+    "tools": "This model cannot call tools: its prompt template does not support them.",
+    "functions": "This model cannot call functions: its prompt template does not support them.",
+    "audio": "This model reads and writes only text.",
 }
 _PARAMETERS = frozenset(
     {
@@ -76,7 +76,7 @@ class Completions:
 
 def check_chat(body: dict[str, Any]) -> None:
     """
-    Refuse parameters that the engine would ignore or fail at.
+    Refuse parameters that the engine would ignore or fail on.
 
     Raises:
         ApiError: The body has no model or messages, or asks for a feature that is not supported.

@@ -18,11 +18,11 @@ class ModelPool:
     """
     A pool of relays; each serves one request at a time.
 
-    A request for a model without an idle relay loads the model again, and unloads the relay that was idle longest.
+    A request for a model without an idle relay loads the model once more, in place of the relay that was idle longest.
 
     Args:
         weights: Finds the files of a model by its name; raises ApiError or TargetError if there are none.
-        places: Maximum number of relays. Further requests wait in the order of their arrival.
+        places: Maximum number of relays. Further requests wait in order of arrival.
     """
 
     def __init__(self, weights: Callable[[str], Weights], places: int) -> None:

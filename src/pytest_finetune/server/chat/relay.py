@@ -28,7 +28,7 @@ class Relay(Slot):
     """
     A model that serves one request at a time.
 
-    Through `Slot` an answer depends on its request only, and is the same as that of a `local:` target.
+    Because of `Slot`, an answer depends only on its request, and is the same as that of a `local:` target.
 
     Args:
         weights: The model's files, loaded by the first request.
@@ -45,7 +45,7 @@ class Relay(Slot):
             ApiError: The engine refuses the request, or crashes on it.
             TargetError: The engine cannot load the model.
         """
-        with self._forwarding():
+        with self._translated_failures():
             async with await self._send(body) as response:
                 answer: dict[str, Any] = parse_json(await response.text())
         return answer
@@ -58,14 +58,14 @@ class Relay(Slot):
             ApiError: The engine refuses the request, which is raised before the first chunk, or crashes on it.
             TargetError: The engine cannot load the model.
         """
-        with self._forwarding():
+        with self._translated_failures():
             async with await self._send(body) as response:
                 async for line in response.content:
                     if line.startswith(b"data: ") and not line.startswith(b"data: [DONE]"):
                         yield line.removeprefix(b"data: ").strip()
 
     @contextmanager
-    def _forwarding(self) -> Iterator[None]:
+    def _translated_failures(self) -> Iterator[None]:
         with self._ended_if_abandoned():
             try:
                 yield
@@ -97,7 +97,7 @@ def _as_request(body: dict[str, Any]) -> Request:
         Message(each["role"], each.get("content"), {k: v for k, v in each.items() if k not in ("role", "content")})
         for each in body["messages"]
     )
-    # OpenAI's API reads null as absent; llama.cpp refuses some, such as the tools that a client leaves out.
+    # OpenAI's API treats null as absent; llama.cpp refuses some nulls, such as `tools`, which some clients send.
     params = {name: value for name, value in body.items() if name not in ("model", "messages") and value is not None}
     return Request(body["model"], messages, params)
 

@@ -29,36 +29,36 @@ def chat_routes(completions: Completions) -> list[Route]:
     async def complete(request: Request) -> Response:
         body = await read_object(request)
         if not body.get("stream"):
-            return JSONResponse(await _unless_gone(request, completions.answer(body)))
+            return JSONResponse(await _while_connected(request, completions.answer(body)))
         chunks = completions.stream(body)
         # The first chunk is awaited before the response starts, so that a refusal can still set the HTTP status.
-        first = await _unless_gone(request, anext(chunks))
+        first = await _while_connected(request, anext(chunks))
         return StreamingResponse(_events(first, chunks), media_type="text/event-stream")
 
     return [Route("/v1/chat/completions", complete, methods=["POST"])]
 
 
-async def _unless_gone(request: Request, answering: Awaitable[T]) -> T:
+async def _while_connected(request: Request, answering: Awaitable[T]) -> T:
     """
-    Run some work while the client is connected; it is cancelled if the client disconnects.
+    Await the answer, and cancel it if the client disconnects.
 
     Raises:
         ClientDisconnect: The client has disconnected.
     """
     answer = asyncio.ensure_future(answering)
-    leaving = asyncio.create_task(_gone(request))
+    disconnect = asyncio.create_task(_disconnected(request))
     try:
-        await asyncio.wait((answer, leaving), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((answer, disconnect), return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             raise ClientDisconnect
         return answer.result()
     finally:
         answer.cancel()
-        leaving.cancel()
-        await asyncio.gather(answer, leaving, return_exceptions=True)
+        disconnect.cancel()
+        await asyncio.gather(answer, disconnect, return_exceptions=True)
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     """Return when the client has disconnected; its request must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
@@ -72,7 +72,7 @@ async def _events(first: dict[str, Any], rest: AsyncGenerator[dict[str, Any], No
     except ApiError as error:
         yield _event(error.body())
     finally:
-        # If the client disconnects, its answer must not be computed any further.
+        # If the client disconnects, stop computing its answer.
         await rest.aclose()
     yield b"data: [DONE]\n\n"
 

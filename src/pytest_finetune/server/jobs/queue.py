@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from pytest_finetune.server.trainer.progress import Stopped
 
 _POLL_INTERVAL = 0.2
-"""Seconds between looks at a progress file."""
+"""Seconds between reads of a progress file."""
 
 _SHUTDOWN_GRACE = 10.0
-"""Seconds that a training has to save its state when the server stops; otherwise it resumes some steps earlier."""
+"""Seconds that a training has to save its state when the server stops; if it fails, some steps are repeated."""
 
 TRAINING, VALIDATION = "train.jsonl", "valid.jsonl"
 
@@ -62,7 +62,7 @@ class TrainingQueue:
         self._running: tuple[str, Child] | None = None
 
     def wake(self) -> None:
-        """Wake the queue: a job is new or was resumed."""
+        """Wake the queue because a job was created or resumed."""
         self._to_check.set()
         self._to_train.set()
 

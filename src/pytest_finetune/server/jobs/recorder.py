@@ -61,9 +61,9 @@ class JobRecorder:
         Args:
             job: The job.
             message: The text of the event.
-            name: Unique among the events of the job: an event of the same name is not added again.
-            level: Its severity.
-            metrics: Its metrics; an event with metrics has the type `metrics`.
+            name: Unique among the events of the job: an event with the same name is not added again.
+            level: The severity.
+            metrics: The figures; an event that has some is of the type `metrics`.
         """
         event = JobEvent(
             id=new_id("ftevent-"),
@@ -80,23 +80,23 @@ class JobRecorder:
         stopped = None
         for offset, event in read_progress(folder / PROGRESS, job.offset):
             stopped = event if isinstance(event, Stopped) else None
-            job = self._tell(job, event, folder).model_copy(update={"offset": offset})
+            job = self._record(job, event, folder).model_copy(update={"offset": offset})
         self.store.replace(job)
         return job, stopped
 
-    def _tell(self, job: Job, event: Event, folder: Path) -> Job:
+    def _record(self, job: Job, event: Event, folder: Path) -> Job:
         if isinstance(event, Started):
             if event.step:
-                self.add_event(job, f"Fine-tuning goes on after step {event.step} of {event.steps}")
+                self.add_event(job, f"Fine-tuning resumed after step {event.step} of {event.steps}")
             return job.model_copy(update={"steps": event.steps, "tokens": event.tokens})
         if isinstance(event, Stepped):
-            self._tell_step(job, event)
+            self._record_step(job, event)
             return job.model_copy(update={"estimated_finish": now() + round((job.steps - event.step) * event.seconds)})
         if isinstance(event, Checkpoint):
-            self._tell_checkpoint(job, event, folder)
+            self._record_checkpoint(job, event, folder)
         return job
 
-    def _tell_step(self, job: Job, event: Stepped) -> None:
+    def _record_step(self, job: Job, event: Stepped) -> None:
         data = {
             "step": event.step,
             "total_steps": job.steps,
@@ -111,7 +111,7 @@ class JobRecorder:
         known = {name: value for name, value in data.items() if value is not None}
         self.add_event(job, message, name=f"step-{event.step}", metrics=known)
 
-    def _tell_checkpoint(self, job: Job, event: Checkpoint, folder: Path) -> None:
+    def _record_checkpoint(self, job: Job, event: Checkpoint, folder: Path) -> None:
         model = self._serve(f"{job.model_name()}:ckpt-step-{event.step}", folder / event.file)
         metrics = {
             "step": event.step,
@@ -136,9 +136,9 @@ class JobRecorder:
         """Finish a job: serve its last adapter, write the result file, and record the success."""
         epochs = job.hyperparameters.n_epochs
         if epochs == "auto":
-            raise ValueError("a job is queued with its epochs chosen")
+            raise ValueError("the number of epochs is chosen before a job is queued")
         model = self._serve(job.model_name(), checkpoint_path(folder, epochs))
-        result = self.files.keep("step_metrics.csv", "fine-tune-results", [self._metrics(job)])
+        result = self.files.write("step_metrics.csv", "fine-tune-results", [self._metrics(job)])
         self.add_event(job, f"New fine-tuned model created: {model}", name="model")
         self.add_event(job, "The job has successfully completed", name="succeeded")
         return self.store.change(

@@ -27,7 +27,7 @@ Auto = Literal["auto"]
 
 
 class JobHyperparameters(Body):
-    """Hyperparameters as requested, or as chosen once the file is known; `auto` leaves the choice to the server."""
+    """Hyperparameters as requested, or as chosen from the file; `auto` leaves the choice to the server."""
 
     n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] = "auto"
     batch_size: Auto | Annotated[int, Field(ge=1, le=256)] = "auto"

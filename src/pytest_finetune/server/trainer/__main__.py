@@ -23,9 +23,9 @@ _QUIET = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--leash", "leashed", is_flag=True, help="Read `pause` and `cancel` from standard input; exit when it is closed."
+    "--leash", "attached", is_flag=True, help="Read `pause` and `cancel` from standard input; exit when it is closed."
 )
-def main(folder: Path, *, leashed: bool) -> None:
+def main(folder: Path, *, attached: bool) -> None:
     """Train the job that FOLDER/job.json describes, from its last saved state if there is one.
 
     The adapter after each epoch is FOLDER/epoch-N.gguf.
@@ -41,7 +41,7 @@ def main(folder: Path, *, leashed: bool) -> None:
     from pytest_finetune.server.trainer.job import read_job
     from pytest_finetune.server.trainer.parent_link import ParentLink, no_stop
 
-    requested_stop = ParentLink().requested_stop if leashed else no_stop
+    requested_stop = ParentLink().requested_stop if attached else no_stop
     try:
         job = read_job(folder)
         from pytest_finetune.server.trainer.training import train

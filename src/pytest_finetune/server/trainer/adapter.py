@@ -25,7 +25,7 @@ _GGUF_NAMES = {
     "up_proj": "ffn_up",
     "down_proj": "ffn_down",
 }
-"""Without queries and keys, whose rows llama.cpp keeps in another order."""
+"""Queries and keys are not adapted, because llama.cpp stores their rows in another order."""
 
 _PARAMETER = re.compile(r"\.layers\.(\d+)\..*\.(\w+)\.lora_([AB])\.default\.weight$")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Message
 
 _IGNORED = frozenset({"id", "metadata", "tags"})
-_NO_TOOLS = "train on messages with text alone; the small model's prompt has no place for tools"
+_NO_TOOLS = "train on text messages only; the prompt template of the small model does not support tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _read(value: dict[str, Any], faults: Faults) -> tuple[Turn, ...]:
     if len(faults.found) > before:
         return ()
     if not any(turn.learned for turn in turns):
-        faults.add("nothing is to be learned: no assistant message has weight 1", "end with the wanted answer")
+        faults.add("there is nothing to learn: no assistant message has weight 1", "end with the wanted answer")
         return ()
     if turns[-1].role != "assistant":
         faults.add(f"the last message is by the {turns[-1].role}", "end with the wanted answer of the assistant")
@@ -90,6 +90,6 @@ def _text(message: Message, where: str, faults: Faults) -> str:
     if type(message.content) is not list:
         return message.content or ""
     if any(part["type"] != "text" for part in message.content):
-        faults.add(f"{where} has other content than text", "the small model reads only text")
+        faults.add(f"{where} has content that is not text", "the small model reads only text")
         return ""
     return "\n".join(part["text"] for part in message.content)

@@ -30,7 +30,7 @@ class TrainingJob(BaseModel):
         rank: Width of the adapter's matrices.
         alpha: The adapter's output is multiplied by `alpha / rank`.
         seed: Random seed of the adapter's initial weights and of the order of examples.
-        threads: Cores to use. Several wait for the slowest of them, so on a busy machine one core is faster.
+        threads: Cores to use. On a busy machine one is fastest, because several wait for the slowest of them.
         precision: Type of the large matrix products. `auto` is bfloat16 if the processor multiplies it in hardware,
             which is about four times as fast.
         validate_every: Steps between measurements on one batch of the validation file.

@@ -1,4 +1,4 @@
-"""The link to the server that started a training: commands come on standard input, and its end ends the training."""
+"""The link to the server that started a training: it sends commands on stdin, and closing that ends the training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ParentLink:
         threading.Thread(target=self._listen, daemon=True, name="parent-link").start()
 
     def requested_stop(self) -> RequestedStop | None:
-        """How the server wants the training to stop; None if it does not."""
+        """The stop that the server requested; None if it requested none."""
         return self._stop
 
     def _listen(self) -> None:
