@@ -105,7 +105,7 @@ def _request(value: dict[str, Any], line: int, seen: set[str], faults: Faults) -
     else:
         seen.add(name)
     if value.get("method") != "POST" or value.get("url") != ENDPOINT:
-        faults.add("the line is not a chat request", f'write "method": "POST", "url": "{ENDPOINT}"')
+        faults.add("the line is for another endpoint", f'write "method": "POST", "url": "{ENDPOINT}"')
     if type(body) is not dict:
         faults.add("the line has no body", "write the chat request as an object")
     if len(faults.found) > before or type(name) is not str or type(body) is not dict:
