@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.evalset.gate_settings import METRICS, RATES
 from pytest_finetune.verdicts.metrics import lay_out, summarize
 from pytest_finetune.verdicts.metrics.drift import Drift, DriftKind
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable, tabulate_labels
+from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
 
@@ -481,7 +482,7 @@ def test_counts_add_up_and_rates_stay_between_zero_and_one(states: list[State]) 
     samples = [sample(number // 2, state, number % 2) for number, state in enumerate(states)]
     summary = summarize(samples, cases(12), repeats=2, expected_label=first_expected)
     assert sum(summary.counts.values()) == summary.planned == 24
-    for metric in RATES:
+    for metric in (*SHARES, "macro_f1"):
         measure = summary.value(metric)
         value, interval = measure.value or 0.0, interval_of(measure)
         assert 0 <= interval.low <= value + 1e-12

@@ -46,6 +46,7 @@ class Reply:
         cut_after: Bytes of the body after which the connection ends, though more were announced.
         reset: The cut is a TCP reset and not an orderly end.
         raw: Bytes sent as they are, HTTP or not, before the connection ends.
+        logprobs: Of the choice: `{"content": [{"token": "bug", "logprob": -0.1}]}`.
         hang: Nothing is ever answered; the connection stays open.
     """
 
@@ -63,6 +64,7 @@ class Reply:
     reset: bool = False
     raw: bytes | None = None
     hang: bool = False
+    logprobs: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def completion(reply: Reply, body: Mapping[str, Any]) -> dict[str, Any]:
         "object": "chat.completion",
         "created": 1_700_000_000,
         "model": reply.model or body.get("model", ""),
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}],
+        "choices": [{"index": 0, "message": message, "logprobs": reply.logprobs, "finish_reason": reply.finish_reason}],
         "usage": counted if reply.usage is None else reply.usage,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal  # noqa: TC003 - pydantic reads the annotations when a run record is loaded
 from enum import StrEnum
+from math import exp, fsum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,6 +131,8 @@ class Completion:
         retries: Failed requests before this one succeeded.
         from_cache: Whether it comes from the response cache, not from the server.
         reasoning: What the model wrote before the answer, if the server or the settings keep it apart.
+        logprobs: The pieces that make up `text`, each with its natural log probability; empty if they are not known. A
+            piece is a token, or several whose bytes are only together text.
     """
 
     text: str
@@ -142,6 +145,20 @@ class Completion:
     retries: int = 0
     from_cache: bool = False
     reasoning: str = ""
+    logprobs: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def probability(self) -> float | None:
+        """
+        The probability that the model gave to this text, in [0, 1]; None if it is not known.
+
+        It is the product of the probabilities of its tokens, without the end of the text, which not all servers report.
+        """
+        if not self.logprobs:
+            return None
+        found = exp(min(fsum(logprob for _, logprob in self.logprobs), 1.0))
+        # NaN is not in the range either; a target of the user's may report anything.
+        return found if 0 <= found <= 1 else None
 
 
 @dataclass(frozen=True, slots=True)

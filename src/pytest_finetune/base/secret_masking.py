@@ -81,11 +81,13 @@ def masked_completion(completion: Completion, key: str) -> Completion:
     texts = ("text", "refusal", "model", "finish_reason", "reasoning")
     values = [getattr(completion, name) for name in texts]
     called = [text for call in completion.tool_calls for text in (call.name, call.arguments)]
-    if not is_secret(key) or not any(key in text for text in values + called):
+    pieces = "".join(piece for piece, _ in completion.logprobs)
+    if not is_secret(key) or not any(key in text for text in [*values, *called, pieces]):
         return completion
     calls = (ToolCall(c.name.replace(key, MASK), c.arguments.replace(key, MASK)) for c in completion.tool_calls)
     cleaned = {name: text.replace(key, MASK) for name, text in zip(texts, values, strict=True)}
-    return replace(completion, tool_calls=tuple(calls), **cleaned)
+    # Pieces of a key cannot be masked one by one, so the probability of such an answer is unknown.
+    return replace(completion, tool_calls=tuple(calls), logprobs=(), **cleaned)
 
 
 def _pieces(text: str, key: str, mask: str = MASK) -> str:

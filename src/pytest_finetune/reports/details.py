@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from pytest_finetune.reports.redaction import hidden
-from pytest_finetune.reports.tables import rate
+from pytest_finetune.reports.tables import confidence_figures, rate
 from pytest_finetune.reports.text import columns, fitted, padded
 from pytest_finetune.verdicts.metrics import Summary
 
@@ -27,7 +27,7 @@ SLICES = 20
 
 
 def detail_lines(part: ReportedSet, model: str, width: int) -> Iterator[Line]:
-    """With `-v`: score, field accuracy, labels and slices of a set; nothing for a set that has none of them."""
+    """With `-v`: score, field accuracy, labels, confidence and slices of a set; nothing if it has none of them."""
     summary = part.summary
     lines: list[Line] = []
     if part.reports("score"):
@@ -36,6 +36,7 @@ def detail_lines(part: ReportedSet, model: str, width: int) -> Iterator[Line]:
         lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
     if (labels := summary.requested.labels) is not None and labels.counts:
         lines += _label_lines(labels, rate(summary, "macro_f1"), width)
+    lines += [(fitted(f"  {name} {value}", width), {}) for name, value in confidence_figures(summary)]
     lines += _slice_lines(summary, width)
     if lines:
         yield fitted(f"{part.name} in detail, {model}", width), {"bold": True}

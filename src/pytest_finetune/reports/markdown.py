@@ -16,7 +16,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
 from pytest_finetune.reports.failure import expected_text, prompt_fields
 from pytest_finetune.reports.redaction import hidden
-from pytest_finetune.reports.tables import latency, margin_text, measured, rate
+from pytest_finetune.reports.tables import confidence_figures, latency, margin_text, measured, rate
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.verdicts.gates import Status
 
@@ -113,6 +113,7 @@ def _figures(part: ReportedSet) -> str:
         facts.append(f"format failures: {kinds}")
     if part.repeats > 1:
         facts.append(f"format stability {rate(summary, 'format_stability')} over {part.repeats} repeats")
+    facts += [f"{name} {value}" for name, value in confidence_figures(summary)]
     for state, word in ((State.ERROR, "in error"), (State.UNRUN, "unrun")):
         if summary.counts[state]:
             facts.append(f"{summary.counts[state]:,} {word}")

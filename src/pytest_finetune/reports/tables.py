@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ from pytest_finetune.base.text import printable
 from pytest_finetune.reports.text import GAP, columns, dollars, estimate, fitted, padded, wrapped
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.wording import figure
+from pytest_finetune.verdicts.metrics.confidence import COVERAGES
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
@@ -62,6 +64,20 @@ def rate(summary: Summary, metric: str) -> str:
     if measure.value is not None and summary.requested is not summary:
         return f"{measure.value:.3f} of {measure.n:,} requested"
     return estimate(measure.value, measure.interval)
+
+
+def confidence_figures(summary: Summary) -> list[tuple[str, str]]:
+    """Calibration, and accuracy by coverage, by name; empty if no answer has a known probability."""
+    answers, unknown = len(summary.completions), summary.without_probability
+    if unknown == answers:
+        return []
+    if unknown:
+        return [("confidence", f"unknown: {unknown:,} of {answers:,} answers have no logprobs of their text")]
+    figures = [("calibration error", rate(summary, "ece"))]
+    for coverage in COVERAGES:
+        covered = replace(summary, coverage=coverage)
+        figures.append((f"accuracy of the {coverage * 100:g} % most confident", rate(covered, "accuracy_at_coverage")))
+    return figures
 
 
 def set_table(sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:

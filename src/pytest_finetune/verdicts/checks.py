@@ -9,6 +9,7 @@ from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.field_paths import expected_fields
 from pytest_finetune.verdicts.gates import impossible
+from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.metrics.labels import LabelTable
 from pytest_finetune.verdicts.rule import in_slice
 from pytest_finetune.verdicts.scoring import scorer_class, scorers_with
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_finetune.base.records import Case
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings, RequestSettings
     from pytest_finetune.verdicts.rule import Rule
 
 
@@ -57,6 +58,7 @@ def settings_faults(
             yield SettingsFault((*at, "request", "response_schema"), problem, "keep one of them")
     for index, gate in enumerate(settings.rules):
         yield from _metric_faults(gate, settings.scorer, index)
+        yield from _logprobs_faults(gate, [settings.request, *(request for _, request in own)], index)
         yield from _repeats_faults(gate, settings.stability.repeats, index, is_overridden=is_overridden)
         yield from _slice_faults(gate, cases, index)
         yield from _field_faults(gate, cases, index)
@@ -85,6 +87,14 @@ def _metric_faults(gate: Rule, scorer: str, index: int) -> Iterator[SettingsFaul
     scorers = scorers_with(gate.metric)
     problem = f"scorer {scorer} does not support {gate.metric}"
     yield SettingsFault(("gates", index, "metric"), problem, f"gate accuracy, or choose {_one_of(scorers)}")
+
+
+def _logprobs_faults(gate: Rule, requests: Iterable[RequestSettings], index: int) -> Iterator[SettingsFault]:
+    if gate.metric not in CONFIDENCE_METRICS:
+        return
+    if not any(request.logprobs is True or request.extra_body.get("logprobs") for request in requests):
+        problem = f"{gate.metric} needs the probabilities of the answers"
+        yield SettingsFault(("gates", index, "metric"), problem, "add logprobs = true under [request]")
 
 
 def _repeats_faults(gate: Rule, repeats: int, index: int, *, is_overridden: bool) -> Iterator[SettingsFault]:

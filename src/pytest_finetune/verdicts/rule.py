@@ -29,6 +29,7 @@ class Rule:
         where: The slice of the cases, `tag` or metadata; empty for all of them.
         tags: Of `must_pass`: a case with one of them has to pass.
         field: Of `field_accuracy`: the JSON path of the one field that counts; empty for all fields.
+        coverage: Of `accuracy_at_coverage`: the share of the cases that count, the most confident ones; else 1.
         per_case: `m of k` attempts that a case needs to pass; empty if its share of passes counts.
         against: The baseline's name in the settings; empty if there is no comparison.
         max_errors: Samples in error that the verdict tolerates; None for any number, if errors are what is measured.
@@ -47,6 +48,7 @@ class Rule:
     against: str = ""
     max_errors: int | None = 0
     field: str = ""
+    coverage: float = 1.0
 
     @property
     def label(self) -> str:
@@ -60,6 +62,7 @@ class Rule:
             "must_pass": f"must_pass={'+'.join(self.tags)}",
         }
         slices = [f"field={self.field}"] if self.field else []
+        slices += [f"coverage={self.coverage:g}"] if self.metric == "accuracy_at_coverage" else []
         slices += [f"{key}={value}" for key, value in self.where.items()]
         return ",".join([names[self.kind], *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])
 

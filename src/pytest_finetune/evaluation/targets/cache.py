@@ -113,6 +113,7 @@ def _encode(completion: Completion) -> str:
             [[call.name, call.arguments] for call in completion.tool_calls],
             None if usage is None else [usage.prompt, usage.completion, usage.cached, usage.reasoning],
             completion.reasoning,
+            completion.logprobs,
         ]
     )
 
@@ -122,15 +123,17 @@ def _decode(stored: str | None) -> Completion | None:
     if stored is None:
         return None
     try:
-        # Entries of earlier versions end with the usage.
-        text, finish_reason, model, calls, usage, *reasoning = json.loads(stored)
+        # Entries of earlier versions end with the usage, or with the reasoning.
+        text, finish_reason, model, calls, usage, *others = json.loads(stored)
+        reasoning, logprobs = (others + ["", []][len(others) :])[:2]
         completion = Completion(
             text=text,
             finish_reason=finish_reason,
             model=model,
             tool_calls=tuple(ToolCall(name, arguments) for name, arguments in calls),
             usage=None if usage is None else Usage(*usage),
-            reasoning=reasoning[0] if reasoning else "",
+            reasoning=reasoning,
+            logprobs=tuple((piece, logprob) for piece, logprob in logprobs),
         )
     except (ValueError, TypeError):
         return None

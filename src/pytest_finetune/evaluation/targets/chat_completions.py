@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_finetune.base.records import Completion, ToolCall, Usage
 from pytest_finetune.evaluation.targets.answer_parts import Malformed, count_of, detail, text_of, usage_of
+from pytest_finetune.evaluation.targets.logprobs import answer_logprobs
 
 
 def read_completion(value: Any) -> Completion:
@@ -33,6 +34,7 @@ def read_completion(value: Any) -> Completion:
         refusal=text_of(message.get("refusal"), "refusal") or refusal,
         reasoning=_reasoning(message),
         usage=_usage(value.get("usage"), answered=bool(text or message.get("tool_calls"))),
+        logprobs=answer_logprobs(text, choices[0].get("logprobs")),
     )
 
 

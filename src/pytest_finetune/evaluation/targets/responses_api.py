@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import Completion, ToolCall, Usage
 from pytest_finetune.evaluation.targets.answer_parts import Malformed, detail, text_of, usage_of
+from pytest_finetune.evaluation.targets.logprobs import answer_logprobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +54,7 @@ def read_response(value: Any) -> Completion:
         refusal=_text_in(parts, "refusal", "refusal"),
         usage=_usage(value.get("usage"), answered=bool(text or calls)),
         reasoning=_reasoning(output),
+        logprobs=answer_logprobs(text, _logprobs(parts)),
     )
 
 
@@ -133,6 +135,11 @@ def _parts(content: Any) -> list[dict[str, Any]]:
 
 def _text_in(parts: list[dict[str, Any]], kind: str, key: str) -> str:
     return "".join(text_of(part.get(key), key) for part in parts if part.get("type") == kind)
+
+
+def _logprobs(parts: list[dict[str, Any]]) -> list[Any]:
+    lists = (part.get("logprobs") for part in parts if part.get("type") == "output_text")
+    return [token for each in lists if isinstance(each, list) for token in each]
 
 
 def _call(item: dict[str, Any]) -> ToolCall:

@@ -156,7 +156,8 @@ def _summary(eval_set: EvalSet, samples: Iterable[Sample], repeats: int) -> Summ
 
 def _metrics(summary: Summary, settings: EvalSettings, repeats: int) -> dict[str, float]:
     """The metrics that are defined for this scorer; those of repeats only if there are repeats."""
-    shown = (metric for metric in METRICS if has_meaning(metric, settings.scorer))
+    # At its coverage of 1 it is the accuracy; gates with another one have their value in the verdicts.
+    shown = (m for m in METRICS if m != "accuracy_at_coverage" and has_meaning(m, settings.scorer))
     values = {metric: summary.value(metric).value for metric in shown if repeats > 1 or metric not in _OF_REPEATS}
     # Six digits are more than any sample supports, and keep the file readable in a review.
     return {metric: float(f"{value:.6g}") for metric, value in values.items() if value is not None}

@@ -101,7 +101,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
     One sample.
 
     `[state, answer, format failure, path, reason, label, error, latency, tokens in, out, cached, cost, finish,
-    reasoning]`.
+    reasoning, probability]`.
     """
     if sample is None:
         return [STATES.index(missing)]
@@ -123,6 +123,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             float(sample.cost) if sample.cost else 0,
             strings.number(_finish_reason(completion, redact=strings.redact)) if completion else 0,
             strings.private(reasoning_text(completion)) if completion and completion.reasoning else 0,
+            round(completion.probability or 0, 4) if completion else 0,
         ]
     )
 

@@ -17,6 +17,7 @@ from pytest_finetune.reports.page.panels import (
 from pytest_finetune.reports.page.slices import accuracy_view
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import amount, between, link
+from pytest_finetune.reports.tables import confidence_figures
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.verdicts.evalset.gate_settings import RATES
 from pytest_finetune.verdicts.gates import Status
@@ -72,6 +73,7 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
         "failures": failures_view(summary, number, name, paths=reads_paths),
         "comparison": comparison_view(part, part.comparison, number) if part.comparison else None,
         "stability": stability_view(part, number, paths=reads_paths) if part.repeats > 1 else None,
+        "confidence": confidence_figures(summary),
         "cost": _cost(part),
         "repeats": part.repeats,
     }

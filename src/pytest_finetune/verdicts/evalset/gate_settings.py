@@ -26,6 +26,8 @@ METRICS = (
     "format_stability",
     "agreement",
     "error_rate",
+    "ece",
+    "accuracy_at_coverage",
     "latency_p50",
     "latency_p95",
     "tokens_per_case",
@@ -33,7 +35,7 @@ METRICS = (
 )
 """What a gate may ask of a run; `latency_*` in seconds, `cost_per_case` in US dollars."""
 
-RATES = METRICS[:8]
+RATES = METRICS[:10]
 """The metrics that lie in [0, 1]."""
 
 LONG_TAILED = ("tokens_per_case", "cost_per_case")
@@ -98,6 +100,14 @@ class BarGate(_FieldGate):
     min: float | None = None
     max: float | None = None
     confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    coverage: float | None = Field(default=None, gt=0, le=1)
+
+    @field_validator("coverage")
+    @classmethod
+    def _of_the_most_confident(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and (metric := info.data.get("metric")) != "accuracy_at_coverage":
+            raise misfit(f"{metric} has no coverage", 'add metric = "accuracy_at_coverage"')
+        return value
 
     @field_validator("confidence")
     @classmethod
@@ -110,6 +120,10 @@ class BarGate(_FieldGate):
     def _one_reachable_bar(self) -> BarGate:
         if self.min is not None and self.max is not None:
             raise ValueError(f"{ONE_RULE}; found min and max")
+        if self.metric == "accuracy_at_coverage" and self.coverage is None:
+            raise misfit("accuracy_at_coverage of which share of the cases?", "add coverage = 0.8")
+        if self.metric == "ece" and self.max is None:
+            raise misfit("a large ece is bad", "use max instead of min")
         if self.metric in RATES and not 0 <= self.bar <= 1:
             raise ValueError(f"{self.metric} lies in [0, 1]; the bar {self.bar:g} cannot be met or missed")
         if self.max is not None and self.max <= 0 and self.metric not in RATES:
@@ -133,7 +147,7 @@ class BarGate(_FieldGate):
             # accuracy low.
             tolerated = self._tolerated(max_errors) if self.max is None else 0
         rule = self._rule("min" if self.max is None else "max", self.bar, tolerated)
-        return replace(rule, confidence=self.confidence)
+        return replace(rule, confidence=self.confidence, coverage=self.coverage or 1.0)
 
 
 class DropGate(_FieldGate):

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pytest_finetune.base.json_text import canonical_json
+from pytest_finetune.base.logprobs import pieces_of
 from pytest_finetune.base.records import Message
 from pytest_finetune.verdicts.evalset.model_families import family_of
 
@@ -71,7 +72,8 @@ class RequestForm:
         before, found, answer = text.rpartition(self.after)
         reasoning = before if found else text
         reasoning = "\n\n".join(part for part in (completion.reasoning, reasoning.strip()) if part)
-        return replace(completion, text=answer.lstrip() if found else "", reasoning=reasoning)
+        answer = answer.lstrip() if found else ""
+        return replace(completion, text=answer, reasoning=reasoning, logprobs=pieces_of(answer, completion.logprobs))
 
     @property
     def recorded(self) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class RequestSettings(Settings):
     presence_penalty: float | Default | None = None
     frequency_penalty: float | Default | None = None
     logit_bias: dict[str, float] | Default | None = None
+    logprobs: bool | Default | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
     service_tier: str | None = None

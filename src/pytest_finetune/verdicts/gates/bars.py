@@ -91,6 +91,7 @@ def judge_must_pass(inputs: GateInputs) -> Verdict:
 def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Status) -> str:
     rule, bar = inputs.rule, limit_of(inputs.rule)
     name = f"{rule.metric} of {rule.field}" if rule.field else rule.metric
+    name += f" {rule.coverage:g}" if rule.metric == "accuracy_at_coverage" else ""
     text = f"{name} {figure(value, bar)}{_count(rule, value, measure.n)}"
     limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
     if rule.confidence is None:
@@ -104,8 +105,10 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
 
 def _count(rule: Rule, value: Fraction, n: int) -> str:
     """What the value rests on: ` (19 of 20 cases)`, ` (118 answers)`."""
+    if rule.metric == "accuracy_at_coverage":
+        return f" ({n} most confident cases)"
     if rule.metric not in SHARES:
-        return f" ({n} {'answers' if rule.metric in QUANTILES else 'cases'})"
+        return f" ({n} {'answers' if rule.metric in (*QUANTILES, 'ece') else 'cases'})"
     right = value * n
     return f" ({right} of {n} cases)" if right.denominator == 1 else f" ({n} cases)"
 
@@ -115,7 +118,7 @@ def _interval_of(
 ) -> Callable[[float], Interval | None]:
     """How the interval would be with so many times the evidence."""
     metric, labels, n = inputs.rule.metric, inputs.summary.labels, measure.n
-    if metric in SHARES:
+    if metric in (*SHARES, "accuracy_at_coverage"):
         right = float(value) * n
         return lambda times: rate_interval(min(right, n) * times, n * times, confidence=confidence)
     if metric == "macro_f1" and labels:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.comparison import differing_cases
 from pytest_finetune.verdicts.field_paths import is_unknown
+from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.gates.inputs import GateInputs
@@ -21,6 +22,7 @@ def what_is_missing(inputs: GateInputs) -> str:
         # Over the whole plan, not the gate's slice: deselected cases make every verdict of the set incomplete.
         or _unrun(inputs.table.summary)
         or (_errors(inputs.summary, inputs.rule.max_errors) if inputs.too_many_errors else "")
+        or (_probabilities(inputs.summary, inputs.rule.metric) if inputs.rule.metric in CONFIDENCE_METRICS else "")
         or (_baseline(inputs) if inputs.rule.compares else "")
     )
 
@@ -50,6 +52,15 @@ def _unrun(summary: Summary, whose: str = "") -> str:
 def _errors(summary: Summary, max_errors: int | None, whose: str = "") -> str:
     errors = summary.counts[State.ERROR]
     return f"{errors} of {summary.planned} {whose}samples ended in an error, and max_errors is {max_errors}"
+
+
+def _probabilities(summary: Summary, metric: str) -> str:
+    """Some servers return no logprobs, and some models refuse them; what is not known is not assumed to be good."""
+    if not summary.without_probability:
+        return ""
+    missing = f"{summary.without_probability} of {len(summary.completions)} answers have no logprobs of their text"
+    remedy = "set logprobs = true in [request], and use a model and server that return them (docs/models.md)"
+    return f"{missing}, so {metric} is unknown: {remedy}"
 
 
 def _baseline(inputs: GateInputs) -> str:

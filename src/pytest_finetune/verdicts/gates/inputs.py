@@ -88,5 +88,7 @@ class GateInputs:
         )
 
     def _figures(self, table: SampleTable) -> Summary:
-        needed, field = self.rule.needed, self.rule.field
-        return replace(table.summary, needed=needed, field=field) if needed is not None or field else table.summary
+        needed, field, coverage = self.rule.needed, self.rule.field, self.rule.coverage
+        if needed is None and not field and coverage == table.summary.coverage:
+            return table.summary
+        return replace(table.summary, needed=needed, field=field, coverage=coverage)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from math import isinf
+from math import ceil, isinf
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.metrics.measure import QUANTILES
+from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
 from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats import can_ever_pass, cases_to_ever_pass, quantile_interval
 
@@ -23,7 +23,9 @@ def impossible(rule: Rule, n: int) -> str | None:
     """
     if rule.confidence is None or rule.bar is None or rule.compares or not n:
         return None
-    if rule.metric in SHARES:
+    if rule.metric == "accuracy_at_coverage":
+        n = ceil(as_written(rule.coverage) * n)
+    if rule.metric in (*SHARES, "accuracy_at_coverage"):
         return _rate_too_few(rule, n, rule.bar, rule.confidence)
     if rule.metric in QUANTILES and not rule.upward:
         high = quantile_interval(range(n), float(QUANTILES[rule.metric]), confidence=rule.confidence).high

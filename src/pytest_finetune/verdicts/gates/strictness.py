@@ -63,6 +63,8 @@ def _differences(before: Rule, rule: Rule) -> Iterator[str]:
         yield f"{_slice(rule)} instead of {_slice(before)}"
     if _passes_easier(before, rule):
         yield f"per_case {rule.per_case or 'dropped'} instead of {before.per_case or 'none'}"
+    if rule.coverage < before.coverage:
+        yield f"coverage {rule.coverage:g} instead of {before.coverage:g}"
     if rule.against != before.against:
         yield f"against {rule.against} instead of {before.against}"
     if _number(rule.max_errors) > _number(before.max_errors):

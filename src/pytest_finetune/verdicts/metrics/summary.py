@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import FormatFailure, State
+from pytest_finetune.verdicts.metrics.confidence import accuracy_at_coverage, calibration_error, without_probability
 from pytest_finetune.verdicts.metrics.drift import Drift, find_drift
 from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
 from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, exact_sum
@@ -35,19 +36,22 @@ class Summary:
         needed: Attempts that a case needs to pass; None if its share of passes counts.
         expected_label: The label that a case expects; None where answers are not labels.
         field: JSON path of the one field that `field_accuracy` is about; empty for all fields.
+        coverage: Share of the cases, the most confident ones, that `accuracy_at_coverage` is about.
     """
 
     rows: tuple[CaseSamples, ...]
     needed: int | None = None
     expected_label: Callable[[Case], str] | None = None
     field: str = ""
+    coverage: float = 1.0
 
     def value(self, metric: str, *, confidence: float = 0.95) -> Measure:
         """
         One metric by its name in settings.
 
         Rates are means over cases of the case's share, with an interval over cases. Latencies are those of answers
-        that came over the wire. Tokens and cost are means over answers, None when those of any answer are unknown.
+        that came over the wire. Tokens and cost are means over answers, None when those of any answer are unknown. So
+        are the metrics of confidence, when the probability of any answer is unknown.
 
         Raises:
             KeyError: There is no such metric.
@@ -60,6 +64,8 @@ class Summary:
             "macro_f1": self._macro_f1,
             "tokens_per_case": self._tokens_per_case,
             "cost_per_case": self._cost_per_case,
+            "ece": self._calibration_error,
+            "accuracy_at_coverage": self._accuracy_at_coverage,
         }
         return others[metric](confidence)
 
@@ -155,6 +161,11 @@ class Summary:
         """All answers of the model, in plan order."""
         return [completion for row in self.rows for completion in row.completions]
 
+    @cached_property
+    def without_probability(self) -> int:
+        """Number of answers whose probability is not known."""
+        return without_probability(self.rows)
+
     @property
     def _places(self) -> Iterable[Sample | None]:
         return (sample for row in self.rows for sample in row.samples)
@@ -169,6 +180,13 @@ class Summary:
         if self.labels is None or self.labels.macro_f1 is None:
             return NOTHING_MEASURED
         return Measure(self.labels.macro_f1, self.labels.macro_f1_interval(confidence), len(self.rows))
+
+    def _calibration_error(self, confidence: float) -> Measure:
+        repeats = len(self.rows[0].samples) if self.rows else 1
+        return calibration_error(self.rows, repeats=repeats, confidence=confidence)
+
+    def _accuracy_at_coverage(self, confidence: float) -> Measure:
+        return accuracy_at_coverage(self.rows, self.coverage, confidence=confidence)
 
     def _latency(self, quantile: Fraction, confidence: float) -> Measure:
         timed = sorted(completion.latency for completion in self.completions if not completion.from_cache)

@@ -26,6 +26,8 @@ _NEEDS = {
     "latency_p95": "timing",
     "tokens_per_case": "token counts",
     "cost_per_case": "token counts and prices",
+    "ece": "probabilities of answers",
+    "accuracy_at_coverage": "probabilities of answers",
 }
 _BETWEEN_ATTEMPTS = ("agreement", "format_stability")
 

@@ -53,6 +53,7 @@ const factsOf = (s) => {
   if (s.latency) facts.push(s.latency < 1 ? `${Math.round(s.latency * 1000)} ms` : `${s.latency.toFixed(1)} s`);
   if (s.tokens[0] || s.tokens[1]) facts.push(`${s.tokens.map((n) => n.toLocaleString("en")).join(" + ")} tokens`);
   if (s.cost) facts.push(`$${s.cost.toPrecision(2)}`);
+  if (s.probability) facts.push(`probability ${(s.probability * 100).toFixed(1)} %`);
   if (s.cached) facts.push("from cache");
   if (s.finish) facts.push(`finish: ${s.finish}`);
   return element("p", "quiet", facts.join(" · "));

@@ -32,6 +32,7 @@ const readSample = (s, label) => ({
   cost: numberAt(s, 11),
   finish: textAt(s, 12),
   reasoning: textAt(s, 13),
+  probability: numberAt(s, 14),
 });
 
 const readCase = (row, set) => {
