@@ -173,7 +173,9 @@ def test_dates_are_read_from_the_models_endpoint(endpoint, monkeypatch):
     )
     with endpoint(reply) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        assert ask_shutdown_dates() == ServerDates({"a": JANUARY, "d": date(2027, 2, 1)}, {"e": '"some day"', "f": "1"})
+        found = ask_shutdown_dates()
+        assert found.dates == {"a": JANUARY, "d": date(2027, 2, 1)}
+        assert found.unreadable == {"e": '"some day"', "f": "1"}
         assert [(request.method, request.path) for request in server.requests] == [("GET", "/v1/models")]
 
 
@@ -228,17 +230,17 @@ def client(monkeypatch):
 def test_models_without_an_id_or_a_date_are_ignored(client, monkeypatch):
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    assert ask_shutdown_dates() == ServerDates({}, {})
-    assert client == [{"timeout": 30, "max_retries": 2}]
+    assert ask_shutdown_dates() == ServerDates({}, {}, ("a",))
+    assert client == [{"base_url": None, "timeout": 30, "max_retries": 2}]
 
 
 def test_a_key_is_not_sent_in_the_clear(client, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://models.acme.example/v1")
     for key in ("", "  "):
         monkeypatch.setenv("OPENAI_API_KEY", key)
-        assert ask_shutdown_dates() == ServerDates({}, {})
+        assert ask_shutdown_dates() == ServerDates({}, {}, ("a",))
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert ask_shutdown_dates() == ServerDates({}, {})
+    assert ask_shutdown_dates() == ServerDates({}, {}, ("a",))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     client.clear()
     with pytest.raises(TargetError):

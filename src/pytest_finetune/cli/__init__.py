@@ -57,5 +57,6 @@ main.subcommands = {
     "runs": Subcommand(f"{_HERE}.runs:command", "List, show, compare and report recorded runs."),
     "diagnose": Subcommand(f"{_HERE}.diagnose:command", "Find out why a fine-tuned model is not better."),
     "registry": Subcommand(f"{_HERE}.registry:command", "Track model versions and promote them on evidence."),
+    "migrate": Subcommand(f"{_HERE}.migrate:command", "Move from a model that is shut down to its successor."),
     "serve": Subcommand(f"{_HERE}.serve:command", "Serve OpenAI's API on this machine, fine-tuning included."),
 }

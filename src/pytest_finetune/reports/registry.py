@@ -15,7 +15,7 @@ from pytest_finetune.reports.text import dollars, field_lines, moment, number, o
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Event, Evidence, EvidenceSet, Registry, TrainingFile
@@ -131,14 +131,19 @@ def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: time
             one.entry.status.value,
             one.shutdown.model,
             one.shutdown.date.isoformat(),
-            _time_left(one.shutdown, now),
+            time_left(one.shutdown, now),
         )
         for one in found
     ]
     yield from table(("version", "status", "model", "shutdown", ""), rows, wide=2)
     for source in dict.fromkeys(one.shutdown.source for one in found):
         yield from wrapped(f"source: {source}")
-    if any(one.shutdown.source.startswith("https:") for one in found):
+    yield from last_fine_tuning_day((one.shutdown for one in found), now=now)
+
+
+def last_fine_tuning_day(shutdowns: Iterable[Shutdown], *, now: datetime) -> Iterator[Line]:
+    """Until when OpenAI takes fine-tuning jobs, if any of the shutdowns is one that OpenAI announced."""
+    if any(shutdown.source.startswith("https:") for shutdown in shutdowns):
         verb = "accepts" if now.date() <= LAST_FINE_TUNING_DAY else "accepted"
         yield f"OpenAI {verb} self-serve fine-tuning jobs until {LAST_FINE_TUNING_DAY}", {}
 
@@ -151,7 +156,8 @@ def _shutdown_date(shutdown: Shutdown | None, now: datetime) -> str:
     return f"{shutdown.date}{'!' if shutdown.days_left(now) <= 0 else ''}" if shutdown else ""
 
 
-def _time_left(shutdown: Shutdown, now: datetime) -> str:
+def time_left(shutdown: Shutdown, now: datetime) -> str:
+    """The time until a shutdown, or since it: `in 46 days`, `today`, `3 days ago`."""
     days = shutdown.days_left(now)
     if not days:
         return "today"

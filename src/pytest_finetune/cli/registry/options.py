@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -59,6 +61,18 @@ registry_option = click.option(
     callback=_open,
     is_eager=True,
     help="Registry to use.",
+)
+
+
+def _within(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,5})([dw]?)", value, re.ASCII)
+    if not match:
+        raise click.BadParameter("must be days or weeks, such as 90d or 12w", context, parameter)
+    return timedelta(days=int(match[1]) * (7 if match[2] == "w" else 1))
+
+
+within_option = click.option(
+    "--within", default="90d", show_default=True, callback=_within, help="How far to look ahead, such as 90d or 12w."
 )
 
 who_option = click.option(

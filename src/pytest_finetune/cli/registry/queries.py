@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from pytest_finetune.cli.registry.options import (
     two_versions,
     version_argument,
     warned,
+    within_option,
 )
 from pytest_finetune.lifecycle.registry import Verifiable, open_registry, version_for
 from pytest_finetune.lifecycle.registry import verify as find_problems
@@ -40,11 +40,11 @@ from pytest_finetune.reports.registry_diff import (
 from pytest_finetune.reports.text import one_line, wrapped
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from pytest_finetune.lifecycle.registry import Backend, Entry
     from pytest_finetune.lifecycle.registry.sunset import RetiringVersion
     from pytest_finetune.reports.registry_diff import RegistryDifference
-
-_DAYS = {"d": 1, "w": 7}
 
 
 @exit_codes("0  success", "2  error")
@@ -149,18 +149,9 @@ def diff(backend: Backend, a: str, b: str, *, as_json: bool) -> None:
         print_lines(difference_lines(name, differences))
 
 
-def _within(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,5})([dw]?)", value, re.ASCII)
-    if not match:
-        raise click.BadParameter("must be days or weeks, such as 90d or 12w", context, parameter)
-    return timedelta(days=int(match[1]) * _DAYS[match[2] or "d"])
-
-
 @exit_codes("0  success", "1  at least one version is affected, or its date cannot be read", "2  error")
 @click.command()
-@click.option(
-    "--within", default="90d", show_default=True, callback=_within, help="How far to look ahead, such as 90d or 12w."
-)
+@within_option
 @click.option("--ask", is_flag=True, help="Also query the server's models endpoint for shutdown dates.")
 @json_option
 @registry_option

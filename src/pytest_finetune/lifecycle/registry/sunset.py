@@ -94,10 +94,17 @@ class ServerDates:
     Args:
         dates: Those that could be parsed.
         unreadable: The others, as JSON text.
+        models: Every id of the list.
     """
 
     dates: Mapping[str, date] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
+
+    def shutdown_of(self, *models: str) -> Shutdown | None:
+        """The date of the first of some models that has one."""
+        found = next((model for model in models if model in self.dates), None)
+        return Shutdown(self.dates[found], found, "the models endpoint") if found else None
 
 
 _NOT_ASKED = ServerDates()
@@ -119,14 +126,13 @@ def shutdown_of(entry: Entry, server: ServerDates = _NOT_ASKED) -> Shutdown | No
         server: What the server reported, from `ask_shutdown_dates`.
     """
     models = _models_of(entry)
-    for model in models:
-        if model in server.dates:
-            return Shutdown(server.dates[model], model, "the models endpoint")
+    if found := server.shutdown_of(*models):
+        return found
     if entry.shutdown_date is not None:
         return Shutdown(_day(entry.shutdown_date), entry.model_id, "the registry")
     if _has_own_calendar(entry):
         return None
-    return next((found for model in models if (found := announced(model))), None)
+    return next((end for model in models if (end := announced(model))), None)
 
 
 def retiring_versions(
@@ -151,9 +157,12 @@ def unreadable_dates(registry: Registry, server: ServerDates) -> list[str]:
     ]
 
 
-def ask_shutdown_dates() -> ServerDates:
+def ask_shutdown_dates(base_url: str | None = None) -> ServerDates:
     """
-    Request the model list of the server that the environment names, and read the `shutdown_date` of each model.
+    Request the model list of a server, and read the `shutdown_date` of each model.
+
+    Args:
+        base_url: The server; None takes the one that the environment names.
 
     Raises:
         RegistryError: The request failed, or the response is not a model list.
@@ -162,9 +171,9 @@ def ask_shutdown_dates() -> ServerDates:
     import openai
 
     if os.environ.get("OPENAI_API_KEY", "").strip():
-        refuse_to_send_key(os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
+        refuse_to_send_key(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     try:
-        with openai.OpenAI(timeout=30, max_retries=2) as client:
+        with openai.OpenAI(base_url=base_url, timeout=30, max_retries=2) as client:
             # The client's own parser accepts anything as a model, and crashes on a body that is not JSON.
             text = client.models.with_raw_response.list().text
     except openai.OpenAIError as error:
@@ -178,6 +187,7 @@ def ask_shutdown_dates() -> ServerDates:
     return ServerDates(
         {model: day for model, day in dates.items() if day},
         {model: shown(given[model]) for model, day in dates.items() if not day},
+        tuple(str(model["id"]) for model in models if model.get("id")),
     )
 
 

@@ -1,0 +1,67 @@
+"""`pytest-finetune migrate inventory`: which models are in use, and until when."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.cli.registry.options import registry_option, warned, within_option
+from pytest_finetune.cli.train.options import base_url_option, service
+from pytest_finetune.lifecycle.migration.inventory import Account, ending, take_inventory
+from pytest_finetune.lifecycle.registry import FileBackend
+from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates
+from pytest_finetune.reports.migration import inventory_json, inventory_lines
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from pytest_finetune.lifecycle.registry import Backend
+
+
+@exit_codes("0  success", "1  a model is shut down within the time, or its date cannot be read", "2  error")
+@click.command("inventory")
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@within_option
+@click.option("--ask", is_flag=True, help="Also list the account's fine-tuned models and fine-tuning jobs.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every place where a model is named.")
+@json_option
+@base_url_option
+@registry_option
+def command(
+    backend: Backend,
+    folder: Path,
+    within: timedelta,
+    base_url: str | None,
+    *,
+    ask: bool,
+    verbose: bool,
+    as_json: bool,
+) -> None:
+    """List the models in use, and the days that each has left.
+
+    Models are found in the text files of FOLDER, in the registry and, with --ask, in the account: its fine-tuned
+    models and the jobs that made them. A model without a known date is listed too.
+    """
+    now = datetime.now(UTC)
+    registry = warned(backend.read(), backend.location)
+    account = Account()
+    if ask:
+        api = service(base_url)
+        account = Account(ask_shutdown_dates(base_url), tuple(api.jobs()))
+    found = take_inventory(
+        folder=folder,
+        registry=registry,
+        account=account,
+        skip=backend.path if isinstance(backend, FileBackend) else None,
+    )
+    if as_json:
+        print_json([inventory_json(one, now=now) for one in found])
+    else:
+        print_lines(inventory_lines(found, now=now, every_place=verbose))
+    sys.exit(1 if ending(found, within=within, now=now) else 0)
