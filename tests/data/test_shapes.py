@@ -432,9 +432,9 @@ def test_training_shapes_with_an_answer_are_eval_sets(name, tmp_path):
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        (ROWS["trl-preference"], "preference data, which does not say what answer is expected"),
-        (ROWS["openai-preference"], "preference data, which does not say what answer is expected"),
-        (ROWS["reinforcement"], "a row for reinforcement fine-tuning, which does not say what answer is expected"),
+        (ROWS["trl-preference"], "preference data, which has no expected answer"),
+        (ROWS["openai-preference"], "preference data, which has no expected answer"),
+        (ROWS["reinforcement"], "a row for reinforcement fine-tuning, which has no expected answer"),
         (ROWS["alpaca"] | {"images": ["a.png"]}, "unknown key 'images'"),
         (ROWS["sharegpt"] | {"conversations": [turn("human", "a")]}, "no answer: the last message is of role 'user'"),
     ],

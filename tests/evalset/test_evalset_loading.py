@@ -178,13 +178,13 @@ def test_a_faulty_line_does_not_make_gates_look_empty(faults: Callable[..., list
     assert [where for where, _, _ in found] == ["set.jsonl:2"]
 
 
-@pytest.mark.parametrize(("repeats", "asked"), [(1, "once"), (3, "3 times")])
-def test_per_case_has_to_fit_the_repeats(fault: Callable[..., Fault], repeats: int, asked: str) -> None:
+@pytest.mark.parametrize(("repeats", "attempts"), [(1, "1 attempt"), (3, "3 attempts")])
+def test_per_case_has_to_fit_the_repeats(fault: Callable[..., Fault], repeats: int, attempts: str) -> None:
     toml = f'[stability]\nrepeats = {repeats}\n[[gates]]\nmin = 1.0\nper_case = "3 of 5"\n'
     where, problem, _ = fault(GOOD, toml)
     assert (where, problem) == (
         "set.toml:5",
-        f"gates[0].per_case: per_case is '3 of 5', and every case is asked {asked}",
+        f"gates[0].per_case: per_case is '3 of 5', but every case has {attempts}",
     )
 
 

@@ -154,7 +154,7 @@ def test_replay_never_scores_an_answer_to_another_prompt(suite, evaluate, pytest
     suite(2, inputs=["word-0", "quite another question"], toml=GATE)
     result = pytester.runpytest_inprocess("--model=replay:last", "-vv")
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*incomplete*", "*asked this case with another prompt*"])
+    result.stdout.fnmatch_lines(["*incomplete*", "*sent another prompt for this case*"])
 
 
 def test_an_immutable_model_is_requested_once_and_cache_hits_are_marked(suite, evaluate, store, server):

@@ -120,7 +120,7 @@ def test_a_requested_wait_is_kept_with_some_jitter() -> None:
     assert clock.slept == [7.25]
 
 
-@pytest.mark.parametrize(("wait", "wait_text"), [(300.0, "300 s"), (float("inf"), "for ever")])
+@pytest.mark.parametrize(("wait", "wait_text"), [(300.0, "300 s"), (float("inf"), "forever")])
 def test_a_requested_wait_past_the_deadline_ends_the_request_at_once(wait: float, wait_text: str) -> None:
     clock = Clock()
     outcome = ask(clock, Try(Failure("rate_limit", "HTTP 429"), wait), OK)

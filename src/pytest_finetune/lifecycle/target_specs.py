@@ -25,7 +25,7 @@ _TARGET = ("spec", "model", "base_url", "immutable", "free", "identity", "open",
 def make_target(
     spec: str,
     *,
-    made_by_user: object = None,
+    custom: object = None,
     base_url: str | None = None,
     concurrency: int = 32,
     registry: Backend,
@@ -38,7 +38,7 @@ def make_target(
 
     Args:
         spec: `ft:…` or any model id, `registry:VERSION`, `local:NAME`, `local:PATH.gguf`, `replay:RUN`.
-        made_by_user: What the user's hook returned for this spec: a target, an `openai` client, or None.
+        custom: What the user's hook returned for this spec: a target, an `openai` client, or None.
         base_url: Server address; None takes `OPENAI_BASE_URL` from the environment.
         concurrency: Requests in flight that the target should be ready for.
         registry: Where `registry:` finds versions.
@@ -50,8 +50,8 @@ def make_target(
         TargetError: The spec names nothing usable.
     """
     kind, _, name = spec.partition(":")
-    if made_by_user is not None:
-        target = _from_user(spec, made_by_user)
+    if custom is not None:
+        target = _from_user(spec, custom)
     elif kind == "local":
         from pytest_finetune.evaluation.targets.local import LocalTarget
 
@@ -95,23 +95,23 @@ def _from_registry(
     return OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
 
 
-def _from_user(spec: str, made: object) -> Target:
-    if hasattr(made, "ask"):
-        if missing := [name for name in _TARGET if not hasattr(made, name)]:
+def _from_user(spec: str, custom: object) -> Target:
+    if hasattr(custom, "ask"):
+        if missing := [name for name in _TARGET if not hasattr(custom, name)]:
             raise TargetError(
-                f"the target of type {type(made).__name__} has no {', '.join(missing)}",
+                f"the target of type {type(custom).__name__} has no {', '.join(missing)}",
                 "pytest_finetune_target",
-                "pytest_finetune.Target tells what a target has",
+                "see pytest_finetune.Target for what a target needs",
             )
         from pytest_finetune.evaluation.targets.user_target import GuardedTarget
 
-        return GuardedTarget(cast("Target", made))
-    if hasattr(made, "chat"):
+        return GuardedTarget(cast("Target", custom))
+    if hasattr(custom, "chat"):
         from pytest_finetune.evaluation.targets.client import ClientTarget
 
-        return ClientTarget(spec, cast("OpenAI | AsyncOpenAI", made))
+        return ClientTarget(spec, cast("OpenAI | AsyncOpenAI", custom))
     raise TargetError(
-        f"the hook returned a {type(made).__name__} for {spec!r}",
+        f"the hook returned a {type(custom).__name__} for {spec!r}",
         "pytest_finetune_target",
         "return a Target, an openai client, or None",
     )

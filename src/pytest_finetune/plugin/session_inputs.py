@@ -193,7 +193,7 @@ def _target(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Lim
     option = config.option
     return make_target(
         spec,
-        made_by_user=_custom_target(config, spec),
+        custom=_custom_target(config, spec),
         base_url=option.finetune_model_base_url,
         registry=registry_of(inputs.registry, inputs.root),
         concurrency=limits.concurrency,

@@ -120,7 +120,7 @@ def caution_lines(cautions: Sequence[str]) -> Iterator[Line]:
         yield from wrapped(f"warning: {one_line(caution)}", {"yellow": True})
 
 
-def going_lines(found: Sequence[RetiringVersion], *, now: datetime, within: timedelta) -> Iterator[Line]:
+def shutdown_lines(found: Sequence[RetiringVersion], *, now: datetime, within: timedelta) -> Iterator[Line]:
     """Versions whose base model is shut down within a time, soonest first, and OpenAI's last fine-tuning day."""
     if not found:
         yield f"no version in use has a known shutdown within {within.days} days", {}

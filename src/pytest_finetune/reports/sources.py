@@ -179,12 +179,12 @@ def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -
         judged=judged,
         stopped=manifest.stop,
         unneeded=sum(part.unneeded for part in sets) or manifest.totals.unneeded,
-        warnings=(*manifest.warnings, *_strangers(manifest)),
+        warnings=(*manifest.warnings, *_other_models(manifest)),
     )
     return replace(reported, notes=tuple(_run_notes(run, reported)))
 
 
-def _strangers(manifest: Manifest) -> Iterator[str]:
+def _other_models(manifest: Manifest) -> Iterator[str]:
     model = manifest.target.model
     if names := [name for name in manifest.answered_by if name and not answers_for(name, model)]:
         yield f"requested {model}, but {', '.join(names[:3])} answered"

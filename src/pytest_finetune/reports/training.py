@@ -125,8 +125,8 @@ def jobs_lines(jobs: Iterable[FineTuningJob]) -> Iterator[Line]:
     for job in jobs:
         when = f"  {moment(job.created_at)}" if job.created_at else ""
         yield f"{one_line(job.id)}  {one_line(job.status)}{when}", {"bold": True, **_colour(job)}
-        made = f" -> {job.fine_tuned_model}" if job.fine_tuned_model else ""
-        yield from wrapped(f"  {one_line(job.model + made)}")
+        result = f" -> {job.fine_tuned_model}" if job.fine_tuned_model else ""
+        yield from wrapped(f"  {one_line(job.model + result)}")
 
 
 def job_lines(job: FineTuningJob, prices: TrainingPrices) -> Iterator[Line]:

@@ -99,12 +99,12 @@ def _logprobs_faults(gate: Rule, requests: Iterable[RequestSettings], index: int
 
 def _repeats_faults(gate: Rule, repeats: int, index: int, *, is_overridden: bool) -> Iterator[SettingsFault]:
     if gate.repeats not in (None, repeats):
-        asked = "once" if repeats == 1 else f"{repeats} times"
-        problem = f"per_case is {gate.per_case!r}, and every case is asked {asked}"
+        attempts = "attempt" if repeats == 1 else "attempts"
+        problem = f"per_case is {gate.per_case!r}, but every case has {repeats} {attempts}"
         hint = "make it match repeats under [stability]"
         if is_overridden:
-            problem = f"per_case is {gate.per_case!r}, and --repeats={repeats} asks every case {asked}"
-            hint = f"leave --repeats out, or give --repeats={gate.repeats}"
+            problem = f"per_case is {gate.per_case!r}, but with --repeats={repeats} every case has {repeats} {attempts}"
+            hint = f"omit --repeats, or pass --repeats={gate.repeats}"
         yield SettingsFault(("gates", index, "per_case"), problem, hint)
 
 

@@ -54,7 +54,7 @@ def load_eval_sets(
 
 def load_project_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = None) -> list[EvalSet]:
     """
-    The eval sets of some JSONL files with the API that the project's configuration demands, whatever a session asked.
+    The eval sets of some JSONL files with the API that the project's configuration demands, whatever a session chose.
 
     Raises:
         EvalSetErrors: All faults of all files.
@@ -141,7 +141,7 @@ class _Loading:
             settings_sha256=settings_sha256(written, scorer.fingerprint, self.api),
             schema_sha256=self._schema_sha256(settings),
             warnings=(
-                *dict.fromkeys((*map(self._beside, scorer.warnings), *self._warnings)),
+                *dict.fromkeys((*map(self._without_folder, scorer.warnings), *self._warnings)),
                 *settings_warnings(settings, self._reader.unsent),
                 *copy_warnings(cases),
             ),
@@ -176,7 +176,7 @@ class _Loading:
                 return None
             return make_scorer(settings, self.path.parent)
         except ScorerError as error:
-            place = self._beside(f"{error.where}: ") if error.where else ""
+            place = self._without_folder(f"{error.where}: ") if error.where else ""
             self._add_at(self._blamed(error, settings), f"{place}{error.problem}", error.hint)
             return None
 
@@ -188,8 +188,8 @@ class _Loading:
         spoken = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
         return placed(self._text, min(spoken)[1]) if spoken else ("scorer",)
 
-    def _beside(self, text: str) -> str:
-        """A text in which files beside the eval set are without their folder."""
+    def _without_folder(self, text: str) -> str:
+        """The text, with files in the folder of the eval set named without that folder."""
         return text.replace(f"{self.path.parent}{os.sep}", "")
 
     def _cases(self, scorer: Scorer | None) -> tuple[Case, ...]:

@@ -42,7 +42,7 @@ def _names(context: click.Context, parameter: click.Parameter, value: tuple[str,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Arguments:
     """The arguments and options of the command."""
 
     files: tuple[Path, ...]
@@ -132,8 +132,8 @@ class _Asked:
 @click.option("--max-line-bytes", type=click.IntRange(min=1000), default=MAX_LINE_BYTES, show_default=True, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help=f"Show every location, not just the first {FEW} per code.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-@as_one(_Asked)
-def command(asked: _Asked) -> None:
+@as_one(_Arguments)
+def command(arguments: _Arguments) -> None:
     """Check training, validation and eval files for problems.
 
     Files are JSONL in OpenAI's chat format; rows of other shapes are checked too, and reported. Eval sets may use any
@@ -142,64 +142,64 @@ def command(asked: _Asked) -> None:
     --fix takes one training file and writes a copy without broken lines and exact duplicates and with trimmed
     answers. Everything else is unchanged.
     """
-    _refuse_misuse(asked)
+    _refuse_misuse(arguments)
     root = Path.cwd()
-    options, eval_sets = _options(asked), _eval_sets(asked.evals, root)
+    options, eval_sets = _options(arguments), _eval_sets(arguments.evals, root)
     result = check(
-        asked.named,
-        validation=asked.validation,
+        arguments.named,
+        validation=arguments.validation,
         evals=eval_sets,
-        options=replace(options, production=_production(asked, [eval_set_name(path, root) for path in eval_sets])),
+        options=replace(options, production=_production(arguments, [eval_set_name(path, root) for path in eval_sets])),
         root=root,
         watch=lambda rows: watched(rows, "checked"),
     )
-    fixed = _write_fixed(asked, root)
-    if asked.as_json:
+    fixed = _write_fixed(arguments, root)
+    if arguments.as_json:
         print_json(check_json(result) | ({"fixed": fixed_json(fixed[1], fixed[0], result)} if fixed else {}))
     else:
-        print_lines(check_lines(result, show=None if asked.verbose else FEW))
+        print_lines(check_lines(result, show=None if arguments.verbose else FEW))
         print_lines(fixed_lines(fixed[1], fixed[0], result) if fixed else ())
-    sys.exit(1 if result.worst is not None and result.worst >= Severity[asked.fail_on.upper()] else 0)
+    sys.exit(1 if result.worst is not None and result.worst >= Severity[arguments.fail_on.upper()] else 0)
 
 
-def _options(asked: _Asked) -> CheckOptions:
+def _options(arguments: _Arguments) -> CheckOptions:
     return CheckOptions(
-        codes=codes_wanted(asked.select, asked.ignore),
-        model=asked.model,
-        max_tokens=asked.max_tokens,
-        labels=asked.labels,
-        label_by=asked.label_by,
-        schema=_schema(asked.schema),
-        similarity=asked.similarity,
-        regions=asked.regions or REGIONS,
-        max_line_bytes=asked.max_line_bytes,
-        shape=asked.shape,
+        codes=codes_wanted(arguments.select, arguments.ignore),
+        model=arguments.model,
+        max_tokens=arguments.max_tokens,
+        labels=arguments.labels,
+        label_by=arguments.label_by,
+        schema=_schema(arguments.schema),
+        similarity=arguments.similarity,
+        regions=arguments.regions or REGIONS,
+        max_line_bytes=arguments.max_line_bytes,
+        shape=arguments.shape,
     )
 
 
-def _production(asked: _Asked, names: list[str]) -> Production | None:
+def _production(arguments: _Arguments, names: list[str]) -> Production | None:
     """What production sends; what could not be compared or checked is noted on stderr."""
-    production, notes = load_production(asked.registry, asked.production_request, names)
-    if asked.model and asked.max_tokens is None and example_limit(asked.model) is None:
-        notes = (f"tokens not checked: the limit of {asked.model} is unknown; set it with --max-tokens", *notes)
+    production, notes = load_production(arguments.registry, arguments.production_request, names)
+    if arguments.model and arguments.max_tokens is None and example_limit(arguments.model) is None:
+        notes = (f"tokens not checked: the limit of {arguments.model} is unknown; set it with --max-tokens", *notes)
     for note in notes:
         click.echo(printable(note), err=True)
     return production
 
 
-def _write_fixed(asked: _Asked, root: Path) -> tuple[Path, Fixed] | None:
-    if asked.target is None:
+def _write_fixed(arguments: _Arguments, root: Path) -> tuple[Path, Fixed] | None:
+    if arguments.target is None:
         return None
-    source = asked.named[0]
+    source = arguments.named[0]
     fixed = write_fixed(
         source,
-        asked.target,
-        force=asked.force,
+        arguments.target,
+        force=arguments.force,
         name=eval_set_name(source, root),
-        max_line_bytes=asked.max_line_bytes,
-        shape=asked.shape,
+        max_line_bytes=arguments.max_line_bytes,
+        shape=arguments.shape,
     )
-    return asked.target, fixed
+    return arguments.target, fixed
 
 
 def _eval_sets(named: tuple[Path, ...], root: Path) -> list[Path]:
@@ -214,14 +214,14 @@ def _schema(path: Path | None) -> Schema | None:
     return load_schema(path)
 
 
-def _refuse_misuse(asked: _Asked) -> None:
+def _refuse_misuse(arguments: _Arguments) -> None:
     """Refuse before the check, which may take minutes, what would be refused after it."""
-    if not (asked.named or asked.validation or asked.evals):
+    if not (arguments.named or arguments.validation or arguments.evals):
         raise click.UsageError("name a training file, --validation or --eval")
-    if asked.target is None:
+    if arguments.target is None:
         return
-    if len(asked.named) != 1:
+    if len(arguments.named) != 1:
         raise click.UsageError("--fix takes exactly one training file")
-    refuse_pipe(asked.named[0])
-    refuse_own_source(asked.named[0], [asked.target])
-    refuse_existing(asked.target, force=asked.force)
+    refuse_pipe(arguments.named[0])
+    refuse_own_source(arguments.named[0], [arguments.target])
+    refuse_existing(arguments.target, force=arguments.force)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
+class _Arguments:
     """The arguments and options of the command."""
 
     training: Path | None
@@ -75,49 +75,49 @@ class _Asked:
     help="Calls per month, as long as the eval cases.",
 )
 @json_option
-@as_one(_Asked)
-def command(asked: _Asked) -> None:
+@as_one(_Arguments)
+def command(arguments: _Arguments) -> None:
     """Estimate the cost of training, evaluation and monthly traffic.
 
     Tokens are counted offline with the model's tokenizer, or with a substitute if it is unknown; the figures are then
     marked as estimates. Answers are assumed to be as long as the expected ones. A base model that can be fine-tuned
     is priced as its fine-tuned version. Without --eval, monthly calls resemble the rows of TRAINING.
     """
-    if asked.training is None and not asked.evals:
+    if arguments.training is None and not arguments.evals:
         raise click.UsageError("name a training file, or --eval, or both")
-    if not all(map(str.strip, asked.models)):
+    if not all(map(str.strip, arguments.models)):
         raise click.UsageError("--model is empty")
-    if asked.training and asked.monthly_calls and not asked.evals:
-        refuse_pipe(asked.training)
+    if arguments.training and arguments.monthly_calls and not arguments.evals:
+        refuse_pipe(arguments.training)
     now, left_out = datetime.now(UTC), LeftOuts()
-    prices = _prices(asked, now, left_out)
-    ends = {model: found.date for model in asked.models if (found := announced(model))}
-    if asked.as_json:
+    prices = _prices(arguments, now, left_out)
+    ends = {model: found.date for model in arguments.models if (found := announced(model))}
+    if arguments.as_json:
         costs = price_json(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY)
         print_json({**costs, **left_out_json(left_out)})
     else:
-        if asked.training:
-            print_lines(left_out_lines(asked.training, left_out, what="line"))
+        if arguments.training:
+            print_lines(left_out_lines(arguments.training, left_out, what="line"))
         print_lines(price_lines(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY))
     sys.exit(0 if all(map(is_known, prices)) and not left_out.count else 1)
 
 
-def _prices(asked: _Asked, now: datetime, left_out: LeftOuts) -> list[ModelPrice]:
+def _prices(arguments: _Arguments, now: datetime, left_out: LeftOuts) -> list[ModelPrice]:
     """The costs of each model; lines that are skipped are added to `left_out`."""
-    tokenizers = {model: tokenizer_for(model) for model in asked.models}
+    tokenizers = {model: tokenizer_for(model) for model in arguments.models}
     kinds = list({tokenizer.name: tokenizer for tokenizer in tokenizers.values()}.values())
-    counted = _count(asked.training, asked.shape, kinds, left_out) if asked.training else {}
-    sets, configured = _eval_sets(asked.evals), project_prices(Path.cwd())
+    counted = _count(arguments.training, arguments.shape, kinds, left_out) if arguments.training else {}
+    sets, configured = _eval_sets(arguments.evals), project_prices(Path.cwd())
     prices = []
     for model, tokenizer in tokenizers.items():
         traffic = {each.name: evaluation_traffic(each, tokenizer) for each in sets}
-        calls = asked.monthly_calls
-        month = _month(traffic.values(), asked.training, asked.shape, tokenizer, calls) if calls else None
+        calls = arguments.monthly_calls
+        month = _month(traffic.values(), arguments.training, arguments.shape, tokenizer, calls) if calls else None
         found = price_model(
             model,
             tokenizer,
             training=counted.get(tokenizer.name),
-            epochs=asked.epochs,
+            epochs=arguments.epochs,
             evaluations=traffic,
             month=month,
             when=now,

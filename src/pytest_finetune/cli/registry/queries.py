@@ -30,7 +30,7 @@ from pytest_finetune.lifecycle.registry.sunset import (
     shutdown_of,
     unreadable_dates,
 )
-from pytest_finetune.reports.registry import gates_passed, going_lines, history_lines, in_order, version_lines
+from pytest_finetune.reports.registry import gates_passed, history_lines, in_order, shutdown_lines, version_lines
 from pytest_finetune.reports.registry import versions_lines as table_lines
 from pytest_finetune.reports.registry_diff import (
     difference_lines,
@@ -171,7 +171,7 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
     if as_json:
         print_json([_retiring(one, now) for one in found])
     else:
-        print_lines(going_lines(found, now=now, within=within))
+        print_lines(shutdown_lines(found, now=now, within=within))
     ctx.exit(1 if found or unreadable else 0)
 
 

@@ -87,16 +87,16 @@ class CachedTarget:
         """None if the request is not JSON; the target then reports it."""
         try:
             own = [request.attempt, request.copy] if request.copy else [request.attempt]
-            asked = _dump([request.body(), *own, *([] if request.api == "chat" else [request.api])])
+            content = _dump([request.body(), *own, *([] if request.api == "chat" else [request.api])])
         except (TypeError, ValueError, RecursionError):
             return None
-        return hashlib.sha256(f"{self._prefix}{asked}".encode()).digest()
+        return hashlib.sha256(f"{self._prefix}{content}".encode()).digest()
 
 
 def is_whole(completion: Completion) -> bool:
     """Whether an answer is complete: it ended by itself, and has text or tool calls."""
-    said = bool(completion.text or completion.tool_calls)
-    return said and not completion.refusal and completion.finish_reason in _COMPLETE
+    has_answer = bool(completion.text or completion.tool_calls)
+    return has_answer and not completion.refusal and completion.finish_reason in _COMPLETE
 
 
 def _dump(value: Any) -> str:

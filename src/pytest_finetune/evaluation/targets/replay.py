@@ -28,7 +28,7 @@ class ReplayTarget:
         self._samples = run.samples()
 
     async def open(self) -> None:
-        """Nothing to open: the record was read when the target was made."""
+        """Nothing to open: the record was read when the target was created."""
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -37,9 +37,9 @@ class ReplayTarget:
         """The recorded answer; a request that the run did not send, or sent with another prompt, is an error."""
         sample = self._samples.get((request.eval_set, request.case_id, request.attempt))
         if sample is None:
-            return Failure("target", f"run {self._run_id} holds no answer to this case")
+            return Failure("target", f"run {self._run_id} has no answer to this case")
         if sample.prompt_sha256 != prompt_sha256(request):
-            return Failure("target", f"run {self._run_id} asked this case with another prompt")
+            return Failure("target", f"run {self._run_id} sent another prompt for this case")
         if sample.completion is None:
-            return sample.failure or Failure("target", f"run {self._run_id} did not get to this case")
+            return sample.failure or Failure("target", f"run {self._run_id} did not request this case")
         return sample.completion

@@ -122,7 +122,7 @@ _TRANSLATED = {
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool with its function's keys beside its type; functions are strict here unless they say otherwise."""
+    """A tool with the keys of its function next to `type`; functions are strict here unless they say otherwise."""
     function = tool.get("function")
     return {"type": "function", "strict": False, **function} if isinstance(function, dict) else dict(tool)
 

@@ -61,9 +61,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     `date` where there is one, else from `now` (Unix time). An overflowing number is an infinite wait.
     """
     for name, per_second in (("retry-after-ms", 1000), ("retry-after", 1)):
-        asked = _number(headers.get(name, ""))
-        if asked is not None:
-            return asked / per_second if asked > 0 else None
+        wait = _number(headers.get(name, ""))
+        if wait is not None:
+            return wait / per_second if wait > 0 else None
     until = _unix_time(headers.get("retry-after", ""))
     if until is None:
         return None
@@ -101,12 +101,12 @@ class Persistence:
 
         A requested wait that exceeds the time left, and a failure that a retry cannot fix, end it at once.
         """
-        question = _Retries(self, deadline)
+        retries = _Retries(self, deadline)
         try:
             async with asyncio.timeout(deadline):
-                return await question.answer(call)
+                return await retries.answer(call)
         except TimeoutError:
-            return question.out_of_time()
+            return retries.out_of_time()
 
 
 class _Retries:
@@ -183,8 +183,8 @@ class _Retries:
         return self._ended(Failure("timeout", f"no whole answer within {self.deadline:g} s{after}"), cut_short=True)
 
     def _too_long(self, wait: float, failure: Failure) -> Failure:
-        asked = f"{wait:.0f} s" if isfinite(wait) else "for ever"
-        message = f"{failure.message}; it asks to wait {asked}, past the deadline of {self.deadline:g} s"
+        length = f"{wait:.0f} s" if isfinite(wait) else "forever"
+        message = f"{failure.message}; it asks to wait {length}, past the deadline of {self.deadline:g} s"
         return self._ended(replace(failure, message=message))
 
     def _ended(self, failure: Failure, *, cut_short: bool = False) -> Failure:

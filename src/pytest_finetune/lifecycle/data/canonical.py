@@ -63,7 +63,7 @@ class Example:
 def example_of_row(file: str, line: int, row: ChatRow) -> Example:
     """The example of a row."""
     writer, prompt = _Writer(), row.prompt
-    asked = [writer.write(message) for message in prompt]
+    texts = [writer.write(message) for message in prompt]
     parts = b"".join(writer.parts)
     answer = canonical_json(without_nulls(row.reference)) if row.reference else writer.write(row.answer)
     # A weight of 1 is the default.
@@ -73,7 +73,7 @@ def example_of_row(file: str, line: int, row: ChatRow) -> Example:
     return _example(
         (file, line),
         prompt,
-        "\0".join([tools, *asked]),
+        "\0".join([tools, *texts]),
         (_answer_text_or_none(row), answer),
         tools,
         parts=parts,
@@ -86,7 +86,7 @@ def example_of_case(file: str, case: Case, tools: Sequence[Mapping[str, Any]]) -
     """The example of an eval case; `tools` are those of the eval set, used for cases without tools of their own."""
     prompt = [message.to_wire() for message in case.messages]
     writer = _Writer()
-    asked = [writer.write(message) for message in prompt]
+    texts = [writer.write(message) for message in prompt]
     parts = b"".join(writer.parts)
     if case.tool_calls:
         calls = [{"function": {"name": call.name, "arguments": call.arguments}} for call in case.tool_calls]
@@ -97,13 +97,13 @@ def example_of_case(file: str, case: Case, tools: Sequence[Mapping[str, Any]]) -
         answer = canonical_json(_whole(expected)) if text is None else _json_or_text(text)
     found = case.tools or tools
     offered = canonical_json(without_nulls(list(found))) if found else ""
-    return _example((file, case.line), prompt, "\0".join([offered, *asked]), (text, answer), offered, parts=parts)
+    return _example((file, case.line), prompt, "\0".join([offered, *texts]), (text, answer), offered, parts=parts)
 
 
 def _example(
     place: tuple[str, int],
     prompt: Sequence[Mapping[str, Any]],
-    asked: str,
+    prompt_text: str,
     answer: tuple[str | None, str],
     tools: str,
     *,
@@ -111,7 +111,7 @@ def _example(
     more: str = "",
     is_learned: bool = True,
 ) -> Example:
-    """An example from the canonical texts of its prompt (`asked`) and of its answer, and what else is learned."""
+    """An example from the canonical texts of its prompt (`prompt_text`) and of its answer, and what else is learned."""
     text, written = answer
     return Example(
         *place,
@@ -120,9 +120,9 @@ def _example(
         digest(parts.hex()) if parts else b"",
         text,
         tools,
-        _squeezed(asked),
+        _squeezed(prompt_text),
         _squeezed(written),
-        digest(f"{asked}\0\0{written}\0{more}"),
+        digest(f"{prompt_text}\0\0{written}\0{more}"),
         is_learned,
     )
 

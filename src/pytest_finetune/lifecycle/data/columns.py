@@ -84,15 +84,15 @@ class ColumnMap:
         Raises:
             RowFault: A column is missing or cannot be used.
         """
-        system, asked, answer = (self._named(field, value) for field in MESSAGE_FIELDS)
-        (column, given), (label, answered) = asked, answer
-        prompt = (
-            messages_in({column: given}, column) if isinstance(given, list) else [user(text_in(dict([asked]), column))]
+        system, prompt, answer = (self._named(field, value) for field in MESSAGE_FIELDS)
+        (column, given), (label, answered) = prompt, answer
+        messages = (
+            messages_in({column: given}, column) if isinstance(given, list) else [user(text_in(dict([prompt]), column))]
         )
         is_value = answered is not None and not isinstance(answered, str)
         text = compact_json(answered) if is_value else text_in(dict([answer]), label)
         return ChatRow(
-            "input-output", [*system_in(dict([system]), system[0]), *prompt, assistant(text)], is_value=is_value
+            "input-output", [*system_in(dict([system]), system[0]), *messages, assistant(text)], is_value=is_value
         )
 
     def used(self, value: Mapping[str, Any]) -> frozenset[str]:

@@ -98,25 +98,25 @@ def _from_cache(weights: Weights, cache: Path) -> Base:
 def _fill(folder: Path, weights: Weights) -> None:
     """Write the folder under a temporary name and rename it; if two processes do so, one wins."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent))
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         base = _from_gguf(weights)
         # The output head shares its weights with the embedding.
         state = {name: tensor for name, tensor in base.model.state_dict().items() if name != _HEAD}
-        save_file(state, made / _WEIGHTS)
+        save_file(state, temporary / _WEIGHTS)
         config = base.model.config.to_dict()
         config.pop("quantization_config", None)
-        LlamaConfig.from_dict(config).save_pretrained(made)
-        base.tokenizer.save_pretrained(made)
+        LlamaConfig.from_dict(config).save_pretrained(temporary)
+        base.tokenizer.save_pretrained(temporary)
         if not folder.is_dir():
-            os.replace(made, folder)  # noqa: PTH105 - unlike Path.rename it replaces nothing that is not empty anywhere
+            os.replace(temporary, folder)  # noqa: PTH105 - never replaces a folder that has files
     except FileExistsError:
         pass
     except OSError:
         if not folder.is_dir():
             raise
     finally:
-        rmtree(made, ignore_errors=True)
+        rmtree(temporary, ignore_errors=True)
 
 
 def _attend(

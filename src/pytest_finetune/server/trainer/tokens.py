@@ -81,5 +81,5 @@ def _sequence(messages: list[dict[str, str]], answer: str, tokenizer: PreTrained
     # The answer is tokenized on its own, as it is generated: a token across the border could never be generated.
     # Special tokens are split: from an answer with the text of one the model would learn to end its answer there.
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    said = tokenizer(answer, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-    return TokenSequence((*prompt, *said, tokenizer.eos_token_id), len(prompt))
+    answer_tokens = tokenizer(answer, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return TokenSequence((*prompt, *answer_tokens, tokenizer.eos_token_id), len(prompt))

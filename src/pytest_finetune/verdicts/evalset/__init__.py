@@ -1,4 +1,4 @@
-"""Eval sets: JSONL and the TOML beside it, read strictly into cases, settings and requests."""
+"""Eval sets: JSONL files and their TOML settings, read strictly into cases, settings and requests."""
 
 from pytest_finetune.verdicts.evalset.eval_set import EvalSet
 

@@ -27,13 +27,13 @@ _WORDS = ("service_tier", "stop", "tool_choice", "response_schema", "after")
 @dataclass(frozen=True, slots=True, eq=False)
 class EvalSet:
     """
-    One JSONL file with the settings beside it; equal only to itself, so that it can be a key.
+    One JSONL file with its settings; equal only to itself, so that it can be a key.
 
     Args:
         name: Posix path of the file relative to the root; names the set in node ids and runs.
         path: The file.
         cases: In file order, ids unique.
-        settings: How the cases are asked, scored and gated.
+        settings: How the cases are requested, scored and gated.
         scorer: Made from the settings; every case's expected answer has passed its check.
         cases_sha256: Hash of all that the cases say, in file order; line ends, blank lines, shapes and key order
             do not change it, ids, tags and metadata do.
@@ -91,7 +91,7 @@ class EvalSet:
 
     def request(self, case: Case, model: str, attempt: int = 0) -> Request:
         """
-        The question that a case asks a model.
+        The request that a case sends to a model.
 
         Args:
             case: One of this set's cases; its own tools take the place of those in the settings.

@@ -79,7 +79,7 @@ class CaseReader:
         shape = self._shape(value)
         if shape is None:
             return None
-        messages, expected, calls = self._chat(value) if shape == "messages" else self._asked(value, shape)
+        messages, expected, calls = self._chat(value) if shape == "messages" else self._input_output(value, shape)
         tools = self._shared_tools(value)
         name, tags, metadata = self._id(value.get("id")), self._tags(value.get("tags")), self._metadata(value)
         accept = self._accept(value.get("accept"))
@@ -160,20 +160,20 @@ class CaseReader:
         text = expected_text(answer, where, self._faults)
         return tuple(prompt), () if text is None else (text,), expected_calls(answer)
 
-    def _asked(self, value: dict[str, Any], shape: str) -> tuple[_Prompt, tuple[Any, ...], tuple[ToolCall, ...]]:
-        asked = value.get("input")
-        if type(asked) is str:
-            messages: _Prompt = (Message("user", asked),)
-        elif type(asked) is list:
-            messages = self._prompt(asked, shape)
+    def _input_output(self, value: dict[str, Any], shape: str) -> tuple[_Prompt, tuple[Any, ...], tuple[ToolCall, ...]]:
+        given = value.get("input")
+        if type(given) is str:
+            messages: _Prompt = (Message("user", given),)
+        elif type(given) is list:
+            messages = self._prompt(given, shape)
         else:
-            found = type_name(asked) if "input" in value else "not there"
+            found = type_name(given) if "input" in value else "not there"
             self._faults.add(f"input is {found}", "input is text or a list of messages")
             return (), (), ()
         return (*self._system(value, messages), *messages), self._expected(value, shape), ()
 
-    def _prompt(self, asked: list[Any], shape: str) -> tuple[Message, ...]:
-        messages = self._read_messages(asked, "input")
+    def _prompt(self, given: list[Any], shape: str) -> tuple[Message, ...]:
+        messages = self._read_messages(given, "input")
         if messages and messages[-1].role == "assistant":
             self._faults.add("input ends with the assistant's answer", f"put the expected answer into {shape!r}")
         return messages
@@ -284,13 +284,13 @@ def _accept_problem(value: Any) -> str:
 
 
 def _no_case(shape: str, value: Mapping[str, Any]) -> tuple[str, str]:
-    """Problem and hint for a line in a shape of training data that does not say what is expected."""
+    """Problem and hint for a line in a shape of training data that has no expected answer."""
     if shape == "reinforcement":
-        asked = "messages" if value.get("messages") is not None else "prompt"
+        prompt = "messages" if value.get("messages") is not None else "prompt"
         answer = next((name for name in REFERENCES if value.get(name) is not None), "COLUMN")
-        hint = f"name it: pytest-finetune data prepare FILE -o SET.jsonl --map input={asked} --map output={answer}"
-        return "a row for reinforcement fine-tuning, which does not say what answer is expected", hint
-    return "preference data, which does not say what answer is expected", _SHAPES_HINT
+        hint = f"name it: pytest-finetune data prepare FILE -o SET.jsonl --map input={prompt} --map output={answer}"
+        return "a row for reinforcement fine-tuning, which has no expected answer", hint
+    return "preference data, which has no expected answer", _SHAPES_HINT
 
 
 def _content(
@@ -300,8 +300,8 @@ def _content(
     tools: tuple[Mapping[str, Any], ...],
     accept: Mapping[str, Any],
 ) -> str:
-    asked = [message.to_wire() if message.extra else (message.role, message.content) for message in messages]
-    content = (asked, expected, [(call.name, call.arguments) for call in calls], tools)
+    prompt = [message.to_wire() if message.extra else (message.role, message.content) for message in messages]
+    content = (prompt, expected, [(call.name, call.arguments) for call in calls], tools)
     # Hashes of lines without it stay as they were.
     return canonical_json((*content, accept) if accept else content)
 

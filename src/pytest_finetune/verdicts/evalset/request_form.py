@@ -124,8 +124,8 @@ def request_form(
             wire = "responses"
             notes.append(f"sent to the Responses API: {family.name} take tools nowhere else{_while_reasoning(family)}")
     if wire == "responses":
-        gone = [name for name in _CHAT_ONLY if values.pop(name, None) is not None]
-        notes += [f"{name} left out: the Responses API has no such parameter" for name in gone]
+        omitted = [name for name in _CHAT_ONLY if values.pop(name, None) is not None]
+        notes += [f"{name} left out: the Responses API has no such parameter" for name in omitted]
     return RequestForm(values, wire, "" if system_role == "system" else system_role, after, tuple(notes))
 
 

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 def read(value: Value) -> ChatRow:
     """The chat of a row; earlier turns are pairs in `history`, as LLaMA-Factory has them."""
-    asked = text_in(value, "instruction")
+    prompt = text_in(value, "instruction")
     if value.get("input") not in (None, ""):
-        asked = f"{asked}\n\n{text_in(value, 'input')}"
+        prompt = f"{prompt}\n\n{text_in(value, 'input')}"
     answer = value.get("output")
     is_value = isinstance(answer, dict | list)
     text = compact_json(answer) if is_value else text_in(value, "output")
-    messages = [*system_in(value, "system"), *_history(value), user(asked), assistant(text)]
+    messages = [*system_in(value, "system"), *_history(value), user(prompt), assistant(text)]
     return ChatRow(ALPACA.name, messages, is_value=is_value)
 
 
 def _history(value: Value) -> list[Message]:
     turns = value.get("history") or []
     if not (isinstance(turns, list) and all(_is_pair(turn) for turn in turns)):
-        raise RowFault("history is not a list of pairs: what was asked, and its answer")
-    return [message for asked, answer in turns for message in (user(asked), assistant(answer))]
+        raise RowFault("history is not a list of pairs of prompt and answer")
+    return [message for prompt, answer in turns for message in (user(prompt), assistant(answer))]
 
 
 def _is_pair(turn: object) -> bool:

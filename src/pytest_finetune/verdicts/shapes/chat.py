@@ -52,22 +52,22 @@ def is_legacy(message: Message) -> bool:
 
 def _with_tool_calls(messages: list[Message]) -> list[Message]:
     """A function's answer belongs to the last call of that name, because functions have no call ids."""
-    made: list[Message] = []
+    converted: list[Message] = []
     ids: dict[Any, str] = {}
     for message in messages:
         called, role = message.get("function_call"), message.get("role")
         kept = {key: item for key, item in message.items() if key != "function_call"}
         if role == "assistant" and type(called) is dict:
-            call = tool_call(len(made), called.get("name", ""), called.get("arguments"))
+            call = tool_call(len(converted), called.get("name", ""), called.get("arguments"))
             ids[called.get("name") if type(called.get("name")) is str else None] = call["id"]
-            made.append(kept | {"tool_calls": [call]})
+            converted.append(kept | {"tool_calls": [call]})
         elif role == "function":
             name = kept.pop("name", None)
             known = ids.get(name) if type(name) is str else None
-            made.append(kept | {"role": "tool", "tool_call_id": known or f"no call of {name}"})
+            converted.append(kept | {"role": "tool", "tool_call_id": known or f"no call of {name}"})
         else:
-            made.append(message)
-    return made
+            converted.append(message)
+    return converted
 
 
 CHAT = Shape("chat", ("messages",), frozenset({"messages", "tools", "functions", "parallel_tool_calls"}), read)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def read_openai(value: Value) -> ChatRow:
     """The chat with the preferred answer, and the answer that is not preferred."""
-    asked = value["input"]
-    if not isinstance(asked, dict):
-        raise RowFault(f"input is {type_name(asked)}, not an object with messages")
-    prompt, tools = modern(asked)
+    given = value["input"]
+    if not isinstance(given, dict):
+        raise RowFault(f"input is {type_name(given)}, not an object with messages")
+    prompt, tools = modern(given)
     preferred, rejected = (
         answered(messages_in(value, column)) for column in ("preferred_output", "non_preferred_output")
     )
-    settings = asked.get("parallel_tool_calls")
+    settings = given.get("parallel_tool_calls")
     # OpenAI's own example has an empty list.
     return ChatRow(OPENAI_PREFERENCE.name, [*prompt, *preferred], tools or None, settings, rejected)
 

@@ -162,8 +162,8 @@ def answered(messages: list[Message], *, hint: str = "end with the answer, or re
     if last.get("role") != "assistant":
         raise RowFault(f"no answer: the last message is of role {last.get('role')!r}", hint)
     content = last.get("content")
-    said = content.strip() if isinstance(content, str) else content
-    if not said and not any(last.get(key) for key in ("tool_calls", "function_call", "refusal")):
+    text = content.strip() if isinstance(content, str) else content
+    if not text and not any(last.get(key) for key in ("tool_calls", "function_call", "refusal")):
         raise RowFault("no answer: the last message is empty", "write the answer, or remove the row")
     return messages
 

@@ -60,9 +60,9 @@ class _Turns:
         if speaker == _TOOL:
             self._add_answers(text)
         elif speaker == _CALL:
-            self.messages.append({"role": "assistant", "tool_calls": self._made(text, where), **weight})
+            self.messages.append({"role": "assistant", "tool_calls": self._tool_calls(text, where), **weight})
         elif speaker == "assistant" and self._has_tools and "<tool_call>" in text:
-            calls = [call for each in _CALL_TAG.findall(text) for call in self._made(each, where)]
+            calls = [call for each in _CALL_TAG.findall(text) for call in self._tool_calls(each, where)]
             rest = _CALL_TAG.sub("", text).strip()
             self.messages.append(
                 {"role": "assistant", **({"content": rest} if rest else {}), "tool_calls": calls, **weight}
@@ -70,21 +70,21 @@ class _Turns:
         else:
             self.messages.append({"role": speaker, "content": text, **weight})
 
-    def _made(self, text: str, where: str) -> list[dict[str, Any]]:
+    def _tool_calls(self, text: str, where: str) -> list[dict[str, Any]]:
         try:
             found = parse_json(text)
         except JsonFault as fault:
             raise RowFault(f"{where}: the call is not strict JSON: {fault.problem}") from None
-        made = []
+        calls = []
         for call in found if isinstance(found, list) else [found]:
             if not (isinstance(call, dict) and isinstance(call.get("name"), str) and "arguments" in call):
                 raise RowFault(f"{where}: a call needs name and arguments")
             arguments = call["arguments"]
             written = arguments if isinstance(arguments, str) else compact_json(arguments)
             self._calls += 1
-            made.append(tool_call(self._calls, call["name"], written))
-            self._open.append(made[-1]["id"])
-        return made
+            calls.append(tool_call(self._calls, call["name"], written))
+            self._open.append(calls[-1]["id"])
+        return calls
 
     def _add_answers(self, text: str) -> None:
         answers = _ANSWER_TAG.findall(text) or _several(text, len(self._open))
