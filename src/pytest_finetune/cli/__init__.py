@@ -55,7 +55,9 @@ main.subcommands = {
     "train": Subcommand(f"{_HERE}.train:command", "Fine-tune models on OpenAI's API or a compatible server."),
     "gates": Subcommand(f"{_HERE}.gates:command", "Test the gates of eval sets, without a model."),
     "runs": Subcommand(f"{_HERE}.runs:command", "List, show, compare and report recorded runs."),
-    "diagnose": Subcommand(f"{_HERE}.diagnose:command", "Find out why a fine-tuned model is not better."),
+    "diagnose": Subcommand(
+        f"{_HERE}.diagnose:command", "Find overfitting, underfitting and an unstable output format."
+    ),
     "registry": Subcommand(f"{_HERE}.registry:command", "Track model versions and promote them on evidence."),
     "migrate": Subcommand(f"{_HERE}.migrate:command", "Move from a model that is shut down to its successor."),
     "serve": Subcommand(f"{_HERE}.serve:command", "Serve OpenAI's API on this machine, fine-tuning included."),

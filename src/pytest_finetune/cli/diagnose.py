@@ -62,7 +62,7 @@ class DiagnoseOptions:
     base_url: str | None
 
 
-@exit_codes("0  healthy", "1  a problem was found", "2  cannot tell, or could not be done")
+@exit_codes("0  healthy", "1  a problem was found", "2  cannot tell, or error")
 @click.command("diagnose")
 @click.argument("run", shell_complete=complete_runs)
 @click.option(
@@ -78,15 +78,15 @@ class DiagnoseOptions:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed for sampling --training.")
 @click.option("--train-run", metavar="RUN", help="Recorded run over training data, instead of --training.")
-@click.option("--model", default="", help="Model that --training is sent to.  [default: the run's]")
+@click.option("--model", default="", help="Model that --training is sent to.  [default: that of the run]")
 @click.option(
     "--job", default="", help="Fine-tuning job of the model, for the losses.  [default: from the job records]"
 )
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending the sample at this cost.")
+@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests once this much is spent.")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum requests in flight."
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
 )
-@click.option("--fresh", is_flag=True, help="Send the sample again, even if its answers are recorded.")
+@click.option("--fresh", is_flag=True, help="Send all requests again; do not reuse recorded answers.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page.")
 @click.option("--force", is_flag=True, help="Overwrite the page if it exists.")
 @runs_dir
@@ -94,13 +94,13 @@ class DiagnoseOptions:
 @base_url_option
 @as_one(DiagnoseOptions)
 def command(options: DiagnoseOptions) -> None:
-    """Find out why a fine-tuned model is not better.
+    """Find overfitting, underfitting and an unstable output format.
 
-    RUN is a run id, the beginning of one, a path, or `last`. Three questions are answered with yes, no or "cannot
-    tell": is the model overfitted, is it underfitted, is its output format unstable? The evidence is its accuracy on
-    the eval set and on a sample of its training data (--training sends and records one, --train-run reads a recorded
-    one), the losses and checkpoints of its job, and the format failures of its answers. Problems are printed with
-    remedies.
+    RUN is a run of the fine-tuned model: its id, a unique prefix of it, a path, or `last`. For each of the three
+    problems the answer is yes, no or "cannot tell", with the evidence and with remedies.
+
+    The evidence is the accuracy on the eval set and on a sample of the training data (--training sends a sample,
+    --train-run uses a recorded run), the losses and checkpoints of the job, and the format failures of the answers.
     """
     if options.training and options.train_run:
         raise click.UsageError("pass --training or --train-run, not both")

@@ -47,35 +47,35 @@ class RunOptions:
     "0    every gate passed",
     "1    a gate failed, or is undecided",
     "2    error, or the run stopped early",
-    "130  interrupted; continue with --resume",
+    "130  interrupted; --resume continues the run",
 )
 @click.command("run")
 @click.argument("eval_sets", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--model", required=True, metavar="SPEC", help="ft:… or any model id, registry:VERSION, local:NAME.")
-@click.option("--base-url", metavar="URL", help="Server.  [default: OPENAI_BASE_URL, else OpenAI's own]")
-@click.option("--baseline", default="", metavar="RUN", help="Recorded run that gates compare with.")
-@click.option("--repeats", type=click.IntRange(min=1), help="Requests per case.  [default: as in the settings]")
-@click.option("--api", type=click.Choice(["chat", "responses"]), help="API of all requests.  [default: by model]")
+@click.option("--base-url", metavar="URL", help="Server to use.  [default: OPENAI_BASE_URL, else OpenAI]")
+@click.option("--baseline", default="", metavar="RUN", help="Recorded run to compare with.")
+@click.option("--repeats", type=click.IntRange(min=1), help="Requests per case.  [default: as set in the eval set]")
+@click.option("--api", type=click.Choice(["chat", "responses"]), help="API for all requests.  [default: by model]")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum requests in flight."
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
 )
 @click.option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),
     default=120.0,
     show_default=True,
-    help="Seconds for one sample, retries included.",
+    help="Seconds for one answer, retries included.",
 )
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests at this cost.")
+@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests once this much is spent.")
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
-@click.option("--resume", is_flag=True, help="Request only what the newest unfinished run of this plan lacks.")
+@click.option("--resume", is_flag=True, help="Resume the latest unfinished run; only missing samples are requested.")
 @json_option
 @as_one(RunOptions)
 def command(options: RunOptions) -> None:
     """Evaluate a model over EVAL_SETS, without pytest.
 
-    EVAL_SETS are files or folders; by default all eval sets of the project. The same requests, scores, gates and record
-    as with `pytest --model=SPEC`, and no test items: faster for large sets.
+    EVAL_SETS are files or folders; by default all eval sets of the project. Requests, scores, gates and record are
+    those of `pytest --model=SPEC`. There are no test items, which is faster for large eval sets.
     """
     line = ProgressLine(options.model)
     try:

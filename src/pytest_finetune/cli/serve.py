@@ -25,7 +25,7 @@ _folder = click.Path(file_okay=False, path_type=Path)
 
 
 @exit_codes(
-    "0  stopped by Ctrl-C or SIGTERM", "2  error: could not start, or had to stop, such as when the disk is full"
+    "0  stopped by Ctrl-C or SIGTERM", "2  error: could not start, or stopped, for example because of a full disk"
 )
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -41,7 +41,9 @@ _folder = click.Path(file_okay=False, path_type=Path)
 @click.option(
     "--weights-cache", type=_folder, help="Folder for the unpacked base model (0.5 GB).  [default: base in --state]"
 )
-@click.option("--places", type=click.IntRange(1, 16), help="Concurrent completions, a core each.  [default: all cores]")
+@click.option(
+    "--places", type=click.IntRange(1, 16), help="Concurrent completions, one core each.  [default: all cores]"
+)
 @click.option(
     "--threads",
     type=click.IntRange(1),

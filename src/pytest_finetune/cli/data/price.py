@@ -72,7 +72,7 @@ class _Arguments:
 @click.option(
     "--monthly-calls",
     type=click.IntRange(min=1),
-    help="Calls per month, as long as the eval cases.",
+    help="Calls per month, each as long as the average eval case.",
 )
 @json_option
 @as_one(_Arguments)

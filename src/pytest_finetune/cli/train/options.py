@@ -57,17 +57,19 @@ give_up_option = click.option(
     show_default=True,
     help="Stop watching if the server has not answered for this many seconds.",
 )
-registry_name_option = click.option(
-    "--registry",
-    metavar="PATH|mlflow:URI",
-    help="Registry to add the model to.  [default: as given to `start`, else registry.json]",
-)
 no_registry_option = click.option("--no-registry", is_flag=True, help="Do not add the model to a registry.")
-version_option = click.option(
-    "--version",
-    metavar="NAME",
-    help="Version name in the registry.  [default: as given to `start`, else the next of v1, v2, …]",
-)
+
+
+def registry_name_option(default: str) -> Callable[[F], F]:
+    """`--registry`, with the default that its help shows."""
+    text = f"Registry to add the model to.  [default: {default}registry.json]"
+    return click.option("--registry", metavar="PATH|mlflow:URI", help=text)
+
+
+def version_option(default: str) -> Callable[[F], F]:
+    """`--version`, with the default that its help shows."""
+    text = f"Version name in the registry.  [default: {default}the next of v1, v2, …]"
+    return click.option("--version", metavar="NAME", help=text)
 
 
 def service(base_url: str | None, job: str = "") -> FineTuning:
@@ -125,7 +127,7 @@ def read_dollars(context: click.Context, parameter: click.Parameter, text: str |
 
 def hyperparameter_options(command: F) -> F:
     """`--epochs`, `--batch-size` and `--learning-rate-multiplier`, under the API's parameter names."""
-    suggested = "[default: the value that `suggest` prints]"
+    suggested = "[default: by number of examples]"
     for option in (
         click.option(
             "--learning-rate-multiplier",

@@ -106,8 +106,8 @@ class StartOptions:
 @click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation before spending money.")
 @click.option("--again", is_flag=True, help="Create another job even if this training was started before.")
 @click.option("--watch", "then_watch", is_flag=True, help="Then follow the job to its end, like `train watch`.")
-@registry_name_option
-@version_option
+@registry_name_option("")
+@version_option("")
 @no_registry_option
 @who_option
 @interval_option

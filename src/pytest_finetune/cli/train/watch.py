@@ -78,8 +78,8 @@ class RegistryDestination:
 )
 @click.command("watch")
 @job_argument
-@registry_name_option
-@version_option
+@registry_name_option("as given to `start`, else ")
+@version_option("as given to `start`, else ")
 @no_registry_option
 @who_option
 @interval_option

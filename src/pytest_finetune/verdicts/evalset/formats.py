@@ -120,7 +120,7 @@ class CaseReader:
             found.append("input")
         if len(found) > 1:
             seen = " and ".join(map(repr, found))
-            self._faults.add(f"two shapes at once: {seen}", "keep one of them; metadata may hold other facts")
+            self._faults.add(f"two shapes at once: {seen}", "keep one of them; put other values into metadata")
             return None
         if not found and "input" not in value:
             self._unknown_shape(value)
