@@ -69,13 +69,14 @@ def test_the_commands_run_in_this_order_and_print_what_is_shown():
     for block in re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL):
         call, _, shown = block.partition("\n")
         recorded = [path.name for path in RunStore(Path(".finetune", "runs")).newest_first()][::-1]
-        for meant, run in zip(("=RUN", " RUN"), recorded, strict=False):
-            call = call.replace(meant, f"{meant[0]}{run}")
+        call = call.replace("distil RUN", f"distil {''.join(recorded[1:2])}").replace("NEW", "".join(recorded[2:3]))
+        call = call.replace("RUN", "".join(recorded[:1]))
         words = shlex.split(call.removeprefix("$ pytest-finetune "))
         done = CliRunner().invoke(main, words, prog_name="pytest-finetune")
         assert shown_output.compare(shown, done.output) if shown else done.exit_code in (0, 1), done.output
         outputs.append((done.exit_code, done.output))
     codes = [code for code, _ in outputs]
-    # The models end soon; no gate with a production to compare with; a model misses `parcel`; it passes; two examples.
-    assert codes == [1, 1, 1, 0, 1]
+    # The models end soon; no gate with a production to compare with; a model misses `parcel`; it passes, twice;
+    # two examples are too few.
+    assert codes == [1, 1, 1, 0, 0, 1]
     assert f"{NEW} ships" in outputs[3][1]

@@ -19,6 +19,9 @@ command.subcommands = {
     "inventory": Subcommand(
         "pytest_finetune.cli.migrate.inventory:command", "List the models in use, and the days that each has left."
     ),
+    "report": Subcommand(
+        "pytest_finetune.cli.migrate.report:command", "Compare successors with the model that is shut down."
+    ),
     "distil": Subcommand(
         "pytest_finetune.cli.migrate.distil:command", "Turn the answers of a recorded run into training data."
     ),
