@@ -62,8 +62,9 @@ def command(
 ) -> None:
     """Compare successors with the model that is shut down.
 
-    OLD is a run of that model, SUCCESSORS are runs of others. Over each eval set of OLD: accuracy, format, latency and cost side by side. A successor is not worse if the whole
-    confidence interval of its drop in accuracy, paired by case, is within --margin.
+    OLD is a run of that model, SUCCESSORS are runs of others. Over each eval set of OLD: accuracy, format, latency
+    and cost side by side. A successor is not worse if the whole confidence interval of its drop in accuracy, paired
+    by case, is within --margin.
     """
     before, now = find_run(store, old), datetime.now(UTC)
     migration = compare_successors(
