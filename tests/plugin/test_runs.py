@@ -202,3 +202,58 @@ def test_the_record_is_one_json_object_per_line(suite, evaluate, store):
     assert [sorted(json.loads(line)) for line in lines] == [
         ["attempt", "case_id", "completion", "crc32", "eval_set", "prompt_sha256", "score", "state"]
     ] * 2
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_the_record_of_a_replay_has_the_parameters_that_the_answers_were_requested_with(
+    suite, evaluate, store, pytester, again
+):
+    path = suite(3, toml="[request]\ntemperature = 0.7\nseed = 3\n" + GATE)
+    evaluate()
+    asked = store.find("last")
+    path.with_suffix(".toml").write_text("[request]\ntemperature = 0.2\n" + GATE)
+    for _ in range(again):
+        result = pytester.runpytest_inprocess("--model=replay:last")
+    assert result.ret == 0
+    replayed = store.find("last")
+    assert replayed.id != asked.id
+    assert replayed.manifest.target.identity == asked.manifest.target.identity
+    (plan,) = replayed.manifest.eval_sets
+    assert plan.request == {"temperature": 0.7, "seed": 3}
+    assert f"the answers are those of run {asked.id}" in plan.request_notes
+    changed = "the settings have changed since, which replay does not apply: temperature 0.7 -> 0.2, seed 3 -> not sent"
+    assert changed in plan.request_notes
+    result.stdout.fnmatch_lines([f"requests to ft:test: {changed}"])
+
+
+def test_a_replay_is_compared_by_the_parameters_of_its_answers(suite, evaluate, store, pytester):
+    path = suite(3, toml="[request]\ntemperature = 0.7\n" + GATE)
+    evaluate(model="old")
+    old = store.find("last").id
+    path.with_suffix(".toml").write_text("[request]\ntemperature = 0.2\n" + GATE)
+    evaluate(model="new")
+    new = store.find("last").id
+    result = pytester.runpytest_inprocess(f"--model=replay:{old}", f"--baseline=replay:{new}", "-p", "no:randomly")
+    result.stdout.fnmatch_lines(["*the requests differ from the baseline's: temperature", "*0.2 -> 0.7"])
+
+
+def test_a_replay_of_an_old_record_does_not_claim_todays_parameters(suite, evaluate, store, pytester):
+    suite(3, toml="[request]\ntemperature = 0.7\n" + GATE)
+    evaluate()
+    manifest = store.find("last").path / "manifest.json"
+    value = json.loads(manifest.read_text("utf-8"))
+    for plan in value["eval_sets"]:
+        plan.pop("request")
+    manifest.write_text(json.dumps(value), "utf-8")
+    pytester.runpytest_inprocess("--model=replay:last")
+    (plan,) = store.find("last").manifest.eval_sets
+    assert plan.request == {}
+
+
+def test_a_set_whose_answer_follows_another_marker_now_is_recorded_with_that_marker(suite, evaluate, store, pytester):
+    path = suite(2, toml='[answer]\nafter = "A:"\n' + GATE)
+    evaluate()
+    path.with_suffix(".toml").write_text(GATE)
+    pytester.runpytest_inprocess("--model=replay:last")
+    (plan,) = store.find("last").manifest.eval_sets
+    assert plan.request == {"temperature": 0.0}

@@ -13,7 +13,7 @@ from pytest_finetune.base.records import Failure, Sample, State
 from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
-from pytest_finetune.evaluation.plan import plan, set_plan, target_info
+from pytest_finetune.evaluation.plan import SentRequests, plan, sent_requests, set_plan, target_info
 from pytest_finetune.evaluation.results import SetResult, compared, verdict_record
 from pytest_finetune.evaluation.runs import (
     Run,
@@ -117,6 +117,10 @@ class Evaluation:
         """
         self.spending.refuse_unknown_price(self.eval_sets)
 
+    def sent(self, eval_set: EvalSet) -> SentRequests:
+        """How the answers to an eval set are requested, or were, if they are recorded ones."""
+        return sent_requests(self.target, eval_set)
+
     def open_record(
         self, store: RunStore, *, root: Path, resume: bool = False, closed_too: bool = False, keep_files: bool = True
     ) -> Run:
@@ -134,7 +138,8 @@ class Evaluation:
             RunError: There is no run to resume.
             PriceError: The budget is limited and what the resumed run has cost is unknown.
         """
-        info, plans = target_info(self.target), [set_plan(each, self.target.model) for each in self.eval_sets]
+        info = target_info(self.target)
+        plans = [set_plan(each, self.target.model, self.sent(each)) for each in self.eval_sets]
         earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
         if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
             earlier = None
@@ -302,7 +307,8 @@ class Evaluation:
         if baseline is None:
             return result
         if baseline.request:
-            differing = differences(baseline.request, eval_set.form(self.target.model).recorded)
+            sent = self.sent(eval_set).parameters
+            differing = differences(baseline.request, sent) if sent else ()
             result = replace(result, request_differences=tuple(differing))
         return compared(result, table, baseline)
 

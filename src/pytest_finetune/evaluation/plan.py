@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_finetune.evaluation.engine import KeyedRequest
 from pytest_finetune.evaluation.runs import EvalSetPlan, TargetInfo
+from pytest_finetune.verdicts.evalset.request_form import ANSWER_AFTER, differences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.evaluation.targets import Target
@@ -50,9 +51,38 @@ def target_info(target: Target) -> TargetInfo:
     return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=target.identity)
 
 
-def set_plan(eval_set: EvalSet, model: str) -> EvalSetPlan:
-    """The eval set as it appears in the manifest of a run that sends its requests to a model."""
+_CHANGED = "the settings have changed since, which replay does not apply"
+
+
+class SentRequests(NamedTuple):
+    """The parameters that the answers to an eval set are requested with, for the record, and notes about them."""
+
+    parameters: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+def sent_requests(target: Target, eval_set: EvalSet) -> SentRequests:
+    """How the answers of a target are requested, or were, if they are recorded ones."""
+    form = eval_set.form(target.model)
+    if (recorded := getattr(target, "recorded_request", None)) is None:
+        return SentRequests(form.recorded, form.notes)
+    parameters, notes = recorded(eval_set.name)
+    if not parameters:
+        return SentRequests(parameters, notes)
+    # What the answer follows is applied now, to the recorded text.
+    applied = {key: value for key, value in form.recorded.items() if key == ANSWER_AFTER}
+    parameters = {key: value for key, value in parameters.items() if key != ANSWER_AFTER} | applied
+    # The note of a replay that is replayed is about the settings of its day.
+    notes = tuple(note for note in notes if not note.startswith(_CHANGED))
+    if changed := differences(parameters, form.recorded):
+        notes = (*notes, f"{_CHANGED}: {', '.join(changed)}")
+    return SentRequests(parameters, notes)
+
+
+def set_plan(eval_set: EvalSet, model: str, sent: SentRequests | None = None) -> EvalSetPlan:
+    """The eval set as it appears in the manifest; `sent` if its answers are not requested as its settings say."""
     form = eval_set.form(model)
+    sent = sent or SentRequests(form.recorded, form.notes)
     return EvalSetPlan(
         name=eval_set.name,
         cases=len(eval_set.cases),
@@ -61,6 +91,6 @@ def set_plan(eval_set: EvalSet, model: str) -> EvalSetPlan:
         cases_sha256=eval_set.cases_sha256,
         settings_sha256=eval_set.settings_sha256,
         schema_sha256=eval_set.schema_sha256,
-        request=form.recorded,
-        request_notes=form.notes,
+        request=dict(sent.parameters),
+        request_notes=sent.notes,
     )

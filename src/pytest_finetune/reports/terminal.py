@@ -79,7 +79,7 @@ def _request_lines(evaluation: Evaluation) -> Iterator[str]:
     model = evaluation.target.model
     sets: dict[str, list[str]] = {}
     for eval_set in evaluation.eval_sets:
-        for note in eval_set.form(model).notes:
+        for note in evaluation.sent(eval_set).notes:
             sets.setdefault(note, []).append(eval_set.name)
     for note, names in sets.items():
         where = "" if len(names) == len(evaluation.eval_sets) else f" in {', '.join(names)}"

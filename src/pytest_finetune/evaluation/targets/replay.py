@@ -8,6 +8,9 @@ from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.evaluation.runs import prompt_sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from pytest_finetune.base.records import Request
     from pytest_finetune.evaluation.runs import Run
 
@@ -16,16 +19,27 @@ class ReplayTarget:
     """Answers from a run record, each only for the request that it answered."""
 
     immutable = False
-    identity = ""
 
     def __init__(self, spec: str, run: Run) -> None:
         self.spec = spec
         self.model = run.manifest.target.model
         self.base_url = run.manifest.target.base_url
+        self.identity = run.manifest.target.identity
         # Priced by its tokens, as when it was requested: a gate on the cost is about the model, not about the replay.
         self.free = run.manifest.target.spec.startswith("local:")
         self._run_id = run.id
+        self._plans = {plan.name: plan for plan in run.manifest.eval_sets}
         self._samples = run.samples()
+
+    def recorded_request(self, eval_set: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """
+        The parameters that the recorded answers were requested with, and notes, as in the record.
+
+        There are no parameters if the record has none: that they are unknown must not look like today's.
+        """
+        plan = self._plans.get(eval_set)
+        source = f"the answers are those of run {self._run_id}"
+        return (plan.request, (source, *plan.request_notes)) if plan else ({}, (source,))
 
     async def open(self) -> None:
         """Nothing to open: the record was read when the target was created."""

@@ -24,6 +24,9 @@ APIS: tuple[Api, ...] = get_args(Api)
 
 NOT_SENT = "not sent"
 
+ANSWER_AFTER = "answer after"
+"""The key under which a record has what the answer follows, which is not a parameter."""
+
 _LONGEST = 80
 """Characters of a parameter's value that a record repeats; of a longer one it keeps the hash."""
 
@@ -80,7 +83,7 @@ class RequestForm:
         """The parameters and the API for the record; a long value is a hash."""
         values = {name: _recorded(value) for name, value in self.params.items()}
         api = self.api if self.api != "chat" else ""
-        others = {"api": api, "system_role": self.system_role, "answer after": self.after}
+        others = {"api": api, "system_role": self.system_role, ANSWER_AFTER: self.after}
         return values | {name: value for name, value in others.items() if value}
 
 
