@@ -224,6 +224,8 @@ class Score:
             order: `{"name":"string","age":"number"}`. Empty for plain text.
         undecided: Scoring was given up, for example because it took too long: the answer counts as wrong, and so it
             does for `not`.
+        parts: By name, the scores of the set's scorers that do not decide whether the answer passed; None if one scorer
+            is all it has.
     """
 
     passed: bool
@@ -236,6 +238,7 @@ class Score:
     wrong: tuple[str, ...] | None = None
     shape: str = ""
     undecided: bool = False
+    parts: dict[str, Score] | None = None
 
 
 class State(StrEnum):

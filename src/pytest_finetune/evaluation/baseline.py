@@ -135,7 +135,7 @@ def _scored(sample: Sample, case: Case, eval_set: EvalSet, model: str) -> Sample
     if sample.completion is None:
         return sample
     completion = eval_set.form(model).answer(sample.completion)
-    score = eval_set.scorer.score(case, completion)
+    score = eval_set.score(case, completion)
     state = State.PASSED if score.passed else State.MISSED
     return replace(sample, completion=completion, score=score, failure=None, state=state)
 

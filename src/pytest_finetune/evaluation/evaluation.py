@@ -351,7 +351,7 @@ def _gap_warnings(eval_set: EvalSet) -> list[str]:
     """What a useless model could answer without failing a gate; nothing where finding out would cost too much."""
     settings = eval_set.settings
     # A scoring function may call another model; a set without gates lets no miss pass.
-    if ":" in settings.scorer or not settings.gates or len(eval_set.cases) > MOST_TESTED:
+    if any(":" in each.name for each in eval_set.scorers) or not settings.gates or len(eval_set.cases) > MOST_TESTED:
         return []
     gaps = find_gaps(eval_set)
     return [f"no gate catches {', '.join(map(str, gaps))}"] if gaps else []

@@ -42,15 +42,16 @@ async def score_response(response: Response[Planned], deadline: float) -> Sample
 
 async def _score(planned: Planned, completion: Completion, deadline: float) -> Score | Failure:
     """The score of an answer, or why its scorer gave none."""
-    scorer = planned.eval_set.scorer
+    scorer, eval_set = planned.eval_set.scorer, planned.eval_set
     try:
-        if not _may_be_slow(scorer, completion):
-            return scorer.score(planned.case, completion)
+        if not any(_may_be_slow(each, completion) for each in eval_set.scorers):
+            return eval_set.score(planned.case, completion)
         async with asyncio.timeout(deadline):
-            score: Score = await in_daemon_thread(lambda: scorer.score(planned.case, completion))
+            score: Score = await in_daemon_thread(lambda: eval_set.score(planned.case, completion))
             return score
     except TimeoutError:
-        return Failure("scorer", f"{scorer.name} took longer than {deadline:g} s")
+        names = ", ".join((scorer.name, *eval_set.others))
+        return Failure("scorer", f"{names} took longer than {deadline:g} s")
     except ScorerError as error:
         return Failure("scorer", str(error))
     except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is one errored sample, not the end

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import ToolCall
 
 if TYPE_CHECKING:
-    from pytest_finetune.base.records import Completion, Failure, Sample
+    from pytest_finetune.base.records import Completion, Failure, Sample, Score
 
 OWN_WORDS = frozenset({"connection", "timeout", "budget", "record"})
 """Kinds of failure whose message is written by this project; any other may quote a prompt or an answer."""
@@ -54,9 +54,14 @@ def redacted_sample(sample: Sample) -> Sample:
     return replace(
         sample,
         completion=completion and _redacted_completion(completion),
-        score=score and replace(score, path="", detail="", label="", shape=""),
+        score=score and _redacted_score(score),
         failure=failure and replace(failure, message=redacted_message(failure) or _IN_RECORD),
     )
+
+
+def _redacted_score(score: Score) -> Score:
+    parts = score.parts and {name: _redacted_score(part) for name, part in score.parts.items()}
+    return replace(score, path="", detail="", label="", shape="", parts=parts)
 
 
 def _redacted_completion(completion: Completion) -> Completion:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
 
 
+_OF_ANY_SCORER = ("error_rate", "latency_p50", "latency_p95", "tokens_per_case", "cost_per_case")
+
+
 class SettingsFault(NamedTuple):
     """A fault of the settings: the keys that lead to it, the problem and the remedy."""
 
@@ -37,7 +40,7 @@ def has_meaning(metric: str, scorer: str) -> bool:
 
 def reports_metric(settings: EvalSettings, metric: str) -> bool:
     """Whether reports show a metric for eval sets with these settings."""
-    return metric not in SCORER_METRICS or scorer_class(settings.scorer).reports(metric, settings)
+    return metric not in SCORER_METRICS or scorer_class(settings.scorer).reports(metric, settings.only())
 
 
 def settings_faults(
@@ -57,7 +60,7 @@ def settings_faults(
             problem = "response_schema and response_format both decide the format"
             yield SettingsFault((*at, "request", "response_schema"), problem, "keep one of them")
     for index, gate in enumerate(settings.rules):
-        yield from _metric_faults(gate, settings.scorer, index)
+        yield from _scorer_faults(gate, settings, index)
         yield from _logprobs_faults(gate, [settings.request, *(request for _, request in own)], index)
         yield from _repeats_faults(gate, settings.stability.repeats, index, is_overridden=is_overridden)
         yield from _slice_faults(gate, cases, index)
@@ -79,6 +82,23 @@ def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator
     for gate in settings.rules:
         if gate.metric in ("agreement", "format_stability") and settings.stability.repeats == 1:
             yield f"gate {gate.label}: each case has one request; set repeats under [stability]"
+
+
+def _scorer_faults(gate: Rule, settings: EvalSettings, index: int) -> Iterator[SettingsFault]:
+    path = ("gates", index, "scorer")
+    if not gate.scorer:
+        yield from _metric_faults(gate, settings.scorer, index)
+    elif (table := settings.others.get(gate.scorer)) is None:
+        names = [each.title for each in settings.scorers]
+        hint = did_you_mean(gate.scorer, names) if names else "leave it out, or name several scorers: [[scorers]]"
+        yield SettingsFault(path, f"the set has no scorer {gate.scorer!r}", hint)
+    elif gate.metric in _OF_ANY_SCORER:
+        yield SettingsFault(path, f"{gate.metric} is the same for every scorer", "leave scorer out")
+    elif gate.field and table.expected:
+        problem = f"a field of the expected answer, and {gate.scorer} compares with {table.expected!r}"
+        yield SettingsFault(("gates", index, "field"), problem, "leave field out")
+    else:
+        yield from _metric_faults(gate, table.type, index)
 
 
 def _metric_faults(gate: Rule, scorer: str, index: int) -> Iterator[SettingsFault]:

@@ -14,7 +14,13 @@ from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
 from pytest_finetune.verdicts.evalset.copies import copy_warnings, number_copies
-from pytest_finetune.verdicts.evalset.eval_set import EvalSet, own_params, request_params
+from pytest_finetune.verdicts.evalset.eval_set import (
+    EvalSet,
+    OtherScorer,
+    joint_fingerprint,
+    own_params,
+    request_params,
+)
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.project import configured_api
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM, Faults, read_objects
@@ -86,6 +92,10 @@ def settings_sha256(settings: EvalSettings, fingerprint: str = "", api: Api | No
     if "normalize" in settings.model_fields_set:
         # The default spelt out differs from the default: JSON values are normalized only where the settings say so.
         values["normalize"] = settings.normalize
+    if settings.scorers:
+        values["scorers"] = [
+            each.model_dump(mode="json", by_alias=True, exclude_unset=True) for each in settings.scorers
+        ]
     named = {settings.request.api, *(each.request.api or settings.request.api for each in settings.models.values())}
     demanded = "" if api is None or named == {api} else f"api={api}"
     return sha256((canonical_json(values) + fingerprint + demanded).encode()).hexdigest()
@@ -107,6 +117,8 @@ class _Loading:
         self._reader = CaseReader(self._lines)
         self._text = ""
         self._warnings: dict[str, None] = {}
+        self._made: list[tuple[tuple[str | int, ...], str, Scorer]] = []
+        self._others: dict[str, OtherScorer] = {}
 
     @property
     def faults(self) -> list[EvalSetError]:
@@ -127,8 +139,10 @@ class _Loading:
         if scorer is not None and not self._lines.found:
             for fault in settings_faults(settings, cases, is_overridden=self.repeats is not None):
                 self._add_at(fault.path, fault.problem, fault.hint)
-            for path, problem, hint in scorer.faults(cases):
-                self._add_at(("scorer", *path), problem, hint)
+            for at, name, each in self._made:
+                seen = [self._others[name].part.case(case) for case in cases] if name else cases
+                for path, problem, hint in each.faults(seen):
+                    self._add_at((*at, *path), problem, hint)
         if scorer is None or self.faults:
             return None
         return EvalSet(
@@ -138,16 +152,17 @@ class _Loading:
             settings=settings,
             scorer=scorer,
             cases_sha256=self._reader.cases_sha256(),
-            settings_sha256=settings_sha256(written, scorer.fingerprint, self.api),
+            settings_sha256=settings_sha256(written, joint_fingerprint(scorer, self._others), self.api),
             schema_sha256=self._schema_sha256(settings),
             warnings=(
-                *dict.fromkeys((*map(self._without_folder, scorer.warnings), *self._warnings)),
+                *dict.fromkeys((*self._scorer_warnings(), *self._warnings)),
                 *settings_warnings(settings, self._reader.unsent),
                 *copy_warnings(cases),
             ),
             params=params,
             own_params=own,
             api=self.api,
+            others=self._others,
         )
 
     def _settings(self) -> EvalSettings | None:
@@ -164,29 +179,46 @@ class _Loading:
         return settings
 
     def _scorer(self, settings: EvalSettings) -> Scorer | None:
+        """The deciding scorer, with the others in `_others`; None if any of them cannot be made."""
+        tables = list(settings.each_scorer())
+        made = [(at, name, self._made_at(at, own)) for at, name, own in tables]
+        self._made = [(at, name, scorer) for at, name, scorer in made if scorer is not None]
+        if len(self._made) < len(tables):
+            return None
+        scorers = {name: scorer for _, name, scorer in self._made}
+        self._others = {name: OtherScorer(scorers[name], table.expected) for name, table in settings.others.items()}
+        return scorers[""]
+
+    def _scorer_warnings(self) -> list[str]:
+        return [self._without_folder(text) for _, _, scorer in self._made for text in scorer.warnings]
+
+    def _made_at(self, at: tuple[str | int, ...], settings: EvalSettings) -> Scorer | None:
         # The scorers read these settings: imported at the top, either package would wait for the other.
         from pytest_finetune.verdicts.scoring import make_scorer, scorer_class
         from pytest_finetune.verdicts.scoring.options import option_faults
 
         try:
-            faults = list(option_faults(scorer_class(settings.scorer), settings.scorer_options))
+            besides = ("name", "decides", "expected") if len(at) > 1 else ()
+            faults = list(option_faults(scorer_class(settings.scorer), settings.scorer_options, besides=besides))
             for fault in faults:
-                self._add_at(("scorer", *fault.path), fault.problem, fault.hint)
+                self._add_at((*at, *fault.path), fault.problem, fault.hint)
             if faults:
                 return None
             return make_scorer(settings, self.path.parent)
         except ScorerError as error:
             place = self._without_folder(f"{error.where}: ") if error.where else ""
-            self._add_at(self._blamed(error, settings), f"{place}{error.problem}", error.hint)
+            self._add_at(self._blamed(error, settings, at), f"{place}{error.problem}", error.hint)
             return None
 
-    def _blamed(self, error: ScorerError, settings: EvalSettings) -> tuple[str, ...]:
+    def _blamed(self, error: ScorerError, settings: EvalSettings, at: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The setting that a scorer's error is about: the first one that its text mentions."""
         if error.where and settings.json_schema is not None:
-            return placed(self._text, "schema")
+            return (*at, "schema") if len(at) > 1 else placed(self._text, "schema")
         written = settings.model_dump(by_alias=True, exclude_unset=True).keys() - {"scorer", "scorer_options"}
         spoken = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
-        return placed(self._text, min(spoken)[1]) if spoken else ("scorer",)
+        if len(at) > 1:
+            return (*at, min(spoken)[1]) if spoken else (*at, "type")
+        return placed(self._text, min(spoken)[1]) if spoken else at
 
     def _without_folder(self, text: str) -> str:
         """The text, with files in the folder of the eval set named without that folder."""
@@ -207,10 +239,13 @@ class _Loading:
             first = cases.setdefault(case.id, case)
             if first is not case:
                 self._lines.add(*_twice(first, case, own_id=value.get("id") is not None))
-            if scorer is not None and case.accept and not scorer.accepts:
+            if scorer is not None and case.accept and not any(each.accepts for _, _, each in self._made):
                 self._lines.add(f"accept has no effect on scorer {scorer.name!r}", "expect a list: any of it is right")
             elif scorer is not None and (problem := scorer.check(case)):
                 self._lines.add(problem, f"the scorer is {scorer.name}: fix the line, or use another scorer")
+            for name, other in self._others.items():
+                if problem := other.check(case):
+                    self._lines.add(problem, f"the scorer is {name}: fix the line, or use another scorer")
         return tuple(cases.values())
 
     def _response_schema(self, request: RequestSettings, at: tuple[str, ...]) -> object:

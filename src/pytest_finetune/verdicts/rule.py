@@ -33,6 +33,7 @@ class Rule:
         per_case: `m of k` attempts that a case needs to pass; empty if its share of passes counts.
         against: The baseline's name in the settings; empty if there is no comparison.
         max_errors: Samples in error that the verdict tolerates; None for any number, if errors are what is measured.
+        scorer: Name of the scorer whose scores count; empty for the one that decides whether an answer passed.
     """
 
     # Records hold rules, and no record has an unknown field; pydantic itself is not needed for judging.
@@ -49,6 +50,7 @@ class Rule:
     max_errors: int | None = 0
     field: str = ""
     coverage: float = 1.0
+    scorer: str = ""
 
     @property
     def label(self) -> str:
@@ -61,7 +63,7 @@ class Rule:
             "max_flips": f"flips<={bar},vs={self.against}",
             "must_pass": f"must_pass={'+'.join(self.tags)}",
         }
-        slices = [f"field={self.field}"] if self.field else []
+        slices = [f"{key}={value}" for key, value in (("scorer", self.scorer), ("field", self.field)) if value]
         slices += [f"coverage={self.coverage:g}"] if self.metric == "accuracy_at_coverage" else []
         slices += [f"{key}={value}" for key, value in self.where.items()]
         return ",".join([names[self.kind], *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])

@@ -125,6 +125,6 @@ def _settings(path: Path, plan: EvalSetPlan, *, own: bool = False) -> EvalSettin
     if settings is None:
         return None
     # The hash of the settings covers the scorer's code, which is not in the run and may have changed.
-    unhashed = own and scorer_class(settings.scorer).fingerprinted
+    unhashed = own and any(scorer_class(each.scorer).fingerprinted for _, _, each in settings.each_scorer())
     hashes = (settings_sha256(settings, api=api) for api in (None, *APIS))
     return settings if unhashed or plan.settings_sha256 in hashes else None

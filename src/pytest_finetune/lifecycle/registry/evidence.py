@@ -76,7 +76,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
     passes and misses, which is all that evidence stores.
     """
     stored = next((one for one in evidence.eval_sets if one.name == eval_set.name), None)
-    compared = {rule.metric for rule in eval_set.settings.rules if rule.compares}
+    compared = {rule.scorer or rule.metric for rule in eval_set.settings.rules if rule.compares}
     if stored is None or differences(stored, eval_set) or compared - {"accuracy"}:
         return None
     planned = [(case.id, attempt) for case in eval_set.cases for attempt in range(eval_set.repeats)]
@@ -121,7 +121,7 @@ def differences(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:
 
 def _demanded_api(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> Api | None:
     """The API that a session demanded, if only that makes its settings differ from today's."""
-    settings, fingerprint = eval_set.settings, eval_set.scorer.fingerprint
+    settings, fingerprint = eval_set.settings, eval_set.fingerprint
     return next((api for api in APIS if settings_sha256(settings, fingerprint, api) == plan.settings_sha256), None)
 
 

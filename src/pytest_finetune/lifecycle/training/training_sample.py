@@ -64,7 +64,7 @@ def training_sample(path: Path, like: EvalSet, *, size: int, seed: int) -> Train
         cases=tuple({case.id: case for case in cases}.values()),
         settings=settings,
         cases_sha256=reader.cases_sha256(),
-        settings_sha256=settings_sha256(settings, like.scorer.fingerprint, like.api),
+        settings_sha256=settings_sha256(settings, like.fingerprint, like.api),
         warnings=(),
     )
     return TrainingSample(eval_set, examples, examples - len(rows), problem)
@@ -81,7 +81,7 @@ def _usable(path: Path, like: EvalSet) -> tuple[list[tuple[int, dict[str, Any]]]
     for line, value in read_objects(data, faults):
         examples += 1
         case = reader.read(line, value)
-        reason = like.scorer.check(case) if case else faults.found[-1].problem
+        reason = like.check(case) if case else faults.found[-1].problem
         if case is None or reason:
             problem = problem or f"line {line}: {reason}"
         elif case.id not in seen:

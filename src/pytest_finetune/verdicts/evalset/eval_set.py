@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Request
 from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
+from pytest_finetune.verdicts.metrics.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.base.records import Case, Completion, Sample, Score
     from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.evalset.settings import EvalSettings, ModelSettings, RequestSettings
     from pytest_finetune.verdicts.metrics import SampleTable
@@ -22,6 +25,52 @@ if TYPE_CHECKING:
 _FIXED = {"response_format", "response_schema", "extra_body"}
 _WORDS = ("service_tier", "stop", "tool_choice", "response_schema", "after")
 """Settings whose value may be the word "default" itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherScorer:
+    """
+    A scorer of a set that does not decide whether an answer passed.
+
+    Args:
+        scorer: Made from its table of `[[scorers]]`.
+        expected: Key in a case's metadata of what it compares answers with; empty for the expected answer.
+    """
+
+    scorer: Scorer
+    expected: str = ""
+
+    @property
+    def part(self) -> Part:
+        """What its figures depend on."""
+        return Part(self.scorer.expected_label, self.expected)
+
+    def check(self, case: Case) -> str | None:
+        """Why the case cannot be scored; None if it can."""
+        if self.expected and self.expected not in case.metadata:
+            return f"the metadata has no {self.expected!r}, which is what the answer is compared with"
+        return self.scorer.check(self.part.case(case))
+
+    def score(self, case: Case, completion: Completion, name: str) -> Score:
+        """
+        Judge an answer.
+
+        Raises:
+            ScorerError: The scorer, which is called `name` in the settings, gave no score.
+        """
+        try:
+            return self.scorer.score(self.part.case(case), completion)
+        except ScorerError:
+            raise
+        except Exception as error:
+            raise ScorerError(f"scorer {name!r} broke on this answer: {type(error).__name__}: {error}") from error
+
+
+def joint_fingerprint(scorer: Scorer, others: Mapping[str, OtherScorer]) -> str:
+    """Hash of the code of all scorers of a set; that of a single one is its own."""
+    codes = {name: other.scorer.fingerprint for name, other in others.items() if other.scorer.fingerprint}
+    text = "".join(f"{name}\0{code}\0" for name, code in sorted(codes.items()))
+    return sha256((scorer.fingerprint + text).encode()).hexdigest() if codes else scorer.fingerprint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +83,8 @@ class EvalSet:
         path: The file.
         cases: In file order, ids unique.
         settings: How the cases are requested, scored and gated.
-        scorer: Made from the settings; every case's expected answer has passed its check.
+        scorer: Made from the settings; every case's expected answer has passed its check. With several scorers, the one
+            that decides whether an answer passed.
         cases_sha256: Hash of all that the cases say, in file order; line ends, blank lines, shapes and key order
             do not change it, ids, tags and metadata do.
         settings_sha256: Hash of the settings; comments and key order do not change it.
@@ -43,6 +93,7 @@ class EvalSet:
         params: The request parameters that all cases share, before those of a model.
         own_params: Those of `[models]`, by pattern; None leaves a parameter out.
         api: The API that the command line demands for all requests; None leaves it to the settings.
+        others: The scorers that do not decide, by name; every case has passed their check, too.
         copies: By case id, how many earlier cases of the session send the same request; only those with at least one.
     """
 
@@ -58,6 +109,7 @@ class EvalSet:
     params: Mapping[str, Any] = field(default_factory=dict, repr=False)
     own_params: Sequence[tuple[str, Mapping[str, Any]]] = ()
     api: Api | None = None
+    others: Mapping[str, OtherScorer] = field(default_factory=dict)
     copies: Mapping[str, int] = field(default_factory=dict, repr=False)
     _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False, init=False)
 
@@ -65,6 +117,33 @@ class EvalSet:
     def repeats(self) -> int:
         """How often each case is asked, at least 1."""
         return self.settings.stability.repeats
+
+    @property
+    def scorers(self) -> tuple[Scorer, ...]:
+        """All scorers of the set, the deciding one first."""
+        return (self.scorer, *(other.scorer for other in self.others.values()))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the scorers' code that is not part of this package."""
+        return joint_fingerprint(self.scorer, self.others)
+
+    def check(self, case: Case) -> str | None:
+        """Why any of the scorers cannot score a case; None if all can."""
+        faults = (fault for other in self.others.values() if (fault := other.check(case)))
+        return self.scorer.check(case) or next(faults, None)
+
+    def score(self, case: Case, completion: Completion) -> Score:
+        """
+        Judge an answer by all scorers of the set.
+
+        Raises:
+            ScorerError: One of them gave no score, so that the answer has none.
+        """
+        score = self.scorer.score(case, completion)
+        if not self.others:
+            return score
+        return replace(score, parts={name: other.score(case, completion, name) for name, other in self.others.items()})
 
     def table(self, samples: Iterable[Sample]) -> SampleTable:
         """
@@ -80,6 +159,7 @@ class EvalSet:
             eval_set=self.name,
             cases_sha256=self.cases_sha256,
             expected_label=self.scorer.expected_label,
+            parts={name: other.part for name, other in self.others.items()},
         )
 
     def form(self, model: str) -> RequestForm:

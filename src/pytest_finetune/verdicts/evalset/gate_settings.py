@@ -48,6 +48,7 @@ class _Gate(Settings):
     """What each kind of gate may say besides its own keys."""
 
     metric: str = "accuracy"
+    scorer: str = ""
     where: dict[str, str | int | bool] = Field(default_factory=dict)
     per_case: str | None = None
     max_errors: int | None = Field(default=None, ge=0)
@@ -70,7 +71,10 @@ class _Gate(Settings):
         return value
 
     def _rule(self, kind: RuleKind, bar: float | None, max_errors: int | None) -> Rule:
-        return Rule(kind, self.metric, bar, where=self.where, per_case=self.per_case or "", max_errors=max_errors)
+        per_case = self.per_case or ""
+        return Rule(
+            kind, self.metric, bar, where=self.where, per_case=per_case, max_errors=max_errors, scorer=self.scorer
+        )
 
     def _tolerated(self, max_errors: int) -> int:
         return max_errors if self.max_errors is None else self.max_errors

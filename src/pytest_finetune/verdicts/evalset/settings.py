@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.gate_settings import BarGate, GateSettings
@@ -12,6 +12,8 @@ from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, inst
 from pytest_finetune.verdicts.evalset.settings_base import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_finetune.verdicts.rule import Rule
 
 Normalizer = Literal["strip", "casefold", "nfkc", "collapse_whitespace", "strip_punctuation"]
@@ -78,13 +80,52 @@ class StabilitySettings(Settings):
     temperature: float | None = Field(default=None, ge=0)
 
 
-class EvalSettings(Settings):
+class _ScorerKeys(Settings):
+    """Settings that several scorers read: at the top of the file, in `[scorer]`, or in a table of `[[scorers]]`."""
+
+    normalize: list[Normalizer] = Field(default=["strip"])
+    labels: list[str] = Field(default_factory=list)
+    json_schema: str | None = Field(default=None, alias="schema")
+    dialect: str | None = None
+    scorer_files: list[str] = Field(default_factory=list)
+
+
+class ScorerSettings(_ScorerKeys):
+    """
+    A table of `[[scorers]]`; its other keys are options that `Scorer.options` checks.
+
+    Args:
+        type: The scorer, as `scorer` names it.
+        name: Its name in gates and reports; its type if it has none.
+        decides: Its score says whether an answer passed.
+        expected: Key in the metadata of each line: what this scorer compares answers with.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    name: str = Field(default="", pattern=r"^[\w.:/ -]*$")
+    decides: bool = False
+    expected: str = ""
+
+    @property
+    def title(self) -> str:
+        """Its name, or else its type."""
+        return self.name or self.type
+
+    @field_validator("type")
+    @classmethod
+    def _known_scorer(cls, name: str) -> str:
+        return _known_scorer(name)
+
+
+class EvalSettings(_ScorerKeys):
     """
     How the cases of one set are asked, scored and gated.
 
     Args:
         scorer: A built-in scorer (a module of `verdicts/scoring/scorers`), one of an installed package, or
-            `package.module:function`.
+            `package.module:function`. With `[[scorers]]`, the one that decides whether an answer passed.
         scorer_options: The keys of the table `[scorer]` that only this scorer knows; see `Scorer.options`.
         normalize: Applied in order to both sides before text is compared.
         labels: The allowed answers of the `label` scorer.
@@ -93,27 +134,78 @@ class EvalSettings(Settings):
         scorer_files: Files that a function of the user's reads, relative to the set; part of the settings' hash.
         max_errors: Errors that a verdict tolerates; beyond, it is `incomplete`.
         models: Settings per model, by its id or a pattern of ids.
+        scorers: `[[scorers]]`, if the answers are scored in several ways; empty for one scorer.
     """
 
     scorer: str = "exact"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
-    normalize: list[Normalizer] = Field(default=["strip"])
-    labels: list[str] = Field(default_factory=list)
-    json_schema: str | None = Field(default=None, alias="schema")
-    dialect: str | None = None
-    scorer_files: list[str] = Field(default_factory=list)
     max_errors: int = Field(default=0, ge=0)
     request: RequestSettings = Field(default_factory=RequestSettings)
     answer: AnswerSettings = Field(default_factory=AnswerSettings)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
     stability: StabilitySettings = Field(default_factory=StabilitySettings)
     gates: list[GateSettings] = Field(default_factory=list)
+    scorers: list[ScorerSettings] = Field(default_factory=list)
+
+    @property
+    def decider(self) -> ScorerSettings | None:
+        """The table of `[[scorers]]` that decides whether an answer passed: the first if none says that it does."""
+        return next((each for each in self.scorers if each.decides), self.scorers[0] if self.scorers else None)
+
+    @property
+    def others(self) -> dict[str, ScorerSettings]:
+        """The tables of `[[scorers]]` that do not decide, by name."""
+        return {each.title: each for each in self.scorers if each is not self.decider}
+
+    def settled(self) -> EvalSettings:
+        """The settings with those of the deciding scorer at the top, and no scorer in the gates on it."""
+        if (decider := self.decider) is None:
+            return self
+        gates = [
+            gate.model_copy(update={"scorer": ""}) if gate.scorer == decider.title else gate for gate in self.gates
+        ]
+        return self._only(decider).model_copy(update={"scorers": self.scorers, "gates": gates})
+
+    def only(self, scorer: str = "") -> EvalSettings:
+        """
+        The settings as they would be if the set had only one of its scorers; without a name, the deciding one.
+
+        Raises:
+            KeyError: It has no other scorer of this name.
+        """
+        table = self.others[scorer] if scorer else self.decider
+        return self if table is None else self._only(table)
+
+    def _only(self, table: ScorerSettings) -> EvalSettings:
+        name = "" if table is self.decider else table.title
+        kept = (
+            self.model_fields_set - {"scorer", "scorer_options", "scorers", "gates"} - _ScorerKeys.model_fields.keys()
+        )
+        own = table.model_dump(by_alias=True, exclude_unset=True, include=set(_ScorerKeys.model_fields))
+        gates = [gate.model_copy(update={"scorer": ""}) for gate in self.gates if gate.scorer in (name, table.title)]
+        return EvalSettings.model_validate(
+            {
+                **{key: getattr(self, key) for key in kept},
+                **own,
+                "scorer": table.type,
+                "scorer_options": table.model_extra or {},
+                "gates": gates,
+            }
+        )
+
+    def each_scorer(self) -> Iterator[tuple[tuple[str | int, ...], str, EvalSettings]]:
+        """The path to each scorer's table, its name (empty for the deciding one) and its settings; see `only`."""
+        if not self.scorers:
+            yield ("scorer",), "", self
+        for index, table in enumerate(self.scorers):
+            yield ("scorers", index), "" if table is self.decider else table.title, self._only(table)
 
     @property
     def schema_files(self) -> list[str]:
         """The JSON Schema files that the settings name."""
         requests = [self.request, *(each.request for each in self.models.values())]
-        names = [self.json_schema, *(each.response_schema for each in requests)]
+        schemas = [each.json_schema for each in self.scorers] or [self.json_schema]
+        names = [*schemas, *(each.response_schema for each in requests)]
         return [name for name in names if name is not None]
 
     @property
@@ -129,10 +221,7 @@ class EvalSettings(Settings):
     @field_validator("scorer")
     @classmethod
     def _known_scorer(cls, name: str) -> str:
-        if not is_known(name):
-            known = (*built_in_scorers(), *installed_scorers(), "package.module:function")
-            raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, known)}")
-        return name
+        return _known_scorer(name)
 
     @field_validator("gates")
     @classmethod
@@ -141,3 +230,10 @@ class EvalSettings(Settings):
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"two gates are one test {min(twice)!r}; keep the stricter, or give them other bars")
         return gates
+
+
+def _known_scorer(name: str) -> str:
+    if not is_known(name):
+        known = (*built_in_scorers(), *installed_scorers(), "package.module:function")
+        raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, known)}")
+    return name

@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.evalset.settings import (
     EvalSettings,
     ModelSettings,
     RequestSettings,
+    ScorerSettings,
     StabilitySettings,
 )
 
@@ -34,6 +35,7 @@ _MODEL_TABLE = 3
 _TOP = "the top of the file, above any [table]"
 _TABLES: dict[str, list[str]] = {
     _TOP: [field.alias or name for name, field in EvalSettings.model_fields.items() if name != "scorer_options"],
+    "[[scorers]]": [field.alias or name for name, field in ScorerSettings.model_fields.items()],
     "[request]": list(RequestSettings.model_fields),
     "[answer]": list(AnswerSettings.model_fields),
     "[models]": list(ModelSettings.model_fields),
@@ -63,7 +65,7 @@ def read_settings(data: bytes, faults: Faults) -> tuple[EvalSettings | None, str
     for path, problem in _unsendable(values, ()):
         faults.line = line_of(text, path)
         faults.add(f"{key_path(path)}: {problem}", "write a finite number, text, true or false")
-    values = _with_scorer_name(values, text, faults)
+    values = _with_typed_scorers(_with_scorer_name(values, text, faults), text, faults)
     settings = _validate(values, text, faults)
     return (settings, text) if len(faults.found) == before else (None, text)
 
@@ -173,6 +175,35 @@ def _with_scorer_name(values: dict[str, Any], text: str, faults: Faults) -> dict
     return {**values, **shared, "scorer": table.get("type", "exact"), "scorer_options": rest}
 
 
+def _with_typed_scorers(values: dict[str, Any], text: str, faults: Faults) -> dict[str, Any]:
+    """The settings with a type in every table of `[[scorers]]`, whose faults as a list are reported here."""
+    tables = values.get("scorers")
+    if tables is None:
+        return values
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        hint = 'write a table for each scorer: [[scorers]], and in it type = "exact"'
+        _add(faults, text, ("scorers",), "not a list of tables", hint)
+        return {key: value for key, value in values.items() if key != "scorers"}
+    for key in ("scorer", *_SHARED):
+        if key in values:
+            _add(faults, text, placed(text, key), "does not go with [[scorers]]", "write it into one of their tables")
+    seen: set[str] = set()
+    deciding = [index for index, table in enumerate(tables) if table.get("decides") is True]
+    if "expected" in tables[decider := (deciding or [0])[0]]:
+        hint = "the scorer that decides compares with the case's expected answer; leave expected out"
+        _add(faults, text, ("scorers", decider, "expected"), "has no effect here", hint)
+    for index in deciding[1:]:
+        _add(faults, text, ("scorers", index, "decides"), "another scorer decides too", "one scorer says what passed")
+    for index, table in enumerate(tables):
+        if "type" not in table:
+            _add(faults, text, ("scorers", index), "the table has no type", 'name the scorer: type = "exact"')
+        name = str(table.get("name") or table.get("type"))
+        if name in seen:
+            _add(faults, text, ("scorers", index), f"two scorers are called {name!r}", 'give one a name: name = "…"')
+        seen.add(name)
+    return {**values, "scorers": [{"type": "exact", **table} for table in tables]}
+
+
 def _add(faults: Faults, text: str, path: tuple[str | int, ...], problem: str, hint: str) -> None:
     faults.line = line_of(text, path)
     faults.add(f"{key_path(path)}: {problem}", hint)
@@ -180,7 +211,7 @@ def _add(faults: Faults, text: str, path: tuple[str | int, ...], problem: str, h
 
 def _validate(values: dict[str, Any], text: str, faults: Faults) -> EvalSettings | None:
     try:
-        return EvalSettings.model_validate(values)
+        return EvalSettings.model_validate(values).settled()
     except ValidationError as error:
         by_place: dict[tuple[str | int, ...], list[ErrorDetails]] = {}
         for detail in error.errors(include_url=False):

@@ -8,6 +8,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.comparison import differing_cases
 from pytest_finetune.verdicts.field_paths import is_unknown
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
+from pytest_finetune.verdicts.metrics.parts import is_unscored
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.gates.inputs import GateInputs
@@ -21,6 +22,7 @@ def what_is_missing(inputs: GateInputs) -> str:
         plan_fault(inputs)
         # Over the whole plan, not the gate's slice: deselected cases make every verdict of the set incomplete.
         or _unrun(inputs.table.summary)
+        or _unscored(inputs.summary, inputs.rule.scorer)
         or (_errors(inputs.summary, inputs.rule.max_errors) if inputs.too_many_errors else "")
         or (_probabilities(inputs.summary, inputs.rule.metric) if inputs.rule.metric in CONFIDENCE_METRICS else "")
         or (_baseline(inputs) if inputs.rule.compares else "")
@@ -63,6 +65,13 @@ def _probabilities(summary: Summary, metric: str) -> str:
     return f"{missing}, so {metric} is unknown: {remedy}"
 
 
+def _unscored(summary: Summary, scorer: str, whose: str = "") -> str:
+    # Not tolerated like other errors: that the record lacks the scores says nothing about the model.
+    if missing := sum(is_unscored(sample) for row in summary.rows for sample in row.samples):
+        return f"{missing} of {summary.planned} {whose}samples have no score of {scorer}: score them with replay:"
+    return ""
+
+
 def _baseline(inputs: GateInputs) -> str:
     # An error in the baseline would favour the new model, so none is tolerated.
     against, baseline = inputs.rule.against, inputs.baseline
@@ -75,7 +84,7 @@ def _baseline(inputs: GateInputs) -> str:
     if problem := _staleness(inputs, baseline) or _unrun(inputs.before, "baseline "):
         return problem
     if inputs.before.counts[State.ERROR]:
-        return _errors(inputs.before, 0, "baseline ")
+        return _unscored(inputs.before, inputs.rule.scorer, "baseline ") or _errors(inputs.before, 0, "baseline ")
     return _unknown_fields(inputs.before, baseline.name) if inputs.rule.field else ""
 
 

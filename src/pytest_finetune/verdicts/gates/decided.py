@@ -12,6 +12,7 @@ from pytest_finetune.verdicts.gates.bars import status_of
 from pytest_finetune.verdicts.gates.completeness import plan_fault
 from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.verdict import Status, Verdict
+from pytest_finetune.verdicts.metrics.parts import is_unscored, part_of
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class GateCount:
         case, place = sample.case_id, (sample.case_id, sample.attempt)
         if case not in self.left or place in self.seen or not 0 <= sample.attempt < self.inputs.table.repeats:
             return
+        sample = part_of(sample, self.inputs.rule.scorer)
+        if is_unscored(sample):
+            self.fault = f"a sample has no score of {self.inputs.rule.scorer}"
         self.seen.add(place)
         before = self._sure(case), self._possible(case)
         self.left[case] -= 1

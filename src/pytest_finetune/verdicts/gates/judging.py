@@ -31,7 +31,10 @@ def judge(rules: Sequence[Rule], table: SampleTable, baseline: Baseline | None =
         ValueError: Two samples of the baseline claim one place in the plan.
     """
     before = table_of(baseline, table) if baseline and any(rule.compares for rule in rules) else None
-    return [_judge(GateInputs(rule, table, baseline, before)) for rule in rules]
+    return [
+        _judge(GateInputs(rule, table.part(rule.scorer), baseline, before and before.part(rule.scorer)))
+        for rule in rules
+    ]
 
 
 def table_of(baseline: Baseline, table: SampleTable) -> SampleTable | None:

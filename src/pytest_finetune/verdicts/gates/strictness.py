@@ -20,6 +20,7 @@ def lost_demand(before: Rule, now: Sequence[Rule]) -> str:
 
     A gate over all cases does not replace one over a slice: a mean may hide that the slice became worse.
     """
+    now = [rule for rule in now if rule.scorer == before.scorer]
     tags = {tag for rule in now if rule.kind == "must_pass" and not _weaker(before, rule) for tag in rule.tags}
     if before.kind == "must_pass" and tags.issuperset(before.tags):
         return ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pytest_finetune.verdicts.metrics.parts import Part
 from pytest_finetune.verdicts.metrics.plan import CaseSamples
 from pytest_finetune.verdicts.metrics.summary import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Sample
+
+
+NO_PARTS: Mapping[str, Part] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class SampleTable:
         eval_set: Name of the set.
         cases_sha256: Hash of the cases; a baseline must have the same.
         expected_label: The label a case expects, after normalizing; None where answers are not labels.
+        parts: By name, the scorers of the set that do not decide what passed.
     """
 
     rows: tuple[CaseSamples, ...]
@@ -33,6 +39,7 @@ class SampleTable:
     eval_set: str = ""
     cases_sha256: str = ""
     expected_label: Callable[[Case], str] | None = None
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
     @cached_property
     def summary(self) -> Summary:
@@ -43,6 +50,21 @@ class SampleTable:
         """The rows of the cases that `covers` accepts; if those are all, the table itself with its summary."""
         rows = tuple(row for row in self.rows if covers(row.case))
         return self if len(rows) == len(self.rows) else replace(self, rows=rows)
+
+    def part(self, scorer: str) -> SampleTable:
+        """The same plan with the scores of one scorer, by its name; empty for the one that decides what passed."""
+        if not scorer:
+            return self
+        if scorer not in self._views:
+            part = self.parts.get(scorer, Part())
+            self._views[scorer] = replace(
+                self, rows=part.rows(self.rows, scorer), expected_label=part.expected_label, parts={}
+            )
+        return self._views[scorer]
+
+    @cached_property
+    def _views(self) -> dict[str, SampleTable]:
+        return {}
 
     def with_samples(self, samples: Iterable[Sample]) -> SampleTable:
         """The same plan with the samples of another run."""
@@ -57,6 +79,7 @@ def lay_out(
     eval_set: str = "",
     cases_sha256: str = "",
     expected_label: Callable[[Case], str] | None = None,
+    parts: Mapping[str, Part] = NO_PARTS,
 ) -> SampleTable:
     """
     Put samples, in any order, in their places in the plan.
@@ -68,7 +91,7 @@ def lay_out(
         ValueError: Two different samples claim one place, so that their order would decide.
     """
     rows = _rows(cases, samples, repeats, eval_set)
-    return SampleTable(rows, repeats, eval_set, cases_sha256, expected_label)
+    return SampleTable(rows, repeats, eval_set, cases_sha256, expected_label, parts)
 
 
 def summarize(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pytest_finetune.base.errors import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic import BaseModel
     from pydantic_core import ErrorDetails
@@ -25,12 +25,20 @@ class OptionFault(NamedTuple):
     hint: str
 
 
-def option_faults(scorer: type[Scorer], options: Mapping[str, Any]) -> Iterator[OptionFault]:
-    """What a scorer cannot use of its options; a key that it does not know is never ignored."""
+def option_faults(
+    scorer: type[Scorer], options: Mapping[str, Any], *, besides: Iterable[str] = ()
+) -> Iterator[OptionFault]:
+    """What a scorer cannot use of its options; an unknown key is never ignored.
+
+    Args:
+        scorer: The scorer.
+        options: The keys of its table, without `type` and the settings of several scorers.
+        besides: Keys that the table may have, too, for the hint to a misspelt one.
+    """
     known = scorer.options.model_fields if scorer.options else {}
     unknown = [key for key in options if key not in known]
     for key in unknown:
-        yield OptionFault((key,), "unknown key", did_you_mean(key, {"type", *known, *scorer.settings}))
+        yield OptionFault((key,), "unknown key", did_you_mean(key, {"type", *known, *scorer.settings, *besides}))
     if scorer.options is None:
         return
     try:

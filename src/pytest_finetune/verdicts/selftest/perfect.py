@@ -22,7 +22,7 @@ def perfect_run(eval_set: EvalSet) -> list[Sample]:
 def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
     """Score an answer as in a run: if the scorer raises, the sample is in error."""
     try:
-        score = eval_set.scorer.score(case, completion)
+        score = eval_set.score(case, completion)
     except Exception as error:  # noqa: BLE001 - as in a run, whatever a scorer raises is an errored sample
         text = str(error) if isinstance(error, ScorerError) else f"{type(error).__name__}: {error}"
         failure = Failure("scorer", text)
