@@ -187,6 +187,12 @@ MOST = {
         "output": st.fixed_dictionaries({"choices": VALUES | st.lists(OBJECTS), "usage": VALUES}),
         "scores": VALUES,
     },
+    "bfcl": {
+        "id": VALUES | st.just("known"),
+        "question": VALUES | st.just([[{"role": "user", "content": "hi"}]]),
+        "function": st.lists(OBJECTS) | st.fixed_dictionaries({"name": st.just("f"), "parameters": VALUES | OBJECTS}),
+        "ground_truth": VALUES | st.lists(st.fixed_dictionaries({"f": VALUES | st.dictionaries(st.text(), VALUES)})),
+    },
     "deepeval": {"input": VALUES, "actual_output": VALUES, "expected_output": VALUES, "additional_metadata": VALUES},
     "inspect": {"input": VALUES | st.lists(OBJECTS), "target": VALUES, "choices": VALUES, "id": VALUES},
     "lm-eval": {"doc": OBJECTS, "target": VALUES, "arguments": VALUES, "resps": VALUES, "doc_id": VALUES},

@@ -46,7 +46,12 @@ _FILE = click.Path(path_type=Path)
 @click.option(
     "--config", type=_FILE, help="JSON or YAML file with the eval's definition: testing_criteria, data_source."
 )
-@click.option("--with", "other", type=_FILE, help="File that belongs to SOURCE: the requests of a batch.")
+@click.option(
+    "--with",
+    "other",
+    type=_FILE,
+    help="File that belongs to SOURCE: the requests of a batch, or the possible answers of BFCL.",
+)
 @click.option("--prompt", default="", metavar="TEMPLATE", help="User message, such as '{{ item.question }}'.")
 @click.option(
     "--expected",
@@ -109,16 +114,18 @@ def command(
 
 
 def _by_id(path: Path) -> dict[str, bytes]:
-    """The rows of a batch's input file by their custom_id."""
+    """The rows of a batch's input file by their custom_id, or of BFCL's right answers by their id."""
     # Kept as text, which takes a fraction of the memory.
     found: dict[str, bytes] = {}
     for row in read_source(path):
         if isinstance(row, LeftOut):
             raise DataError(row.reason, f"{path}:{row.line}", "is the file complete?")
-        name = row.value.get("custom_id")
+        key = "id" if "ground_truth" in row.value else "custom_id"
+        name = row.value.get(key)
         if not isinstance(name, str):
-            raise DataError("the row has no custom_id", f"{path}:{row.line}", "--with takes the input file of a batch")
+            hint = "--with takes the input file of a batch, or BFCL's possible answers"
+            raise DataError(f"the row has no {key}", f"{path}:{row.line}", hint)
         if name in found:
-            raise DataError(f"duplicate custom_id {name!r}", f"{path}:{row.line}", "each request needs one of its own")
+            raise DataError(f"duplicate {key} {name!r}", f"{path}:{row.line}", "each row needs one of its own")
         found[name] = compact_json(row.value).encode()
     return found

@@ -9,8 +9,8 @@ from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.lifecycle.data.raw_rows import FORMATS as FILES
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_raw
-from pytest_finetune.lifecycle.data.rows import Row
-from pytest_finetune.lifecycle.importing import inspect_logs, openai_evals, promptfoo, requests, rows
+from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row
+from pytest_finetune.lifecycle.importing import bfcl, inspect_logs, openai_evals, promptfoo, requests, rows
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.importing.foreign import Format
 
 FORMATS: dict[str, Format] = {
-    each.name: each for module in (openai_evals, requests, promptfoo, inspect_logs, rows) for each in module.FORMATS
+    each.name: each
+    for module in (openai_evals, requests, promptfoo, inspect_logs, bfcl, rows)
+    for each in module.FORMATS
 }
 """The formats by name; the first one that fits a row is its format."""
 
@@ -41,7 +43,7 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
     elif suffix == ".eval":
         yield from inspect_logs.read_log(path)
     elif suffix == ".json" and _starts_with(path, b"{"):
-        yield from _unwrapped(_json(path), path)
+        yield from read_raw(path, form="jsonl") if _has_objects_in_lines(path) else _unwrapped(_json(path), path)
     else:
         form = FILES.get(suffix)
         if form is None:
@@ -153,6 +155,18 @@ def _yaml(path: Path) -> object:
         place = getattr(error, "problem_mark", None)
         where = f"{path}:{place.line + 1}" if place else str(path)
         raise DataError(f"not YAML: {getattr(error, 'problem', error)}", where, "is the file complete?") from error
+
+
+def _has_objects_in_lines(path: Path) -> bool:
+    """Whether a .json file is JSON Lines, as those of BFCL and of many data sets are: its first line is an object."""
+    with path.open("rb") as file:
+        first = file.readline(MAX_LINE_BYTES)
+        if not file.readline(MAX_LINE_BYTES).strip():
+            return False
+    try:
+        return isinstance(parse_json(first.removeprefix(UTF8_BOM).decode()), dict)
+    except (JsonFault, UnicodeDecodeError):
+        return False
 
 
 def _starts_with(path: Path, mark: bytes) -> bool:
