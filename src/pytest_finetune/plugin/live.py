@@ -12,7 +12,7 @@ import pytest
 from pytest_finetune.plugin.live_line import GRACE, LiveLine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Generator, Iterable
 
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
     from pytest_finetune.evaluation.tally import Tally
@@ -63,12 +63,10 @@ class ControllerLine:
     `tryfirst` here: otherwise pytest's text would be mixed with it.
     """
 
-    def __init__(
-        self, line: LiveLine, eval_sets: Iterable[EvalSet], tally: Tally, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._line, self._tally, self._clock = line, tally, clock
+    def __init__(self, line: LiveLine, eval_sets: Iterable[EvalSet], tally: Tally) -> None:
+        self._line, self._tally = line, tally
         self._repeats = {eval_set.name: eval_set.repeats for eval_set in eval_sets}
-        self._begun = clock()
+        self._begun = time.monotonic()
         self._planned = False
 
     @pytest.hookimpl(optionalhook=True)
@@ -97,7 +95,7 @@ class ControllerLine:
         """Let the terminal write its dot, then draw the line with the new figures."""
         self._line.erase()
         yield
-        if self._clock() - self._begun >= GRACE:
+        if time.monotonic() - self._begun >= GRACE:
             self._line.draw()
 
     @pytest.hookimpl(tryfirst=True)

@@ -46,9 +46,9 @@ def curve_lines(curves: Curves) -> Iterator[Line]:
         yield f"  {name:<10}  {drawn}  {first:.4g} -> {last:.4g}", {}
 
 
-def sparkline(values: Sequence[float], low: float, high: float, *, steep: bool = False, width: int = _DRAWN) -> str:
-    """Values as bars on a scale from `low` to `high`; with more than `width` values, a bar is a mean."""
-    parts = min(width, len(values))
+def sparkline(values: Sequence[float], low: float, high: float, *, steep: bool = False) -> str:
+    """Values as bars on a scale from `low` to `high`; with more than `_DRAWN` values, a bar is a mean."""
+    parts = min(_DRAWN, len(values))
     means = []
     for part in range(parts):
         some = values[len(values) * part // parts : len(values) * (part + 1) // parts]

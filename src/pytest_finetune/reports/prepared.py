@@ -20,7 +20,7 @@ SHOWN = 5
 _NUMBER = re.compile(r"\d+")
 
 
-def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = SHOWN) -> Iterator[Line]:
+def left_out_lines(source: Path, left_out: LeftOuts, *, what: str) -> Iterator[Line]:
     """The skipped records by reason, each reason with its first line and a count."""
     if not left_out.count:
         return
@@ -28,7 +28,7 @@ def left_out_lines(source: Path, left_out: LeftOuts, *, what: str, show: int = S
     groups: dict[str, list[LeftOut]] = {}
     for each in left_out.listed:
         groups.setdefault(_NUMBER.sub("#", each.reason), []).append(each)
-    shown = list(groups.values())[:show]
+    shown = list(groups.values())[:SHOWN]
     for first, *others in shown:
         more = f" (and {len(others):,} more)" if others else ""
         yield from wrapped(f"  {source}:{first.line}: {shorten(first.reason, 200)}{more}")

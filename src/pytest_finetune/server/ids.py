@@ -6,12 +6,12 @@ import secrets
 import string
 import time
 
-_LETTERS = string.ascii_letters + string.digits
+_LETTERS, _LENGTH = string.ascii_letters + string.digits, 24
 
 
-def new_id(prefix: str, length: int = 24) -> str:
+def new_id(prefix: str) -> str:
     """A random id with a prefix, such as `file-8fJ…`."""
-    return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
+    return prefix + "".join(secrets.choice(_LETTERS) for _ in range(_LENGTH))
 
 
 def now() -> int:

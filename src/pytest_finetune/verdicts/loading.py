@@ -58,7 +58,7 @@ def load_eval_sets(
     return number_copies([eval_set for eval_set in sets if eval_set is not None])
 
 
-def load_project_sets(paths: Sequence[Path], *, root: Path, repeats: int | None = None) -> list[EvalSet]:
+def load_project_sets(paths: Sequence[Path], *, root: Path) -> list[EvalSet]:
     """
     The eval sets of some JSONL files with the API that the project's configuration demands, whatever a session chose.
 
@@ -66,7 +66,7 @@ def load_project_sets(paths: Sequence[Path], *, root: Path, repeats: int | None 
         EvalSetErrors: All faults of all files.
         EvalSetError: The project's configuration cannot be read.
     """
-    return load_eval_sets(paths, root=root, repeats=repeats, api=configured_api(root))
+    return load_eval_sets(paths, root=root, api=configured_api(root))
 
 
 def eval_set_name(path: Path, root: Path) -> str:

@@ -68,7 +68,7 @@ def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
     )
 
 
-def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "production") -> Baseline | None:
+def baseline_from(evidence: Evidence, eval_set: EvalSet) -> Baseline | None:
     """
     Stored evidence as the baseline of a new run of an eval set.
 
@@ -88,7 +88,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet, *, name: str = "product
         for place, passed in zip(planned, bits, strict=True)
     ]
     return Baseline(
-        name,
+        "production",
         stored.cases_sha256,
         stored.repeats,
         samples,

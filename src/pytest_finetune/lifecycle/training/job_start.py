@@ -69,7 +69,6 @@ class JobStarter:
         store: Where records are kept.
         notify: Called with a message for the user.
         progress: Called with the bytes of a file read so far and its size.
-        sleep: Waits for a number of seconds.
     """
 
     def __init__(
@@ -79,10 +78,9 @@ class JobStarter:
         *,
         notify: Callable[[str], None],
         progress: Callable[[int, int], None] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._service, self._store = service, store
-        self._notify, self._progress, self._sleep = notify, progress, sleep
+        self._notify, self._progress = notify, progress
 
     def start(
         self, wanted: TrainingRequest, *, registry: str = "", version: str = "", again: bool = False
@@ -140,7 +138,6 @@ class JobStarter:
                 file,
                 earlier,
                 notify=self._notify,
-                sleep=self._sleep,
                 progress=self._progress,
             )
             wanted = wanted.model_copy(update={role: sent})
@@ -161,7 +158,7 @@ class JobStarter:
                     raise
                 # Nothing was created, so there is no job to search for.
                 self._notify(f"the server limits the rate ({fault.problem}); retrying in {RATE_WAITS[tried - 1]:g} s")
-                self._sleep(RATE_WAITS[tried - 1])
+                time.sleep(RATE_WAITS[tried - 1])
                 last = fault
             except NoAnswerError as fault:
                 unanswered = True
@@ -181,7 +178,7 @@ class JobStarter:
     def _search_after_delays(self, record: JobRecord) -> FineTuningJob | None:
         """Search for the job of an unanswered creation, after each of `SEARCH_DELAYS`; None if there is none."""
         for wait in SEARCH_DELAYS:
-            self._sleep(wait)
+            time.sleep(wait)
             if job := self._search(record):
                 return job
         return None

@@ -55,7 +55,6 @@ class FineTuning:
         base_url: The server; by default `OPENAI_BASE_URL`, else OpenAI's own.
         source: The file that names the server; empty if the user does.
         environ: Source of `OPENAI_API_KEY`, `OPENAI_BASE_URL` and the proxy variables.
-        timeout: Seconds for one response.
 
     Raises:
         TargetError: The base URL is not usable, or must not receive the key.
@@ -68,7 +67,6 @@ class FineTuning:
         *,
         source: str = "",
         environ: Mapping[str, str] = os.environ,
-        timeout: float = TIMEOUT,
     ) -> None:
         self.base_url = check_base_url(base_url or environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
         self.secret = environ.get("OPENAI_API_KEY", "").strip()
@@ -77,7 +75,7 @@ class FineTuning:
             raise TrainingError("no API key for api.openai.com", "OPENAI_API_KEY", hint)
         if self.secret:
             refuse_to_send_key(self.base_url, source=source, environ=environ)
-        self._client = _client(self.base_url, self.secret, environ, timeout)
+        self._client = _client(self.base_url, self.secret, environ)
         self._jobs = self._client.fine_tuning.jobs
 
     def close(self) -> None:
@@ -237,7 +235,7 @@ def _newest_first(found: Iterator[Dated]) -> Iterator[Dated]:
     yield from found
 
 
-def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: float) -> OpenAI:
+def _client(base_url: str, secret: str, environ: Mapping[str, str]) -> OpenAI:
     import openai
 
     # The client reads proxies from the environment and would use them even for a server on loopback.
@@ -246,7 +244,7 @@ def _client(base_url: str, secret: str, environ: Mapping[str, str], timeout: flo
     return openai.OpenAI(
         base_url=base_url,
         api_key=secret or NO_KEY,
-        timeout=timeout,
+        timeout=TIMEOUT,
         max_retries=2,
         http_client=openai.DefaultHttpxClient(mounts=direct),
     )

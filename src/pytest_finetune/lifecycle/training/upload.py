@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -35,7 +36,6 @@ def upload_file(
     earlier: Iterable[JobRecord],
     *,
     notify: Callable[[str], None],
-    sleep: Callable[[float], None],
     progress: Callable[[int, int], None] | None = None,
 ) -> JobFile:
     """
@@ -49,7 +49,6 @@ def upload_file(
         file: The file.
         earlier: The records of earlier starts.
         notify: Called with a message for the user.
-        sleep: Waits for a number of seconds.
         progress: Called with the bytes read so far and the size of the file.
 
     Raises:
@@ -65,14 +64,14 @@ def upload_file(
             if wait is None or (isinstance(fault, RefusedError) and not fault.is_temporary):
                 raise
             notify(f"the upload of {file.path} failed ({fault.problem}); retrying in {wait:g} s")
-            sleep(wait)
+            time.sleep(wait)
         else:
             break
     if read_job_file(Path(file.path)).sha256 != file.sha256:
         raise TrainingError(
             "changed during the upload", file.path, "start again when no other program writes to the file"
         )
-    _wait_until_ready(service, sent, file, notify=notify, sleep=sleep)
+    _wait_until_ready(service, sent, file, notify=notify)
     return file.model_copy(update={"file_id": str(sent["id"])})
 
 
@@ -82,7 +81,6 @@ def _wait_until_ready(
     file: JobFile,
     *,
     notify: Callable[[str], None],
-    sleep: Callable[[float], None],
 ) -> None:
     where, waited = f"GET /files/{sent['id']}", 0.0
     while sent.get("status") in NOT_READY:
@@ -91,7 +89,7 @@ def _wait_until_ready(
         if waited >= LONGEST_PROCESSING:
             hint = "start again later; the file is not uploaded twice"
             raise TrainingError(f"the file is still {sent['status']} after {waited:g} s", where, hint)
-        sleep(POLL)
+        time.sleep(POLL)
         waited += POLL
         # A failed poll is repeated, as if the file were not ready.
         with suppress(NoAnswerError):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Scale = tuple[float, float]
 
+_BINS = 48
+
 _INTERVAL = Markup(
     '<svg class="interval {kind}" viewBox="0 0 100 16" preserveAspectRatio="none" aria-hidden="true" focusable="false">'
     '<path class="track" d="M0 8H100"/>{shapes}</svg>'
@@ -52,12 +54,12 @@ def interval_svg(
     return _INTERVAL.format(kind=kind, shapes=Markup("").join(shapes))
 
 
-def histogram_svg(values: Sequence[float], *, bins: int = 48) -> Markup:
+def histogram_svg(values: Sequence[float]) -> Markup:
     """Counts of values in equal-width bins from 0 to the maximum."""
     top = max(values, default=0.0) or 1.0
-    counts = [0] * bins
+    counts = [0] * _BINS
     for value in values:
-        counts[min(bins - 1, int(value / top * bins))] += 1
+        counts[min(_BINS - 1, int(value / top * _BINS))] += 1
     most = max(counts) or 1
     rects = Markup("").join(
         Markup('<path d="M{x} 30V{y}"/>').format(x=number + 0.5, y=round(30 - 29 * count / most, 1))
@@ -67,7 +69,7 @@ def histogram_svg(values: Sequence[float], *, bins: int = 48) -> Markup:
     return Markup(
         '<svg class="histogram" viewBox="0 0 {bins} 30" preserveAspectRatio="none" aria-hidden="true" '
         'focusable="false">{rects}</svg>'
-    ).format(bins=bins, rects=rects)
+    ).format(bins=_BINS, rects=rects)
 
 
 def _at(value: float, scale: Scale) -> float:
