@@ -49,6 +49,7 @@ def main() -> None:
 
 _HERE = "pytest_finetune.cli"
 main.subcommands = {
+    "doctor": Subcommand(f"{_HERE}.doctor:command", "Check the key, the server, the eval sets and the installation."),
     "run": Subcommand(f"{_HERE}.run:command", "Evaluate a model over EVAL_SETS, without pytest."),
     "data": Subcommand(f"{_HERE}.data:command", "Prepare, check, split, price and profile training data."),
     "import": Subcommand(f"{_HERE}.import_:command", "Turn files of other evaluation tools into eval sets and runs."),

@@ -178,7 +178,7 @@ def ask_shutdown_dates(base_url: str | None = None) -> ServerDates:
             text = client.models.with_raw_response.list().text
     except openai.OpenAIError as error:
         raise _no_model_list(error_line(str(error))) from error
-    models = _parsed_list(text)
+    models = model_list(text)
     if models is None:
         raise _no_model_list("the response is not a model list")
     given = {str(model.get("id", "")): model.get("shutdown_date") for model in models}
@@ -203,7 +203,8 @@ def _models_of(entry: Entry) -> list[str]:
     return [model for model in (entry.model_id, entry.base_model, base_of(entry.model_id)) if model]
 
 
-def _parsed_list(text: str) -> list[dict[str, object]] | None:
+def model_list(text: str) -> list[dict[str, object]] | None:
+    """The models in the response to `GET /models`; None if it is not a model list."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
