@@ -158,6 +158,16 @@ def test_json_has_verdicts_and_totals(server):
         ({"model": "replay:none"}, "none"),
         ({"baseline": "none"}, "none"),
         ({"max_cost": 1}, "the price of m"),
+        ({"max_cost": float("nan")}, "may be spent is NaN"),
+        ({"max_cost": float("inf")}, "may be spent is Infinity"),
+        ({"max_cost": -1}, "may be spent is -1"),
+        ({"max_cost": "much"}, "'much' is no number"),
+        ({"concurrency": 0}, "concurrency is 0"),
+        ({"deadline": 0}, "the deadline is 0"),
+        ({"deadline": float("nan")}, "the deadline is nan"),
+        ({"repeats": 0}, "repeats is 0"),
+        ({"api": "response"}, "response: unknown API"),
+        ({"folder": "none"}, "there is no such folder"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_any_request(server, arguments, message):

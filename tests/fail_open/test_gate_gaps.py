@@ -87,6 +87,44 @@ def test_a_scorer_that_accepts_arbitrary_text_is_a_gap(write):
     assert (code, found["arbitrary text"]) == (1, 4)
 
 
+@pytest.mark.parametrize(
+    ("scorer", "answers"),
+    [
+        ('type = "number"\nrelative = 0.9', [10, 12, 14, 16]),
+        ('type = "fuzzy"\nthreshold = 0.5', ["ticket 1", "ticket 2", "ticket 3", "ticket 4"]),
+        ('type = "json"\n[scorer.fields."$.sum"]\ncompare = "number"\nabsolute = 50', [{"sum": n} for n in range(4)]),
+    ],
+    ids=["number", "fuzzy", "json"],
+)
+def test_a_tolerance_that_one_answer_meets_in_every_case_is_a_gap(write, scorer, answers):
+    write(lines(4, answers), f"{STRICT}[scorer]\n{scorer}\n")
+    code, found = gaps()
+    assert (code, found["a constant answer"], found["the most frequent answer"]) == (1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers"),
+    [
+        ('"$.tags"]\noptional = true', [{"tags": ["a"]}, {"tags": ["b"]}]),
+        ('"$.unit"]\ndefault = "C"', [{"unit": "C"}]),
+        ('"$.rows"]\noptional = true', [{"rows": [{"id": 1}]}, {"rows": [{"id": 2}]}]),
+    ],
+    ids=["optional", "default", "list"],
+)
+def test_fields_that_may_all_be_left_out_are_a_gap(write, fields, answers):
+    write(lines(4, answers), f'{STRICT}[scorer]\ntype = "json"\n[scorer.fields.{fields}\n')
+    code, found = gaps()
+    assert (code, found["no fields"]) == (1, 4)
+
+
+def test_one_field_that_must_be_there_leaves_no_gap(write):
+    write(
+        lines(4, [{"a": 1, "b": n} for n in range(4)]),
+        f'{STRICT}[scorer]\ntype = "json"\n[scorer.fields."$.a"]\noptional = true\n',
+    )
+    assert gaps() == (0, {})
+
+
 def test_the_report_describes_the_gap_in_words(write):
     write(lines(20, ["bug"] * 19 + ["other"]), LABELS + STRICT)
     output = " ".join(CliRunner().invoke(main, ["gates", "check"]).output.split())

@@ -35,9 +35,13 @@ def body(*messages: Message, **params: Any) -> dict[str, Any]:
     return sent
 
 
-def text(*parts: str, status: str = "completed", **top: Any) -> dict[str, Any]:
+def message(*parts: str, **keys: str) -> dict[str, Any]:
     content = [{"type": "output_text", "text": part, "annotations": []} for part in parts]
-    output = [{"type": "message", "role": "assistant", "content": content}] if parts else []
+    return {"type": "message", "role": "assistant", "content": content, **keys}
+
+
+def text(*parts: str, status: str = "completed", **top: Any) -> dict[str, Any]:
+    output = [message(*parts)] if parts else []
     return {"object": "response", "model": "m", "status": status, "error": None, "output": output, **top}
 
 
@@ -178,6 +182,29 @@ def test_an_incomplete_response_has_the_finish_reason_of_a_chat_completion(reaso
     assert outcome.finish_reason == expected
 
 
+def test_what_a_model_says_on_the_way_is_no_answer() -> None:
+    value = text("Let me look.") | {"output": [message("Let me look.", phase="commentary"), message("bug")]}
+    outcome = read(value)
+    assert isinstance(outcome, Completion)
+    assert outcome.text == "bug"
+
+
+def test_a_completed_response_that_names_a_limit_was_cut_off() -> None:
+    outcome = read(text("bu", incomplete_details={"reason": "max_output_tokens"}))
+    assert isinstance(outcome, Completion)
+    assert outcome.finish_reason == "length"
+
+
+@pytest.mark.parametrize(("state", "kind"), [("incomplete", "finish_reason"), ("in_progress", "server")])
+@pytest.mark.parametrize("item", [{"type": "message", "content": []}, {"type": "function_call", "name": "f"}], ids=str)
+def test_a_completed_response_with_an_unfinished_part_is_a_failure(state: str, kind: str, item: dict[str, Any]) -> None:
+    value = text("bug")
+    value["output"].append(item | {"status": state})
+    outcome = read(value)
+    assert isinstance(outcome, Failure)
+    assert outcome.kind == kind
+
+
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
@@ -190,6 +217,7 @@ def test_an_incomplete_response_has_the_finish_reason_of_a_chat_completion(reaso
         (text("a", status="incomplete"), "finish_reason"),
         (text("a", status="new"), "finish_reason"),
         (text("a", status="in_progress"), "server"),
+        (text("a", status="failed", incomplete_details={"reason": "max_output_tokens"}), "server"),
         (text(status="failed", error={"code": "server_error", "message": "x"}), "server"),
         (text(status="failed", error={"code": "rate_limit_exceeded", "message": "x"}), "rate_limit"),
     ],

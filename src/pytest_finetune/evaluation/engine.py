@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.evaluation.targets.refused_parameters import with_remedy
 
@@ -67,6 +68,20 @@ class Limits:
     concurrency: int = 32
     deadline: float = 120.0
     max_cost: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        """
+        Refuse limits under which no request is sent, and those that are no numbers: nothing exceeds them.
+
+        Raises:
+            FinetuneError: One of them is out of range.
+        """
+        if self.concurrency < 1:
+            raise FinetuneError(f"concurrency is {self.concurrency}", hint="at least 1 request is in flight")
+        if not self.deadline > 0:
+            raise FinetuneError(f"the deadline is {self.deadline:g}", hint="a number of seconds above 0")
+        if self.max_cost is not None and not (self.max_cost.is_finite() and self.max_cost >= 0):
+            raise FinetuneError(f"the most that may be spent is {self.max_cost}", hint="an amount of US dollars")
 
 
 class Engine(Generic[K, R]):

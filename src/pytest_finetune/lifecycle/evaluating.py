@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.base.errors import EvalSetError
+from pytest_finetune.base.errors import EvalSetError, FinetuneError
 from pytest_finetune.evaluation.baseline import recorded_baselines
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
@@ -18,7 +18,7 @@ from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
-from pytest_finetune.verdicts.evalset.project import configured_api, configured_patterns, project_root
+from pytest_finetune.verdicts.evalset.project import configured_api, configured_patterns, project_root, read_api
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.outcome import outcome_of
 from pytest_finetune.verdicts.loading import load_eval_sets
@@ -137,8 +137,11 @@ def evaluate(
         FinetuneError: An eval set, the model, a record or a price cannot be used; nothing was requested.
     """
     start = Path(folder).resolve()
+    if not start.is_dir():
+        raise EvalSetError("there is no such folder", str(folder))
     root = project_root(start) or start
-    sets = _load(eval_sets, start, root, repeats, api or configured_api(root))
+    limits = Limits(concurrency, deadline, _dollars(max_cost))
+    sets = _load(eval_sets, start, root, repeats, read_api(api) if api else configured_api(root))
     store = RunStore(root / ".finetune" / "runs")
     target = make_target(
         model,
@@ -148,7 +151,6 @@ def evaluate(
         store=store,
         models=root / ".finetune" / "models",
     )
-    limits = Limits(concurrency, deadline, None if max_cost is None else Decimal(str(max_cost)))
     baselines = _baselines(baseline, sets, store, registry, root)
 
     def requested() -> Recorded:
@@ -166,6 +168,13 @@ def evaluate(
 
     recorded = _outside_of_loops(requested)
     return EvaluationResult(model, recorded.run, recorded.results, recorded.stopped)
+
+
+def _dollars(amount: float | Decimal | None) -> Decimal | None:
+    try:
+        return None if amount is None else Decimal(str(amount))
+    except InvalidOperation:
+        raise FinetuneError(f"{amount!r} is no number", "max_cost", "an amount of US dollars") from None
 
 
 def _load(

@@ -49,7 +49,10 @@ def load_eval_sets(
 
     Raises:
         EvalSetErrors: All faults of all files.
+        EvalSetError: `repeats` is below 1: nothing would be asked.
     """
+    if repeats is not None and repeats < 1:
+        raise EvalSetError(f"repeats is {repeats}", hint="every case is requested at least once")
     loads = [_Loading(path, root, repeats, api) for path in paths]
     sets = [loading.load() for loading in loads]
     faults = [fault for loading in loads for fault in loading.faults]

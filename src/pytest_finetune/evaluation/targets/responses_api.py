@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Names and forms: openai.types.responses, openai 3.57.0, and
 # https://developers.openai.com/api/docs/guides/migrate-to-responses, read 2026-11-29.
 _RENAMED = {"max_completion_tokens": "max_output_tokens", "max_tokens": "max_output_tokens"}
+_CALLS = ("function_call", "custom_tool_call")
+_ANSWERS = ("message", *_CALLS)
 _LOGPROBS = "message.output_text.logprobs"
 
 
@@ -43,9 +45,12 @@ def read_response(value: Any) -> Completion:
     output = value.get("output")
     if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
         raise Malformed("a body without output")
-    parts = [part for item in output if item.get("type") == "message" for part in _parts(item.get("content"))]
-    calls = tuple(_call(item) for item in output if item.get("type") in ("function_call", "custom_tool_call"))
-    text = _text_in(parts, "output_text", "text")
+    messages = [item for item in output if item.get("type") == "message"]
+    parts = [part for item in messages for part in _parts(item.get("content"))]
+    # What a model says on the way, before it calls a tool or answers, is no answer.
+    final = [part for item in messages if item.get("phase") != "commentary" for part in _parts(item.get("content"))]
+    calls = tuple(_call(item) for item in output if item.get("type") in _CALLS)
+    text = _text_in(final, "output_text", "text")
     return Completion(
         text=text,
         finish_reason=_finish_reason(value, calls=bool(calls)),
@@ -159,10 +164,15 @@ def _reasoning(output: list[dict[str, Any]]) -> str:
 
 def _finish_reason(value: dict[str, Any], *, calls: bool) -> str:
     """The finish reason of a chat completion that ended like this response."""
-    status = text_of(value.get("status"), "status")
-    if status == "incomplete":
-        details = value.get("incomplete_details")
-        return text_of(details.get("reason"), "reason") if isinstance(details, dict) else status
+    status, details = text_of(value.get("status"), "status"), value.get("incomplete_details")
+    if status not in ("completed", "incomplete"):
+        return status
+    if isinstance(details, dict) and (reason := text_of(details.get("reason"), "reason")):
+        return reason
+    # Some servers call a response completed whose parts are not.
+    states = [item.get("status") for item in value["output"] if item.get("type") in _ANSWERS]
+    if unfinished := next((state for state in ("incomplete", "in_progress") if state in states), ""):
+        return unfinished
     return "tool_calls" if status == "completed" and calls else status
 
 

@@ -188,7 +188,7 @@ def _gaps(eval_set: EvalSet, caught: Sequence[tuple[Rule, Container[Kind]]], dam
     found = []
     for each in damage:
         gates = [gate for gate, kinds in caught if each.kind in kinds]
-        damaged = each.samples.keys() | (each.unnoticed if each.kind is Kind.ARBITRARY else frozenset())
+        damaged = each.samples.keys() | (each.unnoticed if each.kind in USELESS else frozenset())
         open_ones = [case for case in eval_set.cases if case.id in damaged and not any(map(_covers(case), gates))]
         if open_ones:
             found.append(Gap(each.kind, len(open_ones), len(eval_set.cases)))

@@ -35,13 +35,14 @@ class Kind(StrEnum):
     TRUNCATED = "truncated"
     EXTRA_KEY = "extra key"
     WRONG_TYPE = "wrong type"
+    NO_FIELDS = "no fields"
     ARBITRARY = "arbitrary text"
     CONSTANT = "a constant answer"
     MOST_FREQUENT = "the most frequent answer"
     ERROR = "error"
 
 
-USELESS = (Kind.EMPTY, Kind.ARBITRARY, Kind.CONSTANT, Kind.MOST_FREQUENT)
+USELESS = (Kind.EMPTY, Kind.NO_FIELDS, Kind.ARBITRARY, Kind.CONSTANT, Kind.MOST_FREQUENT)
 """What a model answers that has learnt nothing; the last two are right answers to some of the cases."""
 
 _TEXT = "The quick brown fox jumps over the lazy dog, which is not an answer."
@@ -81,14 +82,15 @@ class _Planter:
         unnoticed: set[str] = set()
         for case, right in zip(self.eval_set.cases, self.perfect, strict=True):
             variants = islice(_VARIANTS[kind](self, right), TRIES)
-            for sample in (scored(self.eval_set, case, answer) for answer in variants):
+            # One answer for all is right for some: there the scorer overlooks nothing.
+            for answer in (answer for answer in variants if answer != right.completion):
+                sample = scored(self.eval_set, case, answer)
                 if sample.state is not State.PASSED:
                     bad[case.id] = sample
                     unnoticed.discard(case.id)
                     break
                 unnoticed.add(case.id)
-        # One answer for all is right for some: there the scorer overlooks nothing.
-        return Damage(kind, bad, frozenset() if kind in (Kind.CONSTANT, Kind.MOST_FREQUENT) else frozenset(unnoticed))
+        return Damage(kind, bad, frozenset(unnoticed))
 
     def arbitrary(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds have one signature
         yield Completion(_TEXT)
@@ -130,6 +132,9 @@ class _Planter:
     def wrong_type(self, right: Sample) -> Iterator[Completion]:
         return self._changed(right, _wrong_type)
 
+    def no_fields(self, right: Sample) -> Iterator[Completion]:
+        return islice(self._changed(right, _no_fields), 1)
+
     def _changed(self, right: Sample, change: Callable[[Any], Iterable[Any]]) -> Iterator[Completion]:
         if right.completion is None or not self.eval_set.scorer.holds_json:
             return
@@ -149,6 +154,7 @@ _VARIANTS: dict[Kind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
     Kind.TRUNCATED: _Planter.truncated,
     Kind.EXTRA_KEY: _Planter.extra_key,
     Kind.WRONG_TYPE: _Planter.wrong_type,
+    Kind.NO_FIELDS: _Planter.no_fields,
     Kind.ARBITRARY: _Planter.arbitrary,
     Kind.CONSTANT: _Planter.constant,
     Kind.MOST_FREQUENT: _Planter.most_frequent,
@@ -195,6 +201,11 @@ def _extra_key(value: object) -> Iterator[Any]:
         while name in value:
             name += "_"
         yield {**value, name: "planted"}
+
+
+def _no_fields(value: object) -> Iterator[Any]:
+    if isinstance(value, dict | list) and value:
+        yield type(value)()
 
 
 def _wrong_type(value: object) -> Iterator[Any]:
