@@ -90,6 +90,9 @@ class _Planter:
                     unnoticed.discard(case.id)
                     break
                 unnoticed.add(case.id)
+        if kind in (Kind.CONSTANT, Kind.MOST_FREQUENT) and self.eval_set.scorer.form_decides:
+            # Any answer of the form is right in every case, and a constant one may be meant.
+            unnoticed.clear()
         return Damage(kind, bad, frozenset(unnoticed))
 
     def arbitrary(self, right: Sample) -> Iterator[Completion]:  # noqa: ARG002 - all kinds have one signature
