@@ -35,11 +35,11 @@ def tool_row(names, arguments, *, indent=None, sort=False, content=...):
     """Two calls, their results, and an answer in JSON."""
     written = json.dumps(arguments, indent=indent, sort_keys=sort)
     first, second = names
-    said = {"role": "assistant", "tool_calls": [call(first, written), call(second, "{}")]}
+    message = {"role": "assistant", "tool_calls": [call(first, written), call(second, "{}")]}
     return {
         "messages": [
             {"role": "user", "content": "where is it"},
-            said if content is ... else said | {"content": content},
+            message if content is ... else message | {"content": content},
             {"role": "tool", "tool_call_id": second, "content": "none"},
             {"role": "tool", "tool_call_id": first, "content": written},
             {"role": "assistant", "content": written},
@@ -71,8 +71,8 @@ def test_other_arguments_are_another_answer(arguments, others):
         }
         for each in (arguments, others)
     )
-    (asked, answered, row), (asked_too, answered_too, row_too) = ids(one), ids(other)
-    assert asked == asked_too
+    (prompt, answered, row), (prompt_too, answered_too, row_too) = ids(one), ids(other)
+    assert prompt == prompt_too
     assert (answered == answered_too) == (row == row_too) == (arguments == others)
 
 
@@ -120,8 +120,8 @@ def test_one_row_is_equal_in_every_shape(value):
     assert len({ids(row) for row in shapes}) == 1
 
 
-def answered(answer, asked="is it open"):
-    return {"messages": [{"role": "user", "content": asked}, {"role": "assistant", **answer}]}
+def answered(answer, prompt="is it open"):
+    return {"messages": [{"role": "user", "content": prompt}, {"role": "assistant", **answer}]}
 
 
 PAIRS = {

@@ -116,9 +116,9 @@ def test_broken_rows_count_towards_the_number_of_examples(tmp_path):
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_a_weight_may_be_written_as_a_decimal(weight, tmp_path):
-    asked, answer = row(sentence(901), "other")["messages"][1:]
+    question, answer = row(sentence(901), "other")["messages"][1:]
     earlier = [{"role": "user", "content": sentence(903)}, {"role": "assistant", "content": "bug", "weight": weight}]
-    assert codes(tmp_path, replaced({40: {"messages": [row("", "")["messages"][0], *earlier, asked, answer]}})) == {}
+    assert codes(tmp_path, replaced({40: {"messages": [row("", "")["messages"][0], *earlier, question, answer]}})) == {}
 
 
 def test_a_weight_of_zero_is_not_learned_however_it_is_written(tmp_path):
@@ -152,8 +152,8 @@ def test_columns_of_other_shapes_are_one_finding_with_a_command_for_all(tmp_path
 
 def test_functions_are_reported_once_in_a_row(tmp_path):
     calls = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
-    asked = [{"role": "user", "content": sentence(901)}, calls, {"role": "function", "name": "f", "content": "a"}]
-    planted = {"messages": [*row("", "")["messages"][:1], *asked, DONE], "functions": [{"name": "f"}]}
+    turns = [{"role": "user", "content": sentence(901)}, calls, {"role": "function", "name": "f", "content": "a"}]
+    planted = {"messages": [*row("", "")["messages"][:1], *turns, DONE], "functions": [{"name": "f"}]}
     assert codes(tmp_path, replaced({40: planted})) == {"deprecated_functions": 1}
 
 

@@ -33,7 +33,7 @@ def invoke(*words):
     return CliRunner().invoke(main, ["data", *words], prog_name="pytest-finetune")
 
 
-def asked(*parts):
+def row_with(*parts):
     planted = row("", "other")
     planted["messages"][1]["content"] = [TEXT, *parts]
     return planted
@@ -62,7 +62,9 @@ def test_parts_without_text_are_named(contents, found):
 
 
 def test_the_price_of_a_training_with_pictures_is_an_estimate():
-    rows = [asked(picture(number), picture(number + 100)) for number in range(30)] + clean_rows(20) + [asked(SOUND)]
+    rows = (
+        [row_with(picture(number), picture(number + 100)) for number in range(30)] + clean_rows(20) + [row_with(SOUND)]
+    )
     done = invoke("price", write("train.jsonl", rows), "--model", MODEL, "--monthly-calls", "102")
     text = " ".join(done.output.split())
     assert done.exit_code == 0, done.output
@@ -79,7 +81,7 @@ def test_the_price_of_a_training_with_pictures_is_an_estimate():
 
 def test_the_price_of_an_evaluation_with_pictures_is_an_estimate():
     Path("eval_sets").mkdir()
-    write("eval_sets/charts.jsonl", [asked(picture(1), SOUND)])
+    write("eval_sets/charts.jsonl", [row_with(picture(1), SOUND)])
     Path("eval_sets/charts.toml").write_text("[stability]\nrepeats = 4\n", "utf-8")
     done = invoke("price", "--eval", "eval_sets", "--model", MODEL, "--json")
     (found,) = json.loads(done.stdout)["models"]
@@ -95,7 +97,7 @@ def test_reinforcement_is_not_priced_by_tokens():
 
 
 def test_a_profile_names_what_it_did_not_count():
-    write("train.jsonl", [asked(picture(1)), asked(picture(2), PAPER)])
+    write("train.jsonl", [row_with(picture(1)), row_with(picture(2), PAPER)])
     assert "without 2 images, 1 file" in invoke("profile", "train.jsonl", "--no-check", "-o", "page.html").output
     assert "without 2 images, 1 file" in Path("page.html").read_text("utf-8")
     assert json.loads(invoke("profile", "train.jsonl", "--no-check", "--json").stdout)["not_counted"] == {
@@ -105,7 +107,7 @@ def test_a_profile_names_what_it_did_not_count():
 
 
 def test_the_plan_of_a_training_names_what_it_did_not_count(folder):
-    write("train.jsonl", [*clean_rows(), asked(picture(1))])
+    write("train.jsonl", [*clean_rows(), row_with(picture(1))])
     plan = plan_training(folder / "train.jsonl", MODEL, TrainingPrices("https://api.openai.com/v1"))
     text = " ".join(" ".join(line for line, _ in plan_lines(plan, model=MODEL)).split())
     assert "without 1 image, which are not counted" in text

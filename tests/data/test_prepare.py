@@ -22,14 +22,14 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
 
 
-def made(*values, **options):
+def prepare_all(*values, **options):
     prepared = Prepared()
     rows = [Row("raw.jsonl", line, value) for line, value in enumerate(values, 1)]
     return list(prepare(rows, PrepareOptions(**options), prepared)), prepared
 
 
 def only(value, **options):
-    (example,), _ = made(value, **options)
+    (example,), _ = prepare_all(value, **options)
     return example
 
 
@@ -97,7 +97,7 @@ def test_an_invalid_mapping_is_an_error(pairs, problem):
 
 
 def test_the_system_option_replaces_system_prompts_and_counts_them():
-    examples, prepared = made(
+    examples, prepared = prepare_all(
         {"input": "a", "output": "b"},
         {"system_prompt": "old", "input": "a", "output": "b"},
         {"system_prompt": "new", "input": "a", "output": "b"},
@@ -128,7 +128,7 @@ def test_the_system_option_replaces_system_prompts_and_counts_them():
     ],
 )
 def test_an_unusable_record_is_skipped_with_a_reason(value, reason):
-    examples, prepared = made({"input": "x", "output": "y"}, value)
+    examples, prepared = prepare_all({"input": "x", "output": "y"}, value)
     assert len(examples) == prepared.written == 1
     assert prepared.left_out.count == 1
     assert reasons(prepared)[2].startswith(reason)
@@ -141,7 +141,7 @@ def test_unreadable_records_count_as_skipped():
 
 
 def test_json_answers_are_written_in_canonical_form():
-    first, second = made(
+    first, second = prepare_all(
         {"input": "a", "output": {"reason": "ü", "label": [1, {"b": 1, "a": 2}]}},
         {"input": "b", "output": {"label": [{"a": 1.50, "b": 2}], "new": None, "reason": "x"}},
     )[0]
@@ -166,7 +166,7 @@ def test_json_text_is_parsed_only_with_json_output():
     ],
 )
 def test_json_output_skips_answers_that_are_not_strict_json(output, reason):
-    _, prepared = made({"input": "a", "output": output}, json_output=True)
+    _, prepared = prepare_all({"input": "a", "output": output}, json_output=True)
     assert reasons(prepared)[1].startswith(reason)
 
 
@@ -215,7 +215,7 @@ def test_records_in_chat_format_change_only_in_their_system_prompt():
 
 def test_keys_outside_openais_format_are_kept_only_with_keep():
     value = {"input": "a", "output": "b", "id": 7, "tags": "x, y", "group": "g", "metadata": {"m": 1}, "other": 2}
-    examples, prepared = made(value)
+    examples, prepared = prepare_all(value)
     assert set(examples[0]) == {"messages"}
     assert prepared.not_kept == {"id": 1, "tags": 1, "group": 1, "metadata": 1}
     assert prepared.unused == {"other": 1}
@@ -225,7 +225,7 @@ def test_keys_outside_openais_format_are_kept_only_with_keep():
         "tags": ["x", "y"],
         "metadata": {"m": 1, "group": "g"},
     }
-    _, refused = made(value | {"metadata": "text"}, keep=True)
+    _, refused = prepare_all(value | {"metadata": "text"}, keep=True)
     assert reasons(refused) == {1: "metadata is a string, not an object"}
 
 

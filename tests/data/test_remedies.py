@@ -115,9 +115,9 @@ def masked(text: str) -> Edit:
     """The secret, of which a finding shows the ends, replaced by a text."""
 
     def edited(value: Any, finding: Finding, found: re.Match[str]) -> Any:
-        asked = value["messages"][1]["content"].split(" ")
-        asked[9:-3] = [text]
-        value["messages"][1]["content"] = " ".join(asked)
+        words = value["messages"][1]["content"].split(" ")
+        words[9:-3] = [text]
+        value["messages"][1]["content"] = " ".join(words)
         return value
 
     return edited
@@ -227,7 +227,7 @@ def more_rows(*rows: Any) -> Callable[[Path], None]:
 
 def of_training(folder: Path) -> None:
     """Remove from the training or validation file what the eval set, or the validation file, has too."""
-    asked = {
+    questions = {
         json.loads(each)["messages"][1]["content"].lower()[20:]
         for name in (("evals",) if (folder / "evals.jsonl").exists() else ("validation",))
         for each in (folder / f"{name}.jsonl").read_text().splitlines()
@@ -235,13 +235,13 @@ def of_training(folder: Path) -> None:
     others = ["train"] + (["validation"] if (folder / "evals.jsonl").exists() else [])
     for path in [folder / f"{name}.jsonl" for name in others if (folder / f"{name}.jsonl").exists()]:
         rows = [json.loads(each) for each in path.read_text().splitlines()]
-        path.write_bytes(lines([each for each in rows if each["messages"][1]["content"].lower()[20:] not in asked]))
+        path.write_bytes(lines([each for each in rows if each["messages"][1]["content"].lower()[20:] not in questions]))
 
 
 def known_prompts(value: dict[str, Any]) -> dict[str, Any]:
-    asked = [each for each in value["messages"] if each["role"] != "system"]
+    turns = [each for each in value["messages"] if each["role"] != "system"]
     same = {key: item for key, item in value.items() if key != "tools"}
-    return same | {"messages": [{"role": "system", "content": SYSTEM}, *asked]}
+    return same | {"messages": [{"role": "system", "content": SYSTEM}, *turns]}
 
 
 def one_spelling(folder: Path) -> None:

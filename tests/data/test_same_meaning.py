@@ -16,14 +16,14 @@ from pytest_finetune.lifecycle.data.split_files import split_file
 TOOL = {"type": "function", "function": {"name": "route", "parameters": {"type": "object"}}}
 
 
-def call_row(seed, asked, arguments, *, indent=None, result="ok"):
+def call_row(seed, question, arguments, *, indent=None, result="ok"):
     """A row of an API log: call ids are random, and the layout of arguments is the library's."""
     name = f"call_{random.Random(seed).getrandbits(64):x}"
     written = json.dumps(arguments, indent=indent)
     call = {"id": name, "type": "function", "function": {"name": "route", "arguments": written}}
     return {
         "messages": [
-            {"role": "user", "content": asked},
+            {"role": "user", "content": question},
             {"role": "assistant", "content": None if seed % 2 else "", "tool_calls": [call]},
             {"role": "tool", "tool_call_id": name, "content": result},
             {"role": "assistant", "content": "Done."},
@@ -85,8 +85,8 @@ def test_an_answer_of_weight_zero_conflicts_with_nothing(tmp_path):
     assert codes(tmp_path, [*clean_rows(), answered(content="No."), rows[1]])["conflicting_answers"] == 1
 
 
-def pictured(number, asked="Which chart is this, and what does it show?"):
-    content = [{"type": "text", "text": asked}, picture(number)]
+def pictured(number, question="Which chart is this, and what does it show?"):
+    content = [{"type": "text", "text": question}, picture(number)]
     return {"messages": [{"role": "user", "content": content}, {"role": "assistant", "content": f"chart {number}"}]}
 
 
@@ -125,45 +125,45 @@ def test_rows_about_other_pictures_are_split(tmp_path):
 
 
 SHAPED = {
-    "chat": lambda asked, answer: {
-        "messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    "chat": lambda question, answer: {
+        "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
     },
-    "parts": lambda asked, answer: {
+    "parts": lambda question, answer: {
         "messages": [
-            {"role": "user", "content": [{"type": "text", "text": asked}]},
+            {"role": "user", "content": [{"type": "text", "text": question}]},
             {"role": "assistant", "content": answer},
         ]
     },
-    "eval set": lambda asked, answer: {"input": asked, "expected": answer},
-    "alpaca": lambda asked, answer: {"instruction": asked, "input": "", "output": answer},
-    "alpaca with input": lambda asked, answer: {"instruction": "Sort it.", "input": asked, "output": answer},
-    "sharegpt": lambda asked, answer: {
-        "conversations": [{"from": "human", "value": asked}, {"from": "gpt", "value": answer}]
+    "eval set": lambda question, answer: {"input": question, "expected": answer},
+    "alpaca": lambda question, answer: {"instruction": question, "input": "", "output": answer},
+    "alpaca with input": lambda question, answer: {"instruction": "Sort it.", "input": question, "output": answer},
+    "sharegpt": lambda question, answer: {
+        "conversations": [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]
     },
-    "xlam": lambda asked, answer: {
-        "query": asked,
+    "xlam": lambda question, answer: {
+        "query": question,
         "answers": json.dumps([{"name": "route", "arguments": {"to": answer}}]),
         "tools": "[]",
     },
-    "prompt and completion": lambda asked, answer: {"prompt": asked, "completion": answer},
-    "openai-preference": lambda asked, answer: {
-        "input": {"messages": [{"role": "user", "content": asked}]},
+    "prompt and completion": lambda question, answer: {"prompt": question, "completion": answer},
+    "openai-preference": lambda question, answer: {
+        "input": {"messages": [{"role": "user", "content": question}]},
         "preferred_output": [{"role": "assistant", "content": answer}],
         "non_preferred_output": [{"role": "assistant", "content": "no"}],
     },
-    "trl-preference": lambda asked, answer: {"prompt": asked, "chosen": answer, "rejected": "no"},
-    "implicit prompt": lambda asked, answer: {
-        name: [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
-        for name, said in (("chosen", answer), ("rejected", "no"))
+    "trl-preference": lambda question, answer: {"prompt": question, "chosen": answer, "rejected": "no"},
+    "implicit prompt": lambda question, answer: {
+        name: [{"role": "user", "content": question}, {"role": "assistant", "content": text}]
+        for name, text in (("chosen", answer), ("rejected", "no"))
     },
-    "reinforcement": lambda asked, answer: {
-        "messages": [{"role": "user", "content": asked}],
+    "reinforcement": lambda question, answer: {
+        "messages": [{"role": "user", "content": question}],
         "reference_answer": answer,
     },
-    "reinforcement of TRL": lambda asked, answer: {"prompt": asked, "ground_truth": answer},
-    "legacy functions": lambda asked, answer: {
+    "reinforcement of TRL": lambda question, answer: {"prompt": question, "ground_truth": answer},
+    "legacy functions": lambda question, answer: {
         "messages": [
-            {"role": "user", "content": asked},
+            {"role": "user", "content": question},
             {
                 "role": "assistant",
                 "content": None,
@@ -178,8 +178,8 @@ SHAPED = {
 @pytest.mark.parametrize("near", [True, False])
 @pytest.mark.parametrize("shape", SHAPED)
 def test_equal_questions_are_on_one_side_in_every_shape(shape, near, tmp_path):
-    made = SHAPED[shape]
-    rows = [made(sentence(number // 3), f"answer {number}") for number in range(60)]
+    shaped = SHAPED[shape]
+    rows = [shaped(sentence(number // 3), f"answer {number}") for number in range(60)]
     parts = split(tmp_path, rows, near=near)
     questions = {
         side: {sentence(number) for number in range(20) if sentence(number) in json.dumps(part)}
@@ -194,10 +194,14 @@ def test_split_and_check_agree_about_equal_questions(tmp_path):
     """The same question after other turns, with other system prompts and in two shapes."""
     rows = []
     for number in range(30):
-        asked = sentence(number)
-        rows += [SHAPED["chat"](asked, "a"), SHAPED["alpaca"](asked.upper(), "b"), SHAPED["trl-preference"](asked, "c")]
+        question = sentence(number)
+        rows += [
+            SHAPED["chat"](question, "a"),
+            SHAPED["alpaca"](question.upper(), "b"),
+            SHAPED["trl-preference"](question, "c"),
+        ]
         rows[-3]["messages"].insert(0, {"role": "system", "content": sentence(1000 + number)})
-        rows.append(call_row(number, asked, {"to": number}, result=sentence(2000 + number)))
+        rows.append(call_row(number, question, {"to": number}, result=sentence(2000 + number)))
     split(tmp_path, rows)
     found = check([tmp_path / "train.jsonl"], validation=[tmp_path / "validation.jsonl"], root=tmp_path).by_code
     assert "validation_in_training" not in found

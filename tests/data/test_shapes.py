@@ -131,9 +131,9 @@ def test_calls_in_sharegpt_are_paired_with_their_results(turns):
             "tools": json.dumps([WEATHER]),
         }
     )
-    system, _, said, first, second, last = row.messages
-    assert [each["function"]["arguments"] for each in said["tool_calls"]] == ['{"city":"Bergen"}', '{"city":"Oslo"}']
-    assert [each["id"] for each in said["tool_calls"]] == [first["tool_call_id"], second["tool_call_id"]]
+    system, _, message, first, second, last = row.messages
+    assert [each["function"]["arguments"] for each in message["tool_calls"]] == ['{"city":"Bergen"}', '{"city":"Oslo"}']
+    assert [each["id"] for each in message["tool_calls"]] == [first["tool_call_id"], second["tool_call_id"]]
     assert (first["content"], second["content"], last["content"]) == ("rain", "sun", "In Bergen.")
     assert system == {"role": "system", "content": "Be brief."}
     assert row.tools == [{"type": "function", "function": WEATHER}]
@@ -446,13 +446,13 @@ def test_other_lines_are_faults_of_an_eval_set(value, problem, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "asked"),
+    ("words", "joined"),
     [
         (("--map", "input=title+body", "--map", "output=team"), ["Late\n\nWhere is it?", "Broken", "?"]),
         (("--map", "input=body+title", "--map", "output=team"), ["Where is it?\n\nLate", "Broken", "?"]),
     ],
 )
-def test_two_columns_are_joined(words, asked, tmp_path):
+def test_two_columns_are_joined(words, joined, tmp_path):
     rows = [
         {"title": "Late", "body": "Where is it?", "team": "post"},
         {"title": "Broken", "body": None, "team": "shop"},
@@ -460,7 +460,7 @@ def test_two_columns_are_joined(words, asked, tmp_path):
     ]
     target = tmp_path / "new.jsonl"
     assert invoke("prepare", write(tmp_path / "raw.jsonl", rows), "-o", target, *words).exit_code == 0
-    assert [json.loads(line)["messages"][0]["content"] for line in target.read_text("utf-8").splitlines()] == asked
+    assert [json.loads(line)["messages"][0]["content"] for line in target.read_text("utf-8").splitlines()] == joined
 
 
 @pytest.mark.parametrize(

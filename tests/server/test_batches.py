@@ -82,9 +82,9 @@ def test_a_cancelled_batch_keeps_the_answers_so_far(client):
 
 
 def test_batches_are_listed_newest_first(client):
-    made = [start(client, [row(1)]).id for _ in range(3)]
+    created = [start(client, [row(1)]).id for _ in range(3)]
     listed = [batch.id for batch in client.batches.list(limit=2)]
-    assert [name for name in listed if name in made] == made[::-1]
+    assert [name for name in listed if name in created] == created[::-1]
 
 
 def test_an_invalid_batch_is_refused(client):

@@ -25,10 +25,10 @@ def ask(client, **options):
 
 
 def test_an_answer_has_the_client_s_type_and_is_reproducible(client):
-    made = client.chat.completions.with_raw_response.create(
+    created = client.chat.completions.with_raw_response.create(
         model=BASE, messages=HI, temperature=0, max_completion_tokens=8
     )
-    answer = ChatCompletion.model_validate(made.http_response.json())
+    answer = ChatCompletion.model_validate(created.http_response.json())
     assert answer.choices[0].message.content
     assert answer.model == BASE
     assert answer.choices[0].finish_reason == "length"

@@ -24,8 +24,8 @@ def raw(answer):
 
 def test_a_file_is_returned_byte_for_byte_in_the_client_s_type(client):
     data = chat_lines(3)
-    made = client.files.with_raw_response.create(file=("a b/дом.jsonl", data), purpose="fine-tune")
-    file = FileObject.model_validate(raw(made))
+    created = client.files.with_raw_response.create(file=("a b/дом.jsonl", data), purpose="fine-tune")
+    file = FileObject.model_validate(raw(created))
     assert (file.bytes, file.filename, file.purpose, file.status) == (
         len(data),
         "дом.jsonl",

@@ -85,8 +85,8 @@ def test_the_training_prompt_equals_the_server_s_token_for_token(base, engine, t
     )
     sent = escape_request(Request("m", messages), control_pattern(engine.model)).body()["messages"]
     text = post(engine, "/apply-template", {"messages": sent})["prompt"]
-    asked = {"content": text, "add_special": True, "parse_special": True}
-    assert list(last.tokens[: last.prompt]) == post(engine, "/tokenize", asked)["tokens"]
+    request = {"content": text, "add_special": True, "parse_special": True}
+    assert list(last.tokens[: last.prompt]) == post(engine, "/tokenize", request)["tokens"]
     answer_tokens = post(engine, "/tokenize", {"content": "ok", "add_special": False})["tokens"]
     assert list(last.tokens[last.prompt :]) == [*answer_tokens, base.tokenizer.eos_token_id]
 

@@ -26,7 +26,7 @@ class Scripted:
     free = False
 
     def __init__(self, outcome: Completion | Failure = ANSWER) -> None:
-        self.outcome, self.asked, self.opened, self.closed = outcome, 0, 0, 0
+        self.outcome, self.calls, self.opened, self.closed = outcome, 0, 0, 0
 
     async def open(self) -> None:
         self.opened += 1
@@ -35,7 +35,7 @@ class Scripted:
         self.closed += 1
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
-        self.asked += 1
+        self.calls += 1
         return self.outcome
 
 
@@ -59,25 +59,25 @@ warned: list[str] = []
 """The warnings of the cache in the last session."""
 
 
-def is_asked_again(folder: Path, second: Request = REQUEST, target: Scripted | None = None) -> bool:
+def is_requested_again(folder: Path, second: Request = REQUEST, target: Scripted | None = None) -> bool:
     ask(Scripted(), folder, REQUEST)
     target = target or Scripted()
     ask(target, folder, second)
-    return target.asked == 1
+    return target.calls == 1
 
 
 def test_an_answer_is_found_again_in_the_next_session(tmp_path):
     ask(Scripted(), tmp_path, REQUEST)
     target = Scripted()
     [again] = ask(target, tmp_path, REQUEST)
-    assert target.asked == 0
+    assert target.calls == 0
     assert again == replace(ANSWER, from_cache=True, latency=0.0, retries=0)
 
 
 def test_an_answer_is_found_again_before_it_is_on_disk(tmp_path):
     target = Scripted()
     first, second = ask(target, tmp_path, REQUEST, REQUEST)
-    assert (first.from_cache, second.from_cache, target.asked) == (False, True, 1)
+    assert (first.from_cache, second.from_cache, target.calls) == (False, True, 1)
 
 
 def test_tool_calls_are_kept(tmp_path):
@@ -104,24 +104,24 @@ def test_the_cached_target_is_opened_and_closed(tmp_path):
     ],
 )
 def test_another_attempt_or_request_has_another_key(tmp_path, second):
-    assert is_asked_again(tmp_path, second)
+    assert is_requested_again(tmp_path, second)
 
 
 def test_the_source_line_of_a_request_does_not_change_its_key(tmp_path):
-    assert not is_asked_again(tmp_path, replace(REQUEST, eval_set="other.jsonl", case_id="x"))
+    assert not is_requested_again(tmp_path, replace(REQUEST, eval_set="other.jsonl", case_id="x"))
 
 
 def test_another_server_or_other_weights_have_another_key(tmp_path):
     other = Scripted()
     other.identity = "sha256 of other weights"
-    assert is_asked_again(tmp_path, target=other)
+    assert is_requested_again(tmp_path, target=other)
 
 
 def test_a_model_whose_weights_may_change_is_always_requested(tmp_path):
     target = Scripted()
     target.immutable = False
     ask(target, tmp_path, REQUEST, REQUEST)
-    assert target.asked == 2
+    assert target.calls == 2
     assert list(tmp_path.iterdir()) == []
 
 
@@ -139,13 +139,13 @@ def test_a_model_whose_weights_may_change_is_always_requested(tmp_path):
 def test_an_incomplete_answer_is_requested_again(tmp_path, outcome):
     target = Scripted(outcome)
     assert ask(target, tmp_path, REQUEST, REQUEST) == [outcome, outcome]
-    assert target.asked == 2
+    assert target.calls == 2
 
 
 def test_a_request_that_is_not_json_is_left_to_the_target(tmp_path):
     target = Scripted()
     ask(target, tmp_path, replace(REQUEST, params={"stop": {1, 2}}))
-    assert target.asked == 1
+    assert target.calls == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database" * 100, b"SQLite format 3\x00" + bytes(3000)])
@@ -153,7 +153,7 @@ def test_a_broken_file_is_set_aside_and_replaced(tmp_path, content):
     file = tmp_path / "answers.sqlite3"
     file.write_bytes(content)
     Path(f"{file}-wal").write_bytes(b"left over")
-    assert not is_asked_again(tmp_path)
+    assert not is_requested_again(tmp_path)
     if content:
         assert Path(f"{file}.broken").read_bytes() == content
     else:
@@ -174,7 +174,7 @@ def test_a_file_of_another_program_is_set_aside(tmp_path):
     with sqlite3.connect(tmp_path / "answers.sqlite3") as other:
         other.execute("CREATE TABLE answers (question TEXT)")
     other.close()
-    assert not is_asked_again(tmp_path)
+    assert not is_requested_again(tmp_path)
 
 
 def test_a_file_that_breaks_during_the_session_is_not_an_error(tmp_path):
@@ -203,16 +203,16 @@ def test_a_damaged_entry_is_requested_and_stored_again(tmp_path, entry):
     file.close()
     target = Scripted()
     ask(target, tmp_path, REQUEST)
-    assert target.asked == 1
+    assert target.calls == 1
     ask(target, tmp_path, REQUEST)
-    assert target.asked == 1
+    assert target.calls == 1
 
 
 def test_a_folder_that_cannot_be_created_disables_the_cache(tmp_path):
     (tmp_path / "taken").write_text("a file, not a folder")
     target = Scripted()
     ask(target, tmp_path / "taken" / "cache", REQUEST, REQUEST)
-    assert target.asked == 2
+    assert target.calls == 2
     assert "answers are not cached" in warned[0]
 
 
@@ -220,7 +220,7 @@ def test_a_folder_in_place_of_the_file_disables_the_cache(tmp_path):
     (tmp_path / "answers.sqlite3").mkdir()
     target = Scripted()
     ask(target, tmp_path, REQUEST, REQUEST)
-    assert target.asked == 2
+    assert target.calls == 2
     assert len(warned) == 1
 
 

@@ -81,10 +81,10 @@ def test_a_grammar_of_30000_parentheses_is_one_failed_answer():
 
 def test_of_several_requests_only_the_one_whose_process_dies_fails():
     async def ask(target):
-        asked = [asyncio.create_task(target.ask(request(f"Count: {n}", max_tokens=200), WAIT)) for n in range(6)]
+        tasks = [asyncio.create_task(target.ask(request(f"Count: {n}", max_tokens=200), WAIT)) for n in range(6)]
         await asyncio.sleep(0.5)
         os.kill(pids(target)[0], signal.SIGKILL)
-        return await asyncio.gather(*asked)
+        return await asyncio.gather(*tasks)
 
     outcomes = with_target(ask, processes=2)
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -129,10 +129,10 @@ def test_a_grammar_that_takes_too_long_to_compile_gives_its_place_back():
 def test_a_cancelled_request_ends_its_process():
     async def ask(target):
         [pid] = pids(target)
-        asked = asyncio.create_task(target.ask(request(**ENDLESS), WAIT))
+        task = asyncio.create_task(target.ask(request(**ENDLESS), WAIT))
         await asyncio.sleep(0.5)
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
         return is_running(pid), await target.ask(request(), WAIT)
 
     runs, answer = with_target(ask)
@@ -163,10 +163,10 @@ PARENT = """
     async def main():
         target = LocalTarget("local:smollm2-135m", models=Path(), concurrency=2)
         await target.open()
-        asked = asyncio.create_task(target.ask(Request("m", (Message("user", "hi"),), {params}), 600))
+        tasks = asyncio.create_task(target.ask(Request("m", (Message("user", "hi"),), {params}), 600))
         await asyncio.sleep(0.5)
         print(*(f"{{slot._process.pid}} {{slot._process._settings['folder']}}" for slot in target._slots), flush=True)
-        await asked
+        await tasks
 
     asyncio.run(main())
 """

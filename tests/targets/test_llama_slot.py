@@ -62,9 +62,9 @@ def test_if_the_template_needs_a_user_message_the_request_is_sent_unchanged():
     with ScriptedServer(answer=lambda body: Reply(status=500) if is_alone(body) else "bug") as server:
         first, second = ask(server, Request("m", (SYSTEM, USER)), Request("m", (SYSTEM, USER)))
     assert (first.text, second.text) == ("bug", "bug")
-    alone, *asked = bodies(server)
+    alone, *others = bodies(server)
     assert is_alone(alone)
-    assert [body.get("cache_prompt") for body in asked] == [None, None]
+    assert [body.get("cache_prompt") for body in others] == [None, None]
 
 
 def test_if_no_state_can_be_saved_the_system_prompt_is_processed_before_each_request():
@@ -108,11 +108,11 @@ def test_closing_while_the_system_prompt_is_processed_ends_the_request():
     async def session(server):
         slot = Slot("local:m", "m", Process(server))
         await slot.open()
-        asked = asyncio.create_task(slot.ask(Request("m", (SYSTEM, USER)), WAIT))
+        task = asyncio.create_task(slot.ask(Request("m", (SYSTEM, USER)), WAIT))
         while not server.requests:  # noqa: ASYNC110 - the server lives in another thread
             await asyncio.sleep(0.01)
         await slot.close()
-        return await asked
+        return await task
 
     with ScriptedServer(answer=lambda _: Reply(hang=True)) as server:
         assert asyncio.run(session(server)).message == "the model was closed before it answered"

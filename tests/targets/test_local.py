@@ -114,8 +114,8 @@ def test_a_refusal_of_the_server_is_a_failure_without_a_retry():
         REQUEST,
         messages=(Message("user", [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]),),
     )
-    asked = {"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}}
-    no_schema = replace(REQUEST, params={"response_format": asked})
+    response_format = {"type": "json_schema", "json_schema": {"schema": {"type": "nonsense"}}}
+    no_schema = replace(REQUEST, params={"response_format": response_format})
 
     async def ask(target):
         return [await target.ask(request, WAIT) for request in (too_long, image, no_schema, REQUEST)]
@@ -135,8 +135,8 @@ def test_an_answer_follows_the_schema_in_its_request():
         "required": ["label"],
         "additionalProperties": False,
     }
-    asked = {"type": "json_schema", "json_schema": {"name": "label", "strict": True, "schema": schema}}
-    completion = answer(replace(REQUEST, params={"temperature": 0, "response_format": asked}))
+    response_format = {"type": "json_schema", "json_schema": {"name": "label", "strict": True, "schema": schema}}
+    completion = answer(replace(REQUEST, params={"temperature": 0, "response_format": response_format}))
     assert json.loads(completion.text)["label"] in ("bug", "feature")
 
 
@@ -167,11 +167,11 @@ def test_closing_while_requests_are_in_flight_ends_them_and_the_processes():
         await target.open()
         processes = [slot._process for slot in target._slots]
         pids = [process.pid for process in processes]
-        asked = [asyncio.create_task(target.ask(ENDLESS, WAIT)) for _ in range(5)]
+        tasks = [asyncio.create_task(target.ask(ENDLESS, WAIT)) for _ in range(5)]
         await asyncio.sleep(0.3)
         await target.close()
         await target.close()
-        return pids, processes, await asyncio.gather(*asked)
+        return pids, processes, await asyncio.gather(*tasks)
 
     pids, processes, outcomes = asyncio.run(session())
     assert {outcome.kind for outcome in outcomes} == {"target"}
@@ -192,8 +192,8 @@ LEAVING = """
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
     asyncio.run_coroutine_threadsafe(target.open(), loop).result()
-    asked = asyncio.run_coroutine_threadsafe(target.ask(endless, 60), loop)
-    loop.call_soon_threadsafe(print, "asked")
+    tasks = asyncio.run_coroutine_threadsafe(target.ask(endless, 60), loop)
+    loop.call_soon_threadsafe(print, "tasks")
     threading.Event().wait(0.3)
 """
 
@@ -204,7 +204,7 @@ def test_a_program_that_exits_without_closing_neither_hangs_nor_crashes():
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(LEAVING)], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "asked\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "tasks\n", "")
 
 
 @needs_weights

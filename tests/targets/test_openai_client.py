@@ -1,4 +1,4 @@
-"""A target made from an official client sends and judges exactly as the aiohttp target does."""
+"""A target target from an official client sends and judges exactly as the aiohttp target does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pytest_finetune.evaluation.targets.responses_api import responses_body
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-KEY = "sk-made-up-0123456789"
+KEY = "sk-target-up-0123456789"
 HI = Request("m", (Message("user", "hi"),), {"temperature": 0.0})
 CLIENTS = ("asynchronous", "synchronous")
 SCHEMA = {"type": "object", "properties": {"城市": {"type": "string"}}, "required": ["城市"]}
@@ -80,8 +80,8 @@ async def opened(kind: str, url: str) -> AsyncIterator[Target]:
         finally:
             await target.close()
     else:
-        async with client_target(kind, url) as made:
-            yield made
+        async with client_target(kind, url) as target:
+            yield target
 
 
 def ask(kind: str, server: ScriptedServer, requests: Sequence[Request], deadline: float) -> list[Completion | Failure]:

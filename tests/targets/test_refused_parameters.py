@@ -55,16 +55,16 @@ def test_a_refused_parameter_comes_with_the_line_that_leaves_it_out(
 
 def test_a_parameter_is_recognized_by_its_name_in_the_responses_api() -> None:
     message = "HTTP 400: litellm.UnsupportedParamsError: smollm2-135m doesn't support `reasoning.effort`"
-    asked = Request("m", PROMPT, {"temperature": 0.0, "reasoning_effort": "low"}, api="responses")
-    outcome = with_remedy(Failure("bad_request", message, 400), asked)
+    request = Request("m", PROMPT, {"temperature": 0.0, "reasoning_effort": "low"}, api="responses")
+    outcome = with_remedy(Failure("bad_request", message, 400), request)
     assert isinstance(outcome, Failure)
     assert outcome.message.endswith('reasoning_effort = "default"')
 
 
 def test_a_limit_that_is_too_low_comes_with_the_least_one() -> None:
     message = "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got 8 instead."
-    asked = Request("m", PROMPT, {"max_completion_tokens": 8}, api="responses")
-    outcome = with_remedy(Failure("bad_request", message, 400), asked)
+    request = Request("m", PROMPT, {"max_completion_tokens": 8}, api="responses")
+    outcome = with_remedy(Failure("bad_request", message, 400), request)
     assert isinstance(outcome, Failure)
     assert outcome.message.endswith('[models."m".request]: max_completion_tokens = 16')
 
