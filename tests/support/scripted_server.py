@@ -193,7 +193,7 @@ class ScriptedServer:
         if (request.method, path) == ("GET", "/v1/models"):
             models = [{"id": name, "object": "model", "created": 1, "owned_by": "scripted"} for name in self.models]
             return Reply(body={"object": "list", "data": models})
-        if request.method != "POST" or not path.endswith("/chat/completions"):
+        if request.method != "POST" or not path.endswith(("/chat/completions", "/embeddings")):
             return error(404, f"scripted server: no such place: {request.method} {request.path}")
         try:
             answer = self.replies.popleft() if self.replies else self.answer(request.json)

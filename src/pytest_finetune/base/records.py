@@ -88,7 +88,8 @@ class Request:
         attempt: 0-based number of the repeat; part of the cache key, not of the body.
         eval_set, case_id: Origin of the request, for targets that answer from a record; never sent.
         copy: Number of earlier cases of the session that send the same request; part of the cache key.
-        api: The API that it is sent to: `chat` for chat completions, or `responses`.
+        api: The API that it is sent to: `chat` for chat completions, `responses`, or `embeddings`, where the messages
+            are texts, and the answer is how similar the first one is to each of the others.
     """
 
     model: str
@@ -98,7 +99,7 @@ class Request:
     eval_set: str = ""
     case_id: str = ""
     copy: int = 0
-    api: Literal["chat", "responses"] = "chat"
+    api: Literal["chat", "responses", "embeddings"] = "chat"
 
     def body(self) -> dict[str, Any]:
         """The JSON body of `POST /chat/completions`."""

@@ -60,6 +60,10 @@ def make_target(
         from pytest_finetune.evaluation.targets.replay import ReplayTarget
 
         return ReplayTarget(spec, store.find(name))
+    elif kind == "model2vec":
+        from pytest_finetune.evaluation.targets.static_embeddings import StaticEmbeddings
+
+        target = StaticEmbeddings(spec)
     elif kind == "registry":
         target = _from_registry(spec, registry, base_url, concurrency, models)
     elif not spec.strip() or spec != spec.strip():

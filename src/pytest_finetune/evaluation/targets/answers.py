@@ -1,4 +1,4 @@
-"""Turns any HTTP response of either API into a Completion or a Failure; nothing raises, and secrets are masked."""
+"""Turns any HTTP response into a Completion or a Failure; nothing raises, and secrets are masked."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import LONGEST_ERROR, error_line, masked_completion, without_keys
 from pytest_finetune.evaluation.targets.answer_parts import Malformed
 from pytest_finetune.evaluation.targets.chat_completions import read_completion
+from pytest_finetune.evaluation.targets.embeddings import read_embeddings
 from pytest_finetune.evaluation.targets.finish_reasons import known_reason
 from pytest_finetune.evaluation.targets.responses_api import read_response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Api = Literal["chat", "responses"]
+Api = Literal["chat", "responses", "embeddings"]
 
 MAX_BODY = 16 * 1024 * 1024
 """Maximum bytes read of a response; chat completions are far smaller."""
@@ -100,12 +101,14 @@ def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str, 
     if inside := _error_holder(value):
         return _error_inside(status, inside, headers, secret)
     try:
-        read = read_response(value) if api == "responses" else read_completion(value)
-        completion = masked_completion(read, secret)
+        completion = masked_completion(_READERS[api](value), secret)
     except Malformed as fault:
         detail = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
         return Failure("malformed", error_line(f"HTTP {status} with {detail}", secret), status)
     return _finished(completion, status, secret)
+
+
+_READERS = {"chat": read_completion, "responses": read_response, "embeddings": read_embeddings}
 
 
 def _finished(completion: Completion, status: int, secret: str) -> Completion | Failure:

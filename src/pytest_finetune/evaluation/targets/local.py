@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError
+from pytest_finetune.base.records import Failure
 from pytest_finetune.evaluation.targets.llama import CONTEXT, LlamaProcess
 from pytest_finetune.evaluation.targets.llama_slot import Slot
 from pytest_finetune.evaluation.targets.weights import find_weights
@@ -23,7 +24,7 @@ from pytest_finetune.evaluation.targets.weights import find_weights
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_finetune.base.records import Completion, Failure, Request
+    from pytest_finetune.base.records import Completion, Request
 
 MOST_PROCESSES = 8
 
@@ -94,6 +95,8 @@ class LocalTarget:
         """One answer, within `deadline` seconds from when a process is free."""
         if not self._slots:
             raise RuntimeError("ask before open")
+        if request.api == "embeddings":
+            return Failure("target", f"{self.spec} writes text and has no embeddings", fatal=True)
         if all(request.params.get(name) is None for name in _LIMITS):
             request = replace(request, params={**request.params, "max_completion_tokens": DEFAULT_LIMIT})
         slot = await self._idle.get()

@@ -32,7 +32,7 @@ CONNECT_TIMEOUT = 15.0
 
 class OpenAITarget:
     """
-    A model behind `POST {base_url}/chat/completions` and `POST {base_url}/responses`.
+    A model behind `POST {base_url}/chat/completions`, `POST {base_url}/responses` and `POST {base_url}/embeddings`.
 
     Args:
         spec: As the user wrote it; also the model id on the wire, unless `model` is given.
@@ -100,8 +100,8 @@ class OpenAITarget:
         body = encode(request)
         if isinstance(body, Failure):
             return body
-        if request.api == "responses":
-            return await self._persistence.ask(lambda: self._exchange(session, body, "responses"), deadline)
+        if request.api != "chat":
+            return await self._persistence.ask(lambda: self._exchange(session, body, request.api), deadline)
         return await self._persistence.ask(lambda: self._call(session, body), deadline)
 
     async def _call(self, session: aiohttp.ClientSession, body: bytes) -> Try:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pytest_finetune.base.records import Failure
+from pytest_finetune.base.records import Failure, Request
 from pytest_finetune.base.secret_masking import error_line
+from pytest_finetune.evaluation.targets.embeddings import embeddings_body
 from pytest_finetune.evaluation.targets.responses_api import responses_body
 
-PATHS = {"chat": "/chat/completions", "responses": "/responses"}
+PATHS = {"chat": "/chat/completions", "responses": "/responses", "embeddings": "/embeddings"}
 """Where requests are sent, below the base URL."""
-
-if TYPE_CHECKING:
-    from pytest_finetune.base.records import Request
 
 
 def encode(request: Request) -> bytes | Failure:
     """
-    The body of `POST /chat/completions` or of `POST /responses`.
+    The body of `POST /chat/completions`, `POST /responses` or `POST /embeddings`.
 
     A Failure if it holds NaN, a lone surrogate or another non-JSON value, or what the API has no place for.
     """
     try:
-        body = responses_body(request) if request.api == "responses" else request.body()
-        return _ENCODER.encode(body).encode()
+        bodies = {"responses": responses_body, "embeddings": embeddings_body}
+        return _ENCODER.encode(bodies.get(request.api, Request.body)(request)).encode()
     except (TypeError, ValueError, KeyError, RecursionError) as error:
         return Failure("bad_request", error_line(f"the request cannot be written as JSON: {error}"))
 
