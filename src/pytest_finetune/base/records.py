@@ -242,6 +242,24 @@ class Score:
     parts: dict[str, Score] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """
+    What a model replied that a scorer asked about an answer, such as a judge: a completion or a failure.
+
+    Args:
+        request_sha256: Hash of the whole request; a recorded reply is used again only for the same request.
+        completion: None if there is none.
+        failure: Why there is none.
+        cost: US dollars; None if the price is unknown.
+    """
+
+    request_sha256: str
+    completion: Completion | None = None
+    failure: Failure | None = None
+    cost: Decimal | None = None
+
+
 class State(StrEnum):
     """
     The final state of a planned sample.
@@ -265,7 +283,7 @@ class Sample:
     `completion` and `score` are set if the target answered (`passed`, `missed`), `failure` if it did not (`error`). An
     `unrun` sample has none; if the scorer raised, there are a completion and a failure. `cost` is in US dollars, None
     if the price is unknown. `prompt_sha256` is a short hash of the prompt, so that a replayed answer is never
-    scored against another prompt.
+    scored against another prompt. `replies` are those of the model that the scorer asked, if it asks one.
     """
 
     eval_set: str
@@ -277,6 +295,15 @@ class Sample:
     failure: Failure | None = None
     cost: Decimal | None = None
     prompt_sha256: str = ""
+    replies: tuple[Reply, ...] = ()
+
+    @property
+    def total_cost(self) -> Decimal | None:
+        """US dollars of the answer and of all replies about it; None if the price of any is unknown."""
+        total = self.cost
+        for reply in self.replies:
+            total = None if total is None or reply.cost is None else total + reply.cost
+        return total
 
     @property
     def key(self) -> tuple[str, str, int]:

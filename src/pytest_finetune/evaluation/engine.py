@@ -94,7 +94,8 @@ class Engine(Generic[K, R]):
         target: An opened target.
         limits: Concurrency, deadline and budget.
         price: Cost of a completion in US dollars, None when unknown.
-        then: Turns a response into the result that `stream` yields, while other requests are in flight.
+        then: Turns a response into the result that `stream` yields, while other requests are in flight; None for an
+            engine that is only used for single requests.
         budget: None for no limit on the cost.
     """
 
@@ -104,7 +105,7 @@ class Engine(Generic[K, R]):
         limits: Limits,
         *,
         price: Callable[[Request, Completion], Decimal | None],
-        then: Callable[[Response[K]], Awaitable[R]],
+        then: Callable[[Response[K]], Awaitable[R]] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.target, self.limits = target, limits
@@ -137,22 +138,46 @@ class Engine(Generic[K, R]):
                 task.cancel()
             await asyncio.gather(*workers, end, return_exceptions=True)
 
+    async def ask(self, request: Request) -> tuple[Completion | Failure, Decimal | None]:
+        """One request of its own: the outcome and its cost; the reason in `stopped`, unsent, once it has stopped."""
+        if self.stopped is not None or not await self._reserve():
+            return self.stopped or Failure("budget", "the budget is used up", fatal=True), Decimal(0)
+        return await self._ask(request)
+
+    def _is_stopped(self) -> bool:
+        return self.stopped is not None
+
+    def stop(self, reason: Failure) -> None:
+        """Send no further request; those in flight are awaited. The first reason is kept."""
+        if self.stopped is None:
+            self.stopped = reason
+
+    async def _ask(self, request: Request) -> tuple[Completion | Failure, Decimal | None]:
+        """Send a request that money is reserved for."""
+        outcome = with_remedy(await self.target.ask(request, self.limits.deadline), request)
+        cost = self._book(request, outcome)
+        outcome = self._fatal_if_repeated(outcome)
+        if isinstance(outcome, Failure) and outcome.fatal:
+            self.stop(outcome)
+        return outcome, cost
+
     async def _work(self, source: RequestSource[K], ready: asyncio.Queue[R | None]) -> None:
-        while (keyed := await source.next()) is not None and self.stopped is None:
+        if self._then is None:
+            raise RuntimeError("an engine without `then` has no results to stream")
+        while (keyed := await source.next()) is not None and not self._is_stopped():
             if not await self._reserve():
                 source.close()
                 return
-            outcome = with_remedy(await self.target.ask(keyed.request, self.limits.deadline), keyed.request)
-            cost = self._book(keyed.request, outcome)
-            outcome = self._fatal_if_repeated(outcome)
+            outcome, cost = await self._ask(keyed.request)
             fatal = isinstance(outcome, Failure) and outcome.fatal
-            if fatal and isinstance(outcome, Failure):
-                self._stop(outcome)
+            if fatal:
                 source.close()
             await ready.put(await self._then(Response(keyed, outcome, cost)))
             if fatal:
                 # The reader leaves the stream at None, which cancels the other requests: they would fail too.
                 await ready.put(None)
+            elif self._is_stopped():
+                source.close()
 
     async def _reserve(self) -> bool:
         """Reserve money for a request; False, and a reason in `stopped`, if there is none."""
@@ -163,7 +188,7 @@ class Engine(Generic[K, R]):
         except OSError as error:
             fits, why = False, f"cannot be kept: {error}"
         if not fits:
-            self._stop(Failure("budget", f"--max-cost {self.budget.limit} {why}", fatal=True))
+            self.stop(Failure("budget", f"--max-cost {self.budget.limit} {why}", fatal=True))
         return fits
 
     def _fatal_if_repeated(self, outcome: Completion | Failure) -> Completion | Failure:
@@ -190,12 +215,8 @@ class Engine(Generic[K, R]):
         with suppress(OSError):
             self.budget.settle(cost)
         if cost is None:
-            self._stop(Failure("budget", "the server reports no tokens, so --max-cost cannot be kept", fatal=True))
+            self.stop(Failure("budget", "the server reports no tokens, so --max-cost cannot be kept", fatal=True))
         return cost
-
-    def _stop(self, reason: Failure) -> None:
-        if self.stopped is None:
-            self.stopped = reason
 
 
 async def _put_end(workers: list[asyncio.Task[None]], ready: asyncio.Queue[R | None]) -> None:

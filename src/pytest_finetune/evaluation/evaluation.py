@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
 from pytest_finetune.base.records import Failure, Sample, State
+from pytest_finetune.evaluation.asked_models import AskedModels, checked
 from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_finetune.base.records import Completion, Reply
+    from pytest_finetune.evaluation.asked_models import MakeAsked
     from pytest_finetune.evaluation.engine import Limits, RequestSource, Response
     from pytest_finetune.evaluation.plan import Key, Planned
     from pytest_finetune.evaluation.runs import RunStore
@@ -58,6 +61,10 @@ class Evaluation:
         limits: Concurrency, deadline and budget.
         stop_when_decided: Skip the samples of an eval set once none of them can change one of its verdicts.
         prices: What the project configures; they win over the price lists.
+        make_asked: Makes the targets that scorers ask, such as judges.
+
+    Raises:
+        TargetError: A model that a scorer asks cannot be asked.
 
     Attributes:
         spending: Prices and the budget.
@@ -72,10 +79,13 @@ class Evaluation:
         *,
         stop_when_decided: bool = False,
         prices: ConfiguredPrices = NO_PRICES,
+        make_asked: MakeAsked | None = None,
     ) -> None:
         self.target, self.limits = target, limits
         self.spending = Spending(target, limits.max_cost, prices)
         self.eval_sets = tuple(eval_sets)
+        recorded = getattr(target, "replies", None)
+        self._asked = AskedModels(self.eval_sets, limits, prices, make=make_asked, recorded=recorded)
         self.samples: dict[Key, Sample] = {}
         self._run: Run | None = None
         self._stopped: Failure | None = None
@@ -106,7 +116,7 @@ class Evaluation:
             for eval_set in self.eval_sets
             for text in (*eval_set.warnings, *self._gaps[eval_set.name])
         ]
-        return (*of_sets, *self._missing_baselines, *getattr(self.target, "warnings", ()))
+        return (*of_sets, *self._missing_baselines, *getattr(self.target, "warnings", ()), *self._asked.warnings)
 
     def refuse_unknown_price(self) -> None:
         """
@@ -116,6 +126,7 @@ class Evaluation:
             PriceError: The budget is limited and the model's price is unknown.
         """
         self.spending.refuse_unknown_price(self.eval_sets)
+        self._asked.refuse_unknown_price()
 
     def sent(self, eval_set: EvalSet) -> SentRequests:
         """How the answers to an eval set are requested, or were, if they are recorded ones."""
@@ -139,7 +150,7 @@ class Evaluation:
             PriceError: The budget is limited and what the resumed run has cost is unknown.
         """
         info = target_info(self.target)
-        plans = [set_plan(each, self.target.model, self.sent(each)) for each in self.eval_sets]
+        plans = [set_plan(each, self.target.model, self.sent(each), self._asked.info(each)) for each in self.eval_sets]
         earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
         if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
             earlier = None
@@ -204,7 +215,7 @@ class Evaluation:
             self.target,
             self.limits,
             price=self.spending.price,
-            then=self._settle,
+            then=lambda response: self._settle(response, engine),
             budget=self.spending.budget,
         )
         try:
@@ -214,6 +225,7 @@ class Evaluation:
             self._stop_unrecorded(error)
         finally:
             self._stopped = self._stopped or engine.stopped
+            await self._asked.close()
             await self.target.close()
 
     def skip(self, planned: Planned) -> Sample | None:
@@ -299,6 +311,8 @@ class Evaluation:
         mine = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
         asked = [sample for sample in mine if sample.state is not State.UNNEEDED]
         table = eval_set.table(asked)
+        if table.judge is not None:
+            table = replace(table, judge=checked(table.judge, self._asked.info(eval_set), asked))
         result = SetResult(eval_set, self.target.spec, table.summary, (), unneeded=len(mine) - len(asked))
         verdicts = self._deciders[eval_set.name].verdicts() if result.unneeded and not result.unrun else None
         if verdicts is None:
@@ -320,8 +334,10 @@ class Evaluation:
         if sample.eval_set in self._deciders:
             self._deciders[sample.eval_set].add(sample)
 
-    async def _settle(self, response: Response[Planned]) -> Sample:
-        sample = await score_response(response, self.limits.deadline)
+    async def _settle(self, response: Response[Planned], engine: Engine[Planned, Sample]) -> Sample:
+        sample = await score_response(response, self.limits.deadline, self._ask)
+        if (reason := self._asked.stopped) is not None:
+            engine.stop(reason)
         if sample.eval_set in self._names:
             self.samples[sample.key] = sample
             if self._run is not None:
@@ -329,13 +345,16 @@ class Evaluation:
         self._count(sample)
         return sample
 
+    async def _ask(self, planned: Planned, completion: Completion) -> tuple[Reply, ...]:
+        return await self._asked.ask(planned, completion, self.spending.budget)
+
     def _totals(self, results: Sequence[SetResult]) -> Totals:
         samples = self.samples
         counts: Counter[State] = Counter()
         for result in results:
             counts.update(result.summary.counts)
         # A sample that was not needed was never sent, so it has no price.
-        costs = [sample.cost for sample in samples.values() if sample.state is not State.UNNEEDED]
+        costs = [sample.total_cost for sample in samples.values() if sample.state is not State.UNNEEDED]
         known = [cost for cost in costs if cost is not None]
         return Totals(
             planned=counts.total(),

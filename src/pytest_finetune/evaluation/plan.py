@@ -79,8 +79,18 @@ def sent_requests(target: Target, eval_set: EvalSet) -> SentRequests:
     return SentRequests(parameters, notes)
 
 
-def set_plan(eval_set: EvalSet, model: str, sent: SentRequests | None = None) -> EvalSetPlan:
-    """The eval set as it appears in the manifest; `sent` if its answers are not requested as its settings say."""
+def set_plan(
+    eval_set: EvalSet, model: str, sent: SentRequests | None = None, judge: TargetInfo | None = None
+) -> EvalSetPlan:
+    """
+    The eval set as it appears in the manifest.
+
+    Args:
+        eval_set: The set.
+        model: The id in requests.
+        sent: How its answers are requested, if not as its settings say.
+        judge: What its scorer asks.
+    """
     form = eval_set.form(model)
     sent = sent or SentRequests(form.recorded, form.notes)
     return EvalSetPlan(
@@ -93,4 +103,5 @@ def set_plan(eval_set: EvalSet, model: str, sent: SentRequests | None = None) ->
         schema_sha256=eval_set.schema_sha256,
         request=dict(sent.parameters),
         request_notes=sent.notes,
+        judge=judge,
     )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.base.records import Failure
+    from pytest_finetune.evaluation.asked_models import MakeAsked
     from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.evaluation.engine import KeyedRequest, Limits
     from pytest_finetune.evaluation.plan import Planned
@@ -54,6 +55,7 @@ def evaluate(
     fresh: bool = False,
     keep_files: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    make_asked: MakeAsked | None = None,
 ) -> Recorded:
     """
     Request what is not on record yet, and judge.
@@ -69,13 +71,15 @@ def evaluate(
         fresh: Request all samples; otherwise an earlier run of the same plan is resumed, or taken as it is.
         keep_files: Copy the eval sets into the record.
         progress: Called after each answer with the number of samples there are, and the number planned.
+        make_asked: Makes the targets that scorers ask, such as judges.
 
     Raises:
+        TargetError: A model that a scorer asks cannot be asked.
         PriceError: The budget is limited and the model's price is unknown.
         RunError: A record is damaged.
         KeyboardInterrupt: The user interrupted; all answers are on record.
     """
-    evaluation = Evaluation(target, eval_sets, limits, prices=prices)
+    evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked)
     evaluation.refuse_unknown_price()
     run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files)
     evaluation.take_recorded()

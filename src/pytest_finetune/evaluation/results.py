@@ -130,4 +130,5 @@ def verdict_record(verdict: Verdict) -> VerdictRecord:
         message=verdict.message,
         rule=verdict.rule,
         baseline=verdict.baseline,
+        corrected=verdict.corrected,
     )

@@ -9,9 +9,12 @@ from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Failure, Sample, State
 from pytest_finetune.evaluation.runs import prompt_sha256
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 
 if TYPE_CHECKING:
-    from pytest_finetune.base.records import Completion, Score
+    from collections.abc import Awaitable, Callable
+
+    from pytest_finetune.base.records import Completion, Reply, Score
     from pytest_finetune.evaluation.engine import Response
     from pytest_finetune.evaluation.plan import Planned
     from pytest_finetune.verdicts.evalset.scorer import Scorer
@@ -20,34 +23,46 @@ LONG_ANSWER = 20_000
 """Characters of an answer that are scored in a thread, whatever the scorer: parsing and comparing take long."""
 
 
-async def score_response(response: Response[Planned], deadline: float) -> Sample:
+async def score_response(
+    response: Response[Planned],
+    deadline: float,
+    ask: Callable[[Planned, Completion], Awaitable[tuple[Reply, ...]]] | None = None,
+) -> Sample:
     """
     The sample of a response.
 
     Args:
         response: A completion or a failure.
         deadline: Seconds that scoring may take.
+        ask: Gets the replies that a scorer asks for.
     """
     planned, outcome = response.to.key, response.outcome
     sent = prompt_sha256(response.to.request)
     if isinstance(outcome, Failure):
         return Sample(*planned.key, State.ERROR, None, None, outcome, response.cost, sent)
     completion = planned.eval_set.form(response.to.request.model).answer(outcome)
-    score = await _score(planned, completion, deadline)
+    replies = () if ask is None else await ask(planned, completion)
+    score = await _score(planned, completion, deadline, replies)
     if isinstance(score, Failure):
-        return Sample(*planned.key, State.ERROR, completion, None, score, response.cost, sent)
+        return Sample(*planned.key, State.ERROR, completion, None, score, response.cost, sent, replies)
     state = State.PASSED if score.passed else State.MISSED
-    return Sample(*planned.key, state, completion, score, None, response.cost, sent)
+    return Sample(*planned.key, state, completion, score, None, response.cost, sent, replies)
 
 
-async def _score(planned: Planned, completion: Completion, deadline: float) -> Score | Failure:
+async def _score(
+    planned: Planned, completion: Completion, deadline: float, replies: tuple[Reply, ...]
+) -> Score | Failure:
     """The score of an answer, or why its scorer gave none."""
     scorer, eval_set = planned.eval_set.scorer, planned.eval_set
+    about = [reply.completion for reply in replies if reply.completion]
     try:
+        if failed := next((reply.failure for reply in replies if reply.failure), None):
+            asked = scorer.asks.spec if isinstance(scorer, AskingScorer) else ""
+            return Failure("scorer", f"{scorer.name} {asked}: {failed.message}", failed.status)
         if not any(_may_be_slow(each, completion) for each in eval_set.scorers):
-            return eval_set.score(planned.case, completion)
+            return eval_set.score(planned.case, completion, about)
         async with asyncio.timeout(deadline):
-            score: Score = await in_daemon_thread(lambda: eval_set.score(planned.case, completion))
+            score: Score = await in_daemon_thread(lambda: eval_set.score(planned.case, completion, about))
             return score
     except TimeoutError:
         names = ", ".join((scorer.name, *eval_set.others))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -80,9 +81,10 @@ class Spending:
         # A price may have become known since. It depends on the settings of the set, not on the case.
         requests = {eval_set.name: _any_request(eval_set, self._target.model) for eval_set in eval_sets}
         for sample in run.every_sample():
-            cost = sample.cost
-            if cost is None and sample.completion:
-                cost = self.price(requests[sample.eval_set], sample.completion)
+            cost = sample.total_cost
+            if sample.cost is None and sample.completion:
+                paid = self.price(requests[sample.eval_set], sample.completion)
+                cost = replace(sample, cost=paid).total_cost
             if cost is None:
                 problem = "the run has answers whose cost is unknown, so the limit cannot be enforced"
                 raise PriceError(problem, "--max-cost", "run without --resume, or without --max-cost")

@@ -98,7 +98,8 @@ class Tally:
             self._errors += sample.state is State.ERROR
             if model in self._scored:
                 self._scored[model][sample.state is State.PASSED] += 1
-            self._cost = None if self._cost is None or sample.cost is None else self._cost + sample.cost
+            cost = sample.total_cost
+            self._cost = None if self._cost is None or cost is None else self._cost + cost
 
     def progress(self) -> Progress:
         """The current figures."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate as evaluate_target
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
-from pytest_finetune.lifecycle.target_specs import make_target
+from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.evalset.project import configured_api, configured_patterns, project_root, read_api
 from pytest_finetune.verdicts.gates import Status
@@ -143,14 +144,14 @@ def evaluate(
     limits = Limits(concurrency, deadline, _dollars(max_cost))
     sets = _load(eval_sets, start, root, repeats, read_api(api) if api else configured_api(root))
     store = RunStore(root / ".finetune" / "runs")
-    target = make_target(
-        model,
-        base_url=base_url,
+    make = partial(
+        make_target,
         concurrency=concurrency,
         registry=registry_of(registry, root),
         store=store,
         models=root / ".finetune" / "models",
     )
+    target = make(model, base_url=base_url)
     baselines = _baselines(baseline, sets, store, registry, root)
 
     def requested() -> Recorded:
@@ -164,6 +165,7 @@ def evaluate(
             prices=project_prices(root),
             fresh=not resume,
             progress=progress,
+            make_asked=lambda asked, source: make_asked_target(asked, source, base_url=base_url, make=make),
         )
 
     recorded = _outside_of_loops(requested)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from pytest_finetune.base.errors import TargetError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from openai import AsyncOpenAI, OpenAI
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets.local import LocalTarget
     from pytest_finetune.evaluation.targets.openai import OpenAITarget
     from pytest_finetune.lifecycle.registry import Backend
+    from pytest_finetune.verdicts.evalset.asking_scorer import AskedModel
 
 
 _TARGET = ("spec", "model", "base_url", "immutable", "free", "identity", "open", "close")
@@ -77,6 +79,26 @@ def make_target(
     from pytest_finetune.evaluation.targets.cache import CachedTarget
 
     return CachedTarget(target, cache)
+
+
+def make_asked_target(asked: AskedModel, source: str, *, base_url: str | None, make: Callable[..., Target]) -> Target:
+    """
+    Make the target that a scorer asks, such as a judge.
+
+    Args:
+        asked: The model, as the settings name it.
+        source: The eval set that names it.
+        base_url: Server of the models that name none.
+        make: `make_target` with all its arguments but `base_url`, called with the spec.
+
+    Raises:
+        TargetError: The spec names nothing usable, or the API key must not go to the server that the settings name.
+    """
+    if asked.base_url and os.environ.get("OPENAI_API_KEY", "").strip():
+        from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+
+        refuse_to_send_key(asked.base_url, named=[base_url] if base_url else (), source=source)
+    return make(asked.spec, base_url=asked.base_url or base_url)
 
 
 def _from_registry(

@@ -24,7 +24,7 @@ from pytest_finetune.lifecycle.registry.production import (
     stored_baselines,
     wants_production,
 )
-from pytest_finetune.lifecycle.target_specs import make_target
+from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
 from pytest_finetune.verdicts.evalset.project import read_api
 from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
@@ -180,21 +180,26 @@ def _limits(config: pytest.Config, models: int) -> Limits:
 def _model(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits) -> ModelUnderTest:
     judged = spec in config.option.finetune_model
     evaluation = Evaluation(
-        _target(config, inputs, spec, limits),
+        _target(config, inputs, spec, limits, config.option.finetune_model_base_url),
         inputs.eval_sets.values(),
         limits,
         stop_when_decided=judged and config.option.finetune_stop_when_decided,
         prices=inputs.prices,
+        make_asked=lambda asked, source: make_asked_target(
+            asked,
+            source,
+            base_url=config.option.finetune_model_base_url,
+            make=lambda named, base_url: _target(config, inputs, named, limits, base_url),
+        ),
     )
     return ModelUnderTest(spec, evaluation, judged=judged)
 
 
-def _target(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits) -> Target:
-    option = config.option
+def _target(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits, base_url: str | None) -> Target:
     return make_target(
         spec,
         custom=_custom_target(config, spec),
-        base_url=option.finetune_model_base_url,
+        base_url=base_url,
         registry=registry_of(inputs.registry, inputs.root),
         concurrency=limits.concurrency,
         store=inputs.store,

@@ -132,9 +132,9 @@ def _gate_row(gate: Gate) -> str:
 
 
 def _reasons(part: ReportedSet) -> Iterator[str]:
-    """Messages of the gates that do not pass, and notes on the eval set."""
+    """Messages of the gates that do not pass or whose value was corrected, and notes on the eval set."""
     for gate in part.gates:
-        if gate.verdict.status != Status.PASS:
+        if gate.verdict.status != Status.PASS or gate.verdict.corrected:
             yield f"- {code(gate.verdict.gate)}: {code(gate.verdict.message, _REASON)}"
     yield from (f"- {code(note, _REASON)}" for note in part.notes)
 

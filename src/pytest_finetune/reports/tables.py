@@ -114,13 +114,13 @@ def gates_lines(eval_set: str, gates: Sequence[Gate], width: int, explained: Con
         eval_set: Name of the set.
         gates: At least one.
         width: Columns of a line.
-        explained: Gates with these verdicts are followed by their message.
+        explained: Gates with these verdicts are followed by their message, and so are values that were corrected.
     """
     yield fitted(f"gates of {eval_set}", width), {"bold": True}
     wide = max(columns(gate.verdict.gate) for gate in gates)
     for gate in gates:
         yield from _gate_lines(gate, wide, width)
-        if gate.status in explained:
+        if gate.status in explained or gate.verdict.corrected:
             yield from _below(gate.verdict.message, width)
 
 

@@ -13,6 +13,7 @@ from pytest_finetune.base.files import read_regular
 from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.copies import copy_warnings, number_copies
 from pytest_finetune.verdicts.evalset.eval_set import (
     EvalSet,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset.request_form import Api
     from pytest_finetune.verdicts.evalset.scorer import Scorer
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
 
 
 def load_eval_sets(
@@ -166,6 +168,7 @@ class _Loading:
             own_params=own,
             api=self.api,
             others=self._others,
+            judge=self._calibration(scorer, settings),
         )
 
     def _settings(self) -> EvalSettings | None:
@@ -189,6 +192,10 @@ class _Loading:
         if len(self._made) < len(tables):
             return None
         scorers = {name: scorer for _, name, scorer in self._made}
+        for at, name, scorer in self._made:
+            if name and isinstance(scorer, AskingScorer):
+                problem = f"{scorer.name} asks another model, which only the deciding scorer may do"
+                self._add_at((*at, "type"), problem, "add decides = true here")
         self._others = {name: OtherScorer(scorers[name], table.expected) for name, table in settings.others.items()}
         return scorers[""]
 
@@ -212,6 +219,14 @@ class _Loading:
             place = self._without_folder(f"{error.where}: ") if error.where else ""
             self._add_at(self._blamed(error, settings, at), f"{place}{error.problem}", error.hint)
             return None
+
+    def _calibration(self, scorer: Scorer, settings: EvalSettings) -> Calibration | None:
+        if not isinstance(scorer, AskingScorer):
+            return None
+        from pytest_finetune.verdicts.calibration import read_calibration
+        from pytest_finetune.verdicts.scoring.scorers.judge import JudgeScorer
+
+        return read_calibration(self.path, scorer, settings) if isinstance(scorer, JudgeScorer) else None
 
     def _blamed(self, error: ScorerError, settings: EvalSettings, at: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """The setting that a scorer's error is about: the first one that its text mentions."""

@@ -9,10 +9,13 @@ from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 @click.group("gates", cls=LazyGroup)
 def command() -> None:
-    """Test the gates of eval sets, without a model."""
+    """Test the gates of eval sets, and the judges that they rely on."""
 
 
 command.subcommands = {
+    "calibrate": Subcommand(
+        "pytest_finetune.cli.gates.calibrate:command", "Measure how well a judge agrees with people."
+    ),
     "check": Subcommand(
         "pytest_finetune.cli.gates.check:command", "Show how many bad answers it takes to fail each gate."
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.targets import OpenAITarget
 from pytest_finetune.lifecycle.registry import open_registry
+from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
 from pytest_finetune.lifecycle.training.checkpoints import models_of
 from pytest_finetune.lifecycle.training.job import figures
@@ -149,6 +151,13 @@ def _evaluate(
     baselines = _baselines(options.baseline, options.store, eval_sets)
     limits = Limits(concurrency=options.concurrency, max_cost=options.max_cost)
     prices = project_prices(root)
+    make = partial(
+        make_target,
+        concurrency=options.concurrency,
+        registry=open_registry(DEFAULT),
+        store=options.store,
+        models=options.store.root.parent / "models",
+    )
     found = []
     for number, checkpoint in enumerate(models, 1):
         line = ProgressLine(f"{number} of {len(models)}: {checkpoint.model}")
@@ -164,6 +173,7 @@ def _evaluate(
                 baselines=baselines,
                 fresh=options.fresh,
                 progress=line.show,
+                make_asked=lambda asked, source: make_asked_target(asked, source, base_url=api.base_url, make=make),
             )
             found.append(EvaluatedCheckpoint(checkpoint, recorded))
         finally:

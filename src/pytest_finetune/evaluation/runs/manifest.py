@@ -46,6 +46,7 @@ class EvalSetPlan(Record):
         request: The parameters of all requests to the model, and the API if it is not chat completions; long values
             are hashes. Empty in records that an earlier version wrote.
         request_notes: What was left out, renamed or chosen for the model.
+        judge: The model that the scorer asks; None if it asks none.
     """
 
     name: str
@@ -57,6 +58,7 @@ class EvalSetPlan(Record):
     schema_sha256: str = ""
     request: dict[str, Any] = Field(default_factory=dict)
     request_notes: tuple[str, ...] = ()
+    judge: TargetInfo | None = None
 
 
 class VerdictRecord(Record):
@@ -69,6 +71,7 @@ class VerdictRecord(Record):
         planned: Cases of the gate's slice.
         rule: What the gate demands; None in records that an earlier version wrote.
         baseline: Name of the baseline; empty without one, and in records that an earlier version wrote.
+        corrected: The value is corrected for the errors of a judge.
     """
 
     eval_set: str
@@ -81,6 +84,7 @@ class VerdictRecord(Record):
     message: str = ""
     rule: Rule | None = None
     baseline: str = ""
+    corrected: bool = False
 
 
 class BaselineRecord(Record):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from pytest_finetune.base.records import Request
+    from pytest_finetune.base.records import Reply, Request
     from pytest_finetune.evaluation.runs import Run
 
 
@@ -40,6 +40,11 @@ class ReplayTarget:
         plan = self._plans.get(eval_set)
         source = f"the answers are those of run {self._run_id}"
         return (plan.request, (source, *plan.request_notes)) if plan else ({}, (source,))
+
+    def replies(self, key: tuple[str, str, int]) -> tuple[Reply, ...]:
+        """What the run's scorers were replied about an answer."""
+        sample = self._samples.get(key)
+        return sample.replies if sample else ()
 
     async def open(self) -> None:
         """Nothing to open: the record was read when the target was created."""

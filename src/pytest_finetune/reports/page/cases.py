@@ -101,7 +101,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
     One sample.
 
     `[state, answer, format failure, path, reason, label, error, latency, tokens in, out, cached, cost, finish,
-    reasoning, probability]`.
+    reasoning, probability, judge]`.
     """
     if sample is None:
         return [STATES.index(missing)]
@@ -120,12 +120,18 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             usage.prompt if usage else 0,
             usage.completion if usage else 0,
             int(bool(completion and completion.from_cache)),
-            float(sample.cost) if sample.cost else 0,
+            float(sample.total_cost) if sample.total_cost else 0,
             strings.number(_finish_reason(completion, redact=strings.redact)) if completion else 0,
             strings.private(reasoning_text(completion)) if completion and completion.reasoning else 0,
             round(completion.probability or 0, 4) if completion else 0,
+            strings.private(judge) if (judge := _judge_text(sample)) else 0,
         ]
     )
+
+
+def _judge_text(sample: Sample) -> str:
+    """What a judge replied about the answer."""
+    return "\n\n".join(got_text(reply.completion) for reply in sample.replies if reply.completion)
 
 
 def _finish_reason(completion: Completion, *, redact: bool) -> str:

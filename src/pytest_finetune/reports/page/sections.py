@@ -132,6 +132,8 @@ def _gate(gate: Gate, rates: Scale) -> Values:
 
 def _needs_explanation(gate: Gate) -> bool:
     """Whether the columns alone do not explain the verdict; they do for a met gate and a plainly missed bar."""
+    if gate.verdict.corrected:
+        return True
     plain = gate.bar is not None and gate.metric not in ("flips", "drop")
     return gate.verdict.status != Status.PASS and not (gate.verdict.status == Status.FAIL and plain)
 

@@ -21,15 +21,23 @@ def find_eval_sets(named: Iterable[Path], *, root: Path, patterns: Sequence[str]
 
     A `.jsonl` file that is named is an eval set wherever it is; below a folder only what matches a pattern is, so that
     training data is not taken for one. Patterns are fnmatch's, on the path relative to `root`. The suffix may be in
-    capitals. Settings without their eval set count as that eval set, so that loading reports the missing file.
+    capitals. Settings without their eval set count as that eval set, so that loading reports the missing file. The
+    labelled answers NAME.calibration.jsonl next to NAME.jsonl are not an eval set.
     """
     found: dict[Path, None] = {}
     for path in named:
         if path.is_dir():
-            found.update((file, None) for file in _walk(path) if _matches(file, root, patterns))
-        elif path.suffix.lower() == ".jsonl":
+            found.update(
+                (file, None) for file in _walk(path) if _matches(file, root, patterns) and not _is_labelled(file)
+            )
+        elif path.suffix.lower() == ".jsonl" and not _is_labelled(path):
             found[path] = None
     return list(found)
+
+
+def _is_labelled(path: Path) -> bool:
+    name, labelled, _ = path.name.partition(".calibration.jsonl")
+    return bool(labelled) and path.with_name(f"{name}.jsonl").exists()
 
 
 def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:

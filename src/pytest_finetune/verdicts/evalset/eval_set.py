@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Request
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
 from pytest_finetune.verdicts.metrics.parts import Part
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.scorer import Scorer
     from pytest_finetune.verdicts.evalset.settings import EvalSettings, ModelSettings, RequestSettings
     from pytest_finetune.verdicts.metrics import SampleTable
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
 
 _FIXED = {"response_format", "response_schema", "extra_body"}
 _WORDS = ("service_tier", "stop", "tool_choice", "response_schema", "after")
@@ -95,6 +97,7 @@ class EvalSet:
         api: The API that the command line demands for all requests; None leaves it to the settings.
         others: The scorers that do not decide, by name; every case has passed their check, too.
         copies: By case id, how many earlier cases of the session send the same request; only those with at least one.
+        judge: The calibration of the judge, with its fault if it has one; None if the scorer is not a judge.
     """
 
     name: str
@@ -111,6 +114,7 @@ class EvalSet:
     api: Api | None = None
     others: Mapping[str, OtherScorer] = field(default_factory=dict)
     copies: Mapping[str, int] = field(default_factory=dict, repr=False)
+    judge: Calibration | None = None
     _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False, init=False)
 
     @property
@@ -133,14 +137,22 @@ class EvalSet:
         faults = (fault for other in self.others.values() if (fault := other.check(case)))
         return self.scorer.check(case) or next(faults, None)
 
-    def score(self, case: Case, completion: Completion) -> Score:
+    def score(self, case: Case, completion: Completion, replies: Sequence[Completion] = ()) -> Score:
         """
         Judge an answer by all scorers of the set.
+
+        Args:
+            case: The case.
+            completion: The answer.
+            replies: Of the model that the deciding scorer asks.
 
         Raises:
             ScorerError: One of them gave no score, so that the answer has none.
         """
-        score = self.scorer.score(case, completion)
+        if isinstance(self.scorer, AskingScorer) and replies:
+            score = self.scorer.score_replies(case, completion, replies)
+        else:
+            score = self.scorer.score(case, completion)
         if not self.others:
             return score
         return replace(score, parts={name: other.score(case, completion, name) for name, other in self.others.items()})
@@ -152,7 +164,7 @@ class EvalSet:
         Raises:
             ValueError: Two different samples claim one place.
         """
-        return lay_out(
+        table = lay_out(
             self.cases,
             samples,
             repeats=self.repeats,
@@ -161,6 +173,7 @@ class EvalSet:
             expected_label=self.scorer.expected_label,
             parts={name: other.part for name, other in self.others.items()},
         )
+        return table if self.judge is None else replace(table, judge=self.judge)
 
     def form(self, model: str) -> RequestForm:
         """What all requests to a model have in common."""

@@ -28,7 +28,7 @@ def judge_bar(inputs: GateInputs) -> Verdict:
     meets 0.95.
     """
     rule = inputs.rule
-    measure = inputs.summary.value(rule.metric, confidence=rule.confidence or 0.95)
+    measure = inputs.measure(rule.confidence or 0.95)
     value = measure.exact
     if value is None:
         return inputs.verdict(Status.INCOMPLETE, f"incomplete: no answer gives a value of {rule.metric}")
@@ -92,7 +92,7 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
     rule, bar = inputs.rule, limit_of(inputs.rule)
     name = f"{rule.metric} of {rule.field}" if rule.field else rule.metric
     name += f" {rule.coverage:g}" if rule.metric == "accuracy_at_coverage" else ""
-    text = f"{name} {figure(value, bar)}{_count(rule, value, measure.n)}"
+    text = f"{name} {figure(value, bar)}{_correction(inputs) or _count(rule, value, measure.n)}"
     limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
     if rule.confidence is None:
         return text + limit
@@ -101,6 +101,14 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
         narrower = _interval_of(inputs, measure, value, rule.confidence)
         text += settling_text(more_cases_needed(narrower, measure.n, bar))
     return text
+
+
+def _correction(inputs: GateInputs) -> str:
+    """What a corrected value rests on; empty for a value that no judge's errors were corrected in."""
+    if inputs.calibration is None:
+        return ""
+    raw = inputs.summary.value("accuracy").value or 0.0
+    return f" (corrected: the judge passes {raw:.3f} of {len(inputs.sliced.rows)} cases, {inputs.calibration})"
 
 
 def _count(rule: Rule, value: Fraction, n: int) -> str:
@@ -118,6 +126,8 @@ def _interval_of(
 ) -> Callable[[float], Interval | None]:
     """How the interval would be with so many times the evidence."""
     metric, labels, n = inputs.rule.metric, inputs.summary.labels, measure.n
+    if inputs.calibration is not None:
+        return lambda times: inputs.measure(confidence, times=times).interval
     if metric in (*SHARES, "accuracy_at_coverage"):
         right = float(value) * n
         return lambda times: rate_interval(min(right, n) * times, n * times, confidence=confidence)

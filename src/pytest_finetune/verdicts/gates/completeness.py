@@ -20,6 +20,7 @@ def what_is_missing(inputs: GateInputs) -> str:
     """The first gap in the evidence, in one clause; empty if it is complete."""
     return (
         plan_fault(inputs)
+        or _uncalibrated(inputs)
         # Over the whole plan, not the gate's slice: deselected cases make every verdict of the set incomplete.
         or _unrun(inputs.table.summary)
         or _unscored(inputs.summary, inputs.rule.scorer)
@@ -43,6 +44,12 @@ def plan_fault(inputs: GateInputs) -> str:
     if rule.repeats not in (None, repeats):
         return f"per_case is {rule.per_case!r}, but there are {repeats} attempts per case"
     return ""
+
+
+def _uncalibrated(inputs: GateInputs) -> str:
+    if inputs.calibration is None or not inputs.calibration.fault:
+        return ""
+    return f"{inputs.calibration.fault}: run pytest-finetune gates calibrate {inputs.table.eval_set}"
 
 
 def _unrun(summary: Summary, whose: str = "") -> str:

@@ -38,7 +38,8 @@ class Decider:
 
     def __init__(self, rules: Sequence[Rule], table: SampleTable) -> None:
         self._eval_set = table.eval_set
-        self._countable = bool(rules) and all(is_countable(rule) for rule in rules)
+        # A judge's verdicts count only after the correction, which depends on how many answers it sees.
+        self._countable = bool(rules) and table.judge is None and all(is_countable(rule) for rule in rules)
         self._counts = [GateCount.of(GateInputs(rule, table)) for rule in rules] if self._countable else []
 
     def add(self, sample: Sample) -> None:

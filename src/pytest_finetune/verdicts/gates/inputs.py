@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import Flip
     from pytest_finetune.verdicts.gates.verdict import Baseline, Status
     from pytest_finetune.verdicts.metrics import SampleTable, Summary
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
+    from pytest_finetune.verdicts.metrics.measure import Measure
     from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
 
@@ -57,6 +59,17 @@ class GateInputs:
         return self._figures(self.baseline_table.slice(self.rule.covers))
 
     @property
+    def calibration(self) -> Calibration | None:
+        """That of the judge, if the gate is about its verdicts."""
+        return self.table.judge if self.rule.metric == "accuracy" else None
+
+    def measure(self, confidence: float, *, times: float = 1.0) -> Measure:
+        """The gate's metric, corrected for a judge's errors; with `times` as if there were so many times the cases."""
+        if self.calibration is not None:
+            return self.calibration.accuracy(self.summary, confidence, times=times)
+        return self.summary.value(self.rule.metric, confidence=confidence)
+
+    @property
     def too_many_errors(self) -> bool:
         """More samples of the slice ended in an error than the gate tolerates."""
         return self.rule.max_errors is not None and self.summary.counts[State.ERROR] > self.rule.max_errors
@@ -85,6 +98,7 @@ class GateInputs:
             flips=flips,
             missed=missed,
             baseline=self.baseline.name if self.baseline and self.rule.compares else "",
+            corrected=self.calibration is not None and value is not None,
         )
 
     def _figures(self, table: SampleTable) -> Summary:

@@ -41,6 +41,7 @@ class Verdict:
         flips: Cases that passed in only one of the two runs.
         missed: Ids of cases that must pass and did not.
         baseline: Name of what the gate was compared with; empty where it compares with nothing.
+        corrected: The value is corrected for the errors of a judge, which the message explains.
     """
 
     eval_set: str
@@ -54,6 +55,7 @@ class Verdict:
     flips: tuple[Flip, ...] = ()
     missed: tuple[str, ...] = ()
     baseline: str = ""
+    corrected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,8 @@ class Summary:
 
     @cached_property
     def cost(self) -> Decimal | None:
-        """US dollars for all answers; None if there are none, or the price of any is unknown."""
-        costs = [sample.cost for sample in self._places if sample and sample.completion]
+        """US dollars for all answers and a judge's replies; None if there are none, or a price is unknown."""
+        costs = [sample.total_cost for sample in self._places if sample and sample.completion]
         if not costs or None in costs:
             return None
         return sum((cost for cost in costs if cost is not None), Decimal(0))

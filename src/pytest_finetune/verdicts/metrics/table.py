@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Sample
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
 
 
 NO_PARTS: Mapping[str, Part] = MappingProxyType({})
@@ -32,6 +33,7 @@ class SampleTable:
         cases_sha256: Hash of the cases; a baseline must have the same.
         expected_label: The label a case expects, after normalizing; None where answers are not labels.
         parts: By name, the scorers of the set that do not decide what passed.
+        judge: The calibration of the judge that gave the verdicts; None if a rule gave them.
     """
 
     rows: tuple[CaseSamples, ...]
@@ -40,6 +42,7 @@ class SampleTable:
     cases_sha256: str = ""
     expected_label: Callable[[Case], str] | None = None
     parts: Mapping[str, Part] = field(default_factory=dict)
+    judge: Calibration | None = None
 
     @cached_property
     def summary(self) -> Summary:
@@ -58,7 +61,7 @@ class SampleTable:
         if scorer not in self._views:
             part = self.parts.get(scorer, Part())
             self._views[scorer] = replace(
-                self, rows=part.rows(self.rows, scorer), expected_label=part.expected_label, parts={}
+                self, rows=part.rows(self.rows, scorer), expected_label=part.expected_label, parts={}, judge=None
             )
         return self._views[scorer]
 

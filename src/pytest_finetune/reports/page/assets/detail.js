@@ -95,6 +95,7 @@ const attemptOf = (one, s, number) => {
   if (s.error && s.answer) made.append(titled("answer", plain(s.answer)));
   if (s.kind || s.detail) made.append(reasonOf(s));
   if (s.reasoning) made.append(foldedOf("reasoning", s.reasoning));
+  if (s.judge) made.append(foldedOf("judge", s.judge));
   made.append(factsOf(s));
   return made;
 };

@@ -33,6 +33,7 @@ const readSample = (s, label) => ({
   finish: textAt(s, 12),
   reasoning: textAt(s, 13),
   probability: numberAt(s, 14),
+  judge: textAt(s, 15),
 });
 
 const readCase = (row, set) => {

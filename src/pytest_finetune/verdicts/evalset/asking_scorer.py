@@ -1,0 +1,72 @@
+"""The base class of scorers that ask another model about each answer, such as a judge."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.json_text import canonical_json
+from pytest_finetune.verdicts.evalset.scorer import Scorer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.base.records import Case, Completion, Request, Score
+
+
+class AskedModel(NamedTuple):
+    """A model that a scorer asks: its spec, as `--model` takes it, and its server; empty for that of other models."""
+
+    spec: str
+    base_url: str = ""
+
+
+class AskingScorer(Scorer):
+    """
+    A scorer whose score needs the replies of another model.
+
+    It stays a pure function: it says what to ask, and turns the replies into a score. An evaluation sends the requests,
+    with the retries, deadline and budget of all others, and records the replies with the sample.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def asks(self) -> AskedModel:
+        """The model."""
+
+    @abstractmethod
+    def questions(self, case: Case, completion: Completion, model: str) -> tuple[Request, ...]:
+        """
+        What to ask about an answer; nothing if its score is known without.
+
+        Args:
+            case: The case.
+            completion: The answer.
+            model: The id of the asked model in requests.
+        """
+
+    def received(self, reply: Completion, model: str) -> Completion:  # noqa: ARG002 - for settings per model
+        """A reply as it is recorded and scored."""
+        return reply
+
+    @abstractmethod
+    def score_replies(self, case: Case, completion: Completion, replies: Sequence[Completion]) -> Score:
+        """
+        The score of an answer, given one reply to each question.
+
+        Raises:
+            ScorerError: A reply is not usable; the answer is neither right nor wrong then.
+        """
+
+    def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - no answer has a score without replies
+        """No answer is scored without the replies."""
+        raise ScorerError(f"{self.name} asks {self.asks.spec}, which only an evaluation does")
+
+
+def request_sha256(request: Request) -> str:
+    """Hash of everything that is sent: a recorded reply stands for this request and no other."""
+    return sha256(canonical_json([request.api, request.body()]).encode()).hexdigest()
