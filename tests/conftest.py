@@ -10,6 +10,7 @@ from pathlib import Path
 
 import _pytest.pytester
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, settings
 from scripted_server import ScriptedServer
 
@@ -136,5 +137,17 @@ def evaluate(pytester, server):
             # For sessions that hang, not for loaded machines.
             return pytester.runpytest_subprocess(*options, timeout=300)
         return pytester.runpytest_inprocess(*options)
+
+    return run
+
+
+@pytest.fixture
+def calibrate(server):
+    """Run `gates calibrate` on the suite with the scripted server as the judge's."""
+    from pytest_finetune.cli import main
+
+    def run(*options):
+        arguments = ["gates", "calibrate", "eval_sets/tickets.jsonl", f"--base-url={server.url}", *options]
+        return CliRunner().invoke(main, arguments, catch_exceptions=False)
 
     return run

@@ -5,64 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from click.testing import CliRunner
+from judges import GATED, TOML, judged, polite, write_labelled
 from scripted_server import Reply
 
-from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import RunStore
-
-TOML = """\
-[scorer]
-type = "judge"
-model = "judge-2026-01-01"
-rubric = "Polite answers are good."
-labels = ["good", "bad"]
-passes = ["good"]
-"""
-GATED = TOML + "[[gates]]\nmin = 0.5\nconfidence = 0.9\n"
-
-
-def judged(body):
-    """What a scripted judge is asked to grade; None if the request is not for the judge."""
-    if not body["model"].startswith("judge"):
-        return None
-    return json.loads(body["messages"][-1]["content"])
-
-
-def polite(body, *, right="VERDICT: good", wrong="VERDICT: bad"):
-    """The model under test echoes; the judge finds whatever says "please" good."""
-    data = judged(body)
-    if data is None:
-        return body["messages"][-1]["content"]
-    return right if "please" in data["answer"] else wrong
-
-
-@pytest.fixture
-def labelled(suite, pytester):
-    """An eval set with a judge, and labelled answers: 30 that people call good, 30 bad, the judge errs in some."""
-
-    def write(answers, toml=GATED, *, errs=3, count=30, **keys):
-        suite(answers, toml=toml)
-        rows = [("good", f"please {n}" if n >= errs else f"now {n}") for n in range(count)]
-        rows += [("bad", f"now {n + 100}" if n >= errs else f"please {n + 100}") for n in range(count)]
-        lines = [
-            {"input": f"ask {n}", "expected": "anything", "answer": answer, "human": human, **keys}
-            for n, (human, answer) in enumerate(rows)
-        ]
-        path = pytester.path / "eval_sets" / "tickets.calibration.jsonl"
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def calibrate(server, pytester):
-    def run(*options):
-        arguments = ["gates", "calibrate", "eval_sets/tickets.jsonl", f"--base-url={server.url}", *options]
-        return CliRunner().invoke(main, arguments, catch_exceptions=False)
-
-    return run
 
 
 def recorded(pytester):
@@ -174,9 +120,10 @@ def test_a_limit_needs_the_price_of_the_judge(suite, evaluate, server, pytester)
     assert not server.questions
 
 
-def test_calibration_prints_and_writes_the_agreement(labelled, calibrate, server, pytester):
+def test_calibration_prints_and_writes_the_agreement(suite, calibrate, server, pytester):
     server.answer = polite
-    labelled(["please wait"], toml=TOML)
+    suite(["please wait"], toml=TOML)
+    write_labelled(pytester.path)
     result = calibrate()
     assert result.exit_code == 0, result.output
     assert "sensitivity   0.900  [0.744, 0.965]  27 of 30" in result.output
@@ -186,15 +133,16 @@ def test_calibration_prints_and_writes_the_agreement(labelled, calibrate, server
     assert (record["model"], len(record["verdicts"])) == ("judge-2026-01-01", 60)
 
 
-def test_a_gate_is_corrected_for_the_judges_errors_and_says_so(labelled, calibrate, evaluate, server, pytester):
+def test_a_gate_is_corrected_for_the_judges_errors_and_says_so(suite, calibrate, evaluate, server, pytester):
     server.answer = polite
-    labelled([f"please {n}" for n in range(33)] + [f"go {n}" for n in range(7)])
+    suite([f"please {n}" for n in range(33)] + [f"go {n}" for n in range(7)], toml=GATED)
+    write_labelled(pytester.path)
     calibrate()
     notes, page = pytester.path / "notes.md", pytester.path / "page.html"
     result = evaluate(f"--finetune-markdown={notes}", f"--finetune-html={page}", "-v")
     # (33/40 + 0.9 - 1) / (0.9 + 0.9 - 1) = 0.90625
     corrected = "accuracy 0.906 (corrected: the judge passes 0.825 of 40 cases, sensitivity 0.900, specificity 0.900)"
-    assert corrected in result.stdout.str()
+    assert corrected in " ".join(result.stdout.str().split())
     assert "corrected: the judge passes 0.825" in notes.read_text("utf-8")
     assert "corrected: the judge passes 0.825" in page.read_text("utf-8")
     run, _ = recorded(pytester)
@@ -203,9 +151,10 @@ def test_a_gate_is_corrected_for_the_judges_errors_and_says_so(labelled, calibra
     assert verdict.low == pytest.approx(0.70, abs=0.05)
 
 
-def test_the_labelled_answers_are_no_eval_set(labelled, calibrate, evaluate, server, pytester):
+def test_the_labelled_answers_are_no_eval_set(suite, calibrate, evaluate, server, pytester):
     server.answer = polite
-    labelled(["please wait"], toml=TOML)
+    suite(["please wait"], toml=TOML)
+    write_labelled(pytester.path)
     calibrate()
     result = evaluate("--collect-only", "-q", "eval_sets")
     assert "calibration" not in result.stdout.str()

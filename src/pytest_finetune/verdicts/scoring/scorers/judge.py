@@ -17,7 +17,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.asking_scorer import AskedModel, AskingScorer
 from pytest_finetune.verdicts.evalset.eval_set import own_params
 from pytest_finetune.verdicts.evalset.request_form import request_form
-from pytest_finetune.verdicts.evalset.settings import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.scoring.answers import missing_answer
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _quoted(data: Mapping[str, Any]) -> str:
     """
     The data as JSON that no text in it can leave: quotes and line ends are escaped.
 
-    So are `<` and `>`, in which chat templates write the tokens that end a message.
+    So are Unicode's other line ends, and `<` and `>`, in which chat templates write the tokens that end a message.
     """
     text = json.dumps(data, ensure_ascii=False, indent=1)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+    return re.sub("[<>\x85\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
