@@ -32,6 +32,7 @@ SETS: dict[str, tuple[str, list[Any]]] = {
     "f1": ("threshold = 0.6", SENTENCES),
     "fuzzy": ("threshold = 0.8", SENTENCES),
     "json": ("", [{"a": 1}, {"a": 2}, {"a": 3}]),
+    "judge": ('model = "j"\nrubric = "r"\nlabels = ["good", "bad"]\npasses = ["good"]', SENTENCES),
     "label": ('labels = ["bug", "feature"]', ["bug", "feature", "bug"]),
     "not": ('of = "contains"', ["password", "secret", "token"]),
     "number": ("absolute = 0.5", [1, "2.5", 40]),
@@ -43,7 +44,7 @@ SETS: dict[str, tuple[str, list[Any]]] = {
     "sql_result": ('database = "db.sql"', ["SELECT a FROM t", "SELECT b FROM t", "SELECT a + b FROM t"]),
     "tool_call": ("", [{"city": "Oslo"}, {"city": "Rome"}]),
 }
-UNPROVABLE = {"regex": "a pattern is not an answer that matches it"}
+UNPROVABLE = {"judge": "it asks another model", "regex": "a pattern is not an answer that matches it"}
 
 
 @pytest.fixture

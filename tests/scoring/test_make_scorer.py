@@ -19,6 +19,7 @@ THRESHOLD = {"scorer_options": {"threshold": 0.5}}
 SETTINGS: dict[str, dict[str, Any]] = {
     "label": {"labels": ["a", "b"]},
     "schema": {"schema": {"type": "object"}},
+    "judge": {"labels": ["a", "b"], "scorer_options": {"model": "j", "rubric": "r", "passes": ["a"]}},
     "not": {"scorer_options": {"of": "exact"}},
     "sql_result": {"scorer_options": {"database": "tables.sql"}},
     **dict.fromkeys(("bleu", "chrf", "f1", "fuzzy", "rouge_l"), THRESHOLD),
@@ -60,7 +61,7 @@ def test_a_setting_without_effect_is_refused(
 @pytest.mark.parametrize(
     ("name", "settings", "readers"),
     [
-        ("exact", {"labels": ["a"]}, "label, not"),
+        ("exact", {"labels": ["a"]}, "judge, label, not"),
         ("exact", {"dialect": "mysql"}, "not, sql"),
         ("exact", {"scorer_files": ["a.txt"]}, "not, package.module:function"),
     ],

@@ -52,7 +52,7 @@ class CalibrateOptions:
 
 @exit_codes(
     "0  gates may use the judge",
-    "1  they may not: too few labelled answers, or a judge that is no better than chance",
+    "1  they may not: too few labelled answers, or not better than chance",
     "2  error, or verdicts are missing; nothing was written",
 )
 @click.command("calibrate")
@@ -71,9 +71,9 @@ class CalibrateOptions:
 @json_option
 @as_one(CalibrateOptions)
 def command(options: CalibrateOptions) -> None:
-    """Measure how well the judge of EVAL_SET agrees with people.
+    """Measure how well a judge agrees with people.
 
-    NAME.calibration.jsonl next to the eval set NAME.jsonl has the labelled answers: lines like those of the eval set,
+    NAME.calibration.jsonl next to EVAL_SET, NAME.jsonl, has the labelled answers: lines like those of the eval set,
     with "answer", the text to judge, and "human", a person's verdict. The judge is asked about each, and its verdicts
     are written to NAME.calibration.json. Gates on the judge's verdicts need that file, and correct for its errors.
     """

@@ -62,8 +62,15 @@ class AskingScorer(Scorer):
             ScorerError: A reply is not usable; the answer is neither right nor wrong then.
         """
 
-    def score(self, case: Case, completion: Completion) -> Score:  # noqa: ARG002 - no answer has a score without replies
-        """No answer is scored without the replies."""
+    def score(self, case: Case, completion: Completion) -> Score:
+        """
+        The score of an answer that nothing is asked about.
+
+        Raises:
+            ScorerError: Something is.
+        """
+        if not self.questions(case, completion, self.asks.spec):
+            return self.score_replies(case, completion, ())
         raise ScorerError(f"{self.name} asks {self.asks.spec}, which only an evaluation does")
 
 

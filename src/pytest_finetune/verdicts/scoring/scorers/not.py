@@ -10,6 +10,7 @@ from pydantic import Field
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, Score
 from pytest_finetune.base.text import shorten
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.scoring.answers import missing_answer, truncated
@@ -71,7 +72,10 @@ class NotScorer(Scorer):
             raise ScorerError("of: 'not' reads the text of an answer and not its calls", hint=hint)
         values = settings.model_dump(by_alias=True, exclude_unset=True)
         values |= {"scorer": name, "scorer_options": options, "gates": []}
-        return cls(make_scorer(type(settings).model_validate(values), folder))
+        inner = make_scorer(type(settings).model_validate(values), folder)
+        if isinstance(inner, AskingScorer):
+            raise ScorerError(f"of: '{name}' asks another model", hint="say in its rubric what must not be there")
+        return cls(inner)
 
     @property
     def warnings(self) -> tuple[str, ...]:
