@@ -187,7 +187,13 @@ def test_the_key_goes_to_no_server_that_only_the_settings_name(suite, evaluate, 
 
 @pytest.mark.parametrize(
     "gate",
-    ["min = 0.5\nper_case = '1 of 1'\n", "max = 0.9\n", 'must_pass = ["a"]\n', 'against = "x"\nmax_flips = 1\n'],
+    [
+        "min = 0.5\nper_case = '1 of 1'\n",
+        "max = 0.9\n",
+        'must_pass = ["a"]\n',
+        'against = "x"\nmax_flips = 1\n',
+        'metric = "ece"\nmax = 0.1\n',
+    ],
 )
 def test_gates_that_cannot_be_corrected_are_refused(suite, evaluate, gate):
     suite(["please"], toml=TOML + "[[gates]]\n" + gate, tags=["a"])

@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.evalset.asking_scorer import AskedModel, AskingSco
 from pytest_finetune.verdicts.evalset.eval_set import own_params
 from pytest_finetune.verdicts.evalset.request_form import request_form
 from pytest_finetune.verdicts.evalset.settings_base import Settings
+from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.scoring.answers import missing_answer
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ class JudgeScorer(AskingScorer):
         options = JudgeOptions.model_validate(settings.scorer_options)
         _check_verdicts(options, settings.labels)
         for gate in settings.rules:
-            if gate.metric == "accuracy" and (gate.kind != "min" or gate.per_case):
+            on_rate = gate.metric == "accuracy" and gate.kind == "min" and not gate.per_case
+            if gate.metric in ("accuracy", *CONFIDENCE_METRICS) and not on_rate:
                 problem = f"gate {gate.label}: the judge's errors can only be corrected in a rate over cases"
                 raise ScorerError(problem, hint="use accuracy with min, and without per_case")
         own = {name: own_params(each) for name, each in settings.models.items()}
