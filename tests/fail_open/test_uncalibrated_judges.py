@@ -219,3 +219,24 @@ def test_the_record_never_holds_the_key(calibrated, evaluate, monkeypatch, pytes
     evaluate()
     for path in (pytester.path / ".finetune").rglob("*"):
         assert not path.is_file() or b"sk-secret-of-the-judge" not in path.read_bytes()
+
+
+SEVERAL = TOML.replace("[scorer]", "[[scorers]]").replace('type = "judge"', 'type = "judge"\ndecides = true')
+SEVERAL += '[[scorers]]\ntype = "contains"\n'
+
+
+@pytest.mark.parametrize("named", ["", 'scorer = "judge"\n'])
+def test_among_several_scorers_a_judges_gate_needs_the_calibration_too(suite, evaluate, server, named):
+    server.answer = polite
+    suite(GOOD, toml=f'{SEVERAL}[[gates]]\n{named}min = 0.5\n[[gates]]\nscorer = "contains"\nmin = 0.9\n')
+    result = evaluate()
+    assert incomplete(result, "the judge's agreement with people was not measured")
+    result.stdout.fnmatch_lines(["*pass *accuracy>=0.9,scorer=contains*"])
+
+
+def test_a_judge_that_does_not_decide_is_refused(suite, evaluate, server):
+    toml = SEVERAL.replace("decides = true\n", "").replace('"contains"\n', '"contains"\ndecides = true\n')
+    suite(GOOD, toml=toml)
+    result = evaluate()
+    assert "judge asks another model, which only the deciding scorer may do" in result.stderr.str()
+    assert not server.questions
