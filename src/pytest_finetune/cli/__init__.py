@@ -49,6 +49,7 @@ def main() -> None:
 
 _HERE = "pytest_finetune.cli"
 main.subcommands = {
+    "init": Subcommand(f"{_HERE}.init:command", "Write a first eval set, from your own rows or from examples."),
     "doctor": Subcommand(f"{_HERE}.doctor:command", "Check the key, the server, the eval sets and the installation."),
     "run": Subcommand(f"{_HERE}.run:command", "Evaluate a model over EVAL_SETS, without pytest."),
     "data": Subcommand(f"{_HERE}.data:command", "Prepare, check, split, price and profile training data."),
