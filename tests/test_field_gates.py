@@ -12,7 +12,7 @@ import pytest
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.records import Case, Completion, FormatFailure, Sample, Score, State, ToolCall
 from pytest_finetune.reports.comparison import comparison_lines, redacted_answer_line
-from pytest_finetune.verdicts.comparison import Comparison, FieldDrop, MetricDrop, compare
+from pytest_finetune.verdicts.comparison import Comparison, MetricDrop, NamedChange, compare
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.field_paths import expected_fields, field_is_right
 from pytest_finetune.verdicts.gates import Baseline, Status, judge
@@ -227,11 +227,14 @@ def test_a_comparison_names_the_fields_that_got_worse(load: Callable[..., EvalSe
     bad = run(eval_set, c0='{"team": "x", "order": 0}', c1='{"team": "a", "order": 7}', c2='{"team": "a"}', c9="no")
     worse = eval_set.table(bad).summary
     found = compare(good, worse).fields
-    assert [(drop.field, drop.before, drop.after, drop.difference.n) for drop in found] == [
+    assert [(drop.name, drop.before, drop.after, drop.difference.n) for drop in found] == [
         ("$.order", 1, Fraction(4, 6), 6),
         ("$.team", 1, Fraction(8, 10), 10),
     ]
-    assert compare(worse, good).fields == compare(good, good).fields == ()
+    for pair in ((worse, good), (good, good)):
+        better = compare(*pair)
+        assert all(change.difference.drop <= 0 for change in better.fields)
+        assert not any("$." in text for text, _ in comparison_lines("a", "b", better, eval_set="s", show=0))
     lines = [text for text, _ in comparison_lines("a", "b", compare(good, worse), eval_set="set.jsonl", show=0)]
     drop = found[0].difference.interval(0.95)
     assert f"  $.order right 1.000 -> 0.667 [{-drop.high:+.3f}, {-drop.low:+.3f}], n=6" in lines
@@ -252,7 +255,7 @@ def test_a_comparison_with_a_record_that_does_not_say_which_fields_are_wrong_nam
 
 
 def test_only_the_worst_fields_are_shown() -> None:
-    drop = FieldDrop("$.f", Fraction(1), Fraction(1, 2), MetricDrop(Fraction(1, 2), Fraction(0), Fraction(5), 10))
+    drop = NamedChange("$.f", Fraction(1), Fraction(1, 2), MetricDrop(Fraction(1, 2), Fraction(0), Fraction(5), 10))
     interval = Interval(0.1, 0.2)
     comparison = Comparison(Fraction(1), Fraction(1), drop.difference, 0.95, interval, (), 1.0, (drop,) * 8)
     lines = [text for text, _ in comparison_lines("a", "b", comparison, eval_set="s", show=0)]

@@ -75,6 +75,6 @@ def _sample(eval_set: EvalSet, case: Case, attempt: int, answered: Completion | 
         return Sample(*key, State.ERROR, failure=answered, prompt_sha256=prompt_hash)
     if isinstance(answered, str):
         answered = Completion(answered, model="ft:test", usage=Usage(40, 3), latency=0.25)
-    score = eval_set.scorer.score(case, answered)
+    score = eval_set.score(case, answered)
     state = State.PASSED if score.passed else State.MISSED
     return Sample(*key, state, answered, score, cost=Decimal("0.0001"), prompt_sha256=prompt_hash)

@@ -141,15 +141,19 @@ def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
 
 
 def _field_lines(comparison: Comparison, width: int, *, redact: bool) -> Iterator[Line]:
-    """The fields of JSON answers that got worse, each with the interval of its change."""
-    for drop in comparison.fields[:FIELDS]:
+    """The scorers and the fields of JSON answers that got worse, each with the interval of its change."""
+    scorers, fields = (
+        [one for one in found if one.difference.drop > 0] for found in (comparison.scorers, comparison.fields)
+    )
+    for drop in (*scorers, *fields[:FIELDS]):
         interval = drop.difference.interval(comparison.confidence)
         between = f"[{-interval.high:+z.3f}, {-interval.low:+z.3f}], n={drop.difference.n:,}"
-        figures = f" right {figure(drop.before, 1)} -> {figure(drop.after, 1)} {between}"
-        path = hidden(drop.field) if redact else shorten(drop.field, ID_LIMIT)
+        word = "right" if drop in fields else "passed"
+        figures = f" {word} {figure(drop.before, 1)} -> {figure(drop.after, 1)} {between}"
+        path = hidden(drop.name) if redact and drop in fields else shorten(drop.name, ID_LIMIT)
         yield f"  {fitted(path, max(width - columns(figures) - 2, 20))}{figures}", {"yellow": True}
-    if len(comparison.fields) > FIELDS:
-        yield f"  {len(comparison.fields) - FIELDS:,} more fields got worse", {}
+    if len(fields) > FIELDS:
+        yield f"  {len(fields) - FIELDS:,} more fields got worse", {}
 
 
 def _p_value(comparison: Comparison) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from pytest_finetune.reports.breakdown import breakdown_lines
 from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.tables import confidence_figures, rate
 from pytest_finetune.reports.text import columns, fitted, padded
@@ -26,7 +27,7 @@ SLICES = 20
 """Most slices of one set that are shown."""
 
 
-def detail_lines(part: ReportedSet, model: str, width: int) -> Iterator[Line]:
+def detail_lines(part: ReportedSet, model: str, width: int, *, redact: bool = False) -> Iterator[Line]:
     """With `-v`: score, field accuracy, labels, confidence and slices of a set; nothing if it has none of them."""
     summary = part.summary
     lines: list[Line] = []
@@ -37,6 +38,7 @@ def detail_lines(part: ReportedSet, model: str, width: int) -> Iterator[Line]:
     if (labels := summary.requested.labels) is not None and labels.counts:
         lines += _label_lines(labels, rate(summary, "macro_f1"), width)
     lines += [(fitted(f"  {name} {value}", width), {}) for name, value in confidence_figures(summary)]
+    lines += breakdown_lines(part, width, redact=redact)
     lines += _slice_lines(summary, width)
     if lines:
         yield fitted(f"{part.name} in detail, {model}", width), {"bold": True}

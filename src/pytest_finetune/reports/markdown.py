@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten
+from pytest_finetune.reports.breakdown import SHOWN, breakdown
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
 from pytest_finetune.reports.failure import expected_text, prompt_fields
 from pytest_finetune.reports.redaction import hidden
@@ -23,6 +24,7 @@ from pytest_finetune.verdicts.gates import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from pytest_finetune.reports.breakdown import BreakdownRow
     from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
     from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
@@ -84,6 +86,7 @@ def _run_blocks(run: ReportedRun, *, several: bool, redact: bool) -> Iterator[_B
     for part in run.sets:
         yield _gates_block(part)
         yield _Block("reasons", [""], list(_reasons(part)))
+        yield from _breakdown_blocks(part, redact=redact)
     for part in run.sets:
         yield from _flips_blocks(run, part, redact=redact)
     for part in run.sets:
@@ -137,6 +140,28 @@ def _reasons(part: ReportedSet) -> Iterator[str]:
         if gate.verdict.status != Status.PASS or gate.verdict.corrected:
             yield f"- {code(gate.verdict.gate)}: {code(gate.verdict.message, _REASON)}"
     yield from (f"- {code(note, _REASON)}" for note in part.notes)
+
+
+def _breakdown_blocks(part: ReportedSet, *, redact: bool) -> Iterator[_Block]:
+    """Results by scorer and by field, those that got worse first."""
+    rows = breakdown(part)
+    if not rows:
+        return
+    compared = part.comparison is not None
+    head = ["", "by", "right", "n", *((f"{code(part.baseline)}", "change") if compared else ())]
+    intro = ["", f"**{code(part.name)} by scorer and field**", "", _row(*head), f"|{'---|' * len(head)}"]
+    yield _Block("fields", intro, [_breakdown_row(row, compared=compared, redact=redact) for row in rows[:SHOWN]])
+    if len(rows) > SHOWN:
+        yield _Block("notes", ["", f"{len(rows) - SHOWN:,} more fields are on the run page."])
+
+
+def _breakdown_row(row: BreakdownRow, *, compared: bool, redact: bool) -> str:
+    between = row.measure.interval
+    right = f"{row.measure.value:.3f}" + (f" [{between.low:.3f}, {between.high:.3f}]" if between else "")
+    before = "-" if row.before is None else f"{row.before:.3f}"
+    change = f"{'❌ ' if row.worse else ''}{row.change_text or '-'}"
+    name = code(row.shown_name(redact=redact))
+    return _row(row.kind, name, right, f"{row.measure.n:,}", *((before, change) if compared else ()))
 
 
 def _flips_blocks(run: ReportedRun, part: ReportedSet, *, redact: bool) -> Iterator[_Block]:

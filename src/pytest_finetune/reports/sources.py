@@ -15,6 +15,7 @@ from pytest_finetune.evaluation.runs.copies import recorded_set
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 from pytest_finetune.reports.runs import run_facts
+from pytest_finetune.verdicts.comparison import field_changes
 from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.scoring import make_scorer, scorer_class
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs.pairing import SetPair
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.metrics import Summary
 
 NOT_REQUESTED = "::"
 """Prefix of placeholder ids: a record without copies has no ids of cases that were never requested."""
@@ -70,6 +72,7 @@ class _Compared:
 
     def __init__(self, run: Run, against: Run | None) -> None:
         self.name = against.id if against else ""
+        self._samples = list(against.samples().values()) if against else []
         self._pairs: dict[str, SetPair] = {}
         self._why_not: dict[str, str] = {}
         if against is not None:
@@ -85,6 +88,12 @@ class _Compared:
             return self.name, pair.comparison, tuple(_pair_notes(pair))
         why = self._why_not.get(eval_set, "it does not have this eval set")
         return self.name, None, (f"not compared with {self.name}: {why}",)
+
+    def with_fields(self, comparison: Comparison, after: Summary, repeats: int, eval_set: str) -> Comparison:
+        """The comparison with the changes of single fields, which only the cases name."""
+        cases = [row.case for row in after.rows]
+        before = summarize(self._samples, cases, eval_set=eval_set, repeats=repeats)
+        return replace(comparison, fields=field_changes(before, after))
 
 
 def _pair_notes(pair: SetPair) -> Iterator[str]:
@@ -126,6 +135,8 @@ def _set_of_plan(run: Run, plan: EvalSetPlan, samples: list[Sample], compared: _
         repeats=plan.repeats,
         expected_label=_expected_label(recorded),
     )
+    if comparison is not None and recorded.cases is not None:
+        comparison = compared.with_fields(comparison, summary, plan.repeats, plan.name)
     verdicts = [verdict for verdict in run.manifest.verdicts if verdict.eval_set == plan.name]
     return ReportedSet(
         plan.name,

@@ -105,7 +105,9 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
     if layout.detail is Detail.OUTCOME:
         return
     if layout.detail is Detail.EVERYTHING:
-        details = (detail_lines(part, run.model, layout.width) for run in runs for part in run.sets)
+        details = (
+            detail_lines(part, run.model, layout.width, redact=layout.redact) for run in runs for part in run.sets
+        )
         yield from chain.from_iterable(details)
     if layout.detail is Detail.OPEN_GATES:
         for run in judged:

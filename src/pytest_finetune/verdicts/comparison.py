@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.field_paths import is_unknown, leaf_fields
+from pytest_finetune.verdicts.breakdown import field_shares, scorer_shares
 from pytest_finetune.verdicts.metrics.measure import exact_sum
-from pytest_finetune.verdicts.metrics.shares import one_field_share
 from pytest_finetune.verdicts.stats import Interval, mcnemar, paired_interval
 
 if TYPE_CHECKING:
@@ -55,10 +54,10 @@ class MetricDrop:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldDrop:
-    """A field of JSON answers, by its path, that is right less often than before, over the cases that expect it."""
+class NamedChange:
+    """What changed in one field of JSON answers, by its path, or for one scorer, by its name."""
 
-    field: str
+    name: str
     before: Fraction
     after: Fraction
     difference: MetricDrop
@@ -75,9 +74,10 @@ class Comparison:
         confidence: Two-sided level of the interval, and 1 minus that of the test.
         interval: Of that drop.
         flips: Every case that passed in only one run, in plan order.
-        fields: Fields that got worse, the worst first; empty for answers without fields, and where a record does not
-            say which are wrong.
         p_value: Exact McNemar test: probability of a difference at least this large between equally good models.
+        fields: The change of each field, over the cases that expect it, the largest drop first; empty for answers
+            without fields, and where a record does not say which are wrong.
+        scorers: The same for each scorer that does not decide.
     """
 
     before: Fraction
@@ -87,7 +87,8 @@ class Comparison:
     interval: Interval
     flips: tuple[Flip, ...]
     p_value: float
-    fields: tuple[FieldDrop, ...] = ()
+    fields: tuple[NamedChange, ...] = ()
+    scorers: tuple[NamedChange, ...] = ()
 
     @property
     def lost(self) -> tuple[Flip, ...]:
@@ -129,27 +130,23 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
         interval=difference.interval(confidence),
         flips=flips,
         p_value=mcnemar(lost, len(flips) - lost),
-        fields=field_drops(before, after),
+        fields=field_changes(before, after),
+        scorers=_changes(scorer_shares(before.rows), scorer_shares(after.rows)),
     )
 
 
-def field_drops(before: Summary, after: Summary) -> tuple[FieldDrop, ...]:
-    """The fields that are right less often than before, the largest drop first."""
-    scores = [score for summary in (before, after) for row in summary.rows for score in row.scores]
-    if not any(score.fields for score in scores) or any(map(is_unknown, scores)):
-        return ()
-    shares: dict[str, tuple[list[Fraction], list[Fraction]]] = {}
-    for old, new in zip(before.rows, after.rows, strict=True):
-        for field in leaf_fields(new.case):
-            both = shares.setdefault(field, ([], []))
-            both[0].append(one_field_share(old, field))
-            both[1].append(one_field_share(new, field))
+def field_changes(before: Summary, after: Summary) -> tuple[NamedChange, ...]:
+    """How each field changed, the largest drop first."""
+    return _changes(field_shares(before.rows), field_shares(after.rows))
+
+
+def _changes(before: dict[str, list[Fraction]], after: dict[str, list[Fraction]]) -> tuple[NamedChange, ...]:
     found = [
-        FieldDrop(field, exact_sum(old) / len(old), exact_sum(new) / len(new), difference_of(old, new))
-        for field, (old, new) in shares.items()
+        NamedChange(name, exact_sum(old) / len(old), exact_sum(new) / len(new), difference_of(old, new))
+        for name, new in after.items()
+        if (old := before.get(name))
     ]
-    worse = [drop for drop in found if drop.difference.drop > 0]
-    return tuple(sorted(worse, key=lambda drop: (-drop.difference.drop, drop.field)))
+    return tuple(sorted(found, key=lambda change: (-change.difference.drop, change.name)))
 
 
 def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> MetricDrop:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pytest_finetune.reports.breakdown import breakdown
 from pytest_finetune.reports.page.cases import drift_name
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
@@ -13,6 +14,7 @@ from pytest_finetune.reports.page.wording import interval_or_count, link, metric
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from pytest_finetune.reports.breakdown import BreakdownRow
     from pytest_finetune.reports.page.charts import Scale
     from pytest_finetune.reports.page.wording import Values
     from pytest_finetune.reports.reported import ReportedSet
@@ -126,6 +128,27 @@ def comparison_view(part: ReportedSet, found: Comparison, number: int) -> Values
         "lost_link": link(number, set=name, flip="lost"),
         "won_link": link(number, set=name, flip="won"),
         "notes": [visible(note) for note in part.notes],
+    }
+
+
+def breakdown_view(part: ReportedSet, *, redact: bool) -> Values:
+    """Results by scorer and by field, with their changes since the baseline."""
+    rows = breakdown(part)
+    scale = scale_of([row.measure.interval.low for row in rows if row.measure.interval], rate=True)
+    return {
+        "baseline": visible(part.baseline) if part.comparison else "",
+        "rows": [_breakdown_row(row, part.summary, scale, redact=redact) for row in rows],
+    }
+
+
+def _breakdown_row(row: BreakdownRow, summary: Summary, scale: Scale, *, redact: bool) -> Values:
+    return {
+        **_measure(visible(row.shown_name(redact=redact)), summary, row.measure, scale),
+        "kind": row.kind,
+        "n": f"{row.measure.n:,}",
+        "before": "" if row.before is None else f"{row.before:.3f}",
+        "change": row.change_text,
+        "worse": row.worse,
     }
 
 

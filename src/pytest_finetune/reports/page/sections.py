@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 from pytest_finetune.reports.page.charts import histogram_svg, interval_svg, scale_of
 from pytest_finetune.reports.page.panels import (
+    breakdown_view,
     comparison_view,
     confusions_view,
     failures_view,
@@ -72,6 +73,7 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
         "labels": labels_view(labels) if labels else [],
         "failures": failures_view(summary, number, name, paths=reads_paths),
         "comparison": comparison_view(part, part.comparison, number) if part.comparison else None,
+        "breakdown": breakdown_view(part, redact=redact),
         "stability": stability_view(part, number, paths=reads_paths) if part.repeats > 1 else None,
         "confidence": confidence_figures(summary),
         "cost": _cost(part),
