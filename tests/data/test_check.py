@@ -31,7 +31,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.lifecycle.data.check import CheckOptions, check
 from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
 from pytest_finetune.lifecycle.data.finding import Severity
-from pytest_finetune.lifecycle.data.parity import read_production
+from pytest_finetune.lifecycle.data.production import read_production
 
 
 @pytest.fixture

@@ -12,17 +12,16 @@ from pytest_finetune.base.records import Usage
 from pytest_finetune.evaluation.configured_prices import parse_prices
 from pytest_finetune.evaluation.fine_tune_prices import PRICES, SOURCE, base_of, fine_tune_prices
 from pytest_finetune.evaluation.pricing import price
-from pytest_finetune.lifecycle.data.price import (
+from pytest_finetune.lifecycle.data.price import price_model, usual_epochs
+from pytest_finetune.lifecycle.data.tokens import tokenizer_for
+from pytest_finetune.lifecycle.data.traffic import (
     Traffic,
     TrainingTokens,
     count_training,
     evaluation_traffic,
-    price_model,
     total_traffic,
     training_traffic,
-    usual_epochs,
 )
-from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.reports.price import is_known, price_json, price_lines, price_warnings
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.shapes.row import ChatRow

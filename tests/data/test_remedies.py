@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_finetune.lifecycle.data.finding import Finding
-    from pytest_finetune.lifecycle.data.parity import Production
+    from pytest_finetune.lifecycle.data.production import Production
 
     Edit = Callable[[Any, Finding, re.Match[str]], Any]
 

@@ -33,7 +33,7 @@ from planted_faults import (
 )
 
 from pytest_finetune.lifecycle.data.check import CheckOptions
-from pytest_finetune.lifecycle.data.parity import Production
+from pytest_finetune.lifecycle.data.production import Production
 
 USER, ANSWER = "$.messages[1].content", "$.messages[2].content"
 CALL = "$.messages[2].tool_calls[0]"

@@ -30,7 +30,7 @@ from pytest_finetune.verdicts.loading import eval_set_name
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.fix import Fixed
-    from pytest_finetune.lifecycle.data.parity import Production
+    from pytest_finetune.lifecycle.data.production import Production
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 FILE = Source(exists=True)

@@ -17,16 +17,11 @@ from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.lifecycle.data.chat_rows import chat_rows
-from pytest_finetune.lifecycle.data.price import (
-    count_training,
-    evaluation_traffic,
-    price_model,
-    total_traffic,
-    training_traffic,
-)
+from pytest_finetune.lifecycle.data.price import price_model
 from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.rows import refuse_pipe
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
+from pytest_finetune.lifecycle.data.traffic import count_training, evaluation_traffic, total_traffic, training_traffic
 from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, announced
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.price import is_known, price_json, price_lines
@@ -35,8 +30,9 @@ from pytest_finetune.verdicts.loading import load_project_sets
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_finetune.lifecycle.data.price import ModelPrice, Traffic, TrainingTokens
+    from pytest_finetune.lifecycle.data.price import ModelPrice
     from pytest_finetune.lifecycle.data.tokens import Tokenizer
+    from pytest_finetune.lifecycle.data.traffic import Traffic, TrainingTokens
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.shapes.row import ChatRow
 

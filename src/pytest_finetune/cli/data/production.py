@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import DataError, RunError
 from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.evaluation.runs.copies import recorded_set
 from pytest_finetune.lifecycle.data.canonical import example_of_case
-from pytest_finetune.lifecycle.data.parity import Production, PromotionRequests, read_production, request_settings
+from pytest_finetune.lifecycle.data.production import Production, PromotionRequests, read_production, request_settings
 from pytest_finetune.lifecycle.registry import open_registry, production_of, read_checked
 
 if TYPE_CHECKING:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
     from pytest_finetune.lifecycle.data.canonical import Example
-    from pytest_finetune.lifecycle.data.parity import Production
+    from pytest_finetune.lifecycle.data.production import Production
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.json_schema.validation import Schema
     from pytest_finetune.verdicts.shapes.row import ChatRow

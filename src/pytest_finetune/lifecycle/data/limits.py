@@ -1,4 +1,4 @@
-"""Token limits of training examples by model; longer examples are truncated at their end."""
+"""Token limits of training examples; longer examples are truncated at their end."""
 
 from __future__ import annotations
 
