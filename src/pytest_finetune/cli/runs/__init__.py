@@ -9,7 +9,7 @@ from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 @click.group("runs", cls=LazyGroup)
 def command() -> None:
-    """List, show, compare and report recorded runs.
+    """List, show, compare, report and remove recorded runs.
 
     RUN, A and B are a run's id, a unique prefix of it, a path to its folder, or
     `last`.
@@ -22,4 +22,6 @@ command.subcommands = {
     "show": Subcommand(f"{_COMMANDS}:show", "Show one run: target, eval sets, verdicts, totals and versions."),
     "compare": Subcommand(f"{_COMMANDS}:compare", "Compare run B with run A, case by case."),
     "report": Subcommand(f"{_COMMANDS}:report", "Write a run as one HTML page that works offline."),
+    "remove": Subcommand("pytest_finetune.cli.runs.removing:remove", "Remove runs with all their answers."),
+    "prune": Subcommand("pytest_finetune.cli.runs.removing:prune", "Remove old runs."),
 }
