@@ -10,7 +10,7 @@ import click
 
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.registry.options import DEFAULT
+from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.lifecycle.setup_checks import CheckState, Setup, check_setup
 from pytest_finetune.reports.setup_checks import setup_check_lines
 

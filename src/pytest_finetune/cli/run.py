@@ -12,7 +12,7 @@ import click
 
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
-from pytest_finetune.cli.registry.options import DEFAULT
+from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.train.options import read_dollars
 from pytest_finetune.lifecycle.evaluating import EvaluationResult, evaluate
 from pytest_finetune.reports.sources import from_record

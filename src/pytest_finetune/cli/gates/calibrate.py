@@ -15,7 +15,7 @@ from pytest_finetune.base.errors import EvalSetError
 from pytest_finetune.base.files import write_file
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json
-from pytest_finetune.cli.registry.options import DEFAULT
+from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.train.options import read_dollars
 from pytest_finetune.evaluation.calibrating import ask_judge
 from pytest_finetune.evaluation.configured_prices import project_prices

@@ -11,7 +11,8 @@ import click
 
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
-from pytest_finetune.cli.registry.options import registry_option, warned, within_option
+from pytest_finetune.cli.registry.options import warned, within_option
+from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.cli.train.options import base_url_option, service
 from pytest_finetune.lifecycle.migration.inventory import Account, ending, take_inventory
 from pytest_finetune.lifecycle.registry import FileBackend

@@ -13,13 +13,8 @@ import click
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.apply_change import check_reason, force_option, reason_option, take_step
-from pytest_finetune.cli.registry.options import (
-    complete_versions,
-    earlier_version,
-    known_version,
-    registry_option,
-    who_option,
-)
+from pytest_finetune.cli.registry.options import complete_versions, earlier_version, known_version, who_option
+from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.base_url import check_base_url
 from pytest_finetune.lifecycle.registry import Change, Entry, RegistryError, TrainingFile, apply

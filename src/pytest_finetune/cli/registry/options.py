@@ -10,6 +10,7 @@ import click
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.text import printable
+from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.runs.options import complete_runs
 from pytest_finetune.lifecycle.registry import FileBackend, Registry, RegistryError, current_who, open_registry
 from pytest_finetune.lifecycle.registry.states import NAMED_BY_STATUS
@@ -17,12 +18,6 @@ from pytest_finetune.lifecycle.registry.verification import history_problem
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend
-
-DEFAULT = "registry.json"
-
-
-def _open(context: click.Context, parameter: click.Parameter, value: str) -> Backend:  # noqa: ARG001 - click's signature
-    return open_registry(value)
 
 
 def read(backend: Backend) -> Registry:
@@ -50,18 +45,6 @@ def warned(registry: Registry, location: str) -> Registry:
             f"warning: {printable(location)} {printable(problem)}: see pytest-finetune registry verify", err=True
         )
     return registry
-
-
-registry_option = click.option(
-    "--registry",
-    "backend",
-    metavar="PATH|mlflow:URI",
-    default=DEFAULT,
-    show_default=True,
-    callback=_open,
-    is_eager=True,
-    help="Registry to use.",
-)
 
 
 def _within(context: click.Context, parameter: click.Parameter, value: str) -> timedelta:

@@ -12,7 +12,8 @@ from pytest_finetune import __version__
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.apply_change import check_reason, force_option, reason_option, take_step
-from pytest_finetune.cli.registry.options import registry_option, run_option, version_argument, who_option
+from pytest_finetune.cli.registry.options import run_option, version_argument, who_option
+from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.lifecycle.registry import assess, judged_sets, version_for
 from pytest_finetune.reports.registry import caution_lines, refusal_lines

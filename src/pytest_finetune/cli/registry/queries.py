@@ -15,12 +15,12 @@ from pytest_finetune.cli.registry.options import (
     look_at,
     optional_version,
     read,
-    registry_option,
     two_versions,
     version_argument,
     warned,
     within_option,
 )
+from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.lifecycle.registry import Verifiable, open_registry, version_for
 from pytest_finetune.lifecycle.registry import verify as find_problems
 from pytest_finetune.lifecycle.registry.sunset import (

@@ -10,7 +10,7 @@ import click
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.text import printable
 from pytest_finetune.cli.lazy_group import exit_codes
-from pytest_finetune.cli.registry.options import registry_option
+from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.cli.runs.options import complete_runs, find_run, runs_dir
 from pytest_finetune.evaluation.runs.removal import remove_run, runs_to_prune
 

@@ -15,7 +15,8 @@ from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
-from pytest_finetune.cli.registry.options import DEFAULT, who_option
+from pytest_finetune.cli.registry.options import who_option
+from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.runs.options import find_run, runs_dir
 from pytest_finetune.cli.train.options import (
     base_url_option,

@@ -11,7 +11,8 @@ import click
 from pytest_finetune.cli import INTERRUPTED
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import print_lines
-from pytest_finetune.cli.registry.options import DEFAULT, who_option
+from pytest_finetune.cli.registry.options import who_option
+from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.train.job_output import JobOutput, JsonJobOutput
 from pytest_finetune.cli.train.options import (
     base_url_option,
