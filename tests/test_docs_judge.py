@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from judges import polite, write_labelled
+from scripted_judge import polite, write_labelled
 
 from pytest_finetune.base.records import Completion
 from pytest_finetune.cli import main

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from judges import GATED, TOML, judged, polite, write_labelled
+from scripted_judge import GATED, TOML, judged, polite, write_labelled
 from scripted_server import Reply
 
 from pytest_finetune.evaluation.runs import RunStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from judges import GATED, TOML, judged, polite, write_labelled
+from scripted_judge import GATED, TOML, judged, polite, write_labelled
 from scripted_server import Reply
 
 GOOD = [f"please {number}" for number in range(40)]
@@ -183,6 +183,15 @@ def test_the_key_goes_to_no_server_that_only_the_settings_name(suite, evaluate, 
     assert "collector.example" in result.stderr.str() + result.stdout.str()
     assert "has not been allowed to receive the API key" in result.stderr.str() + result.stdout.str()
     assert not server.questions
+
+
+def test_half_of_a_surrogate_pair_in_an_answer_stops_nothing(suite, evaluate, server):
+    broken = Reply(
+        body=b'{"choices": [{"message": {"content": "please \\ud800"}, "finish_reason": "stop"}], "model": "m"}'
+    )
+    server.answer = lambda body: broken if body["messages"][-1]["content"] == "please 0" else polite(body)
+    suite(GOOD[:3], toml=TOML)
+    evaluate().assert_outcomes(passed=3)
 
 
 @pytest.mark.parametrize(

@@ -55,8 +55,20 @@ def redacted_sample(sample: Sample) -> Sample:
         sample,
         completion=completion and _redacted_completion(completion),
         score=score and _redacted_score(score),
-        failure=failure and replace(failure, message=redacted_message(failure) or _IN_RECORD),
+        failure=failure and _redacted_failure(failure),
+        replies=tuple(
+            replace(
+                reply,
+                completion=reply.completion and _redacted_completion(reply.completion),
+                failure=reply.failure and _redacted_failure(reply.failure),
+            )
+            for reply in sample.replies
+        ),
     )
+
+
+def _redacted_failure(failure: Failure) -> Failure:
+    return replace(failure, message=redacted_message(failure) or _IN_RECORD)
 
 
 def _redacted_score(score: Score) -> Score:

@@ -1,0 +1,89 @@
+"""The correction for a judge's errors: formulas against worked examples, and coverage by simulation."""
+
+from __future__ import annotations
+
+import importlib
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sample_plans import case
+
+from pytest_finetune.base.records import Completion, Reply, Sample, State
+from pytest_finetune.verdicts.metrics import lay_out
+from pytest_finetune.verdicts.metrics.calibration import Calibration
+from pytest_finetune.verdicts.stats.imperfect import corrected_interval, corrected_rate, informedness_interval, kappa
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_rate_of_a_perfect_judge_is_left_as_it_is() -> None:
+    assert corrected_rate(Fraction(3, 4), Fraction(1), Fraction(1)) == Fraction(3, 4)
+
+
+def test_the_correction_inverts_the_errors() -> None:
+    truth, sensitivity, specificity = Fraction(9, 10), Fraction(4, 5), Fraction(7, 10)
+    passed = truth * sensitivity + (1 - truth) * (1 - specificity)
+    assert corrected_rate(passed, sensitivity, specificity) == truth
+
+
+@pytest.mark.parametrize(("passed", "rate"), [(0, 0), (1, 1)])
+def test_a_rate_that_errors_alone_explain_is_cut(passed: int, rate: int) -> None:
+    assert corrected_rate(Fraction(passed), Fraction(9, 10), Fraction(9, 10)) == rate
+
+
+def test_a_judge_no_better_than_chance_corrects_nothing() -> None:
+    with pytest.raises(ValueError, match="not above 1"):
+        corrected_rate(Fraction(1, 2), Fraction(1, 2), Fraction(1, 2))
+    assert corrected_interval(5, 10, (0, 20), (20, 20)).low == 0.0
+    assert informedness_interval((10, 20), (10, 20)).low < 0
+
+
+def test_kappa_is_the_agreement_beyond_chance() -> None:
+    value, interval = kappa((26, 30), (17, 20))
+    # 43 of 50 agree. People call 30 right and the judge 29, so 0.6 * 0.58 + 0.4 * 0.42 = 0.516 agree by chance.
+    assert value == pytest.approx((0.86 - 0.516) / (1 - 0.516))
+    assert interval.low < value < interval.high
+
+
+def test_kappas_interval_covers_the_kappa_of_the_population() -> None:
+    rng, n = np.random.default_rng(1), 200
+    cells = np.array([0.54, 0.06, 0.08, 0.32])
+    people, judge, agreed = (0.6, 0.4), (0.62, 0.38), 0.86
+    by_chance = people[0] * judge[0] + people[1] * judge[1]
+    truth = (agreed - by_chance) / (1 - by_chance)
+    covered = 0
+    for a, b, c, d in rng.multinomial(n, cells, 2000).tolist():
+        _, interval = kappa((a, a + b), (d, c + d))
+        covered += interval.low <= truth <= interval.high
+    assert 0.93 < covered / 2000 < 0.97
+
+
+@pytest.fixture
+def simulation(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("judges_simulation")
+
+
+@pytest.mark.parametrize("judge", [(0.95, 0.9), (0.8, 0.8)])
+@pytest.mark.parametrize("truth", [0.8, 0.95])
+def test_the_corrected_interval_covers_the_truth(simulation: Any, judge: tuple[float, float], truth: float) -> None:
+    corrected, raw = simulation.Point(*judge, truth, 200, 50).simulate(np.random.default_rng(1), 2000)
+    assert 1 - corrected.above - corrected.below > 0.94
+    assert raw.above + raw.below > corrected.above + corrected.below
+
+
+def test_answers_that_were_not_judged_are_wrong_whatever_the_judges_errors() -> None:
+    cases = [case(number) for number in range(40)]
+    replies = (Reply("", Completion("VERDICT: good")),)
+    samples = [Sample("", one.id, 0, State.PASSED, Completion("x"), replies=replies) for one in cases[:20]]
+    samples += [Sample("", one.id, 0, State.MISSED, Completion("")) for one in cases[20:]]
+    calibration = Calibration((45, 50), (45, 50))
+    measure = calibration.accuracy(lay_out(cases, samples).summary, 0.95)
+    # All 20 that were judged pass, which is corrected to 1; the other 20 count as wrong.
+    assert measure.exact == Fraction(1, 2)
+    assert measure.interval is not None
+    assert measure.interval.low < 0.4
+    assert measure.interval.high > 0.6
