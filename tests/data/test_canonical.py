@@ -208,8 +208,14 @@ def test_a_weight_of_an_earlier_answer_is_kept():
 
 
 def test_the_answer_that_is_not_preferred_is_part_of_a_row():
-    def row(rejected):
-        return {"prompt": "hi", "chosen": "hello", "rejected": rejected}
+    def row(chosen, rejected):
+        return {"prompt": "hi", "chosen": chosen, "rejected": rejected}
 
-    assert ids(row("go away"))[:2] == ids(row("no"))[:2]
-    assert ids(row("go away"))[2] != ids(row("no"))[2]
+    assert ids(row("hello", "go away"))[2] != ids(row("hello", "no"))[2]
+
+
+def test_two_pairs_of_answers_have_the_same_prompt_only_if_their_answers_are_the_same():
+    pairs = [("hello", "go away"), ("go away", "hello"), ("hello", "no")]
+    one, other, third = (ids({"prompt": "hi", "chosen": good, "rejected": bad}) for good, bad in pairs)
+    assert one[0] == other[0] != third[0]
+    assert one[1] != other[1]

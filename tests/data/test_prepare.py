@@ -123,7 +123,7 @@ def test_the_system_option_replaces_system_prompts_and_counts_them():
         ({"input": "a", "output": None}, "output is null"),
         ({"input": "a", "output": "\t"}, "output is empty"),
         ({"system_prompt": 5, "input": "a", "output": "b"}, "system_prompt is a number, not text"),
-        ({"messages": []}, "messages is an array, not a list of messages"),
+        ({"messages": []}, "messages is an empty list"),
         ({"messages": "hi"}, "messages is a string, not a list of messages"),
     ],
 )

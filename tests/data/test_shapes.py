@@ -184,7 +184,7 @@ def test_rows_of_an_unknown_shape_are_reported_once_for_their_columns(tmp_path):
         (32, "unknown shape; its keys: none (1 row)"),
     ]
     assert [each.hint for each in found if each.code == "missing_messages_list"] == [
-        "name the columns: pytest-finetune data prepare raw.jsonl -o NEW.jsonl --map input=… --map output=…",
+        "name the columns: pytest-finetune data prepare raw.jsonl -o NEW.jsonl --map input=question --map output=reply",
         *['write {"messages": […]}, or move these rows to a file of their own'] * 2,
     ]
 
@@ -215,7 +215,7 @@ def test_alpaca_joins_instruction_and_input_and_reads_earlier_turns():
         ({"input": "a", "output": "b", "system": "c", "system_prompt": "d"}, "two system prompts"),
         ({"instruction": "a", "output": "  "}, "output is empty"),
         ({"instruction": "a", "output": None}, "output is null"),
-        ({"messages": []}, "messages is an array, not a list of messages"),
+        ({"messages": []}, "messages is an empty list"),
         ({"messages": [USER]}, "no answer: the last message is of role 'user'"),
         ({"messages": [USER, {"role": "assistant", "content": "\n"}]}, "no answer: the last message is empty"),
         ({"messages": [USER, ANSWER], "tools": [], "functions": []}, "both tools and functions"),

@@ -20,7 +20,7 @@ LEAST, SHARE = 10, 0.8
 
 EMPTY_CELLS = frozenset(
     (
-        *("nan", "NaN", "NaT", "<NA>", "None", "NULL", "null", "N/A", "n/a", "NA"),
+        *("nan", "NaN", "NaT", "<NA>", "<noinput>", "<nooutput>", "None", "NULL", "null", "N/A", "n/a", "NA"),
         *("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"),
     )
 )

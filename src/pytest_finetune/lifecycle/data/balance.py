@@ -158,6 +158,9 @@ class Balance:
         self._first.setdefault(key, (example.file, example.line))
 
     def _log_labels(self, counts: Mapping[str, int], log: FindingLog) -> None:
+        # A label in another spelling is reported as such, and is neither rare nor a label of its own.
+        variants = self._log_variants(counts, log)
+        counts = {label: count for label, count in counts.items() if label not in variants}
         for label, count in counts.items():
             if count < LEAST_OF_A_LABEL:
                 file, line = self._first.get(self._labels.normalize(label) if self._labels else label, (self._file, 0))
@@ -174,19 +177,22 @@ class Balance:
             )
             hint = "add examples of the rare label, or remove some of the common one"
             log.add(make_finding("class_imbalance", self._file, 0, problem, hint))
-        self._log_variants(counts, log)
 
-    def _log_variants(self, counts: Mapping[str, int], log: FindingLog) -> None:
+    def _log_variants(self, counts: Mapping[str, int], log: FindingLog) -> set[str]:
+        """Report labels that are spelled in two ways; return the rarer spellings."""
         spelt: dict[str, str] = {}
+        variants = set()
         for label in counts:
             plain = _NO_WORD.sub("", collapse_whitespace(label.casefold())) or label
             first = spelt.setdefault(plain, label)
             if first != label and self._labels is None:
+                variants.add(label)
                 file, line = self._first[label]
                 problem = (
                     f"the label {shorten(label)!r} ({counts[label]:,} rows) is {shorten(first)!r} in {counts[first]:,}"
                 )
                 log.add(make_finding("label_variant", file, line, problem, "use one spelling per label"))
+        return variants
 
     def _log_missing(self, log: FindingLog) -> None:
         """Report the kinds of input that are evaluated, but that no training row has."""

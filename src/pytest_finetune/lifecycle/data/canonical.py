@@ -70,10 +70,12 @@ def example_of_row(file: str, line: int, row: ChatRow) -> Example:
     unlearned = [index for index, each in enumerate(row.messages) if is_weight_zero(each)]
     more: tuple[Any, ...] = (unlearned, row.parallel_tool_calls, [writer.write(each) for each in row.rejected])
     tools = canonical_json(without_nulls(row.tools)) if row.tools else ""
+    # A prompt may have many pairs of answers; they conflict only if the same two are in the other order.
+    pair = sorted([answer, "\0".join(map(writer.write, row.rejected))]) if row.rejected else []
     return _example(
         (file, line),
         prompt,
-        "\0".join([tools, *texts]),
+        "\0".join([tools, *texts, *pair]),
         (_answer_text_or_none(row), answer),
         tools,
         parts=parts,

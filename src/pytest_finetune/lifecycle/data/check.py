@@ -209,10 +209,10 @@ class _Checking:
 
     def _check_example(self, example: Example, side: int, answers: JsonAnswers, report: _RowReport) -> None:
         read = None if example.answer is None else read_answer(example.answer)
-        if read is not None:
-            answers.add(example, read, report)
         # If the labels are known, such an answer is either one of them or an unknown label.
         is_empty_cell = self._labels is None and self._schema is None and example.answer in EMPTY_CELLS
+        if read is not None and not is_empty_cell:
+            answers.add(example, read, report)
         if is_empty_cell:
             hint = "write the answer, or remove the row; if it is a label, name all labels with --labels"
             report("empty_cell", f"the answer {example.answer!r} may stand for an empty or broken cell", hint)

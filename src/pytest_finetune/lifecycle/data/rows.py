@@ -22,6 +22,8 @@ MAX_LINE_BYTES = 8 * 1024 * 1024
 # Bytes of a too long line that are skipped at a time.
 _CHUNK = 64 * 1024
 _BLANK = b" \t\r\n"
+_TABLES = (".csv", ".tsv", ".tab")
+_CONVERT_TABLE = "name the columns: pytest-finetune data prepare FILE -o NEW.jsonl --map input=… --map output=…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ def read_rows(path: Path, name: str = "", *, max_line_bytes: int = MAX_LINE_BYTE
     name = name or str(path)
     try:
         with path.open("rb") as file:
+            if path.suffix.lower() in _TABLES and not file.peek(1).lstrip(_BLANK).startswith(b"{"):
+                yield make_finding("file_type", name, 0, "a table, not JSON Lines", _CONVERT_TABLE)
+                return
             yield from _read(file, name, max_line_bytes)
     except OSError as error:
         known = [other.name for other in path.parent.glob("*.jsonl")] if path.parent.is_dir() else []

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 _OTHER_METHODS = frozenset({"openai-preference", "reinforcement"})
 """Shapes that OpenAI trains on, by other methods than supervised fine-tuning."""
 
+_QUESTIONS = ("question", "instruction", "query", "prompt", "input", "problem", "user", "text", "title")
+_CONTEXTS = ("context",)
+_ANSWERS = ("answer", "response", "output", "completion", "reply", "solution", "assistant", "label", "target")
+"""What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used."""
+
+_CORRECT = "correct the row, or remove it"
+
 # Different sets of columns that are counted; bounds memory.
 _MOST_UNKNOWN = 1000
 
@@ -45,6 +52,8 @@ class ShapeCheck:
         self._counts: dict[tuple[str, str], Counter[str]] = {}
         self._first: dict[tuple[str, str, str], int] = {}
         self._hints: dict[str, str] = {}
+        self._columns: dict[str, list[str]] = {}
+        self._of_columns: dict[frozenset[str], Shape] = {}
 
     def read(self, line: int, value: dict[str, Any], report: ReportFinding, secrets: Sequence[str]) -> ChatRow | None:
         """
@@ -58,18 +67,46 @@ class ShapeCheck:
         """
         self._rows += 1
         try:
-            shape = NAMES[self._shape] if self._shape else _found_shape(value)
+            shape = NAMES[self._shape] if self._shape else self._found_shape(value)
         except RowFault as fault:
             self._note_unknown(line, fault, report, secrets)
+            self._columns.setdefault(abbreviated_in(fault.problem, secrets), list(value)[:_MOST_UNKNOWN])
             return None
-        if shape is CHAT and not self._shape and not self._ends_with_answer(value):
-            shape = _shape_without_answer(value)
         for column in unused_columns(value, shape):
             self._note("unused_column", shape.name, abbreviated_in(column, secrets), line)
         if shape is CHAT:
             return self._read_chat(line, value, report, secrets)
         self._note("other_shape", shape.name, "", line)
         return self._read_other(value, shape, report)
+
+    def _found_shape(self, value: dict[str, Any]) -> Shape:
+        """
+        The shape of a row by its columns; of a row that lacks a value, the shape that rows with its columns have.
+
+        Columns next to messages are reported as unused, unless they are two answers.
+        """
+        columns = frozenset(value)
+        has_two_answers = value.get("chosen") is not None and value.get("rejected") is not None
+        try:
+            found = CHAT if value.get("messages") is not None and not has_two_answers else find_shape(value)
+        except RowFault:
+            if shape := self._shape_with(columns):
+                return shape
+            raise
+        if found is CHAT and not _ends_with_answer(value):
+            found = _shape_without_answer(value)
+            if found is CHAT:
+                return self._of_columns.get(columns) or self._shape_with(columns) or found
+        if unused_columns(value, found):
+            return self._of_columns.get(columns, found)
+        if len(self._of_columns) < _MOST_UNKNOWN:
+            self._of_columns.setdefault(columns, found)
+        return found
+
+    def _shape_with(self, columns: frozenset[str]) -> Shape | None:
+        """The shape of the rows above that have all of these columns; None if there are none, or of several shapes."""
+        shapes = {shape.name: shape for known, shape in self._of_columns.items() if columns <= known}
+        return next(iter(shapes.values())) if len(shapes) == 1 and columns else None
 
     def close(self, log: FindingLog) -> None:
         """Report what concerns the whole file."""
@@ -82,10 +119,28 @@ class ShapeCheck:
             for name, count in sorted(counts.items()):
                 line = self._first[code, shape, name]
                 is_mixed = others_fit or count < max(counts.values())
-                problem, hint = _words(code, shape, name, count, is_mixed=is_mixed)
+                problem, hint = self._words(code, shape, name, count, is_mixed=is_mixed)
                 hint = self._hints.get(name, hint)
                 if code != "other_shape" or not (shape == self._shape and shape in _OTHER_METHODS):
                     log.add(make_finding(code, self._file, line, problem, hint))
+
+    def _words(self, code: str, shape: str, name: str, count: int, *, is_mixed: bool) -> tuple[str, str]:
+        """Problem and hint; in a mixed file only some rows have this shape."""
+        rows = f"{count:,} row{'s' * (count != 1)}"
+        if code == "missing_messages_list":
+            return _words_of_unknown(name, rows, self._columns.get(name, ()), is_mixed=is_mixed)
+        verb = "is" if count == 1 else "are"
+        if shape in _OTHER_METHODS:
+            problem = f"{rows} {verb} for another method than supervised fine-tuning: {shape}"
+            if is_mixed and count * 2 < self._rows:
+                return problem, "move them to a file of their own"
+            return problem, f"if you train with that method, say so: --shape {shape}"
+        dropped = "".join(f" --drop {column}" for column in self._counts.get(("unused_column", shape), ()))
+        first = "convert, once its unused columns are dealt with" if dropped else "convert"
+        return (
+            f"{rows} {verb} not in chat format but in the shape {shape}",
+            f"{first}: pytest-finetune data prepare FILE -o NEW.jsonl{dropped}",
+        )
 
     def _log_columns(self, code: str, shape: str, counts: Counter[str], log: FindingLog) -> None:
         """Report the columns that a shape does not have, all of them with one command."""
@@ -138,10 +193,10 @@ class ShapeCheck:
         try:
             row = shape.read(value)
         except RowFault as fault:
-            report("missing_content", fault.problem, fault.hint)
+            report("missing_content", fault.problem, fault.hint or _CORRECT)
             return None
         except KeyError as missing:
-            report("missing_content", f"no column {missing.args[0]!r}, which {shape.name} needs", "")
+            report("missing_content", f"no column {missing.args[0]!r}, which {shape.name} needs", _CORRECT)
             return None
         unplaced = _without_path(report)
         check_form({"messages": row.messages}, unplaced, has_answer=not row.reference)
@@ -150,17 +205,11 @@ class ShapeCheck:
             report("nothing_to_learn", "both answers are the same", "remove the row, or prefer one of two answers")
         return row
 
-    @staticmethod
-    def _ends_with_answer(value: dict[str, Any]) -> bool:
-        messages = value["messages"]
-        last = messages[-1] if isinstance(messages, list) and messages else None
-        return isinstance(last, dict) and last.get("role") == "assistant"
 
-
-def _found_shape(value: dict[str, Any]) -> Shape:
-    """The shape of a row by its columns; those next to messages are reported as unused, unless they are two answers."""
-    has_two_answers = value.get("chosen") is not None and value.get("rejected") is not None
-    return CHAT if value.get("messages") is not None and not has_two_answers else find_shape(value)
+def _ends_with_answer(value: dict[str, Any]) -> bool:
+    messages = value["messages"]
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
 
 
 def _shape_without_answer(value: dict[str, Any]) -> Shape:
@@ -172,24 +221,20 @@ def _shape_without_answer(value: dict[str, Any]) -> Shape:
     return found if found.name == "reinforcement" else CHAT
 
 
-def _words(code: str, shape: str, name: str, count: int, *, is_mixed: bool) -> tuple[str, str]:
-    """Problem and hint; in a mixed file only some rows have this shape."""
-    rows = f"{count:,} row{'s' * (count != 1)}"
-    if code == "missing_messages_list":
-        hint = "name the columns: pytest-finetune data prepare FILE -o NEW.jsonl --map input=… --map output=…"
-        if is_mixed:
-            hint = 'write {"messages": […]}, or move these rows to a file of their own'
-        return f"{name} ({rows})", hint
-    verb = "is" if count == 1 else "are"
-    if shape in _OTHER_METHODS:
-        problem = f"{rows} {verb} for another method than supervised fine-tuning: {shape}"
-        if is_mixed:
-            return problem, "move them to a file of their own"
-        return problem, f"if you train with that method, say so: --shape {shape}"
-    return (
-        f"{rows} {verb} not in chat format but in the shape {shape}",
-        "convert: pytest-finetune data prepare FILE -o NEW.jsonl",
-    )
+def _words_of_unknown(name: str, rows: str, columns: Sequence[str], *, is_mixed: bool) -> tuple[str, str]:
+    """Problem and hint for rows with the same columns, of which no shape is known."""
+    if is_mixed:
+        hint = 'write {"messages": […]}, or move these rows to a file of their own'
+    elif len(columns) == 1:
+        # No option divides a text.
+        hint = 'divide each text into the user\'s messages and the answers: write {"messages": […]}'
+    else:
+        names = (next((each for each in known if each in columns), "…") for known in (_QUESTIONS, _ANSWERS))
+        asked, answer = names
+        asked += "".join(f"+{each}" for each in _CONTEXTS if each in columns and asked != "…")
+        mapped = f"--map input={asked} --map output={answer}"
+        hint = f"name the columns: pytest-finetune data prepare FILE -o NEW.jsonl {mapped}"
+    return f"{name} ({rows})", hint
 
 
 def _without_path(report: ReportFinding) -> ReportFinding:
@@ -203,8 +248,15 @@ def _without_path(report: ReportFinding) -> ReportFinding:
 
 def _renamed(report: ReportFinding) -> ReportFinding:
     """Reports with the paths of a row with functions instead of tools."""
+    known = set[str]()
 
     def renamed(code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:
+        # A call of a wrong name is also the reason why its answer finds no call.
+        known.add(code)
+        if code == "tool_answer_unmatched":
+            if "unknown_tool" in known:
+                return
+            problem, hint = "no open call has the name of this answer", "use the name of the function that was called"
         was = path.replace(".tool_calls[0].function", ".function_call").replace(".tool_calls[0]", ".function_call")
         was = was.replace("$.tools", "$.functions").replace(".tool_call_id", ".name")
         report(code, problem.replace("tools[", "functions["), hint, path=was, other=other)

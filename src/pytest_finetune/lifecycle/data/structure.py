@@ -125,6 +125,8 @@ def _check_content(message: dict[str, Any], path: str, report: ReportFinding) ->
         report("missing_content", f"the content is {type_name(content)}, not text", hint, path=f"{path}.content")
     if content in ("", []) and not calls:
         hint = "fill it in or remove the row; use a space for an empty input"
+        if message.get("role") == "assistant":
+            hint = "write the answer, or remove the row"
         report("missing_content", "the content is empty", hint, path=f"{path}.content")
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.json_text import type_name
 from pytest_finetune.verdicts.shapes.chat import modern
 from pytest_finetune.verdicts.shapes.prompt_completion import answer_in, prompt_in
-from pytest_finetune.verdicts.shapes.row import ChatRow, RowFault, Shape, answered, json_list_in, messages_in, system_in
+from pytest_finetune.verdicts.shapes.row import (
+    ChatRow,
+    RowFault,
+    Shape,
+    answered,
+    assistant,
+    json_list_in,
+    messages_in,
+    system_in,
+    user,
+)
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.shapes.row import Message, Value
+
+_SPEAKER = re.compile(r"\n\n(Human|Assistant):")
 
 
 def read_openai(value: Value) -> ChatRow:
@@ -30,12 +43,22 @@ def read_openai(value: Value) -> ChatRow:
 
 def read_trl(value: Value) -> ChatRow:
     """The chat with the chosen answer, and the rejected one; a prompt may be part of both, or be called question."""
-    chosen, rejected = answer_in(value, "chosen"), answer_in(value, "rejected")
+    chosen, rejected = _answer(value, "chosen"), _answer(value, "rejected")
     # All but the last message at most: equal answers must not become part of the prompt.
     same = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))]
     prompt = [*system_in(value, "system"), *_prompt(value, same)]
     messages = [*prompt, *chosen[len(same) :]]
     return ChatRow(TRL_PREFERENCE.name, messages, json_list_in(value, "tools") or None, rejected=rejected[len(same) :])
+
+
+def _answer(value: Value, column: str) -> list[Message]:
+    """The messages of an answer; a text may be the whole conversation, as in Anthropic's HH-RLHF."""
+    text = value.get(column)
+    if not isinstance(text, str) or not text.lstrip().startswith("Human:"):
+        return answer_in(value, column)
+    _, *turns = _SPEAKER.split("\n\n" + text.lstrip())
+    roles = [user if speaker == "Human" else assistant for speaker in turns[::2]]
+    return answered([message(said.strip()) for message, said in zip(roles, turns[1::2], strict=True)])
 
 
 def _prompt(value: Value, same: list[Message]) -> list[Message]:

@@ -130,7 +130,9 @@ def system_in(value: Value, *columns: str) -> list[Message]:
 def messages_in(value: Value, column: str) -> list[Message]:
     """The messages of a column: at least one, each an object; keys that are null are left out."""
     messages = value.get(column)
-    if not (isinstance(messages, list) and messages and all(isinstance(each, dict) for each in messages)):
+    if messages == []:
+        raise RowFault(f"{column} is an empty list")
+    if not (isinstance(messages, list) and all(isinstance(each, dict) for each in messages)):
         raise RowFault(f"{column} is {type_name(messages)}, not a list of messages")
     return without_padding(messages)
 

@@ -54,7 +54,9 @@ def _tool(tool: object, index: int) -> dict[str, Any]:
     if not (isinstance(tool, dict) and isinstance(tool.get("name"), str)):
         raise RowFault(f"tools[{index}] has no name")
     parameters = tool.get("parameters")
-    return {"type": "function", "function": tool | {"parameters": _schema(parameters)} if parameters else tool}
+    # Servers refuse an empty object, which xLAM has for functions without parameters.
+    function = {key: item for key, item in tool.items() if key != "parameters"}
+    return {"type": "function", "function": function | ({"parameters": _schema(parameters)} if parameters else {})}
 
 
 def _schema(parameters: Json) -> Json:
