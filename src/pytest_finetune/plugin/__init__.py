@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_finetune.plugin.options import (
-    add_options,
+from pytest_finetune.plugin.options import add_options
+from pytest_finetune.plugin.short_forms import (
     forget_values,
     long_form,
     refuse_options_without_model,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.base.secret_masking import abbreviated_in
@@ -21,14 +21,13 @@ from pytest_finetune.lifecycle.data.codes import CODES, make_finding
 from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION, DuplicateCheck
 from pytest_finetune.lifecycle.data.finding import Finding, FindingLog, Severity
 from pytest_finetune.lifecycle.data.labels import choices
-from pytest_finetune.lifecycle.data.limits import DEFAULT_LIMIT, example_limit
+from pytest_finetune.lifecycle.data.limits import TokenLimit
 from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY
 from pytest_finetune.lifecycle.data.parity import ParityCheck
 from pytest_finetune.lifecycle.data.personal import REGIONS
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
 from pytest_finetune.lifecycle.data.shape_check import ShapeCheck
-from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.verdicts.loading import eval_set_name, load_project_sets
 
 if TYPE_CHECKING:
@@ -39,12 +38,8 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.production import Production
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.json_schema.validation import Schema
-    from pytest_finetune.verdicts.shapes.row import ChatRow
 
     Watch = Callable[[Iterable[Row | Finding]], Iterator[Row | Finding]]
-
-MOST_TOKENS_A_LETTER = 4
-"""A token has at least one byte and a character at most four, so that short rows need not be counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +149,7 @@ class _Checking:
         self._log = FindingLog(options.examples, options.codes)
         self._rows: dict[str, int] = {}
         self._safety, self._duplicates = Safety(options.regions), DuplicateCheck(options.similarity, self._log)
-        self._tokens = _TokenLimit(options)
+        self._tokens = TokenLimit(options.model, options.max_tokens)
 
     def run(self, training: Sequence[Path], validation: Sequence[Path], evals: Sequence[Path]) -> CheckResult:
         eval_sets = [eval_set for path in evals if (eval_set := self._load(path)) is not None]
@@ -258,36 +253,9 @@ class _RowReport:
         self._log.add(make_finding(code, self._file, self._line, problem, hint, path=path, other=other))
 
 
-class _TokenLimit:
-    """Counts the tokens of rows that may exceed the limit."""
-
-    def __init__(self, options: CheckOptions) -> None:
-        self._limit = options.max_tokens or (example_limit(options.model) if options.model else DEFAULT_LIMIT)
-        self._model = options.model
-
-    def check(self, value: dict[str, Any], row: ChatRow, report: _RowReport) -> None:
-        if self._limit is None or _letters(value) * MOST_TOKENS_A_LETTER <= self._limit:
-            return
-        tokenizer = tokenizer_for(self._model or "gpt-4.1")
-        count = tokenizer.count_row(row)
-        if count > self._limit:
-            about = "" if tokenizer.exact else "about "
-            problem = f"{about}{count:,} tokens, {count - self._limit:,} over the limit"
-            report("too_many_tokens", problem, "shorten the row, or split it into several", path="$.messages")
-
-
 def _each_once(paths: Sequence[Path]) -> list[Path]:
     """The files without repetitions: a file named twice would be a duplicate of itself."""
     return list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
-
-
-def _letters(value: object) -> int:
-    """An upper bound on the characters of a row that are counted as tokens."""
-    if type(value) is str:
-        return len(value)
-    if type(value) is dict:
-        return sum(len(key) + _letters(item) + 2 for key, item in value.items())
-    return sum(_letters(item) + 2 for item in value) if type(value) is list else 2
 
 
 def _labels(options: CheckOptions, schema: Schema | None, eval_sets: Sequence[EvalSet]) -> AllowedLabels | None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.evaluation.fine_tune_prices import base_of
+
+if TYPE_CHECKING:
+    from pytest_finetune.lifecycle.data.structure import ReportFinding
+    from pytest_finetune.verdicts.shapes.row import ChatRow
 
 SOURCE = "https://platform.openai.com/docs/guides/supervised-fine-tuning#token-limits"
 """Source of the limits; those of older models are from earlier versions of the guide."""
@@ -23,7 +28,46 @@ _LIMITS = (
     (re.compile(r"(local:)?smollm2-135m\Z"), LOCAL_LIMIT),
 )
 
+_MOST_TOKENS_PER_CHARACTER = 4
+"""A token has at least one byte and a character at most four, so that short rows need not be counted."""
+
 
 def example_limit(model: str) -> int | None:
     """Return the token limit of a model's training examples; None if unknown. `ft:…` has the limit of its base."""
     return next((limit for pattern, limit in _LIMITS if pattern.match(base_of(model))), None)
+
+
+class TokenLimit:
+    """
+    Counts the tokens of rows that may exceed the limit.
+
+    Args:
+        model: Sets the tokenizer and, without `limit`, the limit; empty for `DEFAULT_LIMIT`.
+        limit: Maximum tokens of an example; None for that of the model.
+    """
+
+    def __init__(self, model: str, limit: int | None) -> None:
+        self._limit = limit or (example_limit(model) if model else DEFAULT_LIMIT)
+        self._model = model
+
+    def check(self, value: dict[str, Any], row: ChatRow, report: ReportFinding) -> None:
+        """Report a row that exceeds the limit."""
+        if self._limit is None or _characters(value) * _MOST_TOKENS_PER_CHARACTER <= self._limit:
+            return
+        from pytest_finetune.lifecycle.data.tokens import tokenizer_for
+
+        tokenizer = tokenizer_for(self._model or "gpt-4.1")
+        count = tokenizer.count_row(row)
+        if count > self._limit:
+            about = "" if tokenizer.exact else "about "
+            problem = f"{about}{count:,} tokens, {count - self._limit:,} over the limit"
+            report("too_many_tokens", problem, "shorten the row, or split it into several", path="$.messages")
+
+
+def _characters(value: object) -> int:
+    """An upper bound on the characters of a row that are counted as tokens."""
+    if type(value) is str:
+        return len(value)
+    if type(value) is dict:
+        return sum(len(key) + _characters(item) + 2 for key, item in value.items())
+    return sum(_characters(item) + 2 for item in value) if type(value) is list else 2
