@@ -133,7 +133,14 @@ class Evaluation:
         return sent_requests(self.target, eval_set)
 
     def open_record(
-        self, store: RunStore, *, root: Path, resume: bool = False, closed_too: bool = False, keep_files: bool = True
+        self,
+        store: RunStore,
+        *,
+        root: Path,
+        resume: bool = False,
+        closed_too: bool = False,
+        keep_files: bool = True,
+        limited: bool = False,
     ) -> Run:
         """
         Create the record, or resume an earlier run of the same plan.
@@ -144,6 +151,7 @@ class Evaluation:
             resume: Resume the latest unfinished run.
             closed_too: If no run is unfinished, take the latest closed one whose seal is intact, else create one.
             keep_files: Copy the eval sets into the record.
+            limited: Only a sample of the cases is requested, as a first look.
 
         Raises:
             RunError: There is no run to resume.
@@ -155,6 +163,8 @@ class Evaluation:
         if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
             earlier = None
         run = self._run = earlier or store.create(info, plans, folder=root)
+        if run.manifest.limited != limited and not run.manifest.closed:
+            run.update(limited=limited)
         if keep_files and not run.manifest.closed:
             keep_copies(run, self.eval_sets, root=root)
         if earlier and not run.manifest.closed:

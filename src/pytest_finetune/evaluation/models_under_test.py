@@ -112,9 +112,11 @@ class ModelsUnderTest:
         """
         self._recorded = recorded_baselines(self._baseline, run, self._eval_sets)
 
-    def open_runs(self, store: RunStore, root: Path) -> None:
+    def open_runs(self, store: RunStore, root: Path, *, limited: bool = False) -> None:
         """
         Create or resume the record of every model that has none yet.
+
+        `limited` marks them as a first look at a sample of the cases.
 
         Raises:
             RunError: There is nothing to resume.
@@ -123,7 +125,7 @@ class ModelsUnderTest:
             return
         for evaluation in self.evaluations:
             if evaluation.run is None:
-                evaluation.open_record(store, root=root, resume=self._resume, closed_too=self.several)
+                evaluation.open_record(store, root=root, resume=self._resume, closed_too=self.several, limited=limited)
         if self._resume and all(one.run is None or one.run.manifest.closed for one in self.evaluations):
             names = ", ".join(model.spec for model in self.all)
             problem = f"every run of {names} over these eval sets is closed"

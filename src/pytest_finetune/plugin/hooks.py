@@ -22,6 +22,7 @@ from pytest_finetune.plugin import (
     session_end,
 )
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
+from pytest_finetune.plugin.limit import apply_limit
 from pytest_finetune.plugin.other_plugins import forks, not_collected, refuse_unusable_options
 from pytest_finetune.plugin.promotion import PROMOTION, Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
@@ -126,6 +127,8 @@ class SessionHooks:
             return
         if missing := [one.name for path, one in self.inputs.eval_sets.items() if path not in self.collected]:
             self._refuse_uncollected(session, items, not_collected(session.config, missing))
+        if self.inputs.limit is not None:
+            apply_limit(session.config, items, self.inputs.limit)
         if self.inputs.eval_sets or self.marked_sets.names:
             return
         if self.inputs.is_worker:
@@ -225,7 +228,8 @@ class SessionHooks:
     def pytest_configure_node(self, node: WorkerController) -> None:
         """Pass an xdist worker the paths of the records, the shared folder, and how items are distributed."""
         try:
-            self.models.open_runs(self.inputs.store, self.inputs.root)
+            limited = self.inputs.limit is not None
+            self.models.open_runs(self.inputs.store, self.inputs.root, limited=limited)
         except FinetuneError as error:
             raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_runs"] = self.models.run_paths

@@ -89,6 +89,12 @@ def _add_actions(group: pytest.OptionGroup, names: Callable[[str], list[str]]) -
         help="request every case K times, overriding [stability] in the eval set",
     )
     group.addoption(
+        "--finetune-limit",
+        type=_at_least(int, 1),
+        metavar="N",
+        help="a first look: request only N cases of each eval set, the same ones each time; gates stay open",
+    )
+    group.addoption(
         *names("--resume"),
         dest="finetune_resume",
         action="store_true",

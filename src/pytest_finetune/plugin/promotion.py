@@ -25,8 +25,13 @@ def refuse_unclear_promotion(inputs: SessionInputs, models: ModelsUnderTest) -> 
     Refuse a `--promote` that cannot succeed before any request is sent.
 
     Raises:
-        RegistryError: There are several models, the registry does not have the model, or it was altered.
+        RegistryError: There are several models, the registry does not have the model, or it was altered; or only some
+            cases are requested.
     """
+    if inputs.limit is not None:
+        raise RegistryError(
+            "--finetune-limit is a first look, which is no evidence", "--promote", "leave one of them out"
+        )
     _version(inputs, _judged_model(models), read_checked(_backend(inputs)))
 
 

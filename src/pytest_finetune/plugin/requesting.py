@@ -37,7 +37,7 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
         return
     try:
         models.refuse_unknown_prices()
-        models.open_runs(inputs.store, inputs.root)
+        models.open_runs(inputs.store, inputs.root, limited=inputs.limit is not None)
         session.testscollected += _late_tests(session.config, inputs, models)
         models.request_ahead(_wanted(session.items))
     except FinetuneError as error:

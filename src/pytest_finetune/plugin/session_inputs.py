@@ -53,6 +53,7 @@ class SessionInputs:
         redact: Reports omit prompts and answers.
         is_worker: This process is an xdist worker: it sends requests, but judges nothing.
         api: The API that all requests are sent to; None leaves it to the eval sets and the models.
+        limit: Cases of each eval set that are requested, as a first look; None is all.
         is_distributed: xdist runs the tests in other processes; true on the controller only.
     """
 
@@ -64,6 +65,7 @@ class SessionInputs:
     redact: bool
     is_worker: bool
     api: Api | None
+    limit: int | None
     is_distributed: bool
 
 
@@ -84,6 +86,7 @@ def read_inputs(config: pytest.Config) -> SessionInputs:
         redact=config.option.finetune_redact,
         is_worker=hasattr(config, "workerinput"),
         api=_api(config),
+        limit=config.option.finetune_limit,
         is_distributed=config.getoption("dist", "no") != "no",
     )
 

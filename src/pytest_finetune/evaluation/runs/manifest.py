@@ -141,6 +141,7 @@ class Manifest(Record):
         answered_by: Every model name that the server answered under.
         baselines: The baselines of its gates.
         compared_with: Model ids of the baselines, in records older than `baselines`; no longer written.
+        limited: Only a sample of the cases was requested, as a first look; such a run is not `last` while it is open.
         unneeded_by_set: By eval set, samples that were not requested because the verdicts were decided without them;
             missing in records that an earlier version wrote.
         warnings: Probable mistakes in its eval sets, and what the target warned of.
@@ -166,6 +167,7 @@ class Manifest(Record):
     compared_with: tuple[str, ...] = ()
     verdicts: tuple[VerdictRecord, ...] = ()
     totals: Totals = Field(default_factory=Totals)
+    limited: bool = False
     unneeded_by_set: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
     samples_bytes: int | None = None

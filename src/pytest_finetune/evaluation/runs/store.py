@@ -258,14 +258,17 @@ class RunStore:
         """
         The run with this name, this unique prefix of a name, or this path; `last` is the latest run.
 
+        A first look at a sample of the cases (`limited`) is not `last` while it is open.
+
         Raises:
             RunError: There is no such run, or the prefix is ambiguous.
         """
         if name == "last":
-            newest = next(iter(self.newest_first()), None)
-            if newest is None:
-                raise RunError("no run yet", str(self.root), "evaluate a model first: pytest --model=…")
-            return Run.load(newest)
+            for path in self.newest_first():
+                run = Run.load(path)
+                if run.manifest.closed or not run.manifest.limited:
+                    return run
+            raise RunError("no run yet", str(self.root), "evaluate a model first: pytest --model=…")
         for path in (self.root / name, self.root.parent.parent / name):
             if (path / "manifest.json").exists():
                 return Run.load(path)
