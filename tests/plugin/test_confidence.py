@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -96,6 +98,21 @@ def test_a_model_that_refuses_logprobs_is_not_asked_for_them(evaluate, server):
     assert result.ret == 1
     assert not any("logprobs" in request.json for request in server.requests)
     result.stdout.fnmatch_lines(["*logprobs left out: GPT-5 refuse it*", "*ece is unknown*"])
+
+
+def test_the_example_of_the_page_runs(suite, evaluate, server):
+    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text("utf-8")
+    (toml,) = re.findall(r"```toml\n([^`]*accuracy_at_coverage[^`]*)```", page)
+    suite(["bug", "question", "praise"] * 4, toml=toml)
+
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        return Reply(content=text, logprobs={"content": [{"token": text, "logprob": -0.01}]})
+
+    server.answer = answer
+    result = evaluate()
+    result.stdout.fnmatch_lines(["*ships: 3 of 3 gates passed"])
+    result.stdout.no_fnmatch_line("*no gate*")
 
 
 def test_without_logprobs_nothing_is_requested_or_shown(suite, evaluate, server):

@@ -28,6 +28,7 @@ SETS: dict[str, tuple[str, list[Any]]] = {
     "bleu": ("threshold = 0.6", SENTENCES),
     "chrf": ("threshold = 0.6", SENTENCES),
     "contains": ("", SENTENCES),
+    "embedding": ('model = "e"\nthreshold = 0.8', SENTENCES),
     "exact": ("", SENTENCES),
     "f1": ("threshold = 0.6", SENTENCES),
     "fuzzy": ("threshold = 0.8", SENTENCES),
@@ -44,7 +45,11 @@ SETS: dict[str, tuple[str, list[Any]]] = {
     "sql_result": ('database = "db.sql"', ["SELECT a FROM t", "SELECT b FROM t", "SELECT a + b FROM t"]),
     "tool_call": ("", [{"city": "Oslo"}, {"city": "Rome"}]),
 }
-UNPROVABLE = {"judge": "it asks another model", "regex": "a pattern is not an answer that matches it"}
+UNPROVABLE = {
+    "embedding": "it asks another model",
+    "judge": "it asks another model",
+    "regex": "a pattern is not an answer that matches it",
+}
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ THRESHOLD = {"scorer_options": {"threshold": 0.5}}
 SETTINGS: dict[str, dict[str, Any]] = {
     "label": {"labels": ["a", "b"]},
     "schema": {"schema": {"type": "object"}},
+    "embedding": {"scorer_options": {"model": "e", "threshold": 0.8}},
     "judge": {"labels": ["a", "b"], "scorer_options": {"model": "j", "rubric": "r", "passes": ["a"]}},
     "not": {"scorer_options": {"of": "exact"}},
     "sql_result": {"scorer_options": {"database": "tables.sql"}},

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from static_models import small_model
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.records import Completion, Failure, Message, Request
@@ -22,17 +23,6 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_model(tmp_path_factory.mktemp("static"))
-
-
-def small_model(folder: Path) -> Path:
-    model2vec = pytest.importorskip("model2vec")
-    numpy, tokenizers = pytest.importorskip("numpy"), pytest.importorskip("tokenizers")
-    words = {"[UNK]": 0, "[PAD]": 1, "bug": 2, "error": 3, "praise": 4}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    vectors = numpy.array([[0, 0], [0, 0], [1, 0], [0.8, 0.6], [0, 1]], dtype="float32")
-    model2vec.StaticModel(vectors, tokenizer).save_pretrained(str(folder))
-    return folder
 
 
 def ask(target: Target, *texts: str, api: str = "embeddings") -> Completion | Failure:

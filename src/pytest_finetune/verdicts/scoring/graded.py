@@ -17,7 +17,7 @@ from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
 from pytest_finetune.verdicts.scoring.texts import TextScorer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -62,19 +62,7 @@ class GradedScorer(TextScorer):
             return fault.score()
         answer = self.normalize(completion.text)
         similarities = [self.similarity(self.normalize(expected), answer) for expected in case.expected]
-        value = rounded_down(max(similarities))
-        if value >= self.threshold:
-            return Score(passed=True, value=value)
-        nearest = case.expected[similarities.index(max(similarities))]
-        detail = f"score {value:g} is below {self.threshold:g}: expected {shorten(nearest)!r}"
-        detail += f", got {shorten(completion.text)!r}"
-        fault = truncated(completion)
-        return Score(
-            passed=False,
-            format_failure=fault.kind if fault else None,
-            detail=f"{fault.problem}; {detail}" if fault else detail,
-            value=value,
-        )
+        return graded_score(case, completion, similarities, self.threshold)
 
     def usable(self, case: Case, comparable: Callable[[str], object], what: str) -> str | None:
         """Why an expected text has nothing that this scorer compares, though it is not empty; None if all have."""
@@ -82,6 +70,23 @@ class GradedScorer(TextScorer):
             if not comparable(self.normalize(expected)):
                 return f"expected {shorten(expected)!r} has no {what} to compare"
         return None
+
+
+def graded_score(case: Case, completion: Completion, similarities: Sequence[float], threshold: float) -> Score:
+    """The score of an answer by its similarity to each expected text: the nearest one counts."""
+    value = rounded_down(max(similarities))
+    if value >= threshold:
+        return Score(passed=True, value=value)
+    nearest = case.expected[similarities.index(max(similarities))]
+    detail = f"score {value:g} is below {threshold:g}: expected {shorten(nearest)!r}"
+    detail += f", got {shorten(completion.text)!r}"
+    fault = truncated(completion)
+    return Score(
+        passed=False,
+        format_failure=fault.kind if fault else None,
+        detail=f"{fault.problem}; {detail}" if fault else detail,
+        value=value,
+    )
 
 
 def rounded_down(value: float) -> float:
