@@ -1,1 +1,1 @@
-"""Records into text that people read. What a model wrote is data here: no control code of it reaches a terminal."""
+"""Turns records into text for people. No control code that a model wrote reaches a terminal."""

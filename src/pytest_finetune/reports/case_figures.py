@@ -1,4 +1,4 @@
-"""The attempts at one case summed up in a few figures, for a table row or JUnit properties."""
+"""The figures of one case, summed over its attempts, for a table row or JUnit properties."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class CaseFigures:
         attempts: Planned attempts.
         fields: Correct fields and all fields, for a single attempt whose scorer counts them.
         latency: Mean seconds per answer, cached answers excluded; None if there are no others.
-        from_cache: At least one answer came from the response cache.
-        tokens: Prompt and completion tokens of all answers; None without answers, or if any has no usage.
+        from_cache: Whether at least one answer came from the response cache.
+        tokens: Prompt and completion tokens of all answers; None if there are none, or if any has no usage.
         cost: US dollars for all attempts; None if the cost of any is unknown.
         why: Kind of the first format failure or error; empty if there was none.
     """

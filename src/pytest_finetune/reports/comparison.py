@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import Comparison, Flip
 
 NAME_LIMIT = 24
-"""Most characters of a run's or model's name next to an answer."""
+"""Maximum characters of the name of a run or model next to an answer."""
 
 ID_LIMIT = 60
 FIELDS = 5
-"""Most fields that got worse that are shown, the worst first."""
+"""Maximum number of fields shown that got worse, the worst first."""
 
 TINY = 0.001
 """A smaller p is shown as less than this."""
@@ -33,7 +33,7 @@ LONGEST = 4000
 """Characters of a refusal's line before it is wrapped."""
 
 REFUSED_CASES = 20
-"""Most cases of a refusal that are named; the rest are counted."""
+"""Maximum number of cases that a refusal names; the rest are counted."""
 
 
 def answer_line(samples: Sequence[Sample | None]) -> str:
@@ -42,7 +42,7 @@ def answer_line(samples: Sequence[Sample | None]) -> str:
 
 
 def redacted_answer_line(samples: Sequence[Sample | None]) -> str:
-    """The same, with a fingerprint instead of the answer."""
+    """Like `answer_line`, with a fingerprint instead of the answer."""
     return _answer_line(samples, redact=True)
 
 
@@ -66,14 +66,14 @@ def comparison_lines(
     width: int = WIDTH,
 ) -> Iterator[Line]:
     """
-    One eval set's comparison: the head in at most two lines, fields that got worse, then the flips, lost ones first.
+    The comparison of one eval set: a heading of one or two lines, fields that got worse, then flips, lost ones first.
 
     Args:
         name_before: Name of the baseline, shown before its answers.
         name_after: Name of the run that is compared with it.
-        comparison: Of the two.
-        eval_set: Name of the set.
-        show: Most flips shown; None shows all. The rest are counted.
+        comparison: The comparison of the two.
+        eval_set: Name of the eval set.
+        show: Maximum number of flips shown; None shows all. The rest are counted.
         answers: Turns one side of a flip into text, which is shortened here to one line without control codes.
         width: Columns of a line.
     """
@@ -128,7 +128,7 @@ def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterat
 def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
     accuracy = f": accuracy {figure(comparison.before, 1)} -> {figure(comparison.after, 1)}"
     accuracy = fitted(eval_set, max(width - len(accuracy), 20)) + accuracy
-    # Shown as a gain, positive if better; `difference` holds the drop.
+    # Shown as a gain, positive if better; `difference` is the drop.
     rise = -comparison.difference.drop
     sign = "+" if rise > 0 else "-" if rise < 0 else ""
     between = f"[{-comparison.interval.high:+z.3f}, {-comparison.interval.low:+z.3f}]"
@@ -157,7 +157,7 @@ def _field_lines(comparison: Comparison, width: int, *, redact: bool) -> Iterato
 
 
 def _p_value(comparison: Comparison) -> str:
-    """The p value, never rounded onto the level that it is compared with."""
+    """The p-value, never rounded to the level that it is compared with."""
     level = round(1 - comparison.confidence, 12)
     return f"< {TINY}" if comparison.p_value < TINY <= level else f"= {figure(comparison.p_value, level)}"
 

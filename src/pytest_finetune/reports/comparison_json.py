@@ -1,4 +1,4 @@
-"""A comparison of two runs as JSON: everything in the text report and more. `a` is the earlier run, `b` the later."""
+"""A comparison of two runs as JSON, with more than the text report; `a` is the earlier run, `b` the later one."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ NAMES = {
     "messages": "messages",
 }
 HEADS = ("min", "5 %", "median", "mean", "95 %", "max")
-"""Column heads of `figures`."""
+"""Column headings for `figures`."""
 
 SHOWN_LABELS = 30
 _NAME, _BAR = 24, 36
@@ -32,7 +32,7 @@ _NAME, _BAR = 24, 36
 
 def profile_lines(profile: Profile, findings: Mapping[str, int] | None, source: Path) -> Iterator[Line]:
     """
-    The whole profile in a screenful or two.
+    The whole profile, which fits on one or two screens.
 
     Args:
         profile: The profile of the file.

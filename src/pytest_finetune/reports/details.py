@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics.plan import CaseSamples
 
 SHOWN = 5
-"""Most drifting paths and confusions that are shown, the worst first; the page has all of them."""
+"""Maximum number of drifting paths and of confusions shown, the worst first; the page has all of them."""
 
 SLICES = 20
-"""Most slices of one set that are shown."""
+"""Maximum number of slices shown per set."""
 
 
 def detail_lines(part: ReportedSet, model: str, width: int, *, redact: bool = False) -> Iterator[Line]:
@@ -46,7 +46,7 @@ def detail_lines(part: ReportedSet, model: str, width: int, *, redact: bool = Fa
 
 
 def stability_lines(part: ReportedSet, width: int, *, redact: bool = False) -> Iterator[Line]:
-    """How alike the attempts at each case are; nothing for a set with one attempt per case."""
+    """How similar the attempts at each case are; no lines for a set with one attempt per case."""
     summary = part.summary
     if part.repeats == 1:
         return
@@ -56,7 +56,7 @@ def stability_lines(part: ReportedSet, width: int, *, redact: bool = False) -> I
     yield f"    agreement         {rate(summary, 'agreement')}", {}
     for drift in summary.drift[:SHOWN]:
         seen = ", ".join(f"{what} {count:,}" for what, count in drift.seen.items())
-        # A path is made of the answers' own keys.
+        # A path consists of keys that the answers contain, so it is untrusted.
         path = hidden(drift.path) if redact else drift.path
         yield fitted(f"    {path}: {drift.kind} in {_cases(len(drift.cases))} ({seen})", width), {"yellow": True}
     if len(summary.drift) > SHOWN:
@@ -88,7 +88,7 @@ def _slice_lines(summary: Summary, width: int) -> Iterator[Line]:
 
 
 def slices_of(rows: Sequence[CaseSamples]) -> list[tuple[str, list[CaseSamples]]]:
-    """Cases by tag and by metadata, the largest slice first; a value that only one case has makes no slice."""
+    """Cases by tag and by metadata, the largest slice first; a value that only one case has is not a slice."""
     found: defaultdict[str, list[CaseSamples]] = defaultdict(list)
     for row in rows:
         for tag in row.case.tags:

@@ -24,7 +24,7 @@ _STEEP = 20
 
 
 def diagnosis_lines(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence) -> Iterator[Line]:
-    """The verdict, each finding with evidence and remedies, the losses, the checkpoints."""
+    """The verdict, then each finding with evidence and remedies, the losses and the checkpoints."""
     yield f"{one_line(name)}: {diagnosis.verdict}", {"bold": True, _verdict_colour(diagnosis): True}
     for finding in diagnosis.findings:
         yield from _finding_lines(finding)
@@ -111,7 +111,7 @@ def _learning_lines(learning: Sequence[LearningPoint]) -> Iterator[Line]:
     rows = [(f"{p.step:,}", number(p.valid_loss), accuracy_cell(p.accuracy), p.model) for p in learning]
     yield from table(("step", "valid loss", "accuracy (95 %)", "model"), rows, wide=3)
     if not any(point.accuracy for point in learning):
-        yield from wrapped("the checkpoints have not been evaluated: pytest-finetune train sweep JOB does it")
+        yield from wrapped("the checkpoints have not been evaluated; `pytest-finetune train sweep JOB` does that")
 
 
 def accuracy_cell(rate: Rate | None) -> str:

@@ -69,7 +69,7 @@ def _losses(curves: Curves) -> str:
     named = [("training", "first", curves.train), ("validation", "second", curves.valid)]
     named = [each for each in named if each[2]]
     if not named:
-        return "<h2>Losses</h2>\n<p>not known: no job with losses was named</p>"
+        return "<h2>Losses</h2>\n<p>unknown: no job with losses was given</p>"
     losses = [loss for _, _, points in named for _, loss in points]
     steps = [step for _, _, points in named for step, _ in points]
     steep = is_steep(losses)

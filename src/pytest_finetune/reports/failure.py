@@ -1,4 +1,4 @@
-"""Why one case did not pass: the prompt, the expected answer, the answer, and the difference."""
+"""Explains why a case did not pass: prompt, expected answer, answer, and the difference."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tupl
         if reply.completion is not None:
             yield "judge", _shown(got_text(reply.completion), redact=redact)
     if sample.failure is not None:
-        tries = f", after {sample.failure.retries + 1} tries" if sample.failure.retries else ""
+        tries = f", after {sample.failure.retries + 1} attempts" if sample.failure.retries else ""
         yield "error", failure_words(sample.failure, redact=redact) + tries
     if sample.score is None or sample.completion is None:
         return
@@ -102,7 +102,7 @@ def expected_text(case: Case) -> str:
 
 
 def got_text(completion: Completion) -> str:
-    """An answer as text: its tool calls, text or refusal."""
+    """An answer as text: its tool calls, its text or its refusal."""
     if completion.tool_calls:
         return "\n".join(f"{call.name}({call.arguments})" for call in completion.tool_calls)
     return completion.text or completion.refusal or EMPTY

@@ -1,4 +1,4 @@
-"""Findings in data as terminal lines and as JSON: the most severe first, each code with its places."""
+"""Findings in data as terminal lines and as JSON: the most severe first, each code with its locations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.text import Line
 
 FEW = 3
-"""Places shown per code unless all are requested."""
+"""Locations shown per code unless all are requested."""
 
 _MARKUP: dict[Severity, dict[str, bool]] = {
     Severity.ERROR: {"red": True, "bold": True},
@@ -35,7 +35,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def check_lines(result: CheckResult, *, show: int | None = FEW) -> Iterator[Line]:
-    """Findings by code, each with its first `show` places (None: all that were kept), and a line of totals."""
+    """Findings by code, each with its first `show` locations (None: all that were kept), and a line of totals."""
     by_code = result.by_code
     for code in sorted(by_code, key=lambda code: -CODES[code].severity):
         yield from code_lines(code, by_code[code], [each for each in result.findings if each.code == code], show=show)
@@ -47,9 +47,9 @@ def code_lines(
     code: str, count: int, findings: list[Finding], *, show: int | None = FEW, redact: bool = False
 ) -> Iterator[Line]:
     """
-    One code: its severity, count, first places, and hints on how to fix them.
+    One code: its severity, count, first locations, and hints on how to fix them.
 
-    With `redact` only file and line of each place are shown, because path, problem and hint may quote the row.
+    With `redact` only file and line are shown, because path, problem and hint may quote the row.
     """
     severity = CODES[code].severity
     yield f"{severity.word:8}{code:40}{count:>12,}", _MARKUP[severity]
@@ -62,13 +62,13 @@ def code_lines(
         hints["" if redact else finding.hint] = None
     left = count - sum(map(len, groups[:show]))
     if left:
-        kept = "" if len(groups) > len(groups[:show]) else " (places not kept)"
+        kept = "" if len(groups) > len(groups[:show]) else " (locations not kept)"
         yield f"{_INDENT}… and {left:,} more{kept}", {}
     yield from (line for hint in hints if hint for line in _indented(f"hint: {hint}"))
 
 
 def _alike(findings: list[Finding]) -> list[list[Finding]]:
-    """The findings grouped by file, place in the row and problem, whatever numbers these have."""
+    """The findings grouped by file, path and problem, whatever numbers these contain."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
         key = finding.file, *(_NUMBER.sub("#", text) for text in (finding.path, finding.problem)), finding.hint

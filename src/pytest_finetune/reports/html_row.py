@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 COLUMNS = ("model", "verdict", "score", "latency", "tokens")
 LIMIT = 2_000
-"""Characters of a prompt's message or an answer that a row shows; the run record holds all of them."""
+"""Characters of a prompt's message or an answer that a row shows; the run record has them in full."""
 
 PASSED_LIMIT = 200
-"""As `LIMIT`, for cases that passed: there are thousands of them in one file."""
+"""Like `LIMIT`, for cases that passed: one file may have thousands of them."""
 
 
 def header_cells() -> list[str]:
-    """The heads of our columns."""
+    """The headings of our columns."""
     return [f'<th class="sortable" data-column-type="{name}">{name.capitalize()}</th>' for name in COLUMNS]
 
 
@@ -102,7 +102,7 @@ def _diff_line(line: str) -> str:
 
 
 def _list(fields: Iterable[tuple[str, str]]) -> str:
-    # The end tags of dt and dd may be left out, and ten thousand rows are better for it.
+    # The end tags of dt and dd are optional; without them ten thousand rows are smaller.
     return f"<dl class=ft>{''.join(f'<dt>{escaped(name)}<dd>{html}' for name, html in fields)}</dl>"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
 
 SIGNS = {"pass": "✓", "fail": "✗", "inconclusive": "?", "incomplete": "…"}
-"""Shown before the word, so that a verdict can be read without colours."""
+"""Shown before the verdict, so that it can be recognized without colours."""
 
 STYLE = """<style>
 .ft-summary{color:#222;margin:0 0 14px}.ft-summary h3{font-size:14px;margin:12px 0 4px}
@@ -50,9 +50,9 @@ def summary_html(runs: Sequence[ReportedRun], *, redact: bool) -> str:
     """The whole block, one part per model."""
     cut = (
         f"Messages and answers are cut at {LIMIT:,} characters, those of cases that passed at {PASSED_LIMIT}; "
-        "the run record holds all of them."
+        "the run record has them in full."
     )
-    note = "Prompts and answers are left out of this report; the run record holds them." if redact else cut
+    note = "Prompts and answers are omitted from this report; the run record has them." if redact else cut
     parts = "".join(part for run in runs for part in _run(run, redact=redact))
     return f"{STYLE}<div class=ft-summary>{parts}<p class=ft-note>{note}</p></div>"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def imported_lines(imported: Imported, runs: Sequence[RecordedRun]) -> Iterator[Line]:
-    """What was written, what was not carried over, and the recorded runs with the next command."""
+    """What was written, what was not carried over, and the recorded runs, followed by the next command."""
     cases = f"{imported.cases:,} case{'' if imported.cases == 1 else 's'} written"
     yield from wrapped(f"{imported.target}: {cases}", {"bold": True})
     yield from wrapped(f"{imported.settings_file}: scorer {_scorer(imported)}, no gates")

@@ -32,7 +32,7 @@ LIMIT = 60_000
 """Characters; GitHub rejects comments of more than 65,536."""
 
 FLIPS, MISSES = 10, 5
-"""How many are shown per eval set; the run record has all of them."""
+"""Maximum numbers shown per eval set; the run record has all of them."""
 
 MARKS = {Status.PASS: "✅", Status.FAIL: "❌", Status.INCONCLUSIVE: "⚠️", Status.INCOMPLETE: "⚠️"}
 _NAME, _TEXT, _REASON = 80, 120, 300
@@ -42,7 +42,7 @@ _RESERVED = 400
 
 @dataclass
 class _Block:
-    """Introductory lines and rows below them, of which as many are written as fit."""
+    """Introductory lines, and rows below them; as many rows as fit are written."""
 
     what: str
     intro: list[str]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def progress_line(progress: Progress, width: int) -> str:
     """
-    Done, in flight, errors, accuracy so far, cost, time left; the least important are dropped if they do not fit.
+    Done, in flight, errors, accuracy so far, cost and time left; if they do not fit, the least important are dropped.
 
     Args:
         progress: The figures.

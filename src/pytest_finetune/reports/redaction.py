@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Completion, Failure, Sample, Score
 
 OWN_WORDS = frozenset({"connection", "timeout", "budget", "record"})
-"""Kinds of failure whose message is written by this project; any other may quote a prompt or an answer."""
+"""Kinds of failure whose message this project writes; others may quote a prompt or an answer."""
 
 _HIDDEN = re.compile(r"sha256:[0-9a-f]{12}, [0-9,]+ characters?")
 _IN_RECORD = "the reason is in the run record"

@@ -54,7 +54,7 @@ def in_order(registry: Registry) -> list[tuple[str, Entry]]:
 
 
 def gates_passed(evidence: Evidence | None) -> str:
-    """How many gates passed, as in `3 of 3`; a dash without evidence."""
+    """The number of gates that passed, such as `3 of 3`; a dash without evidence."""
     if evidence is None:
         return "-"
     statuses = Counter(verdict.status for one in evidence.eval_sets for verdict in one.verdicts)

@@ -1,4 +1,4 @@
-"""How a model did over its eval sets, as facts: what every report reads, of a live session and of a record alike."""
+"""The results of a model as facts, which all reports read, of a live session and of a record alike."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Gate:
 
     Args:
         verdict: As in the record: name, status, value, interval, message.
-        rule: What the gate demands; None if neither the record nor the settings have it.
+        rule: The rule of the gate; None if neither the record nor the settings have it.
     """
 
     verdict: VerdictRecord
@@ -76,7 +76,7 @@ class ReportedSet:
         missing_prompts: Why prompts and expected answers cannot be shown; empty if they can.
         baseline: Name of what the set was compared with; empty if there was no baseline.
         comparison: Comparison with the baseline; None if there is none or it is impossible.
-        notes: What else a reader should know, such as why there is no comparison.
+        notes: Notes for the reader, for example why there is no comparison.
         unneeded: Planned samples that were not requested because the verdicts were decided without them.
     """
 
@@ -93,7 +93,7 @@ class ReportedSet:
 
     @property
     def gated(self) -> bool:
-        """The set has gates; without any, every case must pass."""
+        """Whether the set has gates; without any, every case must pass."""
         return self.settings is None or bool(self.settings.gates)
 
     @property
@@ -103,7 +103,7 @@ class ReportedSet:
 
     @property
     def rules(self) -> tuple[tuple[Rule | None, int], ...]:
-        """What each gate demands, with the number of cases that it covers."""
+        """The rule of each gate, with the number of cases that it covers."""
         return tuple((gate.rule, gate.verdict.planned) for gate in self.gates)
 
     @property
@@ -130,11 +130,11 @@ class ReportedRun:
         model: The target's spec.
         sets: One for each eval set.
         id: Id of the run; empty if there is no record.
-        facts: What else is known, by name, as text: server, start, versions.
-        closed: No sample is missing any more.
+        facts: Other facts by name, as text: server, start, versions.
+        closed: Whether no sample is missing any more.
         cost: US dollars; None if unknown.
-        judged: It is a model under test, and not the baseline of one.
-        notes: What a reader should know first.
+        judged: Whether it is a model under test, not a baseline.
+        notes: Notes that a reader should see first.
         stopped: Why the evaluation stopped early; None if it did not.
         unneeded: Samples that were not requested because the verdicts were decided without them.
         warnings: Probable mistakes in its eval sets, what the target warned of, and other models that answered.

@@ -1,4 +1,4 @@
-"""Run records as text: a few lines for each in the list, and all of one."""
+"""Run records as text: a few lines per run for the list, and all of one run."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _counts(totals: Totals) -> str:
 
 
 def compared_with(baseline: BaselineRecord) -> str:
-    """What gates were compared with: name, model, server and run, and any doubt about it."""
+    """The baseline of the gates: name, model, server, run, and any doubt about it."""
     at = f" at {baseline.base_url}" if baseline.base_url else ""
     run = f", run {baseline.run}" if baseline.run else ""
     return f"with {baseline.name}: {baseline.model}{at}{run}" + (f", but {baseline.doubt}" if baseline.doubt else "")

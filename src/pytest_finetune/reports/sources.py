@@ -1,4 +1,4 @@
-"""A reported run, made from a session that has just ended or from a record on disk; reports are the same for both."""
+"""Creates a reported run from a session that has just ended or from a record; reports are the same for both."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _known_cases(plan: EvalSetPlan, samples: Sequence[Sample]) -> list[Case]:
 
 def _expected_label(recorded: RecordedSet) -> Callable[[Case], str] | None:
     try:
-        # Other scorers are not made: a scoring function would be imported.
+        # Other scorers are not built, because that could import a scoring function.
         settings = recorded.settings
         if settings and recorded.cases is not None and "macro_f1" in scorer_class(settings.scorer).metrics:
             # Labels are in the settings, so the folder does not matter.

@@ -28,7 +28,7 @@ STATUS_MARKUP = {
 }
 _INDENT = 16
 _LEAST = 20
-"""Least width, in columns, of a text below a verdict."""
+"""Minimum width, in columns, of a text below a verdict."""
 
 
 class _Figure(NamedTuple):
@@ -51,7 +51,7 @@ _FIGURES = (
 )
 _HEADS = {"errors": "err"}
 _NAME = 8
-"""Least width of the column of names."""
+"""Minimum width of the column of names."""
 
 
 def rate(summary: Summary, metric: str) -> str:
@@ -160,7 +160,7 @@ def figures(part: ReportedSet) -> dict[str, str]:
 
 
 def measured(gate: Gate) -> str:
-    """The value of a gate with its interval, never rounded onto the bar; a dash if nothing was measured."""
+    """The value of a gate with its interval, never rounded to the bar; a dash if nothing was measured."""
     verdict = gate.verdict
     if verdict.value is None:
         return "-"
@@ -178,7 +178,7 @@ def failure_lines(summary: Summary, width: int) -> Iterator[Line]:
 
 
 def _that_fit(rows: Sequence[dict[str, str]], width: int) -> dict[str, int]:
-    """The columns that fit, with their widths."""
+    """The columns that fit, and their widths."""
     wide = {f.name: max(f.least, *(columns(row[f.name]) for row in rows)) for f in _FIGURES}
     for column in sorted(_FIGURES, key=lambda column: -column.rank)[:-1]:
         if sum(one + len(GAP) for one in wide.values()) > width:

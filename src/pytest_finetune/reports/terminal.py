@@ -87,7 +87,7 @@ def _request_lines(evaluation: Evaluation) -> Iterator[str]:
 
 
 def forecast_line(model: str, calls: int, cost: Decimal | None, not_counted: Mapping[str, int] = NOTHING) -> str:
-    """How many calls a session will make, and what they will cost approximately, without what is not counted."""
+    """The number of calls of a session, and their approximate cost without what is not counted."""
     about = "cost unknown: no price for this model" if cost is None else f"about {dollars(cost)}"
     if cost and not_counted:
         about += f" without {listed_counts(not_counted)}, which are not counted"
@@ -99,7 +99,7 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
     judged = [run for run in runs if run.judged]
     for run in judged:
         yield from _outcome_lines(run, layout)
-    # Models share their eval sets, and so most of their warnings.
+    # Models share their eval sets, and therefore most warnings.
     for text in dict.fromkeys(text for run in runs for text in run.warnings):
         yield from wrapped(printable(f"warning: {text}"), {"yellow": True}, indent=2, width=layout.width)
     if layout.detail is Detail.OUTCOME:
@@ -133,7 +133,7 @@ def _outcome_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
 
 
 def baseline_lines(runs: Sequence[ReportedRun], *, show: int | None, layout: Layout) -> Iterator[Line]:
-    """Each set compared with the baseline: the difference, and at most `show` of the cases that flipped."""
+    """The comparison of each set with its baseline: the difference, and at most `show` flipped cases."""
     answers = redacted_answer_line if layout.redact else answer_line
     for model, part in ((run.model, part) for run in runs for part in run.sets):
         for note in part.notes:
@@ -177,7 +177,7 @@ def _models_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
 
 
 def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
-    """The state of the record, and what is wrong with it."""
+    """The state of the record, and its problems."""
     if not run.id:
         return
     if run.stopped is not None:

@@ -25,11 +25,11 @@ WIDTH = 80
 """Columns of what a command prints; a session uses the terminal's width."""
 
 GAP = "  "
-"""Between two columns of a table."""
+"""Separates the columns of a table."""
 
 _LONGEST = 400
 _LEAST = 8
-"""Least width of a table's column that is shortened."""
+"""Minimum width of a column that is shortened."""
 
 
 def shortened(text: str, limit: int) -> str:
@@ -56,7 +56,7 @@ def fitted(text: str, width: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text from outside on one line, cut if it is very long."""
+    """Untrusted text on one line, cut if it is very long."""
     return shorten(text, _LONGEST)
 
 
@@ -119,7 +119,7 @@ def dollars(amount: Decimal | None) -> str:
 
 
 def listed_counts(counts: Mapping[str, int]) -> str:
-    """Numbers of things, whose names are plural: `40 images, 1 file`."""
+    """Counts as text: `40 images, 1 file`; the names are given as plurals."""
     names = {name: name.removesuffix("s") if count == 1 else name for name, count in counts.items()}
     return ", ".join(f"{count:,} {shorten(names[name], 40)}" for name, count in counts.items())
 

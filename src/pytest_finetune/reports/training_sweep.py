@@ -43,7 +43,7 @@ def sweep_lines(judged: Sequence[EvaluatedCheckpoint], best: EvaluatedCheckpoint
 
 
 def caution_of(judged: Sequence[EvaluatedCheckpoint], best: EvaluatedCheckpoint) -> str:
-    """Why the accuracy of the best of several checkpoints is too high; empty for a single one."""
+    """A warning that the accuracy of the best of several checkpoints is biased; empty for a single one."""
     if len(judged) == 1:
         return ""
     interval = best.accuracy.interval

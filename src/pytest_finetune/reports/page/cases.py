@@ -1,4 +1,4 @@
-"""Encode cases and samples for the page's script: compact arrays whose integers index a table of texts."""
+"""Encodes cases and samples for the script of the page: compact arrays whose integers index a table of texts."""
 
 from __future__ import annotations
 

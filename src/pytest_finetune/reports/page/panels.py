@@ -1,4 +1,4 @@
-"""Data of the panels on what went wrong: confusions, format failures, flips, drift. Each figure links to its cases."""
+"""Data of the panels about problems: confusions, format failures, flips, drift. Each figure links to its cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page's texts: made safe to display, cut to a maximum length, and stored once each."""
+"""The texts of the page: escaped for display, cut to a maximum length, and each stored once."""
 
 from __future__ import annotations
 

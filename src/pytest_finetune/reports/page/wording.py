@@ -27,7 +27,7 @@ def between(low: float | None, high: float | None, metric: str) -> str:
 
 
 def interval_or_count(summary: Summary, measure: Measure) -> str:
-    """The interval of a rate; while samples are missing, what the rate is of: `of 317 requested`."""
+    """The interval of a rate; while samples are missing, its denominator instead: `of 317 requested`."""
     if measure.value is not None and summary.requested is not summary:
         return f"of {measure.n:,} requested"
     return between(measure.interval.low, measure.interval.high, "accuracy") if measure.interval else ""
