@@ -75,10 +75,28 @@ def test_gates_that_together_cover_all_cases_leave_no_gap(write):
     assert gaps() == (0, {})
 
 
-def test_a_gate_with_a_baseline_may_catch_anything(write):
+def test_a_gate_with_a_baseline_is_compared_with_the_perfect_run(write):
     toml = '[[gates]]\nmetric = "error_rate"\nmax = 0\n[[gates]]\nmax_drop = 0.02\nagainst = "production"\n'
     write(lines(4, ["bug", "other"]), LABELS + toml)
     assert gaps() == (0, {})
+
+
+@pytest.mark.parametrize(
+    ("gate", "found"),
+    [
+        ('metric = "valid_rate"\nmax_drop = 0.1', {"wrong label": 4, "another case's answer": 4}),
+        ('metric = "agreement"\nmax_drop = 0.1', {"wrong label": 4, "arbitrary text": 4, "empty": 4}),
+        ("max_drop = 0.6", {"a constant answer": 2}),
+        ("max_flips = 3", {"a constant answer": 2}),
+    ],
+    ids=str,
+)
+def test_a_gate_with_a_baseline_does_not_catch_what_it_cannot_see(write, gate, found):
+    toml = f'[[gates]]\nmetric = "error_rate"\nmax = 0\n[[gates]]\n{gate}\nagainst = "production"\n'
+    write(lines(4, ["bug", "other"]), LABELS + toml)
+    code, gap = gaps()
+    assert gap.items() >= found.items()
+    assert code == ("a constant answer" in gap or "empty" in gap)
 
 
 def test_a_scorer_that_accepts_arbitrary_text_is_a_gap(write):

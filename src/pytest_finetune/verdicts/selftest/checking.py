@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.gates import Status, judge
+from pytest_finetune.verdicts.gates import Baseline, Status, judge
 from pytest_finetune.verdicts.metrics.plan import CaseSamples
 from pytest_finetune.verdicts.selftest.damage import USELESS, Kind, plant
 from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
@@ -62,7 +62,8 @@ class GateCheck:
         gate: The gate.
         n: Number of cases in its slice.
         perfect: Its verdict on the perfect run; None if it was not tested.
-        trips: One per kind of damage; empty if it was not tested, or does not pass the perfect run.
+        trips: One per kind of damage; empty if it does not pass the perfect run, or lacks more than a baseline. A gate
+            with a baseline is compared with the perfect run: what it does not catch then, it never does.
         needs: What the gate needs and a self-test does not have, such as timing; empty if it was tested.
     """
 
@@ -75,9 +76,7 @@ class GateCheck:
     @property
     def caught(self) -> frozenset[Kind]:
         """The kinds of damage that stop the gate from passing."""
-        # A gate that needs a baseline is not tested, and may catch any.
-        kinds = Kind if self.gate.compares else (trip.kind for trip in self.trips if trip.damaged)
-        return frozenset(kinds)
+        return frozenset(trip.kind for trip in self.trips if trip.damaged)
 
     @property
     def finding(self) -> str:
@@ -202,7 +201,8 @@ def _covers(case: Case) -> Callable[[Rule], bool]:
 def _check(trial: _Trial, damage: Sequence[Damage]) -> GateCheck:
     gate, n = trial.gate, len(trial.chosen)
     if needs := _needs(gate):
-        return GateCheck(gate, n, needs=needs)
+        seen = () if gate.metric in _NEEDS else damage
+        return GateCheck(gate, n, trips=tuple(map(trial.trip, seen)), needs=needs)
     perfect = trial.verdict({})
     trips = [trial.trip(each) for each in damage] if perfect.status is Status.PASS else []
     return GateCheck(gate, n, perfect, tuple(trips))
@@ -220,6 +220,8 @@ class _Trial:
         self.plan = eval_set.table(()).slice(gate.covers)
         self.chosen = [row.case for row in self.plan.rows]
         self.perfect = {sample.case_id: self._attempts(sample) for sample in perfect}
+        rows = [sample for case in self.chosen for sample in self.perfect[case.id]]
+        self.baseline = Baseline(gate.against, eval_set.cases_sha256, eval_set.repeats, rows)
         self.damage_order = sorted((case.id for case in self.chosen), key=_hashed)
 
     def trip(self, damage: Damage) -> Trip:
@@ -233,10 +235,8 @@ class _Trial:
         return Trip(damage.kind, len(bad), unnoticed, damaged, self._damaged(bad[:damaged]).status)
 
     def caught(self, damage: Sequence[Damage]) -> frozenset[Kind]:
-        """The kinds of damage that stop the gate from passing; any may, where it needs a baseline."""
-        if self.gate.compares:
-            return frozenset(Kind)
-        if _needs(self.gate):
+        """The kinds of damage that stop the gate from passing."""
+        if self.gate.metric in _NEEDS:
             return frozenset()
         chosen = {case.id for case in self.chosen}
         planted = ((one.kind, [one.samples[name] for name in one.samples.keys() & chosen]) for one in damage)
@@ -245,7 +245,7 @@ class _Trial:
     def verdict(self, bad: Mapping[str, Sample]) -> Verdict:
         """The gate's verdict with these samples, by case id, in place of the perfect ones."""
         rows = tuple(CaseSamples(case, tuple(self._row(case.id, bad.get(case.id)))) for case in self.chosen)
-        (verdict,) = judge([self.gate], replace(self.plan, rows=rows))
+        (verdict,) = judge([self.gate], replace(self.plan, rows=rows), self.baseline)
         return verdict
 
     def _passes(self, bad: Sequence[Sample]) -> bool:

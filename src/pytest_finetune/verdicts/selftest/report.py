@@ -135,7 +135,7 @@ def _gate_values(check: GateCheck) -> dict[str, Any]:
                 "share": trip.damaged and trip.damaged / check.n,
                 "status": trip.status,
             }
-            for trip in check.trips
+            for trip in (() if check.needs else check.trips)
         ],
         "finding": check.finding,
     }
