@@ -44,6 +44,10 @@ def pytest_load_initial_conftests(
         # --help works even where a conftest.py does not.
         early_config.stash[_TAKEN] = add_options(parser)
         early_config.pluginmanager.register(_Outermost(), "finetune-outermost")
+    if any("model" in arg for arg in args):
+        from pytest_finetune.plugin.misspelt_options import refuse_misspelt_options
+
+        refuse_misspelt_options(parser, args)
 
 
 class _Outermost:
