@@ -72,11 +72,16 @@ def test_a_field_that_got_worse_is_named_against_the_baseline(suite, evaluate, s
         ('type = "chrf"\nthreshold = 0.9', EXPECTED, "something else"),
         ('type = "bleu"\nthreshold = 0.9', EXPECTED, "something else"),
         ('type = "sql_result"\ndatabase = "t.sql"', ["SELECT 1", "SELECT 2", "SELECT 3"], "DROP TABLE t"),
+        (
+            'type = "sql_result"\ndatabase = "t.sql"\nengine = "duckdb"',
+            ["SELECT 1", "SELECT 2", "SELECT 3"],
+            "DROP TABLE t",
+        ),
     ],
 )
 def test_a_session_and_the_self_test_know_the_scorer(suite, evaluate, pytester, scorer, expected, wrong):
     suite(expected, inputs=[*expected[:-1], wrong], toml=f"[scorer]\n{scorer}\n[[gates]]\nmin = 1.0\n")
-    (pytester.path / "eval_sets/t.sql").write_text("CREATE TABLE t (a)")
+    (pytester.path / "eval_sets/t.sql").write_text("CREATE TABLE t (a INTEGER)")
     result = evaluate()
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*gate?accuracy>=1*"])

@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import atexit
 import json
-import os
-import subprocess
-import sys
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 from time import perf_counter
-from typing import IO
 
-START_SECONDS = 60.0
-"""Time limit for the start of the process; generous, for busy machines."""
+from pytest_finetune.base.line_process import NO_ANSWER, LineProcess
 
 _PROGRAM = """
 import json, signal, sys
@@ -59,14 +52,13 @@ def search_elsewhere(pattern: str, flags: str, text: str, seconds: float) -> tup
     """
     global _process  # noqa: PLW0603 - one process for all searches
     with _LOCK:
-        # A fork shares the pipes of its parent's process and must not use them.
-        if _process is None or _process.owner != os.getpid():
-            _process = _SearchProcess()
+        if _process is None or not _process.is_ours:
+            _process = LineProcess(("-c", _PROGRAM))
         try:
             _process.wait_until_ready()
             start = perf_counter()
             answer = _process.ask(json.dumps([pattern, flags, text, seconds]), seconds)
-        except (Empty, OSError):
+        except NO_ANSWER:
             _process.end()
             _process = None
             raise SearchTimeout(pattern) from None
@@ -76,60 +68,11 @@ def search_elsewhere(pattern: str, flags: str, text: str, seconds: float) -> tup
     return answer == "yes", spent
 
 
-class _SearchProcess:
-    def __init__(self) -> None:
-        self.owner = os.getpid()
-        self._popen = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-c", _PROGRAM],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            encoding="ascii",
-        )
-        assert self._popen.stdin is not None  # noqa: S101 - for the type checker
-        assert self._popen.stdout is not None  # noqa: S101 - for the type checker
-        self._input: IO[str] = self._popen.stdin
-        self._answers: SimpleQueue[str] = SimpleQueue()
-        Thread(target=_pass_on, args=(self._popen.stdout, self._answers), daemon=True).start()
-        self._is_ready = False
-
-    def wait_until_ready(self) -> None:
-        """Raises Empty or OSError if the process does not start."""
-        if not self._is_ready:
-            if self._answers.get(timeout=START_SECONDS) != "ready":
-                raise BrokenPipeError
-            self._is_ready = True
-
-    def ask(self, question: str, seconds: float) -> str:
-        """The answer to one question; raises Empty when the time is up, OSError when the process is gone."""
-        self._input.write(question + "\n")
-        self._input.flush()
-        answer = self._answers.get(timeout=seconds)
-        if not answer:
-            raise BrokenPipeError
-        return answer
-
-    def end(self) -> None:
-        self._popen.kill()
-        self._popen.wait()
-        # Unwritten data has no reader any more.
-        with suppress(OSError):
-            self._input.close()
-
-
-def _pass_on(lines: IO[str], answers: SimpleQueue[str]) -> None:
-    with lines:
-        for line in lines:
-            answers.put(line.rstrip("\n"))
-    # An empty line stands for the end of the process.
-    answers.put("")
-
-
 def _end() -> None:
-    if _process is not None and _process.owner == os.getpid():
+    if _process is not None and _process.is_ours:
         _process.end()
 
 
 _LOCK = Lock()
-_process: _SearchProcess | None = None
+_process: LineProcess | None = None
 atexit.register(_end)

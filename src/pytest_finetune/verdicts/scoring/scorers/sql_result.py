@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
+    from pytest_finetune.verdicts.scoring.duckdb_execution import DuckDatabase
 
 
 class SqlResultOptions(Settings):
     """What the scorer reads from `[scorer]`."""
 
-    database: str = Field(description='a script of SQLite next to the set that makes the tables: database = "shop.sql"')
+    database: str = Field(description='a script next to the set that makes the tables: database = "shop.sql"')
+    engine: Literal["sqlite", "duckdb"] = Field(default="sqlite", description='"sqlite" or "duckdb"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class SqlResultScorer(Scorer):
         fingerprint: Hash of the script that makes the database: another one gives other results.
     """
 
-    database: Database
+    database: Database | DuckDatabase
     # Without field() the inherited property would become the default.
     fingerprint: str = field()
     name = "sql_result"
@@ -57,15 +59,16 @@ class SqlResultScorer(Scorer):
     @classmethod
     def make(cls, settings: EvalSettings, folder: Path) -> Self:
         """
-        Reads `database`.
+        Reads `database` and `engine`.
 
         Raises:
-            ScorerError: The script cannot be read, or fails.
+            ScorerError: The script cannot be read, or fails, or DuckDB is not installed.
         """
-        name = SqlResultOptions.model_validate(settings.scorer_options).database
+        options = SqlResultOptions.model_validate(settings.scorer_options)
+        name, made = options.database, Database if options.engine == "sqlite" else _duck_database
         try:
             data = (folder / name).read_bytes()
-            return cls(Database(data.decode()), sha256(data).hexdigest())
+            return cls(made(data.decode()), sha256(data).hexdigest())
         except OSError as error:
             hint = "the path is relative to the eval set"
             raise ScorerError(f"database {name!r} cannot be read: {error.strerror}", hint=hint) from None
@@ -74,6 +77,8 @@ class SqlResultScorer(Scorer):
             raise ScorerError(f"database {name!r} is not a script in UTF-8", hint=hint) from None
         except (sqlite3.Error, ValueError) as error:
             hint = "SQLite must be able to run it: sqlite3 :memory: < FILE"
+            if options.engine == "duckdb":
+                hint = "DuckDB must be able to run it, without reading files"
             raise ScorerError(f"database {name!r}: the script fails: {error}", hint=hint) from None
 
     def check(self, case: Case) -> str | None:
@@ -114,6 +119,15 @@ class SqlResultScorer(Scorer):
         if query not in self._results:
             self._results[query] = self.database.result(query)
         return self._results[query]
+
+
+def _duck_database(script: str) -> DuckDatabase:
+    from pytest_finetune.verdicts.scoring.duckdb_execution import DuckDatabase, is_installed
+
+    if not is_installed():
+        hint = "pip install 'pytest-finetune[duckdb]'"
+        raise ScorerError("engine 'duckdb' needs the package duckdb, which is not installed", hint=hint)
+    return DuckDatabase(script)
 
 
 def _difference(expected: Result, got: Result, query: str) -> str:
