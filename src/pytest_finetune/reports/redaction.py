@@ -78,5 +78,8 @@ def _redacted_score(score: Score) -> Score:
 
 def _redacted_completion(completion: Completion) -> Completion:
     calls = tuple(ToolCall(hidden(call.name), hidden(call.arguments)) for call in completion.tool_calls)
-    text, refusal = (hidden(text) if text else "" for text in (completion.text, completion.refusal))
-    return replace(completion, text=text, refusal=refusal, tool_calls=calls)
+    texts = (completion.text, completion.refusal, completion.reasoning)
+    text, refusal, reasoning = (hidden(text) if text else "" for text in texts)
+    # The pieces of the text would spell it.
+    logprobs = tuple(("", logprob) for _, logprob in completion.logprobs)
+    return replace(completion, text=text, refusal=refusal, reasoning=reasoning, tool_calls=calls, logprobs=logprobs)
