@@ -97,7 +97,13 @@ def test_a_model_that_refuses_logprobs_is_not_asked_for_them(evaluate, server):
     result = evaluate(model="gpt-5-mini")
     assert result.ret == 1
     assert not any("logprobs" in request.json for request in server.requests)
-    result.stdout.fnmatch_lines(["*logprobs left out: GPT-5 refuse it*", "*ece is unknown*"])
+    result.stdout.fnmatch_lines(
+        [
+            "requests to gpt-5-mini: logprobs left out: GPT-5 refuse it",
+            "requests to gpt-5-mini: gate ece<=0.2 will be incomplete: no logprobs are requested",
+            "*ece is unknown*",
+        ]
+    )
 
 
 def test_the_example_of_the_page_runs(suite, evaluate, server):

@@ -12,6 +12,7 @@ from pytest_finetune.base.records import Request
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
+from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.metrics.parts import Part
 
 if TYPE_CHECKING:
@@ -179,8 +180,15 @@ class EvalSet:
         """What all requests to a model have in common."""
         if model not in self._forms:
             has_tools = "tools" in self.params or any(case.tools for case in self.cases)
-            self._forms[model] = request_form(self.params, self.own_params, model, has_tools=has_tools, api=self.api)
+            form = request_form(self.params, self.own_params, model, has_tools=has_tools, api=self.api)
+            self._forms[model] = replace(form, notes=(*form.notes, *self._undecidable(form)))
         return self._forms[model]
+
+    def _undecidable(self, form: RequestForm) -> list[str]:
+        """What is known to be missing for a gate before the first request is paid for."""
+        gates = [rule.label for rule in self.settings.rules if rule.metric in CONFIDENCE_METRICS]
+        known = form.params.get("logprobs")
+        return [] if known else [f"gate {gate} will be incomplete: no logprobs are requested" for gate in gates]
 
     def request(self, case: Case, model: str, attempt: int = 0) -> Request:
         """
