@@ -147,15 +147,17 @@ def test_string_checks_become_the_scorer_that_means_the_same(operation, settings
     [
         ({"type": "label_model", "name": "tone"}, "a model as judge"),
         ({"type": "score_model", "name": "tone"}, "a model as judge"),
-        ({"type": "python", "name": "code", "source": "def grade(sample, item): return 1.0"}, "runs Python code"),
-        ({"type": "multi", "name": "both"}, "combines several graders"),
+        (
+            {"type": "python", "name": "code", "source": "def grade(sample, item): return 1.0"},
+            "Python code, which an import does not run",
+        ),
+        ({"type": "multi", "name": "both", "calculate_output": "0.5 * a"}, "the formula '0.5 * a'"),
         ({"type": "telepathy", "name": "new"}, "unknown type"),
         (string_check(input="{{ item.question }}"), "not the answer's text"),
         (similarity(evaluation_metric="meteor"), "no scorer for the metric 'meteor'"),
         (similarity(pass_threshold=None), "has no pass_threshold"),
         (string_check(operation="matches"), "no scorer for the operation 'matches'"),
         (string_check(reference=""), "has no reference"),
-        (string_check(name="second"), "an eval set has one scorer"),
     ],
 )
 def test_graders_without_an_equal_scorer_are_reported(grader, reason):
@@ -167,6 +169,51 @@ def test_graders_without_an_equal_scorer_are_reported(grader, reason):
     (text,) = found["not_carried"]
     assert reason in text
     assert found["cases"] == 1
+
+
+def test_several_graders_become_scorers_of_one_set():
+    second = similarity(name="close: enough?", reference="{{ item.long }}")
+    write_json(
+        "eval.json", eval_config(string_check(name="right"), second, string_check(name="right", operation="like"))
+    )
+    item = {"question": "Q?", "answer": "A", "long": "A it is"}
+    found = import_(write_jsonl("data.jsonl", {"item": item}), "--config", "eval.json")
+    assert found["not_carried"] == {}
+    loaded = imported_set("data")
+    assert [each.title for each in loaded.settings.scorers] == ["right", "close: enough", "right-2"]
+    assert [each.decides for each in loaded.settings.scorers] == [True, False, False]
+    (case,) = loaded.cases
+    assert case.expected == ("A",)
+    assert case.metadata == {"expected_close: enough": "A it is", "long": "A it is"}
+
+
+@pytest.mark.parametrize("of", [dict, list])
+def test_the_graders_of_a_multi_grader_are_scorers_and_its_formula_is_reported(of):
+    parts = {"same": string_check(name="same"), "near": similarity(name="near"), "tone": {"type": "score_model"}}
+    graders = parts if of is dict else [{"name": name, **each} for name, each in parts.items()]
+    multi = {"type": "multi", "name": "all", "graders": graders, "calculate_output": "0.7 * same + 0.3 * near"}
+    write_json("eval.json", eval_config(multi))
+    data = write_jsonl("data.jsonl", {"item": {"question": "Q?", "answer": "A"}})
+    found = import_(data, "--config", "eval.json", exit_code=1)
+    assert [each.title for each in imported_set("data").settings.scorers] == ["all/same", "all/near"]
+    formula, judge = found["not_carried"]
+    assert "0.7 * same + 0.3 * near" in formula
+    assert judge.startswith("grader 'all/tone' (score_model)")
+
+
+def test_a_row_that_lacks_what_a_second_grader_expects_is_skipped():
+    write_json("eval.json", eval_config(string_check(name="a"), string_check(name="b", reference="{{ item.other }}")))
+    rows = [{"item": {"question": "Q?", "answer": "A", "other": "B"}}, {"item": {"question": "P?", "answer": "A"}}]
+    found = import_(write_jsonl("data.jsonl", *rows), "--config", "eval.json", exit_code=1)
+    assert [each["reason"] for each in found["left_out_records"]] == ["the row has no 'item.other'"]
+
+
+@pytest.mark.parametrize("graders", [None, 3, "x", [], {}, [None, 3], {"a": None}])
+def test_a_multi_grader_without_graders_breaks_nothing(graders):
+    write_json("eval.json", eval_config(string_check(), {"type": "multi", "graders": graders}))
+    data = write_jsonl("data.jsonl", {"item": {"question": "Q?", "answer": "A"}})
+    assert import_(data, "--config", "eval.json", exit_code=1)["cases"] == 1
+    assert imported_set("data").settings.scorer == "exact"
 
 
 @pytest.mark.parametrize(("metric", "scorer"), [("fuzzy_match", "fuzzy"), ("rouge_l", "rouge_l"), ("bleu", "bleu")])

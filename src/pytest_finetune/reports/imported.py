@@ -78,6 +78,8 @@ def imported_json(imported: Imported, runs: Sequence[RecordedRun]) -> dict[str, 
 
 
 def _scorer(imported: Imported) -> str:
+    if several := imported.findings.settings.get("scorers"):
+        return ", ".join(each["name"] for each in several)
     scorer = imported.findings.settings.get("scorer", "exact")
     return str(scorer["type"] if isinstance(scorer, dict) else scorer)
 

@@ -87,12 +87,23 @@ class Findings:
         schema: JSON Schema of the answers, for the scorer `schema`; None without.
         not_carried: Graders, parameters and columns that were not carried over, with the reason, and how often.
         notes: What the user should know about the result.
+        scorer_names: Names of the scorers so far.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     schema: Any = None
     not_carried: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+
+    scorer_names: set[str] = field(default_factory=set)
+
+    def unique(self, name: str) -> str:
+        """The name, with a number if a scorer has it already."""
+        free, number = name, 2
+        while free in self.scorer_names:
+            free, number = f"{name}-{number}", number + 1
+        self.scorer_names.add(free)
+        return free
 
     def note(self, text: str) -> None:
         """Add a note, once."""

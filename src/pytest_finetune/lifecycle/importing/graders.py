@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.base.records import NOTHING
+from pytest_finetune.base.text import shorten
+from pytest_finetune.lifecycle.importing.foreign import list_of, object_of
 from pytest_finetune.lifecycle.importing.templates import is_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_finetune.lifecycle.importing.foreign import Findings
 
@@ -19,42 +23,90 @@ _STRING_CHECKS: dict[str, dict[str, Any]] = {
     "ne": {"scorer": {"type": "not", "of": "exact"}, "normalize": []},
 }
 _SIMILARITIES = {"fuzzy_match": "fuzzy", "rouge_l": "rouge_l", "bleu": "bleu"}
+# What the name of a scorer may not have.
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.:/ -]+")
 _REASONS = {
     "label_model": "a model as judge",
     "score_model": "a model as judge",
-    "python": "runs Python code; write it as a scoring function, see docs/eval-sets.md",
-    "multi": "combines several graders",
+    "python": "Python code, which an import does not run: copy its function into a judges file, see docs/eval-sets.md",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Grader:
-    """A grader that was carried over: the settings of its scorer, and the template of the expected answer."""
+    """A grader that was carried over: its name, the settings of its scorer, and the template of what it expects."""
 
+    name: str
     settings: Mapping[str, Any]
     reference: str
 
 
-def carried_reference(criteria: Sequence[object], findings: Findings) -> str:
+@dataclass(frozen=True, slots=True)
+class CarriedGraders:
     """
-    Carry over the first grader that has an equal scorer; all others are reported.
+    What the graders of an eval need in its cases.
 
-    Returns:
-        The template of the expected answer; empty if no grader was carried over.
+    Args:
+        reference: Template of the expected answer; empty if no grader was carried over.
+        others: Templates of what the other scorers expect, by their key in the metadata of a case.
     """
-    carried: _Grader | None = None
+
+    reference: str = ""
+    others: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+
+
+def carry_graders(criteria: object, expected: str, findings: Findings) -> CarriedGraders:
+    """
+    Carry over the graders that have an equal scorer, several of them as `[[scorers]]`; the others are reported.
+
+    Args:
+        criteria: The `testing_criteria` of an eval.
+        expected: Template of the expected answer that the user named; empty without.
+        findings: Receives the settings, and what was not carried over.
+    """
+    found = list(_each_carried(criteria if isinstance(criteria, list) else [], findings))
+    if not found:
+        return CarriedGraders()
+    first, *others = found
+    if not others:
+        findings.settings |= first.settings
+        return CarriedGraders(first.reference)
+    reference = expected or first.reference
+    keys = {each.name: f"expected_{each.name}" for each in others if each.reference != reference}
+    findings.settings["scorers"] = [_table(each, keys.get(each.name, "")) for each in found]
+    findings.settings["scorers"][0]["decides"] = True
+    findings.note(
+        f"{first.name!r} decides whether a case passes; the other graders are judged by gates with scorer = their name"
+    )
+    return CarriedGraders(reference, {keys[each.name]: each.reference for each in others if each.name in keys})
+
+
+def _each_carried(criteria: Iterable[object], findings: Findings, prefix: str = "") -> Iterator[_Grader]:
     for number, criterion in enumerate(criteria, 1):
         grader = criterion if isinstance(criterion, dict) else {}
-        name = f"grader {str(grader.get('name') or number)!r} ({grader.get('type', 'no type')})"
+        given = f"{prefix}{grader.get('name') or number}"
+        title = f"grader {given!r} ({grader.get('type', 'no type')})"
+        if grader.get("type") == "multi":
+            parts = grader.get("graders")
+            listed = [{"name": name, **object_of(each)} for name, each in object_of(parts).items()]
+            formula = shorten(str(grader.get("calculate_output")))
+            findings.not_carried[f"{title}: the formula {formula!r}; its graders are scorers of their own"] += 1
+            yield from _each_carried(listed or list_of(parts), findings, f"{given}/")
+            continue
         found = _carried(grader)
         if isinstance(found, str):
-            findings.not_carried[f"{name}: {found}"] += 1
-        elif carried is not None:
-            findings.not_carried[f"{name}: an eval set has one scorer; import it again into a set of its own"] += 1
+            findings.not_carried[f"{title}: {found}"] += 1
         else:
-            carried = found
-            findings.settings |= found.settings
-    return carried.reference if carried else ""
+            name = _NO_NAME.sub("-", given).strip("-") or f"grader-{number}"
+            yield replace(found, name=findings.unique(name))
+
+
+def _table(grader: _Grader, key: str) -> dict[str, Any]:
+    """The grader as a table of `[[scorers]]`."""
+    scorer = grader.settings["scorer"]
+    own = {**scorer} if isinstance(scorer, dict) else {"type": scorer}
+    rest = {name: value for name, value in grader.settings.items() if name != "scorer"}
+    return {"name": grader.name, **own, **rest, **({"expected": key} if key else {})}
 
 
 def _carried(grader: Mapping[str, Any]) -> _Grader | str:
@@ -67,7 +119,7 @@ def _carried(grader: Mapping[str, Any]) -> _Grader | str:
     if not isinstance(reference, str) or not reference:
         return "has no reference"
     settings = _check(grader) if kind == "string_check" else _similarity(grader)
-    return settings if isinstance(settings, str) else _Grader(settings, reference)
+    return settings if isinstance(settings, str) else _Grader("", settings, reference)
 
 
 def _check(grader: Mapping[str, Any]) -> Mapping[str, Any] | str:

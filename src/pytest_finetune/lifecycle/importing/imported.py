@@ -161,11 +161,11 @@ class _Writer:
     def complete_settings(self) -> None:
         """Choose the scorer by the expected answers, if no grader has, and the number of repeats."""
         settings = self._imported.findings.settings
-        if "scorer" not in settings and len(self._expected) == 1:
+        if "scorer" not in settings and "scorers" not in settings and len(self._expected) == 1:
             (kind,) = self._expected
             if kind != "exact":
                 settings["scorer"] = kind
-        elif "scorer" not in settings and "tool_call" in self._expected:
+        elif not {"scorer", "scorers"} & settings.keys() and "tool_call" in self._expected:
             self._imported.findings.note("some cases expect calls and others text: one scorer cannot judge both")
         most = max((len(one) for run in self._imported.answers.values() for one in run.answers.values()), default=1)
         if most > 1:

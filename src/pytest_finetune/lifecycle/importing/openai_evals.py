@@ -19,7 +19,7 @@ from pytest_finetune.lifecycle.importing.foreign import (
     fitting,
     object_of,
 )
-from pytest_finetune.lifecycle.importing.graders import carried_reference
+from pytest_finetune.lifecycle.importing.graders import carry_graders
 from pytest_finetune.lifecycle.importing.parameters import SharedParameters
 from pytest_finetune.lifecycle.importing.templates import render, value_of, variables
 
@@ -43,9 +43,8 @@ class _Eval:
         self._options = options
         eval_, run = _parts(options.config)
         self._source = object_of(run.get("data_source"))
-        criteria = eval_.get("testing_criteria")
-        reference = carried_reference(criteria, findings) if isinstance(criteria, list) else ""
-        self._expected = options.expected or reference
+        self._graders = carry_graders(eval_.get("testing_criteria"), options.expected, findings)
+        self._expected = options.expected or self._graders.reference
         # A grader compares texts; what --expected names keeps its JSON value.
         self._as_text = not options.expected
         self.parameters = SharedParameters()
@@ -73,15 +72,18 @@ class _Eval:
         if self._expected == RECORDED:
             case = expecting_recorded(case, answers)
         else:
-            case["expected"] = [self._reference(item)]
+            case["expected"] = [self._value(self._expected, item, as_text=self._as_text)]
             used |= variables(self._expected)
         if isinstance(item.get("tools"), list) and item["tools"]:
             case["tools"] = item["tools"]
-        return case | described(item, {*used, *_DESCRIBING, "tools"})
+        expected = {key: self._value(each, item, as_text=True) for key, each in self._graders.others.items()}
+        metadata = described(item, {*used, *_DESCRIBING, "tools"}).get("metadata", {}) | expected
+        return case | ({"metadata": metadata} if metadata else {})
 
-    def _reference(self, item: Mapping[str, Any]) -> object:
-        value = value_of(self._expected, item)
-        if not self._as_text or isinstance(value, str):
+    @staticmethod
+    def _value(template: str, item: Mapping[str, Any], *, as_text: bool) -> object:
+        value = value_of(template, item)
+        if not as_text or isinstance(value, str):
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)

@@ -16,14 +16,22 @@ _DELETE = "\x7f"
 
 def settings_toml(settings: Mapping[str, Any]) -> Iterator[str]:
     """The lines of a settings file: plain values first, then one table for each mapping."""
+    tables = {key: value for key, value in settings.items() if isinstance(value, list) and _has_tables(value)}
     for key, value in settings.items():
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) and key not in tables:
             yield f"{key} = {_value(value)}"
+    for key, listed in tables.items():
+        for table in listed:
+            yield from ("", f"[[{key}]]", *(f"{_key(name)} = {_value(item)}" for name, item in table.items()))
     for key, value in settings.items():
         if isinstance(value, dict):
             yield ""
             yield f"[{key}]"
             yield from (f"{_key(name)} = {_value(item)}" for name, item in value.items())
+
+
+def _has_tables(value: list[Any]) -> bool:
+    return bool(value) and all(isinstance(each, dict) for each in value)
 
 
 def _value(value: object) -> str:
