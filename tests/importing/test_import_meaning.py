@@ -154,7 +154,8 @@ def test_a_criterion_is_carried_over_or_named():
 
     result = import_(*configured(result_row("r", 0, "Q", "A", "A"), criteria=criteria), exit_code=1)
 
-    assert len(result["not_carried"]) == 2
+    assert [each.split(":")[0] for each in result["not_carried"]] == ["grader 'code' (python)"]
+    assert [each["name"] for each in result["settings"]["scorers"]][1:] == ["other"]
 
 
 @pytest.mark.parametrize("expected", [{"label": "bug"}, ["bug"]])
