@@ -125,3 +125,29 @@ def test_without_logprobs_nothing_is_requested_or_shown(suite, evaluate, server)
     suite(LABELS)
     evaluate("-v").stdout.no_fnmatch_line("*calibration*")
     assert not any("logprobs" in request.json for request in server.requests)
+
+
+def test_each_of_several_scorers_has_its_own_calibration(suite, evaluate, server):
+    toml = """
+[request]
+logprobs = true
+[[scorers]]
+type = "label"
+labels = ["bug", "fix"]
+[[scorers]]
+name = "length"
+type = "regex"
+expected = "form"
+[[gates]]
+metric = "ece"
+max = 0.2
+[[gates]]
+scorer = "length"
+metric = "ece"
+max = 0.2
+"""
+    suite(LABELS, inputs=["0", "1", "2", "3", "4"], toml=toml, metadata={"form": "b.."})
+    server.answer = with_logprobs
+    result = evaluate("-v")
+    # Two of five answers begin with b, and all were given with about 0.9.
+    result.stdout.fnmatch_lines(["*gate?ece<=0.2? PASSED*", "*gate?ece<=0.2,scorer=length? FAILED*"])
