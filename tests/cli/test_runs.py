@@ -110,7 +110,7 @@ def test_a_run_is_shown_with_what_it_was_compared_with_and_whether_its_seal_hold
     run.update(closed=True, baselines=(old,))
     shown = " ".join(runs("show", "last").output.split())
     assert "compared with production: ft:old at http://127.0.0.1:1/v1, run r0, but its run is open" in shown
-    assert "seal holds" in shown
+    assert "seal intact" in shown
     lines = run.path / "samples.jsonl"
     lines.write_bytes(lines.read_bytes()[1:])
     assert "seal has a broken seal: samples.jsonl changed" in " ".join(runs("show", "last").output.split())

@@ -223,7 +223,7 @@ def test_an_unknown_key_is_reported_at_its_line_with_a_suggestion(
             "gates[0].confidance: unknown key",
             "did you mean 'confidence'?",
         ),
-        ("[[gates]]\nmin = 95", 1, "gates[0]: accuracy lies in [0, 1]; the bar 95 cannot be met or missed", ""),
+        ("[[gates]]\nmin = 95", 1, "gates[0]: accuracy is in [0, 1]; the bar 95 cannot be met or missed", ""),
         ('[[gates]]\nmin = 1\nper_case = "6 of 5"', 3, "gates[0].per_case: '6 of 5' is not of the form '3 of 5'", ""),
         ("[request.extra_body]\nstream = true", 1, "request.extra_body: stream cannot be set here", ""),
         ("[request]\nstop = 3", 2, "request.stop: Input should be a valid string; or Input should be a valid list", ""),

@@ -117,7 +117,7 @@ def test_a_gate_is_on_the_scorer_that_it_names(load: Callable[..., EvalSet]) -> 
             TWO.replace('"regex"', '"exact"\ndecides = true'),
             9,
             "scorers[1].decides: another scorer decides too",
-            "one scorer says what passed",
+            "only one scorer decides what passed",
         ),
         (FIRST + 'type = "exact"\n', 3, "scorers[1]: two scorers are called 'exact'", 'give one a name: name = "…"'),
         ('[[scorers]]\nname = "x"\n', 1, "scorers[0]: the table has no type", 'name the scorer: type = "exact"'),

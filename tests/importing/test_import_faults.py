@@ -68,8 +68,8 @@ def test_files_that_cannot_be_read_are_refused_with_their_place(name, content, m
 def test_an_unnamed_prompt_or_answer_is_an_error_with_the_option_to_use():
     data = write_jsonl("data.jsonl", {"item": {"question": "Q?", "answer": "A"}})
 
-    assert "name it with --prompt or --config" in refused(data)
-    assert "name it with --expected or --config" in refused(data, "--prompt", "{{ item.question }}")
+    assert "set it with --prompt or --config" in refused(data)
+    assert "set it with --expected or --config" in refused(data, "--prompt", "{{ item.question }}")
     assert import_(data, "--prompt", "{{ item.question }}", "--expected", "{{ item.answer }}").exit_code == 0
 
 

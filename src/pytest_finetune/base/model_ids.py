@@ -1,4 +1,4 @@
-"""What a model id says about the weights behind it."""
+"""What a model id reveals about the weights behind it."""
 
 from __future__ import annotations
 

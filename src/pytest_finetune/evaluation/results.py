@@ -117,7 +117,7 @@ def _baseline_record(baseline: Baseline) -> BaselineRecord:
 
 
 def verdict_record(verdict: Verdict) -> VerdictRecord:
-    """What a run's manifest says of a verdict."""
+    """A verdict as the manifest of a run records it."""
     interval = verdict.interval
     return VerdictRecord(
         eval_set=verdict.eval_set,

@@ -65,7 +65,7 @@ def run_facts(manifest: Manifest) -> dict[str, str]:
         "server": target.base_url,
         "requested as": target.model if target.model != target.spec else "",
         "answered as": ", ".join(name for name in manifest.answered_by if name != target.spec),
-        "weights": target.identity,
+        "weights": target.identity if target.identity != target.base_url else "",
         "started": moment(manifest.created_at),
         "git": f"{versions.git_commit[:12]}{changed}" if versions.git_commit else "",
         "versions": f"pytest-finetune {versions.pytest_finetune}, Python {versions.python}",
@@ -86,7 +86,7 @@ def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     yield from field_lines("state", state, {} if manifest.closed else {"yellow": True})
     if manifest.closed:
         fault = run.seal_fault
-        yield from field_lines("seal", fault or "holds", {"red": True} if fault else {})
+        yield from field_lines("seal", fault or "intact", {"red": True} if fault else {})
     yield from field_lines("stopped", why_stopped(manifest, redact=redact), {"red": True})
     cached = f", {totals.from_cache:,} cached" if totals.from_cache else ""
     for warning in manifest.warnings:

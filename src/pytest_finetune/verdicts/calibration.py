@@ -1,4 +1,4 @@
-"""The labelled answers next to an eval set, and what its judge says of them: NAME.calibration.jsonl and .json."""
+"""The labelled answers next to an eval set, and the verdicts of its judge: NAME.calibration.jsonl and .json."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def read_labelled(path: Path, scorer: JudgeScorer) -> list[LabelledCase]:
 
 
 def read_calibration(eval_set: Path, scorer: JudgeScorer, settings: EvalSettings) -> Calibration:
-    """The calibration of a set's judge; its `problem` says what is missing or does not fit."""
+    """The calibration of a set's judge; its `problem` names what is missing or does not match."""
     path, labelled = record_path(eval_set), labelled_path(eval_set)
     if not path.is_file():
         return Calibration(problem="the judge's agreement with people was not measured")

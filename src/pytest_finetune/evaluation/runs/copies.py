@@ -48,7 +48,7 @@ def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
     """
     Copy each set's cases, settings and schemas into the run's folder, byte for byte; existing copies are kept.
 
-    A file that cannot be copied is skipped: the record is complete without it, and `recorded_set` says what is missing.
+    A file that cannot be copied is skipped: the record is complete without it, and `recorded_set` reports that.
     Modules of scoring functions are the user's code and are not copied.
     """
     for eval_set in eval_sets:

@@ -29,7 +29,7 @@ def responses_body(request: Request) -> dict[str, Any]:
         ValueError: A part of a message has no counterpart in this API.
     """
     items = [item for message in request.messages for item in _items(message)]
-    # transformers serve streams unless it is told not to.
+    # transformers serve streams unless the request disables it.
     return {"input": items, "model": request.model, "store": False, "stream": False, **_parameters(request.params)}
 
 
@@ -47,7 +47,7 @@ def read_response(value: Any) -> Completion:
         raise Malformed("a body without output")
     messages = [item for item in output if item.get("type") == "message"]
     parts = [part for item in messages for part in _parts(item.get("content"))]
-    # What a model says on the way, before it calls a tool or answers, is no answer.
+    # Commentary before a tool call or the final answer is not the answer.
     final = [part for item in messages if item.get("phase") != "commentary" for part in _parts(item.get("content"))]
     calls = tuple(_call(item) for item in output if item.get("type") in _CALLS)
     text = _text_in(final, "output_text", "text")

@@ -84,7 +84,9 @@ def _read(file: BufferedReader, name: str, limit: int) -> Iterator[Row | Finding
     head = file.peek(1)
     if head.startswith(UTF8_BOM):
         head = head.removeprefix(file.read(len(UTF8_BOM)))
-        yield make_finding("byte_order_mark", name, 1, "the file starts with a byte order mark", "remove it: --fix")
+        yield make_finding(
+            "byte_order_mark", name, 1, "the file starts with a byte order mark", "remove it (--fix does)"
+        )
     if foreign := foreign_bytes(head) or document_fault(head):
         yield make_finding("file_type", name, 0, *foreign)
         return
@@ -135,12 +137,12 @@ class _Lines:
                 self.name,
                 line,
                 f"{count:,} blank line{'s' * (count > 1)}; this is the first",
-                "remove them: --fix",
+                "remove them (--fix does)",
             )
         if self._crlf:
             line, count = self._crlf
             problem = f"{count:,} line{'s' * (count > 1)} ending with \\r\\n; this is the first"
-            yield make_finding("line_ending", self.name, line, problem, "end lines with \\n: --fix")
+            yield make_finding("line_ending", self.name, line, problem, "end lines with \\n (--fix does)")
 
 
 def skip_line(file: BufferedReader) -> int:

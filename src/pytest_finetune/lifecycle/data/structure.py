@@ -185,5 +185,5 @@ def _check_answers(messages: list[Any], report: ReportFinding) -> None:
             content = message.get("content")
             if type(content) is str and content != content.strip():
                 problem = "the answer starts or ends with whitespace"
-                report("surrounding_whitespace", problem, "trim it: --fix", path=f"$.messages[{index}].content")
+                report("surrounding_whitespace", problem, "trim it (--fix does)", path=f"$.messages[{index}].content")
         is_after_answer = type(message) is dict and message.get("role") == "assistant" and not message.get("tool_calls")

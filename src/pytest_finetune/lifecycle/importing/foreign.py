@@ -64,7 +64,7 @@ class ImportOptions:
 
     Args:
         prompt: Template of the user's message, for files that do not say what is sent; empty without.
-        expected: Template of the expected answer, or `recorded`; empty takes what the file says.
+        expected: Template of the expected answer, or `recorded`; empty uses the one in the file.
         config: Definition of the eval, as it was created: criteria, prompt and parameters.
         choices: Add the choices of multiple-choice cases to the prompt.
         others: Rows of the file that belongs to the source, as JSON text by their id: the requests of a batch.

@@ -49,7 +49,7 @@ class Answers:
 
     Args:
         answers: By case id, in the order of the file.
-        passed: By case id and 0-based repeat: what the source's own graders found, where the file says so.
+        passed: By case id and 0-based repeat: the results of the source's own graders, if the file has them.
         models: How often each model name appears in the answers.
     """
 

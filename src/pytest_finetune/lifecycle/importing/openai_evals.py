@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     _Skip = Callable[[int, str], None]
 
-_NO_PROMPT = "nothing says what is sent to the model: name it with --prompt or --config"
-_NO_ANSWER = "nothing says what is expected: name it with --expected or --config"
+_NO_PROMPT = "the file has no prompt: set it with --prompt or --config"
+_NO_ANSWER = "the file has no expected answer: set it with --expected or --config"
 _DESCRIBING = ("id", "tags")
 
 

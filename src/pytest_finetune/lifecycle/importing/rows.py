@@ -44,7 +44,7 @@ def _case(
 
     Args:
         value: The row.
-        options: Templates, which win over what the row says.
+        options: Templates, which override the values in the row.
         prompt: The prompt of the row: text, messages, or an object with one of them.
         expected: The expected answer of the row; None if it has none.
         used: Columns that are read, which do not become metadata.

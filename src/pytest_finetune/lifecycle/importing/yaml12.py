@@ -45,7 +45,7 @@ def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """The number of values that a node stands for, with each alias counted as what it stands for."""
     if id(node) in known:
         if not known[id(node)]:
-            raise _fault("an alias stands for what it is in", node)
+            raise _fault("an alias refers to a node that contains it", node)
         return known[id(node)]
     known[id(node)] = 0
     parts = node.value if isinstance(node, yaml.CollectionNode) else []

@@ -51,7 +51,7 @@ class Assessment:
     _because: tuple[str, ...]
 
     def change(self, *, who: str, reason: str = "") -> Change:
-        """The change to apply; it is forced, and says what it overrides, if there are refusals."""
+        """The change to apply; if there are refusals it is forced and names them."""
         against = f"against: {'; '.join(self.refusals)}" if self.refusals else ""
         parts = (reason, *self._because, *self.waived, against)
         return Change(

@@ -27,8 +27,8 @@ class AskingScorer(Scorer):
     """
     A scorer whose score needs the replies of another model.
 
-    It stays a pure function: it says what to ask, and turns the replies into a score. An evaluation sends the requests,
-    with the retries, deadline and budget of all others, and records the replies with the sample.
+    It stays a pure function: it returns the requests, and turns the replies into a score. An evaluation sends the
+    requests, with the retries, deadline and budget of all others, and records the replies with the sample.
     """
 
     __slots__ = ()

@@ -48,7 +48,7 @@ def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:
 def _walk(folder: Path) -> Iterator[Path]:
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
-        # pytest follows links too; one that leads back up must not be followed for ever.
+        # pytest follows links too; one that leads back up must not be followed forever.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _PRUNED)
         if os.path.realpath(parent) in seen:
             folders.clear()

@@ -129,7 +129,7 @@ class BarGate(_FieldGate):
         if self.metric == "ece" and self.max is None:
             raise misfit("a large ece is bad", "use max instead of min")
         if self.metric in RATES and not 0 <= self.bar <= 1:
-            raise ValueError(f"{self.metric} lies in [0, 1]; the bar {self.bar:g} cannot be met or missed")
+            raise ValueError(f"{self.metric} is in [0, 1]; the bar {self.bar:g} cannot be met or missed")
         if self.max is not None and self.max <= 0 and self.metric not in RATES:
             raise misfit(f"nothing stays within {self.metric} <= {self.max:g}", "use a bar above 0")
         if self.max is not None and self.max_errors is not None and (self.max_errors or self.metric == "error_rate"):
@@ -144,7 +144,7 @@ class BarGate(_FieldGate):
     def rule(self, max_errors: int = 0) -> Rule:
         """The facts, in a set that tolerates `max_errors`."""
         if self.metric == "error_rate" and (self.max is not None or self.max_errors is None):
-            # Errors are what is measured: the bar itself says how many are too many.
+            # Errors are what is measured: the bar itself limits them.
             tolerated = None
         else:
             # Under `max` a missing answer counts for the model: the slowest one has no latency, and a missed one keeps

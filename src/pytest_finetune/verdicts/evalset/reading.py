@@ -110,7 +110,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
         text = line.decode()
         value = parse_json(text)
     except UnicodeDecodeError as error:
-        # Counted from the start of the line as it stands in the file, which `strip` may have moved.
+        # Counted from the start of the line as it is in the file, which `strip` may have moved.
         offset = raw.index(line) + error.start + 1
         problem = f"byte {offset} of the line, 0x{line[error.start]:02x}, is not UTF-8"
         raise LineFault("invalid_json", problem, "save the file as UTF-8") from None

@@ -193,7 +193,13 @@ def _with_typed_scorers(values: dict[str, Any], text: str, faults: Faults) -> di
         hint = "the scorer that decides compares with the case's expected answer; leave expected out"
         _add(faults, text, ("scorers", decider, "expected"), "has no effect here", hint)
     for index in deciding[1:]:
-        _add(faults, text, ("scorers", index, "decides"), "another scorer decides too", "one scorer says what passed")
+        _add(
+            faults,
+            text,
+            ("scorers", index, "decides"),
+            "another scorer decides too",
+            "only one scorer decides what passed",
+        )
     for index, table in enumerate(tables):
         if "type" not in table:
             _add(faults, text, ("scorers", index), "the table has no type", 'name the scorer: type = "exact"')
@@ -223,7 +229,7 @@ def _validate(values: dict[str, Any], text: str, faults: Faults) -> EvalSettings
 
 
 def _written(values: Any, detail: ErrorDetails) -> tuple[str | int, ...]:
-    """The part of an error's place that stands in the file; pydantic adds the names of a union's members."""
+    """The part of an error's location that is in the file; pydantic adds the names of a union's members."""
     path: list[str | int] = []
     for key in detail["loc"]:
         if key in GATE_KEYS:

@@ -1,4 +1,4 @@
-"""From gates and samples to verdicts: first whether the evidence is whole, then what it says."""
+"""From gates and samples to verdicts: first whether the evidence is complete, then what it shows."""
 
 from __future__ import annotations
 

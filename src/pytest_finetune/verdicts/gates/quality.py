@@ -30,7 +30,7 @@ def guards_quality(rule: Rule, covered: int, planned: int, *, form_decides: bool
             gate on the form alone lets wrong answers ship.
     """
     quality = (*_QUALITY, *_FORM) if form_decides else _QUALITY
-    # What another scorer says of an answer does not make it right.
+    # The result of another scorer does not make an answer right.
     if rule.scorer or covered < planned or (rule.bar == 0 and rule.kind == "min"):
         return False
     limits = {

@@ -1,5 +1,5 @@
 """
-Searches in a separate process, because only ending a process stops a regular expression that backtracks for ever.
+Searches in a separate process, because only ending a process stops a regular expression that backtracks forever.
 
 The process starts with the first search, serves all later ones, and ends with this process.
 """
@@ -20,7 +20,7 @@ print("ready", flush=True)
 for line in sys.stdin:
     pattern, flags, text, seconds = json.loads(line)
     if hasattr(signal, "setitimer"):
-        # If the parent has died, nothing else would end a search that runs for ever.
+        # If the parent has died, nothing else would end a search that runs forever.
         signal.setitimer(signal.ITIMER_REAL, seconds + 5)
     try:
         answer = "yes" if Regex(pattern, flags).find(text) else "no"

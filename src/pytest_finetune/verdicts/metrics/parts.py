@@ -49,7 +49,7 @@ def part_of(sample: Sample, scorer: str) -> Sample:
     """
     A sample as one scorer sees it; the sample itself for the deciding one, whose name is empty.
 
-    An answer that this scorer has not scored is in error, whatever the deciding one says of it.
+    An answer that this scorer has not scored is in error, whatever the deciding scorer's result.
     """
     if not scorer or sample.state not in (State.PASSED, State.MISSED):
         return sample
