@@ -159,6 +159,20 @@ def test_each_fault_of_the_tables_is_reported_at_its_line(
     assert hint in remedy
 
 
+def test_a_gate_on_labels_of_its_own_key_counts_those(load: Callable[..., EvalSet]) -> None:
+    toml = (
+        FIRST + 'type = "label"\nlabels = ["a", "b"]\nexpected = "kind"\n'
+        '[[gates]]\nscorer = "label"\nmetric = "macro_f1"\nmin = 0.5\nconfidence = 0.95\n'
+    )
+    lines = [
+        {"id": str(n), "input": f"{n}", "expected": f"answer {n}", "metadata": {"kind": "ab"[n % 2]}} for n in range(40)
+    ]
+    eval_set = load(lines, toml)
+    expected_label = eval_set.table(()).part("label").expected_label
+    assert expected_label is not None
+    assert {expected_label(row.case) for row in eval_set.table(()).part("label").rows} == {"a", "b"}
+
+
 def test_a_line_must_suit_every_scorer(faults: Callable[..., list[Fault]]) -> None:
     found: Any = faults([*PATTERN[:1], GOOD[1]], WITH_KEY)
     assert len(found) == 1

@@ -10,6 +10,8 @@ from page_runs import evaluated, recorded, write_set
 
 from pytest_finetune.reports.breakdown import breakdown, breakdown_lines
 from pytest_finetune.reports.details import detail_lines
+from pytest_finetune.reports.failure import outcome_fields
+from pytest_finetune.reports.junit import suite_properties
 from pytest_finetune.reports.markdown import markdown
 from pytest_finetune.reports.page.document import page_html
 from pytest_finetune.reports.sources import from_record, from_session
@@ -74,6 +76,17 @@ def test_every_report_shows_the_table(compared):
     assert '<th scope="row">$.order</th>' in page
     terminal = [line for line, _ in detail_lines(compared.sets[0], "new", 100)]
     assert any(line.strip().startswith("$.order") and "0.450" in line for line in terminal)
+
+
+def test_a_case_says_which_other_scorers_miss_it(compared):
+    page = page_html([compared])
+    assert "form: expected a match of" in page
+    assert "form: expected a match of" not in page_html([compared], redact=True)
+    row = compared.sets[0].summary.rows[0]
+    fields = dict(outcome_fields(row.case, row.samples[0], redact=False))
+    assert fields["form"].startswith("missed: expected a match of")
+    assert dict(outcome_fields(row.case, row.samples[0], redact=True))["form"] == "missed"
+    assert dict(suite_properties([compared]))["finetune.scorer[form][eval_sets/orders.jsonl]"] == "0.925"
 
 
 def test_paths_are_hidden_where_answers_are(compared):

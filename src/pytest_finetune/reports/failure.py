@@ -85,13 +85,19 @@ def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tupl
     if sample.failure is not None:
         tries = f", after {sample.failure.retries + 1} attempts" if sample.failure.retries else ""
         yield "error", failure_words(sample.failure, redact=redact) + tries
-    if sample.score is None or sample.completion is None:
-        return
-    if sample.score.format_failure:
-        yield "format", _format_failure(sample.score, redact=redact)
+    if sample.score is not None and sample.completion is not None:
+        yield from _misses(sample.score, redact=redact)
+
+
+def _misses(score: Score, *, redact: bool) -> Iterator[tuple[str, str]]:
+    if score.format_failure:
+        yield "format", _format_failure(score, redact=redact)
     # The detail quotes the answer, so it is left out when redacting.
-    if sample.score.detail and (sample.score.path or sample.score.format_failure) and not redact:
-        yield "reason", sample.score.detail
+    if score.detail and (score.path or score.format_failure) and not redact:
+        yield "reason", score.detail
+    for name, part in (score.parts or {}).items():
+        if not part.passed:
+            yield name, f"missed: {part.detail}" if part.detail and not redact else "missed"
 
 
 def expected_text(case: Case) -> str:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.case_figures import case_figures
+from pytest_finetune.verdicts.breakdown import scorer_shares
 from pytest_finetune.verdicts.checks import has_meaning
+from pytest_finetune.verdicts.metrics.measure import exact_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -78,6 +80,8 @@ def _set_figures(part: ReportedSet) -> dict[str, str]:
         if measure.interval is not None:
             found |= {f"{metric}_low": f"{measure.interval.low:.6g}", f"{metric}_high": f"{measure.interval.high:.6g}"}
     found |= {"cases": str(len(summary.rows)), "errors": str(summary.counts[State.ERROR]), "unrun": str(part.unrun)}
+    scorers = scorer_shares(summary.requested.rows)
+    found |= {f"scorer[{name}]": f"{float(exact_sum(shares) / len(shares)):.6g}" for name, shares in scorers.items()}
     return found | {f"gate[{gate.verdict.gate}]": gate.status for gate in part.gates}
 
 

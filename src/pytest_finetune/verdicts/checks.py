@@ -11,6 +11,7 @@ from pytest_finetune.verdicts.field_paths import expected_fields
 from pytest_finetune.verdicts.gates import impossible
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.metrics.labels import LabelTable
+from pytest_finetune.verdicts.metrics.parts import Part
 from pytest_finetune.verdicts.rule import in_slice
 from pytest_finetune.verdicts.scoring import scorer_class, scorers_with
 
@@ -66,7 +67,9 @@ def settings_faults(
         yield from _slice_faults(gate, cases, index)
         yield from _field_faults(gate, cases, index)
         yield from _must_pass_faults(gate, cases, index)
-        yield from _impossible_faults(gate, cases, index)
+        table = settings.others.get(gate.scorer)
+        seen = list(map(Part(expected=table.expected).case, cases)) if table and table.expected else cases
+        yield from _impossible_faults(gate, seen, index)
 
 
 def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.base.records import Case, Completion, Sample
+    from pytest_finetune.base.records import Case, Completion, Sample, Score
     from pytest_finetune.reports.page.strings import Strings
     from pytest_finetune.reports.reported import ReportedRun, ReportedSet
     from pytest_finetune.verdicts.comparison import Flip
@@ -113,7 +113,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             strings.private(got_text(completion)) if completion else 0,
             strings.number(score.format_failure or "") if score else 0,
             strings.number(score.path) if score and reveals else 0,
-            strings.number(score.detail) if score and reveals else 0,
+            strings.number(_reason(score)) if score and reveals else 0,
             strings.number(_confusion_column(sample)) if label else 0,
             strings.number(failure_words(sample.failure, redact=strings.redact)) if sample.failure else 0,
             round(completion.latency, 3) if completion and not completion.from_cache else 0,
@@ -132,6 +132,12 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
 def _judge_text(sample: Sample) -> str:
     """What a judge replied about the answer."""
     return "\n\n".join(got_text(reply.completion) for reply in sample.replies if reply.completion)
+
+
+def _reason(score: Score) -> str:
+    """What is wrong, by the deciding scorer and by each other one that does not pass the answer."""
+    others = [f"{name}: {part.detail or 'missed'}" for name, part in (score.parts or {}).items() if not part.passed]
+    return "\n".join(filter(None, (score.detail, *others)))
 
 
 def _finish_reason(completion: Completion, *, redact: bool) -> str:
