@@ -91,12 +91,15 @@ def test_rows_of_reinforcement_with_a_broken_one_are_still_of_that_method(found)
     ]
 
 
-def test_preferences_conflict_only_if_the_same_answers_are_in_the_other_order(found):
+def test_preferences_conflict_only_if_the_same_answers_are_in_the_other_order(found, tmp_path):
     pairs = [("Ann", "Bob"), ("Ann", "Cid"), ("Cid", "Dan"), ("Cid", "Ann")]
     values = rows(lambda n: {"prompt": question(n), "chosen": f"good {n}", "rejected": f"bad {n}"})
     values += [{"prompt": "Who won?", "chosen": good, "rejected": bad} for good, bad in pairs]
     codes = found(values)
     assert [(each.line, each.other) for each in codes["conflicting_answers"]] == [(44, "raw.jsonl:42")]
+    assert not [
+        each for each in check([tmp_path / "raw.jsonl"]).findings if each.line > 40 and each.code == "near_duplicate"
+    ]
 
 
 def test_conversations_as_one_text_are_read_as_turns(found, tmp_path):

@@ -42,6 +42,7 @@ class Example:
         answer_id: Hash of the answer; whitespace is normalized.
         row_id: Hash of everything that is learned from the row, with its weights and whitespace.
         is_learned: Whether the answer is learned, that is, its weight is not 0.
+        is_pair: Whether the row has an answer that is not preferred, too.
     """
 
     file: str
@@ -55,6 +56,7 @@ class Example:
     answer_id: bytes
     row_id: bytes
     is_learned: bool = True
+    is_pair: bool = False
 
 
 def example_of_row(file: str, line: int, row: ChatRow) -> Example:
@@ -78,6 +80,7 @@ def example_of_row(file: str, line: int, row: ChatRow) -> Example:
         parts=parts,
         more="" if more == _NOTHING_MORE else canonical_json(more),
         is_learned=bool(row.reference) or len(row.messages) - 1 not in unlearned,
+        is_pair=bool(pair),
     )
 
 
@@ -109,6 +112,7 @@ def _example(
     parts: bytes,
     more: str = "",
     is_learned: bool = True,
+    is_pair: bool = False,
 ) -> Example:
     """An example from the canonical texts of its prompt (`prompt_text`) and of its answer, and what else is learned."""
     text, written = answer
@@ -123,6 +127,7 @@ def _example(
         _squeezed(written),
         digest(f"{prompt_text}\0\0{written}\0{more}"),
         is_learned,
+        is_pair,
     )
 
 

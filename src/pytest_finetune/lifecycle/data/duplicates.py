@@ -63,7 +63,8 @@ class DuplicateCheck:
             return
         number = self._index.add(example.question, side, parts=example.parts)
         first = self._first[side].setdefault(number, place)
-        if first is not place and not repeated and first.system == place.system:
+        # Preference data has several pairs of answers to one prompt.
+        if first is not place and not (repeated or example.is_pair) and first.system == place.system:
             _report_near(report, first, place, 1.0)
         if side != TRAINING:
             self._held_out.append((number, side, place))
