@@ -21,8 +21,7 @@ BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 
 
 def block(language, containing):
-    (found,) = [text for name, text in BLOCKS if name == language and containing in text]
-    return found
+    return next(text for name, text in BLOCKS if name == language and containing in text)
 
 
 @pytest.fixture
@@ -59,6 +58,15 @@ def test_the_labelled_answers_can_be_read(replies):
     (eval_set,) = load_eval_sets([replies / "replies.jsonl"], root=replies.parent)
     assert [case.passes for case in read_labelled(path, eval_set.scorer)] == [True, False]
     assert f"at least {FEWEST} answers" in PAGE
+
+
+def test_the_settings_of_a_comparison_and_its_labelled_pairs_can_be_read(replies):
+    (replies / "replies.toml").write_text(block("toml", '"preference"'), "utf-8")
+    path = replies / "replies.calibration.jsonl"
+    path.write_text(block("json", '"baseline"'), "utf-8")
+    (eval_set,) = load_eval_sets([replies / "replies.jsonl"], root=replies.parent)
+    (pair,) = read_labelled(path, eval_set.scorer)
+    assert (pair.passes, pair.baseline.text) == (True, "It is in transit.")
 
 
 def test_the_output_of_the_command_and_the_gate_are_those_on_the_page(replies, answering, evaluate):

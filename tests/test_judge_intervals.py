@@ -81,7 +81,7 @@ def test_answers_that_were_not_judged_are_wrong_whatever_the_judges_errors() -> 
     samples = [Sample("", one.id, 0, State.PASSED, Completion("x"), replies=replies) for one in cases[:20]]
     samples += [Sample("", one.id, 0, State.MISSED, Completion("")) for one in cases[20:]]
     calibration = Calibration((45, 50), (45, 50))
-    measure = calibration.accuracy(lay_out(cases, samples).summary, 0.95)
+    measure = calibration.corrected("accuracy", lay_out(cases, samples).summary, 0.95)
     # All 20 that were judged pass, which is corrected to 1; the other 20 count as wrong.
     assert measure.exact == Fraction(1, 2)
     assert measure.interval is not None

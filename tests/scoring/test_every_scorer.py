@@ -34,6 +34,7 @@ SETS: dict[str, tuple[str, list[Any]]] = {
     "fuzzy": ("threshold = 0.8", SENTENCES),
     "json": ("", [{"a": 1}, {"a": 2}, {"a": 3}]),
     "judge": ('model = "j"\nrubric = "r"\nlabels = ["good", "bad"]\npasses = ["good"]', SENTENCES),
+    "preference": ('model = "j"\nrubric = "r"', SENTENCES),
     "label": ('labels = ["bug", "feature"]', ["bug", "feature", "bug"]),
     "not": ('of = "contains"', ["password", "secret", "token"]),
     "number": ("absolute = 0.5", [1, "2.5", 40]),
@@ -48,6 +49,7 @@ SETS: dict[str, tuple[str, list[Any]]] = {
 UNPROVABLE = {
     "embedding": "it asks another model",
     "judge": "it asks another model",
+    "preference": "it asks another model",
     "regex": "a pattern is not an answer that matches it",
 }
 
@@ -56,6 +58,8 @@ UNPROVABLE = {
 def load(tmp_path: Path) -> Callable[..., EvalSet]:
     def _load(name: str, gates: str = "[[gates]]\nmin = 1\n") -> EvalSet:
         options, expected = SETS[name]
+        if name == "preference":
+            gates = '[[gates]]\nmetric = "win_rate"\nmin = 1\n'
         lines = [{"id": f"c{at}", "input": f"question {at}", "expected": value} for at, value in enumerate(expected)]
         if name == "tool_call":
             lines = [{"id": f"c{at}", "messages": [_question(), _call(value)]} for at, value in enumerate(expected)]

@@ -22,6 +22,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "embedding": {"scorer_options": {"model": "e", "threshold": 0.8}},
     "judge": {"labels": ["a", "b"], "scorer_options": {"model": "j", "rubric": "r", "passes": ["a"]}},
     "not": {"scorer_options": {"of": "exact"}},
+    "preference": {
+        "scorer_options": {"model": "j", "rubric": "r"},
+        "gates": [{"metric": "win_rate", "min": 0.5}],
+    },
     "sql_result": {"scorer_options": {"database": "tables.sql"}},
     **dict.fromkeys(("bleu", "chrf", "f1", "fuzzy", "rouge_l"), THRESHOLD),
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from decimal import Decimal
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.errors import PriceError, TargetError
+from pytest_finetune.base.errors import PriceError, ScorerError, TargetError
+from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.records import Completion, Failure, Reply, Request, Usage
 from pytest_finetune.evaluation.configured_prices import price_hint
 from pytest_finetune.evaluation.engine import Engine
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.evaluation.engine import Limits
     from pytest_finetune.evaluation.plan import Key, Planned
-    from pytest_finetune.evaluation.runs import TargetInfo
+    from pytest_finetune.evaluation.runs import EvalSetPlan, TargetInfo
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.asking_scorer import AskedModel
@@ -44,6 +46,9 @@ class AskedModels:
         make: Makes a target; None if no model can be asked, which is an error of every sample that would have to.
         recorded: Replies on record for a sample, which are taken for equal requests; None if none are.
 
+    Attributes:
+        baseline_answers: What scorers that compare are given.
+
     Raises:
         TargetError: A model cannot be asked, and no replies are on record.
     """
@@ -58,6 +63,7 @@ class AskedModels:
         recorded: Callable[[Key], Sequence[Reply]] | None = None,
     ) -> None:
         self._limits, self._recorded = limits, recorded
+        self.baseline_answers: dict[Key, Completion] = {}
         self._made: dict[AskedModel, AskedTarget | Failure] = {}
         for eval_set in eval_sets:
             if isinstance(eval_set.scorer, AskingScorer) and (asked := eval_set.scorer.asks) not in self._made:
@@ -82,6 +88,14 @@ class AskedModels:
             return None
         made = self._made[eval_set.scorer.asks]
         return None if isinstance(made, Failure) else target_info(made.target)
+
+    def with_opponent(self, plan: EvalSetPlan, eval_set: EvalSet) -> EvalSetPlan:
+        """The plan with a hash of the baseline's answers, if the scorer compares with them."""
+        if not isinstance(eval_set.scorer, AskingScorer) or not eval_set.scorer.compares:
+            return plan
+        answers = [[*key, one.text] for key, one in sorted(self.baseline_answers.items()) if key[0] == eval_set.name]
+        digest = sha256(canonical_json(answers).encode("utf-8", "surrogatepass")).hexdigest()
+        return plan.model_copy(update={"opponent_sha256": digest})
 
     @property
     def stopped(self) -> Failure | None:
@@ -120,16 +134,20 @@ class AskedModels:
         model = scorer.asks.spec if isinstance(made, Failure) else made.target.model
         replies: list[Reply] = []
         known = {each.request_sha256: each for each in (self._recorded(planned.key) if self._recorded else ())}
-        for request in scorer.questions(planned.case, completion, model):
-            sha256 = request_sha256(request)
-            if (reply := known.get(sha256)) and reply.completion is not None:
+        try:
+            questions = scorer.questions(planned.case, completion, model, self.baseline_answers.get(planned.key))
+        except ScorerError as error:
+            return (Reply("", failure=Failure("scorer", error.problem), cost=Decimal(0)),)
+        for request in questions:
+            digest = request_sha256(request)
+            if (reply := known.get(digest)) and reply.completion is not None:
                 replies.append(reply)
                 continue
             outcome, cost = (made, Decimal(0)) if isinstance(made, Failure) else await made.ask(request, budget)
             if isinstance(outcome, Failure):
-                replies.append(Reply(sha256, failure=outcome, cost=cost))
+                replies.append(Reply(digest, failure=outcome, cost=cost))
                 break
-            replies.append(Reply(sha256, scorer.received(outcome, model), cost=cost))
+            replies.append(Reply(digest, scorer.received(outcome, model), cost=cost))
         return tuple(replies)
 
     async def close(self) -> None:

@@ -14,6 +14,7 @@ from pytest_finetune.verdicts.calibration import CalibrationRecord
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_finetune.base.records import Completion
     from pytest_finetune.evaluation.configured_prices import ConfiguredPrices
     from pytest_finetune.evaluation.engine import Limits
     from pytest_finetune.evaluation.targets import Target
@@ -56,16 +57,19 @@ async def ask_judge(
     names, unusable = set[str](), list[str]()
 
     async def ask(case: LabelledCase) -> None:
-        (request,) = scorer.questions(case.case, case.answer, target.model)
-        async with slots:
-            outcome, _ = await asked.ask(request, budget)
         verdicts[case.sha256], problem = None, ""
-        if isinstance(outcome, Failure):
-            problem = outcome.message
-        else:
+        replies: list[Completion] = []
+        for request in scorer.questions(case.case, case.answer, target.model, case.baseline):
+            async with slots:
+                outcome, _ = await asked.ask(request, budget)
+            if isinstance(outcome, Failure):
+                problem = outcome.message
+                break
             names.add(outcome.model)
+            replies.append(scorer.received(outcome, target.model))
+        if not problem:
             try:
-                verdicts[case.sha256] = scorer.verdict(scorer.received(outcome, target.model))
+                verdicts[case.sha256] = scorer.combined(replies)
             except ScorerError as error:
                 problem = error.problem
         if problem:

@@ -132,6 +132,14 @@ class Evaluation:
         """How the answers to an eval set are requested, or were, if they are recorded ones."""
         return sent_requests(self.target, eval_set)
 
+    def compare_with(self, baselines: Mapping[str, Baseline]) -> None:
+        """Give the recorded answers of a baseline, over the same cases, to the scorers that compare with one."""
+        for eval_set in self.eval_sets:
+            baseline = baselines.get(eval_set.name)
+            if baseline is not None and baseline.cases_sha256 == eval_set.cases_sha256:
+                answers = {one.key: one.completion for one in baseline.samples if one.completion}
+                self._asked.baseline_answers |= answers
+
     def open_record(
         self,
         store: RunStore,
@@ -159,6 +167,7 @@ class Evaluation:
         """
         info = target_info(self.target)
         plans = [set_plan(each, self.target.model, self.sent(each), self._asked.info(each)) for each in self.eval_sets]
+        plans = [self._asked.with_opponent(plan, each) for plan, each in zip(plans, self.eval_sets, strict=True)]
         earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
         if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
             earlier = None

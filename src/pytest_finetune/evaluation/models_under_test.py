@@ -77,6 +77,9 @@ class ModelsUnderTest:
         self.all, self.tally = list(models), tally
         self._eval_sets, self._resume = list(eval_sets), resume
         self._baseline, self._recorded = baseline, recorded or {}
+        self.baseline_run: Run | None = None
+        for model in self.judged:
+            model.evaluation.compare_with(self._recorded)
         # Entered around each wait for samples; what it yields is called every `TICK` seconds.
         self.waiting: Callable[[], AbstractContextManager[Callable[[], None] | None]] = nullcontext
 
@@ -110,7 +113,10 @@ class ModelsUnderTest:
             RunError: The record is damaged.
             ScorerError: The user's scoring function failed on a recorded answer.
         """
+        self.baseline_run = run
         self._recorded = recorded_baselines(self._baseline, run, self._eval_sets)
+        for model in self.judged:
+            model.evaluation.compare_with(self._recorded)
 
     def open_runs(self, store: RunStore, root: Path, *, limited: bool = False) -> None:
         """

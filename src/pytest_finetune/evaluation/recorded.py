@@ -80,6 +80,7 @@ def evaluate(
         KeyboardInterrupt: The user interrupted; all answers are on record.
     """
     evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked)
+    evaluation.compare_with(baselines or {})
     evaluation.refuse_unknown_price()
     run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files)
     evaluation.take_recorded()

@@ -226,13 +226,15 @@ class SessionHooks:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: WorkerController) -> None:
-        """Pass an xdist worker the paths of the records, the shared folder, and how items are distributed."""
+        """Pass an xdist worker the records, the baseline, the shared folder, and how items are distributed."""
         try:
             limited = self.inputs.limit is not None
             self.models.open_runs(self.inputs.store, self.inputs.root, limited=limited)
         except FinetuneError as error:
             raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_runs"] = self.models.run_paths
+        run = self.models.baseline_run
+        node.workerinput["finetune_baseline"] = str(run.path) if run else ""
         if not self.models.is_shared:
             self.shared_folder = Path(tempfile.mkdtemp(prefix="pytest-finetune-"))
             self.models.share(self.shared_folder, create=True)

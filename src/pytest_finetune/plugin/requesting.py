@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.base.errors import FinetuneError
+from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.plugin.items import EvalItem
 from pytest_finetune.plugin.marked_functions import SAMPLE, marked_case
 from pytest_finetune.reports import terminal
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,6 +36,9 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
         given = session.config.workerinput  # type: ignore[attr-defined]
         models.join_runs(given["finetune_runs"])
         models.share(Path(given["finetune_shared"]))
+        # A worker judges nothing, but a scorer may compare each answer with the baseline's.
+        if (path := given["finetune_baseline"]) and any(map(_compares, inputs.eval_sets.values())):
+            models.compare_with_run(Run.load(Path(path)))
         return
     try:
         models.refuse_unknown_prices()
@@ -42,6 +47,10 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
         models.request_ahead(_wanted(session.items))
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _compares(eval_set: EvalSet) -> bool:
+    return isinstance(eval_set.scorer, AskingScorer) and eval_set.scorer.compares
 
 
 def count_late_tests(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Session) -> None:

@@ -38,12 +38,14 @@ class LabelledCase:
         answer: The answer.
         passes: The person's verdict passes.
         sha256: Hash of the whole line, by which the judge's verdict is found again.
+        baseline: The answer that it was compared with, if the scorer compares.
     """
 
     case: Case
     answer: Completion
     passes: bool
     sha256: str
+    baseline: Completion | None = None
 
 
 class CalibrationRecord(BaseModel):
@@ -98,6 +100,7 @@ def read_labelled(path: Path, scorer: JudgeScorer) -> list[LabelledCase]:
     for line, value in read_objects(data, faults):
         digest = sha256(canonical_json(value).encode()).hexdigest()[:16]
         answer, human = value.pop("answer", None), value.pop("human", None)
+        other = value.pop("baseline", None) if scorer.compares else None
         case = reader.read(line, value)
         try:
             passes = _human_verdict(human, scorer)
@@ -106,10 +109,14 @@ def read_labelled(path: Path, scorer: JudgeScorer) -> list[LabelledCase]:
             continue
         if not isinstance(answer, str) or missing_answer(Completion(answer)):
             faults.add("answer is not a text", _HINT)
+        elif scorer.compares and not isinstance(other, str):
+            faults.add("baseline is not a text", 'add "baseline": the answer that people compared it with')
         elif digest in found:
             faults.add("the same line twice", "remove one of them")
         elif case is not None:
-            found[digest] = LabelledCase(case, Completion(answer), passes, digest)
+            found[digest] = LabelledCase(
+                case, Completion(answer), passes, digest, None if other is None else Completion(other)
+            )
     if faults.found:
         raise EvalSetErrors(faults.found)
     return list(found.values())
@@ -123,7 +130,7 @@ def read_calibration(eval_set: Path, scorer: JudgeScorer, settings: EvalSettings
     try:
         record = CalibrationRecord.model_validate_json(read_regular(path))
         cases = read_labelled(labelled, scorer)
-        verdicts = {key: _passes(value, scorer) for key, value in record.verdicts.items()}
+        verdicts = {key: _worth(value, scorer) for key, value in record.verdicts.items()}
     except (OSError, ValidationError, EvalSetErrors, ScorerError) as error:
         return Calibration(problem=f"{path.name} or {labelled.name} cannot be used ({_first_line(error)})")
     if record.judge_sha256 != scorer.judge_sha256(record.model) or record.judge != scorer.asks.spec:
@@ -135,20 +142,23 @@ def read_calibration(eval_set: Path, scorer: JudgeScorer, settings: EvalSettings
     return tally(cases, verdicts, record)
 
 
-def tally(cases: Sequence[LabelledCase], verdicts: Mapping[str, bool | None], record: CalibrationRecord) -> Calibration:
+def tally(
+    cases: Sequence[LabelledCase], verdicts: Mapping[str, float | None], record: CalibrationRecord
+) -> Calibration:
     """
     The agreement of the judge with people.
 
     Args:
         cases: The labelled cases.
-        verdicts: By the hash of the line, whether the judge passes the answer; None is not counted.
+        verdicts: By the hash of the line, what the judge's verdict counts; None is not counted.
         record: Who was asked.
     """
-    right = [verdicts[case.sha256] for case in cases if case.passes and verdicts[case.sha256] is not None]
-    wrong = [verdicts[case.sha256] for case in cases if not case.passes and verdicts[case.sha256] is not None]
+    judged = [(case.passes, worth) for case in cases if (worth := verdicts[case.sha256]) is not None]
+    right = [worth for passes, worth in judged if passes]
+    wrong = [1 - worth for passes, worth in judged if not passes]
     return Calibration(
-        (right.count(True), len(right)),
-        (wrong.count(False), len(wrong)),
+        (sum(right), len(right)),
+        (sum(wrong), len(wrong)),
         model=record.model,
         base_url=record.base_url,
         answered_by=record.answered_by,
@@ -159,12 +169,12 @@ def _human_verdict(human: object, scorer: JudgeScorer) -> bool:
     if isinstance(human, bool):
         return human
     if isinstance(human, str | int | float):
-        return scorer.passes(scorer.read_verdict(str(human)))
+        return scorer.person_passes(str(human))
     raise ScorerError("there is no verdict", hint=_HINT)
 
 
-def _passes(verdict: str | float | None, scorer: JudgeScorer) -> bool | None:
-    return None if verdict is None else scorer.passes(scorer.read_verdict(str(verdict)))
+def _worth(verdict: str | float | None, scorer: JudgeScorer) -> float | None:
+    return None if verdict is None else scorer.worth(scorer.read_verdict(str(verdict)))
 
 
 def _first_line(error: Exception) -> str:

@@ -140,7 +140,7 @@ def _lines(
     right, wrong = calibration.right, calibration.wrong
     labelled = f"{right[1] + wrong[1]:,} labelled answers ({right[1]:,} right, {wrong[1]:,} wrong)"
     lines = [f"{eval_set.name}: judge {record.judge}, {labelled}"]
-    counts = {"sensitivity": f"{right[0]:,} of {right[1]:,}", "specificity": f"{wrong[0]:,} of {wrong[1]:,}"}
+    counts = {"sensitivity": f"{right[0]:,g} of {right[1]:,}", "specificity": f"{wrong[0]:,g} of {wrong[1]:,}"}
     for name in ("sensitivity", "specificity", "kappa"):
         if figures[name] is not None:
             value, low, high = figures[name]

@@ -47,6 +47,7 @@ class EvalSetPlan(Record):
             are hashes. Empty in records that an earlier version wrote.
         request_notes: What was left out, renamed or chosen for the model.
         judge: The model that the scorer asks; None if it asks none.
+        opponent_sha256: Hash of the baseline's answers that the scorer compares with; empty if it compares with none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class EvalSetPlan(Record):
     request: dict[str, Any] = Field(default_factory=dict)
     request_notes: tuple[str, ...] = ()
     judge: TargetInfo | None = None
+    opponent_sha256: str = ""
 
 
 class VerdictRecord(Record):

@@ -236,7 +236,7 @@ def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[Ev
 
 
 def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
-    rules = [rule for rule in eval_set.settings.judged_by if not rule.compares]
+    rules = [rule for rule in eval_set.settings.judged_by if not rule.compares and rule.metric != "win_rate"]
     return judge(rules, eval_set.table(samples))
 
 

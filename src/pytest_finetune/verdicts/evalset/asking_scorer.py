@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.json_text import canonical_json
@@ -33,13 +33,18 @@ class AskingScorer(Scorer):
 
     __slots__ = ()
 
+    compares: ClassVar[bool] = False
+    """It compares the answer with that of a baseline."""
+
     @property
     @abstractmethod
     def asks(self) -> AskedModel:
         """The model."""
 
     @abstractmethod
-    def questions(self, case: Case, completion: Completion, model: str) -> tuple[Request, ...]:
+    def questions(
+        self, case: Case, completion: Completion, model: str, baseline: Completion | None = None
+    ) -> tuple[Request, ...]:
         """
         What to ask about an answer; nothing if its score is known without.
 
@@ -47,6 +52,10 @@ class AskingScorer(Scorer):
             case: The case.
             completion: The answer.
             model: The id of the asked model in requests.
+            baseline: The baseline's answer, for a scorer that `compares`.
+
+        Raises:
+            ScorerError: The baseline's answer is needed and not known.
         """
 
     def received(self, reply: Completion, model: str) -> Completion:  # noqa: ARG002 - for settings per model

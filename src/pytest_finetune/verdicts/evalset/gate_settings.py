@@ -21,6 +21,7 @@ METRICS = (
     "accuracy",
     "macro_f1",
     "score",
+    "win_rate",
     "field_accuracy",
     "valid_rate",
     "format_stability",
@@ -35,7 +36,7 @@ METRICS = (
 )
 """What a gate may ask of a run; `latency_*` in seconds, `cost_per_case` in US dollars."""
 
-RATES = METRICS[:10]
+RATES = METRICS[:11]
 """The metrics that lie in [0, 1]."""
 
 LONG_TAILED = ("tokens_per_case", "cost_per_case")

@@ -107,7 +107,7 @@ def _correction(inputs: GateInputs) -> str:
     """What a corrected value rests on; empty for a value that no judge's errors were corrected in."""
     if inputs.calibration is None:
         return ""
-    raw = inputs.summary.value("accuracy").value or 0.0
+    raw = inputs.summary.value(inputs.rule.metric).value or 0.0
     return f" (corrected: the judge passes {raw:.3f} of {len(inputs.sliced.rows)} cases, {inputs.calibration})"
 
 

@@ -20,6 +20,7 @@ def what_is_missing(inputs: GateInputs) -> str:
     """The first gap in the evidence, in one clause; empty if it is complete."""
     return (
         plan_fault(inputs)
+        or _no_opponent(inputs)
         or _uncalibrated(inputs)
         # Over the whole plan, not the gate's slice: deselected cases make every verdict of the set incomplete.
         or _unrun(inputs.table.summary)
@@ -44,6 +45,18 @@ def plan_fault(inputs: GateInputs) -> str:
     if rule.repeats not in (None, repeats):
         return f"per_case is {rule.per_case!r}, but there are {repeats} attempts per case"
     return ""
+
+
+def _no_opponent(inputs: GateInputs) -> str:
+    if inputs.rule.metric != "win_rate":
+        return ""
+    if inputs.baseline is None:
+        return "no baseline to compare with: needs --baseline=replay:RUN"
+    return (
+        f"the baseline {inputs.baseline.name} is the model itself: {inputs.baseline.itself}"
+        if inputs.baseline.itself
+        else ""
+    )
 
 
 def _uncalibrated(inputs: GateInputs) -> str:

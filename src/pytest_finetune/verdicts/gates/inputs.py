@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates.verdict import Verdict
+from pytest_finetune.verdicts.metrics.calibration import JUDGED_METRICS
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import Flip
@@ -61,12 +62,12 @@ class GateInputs:
     @property
     def calibration(self) -> Calibration | None:
         """That of the judge, if the gate is about its verdicts."""
-        return self.table.judge if self.rule.metric == "accuracy" else None
+        return self.table.judge if self.rule.metric in JUDGED_METRICS else None
 
     def measure(self, confidence: float, *, times: float = 1.0) -> Measure:
         """The gate's metric, corrected for a judge's errors; with `times` as if there were so many times the cases."""
         if self.calibration is not None:
-            return self.calibration.accuracy(self.summary, confidence, times=times)
+            return self.calibration.corrected(self.rule.metric, self.summary, confidence, times=times)
         return self.summary.value(self.rule.metric, confidence=confidence)
 
     @property

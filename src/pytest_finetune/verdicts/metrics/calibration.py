@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.metrics.measure import Measure, exact_sum
-from pytest_finetune.verdicts.metrics.shares import passed_share
 from pytest_finetune.verdicts.stats.imperfect import (
     corrected_interval,
     corrected_rate,
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics.summary import Summary
     from pytest_finetune.verdicts.stats import Interval
 
+JUDGED_METRICS = ("accuracy", "win_rate")
+"""The metrics that a judge's verdicts are counted in."""
+
 FEWEST = 20
 """Labelled answers of each kind, right and wrong, that a calibration needs at least."""
 
@@ -31,15 +33,16 @@ class Calibration:
     The agreement of a judge with people over labelled answers.
 
     Args:
-        right: Answers that people call right: how many the judge passes, and how many there are.
+        right: Answers that people call right: how many the judge passes, and how many there are. Of pairs, those where
+            people prefer the answer: how many it wins, a tie being half a win.
         wrong: Answers that people call wrong: how many the judge does not pass, and how many there are.
         problem: Why it is missing or belongs to another judge, in one clause; empty if it does not.
         model, base_url: What was asked, to be compared with what a run asks.
         answered_by: The names that the judge's server answered under.
     """
 
-    right: tuple[int, int] = (0, 0)
-    wrong: tuple[int, int] = (0, 0)
+    right: tuple[float, int] = (0, 0)
+    wrong: tuple[float, int] = (0, 0)
     problem: str = ""
     model: str = ""
     base_url: str = ""
@@ -60,23 +63,24 @@ class Calibration:
     @property
     def sensitivity(self) -> Fraction:
         """Share of the right answers that the judge passes."""
-        return Fraction(*self.right)
+        return Fraction(self.right[0]) / self.right[1]
 
     @property
     def specificity(self) -> Fraction:
         """Share of the wrong answers that the judge does not pass."""
-        return Fraction(*self.wrong)
+        return Fraction(self.wrong[0]) / self.wrong[1]
 
     def __str__(self) -> str:
         return f"sensitivity {float(self.sensitivity):.3f}, specificity {float(self.specificity):.3f}"
 
-    def accuracy(self, summary: Summary, confidence: float, *, times: float = 1.0) -> Measure:
+    def corrected(self, metric: str, summary: Summary, confidence: float, *, times: float = 1.0) -> Measure:
         """
-        The accuracy corrected for the judge's errors.
+        Accuracy or win rate, corrected for the judge's errors.
 
         Answers that were not judged, because there is no text or an error, are wrong whatever the judge.
 
         Args:
+            metric: One of `JUDGED_METRICS`.
             summary: The figures of the cases, as the judge sees them.
             confidence: Of the interval.
             times: As if there were so many times the cases.
@@ -88,9 +92,9 @@ class Calibration:
             raise ValueError(self.fault)
         rows = summary.rows
         judged = exact_sum([_judged_share(row) for row in rows])
-        passed = exact_sum([passed_share(row) for row in rows])
+        passed = exact_sum(summary.shares(metric))
         if not judged:
-            return Measure(Fraction(0), summary.value("accuracy", confidence=confidence).interval, len(rows))
+            return Measure(Fraction(0), summary.value(metric, confidence=confidence).interval, len(rows))
         rate = corrected_rate(passed / judged, self.sensitivity, self.specificity)
         interval = self._interval(float(passed) * times, float(judged) * times, confidence)
         if judged < len(rows):

@@ -73,11 +73,12 @@ SHARES: dict[str, Callable[[CaseSamples], Fraction]] = {
     "format_stability": stable_share,
     "agreement": agreeing_share,
     "score": score_share,
+    "win_rate": score_share,
     "field_accuracy": field_share,
     "error_rate": error_share,
 }
 
-CASE_MEANS = tuple(metric for metric in SHARES if metric != "error_rate")
+CASE_MEANS = tuple(metric for metric in SHARES if metric not in ("error_rate", "win_rate"))
 """The metrics whose drop has a paired interval: means over cases where higher is better."""
 
 

@@ -32,8 +32,8 @@ def corrected_rate(rate: Fraction, sensitivity: Fraction, specificity: Fraction)
 def corrected_interval(
     passed: float,
     judged: float,
-    right: tuple[int, int],
-    wrong: tuple[int, int],
+    right: tuple[float, int],
+    wrong: tuple[float, int],
     *,
     confidence: float = 0.95,
 ) -> Interval:
@@ -86,7 +86,7 @@ def share_of_part(part: float, whole: float, rate: float, inside: Interval, *, c
     return Interval(max(0.0, share * rate - below), min(1.0, share * rate + above))
 
 
-def informedness_interval(right: tuple[int, int], wrong: tuple[int, int], *, confidence: float = 0.95) -> Interval:
+def informedness_interval(right: tuple[float, int], wrong: tuple[float, int], *, confidence: float = 0.95) -> Interval:
     """
     Interval of sensitivity + specificity - 1, Youden's index; the arguments are those of `corrected_interval`.
 
@@ -97,7 +97,7 @@ def informedness_interval(right: tuple[int, int], wrong: tuple[int, int], *, con
     return Interval(p + q - 1 - hypot(p - a.low, q - b.low), p + q - 1 + hypot(a.high - p, b.high - q))
 
 
-def kappa(right: tuple[int, int], wrong: tuple[int, int], *, confidence: float = 0.95) -> tuple[float, Interval]:
+def kappa(right: tuple[float, int], wrong: tuple[float, int], *, confidence: float = 0.95) -> tuple[float, Interval]:
     """
     Cohen's kappa of a judge and people, with its interval; the arguments are those of `corrected_interval`.
 

@@ -66,7 +66,13 @@ class EmbeddingScorer(AskingScorer):
         """The embedding model."""
         return AskedModel(self.chosen.model, self.chosen.base_url)
 
-    def questions(self, case: Case, completion: Completion, model: str) -> tuple[Request, ...]:
+    def questions(
+        self,
+        case: Case,
+        completion: Completion,
+        model: str,
+        baseline: Completion | None = None,  # noqa: ARG002 - for scorers that compare
+    ) -> tuple[Request, ...]:
         """One request with all texts; none if the answer is missing, or nothing is left of it, which servers refuse."""
         texts = [self.normalize(text) for text in (completion.text, *case.expected)]
         if missing_answer(completion) or not texts[0].strip():

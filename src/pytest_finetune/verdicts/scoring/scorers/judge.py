@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
+    from pydantic import BaseModel
+
     from pytest_finetune.base.records import Case, Completion
     from pytest_finetune.verdicts.evalset.request_form import RequestForm
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -90,8 +92,9 @@ class JudgeScorer(AskingScorer):
     own: Mapping[str, Mapping[str, Any]]
     name = "judge"
     settings: ClassVar = frozenset({"labels"})
-    options: ClassVar = JudgeOptions
+    options: ClassVar[type[BaseModel] | None] = JudgeOptions
     fingerprinted: ClassVar = True
+    task: ClassVar[str] = _TASK
 
     @classmethod
     def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
@@ -119,7 +122,7 @@ class JudgeScorer(AskingScorer):
     @property
     def fingerprint(self) -> str:
         """Hash of the judge's prompt, which is part of this package and decides its verdicts."""
-        return sha256(_TASK.encode()).hexdigest()
+        return sha256(self.task.encode()).hexdigest()
 
     def judge_sha256(self, model: str) -> str:
         """Hash of all that decides a verdict: the model's spec and id, rubric, prompt, parameters, passing verdicts."""
@@ -128,17 +131,17 @@ class JudgeScorer(AskingScorer):
         asked = [options.model, options.base_url, model, self._task, dict(form.params), form.api, form.after]
         return sha256(canonical_json([asked, rules]).encode()).hexdigest()
 
-    def questions(self, case: Case, completion: Completion, model: str) -> tuple[Request, ...]:
+    def questions(
+        self,
+        case: Case,
+        completion: Completion,
+        model: str,
+        baseline: Completion | None = None,  # noqa: ARG002 - for subclasses
+    ) -> tuple[Request, ...]:
         """One request; none about an answer without text, which is a miss."""
         if missing_answer(completion):
             return ()
-        data: dict[str, Any] = {"question": [message.to_wire() for message in case.messages]}
-        if case.expected:
-            data["expected"] = list(case.expected)
-        data["answer"] = completion.text
-        form = self._form(model)
-        messages = form.messages((Message("system", self._task), Message("user", _quoted(data))))
-        return (Request(model, messages, form.params, api=form.api),)
+        return (self._question(case, {"answer": completion.text}, model),)
 
     def received(self, reply: Completion, model: str) -> Completion:
         """The reply with its reasoning apart, where `[models."ID".answer]` says where it ends."""
@@ -153,9 +156,22 @@ class JudgeScorer(AskingScorer):
         """
         if fault := missing_answer(completion):
             return fault.score()
-        (reply,) = replies
-        verdict = self.verdict(reply)
+        verdict = self.combined(replies)
         return Score(passed=self.passes(verdict), detail=f"judge: {verdict}")
+
+    def combined(self, replies: Sequence[Completion]) -> str | float:
+        """
+        The verdict in the replies to all questions about an answer.
+
+        Raises:
+            ScorerError: A reply has no verdict in the required form.
+        """
+        (reply,) = replies
+        return self.verdict(reply)
+
+    def worth(self, verdict: str | float) -> float:
+        """What a verdict counts, from 0 to 1."""
+        return float(self.passes(verdict))
 
     def passes(self, verdict: str | float) -> bool:
         """Whether a verdict of the judge, or of a person, passes."""
@@ -177,15 +193,27 @@ class JudgeScorer(AskingScorer):
         found = _VERDICT.fullmatch(lines[-1].strip()) if lines else None
         if found is None or reply.text.upper().count("VERDICT:") != 1:
             raise ScorerError(f"the judge's reply does not end with one line 'VERDICT: …': {shorten(reply.text)!r}")
-        return self.read_verdict(found[1].strip())
+        return self._read_value(found[1].strip())
 
     def read_verdict(self, written: str) -> str | float:
         """
-        A verdict as the judge or a person wrote it.
+        A verdict in a record, or of a person.
 
         Raises:
             ScorerError: It is not one of the labels, or not a number in the range.
         """
+        return self._read_value(written)
+
+    def person_passes(self, written: str) -> bool:
+        """
+        Whether a person's verdict says that the answer is right.
+
+        Raises:
+            ScorerError: It is no verdict.
+        """
+        return self.passes(self.read_verdict(written))
+
+    def _read_value(self, written: str) -> str | float:
         limits = self.chosen.score
         if limits is None:
             if written not in self.allowed:
@@ -195,11 +223,19 @@ class JudgeScorer(AskingScorer):
             raise ScorerError(f"{shorten(written)!r} is not a number from {limits.min:g} to {limits.max:g}")
         return float(written)
 
+    def _question(self, case: Case, answers: Mapping[str, str], model: str) -> Request:
+        data: dict[str, Any] = {"question": [message.to_wire() for message in case.messages]}
+        if case.expected:
+            data["expected"] = list(case.expected)
+        form = self._form(model)
+        messages = form.messages((Message("system", self._task), Message("user", _quoted({**data, **answers}))))
+        return Request(model, messages, form.params, api=form.api)
+
     @property
     def _task(self) -> str:
         limits = self.chosen.score
         values = f"a number from {limits.min:g} to {limits.max:g}" if limits else " or ".join(self.allowed)
-        return _TASK.replace("{values}", values).replace("{rubric}", self.chosen.rubric.strip())
+        return self.task.replace("{values}", values).replace("{rubric}", self.chosen.rubric.strip())
 
     def _form(self, model: str) -> RequestForm:
         own = {key: value for key, value in self.own.get(model, {}).items() if key not in _NOT_FOR_JUDGES}
