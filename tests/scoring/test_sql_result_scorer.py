@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +236,23 @@ def test_a_script_that_makes_no_database_is_refused(
     with pytest.raises(ScorerError) as caught:
         scorer("sql_result", scorer_options={"database": "shop.sql"})
     assert problem in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "statement", ["ATTACH '{}' AS other; CREATE TABLE other.t (a);", "VACUUM INTO '{}';", "SELECT load_extension('{}');"]
+)
+def test_a_script_reaches_no_other_file(tmp_path: Path, statement: str) -> None:
+    file = tmp_path / "other.db"
+    with pytest.raises(sqlite3.DatabaseError, match="authoriz"):
+        Database(f"{SCRIPT} {statement.format(file)}")
+    assert not file.exists()
+
+
+def test_a_script_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_execution, "SCRIPT_SECONDS", 0.05)
+    endless = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT count(*) FROM r;"
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        Database(f"{SCRIPT} {endless}")
 
 
 def test_the_database_is_required(scorer: Callable[..., Any]) -> None:
