@@ -20,6 +20,8 @@ from foreign_files import (
 
 from pytest_finetune.base.records import Completion
 from pytest_finetune.cli import main
+from pytest_finetune.evaluation.baseline import recorded_baselines
+from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.importing.yaml12 import load_yaml
 from pytest_finetune.verdicts.loading import load_eval_sets
 
@@ -301,3 +303,12 @@ LAUGHS = "\n".join(
 def test_yaml_that_is_hostile_or_ambiguous_is_refused(text, problem):
     with pytest.raises(yaml.YAMLError, match=problem):
         load_yaml(text)
+
+
+def test_a_gate_against_production_does_not_count_imported_answers_as_productions():
+    write_jsonl("rows.jsonl", {"input": "Q", "actual_output": "A", "expected_output": "A"})
+    (run,) = import_("rows.jsonl")["runs"]
+    (eval_set,) = load_eval_sets([Path("eval_sets/rows.jsonl")], root=Path.cwd())
+    record = RunStore(Path(".finetune", "runs")).find(run["run"])
+    (baseline,) = recorded_baselines("replay:production", record, [eval_set]).values()
+    assert baseline.doubt == "its answers were recorded elsewhere"

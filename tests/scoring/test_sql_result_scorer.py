@@ -239,7 +239,8 @@ def test_a_script_that_makes_no_database_is_refused(
 
 
 @pytest.mark.parametrize(
-    "statement", ["ATTACH '{}' AS other; CREATE TABLE other.t (a);", "VACUUM INTO '{}';", "SELECT load_extension('{}');"]
+    "statement",
+    ["ATTACH '{}' AS other; CREATE TABLE other.t (a);", "VACUUM INTO '{}';", "SELECT load_extension('{}');"],
 )
 def test_a_script_reaches_no_other_file(tmp_path: Path, statement: str) -> None:
     file = tmp_path / "other.db"

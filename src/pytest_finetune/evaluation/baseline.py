@@ -113,6 +113,8 @@ def _doubt(run: Run, plan: EvalSetPlan, eval_set: EvalSet) -> str:
     """Why a record does not show how its model answers under the current settings; empty if it does."""
     if run.manifest.target.spec.startswith("replay:"):
         return "its run is itself a replay"
+    if run.manifest.target.spec.startswith("imported:"):
+        return "its answers were recorded elsewhere"
     if not run.manifest.closed:
         return "its run is open"
     if fault := run.seal_fault:
