@@ -18,13 +18,13 @@ from pytest_finetune.reports.setup_checks import setup_check_lines
 @exit_codes("0  no errors", "1  at least one error", "2  the command line is wrong")
 @click.command("doctor")
 @click.option("--model", default="", metavar="ID", help="Also check that the server has this model, and its price.")
-@click.option("--base-url", default="", metavar="URL", help="Server.  [default: OPENAI_BASE_URL, else OpenAI's own]")
+@click.option("--base-url", default="", metavar="URL", help="Server to use.  [default: OPENAI_BASE_URL, else OpenAI]")
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
 @json_option
 def command(*, model: str, base_url: str, registry: str, as_json: bool) -> None:
     """Check the key, the server, the eval sets and the installation.
 
-    Requests the server's model list and nothing that costs money. The key is never shown.
+    The only request is for the server's list of models, which costs nothing. The key is never shown.
     """
     checks = []
     for check in check_setup(Setup(Path.cwd(), base_url, model, registry)):

@@ -34,7 +34,7 @@ _SEED = 0
 @click.command("init")
 @click.argument("name", default="")
 @click.option(
-    "--kind", type=click.Choice(KINDS), help="What the model answers with.  [default: as in --from, or asked]"
+    "--kind", type=click.Choice(KINDS), help="What the model answers with.  [default: found in --from, or prompted for]"
 )
 @click.option(
     "--from",
@@ -44,7 +44,7 @@ _SEED = 0
 )
 @click.option("--cases", type=click.IntRange(min=1), default=200, show_default=True, help="Maximum rows of --from.")
 @shape_option
-@click.option("--yes", is_flag=True, help="Ask nothing; without --kind and --from, write an example with labels.")
+@click.option("--yes", is_flag=True, help="Do not prompt; without --kind and --from, write an example with labels.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 def command(
     name: str, *, kind: Kind | None, source: Path | None, cases: int, shape: str, yes: bool, force: bool

@@ -30,7 +30,7 @@ LEAST = -2
 """pytest's verbosity under `-qq`: the outcome and nothing else."""
 
 MISSES, FLIPS = 3, 5
-"""Most missed cases and flips that are shown without `-v`."""
+"""Maximum number of missed cases, and of flips, shown without `-v`."""
 
 _LISTED_BY = {"missed": "x", "error": "E"}
 """The letter of pytest's `-r` that lists cases in this state; pytest itself treats both as expected failures."""

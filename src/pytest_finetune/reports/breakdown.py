@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import MetricDrop
 
 SHOWN = 20
-"""Most rows that are shown, those that got worse first."""
+"""Maximum number of rows shown, those that got worse first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class BreakdownRow:
         measure: The mean over the cases, with its interval.
         before: The same in the baseline; None without one.
         change: How much higher it is than in the baseline; negative is worse.
-        interval: Of the change.
+        interval: Confidence interval of the change.
     """
 
     kind: str

@@ -58,7 +58,9 @@ class CalibrateOptions:
 @click.command("calibrate")
 @click.argument("eval_set", type=click.Path(path_type=Path))
 @click.option("--base-url", metavar="URL", help="Server of a judge that names none.  [default: OPENAI_BASE_URL]")
-@click.option("--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Requests in flight.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
+)
 @click.option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),
@@ -66,7 +68,7 @@ class CalibrateOptions:
     show_default=True,
     help="Seconds for one reply, retries included.",
 )
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests at this cost.")
+@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests once this much is spent.")
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
 @json_option
 @as_one(CalibrateOptions)

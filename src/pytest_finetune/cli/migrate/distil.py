@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 @click.command("distil")
 @click.argument("run", shell_complete=complete_runs)
 @click.argument("output", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--missed", is_flag=True, help="Also take answers that were judged wrong.")
-@click.option("--eval-cases", is_flag=True, help="Also take cases of the project's own eval sets.")
+@click.option("--missed", is_flag=True, help="Also use answers that were judged wrong.")
+@click.option("--eval-cases", is_flag=True, help="Also use cases of the project's own eval sets.")
 @click.option("--force", is_flag=True, help="Overwrite OUTPUT.")
 @runs_dir
 @json_option

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend
 
 
-@exit_codes("0  success", "1  a model is shut down within the time, or its date cannot be read", "2  error")
+@exit_codes("0  success", "1  a model is shut down within --within, or its date cannot be read", "2  error")
 @click.command("inventory")
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @within_option

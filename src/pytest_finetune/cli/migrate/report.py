@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs import RunStore
 
 
-@exit_codes("0  a successor is not worse on any eval set", "1  none is shown to be", "2  error")
+@exit_codes("0  a successor is not worse on any eval set", "1  no successor is shown to be as good", "2  error")
 @click.command("report")
 @click.argument("old", shell_complete=complete_runs)
 @click.argument("successors", nargs=-1, required=True, shell_complete=complete_runs)
@@ -62,9 +62,9 @@ def command(
 ) -> None:
     """Compare successors with the model that is shut down.
 
-    OLD is a run of that model, SUCCESSORS are runs of others. Over each eval set of OLD: accuracy, format, latency
-    and cost side by side. A successor is not worse if the whole confidence interval of its drop in accuracy, paired
-    by case, is within --margin.
+    OLD is a run of that model, SUCCESSORS are runs of others. Accuracy, format, latency and cost are shown side
+    by side for each eval set of OLD. A successor is not worse if the whole confidence interval of
+    its drop in accuracy, paired by case, is within --margin.
     """
     before, now = find_run(store, old), datetime.now(UTC)
     migration = compare_successors(

@@ -232,8 +232,8 @@ class RunStore:
         The latest open run of this plan, with a torn last line cut off.
 
         Args:
-            target: Of the plan.
-            eval_sets: Of the plan.
+            target: The target of the plan.
+            eval_sets: The eval sets of the plan.
             closed_too: If there is no open run, return the latest closed one, or None: of several models, one may
                 have finished while another has not.
 

@@ -145,7 +145,7 @@ class EvalSet:
         Args:
             case: The case.
             completion: The answer.
-            replies: Of the model that the deciding scorer asks.
+            replies: Replies of the model that the deciding scorer asks.
 
         Raises:
             ScorerError: One of them gave no score, so that the answer has none.

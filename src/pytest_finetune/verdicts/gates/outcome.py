@@ -78,14 +78,14 @@ class Outcome:
 
 class JudgedSet(Protocol):
     """
-    What an outcome needs of an eval set.
+    The facts of an eval set that an outcome needs.
 
     Attributes:
-        name: Of the set.
-        gated: It has gates; otherwise all its cases must pass.
-        statuses: Of its verdicts.
-        rules: What each gate demands, with the number of cases that it covers; None where that is not known.
-        form_decides: Its scorer passes any answer of the required form.
+        name: Name of the eval set.
+        gated: Whether it has gates; otherwise all its cases must pass.
+        statuses: Statuses of its verdicts.
+        rules: The rule of each gate, with the number of cases that it covers; None if that is unknown.
+        form_decides: Whether its scorer passes any answer of the required form.
         summary: Its figures.
     """
 

@@ -82,8 +82,8 @@ class Calibration:
         Args:
             metric: One of `JUDGED_METRICS`.
             summary: The figures of the cases, as the judge sees them.
-            confidence: Of the interval.
-            times: As if there were so many times the cases.
+            confidence: Confidence level of the interval.
+            times: Factor on the number of cases, to estimate how many would be needed.
 
         Raises:
             ValueError: The calibration has a fault, or there are no cases.

@@ -79,7 +79,7 @@ class LocalModules:
     A module that is found in one of some folders, and the local modules that it imports.
 
     Args:
-        name: Of the module, `package.module`.
+        name: Name of the module, `package.module`.
         folders: Searched for local modules in this order.
     """
 
