@@ -27,7 +27,7 @@ from pytest_finetune.plugin.other_plugins import forks, not_collected, refuse_un
 from pytest_finetune.plugin.promotion import PROMOTION, Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.session import SESSION, FinetuneSession, ReportedCases
-from pytest_finetune.plugin.session_inputs import make_models, no_eval_sets, read_inputs
+from pytest_finetune.plugin.session_inputs import hint_to_import, make_models, no_eval_sets, read_inputs
 from pytest_finetune.reports import terminal
 from pytest_finetune.reports.redaction import failure_words
 
@@ -101,6 +101,16 @@ class SessionHooks:
     def pytest_report_header(self) -> list[str]:
         """List the models, and warn about their eval sets."""
         return terminal.header_lines(self.models.evaluations, self.models.compared)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
+        """If pytest finds nothing in a named table or YAML file, say how it becomes an eval set."""
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            if hint := hint_to_import(session.config):
+                raise pytest.UsageError(*error.args, hint) from error
+            raise
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> EvalSetFile | None:
         """Collect the session's eval sets; leave every other file alone."""

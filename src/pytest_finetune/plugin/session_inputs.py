@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.request_form import Api
 
+_TABLES, _YAML = (".csv", ".tsv"), (".yaml", ".yml")
 _SHOWN = 3
 """Ignored files that a message names."""
 
@@ -167,6 +168,16 @@ def no_eval_sets(config: pytest.Config) -> str:
     else:
         hint = "put a .jsonl file in a folder eval_sets/, or name one: pytest --model=SPEC path/to/cases.jsonl"
     return "\n".join([*lines, f"  hint: {hint}"])
+
+
+def hint_to_import(config: pytest.Config) -> str:
+    """How the first named file of a format that is no eval set becomes one; empty if none is named."""
+    for path in (_path_of(config, argument) for argument in config.args):
+        if path.suffix.lower() in _TABLES and path.is_file():
+            return f"hint: make it an eval set: pytest-finetune init --from {path.name}"
+        if path.suffix.lower() in _YAML and path.is_file():
+            return f"hint: make it an eval set: pytest-finetune import {path.name}"
+    return ""
 
 
 def _limits(config: pytest.Config, models: int) -> Limits:

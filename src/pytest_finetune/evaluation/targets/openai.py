@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets.answers import Api
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
+_UNAUTHORIZED, _NOT_FOUND = 401, 404
 CONNECT_TIMEOUT = 15.0
 """Seconds to open a connection, within the deadline of the sample."""
 
@@ -117,7 +120,7 @@ class OpenAITarget:
                 outcome = read_answer(response.status, response.headers, received, secret=self.secret, api=api)
                 if isinstance(outcome, Completion):
                     return Try(outcome)
-                return Try(outcome, retry_after(response.headers, time.time()))
+                return Try(self._explained(outcome), retry_after(response.headers, time.time()))
         except aiohttp.ClientHttpProxyError as error:
             return self._no_connection(f"the proxy answered HTTP {error.status}")
         except aiohttp.ClientResponseError as error:
@@ -125,6 +128,16 @@ class OpenAITarget:
         except (aiohttp.ClientError, OSError) as error:
             # A connection timeout is both a ClientError and a TimeoutError; the deadline is enforced by the caller.
             return self._no_connection(_reason(error))
+
+    def _explained(self, failure: Failure) -> Failure:
+        """The failure with the cause that this target's own settings suggest."""
+        if failure.status == _UNAUTHORIZED and not self.secret:
+            cause = "OPENAI_API_KEY is not set"
+        elif failure.status == _NOT_FOUND and not urlsplit(self.base_url).path:
+            cause = f"does the base URL end with /v1, as in {self.base_url}/v1?"
+        else:
+            return failure
+        return replace(failure, message=f"{failure.message.rstrip('.')}; {cause}")
 
     def _no_connection(self, reason: str) -> Try:
         return Try(Failure("connection", error_line(f"no connection to {self.base_url}: {reason}", self.secret)))

@@ -20,6 +20,7 @@ MAX_DEPTH = 100
 
 UTF8_BOM = b"\xef\xbb\xbf"
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MOST_NULS = 0.01
 """Share of NUL bytes in a text file."""
 
@@ -128,6 +129,8 @@ def foreign_bytes(data: bytes) -> tuple[str, str] | None:
     for magic, (name, hint) in _BINARY.items():
         if data.startswith(magic):
             return f"the file is {name} data, not text", hint
+    if data.startswith(_LFS_POINTER):
+        return "the file is a pointer of Git LFS, not its content", "fetch the content: git lfs pull"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or (data[:4].count(0) > 1 and data[:4].strip(b"\0")):
         return (
             "the file is UTF-16 or UTF-32 text, not UTF-8",
