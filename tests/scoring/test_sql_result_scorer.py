@@ -53,6 +53,7 @@ def database() -> Database:
         ("SELECT id FROM orders ORDER BY id", "SELECT id FROM orders ORDER BY id DESC", False),
         # In order by chance.
         ("SELECT id FROM orders ORDER BY id", "SELECT id FROM orders", False),
+        ("SELECT id FROM orders WHERE id < 3 ORDER BY id", "SELECT id FROM orders WHERE id < 3", False),
         ("SELECT id FROM orders ORDER BY id DESC LIMIT 1", "SELECT MAX(id) FROM orders", True),
         ("SELECT 0.3", "SELECT 0.1 + 0.2", True),
         ("SELECT 0.3", "SELECT 0.30000001", False),
@@ -85,6 +86,11 @@ def test_any_expected_query_may_be_met(shop: SqlResultScorer, case: Callable[...
         (
             "SELECT id FROM orders ORDER BY id",
             "SELECT id FROM orders",
+            "the rows are the expected ones, in",
+        ),
+        (
+            "SELECT id FROM orders ORDER BY id",
+            "SELECT id FROM orders ORDER BY id DESC",
             "the rows are the expected ones, in",
         ),
         (
@@ -219,23 +225,24 @@ def test_an_order_counts_outside_of_parentheses_only(query: str, *, ordered: boo
 
 
 @pytest.mark.parametrize(
-    ("script", "problem"),
+    ("script", "problem", "hint"),
     [
-        (None, "database 'shop.sql' cannot be read"),
-        (b"CREATE TABEL t (a)", 'the script fails: near "TABEL": syntax error'),
-        (b"SELECT 1;", "the script fails: it makes no table"),
-        (b"", "the script fails: it makes no table"),
-        (b"SQLite format 3\x00\xff\xfe", "is not a script in UTF-8"),
+        (None, "database 'shop.sql' cannot be read", "the path is relative to the eval set"),
+        (b"CREATE TABEL t (a)", 'the script fails: near "TABEL": syntax error', "SQLite must be able to run it"),
+        (b"SELECT 1;", "the script fails: it makes no table", "SQLite must be able to run it"),
+        (b"", "the script fails: it makes no table", "SQLite must be able to run it"),
+        (b"SQLite format 3\x00\xff\xfe", "is not a script in UTF-8", "write the SQL that makes the tables"),
     ],
 )
 def test_a_script_that_makes_no_database_is_refused(
-    scorer: Callable[..., Any], tmp_path: Path, script: bytes | None, problem: str
+    scorer: Callable[..., Any], tmp_path: Path, script: bytes | None, problem: str, hint: str
 ) -> None:
     if script is not None:
         (tmp_path / "shop.sql").write_bytes(script)
     with pytest.raises(ScorerError) as caught:
         scorer("sql_result", scorer_options={"database": "shop.sql"})
     assert problem in caught.value.problem
+    assert caught.value.hint.startswith(hint)
 
 
 @pytest.mark.parametrize(
