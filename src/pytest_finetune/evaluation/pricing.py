@@ -8,7 +8,6 @@ that it lacks, OpenAI's own list (`fine_tune_prices.py`).
 from __future__ import annotations
 
 import json
-from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -129,13 +128,13 @@ def not_counted(contents: Iterable[object]) -> dict[str, int]:
     Args:
         contents: The contents of messages.
     """
-    counts: Counter[str] = Counter()
-    for content in contents:
-        for part in content if isinstance(content, list | tuple) else ():
-            kind = str(part.get("type")) if isinstance(part, dict) else "part"
-            if not (isinstance(part, dict) and isinstance(part.get("text"), str)) and kind != "refusal":
-                counts[_NAMES.get(kind, f"{kind} parts")] += 1
-    return dict(counts)
+    counts: dict[str, int] = {}
+    for part in (part for content in contents if isinstance(content, (list, tuple)) for part in content):
+        kind = str(part.get("type")) if isinstance(part, dict) else "part"
+        if not (isinstance(part, dict) and isinstance(part.get("text"), str)) and kind != "refusal":
+            name = _NAMES.get(kind, f"{kind} parts")
+            counts[name] = counts.get(name, 0) + 1
+    return counts
 
 
 def _content_tokens(content: object) -> int:

@@ -85,7 +85,7 @@ def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]
     left: dict[str, Counter[str]] = {model.spec: Counter() for model in models.all}
     for model, eval_set, case in _wanted(items):
         calls[model.spec] += eval_set.repeats
-        for name, count in not_counted(message.content for message in case.messages).items():
+        for name, count in not_counted([message.content for message in case.messages]).items():
             left[model.spec][name] += count * eval_set.repeats
         so_far = costs[model.spec]
         if so_far is not None:

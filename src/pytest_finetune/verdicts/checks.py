@@ -144,15 +144,17 @@ def _slice_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[Set
 
 
 def _field_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    if not gate.field:
+        return
     sliced = [case for case in cases if in_slice(case, gate.where)]
-    if gate.field and sliced and not any(map(gate.covers, sliced)):
+    if sliced and not any(map(gate.covers, sliced)):
         known = {path for case in sliced for path in expected_fields(case)}
         problem = f"no case expects the field {gate.field}"
         yield SettingsFault(("gates", index, "field"), problem, did_you_mean(gate.field, known))
 
 
 def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
-    sliced = [case for case in cases if in_slice(case, gate.where)]
+    sliced = [case for case in cases if in_slice(case, gate.where)] if gate.tags else []
     for tag in gate.tags:
         if sliced and not any(tag in case.tags for case in sliced):
             problem = f"no case has the tag {tag!r}"
@@ -160,7 +162,7 @@ def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator
 
 
 def _impossible_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
-    ruled = [case for case in cases if gate.covers(case)]
+    ruled = cases if gate.covers_all else [case for case in cases if gate.covers(case)]
     if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
         clause, _, hint = problem.partition("; ")
         path = ("gates", index) if gate.confidence is None else ("gates", index, "confidence")

@@ -14,7 +14,7 @@ from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
-from pytest_finetune.verdicts.evalset.copies import copy_warnings, number_copies
+from pytest_finetune.verdicts.evalset.copies import copies_in, copy_warnings, number_copies, same_requests
 from pytest_finetune.verdicts.evalset.eval_set import (
     EvalSet,
     OtherScorer,
@@ -150,6 +150,7 @@ class _Loading:
                     self._add_at((*at, *path), problem, hint)
         if scorer is None or self.faults:
             return None
+        repeated = same_requests(cases)
         return EvalSet(
             name=self._lines.name,
             path=self.path,
@@ -162,13 +163,14 @@ class _Loading:
             warnings=(
                 *dict.fromkeys((*self._scorer_warnings(), *self._warnings)),
                 *settings_warnings(settings, self._reader.unsent),
-                *copy_warnings(cases),
+                *copy_warnings(repeated, len(cases)),
             ),
             params=params,
             own_params=own,
             api=self.api,
             others=self._others,
             judge=self._calibration(scorer, settings),
+            copies=copies_in(repeated),
         )
 
     def _settings(self) -> EvalSettings | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.json_text import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset.eval_set import EvalSet
@@ -20,13 +20,16 @@ MANY, SHARE = 10, 0.1
 
 def number_copies(eval_sets: Sequence[EvalSet]) -> list[EvalSet]:
     """The eval sets of a session, with the number of earlier cases that send the same request, across all sets."""
+    if len(eval_sets) == 1:
+        # Numbered when it was loaded.
+        return list(eval_sets)
     seen: Counter[Hashable] = Counter()
     numbered = []
     for eval_set in eval_sets:
         params = canonical_json(dict(eval_set.params))
         copies = {}
         for case in eval_set.cases:
-            request = params, *_request_of(case)
+            request = params, _request_of(case)
             if earlier := seen[request]:
                 copies[case.id] = earlier
             seen[request] += 1
@@ -34,12 +37,27 @@ def number_copies(eval_sets: Sequence[EvalSet]) -> list[EvalSet]:
     return numbered
 
 
-def copy_warnings(cases: Sequence[Case]) -> Iterator[str]:
-    """Contradictions in a set, and copies if there are many: statistics take cases for independent."""
+def same_requests(cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases of a set that send the same request, one list for each request that is sent more than once."""
+    # Nearly all requests differ: only those with equal hashes are kept and compared.
+    hashes = [hash(_request_of(case)) for case in cases]
+    if len(set(hashes)) == len(hashes):
+        return []
+    count = Counter(hashes)
     by_request: dict[Hashable, list[Case]] = {}
-    for case in cases:
-        by_request.setdefault(_request_of(case), []).append(case)
-    groups = [group for group in by_request.values() if len(group) > 1]
+    for case, each in zip(cases, hashes, strict=True):
+        if count[each] > 1:
+            by_request.setdefault(_request_of(case), []).append(case)
+    return [group for group in by_request.values() if len(group) > 1]
+
+
+def copies_in(groups: Iterable[Sequence[Case]]) -> dict[str, int]:
+    """By case id, how many earlier cases of the set send the same request; only those with at least one."""
+    return {case.id: earlier for group in groups for earlier, case in enumerate(group) if earlier}
+
+
+def copy_warnings(groups: Sequence[Sequence[Case]], number_of_cases: int) -> Iterator[str]:
+    """Contradictions in a set, and copies if there are many: statistics take cases for independent."""
     contradicting = [pair for group in groups if (pair := _contradiction(group))]
     if contradicting:
         one, other = contradicting[0]
@@ -49,26 +67,24 @@ def copy_warnings(cases: Sequence[Case]) -> Iterator[str]:
             f"no expected answer in common{more}"
         )
     copies = sum(len(group) - 1 for group in groups)
-    largest = max(groups, key=len, default=[])
-    if len(largest) >= MANY or copies > len(cases) * SHARE:
+    largest = max(groups, key=len, default=())
+    if len(largest) >= MANY or copies > number_of_cases * SHARE:
         first, second = largest[:2]
         yield (
-            f"{copies:,} of {len(cases):,} cases repeat the request of an earlier one, such as {second.id!r} (line "
-            f"{second.line}) that of {first.id!r} (line {first.line}); intervals count them as independent"
+            f"{copies:,} of {number_of_cases:,} cases repeat the request of an earlier one, such as {second.id!r} "
+            f"(line {second.line}) that of {first.id!r} (line {first.line}); intervals count them as independent"
         )
 
 
-def _request_of(case: Case) -> tuple[Hashable, ...]:
+def _request_of(case: Case) -> Hashable:
     """The part of a request that differs between the cases of a set."""
-    messages = tuple(
-        (
-            message.role,
-            message.content if isinstance(message.content, str) else canonical_json(message.content),
-            canonical_json(message.extra) if message.extra else "",
-        )
+    messages = [
+        (message.role, message.content)
+        if type(message.content) is str and not message.extra
+        else canonical_json(message.to_wire())
         for message in case.messages
-    )
-    return messages, canonical_json(list(case.tools)) if case.tools else ""
+    ]
+    return tuple(messages), canonical_json(case.tools) if case.tools else ""
 
 
 def _contradiction(group: Sequence[Case]) -> tuple[Case, Case] | None:

@@ -96,6 +96,9 @@ class CaseReader:
 
     def _as_chat(self, value: dict[str, Any]) -> dict[str, Any] | None:
         """A line in a shape of training data as a chat; None if it has a shape of eval sets, or none."""
+        if value.keys() <= _ALL_KEYS:
+            # Every shape of training data has a key of its own.
+            return None
         try:
             shape = find_shape(value)
         except RowFault:
@@ -115,7 +118,8 @@ class CaseReader:
         return described | {"messages": row.messages} | ({"tools": row.tools} if row.tools else {})
 
     def _shape(self, value: dict[str, Any]) -> str | None:
-        found = [key for key in _KEYS if value.get(key) is not None] or [key for key in _KEYS if key in value][:1]
+        present = [key for key in value if key in _KEYS]
+        found = [key for key in present if value[key] is not None] or present[:1]
         if value.get("messages") is not None and value.get("input") is not None:
             found.append("input")
         if len(found) > 1:

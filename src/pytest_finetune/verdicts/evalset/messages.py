@@ -25,8 +25,10 @@ ROLE_KEYS = {
 }
 """The roles of the chat format, each with the keys that its messages may have."""
 
-_SPEAKERS = frozenset({"system", "developer", "user", "assistant"})
-_PLAIN = {"role", "content"}
+_PLAIN = ("role", "content")
+_SPEAKERS = {role: role for role in ("system", "developer", "user", "assistant")}
+"""Each role as one string, which all messages share."""
+
 _NOT_SENT = {"role", "content", "weight"}
 _OLD_WAYS = {
     "function_call": "write it as tool_calls, the form that replaced function_call",
@@ -44,8 +46,8 @@ def read_message(value: Any, where: str, faults: Faults) -> Message | None:
         faults.add(f"{where} is {type_name(value)}, not a message", 'write {"role": "user", "content": "…"}')
         return None
     role, content = value.get("role"), value.get("content")
-    if value.keys() == _PLAIN and type(content) is str and type(role) is str and role in _SPEAKERS:
-        return Message(role, content)
+    if len(value) == len(_PLAIN) and type(content) is str and type(role) is str and role in _SPEAKERS:
+        return Message(_SPEAKERS[role], content, NOTHING)
     return _read_unusual_message(value, where, faults)
 
 

@@ -202,7 +202,7 @@ def examine(text: str, value: Any) -> None:
     if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper_than(MAX_DEPTH, value):
         problem = f"nested more than {MAX_DEPTH} levels deep"
         raise LineFault("invalid_json", problem, "flatten the value, or write it as text")
-    if _SURROGATE_ESCAPE.search(text) and (lone := _lone_surrogate(value)):
+    if "\\u" in text and _SURROGATE_ESCAPE.search(text) and (lone := _lone_surrogate(value)):
         problem = f"the lone surrogate \\u{ord(lone):04x} is half a character"
         raise LineFault("lone_surrogate", problem, "write the character itself, or both halves of its pair")
 
