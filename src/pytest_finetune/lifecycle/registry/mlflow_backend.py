@@ -52,8 +52,12 @@ if TYPE_CHECKING:
 ATTEMPTS = 100
 """Attempts at a change before giving up; in every round one of the competing writers succeeds."""
 
-PATIENCE = 30.0
-"""Seconds before `synchronize` gives up while others change `NAME`; without them it takes a tenth of a second."""
+ROUNDS = 40
+"""
+Attempts to synchronize before giving up while others change `NAME`; without them two or three are enough.
+
+Not a time, because on a busy server one attempt can take many seconds.
+"""
 
 _LONGEST_DESCRIPTION = 500
 _REMEDY = "restore MLflow's database, or force with a reason"
@@ -127,17 +131,20 @@ class MlflowBackend:
         Raises:
             RegistryError: As `read`; or the server refuses, or others keep changing `NAME`.
         """
-        start, pause = time.monotonic(), 0.0
-        while fixes := self._fixes():
-            if time.monotonic() - start > PATIENCE:
-                hint = "find out which other program writes to it"
-                raise RegistryError(f"{self._model} keeps changing", self.location, hint)
+        self._synchronize(None)
+
+    def _synchronize(self, event: Event | None) -> None:
+        """Synchronize; if for an event, only until a later one: its writer does it, and two would undo each other."""
+        for attempt in range(ROUNDS):
+            fixes = self._fixes()
+            if not fixes or (event and self._log.registry.seq > event.seq):
+                return
             with suppress(MissingError):  # Another writer synchronizes at the same time: look again.
                 for fix in fixes:
                     fix()
             # Random pauses separate writers that synchronize at the same time and undo each other's fixes.
-            time.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
-            pause = min(pause + 0.1, 1.0)
+            time.sleep(random.uniform(0, min(attempt / 10, 1.0)))  # noqa: S311 - no secret
+        raise RegistryError(f"{self._model} keeps changing", self.location, "find out which other program writes to it")
 
     def _fixes(self) -> list[Callable[[], object]]:
         model, log = self._read()
@@ -210,10 +217,8 @@ class MlflowBackend:
         return RegistryError(problem, self.location, "look at the history before you try again")
 
     def _synchronize_after(self, event: Event) -> None:
-        if self._log.registry.seq > event.seq:
-            return  # The writer of the later event does it; two at once would interfere with each other.
         try:
-            self.synchronize()
+            self._synchronize(event)
         except RegistryError as error:
             raise RegistryError(
                 f"event {event.seq} was recorded, but {self._model} does not show it yet: {error.problem}",
