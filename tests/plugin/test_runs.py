@@ -257,3 +257,12 @@ def test_a_set_whose_answer_follows_another_marker_now_is_recorded_with_that_mar
     pytester.runpytest_inprocess("--model=replay:last")
     (plan,) = store.find("last").manifest.eval_sets
     assert plan.request == {"temperature": 0.0}
+
+
+def test_workers_replay_the_run_that_was_the_last_before_the_session(suite, evaluate, server):
+    suite(4)
+    assert evaluate().ret == 0
+    result = evaluate("-n2", model="replay:last")
+    assert result.ret == 0, result.stdout.str()
+    result.assert_outcomes(passed=4)
+    assert len(server.questions) == 4

@@ -244,6 +244,7 @@ class SessionHooks:
             raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_runs"] = self.models.run_paths
         run = self.models.baseline_run
+        node.workerinput["finetune_models"] = list(self.config.option.finetune_model)
         node.workerinput["finetune_baseline"] = str(run.path) if run else ""
         if not self.models.is_shared:
             self.shared_folder = Path(tempfile.mkdtemp(prefix="pytest-finetune-"))

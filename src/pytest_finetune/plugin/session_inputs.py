@@ -103,6 +103,11 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
         FinetuneError: A spec, a recorded run or the registry cannot be used.
     """
     option, eval_sets = config.option, list(inputs.eval_sets.values())
+    if inputs.is_worker:
+        option.finetune_model = config.workerinput["finetune_models"]  # type: ignore[attr-defined]
+    elif inputs.is_distributed:
+        # To the workers, the run of this session would be the last one.
+        option.finetune_model = [_replay_by_id(spec, inputs.store) for spec in option.finetune_model]
     baseline, recorded = option.finetune_baseline or "", {}
     if not baseline and wants_production(eval_sets, inputs.registry, inputs.root):
         recorded = stored_baselines(eval_sets, registry_of(inputs.registry, inputs.root))
@@ -123,6 +128,10 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
     if run_name and not inputs.is_worker:
         models.compare_with_run(inputs.store.find(run_name))
     return models
+
+
+def _replay_by_id(spec: str, store: RunStore) -> str:
+    return f"replay:{store.find('last').id}" if spec == "replay:last" else spec
 
 
 def _load(config: pytest.Config) -> list[EvalSet]:
