@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import scipy_stats as reference
 from sample_plans import cases, rules, run_of
 from sample_plans import table as plan_table
-from scipy import stats as reference  # type: ignore[import-untyped]
 
 from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, METRICS
 from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge

@@ -4,9 +4,9 @@ from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
+import scipy_stats as reference
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats as reference  # type: ignore[import-untyped]
 
 from pytest_finetune.verdicts.stats import (
     Interval,

@@ -148,6 +148,16 @@ def test_the_command_for_another_shape_drops_what_that_shape_does_not_use(found,
     assert len((tmp_path / "NEW.jsonl").read_text("utf-8").splitlines()) == 40
 
 
+@pytest.mark.parametrize("column", ["image", "videos"])
+def test_rows_that_differ_in_their_picture_are_no_duplicates_and_others_are(found, column):
+    def seen(n, picture):
+        turns = [{"from": "human", "value": "<image>\nWhat is on the picture?"}, {"from": "gpt", "value": f"thing {n}"}]
+        return {"id": n, column: picture, "conversations": turns}
+
+    assert {*found(rows(lambda n: seen(n, f"{n}.jpg")))} == {"other_shape", "unused_column"}
+    assert "conflicting_answers" in found(rows(lambda n: seen(n, "same.jpg")))
+
+
 def test_functions_of_xlam_without_parameters_are_definitions_that_servers_accept(found, tmp_path):
     def call(n):
         tool = {"name": f"get_{WORDS[n % 12]}", "description": "d", "parameters": {}}

@@ -173,7 +173,7 @@ def test_all_tests_are_counted_as_collected(write, check):
 
 
 def test_the_label_may_be_a_key_of_json_answers(write, check, pytester):
-    write([row(sentence(at), '{"team": "bug"}' if at < 115 else '{"team": "other"}') for at in range(120)])
+    write([row(sentence(at), '{"team": "bug"}' if at < 110 else '{"team": "other"}') for at in range(120)])
     pytester.makeini("[pytest]\nfinetune_check_label_by = team\n")
     result = check("--finetune-train=data/train.jsonl", "-rP")
     result.stdout.fnmatch_lines(["warning class_imbalance*"])

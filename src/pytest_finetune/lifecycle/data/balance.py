@@ -170,8 +170,10 @@ class Balance:
                         "rare_label", file, line, problem, f"add more, at least {LEAST_OF_A_LABEL}, or drop it"
                     )
                 )
-        rarest, commonest = min(counts, key=lambda label: counts[label]), next(iter(counts))
-        if counts[rarest] and counts[commonest] > MOST_IMBALANCE * counts[rarest]:
+        # A rare label is reported above, and that it is far less common than another follows from it.
+        common = [label for label, count in counts.items() if count >= LEAST_OF_A_LABEL]
+        rarest, commonest = min(common, key=lambda label: counts[label], default=""), next(iter(counts))
+        if common and counts[commonest] > MOST_IMBALANCE * counts[rarest]:
             problem = (
                 f"{shorten(commonest)!r} has {counts[commonest]:,} examples, {shorten(rarest)!r} has {counts[rarest]:,}"
             )

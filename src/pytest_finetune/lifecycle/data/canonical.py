@@ -64,6 +64,9 @@ def example_of_row(file: str, line: int, row: ChatRow) -> Example:
     writer, prompt = MessageWriter(), row.prompt
     texts = [writer.write(message) for message in prompt]
     parts = b"".join(writer.parts)
+    if row.media:
+        media = digest(canonical_json(row.media))
+        parts, texts = parts + media, [*texts, media.hex()]
     answer = canonical_json(without_nulls(row.reference)) if row.reference else writer.write(row.answer)
     # A weight of 1 is the default.
     unlearned = [index for index, each in enumerate(row.messages) if is_weight_zero(each)]

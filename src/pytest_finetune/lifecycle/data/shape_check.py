@@ -11,7 +11,7 @@ from pytest_finetune.lifecycle.data.chat_rows import unused_hint
 from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.structure import ROW_KEYS, check_form
 from pytest_finetune.lifecycle.data.tools_form import ToolsForm
-from pytest_finetune.verdicts.shapes import NAMES, find_shape, unused_columns
+from pytest_finetune.verdicts.shapes import NAMES, find_shape, read_with_media, unused_columns
 from pytest_finetune.verdicts.shapes.chat import CHAT, is_legacy, modern
 from pytest_finetune.verdicts.shapes.row import RowFault
 
@@ -191,7 +191,7 @@ class ShapeCheck:
 
     def _read_other(self, value: dict[str, Any], shape: Shape, report: ReportFinding) -> ChatRow | None:
         try:
-            row = shape.read(value)
+            row = read_with_media(value, shape)
         except RowFault as fault:
             report("missing_content", fault.problem, fault.hint or _CORRECT)
             return None

@@ -1,5 +1,12 @@
 """The shapes of rows that people have, one reader each; every reader returns a `ChatRow`."""
 
-from pytest_finetune.verdicts.shapes.detection import NAMES, SHAPES, find_shape, read_row, unused_columns
+from pytest_finetune.verdicts.shapes.detection import (
+    NAMES,
+    SHAPES,
+    find_shape,
+    read_row,
+    read_with_media,
+    unused_columns,
+)
 
-__all__ = ["NAMES", "SHAPES", "find_shape", "read_row", "unused_columns"]
+__all__ = ["NAMES", "SHAPES", "find_shape", "read_row", "read_with_media", "unused_columns"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.verdicts.shapes.alpaca import ALPACA
@@ -85,7 +86,19 @@ def read_row(value: Mapping[str, Any], shape: str = "") -> ChatRow:
     if missing:
         names = ", ".join(map(repr, value)) or "none"
         raise RowFault(f"no column {missing[0]!r}, which {found.name} needs: the record has {names}")
-    return found.read(value)
+    return read_with_media(value, found)
+
+
+def read_with_media(value: Mapping[str, Any], shape: Shape) -> ChatRow:
+    """
+    Read a row of a known shape, and keep the pictures, sound and video that the shape does not read.
+
+    Raises:
+        RowFault: The row cannot be read by the shape.
+    """
+    row = shape.read(value)
+    media = {column: value[column] for column in sorted(_MEDIA - shape.uses) if value.get(column)}
+    return replace(row, media=media) if media else row
 
 
 def unused_columns(value: Mapping[str, Any], shape: Shape) -> list[str]:

@@ -50,6 +50,8 @@ class ChatRow:
         reference: What the grader reads; empty in all but rows for reinforcement fine-tuning.
         is_value: Whether the answer was a JSON value, not text, in the row.
         choices: Number of acceptable answers; their JSON list is the answer if there are several.
+        media: Columns of pictures, sound or video next to the texts, which the shape does not read. Rows that differ
+            only there are different questions.
     """
 
     shape: str
@@ -60,6 +62,7 @@ class ChatRow:
     reference: Value = field(default_factory=lambda: NOTHING)
     is_value: bool = False
     choices: int = 1
+    media: Value = field(default_factory=lambda: NOTHING)
 
     @property
     def prompt(self) -> list[Message]:
