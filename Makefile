@@ -76,7 +76,7 @@ $(INSTALLED): pyproject.toml
 
 $(TESTING): $(INSTALLED)
 	@echo "installing what the tests need ..."
-	@$(PIP) install --editable '.[data,duckdb,local,serve,sql,text]' --group test
+	@$(PIP) install --editable '.[data,duckdb,local,model2vec,serve,sql,text]' --group test
 	@touch $@
 
 # torch is installed first and pinned: without a version pip may choose a later one with gigabytes of CUDA libraries, which
@@ -84,7 +84,7 @@ $(TESTING): $(INSTALLED)
 $(TRAINING): $(INSTALLED)
 	@echo "installing what training needs ..."
 	@$(PIP) install 'torch==2.13.0'
-	@$(PIP) install --editable '.[data,duckdb,local,serve,sql,text,train]'
+	@$(PIP) install --editable '.[data,duckdb,local,model2vec,serve,sql,text,train]'
 	@touch $@
 
 $(LINTERS): $(TESTING)

@@ -293,7 +293,7 @@ LAUGHS = "\n".join(
     ("text", "problem"),
     [
         (f"a: &a [x]\n{LAUGHS}", "stand for more than"),
-        ("a: &a [*a]", "stands for what it is in"),
+        ("a: &a [*a]", "refers to a node that contains it"),
         ("a: 1\na: 2", "'a' is repeated"),
         ("a: !!binary aGk=", "no value for the tag"),
         ("a: !!python/object/apply:os.getcwd []", "no value for the tag"),
