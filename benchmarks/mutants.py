@@ -56,14 +56,19 @@ PRELOADED = ("aiohttp", "genai_prices", "jsonschema", "openai", "pydantic", "reg
 """What every copy of the process would import otherwise."""
 
 GATES = [f"tests/test_gates{rest}.py" for rest in ("_strictness", "_outcome", "_messages", "_against", "", "_decided")]
-GATES.append("tests/test_field_gates.py")
+GATES += ["tests/test_field_gates.py", "tests/test_confidence.py", "tests/test_judge_intervals.py"]
+ASKING = ["tests/test_judge.py", "tests/test_preference.py"]
+"""Scorers that ask a model, in sessions with a scripted server."""
+SEVERAL = [f"tests/{name}.py" for name in ("test_several_scorers_in_sessions", "fail_open/test_several_scorers")]
+SEVERAL.append("tests/fail_open/test_uncalibrated_judges.py")
 DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
-    "verdicts/gates": [*GATES, DEMANDS, "-k", "not session"],
-    "verdicts/metrics": ["tests/test_metrics.py", *GATES],
+    "verdicts/gates": [*GATES, DEMANDS, *ASKING, *SEVERAL, "-k", "not (session or workers)"],
+    "verdicts/metrics": ["tests/test_metrics.py", *GATES, *ASKING, *SEVERAL, "-k", "not workers"],
     "verdicts/scoring": [
         *("tests/scoring", "tests/evalset/test_scorer_table.py", "tests/fail_open/test_judges.py"),
-        *("-k", "not helpers_of_a_judge"),
+        *ASKING,
+        *("-k", "not (helpers_of_a_judge or workers)"),
     ],
     "lifecycle/registry": [
         *("tests/registry", DEMANDS),
@@ -71,8 +76,8 @@ TESTS = {
     ],
 }
 """The tests that are expected to notice a fault; one that starts a process cannot, because that has no fault."""
-LEFT_OUT = ("lifecycle/registry/mlflow_",)
-"""Only tests with an MLflow server run these, some seconds each."""
+LEFT_OUT = ("lifecycle/registry/mlflow_", "verdicts/scoring/duckdb_process")
+"""These run only with an MLflow server, some seconds a test, or in a process of their own, which has no fault."""
 
 OPTIONS = ["-q", "-x", "-n", "0", "-p", "no:randomly", "-p", "no:cacheprovider", "--capture=sys", "--tb=native"]
 # To rewrite assertions, pytest would import the package itself, as a plugin's, without the mutant.
