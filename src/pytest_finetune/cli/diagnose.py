@@ -12,8 +12,9 @@ import click
 from pytest_finetune.base.errors import FinetuneError, RunError
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
+from pytest_finetune.cli.request_options import concurrency_option, max_cost_option
 from pytest_finetune.cli.runs.options import complete_runs, find_run, runs_dir
-from pytest_finetune.cli.train.options import base_url_option, job_store, read_dollars, service
+from pytest_finetune.cli.train.options import base_url_option, job_store, service
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate
@@ -82,10 +83,8 @@ class DiagnoseOptions:
 @click.option(
     "--job", default="", help="Fine-tuning job of the model, for the losses.  [default: from the job records]"
 )
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests once this much is spent.")
-@click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
-)
+@max_cost_option
+@concurrency_option
 @click.option("--fresh", is_flag=True, help="Send all requests again; do not reuse recorded answers.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Also write an HTML page.")
 @click.option("--force", is_flag=True, help="Overwrite the page if it exists.")

@@ -13,7 +13,7 @@ import click
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
 from pytest_finetune.cli.registry_option import DEFAULT
-from pytest_finetune.cli.train.options import read_dollars
+from pytest_finetune.cli.request_options import concurrency_option, deadline_option, max_cost_option
 from pytest_finetune.lifecycle.evaluating import EvaluationResult, evaluate
 from pytest_finetune.reports.sources import from_record
 from pytest_finetune.reports.terminal import Layout, summary_lines
@@ -56,17 +56,9 @@ class RunOptions:
 @click.option("--baseline", default="", metavar="RUN", help="Recorded run to compare with.")
 @click.option("--repeats", type=click.IntRange(min=1), help="Requests per case.  [default: as set in the eval set]")
 @click.option("--api", type=click.Choice(["chat", "responses"]), help="API for all requests.  [default: by model]")
-@click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
-)
-@click.option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    help="Seconds for one answer, retries included.",
-)
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests once this much is spent.")
+@concurrency_option
+@deadline_option
+@max_cost_option
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
 @click.option("--resume", is_flag=True, help="Resume the latest unfinished run; only missing samples are requested.")
 @json_option

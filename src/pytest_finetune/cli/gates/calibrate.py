@@ -16,7 +16,7 @@ from pytest_finetune.base.files import write_file
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json
 from pytest_finetune.cli.registry_option import DEFAULT
-from pytest_finetune.cli.train.options import read_dollars
+from pytest_finetune.cli.request_options import concurrency_option, deadline_option, max_cost_option
 from pytest_finetune.evaluation.calibrating import ask_judge
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
@@ -58,17 +58,9 @@ class CalibrateOptions:
 @click.command("calibrate")
 @click.argument("eval_set", type=click.Path(path_type=Path))
 @click.option("--base-url", metavar="URL", help="Server of a judge that names none.  [default: OPENAI_BASE_URL]")
-@click.option(
-    "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
-)
-@click.option(
-    "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
-    default=120.0,
-    show_default=True,
-    help="Seconds for one reply, retries included.",
-)
-@click.option("--max-cost", metavar="USD", callback=read_dollars, help="Stop sending requests once this much is spent.")
+@concurrency_option
+@deadline_option
+@max_cost_option
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
 @json_option
 @as_one(CalibrateOptions)
