@@ -13,7 +13,15 @@ import pytest
 import yaml
 
 from pytest_finetune.cli.registry import command
-from pytest_finetune.lifecycle.registry.sunset import ANNOUNCED, LAST_FINE_TUNING_DAY, SOURCE
+from pytest_finetune.lifecycle.registry.announcements import (
+    ANNOUNCED,
+    AZURE_ANNOUNCED,
+    AZURE_AS_OF,
+    AZURE_FINE_TUNES,
+    AZURE_SOURCE,
+    LAST_FINE_TUNING_DAY,
+    SOURCE,
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXTS = {name: (DOCS / f"{name}.md").read_text("utf-8") for name in ("registry", "ci")}
@@ -39,13 +47,22 @@ def test_every_command_is_documented():
     assert set(command.subcommands) <= documented
 
 
+def dates(heading):
+    """The table below a heading as the dates by model."""
+    table = TEXTS["registry"].partition(heading)[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (\d{4}-\d{2}-\d{2}) \| (.+) \|$", table, re.MULTILINE)
+    return {name: day for day, names in rows for name in names.split(", ")}
+
+
 def test_the_shutdown_dates_are_those_of_the_code():
-    rows = re.findall(r"^\| (\d{4}-\d{2}-\d{2}) \| (.+) \|$", TEXTS["registry"], re.MULTILINE)
-    assert {name: day for day, names in rows for name in names.split(", ")} == {
-        name: day.isoformat() for name, day in ANNOUNCED.items()
-    }
-    assert str(LAST_FINE_TUNING_DAY) in TEXTS["registry"]
-    assert SOURCE in TEXTS["registry"]
+    def of_code(table):
+        return {name: day.isoformat() for name, day in table.items()}
+
+    assert dates("(OpenAI's API)") == of_code(ANNOUNCED)
+    assert dates("without these base models (Azure)") == of_code(AZURE_ANNOUNCED)
+    assert dates("without their fine-tunes (Azure)") == of_code(AZURE_FINE_TUNES)
+    for fact in (LAST_FINE_TUNING_DAY, SOURCE, AZURE_SOURCE, AZURE_AS_OF):
+        assert str(fact) in TEXTS["registry"]
 
 
 def workflows():

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from pytest_finetune.cli import diagnose, main
 from pytest_finetune.cli.train import command
-from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY
+from pytest_finetune.lifecycle.registry.announcements import LAST_FINE_TUNING_DAY
 from pytest_finetune.lifecycle.training import diagnosis, loss_shape
 from pytest_finetune.lifecycle.training.advice import KNOWN_FAULTS
 from pytest_finetune.lifecycle.training.diagnosis import Condition

@@ -163,3 +163,14 @@ def test_an_account_that_does_not_answer_is_an_error():
         result = CliRunner().invoke(main, ["migrate", "inventory", "--ask", f"--base-url={server.url}x"])
     assert result.exit_code == 2
     assert "GET /models" in result.output
+
+
+def test_on_azure_the_dates_of_azure_are_given(folder, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://acme.openai.azure.com/openai/v1")
+    (folder / "app.py").write_text(f"{OLD}\ngpt-4.1-mini\n", "utf-8")
+    found = json.loads(inventory("--json"))
+    assert [(each["model"], each["shutdown_date"]) for each in found] == [
+        ("gpt-4.1-mini", "2026-10-14"),
+        (OLD, "2027-10-14"),
+    ]
+    assert "self-serve" not in inventory()

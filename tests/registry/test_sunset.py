@@ -11,13 +11,13 @@ from scripted_server import Reply, ScriptedServer
 
 from pytest_finetune.base.errors import RegistryError, TargetError
 from pytest_finetune.evaluation.fine_tune_prices import base_of
+from pytest_finetune.lifecycle.registry.announcements import ANNOUNCED, AZURE_SOURCE, SOURCE
 from pytest_finetune.lifecycle.registry.entry import Entry, Registry, Rollout
 from pytest_finetune.lifecycle.registry.sunset import (
-    ANNOUNCED,
-    SOURCE,
     ServerDates,
     announced,
     ask_shutdown_dates,
+    is_azure,
     retiring_versions,
     shutdown_of,
     unreadable_dates,
@@ -99,15 +99,33 @@ def test_a_version_is_shut_down_with_its_base_model():
     assert (by_field.date, by_field.model) == (JANUARY, "gpt-4.1-mini-2025-04-14")
 
 
+AZURE = "https://acme.openai.azure.com/openai/v1"
+
+
+def test_announced_dates_do_not_apply_to_local_weights():
+    assert shutdown_of(entry("local:mine", base_model="gpt-4o")) is None
+
+
 @pytest.mark.parametrize(
-    "version",
+    ("version", "day"),
     [
-        entry("local:mine", base_model="gpt-4o"),
-        entry("gpt-4o", base_url="https://acme.openai.azure.com/openai/v1"),
+        (entry("gpt-4o", base_url=AZURE), date(2026, 10, 1)),
+        (entry("tickets", base_url=AZURE, base_model="gpt-4.1-mini-2025-04-14"), date(2027, 10, 14)),
+        (entry("gpt-4o-mini-2024-07-18.ft-0e20", base_url=AZURE), date(2027, 10, 1)),
+        (entry(base_url=AZURE), date(2027, 10, 1)),
     ],
 )
-def test_announced_dates_do_not_apply_to_local_weights_or_azure(version):
-    assert shutdown_of(version) is None
+def test_azure_has_dates_of_its_own_and_keeps_fine_tunes_longer(version, day):
+    found = shutdown_of(version)
+    assert (found.date, found.source) == (day, AZURE_SOURCE)
+
+
+def test_a_deployment_on_azure_whose_model_is_not_known_has_no_date():
+    assert shutdown_of(entry("tickets", base_url=AZURE)) is None
+
+
+def test_the_address_of_azure_is_not_found_in_another_name():
+    assert not is_azure("https://openai.azure.com.example.org/v1")
 
 
 def test_announced_dates_apply_behind_a_gateway():

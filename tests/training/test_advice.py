@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY
+from pytest_finetune.lifecycle.registry.announcements import LAST_FINE_TUNING_DAY
 from pytest_finetune.lifecycle.training.advice import KNOWN_FAULTS, UNKNOWN, advice_for, known_fault
 
 MESSAGES = [

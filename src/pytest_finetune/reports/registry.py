@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten, shown
+from pytest_finetune.lifecycle.registry.announcements import LAST_FINE_TUNING_DAY, SOURCE
 from pytest_finetune.lifecycle.registry.entry import VersionStatus
-from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, shutdown_of
+from pytest_finetune.lifecycle.registry.sunset import shutdown_of
 from pytest_finetune.reports.runs import compared_with
 from pytest_finetune.reports.tables import STATUS_MARKUP
 from pytest_finetune.reports.text import dollars, field_lines, moment, number, one_line, table, wrapped
@@ -143,7 +144,7 @@ def shutdown_lines(found: Sequence[RetiringVersion], *, now: datetime, within: t
 
 def last_fine_tuning_day(shutdowns: Iterable[Shutdown], *, now: datetime) -> Iterator[Line]:
     """Until when OpenAI takes fine-tuning jobs, if any of the shutdowns is one that OpenAI announced."""
-    if any(shutdown.source.startswith("https:") for shutdown in shutdowns):
+    if any(shutdown.source == SOURCE for shutdown in shutdowns):
         verb = "accepts" if now.date() <= LAST_FINE_TUNING_DAY else "accepted"
         yield f"OpenAI {verb} self-serve fine-tuning jobs until {LAST_FINE_TUNING_DAY}", {}
 

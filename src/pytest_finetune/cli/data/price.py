@@ -22,7 +22,8 @@ from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.rows import refuse_pipe
 from pytest_finetune.lifecycle.data.tokens import tokenizer_for
 from pytest_finetune.lifecycle.data.traffic import count_training, evaluation_traffic, total_traffic, training_traffic
-from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, announced
+from pytest_finetune.lifecycle.registry.announcements import LAST_FINE_TUNING_DAY
+from pytest_finetune.lifecycle.registry.sunset import announced
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
 from pytest_finetune.reports.price import is_known, price_json, price_lines
 from pytest_finetune.verdicts.loading import load_project_sets

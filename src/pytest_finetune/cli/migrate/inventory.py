@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.cli.train.options import base_url_option, service
 from pytest_finetune.lifecycle.migration.inventory import Account, ending, take_inventory
 from pytest_finetune.lifecycle.registry import FileBackend
-from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates
+from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates, is_azure
 from pytest_finetune.reports.migration import inventory_json, inventory_lines
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def command(
     """
     now = datetime.now(UTC)
     registry = warned(backend.read(), backend.location)
-    account = Account()
+    on_azure = is_azure(base_url or os.environ.get("OPENAI_BASE_URL", ""))
+    account = Account(on_azure=on_azure)
     if ask:
         api = service(base_url)
-        account = Account(ask_shutdown_dates(base_url), tuple(api.jobs()))
+        account = Account(ask_shutdown_dates(base_url), tuple(api.jobs()), on_azure)
     found = take_inventory(
         folder=folder,
         registry=registry,

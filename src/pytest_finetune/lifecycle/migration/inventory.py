@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.lifecycle.migration.model_mentions import find_mentions
-from pytest_finetune.lifecycle.registry.sunset import ServerDates, announced, shutdown_of
+from pytest_finetune.lifecycle.registry.sunset import ServerDates, announced, announced_by_azure, shutdown_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,10 +50,12 @@ class Account:
     Args:
         listed: Its model list, with the shutdown dates.
         jobs: Its fine-tuning jobs.
+        on_azure: It is Azure's, whose dates are others than OpenAI's.
     """
 
     listed: ServerDates = field(default_factory=ServerDates)
     jobs: tuple[FineTuningJob, ...] = ()
+    on_azure: bool = False
 
 
 def take_inventory(*, folder: Path, registry: Registry, account: Account, skip: Path | None = None) -> list[UsedModel]:
@@ -74,7 +76,7 @@ def take_inventory(*, folder: Path, registry: Registry, account: Account, skip: 
         _add(places, entry.model_id, f"{version} ({entry.status})")
         ends[entry.model_id] = shutdown_of(entry, account.listed)
     for model in account.listed.models:
-        if model.startswith("ft:"):
+        if model.startswith("ft:") or ".ft-" in model:
             _add(places, model, "account")
     for job in account.jobs:
         for model in (job.fine_tuned_model, job.model):
@@ -85,7 +87,7 @@ def take_inventory(*, folder: Path, registry: Registry, account: Account, skip: 
         UsedModel(
             model,
             tuple(dict.fromkeys(where)),
-            ends[model] if model in ends else _shutdown(model, account.listed),
+            ends[model] if model in ends else _shutdown(model, account),
             account.listed.unreadable.get(model, ""),
         )
         for model, where in places.items()
@@ -103,5 +105,6 @@ def _add(places: dict[str, list[str]], model: str, where: str) -> None:
         places.setdefault(model, []).append(where)
 
 
-def _shutdown(model: str, server: ServerDates) -> Shutdown | None:
-    return server.shutdown_of(model, base_of(model)) or announced(model)
+def _shutdown(model: str, account: Account) -> Shutdown | None:
+    table = announced_by_azure if account.on_azure else announced
+    return account.listed.shutdown_of(model, base_of(model)) or table(model)

@@ -7,8 +7,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import RegistryError
@@ -17,6 +16,13 @@ from pytest_finetune.base.text import shown
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
+from pytest_finetune.lifecycle.registry.announcements import (
+    ANNOUNCED,
+    AZURE_ANNOUNCED,
+    AZURE_FINE_TUNES,
+    AZURE_SOURCE,
+    SOURCE,
+)
 from pytest_finetune.lifecycle.registry.entry import VersionStatus
 
 if TYPE_CHECKING:
@@ -24,33 +30,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.lifecycle.registry.entry import Entry, Registry
 
-SOURCE = "https://developers.openai.com/api/docs/deprecations"
-"""OpenAI's list of announced shutdowns. A fine-tune is shut down with its base model."""
-
-LAST_FINE_TUNING_DAY = date(2027, 1, 6)
-"""Last day on which OpenAI accepts new self-serve fine-tuning jobs (announced 2026-05-07, `SOURCE`)."""
-
-ANNOUNCED: Mapping[str, date] = MappingProxyType(
-    {
-        # Announced 2026-04-22.
-        "gpt-3.5-turbo": date(2026, 10, 23),
-        "gpt-4": date(2026, 10, 23),
-        "gpt-4-turbo": date(2026, 10, 23),
-        "gpt-4o-2024-05-13": date(2026, 10, 23),
-        "gpt-4.1-nano": date(2026, 10, 23),
-        "o4-mini": date(2026, 10, 23),
-        # Announced 2026-06-11.
-        "gpt-5": date(2026, 12, 11),
-        "gpt-5-mini": date(2026, 12, 11),
-        "gpt-5-nano": date(2026, 12, 11),
-        # Announced 2026-10-14.
-        "gpt-4o": date(2027, 1, 14),
-        "gpt-4o-mini": date(2027, 1, 14),
-        "gpt-4.1": date(2027, 1, 14),
-        "gpt-4.1-mini": date(2027, 1, 14),
-    }
-)
-"""First day without the model, by family. A snapshot with a date of its own is listed by its full id."""
+T = TypeVar("T")
 
 _DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{4})(?:-preview)?\Z", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
@@ -113,8 +93,31 @@ _NOT_ASKED = ServerDates()
 def announced(model: str) -> Shutdown | None:
     """The announced shutdown of an OpenAI model, or of a fine-tune of one, from the built-in table."""
     base = base_of(model)
-    found = ANNOUNCED.get(base) or ANNOUNCED.get(_DATE.sub("", base))
+    found = of_family(ANNOUNCED, base)
     return Shutdown(found, base, SOURCE) if found else None
+
+
+def announced_by_azure(model: str, *, fine_tuned: bool = False) -> Shutdown | None:
+    """
+    The announced shutdown of a model on Azure, from the built-in tables.
+
+    Args:
+        model: A base model, or the id of a fine-tuned one, `gpt-4.1-mini-2025-04-14.ft-0e20` or `ft:…`.
+        fine_tuned: The date of its fine-tuned models, which is a later one.
+    """
+    base = base_of(model).partition(".ft-")[0]
+    found = of_family(AZURE_FINE_TUNES if fine_tuned or base != model else AZURE_ANNOUNCED, base)
+    return Shutdown(found, base, AZURE_SOURCE) if found else None
+
+
+def is_azure(base_url: str) -> bool:
+    """Whether a server is Azure's, which has a calendar of its own."""
+    return (urlsplit(base_url).hostname or "").endswith(".azure.com")
+
+
+def of_family(table: Mapping[str, T], model: str) -> T | None:
+    """What a table by model or family has for a model."""
+    return table.get(model) or table.get(_DATE.sub("", model))
 
 
 def shutdown_of(entry: Entry, server: ServerDates = _NOT_ASKED) -> Shutdown | None:
@@ -130,8 +133,11 @@ def shutdown_of(entry: Entry, server: ServerDates = _NOT_ASKED) -> Shutdown | No
         return found
     if entry.shutdown_date is not None:
         return Shutdown(_day(entry.shutdown_date), entry.model_id, "the registry")
-    if _has_own_calendar(entry):
+    if entry.model_id.startswith("local:"):
         return None
+    if is_azure(entry.base_url):
+        tuned = bool(entry.job_id) or entry.base_model not in ("", entry.model_id)
+        return next((end for model in models if (end := announced_by_azure(model, fine_tuned=tuned))), None)
     return next((end for model in models if (end := announced(model))), None)
 
 
@@ -235,9 +241,3 @@ def _parsed_date(value: object) -> date | None:
 def _day(when: datetime) -> date:
     # Without a zone it was written by a person, who meant the day.
     return when.astimezone(UTC).date() if when.tzinfo else when.date()
-
-
-def _has_own_calendar(entry: Entry) -> bool:
-    """Whether the announced dates do not apply: local weights, and Azure, which publishes its own."""
-    host = urlsplit(entry.base_url).hostname or ""
-    return entry.model_id.startswith("local:") or host.endswith(".azure.com")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pytest_finetune.lifecycle.registry.sunset import LAST_FINE_TUNING_DAY, SOURCE
+from pytest_finetune.lifecycle.registry.announcements import LAST_FINE_TUNING_DAY, SOURCE
 
 
 @dataclass(frozen=True, slots=True)
