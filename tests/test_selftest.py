@@ -8,10 +8,10 @@ from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.selftest import Kind, check_gates
-from pytest_finetune.verdicts.selftest.checking import _Trial
 from pytest_finetune.verdicts.selftest.damage import plant
 from pytest_finetune.verdicts.selftest.perfect import perfect_run
 from pytest_finetune.verdicts.selftest.report import _percent, report_lines, report_values
+from pytest_finetune.verdicts.selftest.trial import Trial
 
 LABELS = 'scorer = "label"\nlabels = ["bug", "feature", "question"]\n'
 WORDS = ("bug", "feature", "question")
@@ -267,7 +267,7 @@ def test_bisection_finds_the_same_count_as_trying_each(load, metric, rule):
     toml = f"max_errors = 4\n{LABELS}{gate(rule, metric)}[stability]\nrepeats = 3\n"
     eval_set = load(lines, toml)
     perfect = perfect_run(eval_set)
-    trial = _Trial(eval_set, eval_set.settings.rules[0], perfect)
+    trial = Trial(eval_set, eval_set.settings.rules[0], perfect)
     for damage in plant(eval_set, perfect):
         bad = [damage.samples[name] for name in trial.damage_order if name in damage.samples]
         passes = [
@@ -285,7 +285,7 @@ def test_a_trial_has_the_verdict_of_a_run_with_the_same_samples(load):
     bad = planted(eval_set)[Kind.WRONG_LABEL].samples["c4"]
     samples = [bad if sample.case_id == "c4" else sample for sample in perfect]
     expected = judge(eval_set.settings.rules, eval_set.table(samples))
-    assert [_Trial(eval_set, eval_set.settings.rules[0], perfect).verdict({"c4": bad})] == expected
+    assert [Trial(eval_set, eval_set.settings.rules[0], perfect).verdict({"c4": bad})] == expected
 
 
 def test_the_order_of_the_file_does_not_change_the_result(load):

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
 from pytest_finetune.base.records import Failure, Sample, State
-from pytest_finetune.evaluation.asked_models import AskedModels, checked
+from pytest_finetune.evaluation.asked_models import AskedModels
 from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
 from pytest_finetune.evaluation.plan import SentRequests, plan, sent_requests, set_plan, target_info
-from pytest_finetune.evaluation.results import SetResult, compared, verdict_record
-from pytest_finetune.evaluation.runs import (
-    Run,
-    Totals,
-    sample_to_dict,
-)
+from pytest_finetune.evaluation.record import UNRECORDED, open_run, write_outcome
+from pytest_finetune.evaluation.results import judge_set
+from pytest_finetune.evaluation.runs import Run, sample_to_dict
 from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
 from pytest_finetune.verdicts.evalset.request_form import differences
-from pytest_finetune.verdicts.gates import Decider, judge
-from pytest_finetune.verdicts.selftest import find_gaps
+from pytest_finetune.verdicts.gates import Decider
+from pytest_finetune.verdicts.selftest import gap_warnings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -37,18 +31,11 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.asked_models import MakeAsked
     from pytest_finetune.evaluation.engine import Limits, RequestSource, Response
     from pytest_finetune.evaluation.plan import Key, Planned
-    from pytest_finetune.evaluation.runs import RunStore
+    from pytest_finetune.evaluation.results import SetResult
+    from pytest_finetune.evaluation.runs import EvalSetPlan, RunStore
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Baseline
-
-
-UNRECORDED = "record"
-"""Kind of the failure that stops an evaluation whose record cannot be written."""
-
-
-MOST_TESTED = 5_000
-"""Cases of an eval set whose gates a session tests: about a second of computing."""
 
 
 class Evaluation:
@@ -110,7 +97,7 @@ class Evaluation:
     def warnings(self) -> tuple[str, ...]:
         """Probable mistakes in the eval sets, each after the name of its set, and what the target warns of."""
         if self._gaps is None:
-            self._gaps = {eval_set.name: _gap_warnings(eval_set) for eval_set in self.eval_sets}
+            self._gaps = {eval_set.name: gap_warnings(eval_set) for eval_set in self.eval_sets}
         of_sets = [
             f"{eval_set.name}: {text}"
             for eval_set in self.eval_sets
@@ -165,18 +152,21 @@ class Evaluation:
             RunError: There is no run to resume.
             PriceError: The budget is limited and what the resumed run has cost is unknown.
         """
-        info = target_info(self.target)
-        plans = [set_plan(each, self.target.model, self.sent(each), self._asked.info(each)) for each in self.eval_sets]
-        plans = [self._asked.with_opponent(plan, each) for plan, each in zip(plans, self.eval_sets, strict=True)]
-        earlier = store.resume(info, plans, closed_too=closed_too) if resume else None
-        if earlier is not None and earlier.manifest.closed and earlier.seal_fault:
-            earlier = None
-        run = self._run = earlier or store.create(info, plans, folder=root)
-        if run.manifest.limited != limited and not run.manifest.closed:
-            run.update(limited=limited)
-        if keep_files and not run.manifest.closed:
-            keep_copies(run, self.eval_sets, root=root)
-        if earlier and not run.manifest.closed:
+        run, resumed = open_run(
+            store,
+            target_info(self.target),
+            [self._plan_of(each) for each in self.eval_sets],
+            folder=root,
+            resume=resume,
+            closed_too=closed_too,
+        )
+        self._run = run
+        if not run.manifest.closed:
+            if run.manifest.limited != limited:
+                run.update(limited=limited)
+            if keep_files:
+                keep_copies(run, self.eval_sets, root=root)
+        if resumed and not run.manifest.closed:
             try:
                 self.spending.count_earlier(run, self.eval_sets)
             except FinetuneError:
@@ -283,34 +273,19 @@ class Evaluation:
 
     def close(self, results: Sequence[SetResult]) -> None:
         """Write the outcome into the record. The run is closed, for good, only if no sample is missing."""
-        run, samples = self._run, self.samples
+        run = self._run
         if run is None or run.manifest.closed:
             return
-        closed = all(result.complete for result in results) and not self._is_unrecorded
         try:
-            if closed:
-                run.settle(samples)
-            run.update(
-                closed=closed,
-                closed_at=datetime.now(UTC) if closed else None,
-                stopped=self._stopped.message if self._stopped else "",
-                stopped_kind=self._stopped.kind if self._stopped else "",
-                stopped_status=self._stopped.status if self._stopped else None,
-                answered_by=answered_names(samples.values()),
-                baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
-                verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
-                totals=self._totals(results),
-                unneeded_by_set={result.name: result.unneeded for result in results if result.unneeded},
-                warnings=self.warnings,
-            )
+            write_outcome(run, results, self.samples, stopped=self._stopped, warnings=self.warnings)
         except RunError as error:
             self._stop_unrecorded(error)
         finally:
             run.release()
 
-    @property
-    def _is_unrecorded(self) -> bool:
-        return self._stopped is not None and self._stopped.kind == UNRECORDED
+    def _plan_of(self, eval_set: EvalSet) -> EvalSetPlan:
+        sent, judge = self.sent(eval_set), self._asked.info(eval_set)
+        return self._asked.with_opponent(set_plan(eval_set, self.target.model, sent, judge), eval_set)
 
     def _stop_unrecorded(self, error: RunError) -> None:
         """Stop because the record cannot be written: what is not on record cannot be resumed or be evidence."""
@@ -327,23 +302,12 @@ class Evaluation:
     def _judge_set(self, eval_set: EvalSet, baseline: Baseline | None) -> SetResult:
         if baseline:
             baseline = replace(baseline, itself=self._why_itself(baseline))
-        mine = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
-        asked = [sample for sample in mine if sample.state is not State.UNNEEDED]
-        table = eval_set.table(asked)
-        if table.judge is not None:
-            table = replace(table, judge=checked(table.judge, self._asked.info(eval_set), asked))
-        result = SetResult(eval_set, self.target.spec, table.summary, (), unneeded=len(mine) - len(asked))
-        verdicts = self._deciders[eval_set.name].verdicts() if result.unneeded and not result.unrun else None
-        if verdicts is None:
-            verdicts = judge(eval_set.settings.judged_by, table, baseline)
-        result = replace(result, verdicts=tuple(verdicts))
-        if baseline is None:
-            return result
-        if baseline.request:
-            sent = self.sent(eval_set).parameters
-            differing = differences(baseline.request, sent) if sent else ()
-            result = replace(result, request_differences=tuple(differing))
-        return compared(result, table, baseline)
+        samples = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
+        decider, asked = self._deciders.get(eval_set.name), self._asked.info(eval_set)
+        result = judge_set(eval_set, samples, self.target.spec, baseline, decider=decider, asked=asked)
+        if baseline and baseline.request and (sent := self.sent(eval_set).parameters):
+            return replace(result, request_differences=tuple(differences(baseline.request, sent)))
+        return result
 
     def _why_itself(self, baseline: Baseline) -> str:
         target, names = self.target, answered_names(self.samples.values())
@@ -366,30 +330,3 @@ class Evaluation:
 
     async def _ask(self, planned: Planned, completion: Completion) -> tuple[Reply, ...]:
         return await self._asked.ask(planned, completion, self.spending.budget)
-
-    def _totals(self, results: Sequence[SetResult]) -> Totals:
-        samples = self.samples
-        counts: Counter[State] = Counter()
-        for result in results:
-            counts.update(result.summary.counts)
-        # A sample that was not needed was never sent, so it has no price.
-        costs = [sample.total_cost for sample in samples.values() if sample.state is not State.UNNEEDED]
-        known = [cost for cost in costs if cost is not None]
-        return Totals(
-            planned=counts.total(),
-            **{state.value: counts[state] for state in (State.PASSED, State.MISSED, State.ERROR)},
-            unrun=sum(result.unrun for result in results),
-            unneeded=sum(result.unneeded for result in results),
-            from_cache=sum(1 for s in samples.values() if s.completion and s.completion.from_cache),
-            cost=sum(known, Decimal(0)) if len(known) == len(costs) else None,
-        )
-
-
-def _gap_warnings(eval_set: EvalSet) -> list[str]:
-    """What a useless model could answer without failing a gate; nothing where finding out would cost too much."""
-    settings = eval_set.settings
-    # A scoring function may call another model; a set without gates lets no miss pass.
-    if any(":" in each.name for each in eval_set.scorers) or not settings.gates or len(eval_set.cases) > MOST_TESTED:
-        return []
-    gaps = find_gaps(eval_set)
-    return [f"no gate catches {', '.join(map(str, gaps))}"] if gaps else []

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.evaluation.background import BackgroundEvaluation, LoopThread
 from pytest_finetune.evaluation.baseline import Baselines, recorded_baselines, session_baselines
-from pytest_finetune.evaluation.evaluation import UNRECORDED, Evaluation
 from pytest_finetune.evaluation.plan import Planned, target_info
+from pytest_finetune.evaluation.record import UNRECORDED
 from pytest_finetune.evaluation.stop_notice import StopNotice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Failure, Sample
+    from pytest_finetune.evaluation.evaluation import Evaluation
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.evaluation.runs import Run, RunStore
     from pytest_finetune.evaluation.tally import Tally

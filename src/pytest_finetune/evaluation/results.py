@@ -1,4 +1,4 @@
-"""The result of one eval set for one model."""
+"""The result of one eval set for one model: its samples judged, and compared with a baseline."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
+from pytest_finetune.evaluation.asked_models import checked
 from pytest_finetune.evaluation.runs import BaselineRecord, VerdictRecord
 from pytest_finetune.verdicts.comparison import compare
-from pytest_finetune.verdicts.gates import Status, table_of
+from pytest_finetune.verdicts.gates import Status, judge, table_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_finetune.base.records import Sample
+    from pytest_finetune.evaluation.runs import TargetInfo
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.gates import Baseline, Verdict
+    from pytest_finetune.verdicts.gates import Baseline, Decider, Verdict
     from pytest_finetune.verdicts.metrics import SampleTable, Summary
     from pytest_finetune.verdicts.rule import Rule
 
@@ -85,7 +90,39 @@ class SetResult:
         return not self.unrun and (tolerated or all(v.status is not Status.INCOMPLETE for v in self.verdicts))
 
 
-def compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:
+def judge_set(
+    eval_set: EvalSet,
+    samples: Sequence[Sample],
+    model: str,
+    baseline: Baseline | None,
+    *,
+    decider: Decider | None,
+    asked: TargetInfo | None,
+) -> SetResult:
+    """
+    Judge the samples of one eval set.
+
+    Args:
+        eval_set: The set.
+        samples: All of them; a planned sample that is missing is `unrun`.
+        model: The target's spec.
+        baseline: What gates compare with; None without one.
+        decider: Holds the verdicts if the evaluation stopped once they were decided.
+        asked: The model that the set's scorer asks.
+    """
+    needed = [sample for sample in samples if sample.state is not State.UNNEEDED]
+    table = eval_set.table(needed)
+    if table.judge is not None:
+        table = replace(table, judge=checked(table.judge, asked, needed))
+    result = SetResult(eval_set, model, table.summary, (), unneeded=len(samples) - len(needed))
+    verdicts = decider.verdicts() if decider and result.unneeded and not result.unrun else None
+    if verdicts is None:
+        verdicts = judge(eval_set.settings.judged_by, table, baseline)
+    result = replace(result, verdicts=tuple(verdicts))
+    return _compared(result, table, baseline) if baseline else result
+
+
+def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:
     """The result next to the baseline, if both ran the same plan and neither lacks an answer."""
     result = replace(result, baseline=baseline.name, baseline_record=_baseline_record(baseline))
     if baseline.itself:

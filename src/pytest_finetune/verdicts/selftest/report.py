@@ -11,7 +11,8 @@ from pytest_finetune.verdicts.selftest.damage import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.verdicts.selftest.checking import GateCheck, SetCheck, Trip
+    from pytest_finetune.verdicts.selftest.checking import GateCheck, SetCheck
+    from pytest_finetune.verdicts.selftest.trial import Trip
 
 WIDTH = 80
 NEVER, NOT_NOTICED = "never", "not noticed"
