@@ -111,7 +111,7 @@ def test_the_system_option_replaces_system_prompts_and_counts_them():
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ({"input": "a"}, "unknown shape; its keys: 'input' (name the columns: data prepare --map input="),
+        ({"input": "a"}, "unknown shape; its keys: 'input' (add a column with the answer, or remove"),
         ({"question": "a", "output": "b"}, "unknown shape; its keys: 'question', 'output'"),
         ({"input": "a", "expected": ["b", "c"]}, "2 acceptable answers, but a training row has one"),
         ({"messages": [{"role": "user", "content": "a"}]}, "no answer: the last message is of role 'user'"),
@@ -245,3 +245,72 @@ def test_a_truncated_source_leaves_no_files_behind(tmp_path):
         write_prepared(read_raw(source, form="json"), PrepareOptions(), source=source, target=target, force=True)
     assert target.read_text("utf-8") == "old"
     assert sorted(tmp_path.iterdir()) == [source, target]
+
+
+def with_picture(text, **columns):
+    turns = [{"from": "human", "value": text}, {"from": "gpt", "value": "Two."}]
+    return {"image": "birds/1.jpg", "conversations": turns, **columns}
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("<image>\nHow many birds?", "How many birds?"),
+        ("How many birds?\n<image>", "How many birds?"),
+        ("Is <image> a bird?", "Is a bird?"),
+        ("Is <video> a bird?", "Is <video> a bird?"),
+    ],
+)
+def test_the_mark_of_a_dropped_picture_is_removed_from_the_text(text, left):
+    (example,), prepared = prepare_all(with_picture(text), drop=["image"])
+    assert messages(example) == [("user", left), ("assistant", "Two.")]
+    assert prepared.without_media == (text != left)
+
+
+def test_a_message_that_was_only_a_dropped_picture_is_skipped():
+    _, prepared = prepare_all(with_picture("<image>\n"), with_picture("Birds?"), drop=["image"])
+    assert reasons(prepared) == {1: "a message of role 'user' has nothing but <image>"}
+
+
+def test_a_mark_stays_in_a_row_that_had_no_picture():
+    value = {"prompt": "What does <image> do in HTML?", "completion": "nothing"}
+    examples, prepared = prepare_all(value, value | {"images": ["a.png"]}, value | {"images": []}, drop=["images"])
+    assert [messages(each)[0][1] for each in examples] == [
+        value["prompt"],
+        "What does do in HTML?",
+        value["prompt"],
+    ]
+    assert prepared.without_media == 1
+
+
+def test_an_answer_of_a_function_that_was_not_called_is_skipped():
+    turns = [
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "function_call": {"name": "weather", "arguments": "{}"}},
+        {"role": "function", "name": "wether", "content": "12"},
+        {"role": "assistant", "content": "12 degrees"},
+    ]
+    shared = [
+        {"from": "human", "value": "Weather?"},
+        {"from": "observation", "value": "12"},
+        {"from": "gpt", "value": "12"},
+    ]
+    good = {"input": "a", "output": "b"}
+    _, prepared = prepare_all({"messages": turns}, {"conversations": shared}, good)
+    assert [*reasons(prepared)] == [1, 2]
+    assert reasons(prepared)[1].startswith("messages[2] answers no call of wether (")
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ({"prompt": "a"}, "add a column with the answer, or remove the row"),
+        ({"question": "a", "context": "b"}, "add a column with the answer, or remove the row"),
+        ({"text": "a"}, "divide each text"),
+        ({"problem": "a", "solution": "b"}, "raw.jsonl -o NEW.jsonl --map input=problem --map output=solution"),
+        ({}, 'write {"messages": […]}, or remove the row'),
+    ],
+)
+def test_the_hint_for_an_unknown_shape_fits_its_columns(value, hint):
+    _, prepared = prepare_all(value, {"input": "a", "output": "b"})
+    assert hint in reasons(prepared)[1]

@@ -208,3 +208,10 @@ def test_an_empty_answer_is_not_called_an_input(found):
     values[6]["messages"][1]["content"] = ""
     (finding,) = found(values)["missing_content"]
     assert finding.hint == "write the answer, or remove the row"
+
+
+@pytest.mark.parametrize("at", [0, 20])
+def test_a_column_for_the_grader_is_not_reported_in_a_row_with_an_answer(found, at):
+    values = rows(lambda n: {"messages": [message("user", question(n))], "reference_answer": n})
+    values[at]["messages"].append(message("assistant", "4"))
+    assert {*found(values)} == {"other_shape"}

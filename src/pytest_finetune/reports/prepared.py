@@ -31,7 +31,7 @@ def left_out_lines(source: Path, left_out: LeftOuts, *, what: str) -> Iterator[L
     shown = list(groups.values())[:SHOWN]
     for first, *others in shown:
         more = f" (and {len(others):,} more)" if others else ""
-        yield from wrapped(f"  {source}:{first.line}: {shorten(first.reason, 200)}{more}")
+        yield from wrapped(f"  {source}:{first.line}: {shorten(first.reason, 300)}{more}")
     if left := left_out.count - sum(map(len, shown)):
         yield f"  … and {left:,} more: --json lists them", {}
 
@@ -49,6 +49,9 @@ def prepared_lines(prepared: Prepared, source: Path, target: Path) -> Iterator[L
     yield from left_out_lines(source, prepared.left_out, what="record")
     if prepared.replaced_system:
         yield from wrapped(f"note: --system replaced {prepared.replaced_system:,} other system prompts")
+    if prepared.without_media:
+        removed = f"{prepared.without_media:,} example{'s' * (prepared.without_media != 1)}"
+        yield from wrapped(f"note: removed the marks of the dropped media, such as <image>, from {removed}")
     if prepared.not_kept:
         dropped = _counts(prepared.not_kept)
         yield from wrapped(f"note: dropped, not part of OpenAI's format: {dropped} (--keep keeps it)")
@@ -64,6 +67,7 @@ def prepared_json(prepared: Prepared, source: Path, target: Path) -> dict[str, A
         "written": prepared.written,
         **left_out_json(prepared.left_out),
         "replaced_system": prepared.replaced_system,
+        "without_media": prepared.without_media,
         "not_kept": dict(prepared.not_kept),
         "unused": dict(prepared.unused),
     }

@@ -40,7 +40,7 @@ def chat_rows(
         try:
             row = read_row(record.value, shape)
         except RowFault as fault:
-            left_out.add(LeftOut(record.line, reason(fault)))
+            left_out.add(LeftOut(record.line, reason(fault, record.file)))
             continue
         refuse_unused(record.value, NAMES[row.shape], f"{record.file}:{record.line}")
         yield record, row
@@ -83,6 +83,6 @@ def unused_hint(columns: list[str], *, is_mapped: bool = False) -> str:
     return f"{first}to leave it out: pytest-finetune data prepare FILE -o NEW.jsonl {dropped}"
 
 
-def reason(fault: RowFault) -> str:
-    """The reason why a record is left out, with a hint."""
-    return f"{fault.problem} ({fault.hint})" if fault.hint else fault.problem
+def reason(fault: RowFault, file: str) -> str:
+    """The reason why a record of a file is left out, with a hint."""
+    return f"{fault.problem} ({with_file(fault.hint, file)})" if fault.hint else fault.problem

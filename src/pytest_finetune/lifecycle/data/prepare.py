@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_own_source
 from pytest_finetune.verdicts.evalset.reading import LineFault, examine
 from pytest_finetune.verdicts.shapes import NAMES, read_row
-from pytest_finetune.verdicts.shapes.row import RowFault
+from pytest_finetune.verdicts.shapes.row import NO_CALL, RowFault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _ANSWERS = {"chat": "the last message", "input-output": "output"}
 """What the answer is called in messages, by shape."""
+
+_MARKS = {column: f"<{kind}>" for kind in ("image", "video", "audio") for column in (kind, f"{kind}s")}
+"""What stands in a text for a picture, sound or video, by the column that has it."""
 
 # Unused columns that are counted by name; bounds memory where each record has keys of its own.
 _MAX_NAMES = 1000
@@ -65,6 +69,7 @@ class Prepared:
         written: Examples written.
         left_out: Records that were skipped.
         replaced_system: Examples whose own system prompt was replaced.
+        without_media: Examples from which the marks of dropped pictures, sound or video were removed.
         not_kept: Records with a field that was dropped, by field.
         unused: Records with a column that is not mapped to a field, by column.
     """
@@ -72,6 +77,7 @@ class Prepared:
     written: int = 0
     left_out: LeftOuts = field(default_factory=LeftOuts)
     replaced_system: int = 0
+    without_media: int = 0
     not_kept: Counter[str] = field(default_factory=Counter)
     unused: Counter[str] = field(default_factory=Counter)
 
@@ -123,7 +129,7 @@ def prepare(records: Iterable[Row | LeftOut], options: PrepareOptions, prepared:
         try:
             example = maker.example(record)
         except RowFault as fault:
-            prepared.left_out.add(LeftOut(record.line, reason(fault)))
+            prepared.left_out.add(LeftOut(record.line, reason(fault, record.file)))
             continue
         prepared.written += 1
         yield example
@@ -139,6 +145,7 @@ class _Maker:
         self._columns = ColumnMap(options.columns)
         self._is_mapped = any(name in options.columns for name in MESSAGE_FIELDS)
         self._sought = ColumnsSought(self._columns, options.columns, options.drop)
+        self._dropped_media = _MARKS.keys() & {*options.drop}
         self._replaced = False
 
     def example(self, record: Row) -> dict[str, Any]:
@@ -150,7 +157,11 @@ class _Maker:
         if self._is_mapped:
             shape = replace(shape, uses=self._columns.used(value))
         refuse_unused(value, shape, f"{record.file}:{record.line}", is_mapped=self._is_mapped)
+        _refuse_unmatched(row)
+        marks = {_MARKS[column] for column in self._dropped_media if record.value.get(column)}
+        has_marks = bool(marks) and _remove(marks, row)
         example = self._written(row) | self._kept(value)
+        self._prepared.without_media += has_marks
         self._count(value, shape.uses | row.reference.keys())
         return example
 
@@ -228,3 +239,27 @@ class _Maker:
         if "group" in found:
             found["metadata"] = {**metadata, "group": found.pop("group")}
         return found
+
+
+def _refuse_unmatched(row: ChatRow) -> None:
+    """Refuse an answer of a function that the row does not call; no id could be written for it."""
+    for index, message in enumerate(row.messages):
+        name = message.get("tool_call_id")
+        if message.get("role") == "tool" and isinstance(name, str) and name.startswith(NO_CALL):
+            raise RowFault(f"messages[{index}] answers {name}", "use the name of the function that was called")
+
+
+def _remove(marks: Collection[str], row: ChatRow) -> bool:
+    """Remove marks from the texts of a row; whether there was one."""
+    pattern = re.compile(f"(?:{'|'.join(sorted(marks))})(?:\\r?\\n| )?")
+    found = False
+    for message in [*row.messages, *row.rejected]:
+        text = message.get("content")
+        if isinstance(text, str) and (cleaned := pattern.sub("", text).strip()) != text.strip():
+            if not cleaned:
+                raise RowFault(
+                    f"a message of role {message.get('role')!r} has nothing but {' or '.join(sorted(marks))}"
+                )
+            message["content"] = cleaned
+            found = True
+    return found

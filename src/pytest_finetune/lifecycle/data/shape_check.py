@@ -11,8 +11,9 @@ from pytest_finetune.lifecycle.data.chat_rows import unused_hint
 from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.structure import ROW_KEYS, check_form
 from pytest_finetune.lifecycle.data.tools_form import ToolsForm
-from pytest_finetune.verdicts.shapes import NAMES, find_shape, read_with_media, unused_columns
+from pytest_finetune.verdicts.shapes import NAMES, find_shape, read_with_media, unknown_hint, unused_columns
 from pytest_finetune.verdicts.shapes.chat import CHAT, is_legacy, modern
+from pytest_finetune.verdicts.shapes.reinforcement import REFERENCES, REINFORCEMENT
 from pytest_finetune.verdicts.shapes.row import RowFault
 
 if TYPE_CHECKING:
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
 _OTHER_METHODS = frozenset({"openai-preference", "reinforcement"})
 """Shapes that OpenAI trains on, by other methods than supervised fine-tuning."""
-
-_QUESTIONS = ("question", "instruction", "query", "prompt", "input", "problem", "user", "text", "title")
-_CONTEXTS = ("context",)
-_ANSWERS = ("answer", "response", "output", "completion", "reply", "solution", "assistant", "label", "target")
-"""What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used."""
 
 _CORRECT = "correct the row, or remove it"
 
@@ -144,6 +140,11 @@ class ShapeCheck:
 
     def _log_columns(self, code: str, shape: str, counts: Counter[str], log: FindingLog) -> None:
         """Report the columns that a shape does not have, all of them with one command."""
+        if code == "unrecognized_key" and ("other_shape", REINFORCEMENT.name) in self._counts:
+            # Columns for the grader, of rows that end with an answer by mistake.
+            counts = Counter({name: count for name, count in counts.items() if name not in REFERENCES})
+            if not counts:
+                return
         listed = ", ".join(f"{shorten(name)!r} ({count:,} row{'s' * (count != 1)})" for name, count in counts.items())
         problem = f"column{'s' * (len(counts) != 1)} that the shape {shape} does not have: {listed}"
         line = min(self._first[code, shape, name] for name in counts)
@@ -223,17 +224,7 @@ def _shape_without_answer(value: dict[str, Any]) -> Shape:
 
 def _words_of_unknown(name: str, rows: str, columns: Sequence[str], *, is_mixed: bool) -> tuple[str, str]:
     """Problem and hint for rows with the same columns, of which no shape is known."""
-    if is_mixed:
-        hint = 'write {"messages": […]}, or move these rows to a file of their own'
-    elif len(columns) == 1:
-        # No option divides a text.
-        hint = 'divide each text into the user\'s messages and the answers: write {"messages": […]}'
-    else:
-        names = (next((each for each in known if each in columns), "…") for known in (_QUESTIONS, _ANSWERS))
-        asked, answer = names
-        asked += "".join(f"+{each}" for each in _CONTEXTS if each in columns and asked != "…")
-        mapped = f"--map input={asked} --map output={answer}"
-        hint = f"name the columns: pytest-finetune data prepare FILE -o NEW.jsonl {mapped}"
+    hint = 'write {"messages": […]}, or move these rows to a file of their own' if is_mixed else unknown_hint(columns)
     return f"{name} ({rows})", hint
 
 

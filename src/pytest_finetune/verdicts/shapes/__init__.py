@@ -6,7 +6,8 @@ from pytest_finetune.verdicts.shapes.detection import (
     find_shape,
     read_row,
     read_with_media,
+    unknown_hint,
     unused_columns,
 )
 
-__all__ = ["NAMES", "SHAPES", "find_shape", "read_row", "read_with_media", "unused_columns"]
+__all__ = ["NAMES", "SHAPES", "find_shape", "read_row", "read_with_media", "unknown_hint", "unused_columns"]

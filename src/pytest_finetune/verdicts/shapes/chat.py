@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.verdicts.shapes.row import (
+    NO_CALL,
     ChatRow,
     RowFault,
     Shape,
@@ -64,7 +65,7 @@ def _with_tool_calls(messages: list[Message]) -> list[Message]:
         elif role == "function":
             name = kept.pop("name", None)
             known = ids.get(name) if type(name) is str else None
-            converted.append(kept | {"role": "tool", "tool_call_id": known or f"no call of {name}"})
+            converted.append(kept | {"role": "tool", "tool_call_id": known or f"{NO_CALL} of {name}"})
         else:
             converted.append(message)
     return converted

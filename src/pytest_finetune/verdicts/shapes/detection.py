@@ -16,7 +16,7 @@ from pytest_finetune.verdicts.shapes.sharegpt import SHAREGPT
 from pytest_finetune.verdicts.shapes.xlam import XLAM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pytest_finetune.verdicts.shapes.row import ChatRow, Shape
 
@@ -33,6 +33,11 @@ SHAPES = (
 )
 NAMES = {shape.name: shape for shape in SHAPES}
 """The shapes by their names in `--shape`."""
+
+_QUESTIONS = ("question", "instruction", "query", "prompt", "input", "problem", "user", "text", "title")
+_CONTEXTS = ("context",)
+_ANSWERS = ("answer", "response", "output", "completion", "reply", "solution", "assistant", "label", "target")
+"""What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used."""
 
 _PLAIN_CHAT = CHAT.uses | DESCRIBING
 _MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
@@ -67,7 +72,22 @@ def find_shape(value: Mapping[str, Any]) -> Shape:
         command = "pytest-finetune data prepare FILE -o NEW.jsonl"
         raise RowFault(f"two shapes at once: {seen}", f"keep the columns of one: {command}; {', '.join(drops)}")
     names = ", ".join(map(repr, value)) or "none"
-    raise RowFault(f"unknown shape; its keys: {names}", "name the columns: data prepare --map input=… --map output=…")
+    raise RowFault(f"unknown shape; its keys: {names}", unknown_hint(list(value)))
+
+
+def unknown_hint(columns: Sequence[str]) -> str:
+    """What to do with a row whose shape is unknown, by the names of its columns."""
+    asked, answer = (next((each for each in known if each in columns), "") for known in (_QUESTIONS, _ANSWERS))
+    if len(columns) == 1 and asked in ("text", ""):
+        # No option divides a text.
+        return 'divide each text into the user\'s messages and the answers: write {"messages": […]}'
+    if not columns:
+        return 'write {"messages": […]}, or remove the row'
+    if len(columns) == 1 or (asked and not answer and {*columns} <= {*_QUESTIONS, *_CONTEXTS}):
+        return "add a column with the answer, or remove the row"
+    contexts = "".join(f"+{each}" for each in _CONTEXTS if each in columns and asked)
+    mapped = f"--map input={asked or '…'}{contexts} --map output={answer or '…'}"
+    return f"name the columns: pytest-finetune data prepare FILE -o NEW.jsonl {mapped}"
 
 
 def read_row(value: Mapping[str, Any], shape: str = "") -> ChatRow:

@@ -99,6 +99,10 @@ class Shape:
         return all(bool(columns & {*each} if isinstance(each, tuple) else each in columns) for each in self.needs)
 
 
+NO_CALL = "no call"
+"""Start of the `tool_call_id` of an answer whose call is not in the row."""
+
+
 def user(text: str) -> Message:
     """A message of the user."""
     return {"role": "user", "content": text}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.json_text import compact_json, type_name
 from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.verdicts.shapes.row import (
+    NO_CALL,
     ChatRow,
     RowFault,
     Shape,
@@ -89,7 +90,7 @@ class _Turns:
     def _add_answers(self, text: str) -> None:
         answers = _ANSWER_TAG.findall(text) or _several(text, len(self._open))
         for answer in answers:
-            name = self._open.pop(0) if self._open else "no call"
+            name = self._open.pop(0) if self._open else NO_CALL
             self.messages.append({"role": "tool", "tool_call_id": name, "content": answer})
 
 
