@@ -14,7 +14,7 @@ import pytest
 from pytest_finetune import ModelRouter
 from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry import Change, FileBackend, verify
-from pytest_finetune.lifecycle.rollout.router import _MOST_LOGGED
+from pytest_finetune.lifecycle.rollout.router_log import _MOST_LOGGED
 
 USERS = [f"user-{number}" for number in range(2000)]
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from pytest_finetune.lifecycle.registry import Change, open_registry
+from pytest_finetune.lifecycle.registry import open_registry
 from pytest_finetune.lifecycle.rollout.background_threads import BackgroundThreads, reset_after_fork
 from pytest_finetune.lifecycle.rollout.chat import Call
 from pytest_finetune.lifecycle.rollout.monitor import Monitor
 from pytest_finetune.lifecycle.rollout.registry_watcher import RegistryWatcher
 from pytest_finetune.lifecycle.rollout.report_values import describe_value, read_latency, read_outcome
-from pytest_finetune.lifecycle.rollout.routing import FALLBACK, UserPositions, traffic_plan
+from pytest_finetune.lifecycle.rollout.router_log import RouterLog, logger
+from pytest_finetune.lifecycle.rollout.routing import UserPositions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend, Registry
     from pytest_finetune.lifecycle.rollout.monitor import Alarm, VersionHealth
     from pytest_finetune.lifecycle.rollout.routing import Route, TrafficPlan, VersionDecision
-
-logger = logging.getLogger("pytest_finetune.rollout")
-
-_MOST_LOGGED = 100
-"""Maximum number of different problems logged per registry state, however many unknown names callers use."""
 
 
 class RouterOptions(TypedDict, total=False):
@@ -81,14 +76,13 @@ class ModelRouter:
         if poll < 0:
             raise ValueError(f"poll must be at least 0 seconds, not {poll}")
         self._backend, self._max_latency, self._clock = backend, max_latency, clock
-        self._write_events, self._who = write_events, who
         self._lock = threading.Lock()
         self._monitor = Monitor(false_alarm_rate)
         self._fallen: dict[str, VersionDecision] = {}
         # Fallbacks recorded up to this event were forgotten by `reset`.
         self._reset_at = 0
-        self._logged: set[str] = set()
         self._threads = BackgroundThreads("finetune-rollout")
+        self._log = RouterLog(backend, self._threads, who=who if write_events else None)
         self._watcher = RegistryWatcher(backend, self._adopt, threads=self._threads, poll=poll, clock=clock)
         self._watcher.read_or_raise()
         reset_after_fork(self)
@@ -130,7 +124,7 @@ class ModelRouter:
         route = self._monitor.route_of(model) if isinstance(model, str) else None
         if route is None:
             name = describe_value(model)
-            self._log_once(f"model {name}", f"calls of {name} are ignored: the registry does not route to it")
+            self._log.once(f"model {name}", f"calls of {name} are ignored: the registry does not route to it")
         else:
             self.report_route(route, ok=ok, latency=latency)
 
@@ -138,9 +132,9 @@ class ModelRouter:
         """Like `report`, by the route that `route_for` returned; distinguishes versions that share a model id."""
         well, taken = read_outcome(ok), None if latency is None else read_latency(latency)
         if latency is not None and taken is None:
-            self._log_once("latency", f"a latency of {describe_value(latency)} is ignored: it must be seconds")
+            self._log.once("latency", f"a latency of {describe_value(latency)} is ignored: it must be seconds")
         if well is None:
-            self._log_once("ok", f"a call with ok={describe_value(ok)} is ignored: it must be True or False")
+            self._log.once("ok", f"a call with ok={describe_value(ok)} is ignored: it must be True or False")
             return
         if taken is not None and self._max_latency is not None:
             well = well and taken <= self._max_latency
@@ -149,7 +143,7 @@ class ModelRouter:
             acted = [alarm for alarm in alarms if self._fall_back(alarm)]
         # Logging handlers may block, so they run without the lock.
         for alarm in acted:
-            self._log_alarm(alarm)
+            self._log.alarm(alarm)
 
     def chat(
         self,
@@ -250,7 +244,7 @@ class ModelRouter:
             recorded = [v for v, seq in plan.recorded.items() if seq > self._reset_at and v not in held]
             self._fallen = held | {version: plan.decisions[version] for version in recorded}
             self._registry, self._plan = registry, plan
-            self._logged.clear()
+            self._log.start_again()
             self._follow()
         for fault in plan.faults:
             logger.warning("%s: %s", self._backend.location, fault)
@@ -267,37 +261,10 @@ class ModelRouter:
 
     def _fall_back(self, alarm: Alarm) -> bool:
         """Act on an alarm; returns whether it is new. The caller holds the lock."""
-        if alarm.version in self._fallen or (alarm.to is None and f"fall of {alarm.version}" in self._logged):
+        if alarm.version in self._fallen:
             return False
         if alarm.to is None:
-            self._logged.add(f"fall of {alarm.version}")
-        else:
-            self._fallen[alarm.version] = self._plan.decisions[alarm.version]
-            self._follow()
+            return self._log.is_first(f"fall of {alarm.version}")
+        self._fallen[alarm.version] = self._plan.decisions[alarm.version]
+        self._follow()
         return True
-
-    def _log_alarm(self, alarm: Alarm) -> None:
-        if alarm.to is None:
-            logger.error("%s keeps serving, because the registry names no fallback: %s", alarm.version, alarm.why)
-            return
-        logger.error("%s falls back to %s: %s", alarm.version, alarm.to, alarm.why)
-        if self._write_events:
-            try:
-                self._threads.start(lambda: self._record(alarm))
-            except RuntimeError as error:
-                logger.error("the fallback of %s could not be recorded: %s", alarm.version, error)  # noqa: TRY400
-
-    def _record(self, alarm: Alarm) -> None:
-        try:
-            # Many processes may notice at the same time; one record is enough.
-            if alarm.version not in traffic_plan(self._backend.read(), self._backend.location).recorded:
-                why = f"falls back to {alarm.to}: {alarm.why}"
-                self._backend.update(Change(FALLBACK, alarm.version, self._who, why))
-        except Exception as error:  # noqa: BLE001 - a backend may raise anything; no request waits for this thread
-            logger.error("the fallback of %s could not be recorded: %s", alarm.version, error)  # noqa: TRY400
-
-    def _log_once(self, about: str, problem: str) -> None:
-        """Log a problem once, and at most `_MOST_LOGGED` different ones, until the registry changes."""
-        if about not in self._logged and len(self._logged) < _MOST_LOGGED:
-            self._logged.add(about)
-            logger.warning("%s", problem)
