@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.verdicts.evalset.reading import Faults
-from pytest_finetune.verdicts.evalset.settings_file import line_of, read_settings
-from pytest_finetune.verdicts.loading import settings_sha256
+from pytest_finetune.verdicts.evalset.settings_file import read_settings
+from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
+from pytest_finetune.verdicts.evalset.toml_lines import line_of
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.settings import EvalSettings

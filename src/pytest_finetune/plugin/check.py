@@ -18,8 +18,7 @@ from pytest_finetune.lifecycle.data.check import CheckOptions, CheckResult, chec
 from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
 from pytest_finetune.lifecycle.data.finding import Finding, Severity
 from pytest_finetune.reports.findings import check_json, code_lines
-from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
-from pytest_finetune.verdicts.loading import eval_set_name
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name, find_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -25,9 +25,9 @@ from pytest_finetune.lifecycle.registry.production import (
     wants_production,
 )
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
-from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name, find_eval_sets
 from pytest_finetune.verdicts.evalset.project import read_api
-from pytest_finetune.verdicts.loading import eval_set_name, load_eval_sets
+from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from pytest_finetune.evaluation.configured_prices import ConfiguredPrices

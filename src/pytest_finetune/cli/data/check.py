@@ -26,7 +26,7 @@ from pytest_finetune.lifecycle.data.personal import REGIONS
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, refuse_pipe
 from pytest_finetune.lifecycle.data.writing import refuse_existing, refuse_own_source
 from pytest_finetune.reports.findings import FEW, check_json, check_lines, fixed_json, fixed_lines
-from pytest_finetune.verdicts.loading import eval_set_name
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.data.fix import Fixed

@@ -7,11 +7,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.files import copy_file
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
 from pytest_finetune.verdicts.evalset.request_form import APIS
 from pytest_finetune.verdicts.evalset.settings_file import read_settings
-from pytest_finetune.verdicts.loading import eval_set_name, settings_sha256
+from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
 from pytest_finetune.verdicts.scoring import scorer_class
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from pytest_finetune.lifecycle.data.personal import REGIONS
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
 from pytest_finetune.lifecycle.data.shape_check import ShapeCheck
-from pytest_finetune.verdicts.loading import eval_set_name, load_project_sets
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name
+from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence

@@ -12,8 +12,8 @@ from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet
 from pytest_finetune.verdicts.checks import has_meaning
 from pytest_finetune.verdicts.evalset.gate_settings import METRICS
 from pytest_finetune.verdicts.evalset.request_form import APIS
+from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
 from pytest_finetune.verdicts.gates import Baseline
-from pytest_finetune.verdicts.loading import settings_sha256
 from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:

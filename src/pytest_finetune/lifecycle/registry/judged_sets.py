@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.registry.file_backend import FileBackend
-from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name, find_eval_sets
 from pytest_finetune.verdicts.evalset.project import configured_patterns, is_configured, project_root
-from pytest_finetune.verdicts.loading import eval_set_name, load_project_sets
+from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

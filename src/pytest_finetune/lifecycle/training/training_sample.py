@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
-from pytest_finetune.verdicts.loading import settings_sha256
+from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
 
 if TYPE_CHECKING:
     from pathlib import Path

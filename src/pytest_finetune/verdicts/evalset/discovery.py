@@ -1,4 +1,4 @@
-"""Which files are eval sets: those named outright, and those that a pattern finds below a named folder."""
+"""Which files are eval sets: those named outright, and those that a pattern finds below a named folder; their names."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def find_eval_sets(named: Iterable[Path], *, root: Path, patterns: Sequence[str]
         elif path.suffix.lower() == ".jsonl" and not _is_labelled(path):
             found[path] = None
     return list(found)
+
+
+def eval_set_name(path: Path, root: Path) -> str:
+    """The posix path of a file relative to the root, starting with `..` if it is outside."""
+    try:
+        return Path(os.path.relpath(path, root)).as_posix()
+    except ValueError:
+        # Another drive on Windows.
+        return path.as_posix()
 
 
 def _is_labelled(path: Path) -> bool:

@@ -6,9 +6,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.base.json_path import normal_path
 from pytest_finetune.base.json_text import canonical_json, type_name
-from pytest_finetune.base.records import NOTHING, Case, Message
+from pytest_finetune.base.records import Case, Message
+from pytest_finetune.verdicts.evalset.case_fields import read_accept, read_id, read_metadata, read_tags
 from pytest_finetune.verdicts.evalset.messages import (
     expected_calls,
     expected_text,
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.reading import Faults
 
     _Prompt = tuple[Message, ...]
-
-MAX_ID_LENGTH = 200
 
 _COMMON = frozenset({"id", "tags", "metadata", "accept"})
 _KEYS = {
@@ -81,8 +79,9 @@ class CaseReader:
             return None
         messages, expected, calls = self._chat(value) if shape == "messages" else self._input_output(value, shape)
         tools = self._shared_tools(value)
-        name, tags, metadata = self._id(value.get("id")), self._tags(value.get("tags")), self._metadata(value)
-        accept = self._accept(value.get("accept"))
+        name, tags = read_id(value.get("id"), self._faults), read_tags(value.get("tags"), self._faults)
+        metadata = read_metadata(value.get("metadata"), self._faults)
+        accept = read_accept(value.get("accept"), self._faults)
         if len(self._faults.found) > before:
             return None
         content = sha256(_content(messages, expected, calls, tools, accept).encode()).hexdigest()
@@ -234,58 +233,6 @@ class CaseReader:
             self._tools[text] = tools
         return self._tools[text]
 
-    def _id(self, value: Any) -> str:
-        """The line's own id, or nothing where it has none."""
-        if value is None:
-            return ""
-        if type(value) not in (str, int):
-            self._faults.add(f"id is {type_name(value)}", "an id is text or a whole number")
-            return ""
-        name = str(value)
-        if problem := _id_problem(name):
-            self._faults.add(
-                f"id {_shortened(name)} {problem}", "an id names a test: keep it short, printable, without '::'"
-            )
-        return name
-
-    def _tags(self, value: Any) -> tuple[str, ...]:
-        if value is None:
-            return ()
-        if type(value) is not list or not all(type(tag) is str and tag and tag.isprintable() for tag in value):
-            self._faults.add("tags is not a list of printable words", 'write "tags": ["critical", "en"]')
-            return ()
-        return tuple(dict.fromkeys(value))
-
-    def _accept(self, value: Any) -> Mapping[str, Any]:
-        if value is None:
-            return NOTHING
-        hint = 'write other right values by their path: {"$.city": ["Oslo", "Christiania"]}'
-        if problem := _accept_problem(value):
-            self._faults.add(f"accept {problem}", hint)
-            return NOTHING
-        try:
-            return {normal_path(path): tuple(values) for path, values in value.items()}
-        except ValueError as error:
-            self._faults.add(f"accept: {error}", hint)
-            return NOTHING
-
-    def _metadata(self, value: dict[str, Any]) -> Mapping[str, Any]:
-        metadata: Any = value.get("metadata")
-        if metadata is None:
-            return NOTHING
-        if type(metadata) is not dict:
-            self._faults.add(f"metadata is {type_name(metadata)}", 'write an object: {"source": "…"}')
-            return NOTHING
-        return metadata
-
-
-def _accept_problem(value: Any) -> str:
-    if type(value) is not dict:
-        return f"is {type_name(value)}"
-    return next(
-        (f"at {path} is not a list of values" for path, each in value.items() if type(each) is not list or not each), ""
-    )
-
 
 def _no_case(shape: str, value: Mapping[str, Any]) -> tuple[str, str]:
     """Problem and hint for a line in a shape of training data that has no expected answer."""
@@ -308,20 +255,3 @@ def _content(
     content = (prompt, expected, [(call.name, call.arguments) for call in calls], tools)
     # Hashes of lines without it stay as they were.
     return canonical_json((*content, accept) if accept else content)
-
-
-def _id_problem(name: str) -> str:
-    if not name:
-        return "is empty"
-    if not name.isprintable():
-        return "holds a character that cannot be printed"
-    if name != name.strip():
-        return "begins or ends with a blank"
-    if "::" in name:
-        return "holds '::', which parts the names of tests"
-    return f"is longer than {MAX_ID_LENGTH} characters" if len(name) > MAX_ID_LENGTH else ""
-
-
-def _shortened(name: str) -> str:
-    shown = 40
-    return repr(name if len(name) <= shown else name[: shown - 1] + "…")

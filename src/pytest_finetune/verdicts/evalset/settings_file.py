@@ -11,37 +11,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, ONE_RULE
+from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
-from pytest_finetune.verdicts.evalset.settings import (
-    AnswerSettings,
-    EvalSettings,
-    ModelSettings,
-    RequestSettings,
-    ScorerSettings,
-    StabilitySettings,
-)
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.evalset.settings_errors import explained
+from pytest_finetune.verdicts.evalset.toml_lines import key_path, line_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from pydantic_core import ErrorDetails
 
     from pytest_finetune.verdicts.evalset.reading import Faults
 
-_MODEL_TABLE = 3
-"""Length of the path to a key right under `[models."PATTERN"]`."""
-
-_TOP = "the top of the file, above any [table]"
-_TABLES: dict[str, list[str]] = {
-    _TOP: [field.alias or name for name, field in EvalSettings.model_fields.items() if name != "scorer_options"],
-    "[[scorers]]": [field.alias or name for name, field in ScorerSettings.model_fields.items()],
-    "[request]": list(RequestSettings.model_fields),
-    "[answer]": list(AnswerSettings.model_fields),
-    "[models]": list(ModelSettings.model_fields),
-    "[stability]": list(StabilitySettings.model_fields),
-    "[[gates]]": list(dict.fromkeys(key for keys in GATE_KEYS.values() for key in keys)),
-}
 _SHARED = ("normalize", "labels", "schema", "dialect", "scorer_files")
 """Settings of scorers that may be written at the top of the file or in the table `[scorer]`."""
 
@@ -68,61 +50,6 @@ def read_settings(data: bytes, faults: Faults) -> tuple[EvalSettings | None, str
     values = _with_typed_scorers(_with_scorer_name(values, text, faults), text, faults)
     settings = _validate(values, text, faults)
     return (settings, text) if len(faults.found) == before else (None, text)
-
-
-def key_path(path: Sequence[str | int]) -> str:
-    """A path of keys as people write it: `gates[0].metric`."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-
-
-def line_of(text: str, path: Sequence[str | int]) -> int:
-    """
-    The 1-based line of a TOML text where the value at a path is written.
-
-    Found by searching the text: a key inside a multi-line string can mislead it, which then gives the line of the
-    table, or the first line.
-    """
-    lines = text.split("\n")
-    first, end, rest = _table(lines, path)
-    for key in reversed([key for key in rest if isinstance(key, str)]):
-        written = re.compile(rf"""(?:^|[\s{{,.])["']?{re.escape(key)}["']?\s*[.=]""")
-        for index in range(first, end):
-            if written.search(lines[index]):
-                return index + 1
-    return max(first, 1)
-
-
-def _table(lines: list[str], path: Sequence[str | int]) -> tuple[int, int, list[str | int]]:
-    """First line after the header of the innermost table on the path, the line it ends at, and the rest of the path."""
-    headers = [(index, name) for index, line in enumerate(lines) if (name := _header(line))]
-    for length in range(len(path), 0, -1):
-        *parents, last = path[:length]
-        name = tuple(key for key in path[:length] if isinstance(key, str))
-        wanted = last if isinstance(last, int) else 0
-        starts = [place for place, (_, header) in enumerate(headers) if header == name]
-        if wanted < len(starts) and (parents or not isinstance(last, int)):
-            place = starts[wanted]
-            end = headers[place + 1][0] if place + 1 < len(headers) else len(lines)
-            return headers[place][0] + 1, end, list(path[length:])
-    return 0, headers[0][0] if headers else len(lines), list(path)
-
-
-def _header(line: str) -> tuple[str, ...]:
-    """The keys of a table's header, `[models."gpt-6-*".request]`; empty for any other line."""
-    if not line.lstrip().startswith("["):
-        return ()
-    try:
-        inside: Any = tomllib.loads(line)
-    except ValueError:
-        return ()
-    keys: list[str] = []
-    while inside:
-        if isinstance(inside, list):
-            inside = inside[0]
-        else:
-            ((key, inside),) = inside.items()
-            keys.append(key)
-    return tuple(keys)
 
 
 def _parse(text: str, faults: Faults) -> dict[str, Any] | None:
@@ -224,7 +151,7 @@ def _validate(values: dict[str, Any], text: str, faults: Faults) -> EvalSettings
             by_place.setdefault(_written(values, detail), []).append(detail)
     for path, details in by_place.items():
         place = (*placed(text, str(path[0])), *path[1:]) if path and path[0] in (*_SHARED, "scorer") else path
-        _add(faults, text, place, *_explained(details))
+        _add(faults, text, place, *explained(details))
     return None
 
 
@@ -240,60 +167,3 @@ def _written(values: Any, detail: ErrorDetails) -> tuple[str | int, ...]:
             break
         path.append(key)
     return tuple(path)
-
-
-def _explained(details: list[ErrorDetails]) -> tuple[str, str]:
-    first = details[0]
-    if first["type"] == "extra_forbidden":
-        return _misplaced(first["loc"]) or ("unknown key", _key_hint(first["loc"]))
-    if first["type"] == "no_rule":
-        return first["msg"], _misspelt_rule(first["input"])
-    if first["type"] == "misfit":
-        return first["ctx"]["problem"], first["ctx"]["hint"]
-    if first["type"] == "missing" and (kind := _gate_kind(first["loc"])):
-        return f"{kind} needs {first['loc'][-1]}", 'name the baseline: against = "production"'
-    if first["type"] == "literal_error" and len(details) == 1:
-        known = re.findall(r"'([^']*)'", first["ctx"]["expected"])
-        return f"unknown value {first['input']!r}", did_you_mean(str(first["input"]), known)
-    messages = [detail["msg"].removeprefix("Value error, ") for detail in details]
-    problem, _, hint = "; or ".join(dict.fromkeys(messages)).partition("; did you mean ")
-    return problem, f"did you mean {hint}" if hint else ""
-
-
-def _misspelt_rule(gate: object) -> str:
-    """The first key of a gate without a rule that no gate has, with the key that may be meant."""
-    known = {key for keys in GATE_KEYS.values() for key in keys}
-    unknown = [key for key in gate if key not in known] if isinstance(gate, dict) else []
-    return f"unknown key {unknown[0]!r}; {did_you_mean(unknown[0], sorted(known))}" if unknown else ""
-
-
-def _gate_kind(place: tuple[str | int, ...]) -> str:
-    """The rule of the gate that an error is about, as written; empty outside gates."""
-    return next((str(key).strip("[]") for key in place if key in GATE_KEYS), "")
-
-
-def _misplaced(place: tuple[str | int, ...]) -> tuple[str, str] | None:
-    """A key of another kind of gate, and the kinds that it goes with."""
-    key, kind = str(place[-1]), _gate_kind(place)
-    others = [tag.strip("[]") for tag, keys in GATE_KEYS.items() if key in keys]
-    if not kind or not others:
-        return None
-    is_rule = any(key in other.split(" or ") for other in others)
-    return f"does not go with {kind}", ONE_RULE if is_rule else f"{key} goes with {' or '.join(others)}"
-
-
-def _key_hint(place: tuple[str | int, ...]) -> str:
-    """Where an unknown key belongs: a neighbour of nearly the same name, or another table."""
-    key, table = str(place[-1]), _TOP
-    if place[0] == "models":
-        # After the pattern come the tables that a whole set has, too.
-        table = "[models]" if len(place) == _MODEL_TABLE else f"[{place[_MODEL_TABLE - 1]}]"
-    elif place[1:]:
-        table = next((name for name in (f"[{place[0]}]", f"[[{place[0]}]]") if name in _TABLES), _TOP)
-    for other, keys in _TABLES.items():
-        if other != table and key in keys:
-            return f"{key} belongs to {other}"
-    hint = did_you_mean(key, _TABLES[table])
-    if table == _TOP and not hint.startswith("did you mean"):
-        return f'{hint}; the settings of a scorer are in [scorer], with type = "…"'
-    return hint

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_function
-from pytest_finetune.verdicts.evalset.settings_file import key_path
+from pytest_finetune.verdicts.evalset.toml_lines import key_path
 from pytest_finetune.verdicts.scoring.options import option_faults
 
 if TYPE_CHECKING:
