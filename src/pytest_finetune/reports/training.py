@@ -59,8 +59,8 @@ def plan_json(plan: TrainingPlan) -> dict[str, Any]:
     }
 
 
-def check_lines(result: CheckResult, files: Sequence[str]) -> Iterator[Line]:
-    """The first errors in the data, and the number of findings."""
+def check_lines(result: CheckResult, arguments: str) -> Iterator[Line]:
+    """The first errors in the data, and the number of findings; `arguments` of `data check` show them all."""
     from pytest_finetune.lifecycle.data.finding import Severity
 
     errors = [finding for finding in result.findings if finding.severity is Severity.ERROR]
@@ -70,7 +70,7 @@ def check_lines(result: CheckResult, files: Sequence[str]) -> Iterator[Line]:
     counted = [(count, severity.word) for severity, count in result.by_severity.items() if count]
     if counted:
         counts = ", ".join(f"{count:,} {word}{'s' if count > 1 and word != 'info' else ''}" for count, word in counted)
-        command = f"pytest-finetune data check {' '.join(files)}"
+        command = f"pytest-finetune data check {arguments}"
         yield from wrapped(f"data: {counts}; details: {command}", {"red" if errors else "yellow": True})
     else:
         yield "data: no findings", {}

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 import subprocess
 import sys
 import termios
@@ -13,8 +14,10 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from server_process import BASE, chat_lines, needs_server
 
+from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.training import job_start, service
 
 pytestmark = needs_server
@@ -223,6 +226,18 @@ def test_data_with_errors_are_refused_with_the_location(train, server):
     result = train("start", "train.jsonl", "--model", BASE, "--seed", "117", code=1)
     assert "not started: fix the data" in result.stderr
     assert jobs(server, 117) == []
+
+
+def test_the_command_of_a_refusal_lists_the_same_errors(train, tmp_path):
+    rows = [json.loads(line) for line in chat_lines(12).splitlines()]
+    rows[7]["messages"][0]["content"] = "word " * 3000
+    (tmp_path / "my rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    refused = train("start", "my rows.jsonl", "--model", BASE, code=1).stderr
+    assert "my rows.jsonl:8: too_many_tokens" in refused
+    shown = " ".join(refused.split()).partition("details: pytest-finetune ")[2]
+    command = shlex.split(shown.partition(" not started")[0])
+    listed = CliRunner().invoke(main, command)
+    assert (listed.exit_code, "too_many_tokens" in listed.output) == (1, True), listed.output
 
 
 def test_an_eval_case_among_the_examples_stops_the_start(train, tmp_path):

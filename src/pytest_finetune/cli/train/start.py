@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,10 +161,10 @@ def _check(options: StartOptions) -> None:
         evals=eval_sets,
         options=CheckOptions(model=options.model),
     )
-    arguments = [str(options.training), *(f"--eval {path}" for path in options.evals)]
-    if validation:
-        arguments.insert(1, f"--validation {validation}")
-    for text, markup in check_lines(result, arguments):
+    words = [str(options.training), *(["--validation", str(validation)] if validation else [])]
+    words += [word for path in options.evals for word in ("--eval", str(path))]
+    # The model sets the limit of tokens.
+    for text, markup in check_lines(result, shlex.join([*words, "--model", options.model])):
         click.secho(text, fg=next(iter(markup), None), err=True)
     if result.worst is Severity.ERROR:
         click.echo("not started: fix the data, or pass --no-check", err=True)
