@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     )
     from pytest_finetune.evaluation.runs import Run, RunStore
     from pytest_finetune.evaluation.targets import Target
-    from pytest_finetune.lifecycle.data.check import CheckOptions
     from pytest_finetune.lifecycle.data.check import check as check_data
+    from pytest_finetune.lifecycle.data.check_options import CheckOptions
     from pytest_finetune.lifecycle.evaluating import EvaluationResult, evaluate
     from pytest_finetune.lifecycle.rollout import ModelRouter
     from pytest_finetune.lifecycle.rollout.routing import Route
@@ -80,7 +80,8 @@ _MODULES = {
     "base.errors": ("DataError", "EvalSetErrors", "FinetuneError", "RegistryError", "RunError", "ScorerError"),
     "evaluation.runs": ("Run", "RunStore"),
     "evaluation.targets": ("Target",),
-    "lifecycle.data.check": ("CheckOptions", "check_data"),
+    "lifecycle.data.check": ("check_data",),
+    "lifecycle.data.check_options": ("CheckOptions",),
     "lifecycle.evaluating": ("EvaluationResult", "evaluate"),
     "lifecycle.rollout": ("ModelRouter",),
     "lifecycle.rollout.routing": ("Route",),

@@ -28,7 +28,8 @@ from planted_faults import (
 )
 
 from pytest_finetune.base.errors import DataError
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
 from pytest_finetune.lifecycle.data.finding import Severity
 from pytest_finetune.lifecycle.data.production import read_production

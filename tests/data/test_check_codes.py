@@ -6,7 +6,8 @@ import pytest
 from planted_faults import Plant, case, labelled, row, sentence
 from plants import LABELLED, PLANTS
 
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.codes import CODES
 
 

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_finetune.cli import main
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.codes import codes_wanted
 
 WORDS = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "jolly", "karst", "lemon"]

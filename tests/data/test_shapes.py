@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.data.chat_rows import chat_rows
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.shapes import NAMES, find_shape, read_row, unused_columns

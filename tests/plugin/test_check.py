@@ -9,7 +9,7 @@ from planted_faults import clean_rows, lines, replaced, row, sentence
 import pytest_finetune.lifecycle.data.check
 import pytest_finetune.lifecycle.data.tokens
 import pytest_finetune.plugin.check  # noqa: F401
-from pytest_finetune.lifecycle.data.check import CheckResult
+from pytest_finetune.lifecycle.data.check_result import CheckResult
 from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.plugin.check import check_once
 

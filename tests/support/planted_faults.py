@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_finetune.lifecycle.data.check import CheckOptions
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
 SYSTEM = "Classify the ticket."

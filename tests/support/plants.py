@@ -32,7 +32,7 @@ from planted_faults import (
     without_answer,
 )
 
-from pytest_finetune.lifecycle.data.check import CheckOptions
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.production import Production
 
 USER, ANSWER = "$.messages[1].content", "$.messages[2].content"

@@ -14,7 +14,9 @@ import pytest
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.files import write_file
-from pytest_finetune.lifecycle.data.check import CheckOptions, CheckResult, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
+from pytest_finetune.lifecycle.data.check_result import CheckResult
 from pytest_finetune.lifecycle.data.codes import CODES, codes_wanted
 from pytest_finetune.lifecycle.data.finding import Finding, Severity
 from pytest_finetune.reports.findings import check_json, code_lines

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_finetune.lifecycle.data.check import CheckResult
+    from pytest_finetune.lifecycle.data.check_result import CheckResult
     from pytest_finetune.lifecycle.data.finding import Finding
     from pytest_finetune.lifecycle.data.fix import Fixed
     from pytest_finetune.reports.text import Line

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from pytest_finetune.lifecycle.data.check import CheckResult
+    from pytest_finetune.lifecycle.data.check_result import CheckResult
     from pytest_finetune.lifecycle.training.curves import Pace
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
     from pytest_finetune.lifecycle.training.money import TrainingPrices

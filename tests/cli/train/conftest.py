@@ -8,7 +8,7 @@ from faulty_proxy import FaultyProxy
 from server_process import ServerProcess, chat_lines
 
 from pytest_finetune.cli import main
-from pytest_finetune.lifecycle.training import job_start, upload
+from pytest_finetune.lifecycle.training import job_search, job_start, upload
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def train(tmp_path, monkeypatch, proxy):
     """Run a command in a folder with nine examples, without waits: too few, so the server's check ends each job."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENAI_BASE_URL", proxy.url)
-    monkeypatch.setattr(job_start, "SEARCH_DELAYS", (0.0, 0.05))
+    monkeypatch.setattr(job_search, "SEARCH_DELAYS", (0.0, 0.05))
     monkeypatch.setattr(job_start, "RATE_WAITS", (0.0, 0.0))
     monkeypatch.setattr(upload, "WAITS", (0.0, 0.0, 0.0))
     monkeypatch.setattr(upload, "POLL", 0.01)

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from server_process import BASE, chat_lines, needs_server
 
 from pytest_finetune.cli import main
-from pytest_finetune.lifecycle.training import job_start, service
+from pytest_finetune.lifecycle.training import job_search, service
 
 pytestmark = needs_server
 
@@ -93,7 +93,7 @@ def test_a_server_that_never_creates_the_job_is_given_up(train, proxy, server):
 def test_a_timeout_creates_no_second_job(train, proxy, server, monkeypatch):
     monkeypatch.setattr(service, "CREATE_TIMEOUT", 0.3)
     proxy.silence("POST", JOBS)
-    monkeypatch.setattr(job_start, "SEARCH_DELAYS", (0.0, 5.0))
+    monkeypatch.setattr(job_search, "SEARCH_DELAYS", (0.0, 5.0))
     result = start(train, seed=105)
     assert "timed out" in result.stderr
     assert len(jobs(server, 105)) == 1

@@ -16,7 +16,8 @@ from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.eval_sets import eval_set_files
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import print_json, print_lines
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.codes import codes_wanted
 from pytest_finetune.lifecycle.data.finding import Severity
 from pytest_finetune.lifecycle.data.fix import write_fixed

@@ -12,7 +12,8 @@ from pytest_finetune.cli.data.source import Source, shape_option
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.lifecycle.data.chat_rows import chat_rows
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.profile import Profiler
 from pytest_finetune.lifecycle.data.raw_rows import LeftOuts, read_jsonl
 from pytest_finetune.lifecycle.data.rows import refuse_pipe

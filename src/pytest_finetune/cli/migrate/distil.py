@@ -13,7 +13,8 @@ from pytest_finetune.base.text import printable
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import complete_runs, find_run, project_of, runs_dir
-from pytest_finetune.lifecycle.data.check import CheckOptions, check
+from pytest_finetune.lifecycle.data.check import check
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.finding import Severity
 from pytest_finetune.lifecycle.data.writing import new_files, refuse_existing
 from pytest_finetune.lifecycle.migration.distil import distil, jsonl_of

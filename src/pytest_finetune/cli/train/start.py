@@ -150,7 +150,8 @@ def command(options: StartOptions) -> None:
 
 def _check(options: StartOptions) -> None:
     """Check the data; errors end the command."""
-    from pytest_finetune.lifecycle.data.check import CheckOptions, check
+    from pytest_finetune.lifecycle.data.check import check
+    from pytest_finetune.lifecycle.data.check_options import CheckOptions
     from pytest_finetune.lifecycle.data.finding import Severity
 
     validation = options.validation

@@ -7,8 +7,6 @@ a limited number of them is kept.
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,102 +15,29 @@ from pytest_finetune.base.secret_masking import abbreviated_in
 from pytest_finetune.lifecycle.data.answers import EMPTY_CELLS, JsonAnswers, read_answer
 from pytest_finetune.lifecycle.data.balance import AllowedLabels, Balance
 from pytest_finetune.lifecycle.data.canonical import example_of_case, example_of_row
-from pytest_finetune.lifecycle.data.codes import CODES, make_finding
+from pytest_finetune.lifecycle.data.check_options import CheckOptions
+from pytest_finetune.lifecycle.data.check_result import CheckResult
+from pytest_finetune.lifecycle.data.codes import make_finding
 from pytest_finetune.lifecycle.data.duplicates import EVAL, TRAINING, VALIDATION, DuplicateCheck
 from pytest_finetune.lifecycle.data.finding import Finding, FindingLog, Severity
 from pytest_finetune.lifecycle.data.labels import choices
 from pytest_finetune.lifecycle.data.limits import TokenLimit
-from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY
 from pytest_finetune.lifecycle.data.parity import ParityCheck
-from pytest_finetune.lifecycle.data.personal import REGIONS
-from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row, read_rows
+from pytest_finetune.lifecycle.data.rows import Row, read_rows
 from pytest_finetune.lifecycle.data.safety import Safety
 from pytest_finetune.lifecycle.data.shape_check import ShapeCheck
 from pytest_finetune.verdicts.evalset.discovery import eval_set_name
 from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pytest_finetune.lifecycle.data.answers import ReadAnswer
     from pytest_finetune.lifecycle.data.canonical import Example
-    from pytest_finetune.lifecycle.data.production import Production
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
     Watch = Callable[[Iterable[Row | Finding]], Iterator[Row | Finding]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckOptions:
-    """
-    What is checked, and what with.
-
-    Args:
-        codes: Codes to check for; None for all.
-        model: The model to be trained, which sets the tokenizer and the token limit.
-        max_tokens: Token limit per example; overrides the model's.
-        labels: The allowed answers; by default those of the eval sets.
-        label_by: Key of a JSON answer to use as the label; empty uses the answers themselves. The allowed labels are
-            then `labels`, or the values that the schema allows for this key.
-        schema: Schema of every answer; by default that of the eval sets, if they share one.
-        similarity: Minimum similarity of near duplicates, in (0, 1].
-        regions: Countries whose national phone numbers, without a country code, are detected.
-        production: What production sends.
-        examples: Findings kept per code and file; all are counted.
-        max_line_bytes: Longer lines are findings and are not read.
-        shape: Name of the shape of training and validation rows; empty finds it by their columns.
-    """
-
-    codes: Collection[str] | None = None
-    model: str = ""
-    max_tokens: int | None = None
-    labels: Sequence[str] = ()
-    label_by: str = ""
-    schema: Schema | None = None
-    similarity: float = SIMILARITY
-    regions: Sequence[str] = REGIONS
-    production: Production | None = None
-    examples: int = 1000
-    max_line_bytes: int = MAX_LINE_BYTES
-    shape: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """
-    The result of a check.
-
-    Args:
-        findings: The kept findings, ordered by file, line and code.
-        counts: Number of findings by file and code, kept or not.
-        rows: Number of readable rows or cases by file.
-    """
-
-    findings: tuple[Finding, ...]
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def by_code(self) -> dict[str, int]:
-        """Number of findings by code, in the order of `CODES`."""
-        total: Counter[str] = Counter()
-        for (_, code), count in self.counts.items():
-            total[code] += count
-        return {code: total[code] for code in CODES if total[code]}
-
-    @property
-    def by_severity(self) -> dict[Severity, int]:
-        """Number of findings by severity, worst first, including zeros."""
-        counts = dict.fromkeys(sorted(Severity, reverse=True), 0)
-        for code, count in self.by_code.items():
-            counts[CODES[code].severity] += count
-        return counts
-
-    @property
-    def worst(self) -> Severity | None:
-        """The highest severity of all findings; None without findings."""
-        return max((CODES[code].severity for code in self.by_code), default=None)
 
 
 def check(

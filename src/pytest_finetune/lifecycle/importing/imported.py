@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.errors import DataError, EvalSetErrors
-from pytest_finetune.base.files import copy_file
+from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.records import Completion
 from pytest_finetune.base.strict_json import JsonFault, parse_json
@@ -19,14 +14,15 @@ from pytest_finetune.evaluation.targets.answers import read_answer
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.lifecycle.data.writing import refuse_existing, refuse_own_source
 from pytest_finetune.lifecycle.importing.foreign import Findings, ForeignCase
+from pytest_finetune.lifecycle.importing.publishing import private_folder, publish
 from pytest_finetune.lifecycle.importing.source import read_source, with_format
 from pytest_finetune.lifecycle.importing.toml import settings_toml
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults
-from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
     from typing import BinaryIO
 
     from pytest_finetune.base.records import Failure
@@ -115,7 +111,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
     found, rows = with_format(read_source(source), source, form)
     imported.format = found.name
     _refuse_unused(options, found)
-    with _workshop(target) as folder:
+    with private_folder(target) as folder:
         written = folder / target.name
         with written.open("wb") as file:
             writer = _Writer(file, imported)
@@ -131,8 +127,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
             imported.findings.settings["schema"] = imported.schema_file.name
         lines = [f"# Imported from {source.name} ({found.title}).", *settings_toml(imported.findings.settings)]
         written.with_suffix(".toml").write_text("\n".join(lines) + "\n" + _NO_GATES, encoding="utf-8")
-        _check(written, target)
-        _publish(folder, target)
+        publish(folder, target)
     return imported
 
 
@@ -249,39 +244,3 @@ def _only_rows(rows: Iterator[Row | LeftOut], imported: Imported) -> Iterator[Ro
             imported.skipped.add(each)
         else:
             yield each
-
-
-@contextmanager
-def _workshop(target: Path) -> Iterator[Path]:
-    """A private folder next to the target, removed at the end."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".pytest-finetune-", dir=target.parent))
-    except OSError as error:
-        raise DataError(
-            f"cannot be written: {error.strerror}", str(target), "check the folder's permissions"
-        ) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check(written: Path, target: Path) -> None:
-    """Refuse a set that could not be loaded."""
-    try:
-        load_eval_sets([written], root=written.parent)
-    except EvalSetErrors as error:
-        raise DataError(f"the result would not be a valid eval set:\n{error}", str(target)) from error
-
-
-def _publish(folder: Path, target: Path) -> None:
-    """Put the files in place, the eval set last: pytest collects what it finds."""
-    written = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
-    try:
-        for path in written:
-            copy_file(path, target.with_name(path.name))
-    except OSError as error:
-        raise DataError(
-            f"cannot be written: {error.strerror}", str(target), "check the folder's permissions"
-        ) from error

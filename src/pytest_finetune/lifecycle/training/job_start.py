@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, RefusedError
 from pytest_finetune.lifecycle.training.job import CANCELLED, FAILED, NONCE, TRAINING_SHA256, VALIDATION_SHA256
 from pytest_finetune.lifecycle.training.job_records import REFUSED, JobRecord, TrainingRequest, new_nonce
+from pytest_finetune.lifecycle.training.job_search import find_job, find_job_after_delays, jobs_with_nonce
 from pytest_finetune.lifecycle.training.upload import upload_file
 
 if TYPE_CHECKING:
@@ -29,14 +30,8 @@ if TYPE_CHECKING:
 TRIES = 3
 """Attempts to create a job; before each retry the job of the previous attempt is searched for."""
 
-SEARCH_DELAYS = (1.0, 5.0)
-"""Seconds before each search: the server may still be working on a request whose connection is gone."""
-
 RATE_WAITS = (20.0, 60.0)
 """Seconds before each retry of a creation that was refused by a rate limit, which mostly counts by the minute."""
-
-CLOCK_TOLERANCE = timedelta(days=1)
-"""A job this much older than its record cannot belong to it, even if the clocks differ; the search stops there."""
 
 CREATED, FOUND, ALREADY = "created", "found", "already"
 _GONE = 404
@@ -102,7 +97,7 @@ class JobStarter:
             mine = [record for record in records if record.wanted and record.wanted.sha256 == wanted.sha256]
             destination = {name: value for name, value in (("registry", registry), ("version", version)) if value}
             for record in mine:
-                if record.is_pending and (job := self._search(record)):
+                if record.is_pending and (job := find_job(self._service, record)):
                     return self._started(self._store.update(record, **destination), job, FOUND)
             if not again and (earlier := self._reusable(mine)):
                 return replace(earlier, record=self._store.update(earlier.record, **destination))
@@ -163,7 +158,7 @@ class JobStarter:
             except NoAnswerError as fault:
                 unanswered = True
                 self._notify(f"creating the job got no answer ({fault.problem}); searching for the job before retrying")
-                if found := self._search_after_delays(record):
+                if found := find_job_after_delays(self._service, record):
                     return self._started(record, found, FOUND)
                 last = fault
             else:
@@ -175,49 +170,12 @@ class JobStarter:
             "no job was found; repeating the command searches again before it creates one",
         )
 
-    def _search_after_delays(self, record: JobRecord) -> FineTuningJob | None:
-        """Search for the job of an unanswered creation, after each of `SEARCH_DELAYS`; None if there is none."""
-        for wait in SEARCH_DELAYS:
-            time.sleep(wait)
-            if job := self._search(record):
-                return job
-        return None
-
-    def _search(self, record: JobRecord) -> FineTuningJob | None:
-        """
-        The first job with the nonce; None if there is none.
-
-        Raises:
-            TrainingError: The jobs cannot be listed, or a job without metadata may be this one.
-        """
-        found = self._jobs_with_nonce(record)
-        return min(found, key=_age) if found else None
-
-    def _jobs_with_nonce(self, record: JobRecord) -> list[FineTuningJob]:
-        oldest, found = record.created_at - CLOCK_TOLERANCE, []
-        file_id = record.wanted.training.file_id if record.wanted else ""
-        try:
-            for job in self._service.jobs():
-                if job.metadata.get(NONCE) == record.nonce:
-                    found.append(job)
-                elif file_id and job.training_file == file_id and NONCE not in job.metadata and _is_since(job, record):
-                    raise _cannot_tell(job, record)
-                elif job.created_at and job.created_at < oldest:
-                    break
-        except (NoAnswerError, RefusedError) as fault:
-            raise TrainingError(
-                f"cannot tell whether the job was created: the search for it failed too ({fault.problem})",
-                fault.where,
-                "nothing else was sent; repeating the command searches for the job before it creates one",
-            ) from fault
-        return found
-
     def _started(self, record: JobRecord, job: FineTuningJob, how: str) -> StartedJob:
         return StartedJob(self._store.update(record, job_id=job.id, status=job.status), job, how)
 
     def _without_duplicates(self, started: StartedJob) -> StartedJob:
         """After a retry: if the earlier attempt created a job after all, keep the first job and cancel the others."""
-        found = sorted(self._jobs_with_nonce(started.record), key=_age) or [started.job]
+        found = jobs_with_nonce(self._service, started.record) or [started.job]
         cancelled = [extra.id for extra in found[1:] if self._cancel(extra)]
         first = self._started(started.record, found[0], CREATED)
         return StartedJob(first.record, first.job, CREATED, tuple(cancelled))
@@ -256,21 +214,3 @@ def _body(record: JobRecord) -> dict[str, Any]:
     if wanted.seed is not None:
         body["seed"] = wanted.seed
     return body
-
-
-def _age(job: FineTuningJob) -> tuple[float, str]:
-    return (job.created_at.timestamp() if job.created_at else 0.0), job.id
-
-
-def _is_since(job: FineTuningJob, record: JobRecord) -> bool:
-    """Whether the job may have been created after the record; clocks may differ by up to an hour."""
-    return job.created_at is None or job.created_at >= record.created_at - timedelta(hours=1)
-
-
-def _cannot_tell(job: FineTuningJob, record: JobRecord) -> TrainingError:
-    return TrainingError(
-        f"{job.id} uses the uploaded training file, but its metadata has no nonce",
-        "GET /fine_tuning/jobs",
-        f"the server does not seem to store metadata. If it is your job: pytest-finetune train watch {job.id}; "
-        f"if not, delete {record.nonce}.json in .finetune/jobs and start again",
-    )

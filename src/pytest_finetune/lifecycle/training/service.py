@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.base.secret_masking import masked
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
-from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, translated_errors
-from pytest_finetune.lifecycle.training.job import UnexpectedShape, read_checkpoint, read_event, read_job
+from pytest_finetune.lifecycle.training.api_errors import translated_errors
+from pytest_finetune.lifecycle.training.api_responses import (
+    newest_first,
+    read_identified,
+    read_page,
+    read_response,
+    shaped,
+)
+from pytest_finetune.lifecycle.training.job import read_checkpoint, read_event, read_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +28,6 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 T = TypeVar("T")
-Dated = TypeVar("Dated", "FineTuningJob", "FineTuningEvent")
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "not-needed"
@@ -98,7 +102,7 @@ class FineTuning:
         with translated_errors("POST /files", self.secret):
             files = self._client.with_options(timeout=UPLOAD_TIMEOUT, max_retries=0).files
             answer = files.with_raw_response.create(file=(name, file), purpose="fine-tune")
-        return self._read("POST /files", answer.text, _identified)
+        return self._read("POST /files", answer.text, read_identified)
 
     def uploaded(self, file_id: str) -> dict[str, Any]:
         """
@@ -110,7 +114,7 @@ class FineTuning:
         where = f"GET /files/{file_id}"
         with translated_errors(where, self.secret):
             answer = self._client.files.with_raw_response.retrieve(file_id)
-        return self._read(where, answer.text, _identified)
+        return self._read(where, answer.text, read_identified)
 
     def content(self, file_id: str) -> bytes:
         """
@@ -169,7 +173,7 @@ class FineTuning:
             TrainingError: The server did not answer, or not with a list of jobs.
         """
         list_jobs = self._jobs.with_raw_response.list
-        return _newest_first(self._pages("GET /fine_tuning/jobs", lambda page: list_jobs(**page).text, read_job))
+        return newest_first(self._pages("GET /fine_tuning/jobs", lambda page: list_jobs(**page).text, read_job))
 
     def events(self, job_id: str) -> Iterator[FineTuningEvent]:
         """
@@ -180,7 +184,7 @@ class FineTuning:
         """
         list_events = self._jobs.with_raw_response.list_events
         where = f"GET /fine_tuning/jobs/{job_id}/events"
-        return _newest_first(self._pages(where, lambda page: list_events(job_id, **page).text, read_event))
+        return newest_first(self._pages(where, lambda page: list_events(job_id, **page).text, read_event))
 
     def checkpoints(self, job_id: str) -> list[FineTuningCheckpoint]:
         """
@@ -195,13 +199,7 @@ class FineTuning:
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
     def _read(self, where: str, text: str, read: Callable[[object], T]) -> T:
-        """Parse a response. The client accepts any body, so one that is not JSON is found here."""
-        try:
-            value = json.loads(masked(text, self.secret))
-        except (ValueError, RecursionError):
-            hint = "is this the base URL of an OpenAI-compatible API?"
-            raise NoAnswerError("the response is not JSON", where, hint) from None
-        return _shaped(where, value, read)
+        return read_response(where, text, read, self.secret)
 
     def _pages(self, where: str, fetch: Callable[[_PageQuery], str], read: Callable[[object], T]) -> Iterator[T]:
         query: _PageQuery = {"limit": _PAGE}
@@ -209,30 +207,16 @@ class FineTuning:
         while True:
             with translated_errors(where, self.secret):
                 text = fetch(query)
-            page = self._read(where, text, _page)
+            page = self._read(where, text, read_page)
             # A server that ignores `after` sends what it has sent before.
             new = [row for row in page["data"] if row.get("id") is None or row["id"] not in seen]
             seen.update(row["id"] for row in new if row.get("id") is not None)
-            yield from (_shaped(where, value, read) for value in new)
+            yield from (shaped(where, value, read) for value in new)
             last = page["data"][-1].get("id") if new else None
             # Only an explicit false is the end: some servers do not send `has_more`.
             if page.get("has_more") in (False, 0) or not last:
                 return
             query = {"limit": _PAGE, "after": last}
-
-
-def _newest_first(found: Iterator[Dated]) -> Iterator[Dated]:
-    """The objects, newest first, even if the server sends them oldest first: the first two different times decide."""
-    head: list[Dated] = []
-    for one in found:
-        head.append(one)
-        if one.created_at and head[0].created_at and one.created_at != head[0].created_at:
-            if one.created_at > head[0].created_at:
-                head.extend(found)
-                head.reverse()
-            break
-    yield from head
-    yield from found
 
 
 def _client(base_url: str, secret: str, environ: Mapping[str, str]) -> OpenAI:
@@ -248,25 +232,3 @@ def _client(base_url: str, secret: str, environ: Mapping[str, str]) -> OpenAI:
         max_retries=2,
         http_client=openai.DefaultHttpxClient(mounts=direct),
     )
-
-
-def _shaped(where: str, value: object, read: Callable[[object], T]) -> T:
-    try:
-        return read(value)
-    except UnexpectedShape as fault:
-        hint = "is this the base URL of an OpenAI-compatible API with fine-tuning?"
-        raise NoAnswerError(f"unexpected response: {fault}", where, hint) from None
-
-
-def _identified(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict) or not isinstance(value.get("id"), str):
-        raise UnexpectedShape("an object without an id")
-    return value
-
-
-def _page(value: object) -> dict[str, Any]:
-    if isinstance(value, dict):
-        rows = value.get("data")
-        if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
-            return value
-    raise UnexpectedShape("not a list of objects")

@@ -18,59 +18,13 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.verdicts.scoring.outside_reads import parsed, reading_lines
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import CodeType, ModuleType
-    from typing import TypeGuard
 
 _PREFIX = "_finetune_judges_"
-_ENVIRONMENT = frozenset(["environ", "getenv"])
-# Functions and methods that read files, of pathlib, io, os, importlib.resources, pkgutil, numpy, pickle and their like.
-_READS = frozenset(
-    [
-        "open",
-        "fdopen",
-        "read_text",
-        "read_bytes",
-        "read_binary",
-        "open_text",
-        "open_binary",
-        "open_resource",
-        "get_data",
-        "as_file",
-        "load",
-        "loadtxt",
-        "genfromtxt",
-        "fromfile",
-        "memmap",
-        "load_workbook",
-        "load_dataset",
-        "getline",
-        "iterdir",
-        "listdir",
-        "scandir",
-        "glob",
-        "rglob",
-        "exec",
-        "eval",
-        "__import__",
-        "import_module",
-        "exec_module",
-        "run_module",
-        "spec_from_file_location",
-        "run_path",
-        *_ENVIRONMENT,
-    ]
-)
-# Modules that are imported to read files.
-_FILE_MODULES = frozenset(["sqlite3", "dbm", "shelve", "fileinput", "linecache", "mmap"])
-# Modules that are imported to read what is in no file of the project: the network, database servers, other processes.
-_BEYOND_FILES = frozenset(
-    (
-        *("subprocess", "socket", "urllib.request", "urllib3", "http.client", "requests", "httpx", "aiohttp"),
-        *("openai", "anthropic", "boto3", "psycopg", "psycopg2", "pymysql", "sqlalchemy", "redis", "pymongo"),
-    )
-)
 _NEVER_LOCAL = sys.stdlib_module_names | {"pytest_finetune"}
 
 
@@ -117,12 +71,10 @@ class LocalModules:
         Args:
             beyond_files: Only what no list of files can cover: a network, another process, the environment.
         """
-        modules, names = (_BEYOND_FILES, _ENVIRONMENT) if beyond_files else (_FILE_MODULES | _BEYOND_FILES, _READS)
         return [
-            f"{path.name}:{node.lineno}"
+            f"{path.name}:{line}"
             for path, source in self.sources.items()
-            for node in ast.walk(_parsed(source))
-            if _reads(node, modules, names)
+            for line in reading_lines(parsed(source), beyond_files=beyond_files)
         ]
 
     def load(self) -> ModuleType:
@@ -180,7 +132,7 @@ class LocalModules:
     def _imported_files(self, path: Path, source: bytes) -> Iterator[Path]:
         folder = next(Path(folder) for folder in self._folders if path.is_relative_to(folder))
         package = path.relative_to(folder).parent.parts
-        for node in ast.walk(_parsed(source)):
+        for node in ast.walk(parsed(source)):
             for name in _imports(node, package):
                 yield from self._files(name)
 
@@ -235,33 +187,3 @@ def _imports(node: ast.AST, package: Sequence[str]) -> Iterable[str]:
     above = package[: len(package) - node.level + 1] if node.level else ()
     base = ".".join([*above, *([node.module] if node.module else [])])
     return [name for name in (base, *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)) if name]
-
-
-def _parsed(source: bytes) -> ast.AST:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError):
-        # Importing it reports the fault.
-        return ast.Module([], [])
-
-
-def _reads(node: ast.AST, modules: Container[str], functions: Container[str]) -> TypeGuard[ast.stmt | ast.expr]:
-    def is_module(name: str) -> bool:
-        return name in modules or name.partition(".")[0] in modules
-
-    def is_function(name: str) -> bool:
-        # `read_csv`, `read_parquet` and their like read files.
-        return name in functions or (functions is _READS and name.startswith("read_"))
-
-    match node:
-        case ast.Import():
-            return any(is_module(alias.name) for alias in node.names)
-        case ast.ImportFrom():
-            names = {alias.name for alias in node.names}
-            full_names = (f"{node.module}.{name}" for name in names)
-            return any(map(is_module, (str(node.module), *full_names))) or any(map(is_function, names))
-        case ast.Attribute():
-            return is_function(node.attr)
-        case ast.Name(ctx=ast.Load()):
-            return is_function(node.id)
-    return False

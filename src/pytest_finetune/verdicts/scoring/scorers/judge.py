@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, model_validator
-
-from pytest_finetune.base.errors import ScorerError, did_you_mean
+from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.records import Message, Request, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.asking_scorer import AskedModel, AskingScorer
 from pytest_finetune.verdicts.evalset.eval_set import own_params
 from pytest_finetune.verdicts.evalset.request_form import request_form
-from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.scoring.answers import missing_answer
+from pytest_finetune.verdicts.scoring.judge_options import JudgeOptions, check_verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,31 +47,6 @@ VERDICT: VALUE"""
 _VERDICT = re.compile(r"VERDICT: ?(.*)")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
 _NOT_FOR_JUDGES = ("response_format", "tools", "tool_choice", "parallel_tool_calls")
-_FEWEST_LABELS = 2
-
-
-class ScoreRange(Settings):
-    """`score = {min = 1, max = 5, pass_at_least = 4}`: the judge gives a number."""
-
-    min: float
-    max: float
-    pass_at_least: float
-
-    @model_validator(mode="after")
-    def _decides(self) -> ScoreRange:
-        if not self.min < self.pass_at_least <= self.max:
-            raise ValueError("min < pass_at_least <= max must hold; otherwise every answer passes, or none")
-        return self
-
-
-class JudgeOptions(Settings):
-    """What the scorer reads from `[scorer]` besides `labels`."""
-
-    model: str = Field(min_length=1, description='name the model that judges: model = "gpt-4.1-2025-04-14"')
-    rubric: str = Field(min_length=1, description='say what a good answer is: rubric = "…"')
-    passes: list[str] = Field(default_factory=list, description='the labels of good answers: passes = ["good"]')
-    score: ScoreRange | None = Field(default=None, description="score = {min = 1, max = 5, pass_at_least = 4}")
-    base_url: str = Field(default="", description="the judge's server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +78,7 @@ class JudgeScorer(AskingScorer):
             ScorerError: It is not clear which verdicts pass.
         """
         options = JudgeOptions.model_validate(settings.scorer_options)
-        _check_verdicts(options, settings.labels)
+        check_verdicts(options, settings.labels)
         for gate in settings.rules:
             on_rate = gate.metric == "accuracy" and gate.kind == "min" and not gate.per_case
             if gate.metric in ("accuracy", *CONFIDENCE_METRICS) and not on_rate:
@@ -240,22 +213,6 @@ class JudgeScorer(AskingScorer):
     def _form(self, model: str) -> RequestForm:
         own = {key: value for key, value in self.own.get(model, {}).items() if key not in _NOT_FOR_JUDGES}
         return request_form({"temperature": 0.0}, [(model, own)] if own else [], model, has_tools=False)
-
-
-def _check_verdicts(options: JudgeOptions, labels: Sequence[str]) -> None:
-    if options.score is not None:
-        if labels or options.passes:
-            raise ScorerError("score: the judge gives a number, so it has no labels", hint="keep score, or the labels")
-        return
-    if len(set(labels)) < _FEWEST_LABELS:
-        hint = 'add labels = ["good", "bad"] and passes = ["good"], or score = {min = 1, max = 5, pass_at_least = 4}'
-        raise ScorerError("the judge needs two or more labels, or a score", hint=hint)
-    if wrong := [label for label in labels if label != label.strip() or not label or "\n" in label]:
-        raise ScorerError(f"label {wrong[0]!r} has white space around it, or none in it", hint="write a short word")
-    if unknown := [label for label in options.passes if label not in labels]:
-        raise ScorerError(f"passes: {unknown[0]!r} is not one of the labels", hint=did_you_mean(unknown[0], labels))
-    if not options.passes or set(options.passes) == set(labels):
-        raise ScorerError("passes: some labels have to pass, and some not", hint='passes = ["good"]')
 
 
 def _quoted(data: Mapping[str, Any]) -> str:

@@ -10,10 +10,10 @@ from pydantic import Field
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Score
 from pytest_finetune.verdicts.evalset.eval_set import own_params
-from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.scoring.answers import missing_answer
-from pytest_finetune.verdicts.scoring.scorers.judge import JudgeOptions, JudgeScorer
+from pytest_finetune.verdicts.scoring.judge_options import JudgeModelOptions, JudgeOptions
+from pytest_finetune.verdicts.scoring.scorers.judge import JudgeScorer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,12 +40,10 @@ VERDICT: VALUE"""
 _WORTH = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 
 
-class PreferenceOptions(Settings):
+class PreferenceOptions(JudgeModelOptions):
     """What the scorer reads from `[scorer]`."""
 
-    model: str = Field(min_length=1, description='name the model that judges: model = "gpt-4.1-2025-04-14"')
     rubric: str = Field(min_length=1, description='say what makes an answer better: rubric = "…"')
-    base_url: str = Field(default="", description="the judge's server")
 
 
 @dataclass(frozen=True, slots=True)
