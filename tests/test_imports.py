@@ -32,6 +32,6 @@ def test_a_session_without_a_model_loads_nothing_heavy(tmp_path):
     line = next(line for line in done.stdout.splitlines() if line.startswith("LOADED"))
     assert line == (
         "LOADED [] ['pytest_finetune', 'pytest_finetune.base', 'pytest_finetune.base.eval_set_patterns', "
-        "'pytest_finetune.plugin', 'pytest_finetune.plugin.hookspecs', 'pytest_finetune.plugin.options', "
-        "'pytest_finetune.plugin.short_forms']"
+        "'pytest_finetune.plugin', 'pytest_finetune.plugin.hookspecs', 'pytest_finetune.plugin.names', "
+        "'pytest_finetune.plugin.options']"
     )

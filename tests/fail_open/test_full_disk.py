@@ -23,7 +23,7 @@ def write(file, data):
     return os_write(file, data)
 
 def pytest_configure(config):
-    if not config.option.finetune_resume:
+    if not config.getoption("--finetune-resume"):
         os.write = write
 """
 GATE = "[[gates]]\nmin = 0.5\n"

@@ -6,30 +6,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_finetune.plugin.names import NAMES, OptionNames, forget_values, takes_case
 from pytest_finetune.plugin.options import add_options
-from pytest_finetune.plugin.short_forms import (
-    forget_values,
-    long_form,
-    refuse_options_without_model,
-    release_short_forms,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_finetune.base.records import Case, Completion
 
+_OUTERMOST = "finetune-outermost"
 MARK = "eval_set(path): run this function once per case of an eval set, with the fixtures eval_case and eval_completion"
-
-_TAKEN = pytest.StashKey[list[str]]()
-"""The short forms of our options that another plugin or a conftest.py defines."""
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the command line now if a conftest.py loads this plugin, which is too late for the hook below."""
     if any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
-        add_options(parser)
-        pluginmanager.register(_Outermost(), "finetune-outermost")
+        pluginmanager.register(_Outermost(add_options(parser)), _OUTERMOST)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -42,8 +34,7 @@ def pytest_load_initial_conftests(
         yield
     finally:
         # --help works even where a conftest.py does not.
-        early_config.stash[_TAKEN] = add_options(parser)
-        early_config.pluginmanager.register(_Outermost(), "finetune-outermost")
+        early_config.pluginmanager.register(_Outermost(add_options(parser)), _OUTERMOST)
     if any("model" in arg for arg in args):
         from pytest_finetune.plugin.misspelt_options import refuse_misspelt_options
 
@@ -53,10 +44,29 @@ def pytest_load_initial_conftests(
 class _Outermost:
     """Registered after the initial conftest files, so that its wrapper is around theirs."""
 
+    def __init__(self, names: OptionNames) -> None:
+        self.names = names
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Other plugins may register more of them in their own `pytest_configure`."""
+        config.stash[NAMES] = self.names
+        if not config.option.help:
+            self.names.release()
+
+    def pytest_report_header(self) -> str | None:
+        """List the names that this project uses for something else, and the ones to use instead."""
+        taken = self.names.taken
+        if not taken:
+            return None
+        verb = "is" if len(taken) == 1 else "are"
+        instead = ", ".join(dict.fromkeys(taken.values()))
+        return f"finetune: {', '.join(taken)} {verb} defined by another plugin or a conftest.py; use {instead}"
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, int | None, int | None]:
         """Promote last, after everything that could make the session fail."""
-        if not config.option.finetune_promote:
+        if not config.option.pytest_finetune_promote:
             return (yield)
         from pytest_finetune.plugin.promotion import PROMOTION
 
@@ -71,7 +81,11 @@ class _Outermost:
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the hooks that others may implement."""
+    """Declare the hooks that others may implement; let nothing load this plugin a second time."""
+    for name in ("finetune", __name__):
+        # pytest ignores a name that it has, and crashes on a plugin that has another name already.
+        if not pluginmanager.has_plugin(name):
+            pluginmanager.register(object(), name)
     from pytest_finetune.plugin import hookspecs
 
     pluginmanager.add_hookspecs(hookspecs)
@@ -80,7 +94,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Refuse `--looponfail`, with which this process has no session to evaluate in."""
-    if config.option.finetune_model:
+    if config.option.pytest_finetune_model:
         from pytest_finetune.plugin.other_plugins import refuse_looponfail
 
         refuse_looponfail(config)
@@ -92,33 +106,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARK)
     if config.option.help:
         return
-    release_short_forms(config._parser)  # noqa: SLF001 - no hook at this time is given the parser
-    if config.option.finetune_model:
+    names = config.stash[NAMES]
+    if config.option.pytest_finetune_model or config.option.pytest_finetune_check:
+        names.refuse_ini_of_others()
+    if config.option.pytest_finetune_model:
         from pytest_finetune.plugin.hooks import begin
 
         begin(config)
     elif not hasattr(config, "workerinput"):
-        refuse_options_without_model(config, config.stash.get(_TAKEN, []))
-    if config.option.finetune_check:
+        names.refuse_without_model(config)
+    if config.option.pytest_finetune_check:
         from pytest_finetune.plugin.check import begin as begin_check
 
         begin_check(config)
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
-    """List the short options that this project uses for something else, and the long ones to use instead."""
-    taken = config.stash.get(_TAKEN, [])
-    if not taken:
-        return None
-    verb = "is" if len(taken) == 1 else "are"
-    instead = ", ".join(long_form(short) for short in taken)
-    return f"finetune: {', '.join(taken)} {verb} defined by another plugin or a conftest.py; use {instead}"
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Without a model, a marked function is one skipped test that names the missing option."""
-    marked = metafunc.definition.get_closest_marker("eval_set") and "eval_case" in metafunc.fixturenames
-    if marked and not metafunc.config.option.finetune_model:
+    if takes_case(metafunc) and not metafunc.config.option.pytest_finetune_model:
         skipped = pytest.param(None, marks=pytest.mark.skip(reason="needs --model=SPEC"))
         metafunc.parametrize("eval_case", [skipped], ids=["no-model"], indirect=True)
 

@@ -51,17 +51,17 @@ class DataCheck:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.option
-        self._root, self._redact = config.rootpath, option.finetune_redact
+        self._root, self._redact = config.rootpath, option.pytest_finetune_redact
         self._label_by = str(config.getini("finetune_check_label_by"))
         self._shared_folder = str(getattr(config, "workerinput", {}).get("finetune_check", ""))
-        self.training = _named(config, option.finetune_train, "finetune_train")
-        self.validation = _named(config, option.finetune_validation, "finetune_validation")
+        self.training = _named(config, option.pytest_finetune_train, "finetune_train")
+        self.validation = _named(config, option.pytest_finetune_validation, "finetune_validation")
         if not self.training:
             hint = "name a training file: --finetune-train=PATH, or ini finetune_train"
             raise pytest.UsageError(f"--finetune-check has nothing to check\n  hint: {hint}")
         patterns = config.getini("finetune_eval_sets")
         self.evals = find_eval_sets([self._root], root=self._root, patterns=patterns)
-        self.fail_on = Severity[option.finetune_check_fail_on.upper()]
+        self.fail_on = Severity[option.pytest_finetune_check_fail_on.upper()]
         try:
             self._codes = codes_wanted(ignore=config.getini("finetune_check_ignore"))
         except FinetuneError as error:

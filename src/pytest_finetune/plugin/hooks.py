@@ -23,6 +23,7 @@ from pytest_finetune.plugin import (
 )
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
 from pytest_finetune.plugin.limit import apply_limit
+from pytest_finetune.plugin.names import NAMES
 from pytest_finetune.plugin.other_plugins import forks, not_collected, refuse_unusable_options
 from pytest_finetune.plugin.promotion import PROMOTION, Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
@@ -47,7 +48,7 @@ def begin(config: pytest.Config) -> None:
     if config.getoption("dist", "no") == "each" and not hasattr(config, "workerinput"):
         hint = "use --dist=load"
         raise pytest.UsageError(f"--dist=each would send every request once per worker\n  hint: {hint}")
-    if config.option.finetune_stop_when_decided and config.getoption("numprocesses", None):
+    if config.option.pytest_finetune_stop_when_decided and config.getoption("numprocesses", None):
         hint = "remove -n or --stop-when-decided"
         raise pytest.UsageError(
             f"--stop-when-decided does not work with xdist: each worker sees only its own answers\n  hint: {hint}"
@@ -57,7 +58,7 @@ def begin(config: pytest.Config) -> None:
         inputs = read_inputs(config)
         refuse_unusable_options(config, inputs.eval_sets.values())
         session = FinetuneSession(inputs, make_models(config, inputs))
-        if config.option.finetune_promote:
+        if config.option.pytest_finetune_promote:
             refuse_unclear_promotion(inputs, session.models)
     except FinetuneError as error:
         raise pytest.UsageError(str(error)) from error
@@ -91,7 +92,7 @@ class SessionHooks:
         self.lost_workers = lost_workers.LostWorkers({eval_set.name for eval_set in session.inputs.eval_sets.values()})
         self.shared_folder = Path()
         self.promotion: Promotion | None = None
-        if config.option.finetune_promote and not session.inputs.is_worker:
+        if config.option.pytest_finetune_promote and not session.inputs.is_worker:
             self.promotion = config.stash[PROMOTION] = Promotion(config, session)
 
     def pytest_sessionstart(self) -> None:
@@ -131,6 +132,8 @@ class SessionHooks:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, session: pytest.Session, items: list[pytest.Item]) -> None:
         """Report the faults of marked sets; refuse a session that evaluates nothing, or not all that it has loaded."""
+        if not self.inputs.is_worker:
+            self.config.stash[NAMES].refuse_ini_of_others()
         if self.marked_sets.faults:
             raise pytest.UsageError("\n".join(dict.fromkeys(self.marked_sets.faults)))
         if session.testsfailed:
@@ -244,7 +247,7 @@ class SessionHooks:
             raise pytest.UsageError(str(error)) from error
         node.workerinput["finetune_runs"] = self.models.run_paths
         run = self.models.baseline_run
-        node.workerinput["finetune_models"] = list(self.config.option.finetune_model)
+        node.workerinput["finetune_models"] = list(self.config.option.pytest_finetune_model)
         node.workerinput["finetune_baseline"] = str(run.path) if run else ""
         if not self.models.is_shared:
             self.shared_folder = Path(tempfile.mkdtemp(prefix="pytest-finetune-"))

@@ -62,7 +62,7 @@ class EvalItem(pytest.Item):
     @property
     def redacted(self) -> bool:
         """Whether reports omit prompts and answers."""
-        return bool(self.config.option.finetune_redact)
+        return bool(self.config.option.pytest_finetune_redact)
 
     def await_samples(self, models: ModelsUnderTest) -> None:
         """Wait for the samples, once; end the session if no model gets any more answers."""

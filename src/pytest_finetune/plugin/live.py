@@ -40,7 +40,7 @@ def _may_show(config: pytest.Config, reporter: pytest.TerminalReporter) -> bool:
     A reporter of another class draws its own progress (pytest-sugar, pytest-rich). Live logs are written by the
     background thread at any time, and would end up in the middle of the line.
     """
-    quiet = config.option.finetune_no_progress or config.option.verbose < -1
+    quiet = config.option.pytest_finetune_no_progress or config.option.verbose < -1
     # pytest 8 has a plain bool here, which cannot be called.
     watched = bool(reporter.isatty) and not {"CI", "BUILD_NUMBER"} & os.environ.keys()
     moves = os.environ.get("TERM", "dumb") not in ("dumb", "unknown") and sys.platform != "win32"

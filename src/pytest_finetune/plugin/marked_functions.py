@@ -10,6 +10,7 @@ import pytest
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.base.records import Completion, Sample, State
+from pytest_finetune.plugin.names import takes_case
 from pytest_finetune.plugin.session import SESSION, skip_unrun
 from pytest_finetune.verdicts.evalset.copies import number_copies
 from pytest_finetune.verdicts.loading import load_eval_sets
@@ -75,7 +76,7 @@ class MarkedSets:
 def parametrize(metafunc: pytest.Metafunc, sets: MarkedSets, models: ModelsUnderTest) -> None:
     """Parametrise a marked function over the cases of its set, for every model."""
     mark = metafunc.definition.get_closest_marker("eval_set")
-    if mark is None or "eval_case" not in metafunc.fixturenames:
+    if mark is None or not takes_case(metafunc):
         return
     eval_set = sets.find(mark, metafunc.definition.path)
     sets_cases = [(eval_set, case) for case in eval_set.cases] if eval_set else []

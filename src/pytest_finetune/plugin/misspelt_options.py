@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_finetune.plugin.names import destination
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +32,7 @@ def refuse_misspelt_options(parser: pytest.Parser, args: Sequence[str]) -> None:
         pytest.UsageError: There is such an option; the message says which one was probably meant.
     """
     values, unknown = parser.parse_known_and_unknown_args(list(args))
-    if not getattr(values, "finetune_model", None):
+    if not getattr(values, destination("model"), None):
         return
     ours = [name for option in parser.getgroup("finetune").options for name in option.names()]
     typed = (word.partition("=")[0] for word in unknown)

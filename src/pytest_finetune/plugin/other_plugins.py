@@ -90,7 +90,7 @@ def refuse_looponfail(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: It is used with a model.
     """
-    if config.option.finetune_model and config.getoption("looponfail", default=False):
+    if config.option.pytest_finetune_model and config.getoption("looponfail", default=False):
         reason = "it would send requests after every change of a file"
         raise pytest.UsageError(
             f"--looponfail does not work with --model: {reason}\n  hint: use --lf to run misses again"

@@ -35,7 +35,7 @@ _HANDLERS = ("log_cli_handler", "log_file_handler")
 
 def begin(config: pytest.Config, models: ModelsUnderTest) -> Privacy:
     """Mask reports and log lines in this process, a worker's too, before other plugins see them."""
-    privacy = Privacy(models, redact=config.option.finetune_redact)
+    privacy = Privacy(models, redact=config.option.pytest_finetune_redact)
     config.pluginmanager.register(privacy, "finetune-privacy")
     _mask_logs(config, privacy.log_line)
     return privacy

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_finetune.base.files import is_stream, write_file
+from pytest_finetune.plugin.names import destination
 from pytest_finetune.reports.markdown import markdown
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 def write(config: pytest.Config, runs: Sequence[ReportedRun]) -> Iterator[str]:
     """Write the reports of the judged runs; yields a line for the terminal's summary for each file."""
     page, text, step = _path(config, _HTML), _path(config, _MARKDOWN), os.environ.get(_STEP_SUMMARY)
-    redact = config.option.finetune_redact
+    redact = config.option.pytest_finetune_redact
     if not runs:
         for option in (_MARKDOWN, _HTML):
             if _path(config, option):
@@ -70,7 +71,7 @@ def refuse_unwritable(config: pytest.Config) -> None:
 
 def _path(config: pytest.Config, option: str) -> Path | None:
     """The file that an option names; None without the option."""
-    path = getattr(config.option, option.removeprefix("--").replace("-", "_"))
+    path = getattr(config.option, destination(option.removeprefix("--finetune-")))
     return config.invocation_params.dir / Path(path).expanduser() if path else None
 
 

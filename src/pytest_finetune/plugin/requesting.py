@@ -98,7 +98,7 @@ def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]
 def _late_tests(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest) -> int:
     """How many tests follow the items: the gates, and the promotion."""
     gates = sum(len(eval_set.settings.gates) for eval_set in inputs.eval_sets.values())
-    return gates * len(models.judged) + int(config.option.finetune_promote)
+    return gates * len(models.judged) + int(config.option.pytest_finetune_promote)
 
 
 def _wanted(items: Iterable[pytest.Item]) -> Iterator[tuple[ModelUnderTest, EvalSet, Case]]:

@@ -88,7 +88,7 @@ def skip_case(item: pytest.Item, reason: str) -> NoReturn:
 
 def skip_unrun(item: pytest.Item, stopped: Failure | None) -> NoReturn:
     """Skip a test whose samples were not requested; `stopped` is the reason, if the evaluation ended by itself."""
-    redact = item.config.option.finetune_redact
+    redact = item.config.option.pytest_finetune_redact
     skip_case(item, f"unrun: {failure_words(stopped, redact=redact) if stopped else 'not requested'}")
 
 

@@ -83,11 +83,11 @@ def read_inputs(config: pytest.Config) -> SessionInputs:
         eval_sets={eval_set.path: eval_set for eval_set in _load(config)},
         store=RunStore(config.rootpath / ".finetune" / "runs"),
         prices=parse_prices(config.getini(configured_prices.OPTION)),
-        registry=config.option.finetune_registry,
-        redact=config.option.finetune_redact,
+        registry=config.option.pytest_finetune_registry,
+        redact=config.option.pytest_finetune_redact,
         is_worker=hasattr(config, "workerinput"),
         api=_api(config),
-        limit=config.option.finetune_limit,
+        limit=config.option.pytest_finetune_limit,
         is_distributed=config.getoption("dist", "no") != "no",
     )
 
@@ -104,24 +104,24 @@ def make_models(config: pytest.Config, inputs: SessionInputs) -> ModelsUnderTest
     """
     option, eval_sets = config.option, list(inputs.eval_sets.values())
     if inputs.is_worker:
-        option.finetune_model = config.workerinput["finetune_models"]  # type: ignore[attr-defined]
+        option.pytest_finetune_model = config.workerinput["finetune_models"]  # type: ignore[attr-defined]
     elif inputs.is_distributed:
         # To the workers, the run of this session would be the last one.
-        option.finetune_model = [_replay_by_id(spec, inputs.store) for spec in option.finetune_model]
-    baseline, recorded = option.finetune_baseline or "", {}
+        option.pytest_finetune_model = [_replay_by_id(spec, inputs.store) for spec in option.pytest_finetune_model]
+    baseline, recorded = option.pytest_finetune_baseline or "", {}
     if not baseline and wants_production(eval_sets, inputs.registry, inputs.root):
         recorded = stored_baselines(eval_sets, registry_of(inputs.registry, inputs.root))
         baseline = "" if recorded else PRODUCTION_SPEC
     run_name = baseline.removeprefix("replay:") if baseline.startswith("replay:") else ""
     evaluated = [baseline] if baseline and not run_name else []
-    specs = list(dict.fromkeys([*evaluated, *option.finetune_model]))
+    specs = list(dict.fromkeys([*evaluated, *option.pytest_finetune_model]))
     limits = _limits(config, len(specs))
     each = [_model(config, inputs, spec, limits) for spec in specs]
     models = ModelsUnderTest(
         each,
         eval_sets=eval_sets,
         tally=Tally([model.spec for model in each if model.judged], sends_requests=not inputs.is_distributed),
-        resume=option.finetune_resume,
+        resume=option.pytest_finetune_resume,
         baseline=baseline,
         recorded=recorded,
     )
@@ -145,7 +145,7 @@ def _load(config: pytest.Config) -> list[EvalSet]:
         _add_eval_sets_outside_testpaths(config)
     named = [_path_of(config, argument) for argument in config.args]
     paths = find_eval_sets(named, root=config.rootpath, patterns=config.getini("finetune_eval_sets"))
-    return load_eval_sets(paths, root=config.rootpath, repeats=config.option.finetune_repeats, api=_api(config))
+    return load_eval_sets(paths, root=config.rootpath, repeats=config.option.pytest_finetune_repeats, api=_api(config))
 
 
 def _api(config: pytest.Config) -> Api | None:
@@ -155,7 +155,7 @@ def _api(config: pytest.Config) -> Api | None:
     Raises:
         EvalSetError: The ini value is not the name of an API.
     """
-    chosen: Api | None = config.option.finetune_api
+    chosen: Api | None = config.option.pytest_finetune_api
     return chosen or read_api(config.getini("finetune_api"))
 
 
@@ -194,24 +194,24 @@ def _limits(config: pytest.Config, models: int) -> Limits:
     option = config.option
     workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
     return Limits(
-        concurrency=-(-option.finetune_concurrency // (models * workers)),
-        deadline=option.finetune_deadline,
-        max_cost=option.finetune_max_cost and option.finetune_max_cost / models,
+        concurrency=-(-option.pytest_finetune_concurrency // (models * workers)),
+        deadline=option.pytest_finetune_deadline,
+        max_cost=option.pytest_finetune_max_cost and option.pytest_finetune_max_cost / models,
     )
 
 
 def _model(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits) -> ModelUnderTest:
-    judged = spec in config.option.finetune_model
+    judged = spec in config.option.pytest_finetune_model
     evaluation = Evaluation(
-        _target(config, inputs, spec, limits, config.option.finetune_model_base_url),
+        _target(config, inputs, spec, limits, config.option.pytest_finetune_model_base_url),
         inputs.eval_sets.values(),
         limits,
-        stop_when_decided=judged and config.option.finetune_stop_when_decided,
+        stop_when_decided=judged and config.option.pytest_finetune_stop_when_decided,
         prices=inputs.prices,
         make_asked=lambda asked, source: make_asked_target(
             asked,
             source,
-            base_url=config.option.finetune_model_base_url,
+            base_url=config.option.pytest_finetune_model_base_url,
             make=lambda named, base_url: _target(config, inputs, named, limits, base_url),
         ),
     )
@@ -235,7 +235,7 @@ def _cache_folder(config: pytest.Config) -> Path | None:
     """The folder of the response cache; None if it is not used."""
     cache = getattr(config, "cache", None)
     # A promotion needs fresh answers: an id is no proof that a server still has the weights that answered before.
-    if config.option.finetune_no_cache or config.option.finetune_promote or cache is None:
+    if config.option.pytest_finetune_no_cache or config.option.pytest_finetune_promote or cache is None:
         return None
     try:
         return Path(cache.mkdir("finetune"))
