@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from scripted_server import ScriptedServer
+from scripted_server import Reply, ScriptedServer
 
 from pytest_finetune import evaluate
 from pytest_finetune.cli import main
@@ -79,8 +79,9 @@ def test_figures_stand_side_by_side():
     old, equal = run(OLD), run("equal")
     text = report(old, equal, "--margin=0.05", "--monthly-calls=100000", code=0)
     head, first, second = text.splitlines()[4:7]
-    assert head.split() == ["model", "accuracy", "valid", "p50/p95", "per", "1,000", "a", "month"]
-    assert first.split()[:2] == ["ft:gpt-4.1-mini…", "0.995"] or first.startswith("ft:gpt-4")
+    assert head.split() == ["model", "accuracy", "valid", "same", "form", "p50/p95", "per", "1,000", "a", "month"]
+    assert first.startswith("ft:gpt")
+    assert first.split()[1] == "0.995"
     assert "equal" in second
     assert "$" in second
     assert max(map(len, text.splitlines())) <= 80
@@ -91,7 +92,7 @@ def test_the_page_is_written_as_markdown():
     assert report(old, equal, "--margin=0.05", "-o", "page.md", code=0) == "wrote page.md\n"
     page = Path("page.md").read_text("utf-8")
     assert page.startswith(f"# From {OLD} (shutdown on 2027-01-14, ")
-    assert "| model | accuracy | valid | p50/p95 | per 1,000 |" in page
+    assert "| model | accuracy | valid | same form | p50/p95 | per 1,000 |" in page
     assert "- equal: not worse: accuracy +0.000 [" in page
     report(old, equal, "-o", "page.md", code=2)
 
@@ -133,3 +134,27 @@ def test_an_edited_record_is_refused():
     samples = Path(".finetune", "runs", new, "samples.jsonl")
     samples.write_text(samples.read_text("utf-8").replace('"missed"', '"passed"'), "utf-8")
     assert "the record was changed after the run" in report(old, new, code=2)
+
+
+def test_answers_that_call_other_functions_or_none_have_another_form():
+    call = {"id": "x", "type": "function", "function": {"name": "book", "arguments": "{}"}}
+    answer = {"role": "assistant", "tool_calls": [call]}
+    rows = [{"id": f"c{n}", "messages": [{"role": "user", "content": str(n)}, answer]} for n in range(4)]
+    path = Path("eval_sets", "tickets.jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    tool = '[[request.tools]]\ntype = "function"\nfunction = {name = "book", parameters = {type = "object"}}\n'
+    path.with_suffix(".toml").write_text(f'scorer = "tool_call"\n{tool}', "utf-8")
+
+    def calls(body):
+        number = int(body["messages"][-1]["content"])
+        if body["model"] == "equal" and number == 3:
+            return "no call"
+        name = "cancel" if body["model"] == "equal" and number == 2 else "book"
+        return Reply(
+            message={"content": None, "tool_calls": [{**call, "function": {**call["function"], "name": name}}]}
+        )
+
+    with ScriptedServer(calls) as server:
+        old, new = (evaluate(model=model, base_url=server.url).run.id for model in (OLD, "equal"))
+    found = as_json(old, new, code=1)["eval_sets"]["eval_sets/tickets.jsonl"]
+    assert [one["same_form"] for one in found] == [None, 0.5]

@@ -83,11 +83,17 @@ class Migration:
     @property
     def ready(self) -> tuple[str, ...]:
         """The successors that are not worse on any eval set of the model that ends."""
-        return tuple(
-            one.model
-            for one in self.successors
-            if all(one.compared[name].verdict(self.margin) == NOT_WORSE for name in self.old.sets)
-        )
+        return tuple(one.model for one in self._ready())
+
+    @property
+    def ready_runs(self) -> tuple[str, ...]:
+        """The ids of their runs."""
+        return tuple(one.run for one in self._ready())
+
+    def _ready(self) -> Iterator[Answers]:
+        for one in self.successors:
+            if all(one.compared[name].verdict(self.margin) == NOT_WORSE for name in self.old.sets):
+                yield one
 
 
 def compare_successors(
@@ -186,7 +192,7 @@ def _decision(migration: Migration) -> str:
 
 def _head(migration: Migration) -> list[str]:
     month = ["a month"] if migration.monthly_calls else []
-    return ["model", "accuracy", "valid", "p50/p95", "per 1,000", *month]
+    return ["model", "accuracy", "valid", "same form", "p50/p95", "per 1,000", *month]
 
 
 def _rows(migration: Migration, name: str) -> list[list[str]]:
@@ -196,11 +202,13 @@ def _rows(migration: Migration, name: str) -> list[list[str]]:
 def _row(one: Answers, name: str, migration: Migration) -> list[str]:
     calls = [migration.monthly_calls] if migration.monthly_calls else []
     if (found := one.sets.get(name)) is None:
-        return [one.model, "-", "-", "-", "-", *["-" for _ in calls]]
+        return [one.model, "-", "-", "-", "-", "-", *["-" for _ in calls]]
     cost = _cost(found)
     valid = rate(found.summary, "valid_rate")[:5] if found.reports("valid_rate") else "-"
     per = [dollars(None if cost is None else cost * count) for count in (1000, *calls)]
-    return [one.model, rate(found.summary, "accuracy"), valid, latency(found.summary), *per]
+    same = None if one is migration.old else same_form(migration.old.sets[name], found)
+    form = "-" if same is None else f"{same:.3f}"
+    return [one.model, rate(found.summary, "accuracy"), valid, form, latency(found.summary), *per]
 
 
 def _sentences(migration: Migration, name: str) -> Iterator[str]:
@@ -228,12 +236,40 @@ def _figures(one: Answers, name: str, migration: Migration) -> dict[str, Any]:
         "model": one.model,
         "run": one.run,
         **values,
+        "same_form": same_form(migration.old.sets[name], found) if found and compared else None,
         "cost_per_request": float(cost) if cost is not None else None,
         "verdict": compared.verdict(migration.margin) if compared else None,
         "drop": float(comparison.difference.drop) if comparison else None,
         "interval": [comparison.interval.low, comparison.interval.high] if comparison else None,
         "problem": compared.problem if compared else "",
     }
+
+
+def same_form(old: ReportedSet, new: ReportedSet) -> float | None:
+    """
+    The share of a model's answers that have the form of another's: the same functions called, JSON of the same shape.
+
+    Args:
+        old: The answers to compare with.
+        new: The answers of the model. Of each case the first attempts are compared, the second ones, and so on; an
+            answer that is missing has another form.
+
+    Returns:
+        From 0 to 1; None if the other model gave no answer.
+    """
+    forms = {key: form for key, form in _forms(old) if form is not None}
+    given = dict(_forms(new))
+    same = sum(given.get(key) == form for key, form in forms.items())
+    return same / len(forms) if forms else None
+
+
+def _forms(found: ReportedSet) -> Iterator[tuple[tuple[str, int], object]]:
+    for row in found.summary.rows:
+        for attempt, sample in enumerate(row.samples):
+            completion = sample.completion if sample else None
+            shape = sample.score.shape if sample and sample.score else ""
+            names = tuple(call.name for call in completion.tool_calls) if completion else ()
+            yield (row.case.id, attempt), (names, shape) if completion else None
 
 
 def _cost(found: ReportedSet) -> Decimal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.cli.lazy_group import exit_codes
+from pytest_finetune.cli.migrate.account import read_account
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.registry.options import warned, within_option
 from pytest_finetune.cli.registry_option import registry_option
-from pytest_finetune.cli.train.options import base_url_option, service
-from pytest_finetune.lifecycle.migration.inventory import Account, ending, take_inventory
+from pytest_finetune.cli.train.options import base_url_option
+from pytest_finetune.lifecycle.migration.inventory import ending, take_inventory
 from pytest_finetune.lifecycle.registry import FileBackend
-from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates, is_azure
 from pytest_finetune.reports.migration import inventory_json, inventory_lines
 
 if TYPE_CHECKING:
@@ -52,11 +51,7 @@ def command(
     """
     now = datetime.now(UTC)
     registry = warned(backend.read(), backend.location)
-    on_azure = is_azure(base_url or os.environ.get("OPENAI_BASE_URL", ""))
-    account = Account(on_azure=on_azure)
-    if ask:
-        api = service(base_url)
-        account = Account(ask_shutdown_dates(base_url), tuple(api.jobs()), on_azure)
+    account = read_account(base_url, ask=ask)
     found = take_inventory(
         folder=folder,
         registry=registry,

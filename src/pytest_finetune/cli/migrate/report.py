@@ -25,25 +25,32 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs import RunStore
 
 
-@exit_codes("0  a successor is not worse on any eval set", "1  no successor is shown to be as good", "2  error")
-@click.command("report")
-@click.argument("old", shell_complete=complete_runs)
-@click.argument("successors", nargs=-1, required=True, shell_complete=complete_runs)
-@click.option(
+margin_option = click.option(
     "--margin",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.02,
     show_default=True,
     help="Largest acceptable drop in accuracy.",
 )
-@click.option(
+confidence_option = click.option(
     "--confidence",
     type=click.FloatRange(0.5, 1, max_open=True),
     default=0.95,
     show_default=True,
     help="Confidence level of the interval of the drop.",
 )
-@click.option("--monthly-calls", type=click.IntRange(min=1), help="Also print the cost of this many requests.")
+monthly_calls_option = click.option(
+    "--monthly-calls", type=click.IntRange(min=1), help="Also print the cost of this many requests."
+)
+
+
+@exit_codes("0  a successor is not worse on any eval set", "1  no successor is shown to be as good", "2  error")
+@click.command("report")
+@click.argument("old", shell_complete=complete_runs)
+@click.argument("successors", nargs=-1, required=True, shell_complete=complete_runs)
+@margin_option
+@confidence_option
+@monthly_calls_option
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write Markdown to this file.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 @json_option

@@ -241,7 +241,7 @@ class RunStore:
             RunError: There is none, or another session is writing it.
         """
         wanted = plan_sha256(target, eval_sets)
-        runs = [run for run in self._readable() if run.manifest.plan_sha256 == wanted]
+        runs = [run for run in self.readable() if run.manifest.plan_sha256 == wanted]
         if run := next((run for run in runs if not run.manifest.closed), None):
             run.lock()
             _cut_torn_tail(run.path / "samples.jsonl")
@@ -283,7 +283,8 @@ class RunStore:
         hint = _run_hint(name, names)
         raise RunError(f"no run {name!r}", str(self.root), hint)
 
-    def _readable(self) -> Iterator[Run]:
+    def readable(self) -> Iterator[Run]:
+        """All runs whose manifest can be read, latest first."""
         # A damaged record of another evaluation must not stop this one.
         for path in self.newest_first():
             with suppress(RunError):

@@ -51,21 +51,25 @@ class Account:
         listed: Its model list, with the shutdown dates.
         jobs: Its fine-tuning jobs.
         on_azure: It is Azure's, whose dates are others than OpenAI's.
+        own_server: Neither OpenAI's nor Azure's: all its models are the user's.
     """
 
     listed: ServerDates = field(default_factory=ServerDates)
     jobs: tuple[FineTuningJob, ...] = ()
     on_azure: bool = False
+    own_server: bool = False
 
 
-def take_inventory(*, folder: Path, registry: Registry, account: Account, skip: Path | None = None) -> list[UsedModel]:
+def take_inventory(
+    *, folder: Path | None, registry: Registry, account: Account, skip: Path | None = None
+) -> list[UsedModel]:
     """
     The models in use, the first to be shut down first, those without a known date last.
 
     Of the account's models its fine-tunes count; a base model is in use if code, a version or a job names it.
 
     Args:
-        folder: Searched for model ids.
+        folder: Searched for model ids; None searches no files.
         registry: Its versions count, also deprecated and rejected ones.
         account: What the server reported; empty if it was not asked.
         skip: The registry's own file, which is not searched.
@@ -81,7 +85,7 @@ def take_inventory(*, folder: Path, registry: Registry, account: Account, skip: 
     for job in account.jobs:
         for model in (job.fine_tuned_model, job.model):
             _add(places, model, f"job {job.id} ({job.status})")
-    for mention in find_mentions(folder, skip=skip):
+    for mention in find_mentions(folder, skip=skip) if folder else ():
         _add(places, mention.model, f"{mention.path}:{mention.line}")
     found = [
         UsedModel(
