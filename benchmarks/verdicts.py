@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from itertools import product
-from math import prod, sqrt
+from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ from pytest_finetune.verdicts.stats import (
     rate_interval,
     wilson_interval,
 )
+from pytest_finetune.verdicts.stats.power import cases_to_show_drop, cases_to_show_rate, rate_chances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -69,6 +70,10 @@ class Report:
         if share > limit + luck:
             self.broken.append(f"{promise}: {percent(share)}, promised at most {percent(limit)}")
 
+    def at_least(self, limit: float, share: float, promise: str) -> None:
+        """Note a promise as broken if a simulated share falls short of it by more than luck allows."""
+        self.at_most(1 - limit, 1 - share, promise)
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -77,7 +82,17 @@ def main() -> int:
     options = parser.parse_args()
     report = Report(options.runs, np.random.default_rng(options.seed))
     print(f"{options.runs:,} runs a point, seed {options.seed}, confidence {CONFIDENCE}")
-    tables: tuple[Callable[[Report], None], ...] = (judges, bars, drops, coverage, mcnemars, repeats, repeated_drops)
+    tables: tuple[Callable[[Report], None], ...] = (
+        judges,
+        bars,
+        costs,
+        pair_costs,
+        drops,
+        coverage,
+        mcnemars,
+        repeats,
+        repeated_drops,
+    )
     for table in tables:
         table(report)
     print("\n" + ("\n".join(f"BROKEN: {promise}" for promise in report.broken) or "Every promise holds."))
@@ -163,6 +178,64 @@ def bars(report: Report) -> None:
 
     columns = ("bar", "n", "fewest passes that pass", "passed, simulated", "exact")
     report.table("A true rate just under the bar", columns, rows())
+
+
+def costs(report: Report) -> None:
+    """What a verdict on a rate costs: cases whose interval clears the bar on average, and cases for 80 % power."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for bar, truth, confidence in PLANS:
+            average = cases_that_clear(bar, truth, confidence)
+            there = rate_chances(average, bar, truth, confidence=confidence).passes
+            needed = cases_to_show_rate(bar, truth, confidence=confidence) or 0
+            enough = statuses_by_count(needed, bar, confidence).index(Status.PASS)
+            simulated = float((report.rng.binomial(needed, truth, report.runs) >= enough).mean())
+            report.at_least(0.8, simulated, f"{needed} cases show {truth} against {bar}")
+            cases = f"{average:,}", percent(there), f"{needed:,}", percent(simulated)
+            yield f"{bar}", f"{truth}", f"{confidence}", *cases
+
+    columns = ("bar", "truth", "confidence", "the interval clears it at", "power there", "cases for 80 %", "simulated")
+    report.table("What a verdict on a rate costs", columns, rows())
+
+
+PLANS = ((0.95, 0.97, 0.95), (0.95, 0.97, 0.9), (0.95, 0.99, 0.95), (0.9, 0.93, 0.95), (0.9, 0.95, 0.95))
+"""Bar, true rate and confidence."""
+
+
+def cases_that_clear(bar: float, truth: float, confidence: float) -> int:
+    """The cases with which the interval of exactly this rate just clears the bar: no statement of power."""
+    n = 10
+    while rate_interval(truth * n, n, confidence=confidence).low < bar:
+        n += 10
+    return n
+
+
+def statuses_by_count(n: int, bar: float, confidence: float) -> list[Status]:
+    rule = Rule("min", bar=bar, confidence=confidence)
+    return [
+        status_of(rule, Fraction(passed, n), rate_interval(passed, n, confidence=confidence)) for passed in range(n + 1)
+    ]
+
+
+def pair_costs(report: Report) -> None:
+    """What a verdict on a drop costs, beside the normal formula of evalsig's `required_n`."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for margin, drop, discordance in PAIR_PLANS:
+            needed = cases_to_show_drop(margin, drop, discordance, confidence=CONFIDENCE) or 0
+            normal = ceil((2.8016 / (margin - drop)) ** 2 * (discordance - drop**2))
+            chances = ((discordance + drop) / 2, (discordance - drop) / 2, 1 - discordance)
+            pairs = report.rng.multinomial(needed, chances, report.runs)[:, :2].tolist()
+            simulated = sum(drop_status(*pair, needed, margin) is Status.PASS for pair in pairs) / report.runs
+            report.at_least(0.8, simulated, f"{needed} pairs show a drop of {drop} against {margin}")
+            yield f"{margin}", f"{drop}", percent(discordance), f"{normal:,}", f"{needed:,}", percent(simulated)
+
+    columns = ("max_drop", "true drop", "cases that differ", "evalsig's required_n", "cases for 80 %", "simulated")
+    report.table("What a verdict on a drop costs", columns, rows())
+
+
+PAIR_PLANS = ((0.02, 0.0, 0.05), (0.02, 0.0, 0.1), (0.05, 0.0, 0.1), (0.05, 0.02, 0.1), (0.05, 0.0, 0.2))
+"""Largest drop, true drop, and share of the cases that only one of the two models passes."""
 
 
 def drops(report: Report) -> None:

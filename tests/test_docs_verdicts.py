@@ -19,6 +19,7 @@ from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, METRICS
 from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge
 from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval
+from pytest_finetune.verdicts.stats.power import cases_to_show_drop, cases_to_show_rate, rate_chances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +136,19 @@ def test_a_drop_at_the_margin_passes_at_most_as_promised(margin: float) -> None:
         assert measured[f"{margin}", f"{n}", f"{correlation}"] == percent(chance)
 
 
+def test_the_costs_of_verdicts_on_the_page_are_exact(simulation: Any) -> None:
+    rates = {tuple(map(float, row[:3])): row for row in table("What a verdict on a rate costs")}
+    assert set(rates) == set(simulation.PLANS)
+    for (bar, truth, confidence), row in rates.items():
+        clears = int(row[3].replace(",", ""))
+        assert percent(rate_chances(clears, bar, truth, confidence=confidence).passes) == row[4]
+        assert f"{cases_to_show_rate(bar, truth, confidence=confidence):,}" == row[5]
+    for row in table("What a verdict on a drop costs"):
+        margin, drop = float(row[0]), float(row[1])
+        needed = cases_to_show_drop(margin, drop, float(row[2].split()[0]) / 100, confidence=0.95)
+        assert f"{needed:,}" == row[4]
+
+
 def test_a_gate_on_a_drop_decides_by_the_paired_interval() -> None:
     rule = Rule("max_drop", bar=0.1, against="production", confidence=0.95)
     for lost in range(21):
@@ -194,6 +208,8 @@ def test_the_simulation_prints_the_tables_of_the_page(simulation: Any, capsys: p
     report = simulation.Report(200, np.random.default_rng(1))
     simulation.bars(report)
     simulation.mcnemars(report)
+    simulation.costs(report)
+    simulation.pair_costs(report)
     printed = capsys.readouterr().out
     assert report.broken == []
     assert all(f"### {title}\n" in PAGE for title in re.findall("### (.*)\n", printed))

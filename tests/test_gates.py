@@ -105,7 +105,7 @@ def test_an_inconclusive_verdict_says_what_would_settle_it() -> None:
     found = verdict(run_of(95, 5), cases(100), **CONFIDENT)
     assert found.message == (
         "accuracy 0.950 (95 of 100 cases), 95 % interval 0.887 to 0.984, bar >= 0.9:"
-        " about 42 more cases would settle it"
+        " about 160 more cases would settle it with a power of 80 %"
     )
     assert "too close to the bar" in verdict(run_of(90, 10), cases(100), **CONFIDENT).message
 

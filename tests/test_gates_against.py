@@ -93,7 +93,7 @@ def test_a_drop_is_reported_with_its_interval_and_what_would_settle_it() -> None
     found = verdict(ends("p" * 200), ends("m" * 8 + "p" * 192), cases(200), **NON_INFERIOR)
     assert found.message == (
         "accuracy dropped by 0.040 against production, max_drop 0.05, 95 % interval of the drop 0.020 to 0.077:"
-        " about 1,700 more cases would settle it"
+        " about 3,600 more cases would settle it with a power of 80 %"
     )
     assert found.interval
     assert found.interval.high == pytest.approx(0.077, abs=1e-3)

@@ -69,13 +69,13 @@ def test_a_latency_leaves_out_cached_answers():
 
 
 @pytest.mark.parametrize(
-    ("rule", "bar", "more"), [({"max": 11}, "<= 11", "45,000"), ({"min": 10.5}, ">= 10.5", "2,300")]
+    ("rule", "bar", "more"), [({"max": 11}, "<= 11", "92,000"), ({"min": 10.5}, ">= 10.5", "4,900")]
 )
 def test_what_would_settle_a_percentile_narrows_with_the_root_of_the_evidence(rule, bar, more):
     samples = [sample(number, latency=1 + number / 10) for number in range(200)]
     assert verdict(samples, cases(200), metric="latency_p50", confidence=0.95, **rule).message == (
         f"latency_p50 10.900 (200 answers), 95 % interval 9.500 to 12.400, bar {bar}:"
-        f" about {more} more cases would settle it"
+        f" about {more} more cases would settle it with a power of 80 %"
     )
 
 
@@ -93,13 +93,13 @@ def test_a_passed_gate_with_a_confidence_shows_its_interval_and_nothing_to_settl
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"min": 0.9}, "0.950 (95 of 100 cases), 90 % interval 0.898 to 0.980, bar >= 0.9: about 7"),
-        ({"max": 0.97}, "0.950 (95 of 100 cases), 90 % interval 0.898 to 0.980, bar <= 0.97: about 170"),
+        ({"min": 0.9}, "0.950 (95 of 100 cases), 90 % interval 0.898 to 0.980, bar >= 0.9: about 110"),
+        ({"max": 0.97}, "0.950 (95 of 100 cases), 90 % interval 0.898 to 0.980, bar <= 0.97: about 510"),
     ],
 )
 def test_how_many_cases_would_settle_a_rate_depends_on_its_confidence(rule, message):
     found = verdict(run_of(95, 5), cases(100), confidence=0.9, **rule)
-    assert found.message == f"accuracy {message} more cases would settle it"
+    assert found.message == f"accuracy {message} more cases would settle it with a power of 80 %"
 
 
 def test_what_would_settle_macro_f1():
@@ -107,7 +107,8 @@ def test_what_would_settle_macro_f1():
     answers = ["bug" if number % 2 or not number % 10 else "other" for number in range(100)]
     samples = [labelled(number, str(planned[number].expected[0]), answer) for number, answer in enumerate(answers)]
     assert verdict(samples, planned, metric="macro_f1", min=0.92, confidence=0.9).message == (
-        "macro_f1 0.899 (100 cases), 90 % interval 0.829 to 0.946, bar >= 0.92: about 480 more cases would settle it"
+        "macro_f1 0.899 (100 cases), 90 % interval 0.829 to 0.946, bar >= 0.92:"
+        " about 1,300 more cases would settle it with a power of 80 %"
     )
 
 
@@ -115,7 +116,7 @@ def test_what_would_settle_a_mean_of_shares():
     samples = [sample(number, score=Score(passed=True, fields=(number % 4, 4))) for number in range(30)]
     assert verdict(samples, cases(30), metric="field_accuracy", min=0.3, confidence=0.9).message == (
         "field_accuracy 0.358 (30 cases), 90 % interval 0.214 to 0.525, bar >= 0.3:"
-        " about 160 more cases would settle it"
+        " about 400 more cases would settle it with a power of 80 %"
     )
 
 

@@ -14,12 +14,14 @@ from pytest_finetune.verdicts.stats import (
     cases_to_ever_pass,
     mcnemar,
     mean_interval,
+    more_cases_for_rate,
     more_cases_needed,
     paired_interval,
     quantile_interval,
     rate_interval,
     wilson_interval,
 )
+from pytest_finetune.verdicts.stats.power import drop_chances
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,20 +208,21 @@ def test_repeats_of_a_case_do_not_narrow_a_percentiles_interval() -> None:
     assert quantile_interval(five_times, 0.5, independent=100) == quantile_interval(once, 0.5)
 
 
-@pytest.mark.parametrize(("passed", "planned", "bar"), [(97, 100, 0.95), (90, 100, 0.92), (20, 20, 0.95)])
-def test_the_suggested_number_of_cases_settles_it_and_half_of_it_does_not(
-    passed: int, planned: int, bar: float
+@pytest.mark.parametrize(
+    ("lost", "won", "planned", "margin"), [(8, 0, 200, 0.05), (3, 3, 100, 0.05), (10, 4, 100, 0.1)]
+)
+def test_the_suggested_number_of_pairs_settles_a_drop_with_about_the_stated_power(
+    lost: int, won: int, planned: int, margin: float
 ) -> None:
-    more = more_cases_needed(lambda times: rate_interval(passed * times, planned * times), planned, bar)
+    more = more_cases_needed(
+        lambda times: paired_interval(lost * times, won * times, planned * times), planned, margin, confidence=0.95
+    )
     assert more is not None
-
-    def settled(cases: int) -> bool:
-        interval = rate_interval(passed / planned * cases, cases)
-        return interval.low >= bar or interval.high < bar
-
-    assert settled(planned + more)
-    assert not settled(planned + more // 2)
+    drop, discordance = (lost - won) / planned, (lost + won) / planned
+    chances = drop_chances(planned + more, margin, drop, discordance, confidence=0.95)
+    assert 0.75 < chances.passes < 0.9
 
 
 def test_no_number_of_cases_settles_a_rate_on_the_bar() -> None:
-    assert more_cases_needed(lambda times: rate_interval(95 * times, 100 * times), 100, 0.95) is None
+    assert more_cases_for_rate(0.95, 100, 0.95, confidence=0.95) is None
+    assert more_cases_needed(lambda _: Interval(0.9, 0.97), 100, 0.95, confidence=0.95) is None

@@ -89,3 +89,102 @@ def test_a_file_that_does_not_exist_is_named_without_a_line(tmp_path, monkeypatc
     result = CliRunner().invoke(main, ["gates", "check", missing])
     assert result.exit_code == 2
     assert f"{missing}: cannot be read: No such file" in result.output
+
+
+PLANNED = """[[gates]]
+min = 0.95
+confidence = 0.95
+[[gates]]
+min = 0.9
+where = {tag = "odd"}
+[[gates]]
+max_drop = 0.02
+against = "production"
+confidence = 0.95
+[[gates]]
+max_flips = 3
+against = "production"
+[[gates]]
+metric = "error_rate"
+max = 0.05
+confidence = 0.95
+[[gates]]
+metric = "macro_f1"
+min = 0.8
+confidence = 0.95
+[[gates]]
+metric = "latency_p95"
+max = 2
+[[gates]]
+must_pass = ["odd"]
+"""
+
+
+@pytest.fixture
+def planned(tmp_path, monkeypatch):
+    """An eval set of 200 labels with gates of every kind; a function that plans it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "eval_sets").mkdir()
+    rows = [
+        {"input": f"text {n}", "expected": ("bug", "praise")[n % 2], "tags": ["odd"] if n % 4 else []}
+        for n in range(200)
+    ]
+    (tmp_path / "eval_sets" / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    settings = f'scorer = "label"\nlabels = ["bug", "praise"]\n{PLANNED}'
+    (tmp_path / "eval_sets" / "t.toml").write_text(settings, "utf-8")
+    return lambda *arguments: CliRunner().invoke(main, ["gates", "plan", *arguments])
+
+
+def test_a_plan_shows_for_each_gate_what_it_will_probably_say(planned):
+    output = planned("--expect", "0.97").output
+    assert "eval_sets/t.jsonl: 200 cases" in output
+    assert "     0.970    15 %       85 %   < 1 %  ===................." in output
+    assert "at most 2.5 % of models at the bar would pass" in output
+    assert "851 cases to pass with a power of 80 %: 200 are planned" in output
+    assert "with 200 cases, a model with accuracy 0.988 or more passes" in output
+    assert "2,000 cases to pass with a power of 80 %" in output
+    assert "about 2.5 % of models whose accuracy is lower by 0.02 would pass" in output
+    assert "the value alone decides" in output
+    assert "no forecast: how latency_p95 varies is not known before a run" in output
+    assert "all 7 gates together: pass in" in output
+
+
+def test_a_plan_in_json_has_the_chances_of_each_gate_and_of_all_together(planned):
+    (plan,) = json.loads(planned("--json", "--expect", "0.97", "--expect", "error_rate=0", "--power", "0.9").output)[
+        "eval_sets"
+    ]
+    gates = {gate["gate"]: gate for gate in plan["gates"]}
+    accuracy, errors = gates["accuracy>=0.95"], gates["error_rate<=0.05"]
+    assert (accuracy["truth"], accuracy["cases_needed"], accuracy["n"]) == (0.97, 1106, 200)
+    assert accuracy["passes"] + accuracy["undecided"] + accuracy["fails"] == pytest.approx(1)
+    assert (errors["truth"], errors["passes"], errors["cases_needed"]) == (0, 1, 72)
+    assert gates["must_pass=odd"]["passes"] == pytest.approx(0.97**150)
+    assert 0 < gates["macro_f1>=0.8"]["passes"] <= 1
+    assert 20 < gates["macro_f1>=0.8"]["cases_needed"] < 200
+    together = plan["together"]
+    assert together["all_pass_at_least"] <= together["all_pass"] <= together["all_pass_at_most"]
+
+
+def test_a_plan_of_pairs_depends_on_how_often_the_models_differ(planned):
+    def needed(*arguments):
+        (plan,) = json.loads(planned("--json", *arguments).output)["eval_sets"]
+        return next(gate["cases_needed"] for gate in plan["gates"] if gate["gate"].startswith("accuracy_drop"))
+
+    assert needed("--discordance", "0.05") < needed() < needed("--drop", "0.01")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--expect", "acuracy=0.9"], "did you mean 'accuracy'"),
+        (["--expect", "high"], "'high' is not a number"),
+        (["--expect", "97"], "97 is not in [0, 1]"),
+        (["--power", "0.4"], "0.4 is not in the range"),
+        (["--runs", "a", "b"], "no run 'a'"),
+        (["--runs", "a", "b", "--discordance", "0.1"], "exclude each other"),
+    ],
+)
+def test_an_assumption_that_cannot_be_read_is_an_error(planned, arguments, message):
+    result = planned(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output

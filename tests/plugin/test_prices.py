@@ -119,6 +119,12 @@ def test_the_forecast_uses_configured_prices(suite, evaluate, prices):
     evaluate("--collect-only").stdout.fnmatch_lines(["*ft:test: 1 call, about $1.00*"])
 
 
+def test_the_forecast_has_a_line_per_gate(suite, evaluate):
+    suite(40, toml=GATE.format(bar=0.9))
+    line = "*tickets.jsonl: accuracy>=0.9: passes in 95 %, fails in 5 % if truly 0.950"
+    evaluate("--collect-only").stdout.fnmatch_lines(["*ft:test: 40 calls, *", line])
+
+
 def test_a_run_that_stopped_when_decided_has_a_cost(pytester, suite, evaluate, server, prices, monkeypatch):
     suite(40, toml=GATE.format(bar=0.05))
     prices("ft:test = 1000000, 0")

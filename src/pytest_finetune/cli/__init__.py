@@ -55,7 +55,7 @@ main.subcommands = {
     "data": Subcommand(f"{_HERE}.data:command", "Prepare, check, split, price and profile training data."),
     "import": Subcommand(f"{_HERE}.import_:command", "Turn files of other evaluation tools into eval sets and runs."),
     "train": Subcommand(f"{_HERE}.train:command", "Fine-tune models on OpenAI's API or a compatible server."),
-    "gates": Subcommand(f"{_HERE}.gates:command", "Test the gates of eval sets, and the judges that they rely on."),
+    "gates": Subcommand(f"{_HERE}.gates:command", "Plan and test gates, and the judges that they rely on."),
     "runs": Subcommand(f"{_HERE}.runs:command", "List, show, compare, report and remove recorded runs."),
     "diagnose": Subcommand(
         f"{_HERE}.diagnose:command", "Find overfitting, underfitting and an unstable output format."

@@ -92,7 +92,18 @@ def forecast(models: ModelsUnderTest, items: Iterable[pytest.Item]) -> list[str]
             request = eval_set.request(case, model.evaluation.target.model, 0)
             one = model.evaluation.spending.estimate(request)
             costs[model.spec] = None if one is None else so_far + one * eval_set.repeats
-    return [terminal.forecast_line(spec, count, costs[spec], left[spec]) for spec, count in calls.items()]
+    lines = [terminal.forecast_line(spec, count, costs[spec], left[spec]) for spec, count in calls.items()]
+    return lines + gate_forecast(models.evaluations[0].eval_sets if models.evaluations else ())
+
+
+def gate_forecast(eval_sets: Iterable[EvalSet]) -> list[str]:
+    """One line per gate: the chance that it passes and fails, if the model is half-way from its bar to perfect."""
+    from pytest_finetune.reports.gate_plan import plan_line
+    from pytest_finetune.verdicts.gates.forecast import Assumptions, forecast_set
+
+    assumed = Assumptions(simulations=100, simulate_sizes=False)
+    gated = [one for one in eval_sets if one.settings.gates]
+    return [plan_line(one.name, forecast, assumed) for one in gated for forecast in forecast_set(one, assumed)]
 
 
 def _late_tests(config: pytest.Config, inputs: SessionInputs, models: ModelsUnderTest) -> int:

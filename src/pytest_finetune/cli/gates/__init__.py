@@ -9,7 +9,7 @@ from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 @click.group("gates", cls=LazyGroup)
 def command() -> None:
-    """Test the gates of eval sets, and the judges that they rely on."""
+    """Plan and test gates, and the judges that they rely on."""
 
 
 command.subcommands = {
@@ -18,5 +18,8 @@ command.subcommands = {
     ),
     "check": Subcommand(
         "pytest_finetune.cli.gates.check:command", "Show how many bad answers it takes to fail each gate."
+    ),
+    "plan": Subcommand(
+        "pytest_finetune.cli.gates.plan:command", "Show what each gate will probably say, and how many cases it takes."
     ),
 }

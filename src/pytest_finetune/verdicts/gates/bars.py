@@ -8,7 +8,7 @@ from pytest_finetune.verdicts.gates.verdict import Status
 from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text
 from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
 from pytest_finetune.verdicts.metrics.shares import SHARES
-from pytest_finetune.verdicts.stats import Interval, more_cases_needed, rate_interval
+from pytest_finetune.verdicts.stats import Interval, more_cases_for_rate, more_cases_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,8 +98,7 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
         return text + limit
     text += interval_text(measure.interval, rule.confidence) + limit
     if status is Status.INCONCLUSIVE:
-        narrower = _interval_of(inputs, measure, value, rule.confidence)
-        text += settling_text(more_cases_needed(narrower, measure.n, bar))
+        text += settling_text(_more_cases(inputs, measure, value, rule.confidence))
     return text
 
 
@@ -121,16 +120,20 @@ def _count(rule: Rule, value: Fraction, n: int) -> str:
     return f" ({right} of {n} cases)" if right.denominator == 1 else f" ({n} cases)"
 
 
+def _more_cases(inputs: GateInputs, measure: Measure, value: Fraction, confidence: float) -> int | None:
+    bar, n = limit_of(inputs.rule), measure.n
+    if inputs.calibration is None and inputs.rule.metric in (*SHARES, "accuracy_at_coverage"):
+        return more_cases_for_rate(float(value), n, bar, confidence=confidence)
+    return more_cases_needed(_interval_of(inputs, measure, value, confidence), n, bar, confidence=confidence)
+
+
 def _interval_of(
     inputs: GateInputs, measure: Measure, value: Fraction, confidence: float
 ) -> Callable[[float], Interval | None]:
     """How the interval would be with so many times the evidence."""
-    metric, labels, n = inputs.rule.metric, inputs.summary.labels, measure.n
+    metric, labels = inputs.rule.metric, inputs.summary.labels
     if inputs.calibration is not None:
         return lambda times: inputs.measure(confidence, times=times).interval
-    if metric in (*SHARES, "accuracy_at_coverage"):
-        right = float(value) * n
-        return lambda times: rate_interval(min(right, n) * times, n * times, confidence=confidence)
     if metric == "macro_f1" and labels:
         return lambda times: labels.macro_f1_interval(confidence, times=times)
     return lambda times: _narrowed(float(value), measure.interval, times)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.verdicts.gates.inputs import GateInputs
     from pytest_finetune.verdicts.gates.verdict import Verdict
+    from pytest_finetune.verdicts.stats import Interval
 
 
 def judge_flips(inputs: GateInputs) -> Verdict:
@@ -76,4 +77,7 @@ def _drop_text(inputs: GateInputs, drop: Fraction, max_drop: float) -> str:
 
 
 def _more_pairs(difference: MetricDrop, max_drop: float, confidence: float) -> int | None:
-    return more_cases_needed(lambda times: difference.interval(confidence, times=times), difference.n, max_drop)
+    def interval(times: float) -> Interval:
+        return difference.interval(confidence, times=times)
+
+    return more_cases_needed(interval, difference.n, max_drop, confidence=confidence)

@@ -6,10 +6,16 @@ from fractions import Fraction
 from math import isinf
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.metrics.measure import as_written
+from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
+from pytest_finetune.verdicts.metrics.shares import SHARES
+from pytest_finetune.verdicts.stats.power import POWER
 
 if TYPE_CHECKING:
+    from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
+
+EXACT = (*SHARES, *QUANTILES)
+"""Metrics whose interval keeps its level in every case, as far as the cases are independent."""
 
 
 def figure(value: Fraction | float, bar: float) -> str:
@@ -35,4 +41,14 @@ def settling_text(more_cases: int | None) -> str:
     """What would settle an inconclusive verdict."""
     if more_cases is None:
         return ": too close to the bar for any practical number of cases to settle"
-    return f": about {more_cases:,} more cases would settle it"
+    return f": about {more_cases:,} more cases would settle it with a power of {POWER * 100:g} %"
+
+
+def error_text(rule: Rule) -> str:
+    """How often a gate with a confidence passes a model that it should not; empty for one without."""
+    if rule.confidence is None:
+        return ""
+    share = f"{float((1 - as_written(rule.confidence)) / 2) * 100:g} %"
+    limit = "at most" if rule.metric in EXACT and not rule.compares else "about"
+    model = f"whose {rule.metric} is lower by {rule.bar:g}" if rule.compares else "at the bar"
+    return f"{limit} {share} of models {model} would pass"

@@ -5,7 +5,7 @@ from pytest_finetune.verdicts.stats.interval import Interval
 from pytest_finetune.verdicts.stats.paired import mcnemar, paired_interval
 from pytest_finetune.verdicts.stats.rates import can_ever_pass, cases_to_ever_pass, rate_interval, wilson_interval
 from pytest_finetune.verdicts.stats.samples import mean_interval, quantile_interval
-from pytest_finetune.verdicts.stats.sizes import more_cases_needed
+from pytest_finetune.verdicts.stats.sizes import more_cases_for_rate, more_cases_needed
 
 __all__ = [
     "Interval",
@@ -14,6 +14,7 @@ __all__ = [
     "difference_interval",
     "mcnemar",
     "mean_interval",
+    "more_cases_for_rate",
     "more_cases_needed",
     "paired_interval",
     "quantile_interval",

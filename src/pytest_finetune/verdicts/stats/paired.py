@@ -40,7 +40,7 @@ def paired_interval(only_first: float, only_second: float, planned: float, *, co
     estimate = (only_first - only_second) / planned
 
     def score(difference: float) -> float:
-        return _score(only_first, only_second, planned, difference)
+        return paired_score(only_first, only_second, planned, difference)
 
     low = _crossing(lambda difference: score(difference) < z, -1.0, estimate)
     high = _crossing(lambda difference: score(difference) < -z, estimate, 1.0)
@@ -60,7 +60,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * tail / (1 << differing))
 
 
-def _score(b: float, c: float, n: float, difference: float) -> float:
+def paired_score(b: float, c: float, n: float, difference: float) -> float:
     """Tango's statistic: how many standard errors the counts are above a hypothetical difference."""
     linear = -b - c + (2 * n - b + c) * difference
     constant = -c * difference * (1 - difference)
