@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -276,3 +277,12 @@ def test_no_color_is_respected(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     plain = CliRunner().invoke(main, ["data", "check", "train.jsonl"], color=True)
     assert ("\x1b[" in coloured.output, "\x1b[" in plain.output) == (True, False)
+
+
+def test_a_library_that_is_not_installed_is_named_with_the_extra(monkeypatch):
+    write_rows()
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    done = run("check", "train.jsonl")
+    assert done.exit_code == 2
+    assert "phonenumbers is not installed, and data commands need it" in done.output
+    assert "pip install 'pytest-finetune[data]'" in done.output

@@ -334,3 +334,19 @@ def test_redacted_a_run_does_not_show_the_message_of_a_server(
     output = runs("show", run.id, "--redact", *options).output
     assert shown in output
     assert "zebra" not in output
+
+
+def test_a_report_is_written_and_not_over_another_file_without_force(
+    record: Recorder, runs: Command, tmp_path: Path
+) -> None:
+    run = record("ppm", verdicts=[("accuracy>=0.6", "pass")])
+    written = runs("report", run.id)
+    assert (written.exit_code, written.output) == (0, "wrote report.html: Ships: 1 of 1 gates passed\n")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "accuracy" in page
+    assert "<html" in page
+    refused = runs("report", "last")
+    assert (refused.exit_code, "the file already exists" in refused.output) == (2, True)
+    assert runs("report", "last", "--force", "--against", run.id).exit_code == 0
+    missing = runs("report", "last", "-o", "nowhere/report.html")
+    assert (missing.exit_code, "cannot write" in missing.output) == (2, True)

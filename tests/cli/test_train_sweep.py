@@ -17,6 +17,9 @@ from pytest_finetune.evaluation.recorded import evaluate
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.targets import OpenAITarget
 from pytest_finetune.lifecycle.registry import FileBackend
+from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint
+from pytest_finetune.lifecycle.training.sweep import EvaluatedCheckpoint, best_checkpoint
+from pytest_finetune.reports.training_sweep import sweep_json, sweep_lines
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 CHAT = "/chat/completions"
@@ -123,6 +126,35 @@ def test_a_diagnosis_draws_the_losses_and_the_learning_curve_of_the_job(trained,
     text = command("diagnose", "last", *options, code=1).stdout
     assert "losses, steps 1 to 2" in text
     assert "a higher max_completion_tokens" in text
+
+
+@pytest.fixture
+def judged(folder):
+    """A checkpoint that has been evaluated over three cases: `judged(answer)`."""
+
+    def make(answer, step=1):
+        (eval_set,) = load_eval_sets([write_set(folder)], root=folder)
+        with ScriptedServer(answer) as server:
+            target, store = OpenAITarget("ft:scripted", base_url=server.url), RunStore(folder / ".finetune/runs")
+            recorded = evaluate(target, [eval_set], Limits(), store=store, root=folder)
+        return EvaluatedCheckpoint(FineTuningCheckpoint(f"c{step}", "ft:scripted", step), recorded)
+
+    return make
+
+
+def test_a_single_checkpoint_is_the_best_without_a_caution(judged):
+    only = judged(lambda body: "fine")
+    lines = [text for text, _ in sweep_lines([only], only)]
+    assert lines[-2:] == ["best: ft:scripted", f"  run {only.recorded.run.id}"]
+    assert sweep_json([only], only)["caution"] is None
+
+
+def test_a_checkpoint_whose_evaluation_stopped_early_has_the_reason(judged):
+    stopped = judged(lambda body: Reply(status=401, body={"error": {"message": "no such key"}}))
+    text = " ".join(text for text, _ in sweep_lines([stopped], best_checkpoint([stopped])))
+    assert "ft:scripted: auth: HTTP 401: no such key" in text
+    assert text.endswith("no checkpoint passed every gate")
+    assert "no such key" in sweep_json([stopped], None)["checkpoints"][0]["stopped"]
 
 
 @pytest.fixture

@@ -105,6 +105,25 @@ def test_a_parameter_of_xlam_may_be_called_type():
     }
 
 
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"type": "object", "properties": {"city": {"type": "string"}}},
+        {"city": "str"},
+        ["city"],
+    ],
+)
+def test_parameters_of_xlam_that_are_not_listed_by_name_with_a_type_stay_as_they_are(parameters):
+    tools = [{"name": "weather", "parameters": parameters}]
+    row = read_row(ROWS["xlam"] | {"tools": tools})
+    assert row.tools[0]["function"] == {"name": "weather", "parameters": parameters}
+
+
+def test_a_tool_of_xlam_in_openais_form_stays_as_it_is():
+    tool = {"type": "function", "function": WEATHER}
+    assert read_row(ROWS["xlam"] | {"tools": [tool]}).tools == [tool]
+
+
 def turn(who, value):
     return {"from": who, "value": value if isinstance(value, str) else json.dumps(value)}
 
@@ -214,6 +233,10 @@ def test_alpaca_joins_instruction_and_input_and_reads_earlier_turns():
         ),
         ({"input": "a", "output": "b", "expected": "c"}, "two answers: 'output' and 'expected'"),
         ({"input": "a", "output": "b", "system": "c", "system_prompt": "d"}, "two system prompts"),
+        (
+            {"input": [{"role": "system", "content": "a"}, USER], "output": "b", "system": "c"},
+            "two system prompts: one of them in input",
+        ),
         ({"instruction": "a", "output": "  "}, "output is empty"),
         ({"instruction": "a", "output": None}, "output is null"),
         ({"messages": []}, "messages is an empty list"),
@@ -232,6 +255,8 @@ def test_alpaca_joins_instruction_and_input_and_reads_earlier_turns():
         ),
         ({"query": "a", "answers": "[]"}, "no answer: answers has no call"),
         ({"query": "a", "answers": "weather()"}, "answers is not strict JSON"),
+        ({"query": "a", "answers": [{"arguments": {}}]}, "answers[0] has no name"),
+        ({"query": "a", "answers": [{"name": "weather"}], "tools": ["weather"]}, "tools[0] has no name"),
         ({"chosen": "a", "rejected": "b"}, "no prompt"),
         ({"prompt": "a", "completion": [USER]}, "no answer: the last message is of role 'user'"),
         (
@@ -488,3 +513,15 @@ def test_a_column_may_have_a_plus_sign_in_its_name(tmp_path):
     source, target = write(tmp_path / "raw.jsonl", [{"a+b": "one", "c": "two"}]), tmp_path / "new.jsonl"
     assert invoke("prepare", source, "-o", target, "--map", "input=a+b", "--map", "output=c").exit_code == 0
     assert json.loads(target.read_text("utf-8"))["messages"][0]["content"] == "one"
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ({"messages": [USER, ANSWER], "solution": "4"}, "the last message is an answer"),
+        ({"messages": [USER], "solution": None, "id": 7}, "nothing for a grader to compare with"),
+    ],
+)
+def test_a_row_for_reinforcement_ends_with_the_prompt_and_has_a_column_for_the_grader(value, problem):
+    with pytest.raises(RowFault, match=problem):
+        NAMES["reinforcement"].read(value)

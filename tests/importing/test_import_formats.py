@@ -290,6 +290,25 @@ def test_a_batch_expects_its_recorded_answers_with_the_parameters_that_all_reque
     assert found["runs"][0]["accuracy"] == 1.0
 
 
+def test_parameters_of_a_batch_are_carried_over_where_the_settings_have_them():
+    parameters = {
+        "temperature": 0,
+        "max_completions_tokens": 9,
+        "response_format": {"type": "json_object"},
+        "logit_bias": {"50256": None},
+        "repetition_penalty": 1.1,
+    }
+    write_jsonl("requests.jsonl", *(batch_request(f"c{n}", f"Say {n}", **parameters) for n in range(2)))
+    outputs = [batch_output(f"c{n}", completion(str(n))) for n in range(2)]
+
+    found = import_(write_jsonl("batch.jsonl", *outputs), "--with", "requests.jsonl", exit_code=1)
+
+    request = imported_set("batch").settings.request
+    assert (request.temperature, request.max_completion_tokens, request.response_format) == (0.0, 9, "json_object")
+    assert request.extra_body == {"repetition_penalty": 1.1}
+    assert list(found["not_carried"]) == ["parameter logit_bias: TOML has no null"]
+
+
 def test_an_answer_that_was_cut_off_is_not_expected_of_another_model():
     write_jsonl("requests.jsonl", batch_request("a", "Tell me"), batch_request("b", "Briefly"))
     outputs = [batch_output("a", completion("Once upon", "length")), batch_output("b", completion("Yes"))]
@@ -509,3 +528,59 @@ def test_a_log_in_which_the_model_was_asked_several_times_is_not_one_request():
     output = import_(write_json("log.json", {"eval": {}, "samples": [sample]}), exit_code=2)
 
     assert "asked several times" in output
+
+
+@pytest.mark.parametrize("sent", ["2 + 2?", [{"role": "user", "content": "2 + 2?"}]])
+def test_a_log_without_messages_has_its_prompt_in_the_input(sent):
+    sample = inspect_sample("a", 1, "4", "4", "C", input=sent, messages=None)
+
+    import_(write_json("log.json", {"eval": {}, "samples": [sample]}))
+
+    assert wire(imported_set("log").cases[0]) == [{"role": "user", "content": "2 + 2?"}]
+
+
+def test_options_name_the_prompt_and_the_answer_of_a_log():
+    sample = inspect_sample("a", 1, "", "4", "C", metadata={"question": "2 + 2?", "result": "4"})
+    log = write_json("log.json", {"eval": {}, "samples": [sample]})
+
+    import_(log, "--prompt", "{{ item.metadata.question }}", "--expected", "{{ item.metadata.result }}")
+
+    (case,) = imported_set("log").cases
+    assert (wire(case)[0]["content"], case.expected) == ("2 + 2?", ("4",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"target": ""}, "nothing is expected: name the answer with --expected"),
+        ({"messages": [{"role": "assistant", "content": "4"}]}, "the prompt is not in the log: name it with --prompt"),
+    ],
+)
+def test_a_sample_of_a_log_without_prompt_or_target_is_left_out_with_the_option_to_use(changes, reason):
+    samples = [inspect_sample("a", 1, "4", "4", "C"), inspect_sample("b", 1, "4", "4", "C") | changes]
+
+    found = import_(write_json("log.json", {"eval": {}, "samples": samples}), exit_code=1)
+
+    assert [each["reason"] for each in found["left_out_records"]] == [reason]
+
+
+def test_the_answer_of_a_log_can_be_expected_with_its_calls():
+    call = {"id": "1", "type": "function", "function": "add", "arguments": {"a": 2, "b": 2}}
+    sample = inspect_sample("a", 1, "4", "", "C")
+    sample["output"]["choices"][0]["message"] |= {"content": "", "tool_calls": [call]}
+
+    import_(write_json("log.json", {"eval": {}, "samples": [sample]}), "--expected", "recorded")
+
+    (case,) = imported_set("log").cases
+    assert [(each.name, each.arguments) for each in case.tool_calls] == [("add", '{"a":2,"b":2}')]
+
+
+def test_an_entry_of_an_archive_that_is_no_sample_is_left_out_and_one_without_end_refused(monkeypatch):
+    with zipfile.ZipFile(log_as_archive(), "a") as archive:
+        archive.writestr("samples/c_epoch_1.json", "[]")
+
+    found = import_("sums.eval", exit_code=1)
+
+    assert "samples/c_epoch_1.json holds no sample" in json.dumps(found["left_out_records"])
+    monkeypatch.setattr("pytest_finetune.lifecycle.importing.inspect_logs._MOST_BYTES", 100)
+    assert "larger than 64 MiB" in import_("sums.eval", "--force", exit_code=2)

@@ -497,6 +497,20 @@ def test_a_hanging_write_delays_no_request(registry, clock):
     assert router.flush()
 
 
+def test_a_fallback_holds_though_no_thread_can_record_it(registry, clock, monkeypatch):
+    """As at a system limit, or while the interpreter exits."""
+
+    def refuse(_thread):
+        raise RuntimeError("can't start new thread")
+
+    router = ModelRouter(registry, write_events=True, clock=clock)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    break_canary(router)
+    clock.now += 1.0
+    assert set(deal(router).values()) == {"ft:v2"}
+    assert router.flush(0.0)
+
+
 def test_an_unusable_fallback_is_logged_and_not_used(registry, make_router, caplog):
     registry.step("reject", "v1")
     router = make_router()

@@ -1,4 +1,4 @@
-"""pytest in a real pseudo-terminal, and the screen after each piece of output."""
+"""A real pseudo-terminal, for pytest in a process of its own or for this process, and what is on its screen."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import struct
 import subprocess
 import sys
 import termios
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
 import pyte
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 Screen = list[str]
@@ -77,3 +78,23 @@ def _read(descriptor: int) -> bytes:
     except OSError:
         # Linux reports the end of a pseudo-terminal as an error.
         return b""
+
+
+@contextmanager
+def own_terminal(columns: int = 80) -> Iterator[Callable[[], Screen]]:
+    """Make stdout and stderr of this process a terminal; the function gives its rows up to the last one."""
+    terminal = Terminal(24, columns)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+    def screen() -> Screen:
+        output.flush()
+        while select.select([ours], [], [], 0)[0]:
+            terminal.write(_read(ours).decode("utf-8", "replace"))
+        return "\n".join(terminal.rows).rstrip().split("\n")
+
+    with os.fdopen(theirs, "w", encoding="utf-8") as output, redirect_stdout(output), redirect_stderr(output):
+        try:
+            yield screen
+        finally:
+            os.close(ours)

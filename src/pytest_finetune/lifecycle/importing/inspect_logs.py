@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
+from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut
 from pytest_finetune.lifecycle.data.rows import Row
@@ -129,17 +130,20 @@ def _answer(sample: Mapping[str, Any], about: Mapping[str, Any]) -> RecordedAnsw
     passed = _passed(sample.get("scores"))
     if error or not isinstance(message, dict):
         return broken_answer("", error or "the log records no answer", passed=passed)
-    calls = [
-        {"type": "function", "function": {"name": each.get("function"), "arguments": each.get("arguments")}}
-        for each in list_of(message.get("tool_calls"))
-        if isinstance(each, dict)
-    ]
+    calls = [_call(each) for each in list_of(message.get("tool_calls")) if isinstance(each, dict)]
     spoken = {"content": message.get("content"), **({"tool_calls": calls} if calls else {})}
     usage = object_of(output.get("usage"))
     counts = {"prompt_tokens": usage.get("input_tokens"), "completion_tokens": usage.get("output_tokens")}
     model = output.get("model") or about.get("model")
     body = completion_body(spoken, model=model, reason=choice.get("stop_reason"), usage=counts)
     return RecordedAnswer("", body, passed=passed)
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call as servers send it: Inspect has its arguments as an object, not as JSON text."""
+    arguments = call.get("arguments")
+    text = arguments if isinstance(arguments, str) else compact_json(arguments)
+    return {"type": "function", "function": {"name": call.get("function"), "arguments": text}}
 
 
 def _passed(scores: object) -> bool | None:

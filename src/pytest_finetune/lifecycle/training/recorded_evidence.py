@@ -102,8 +102,9 @@ def _recorded(store: RunStore, plan: EvalSetPlan) -> dict[str, Rate]:
         try:
             run = Run.load(path)
             same = [p for p in run.manifest.eval_sets if _is_same(p, plan)]
-            if same and run.manifest.closed and run.manifest.target.model not in found:
-                found[run.manifest.target.model] = answers_of(run, same[0]).accuracy
+            model = run.manifest.target.model
+            if same and run.manifest.closed and model not in found and not run.seal_fault:
+                found[model] = answers_of(run, same[0]).accuracy
         except RunError:
             # A damaged record of another evaluation does not matter here.
             continue
