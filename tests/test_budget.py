@@ -112,6 +112,7 @@ def test_until_a_cost_is_known_a_process_sends_one_request_at_a_time(budgets):
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_processes_never_spend_more_than_the_limit_together(tmp_path):
     command = [sys.executable, "-c", SPEND, str(tmp_path / "spent.json")]
     each = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

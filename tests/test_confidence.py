@@ -62,6 +62,7 @@ def test_the_ends_of_the_scale_are_in_a_bin(probability: float) -> None:
     assert measure.value == pytest.approx(1 - probability)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [lambda p: p, lambda p: p * p, lambda p: max(p - 0.2, 0.0)])
 @pytest.mark.parametrize("count", [20, 200])
 def test_the_interval_of_the_calibration_error_contains_the_true_one(count: int, truth: object) -> None:

@@ -63,6 +63,7 @@ def project(tmp_path, monkeypatch):
         yield tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_the_commands_run_in_this_order_and_print_what_is_shown():
     outputs, shown_output = [], ShownOutput()

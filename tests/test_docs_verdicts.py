@@ -90,6 +90,7 @@ def test_figures_in_the_text_are_true() -> None:
     assert mcnemar(3, 1) == 0.625
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bar", [0.8, 0.9, 0.95, 0.99])
 def test_a_rate_just_under_the_bar_passes_at_most_as_promised(bar: float) -> None:
     """Judged for every count, weighted by its probability: the exact column of the page."""
@@ -204,6 +205,7 @@ def simulation(monkeypatch: pytest.MonkeyPatch) -> Any:
     return importlib.import_module("verdicts")
 
 
+@pytest.mark.slow
 def test_the_simulation_prints_the_tables_of_the_page(simulation: Any, capsys: pytest.CaptureFixture[str]) -> None:
     report = simulation.Report(200, np.random.default_rng(1))
     simulation.bars(report)

@@ -76,6 +76,7 @@ def test_a_summary_is_the_first_line_of_its_command_s_help(path: tuple[str, ...]
     assert {name: found.summary for name, found in GROUPS[path].subcommands.items()} == firsts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", list(GROUPS), ids=name_of)
 def test_help_imports_no_subcommand(path: tuple[str, ...]) -> None:
     assert imported_by(f"main({[*path, '--help']!r}, standalone_mode=False)") == {

@@ -326,6 +326,7 @@ def apply(finding: Finding, files: dict[str, Any], folder: Path) -> dict[str, An
     return files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", PLANTS, ids=[f"{plant.code}-{number}" for number, plant in enumerate(PLANTS)])
 def test_a_remedy_removes_its_finding(plant, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

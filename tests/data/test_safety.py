@@ -31,6 +31,7 @@ def test_keys_are_found_and_ordinary_words_are_not(text, secrets):
     assert [secret for _, secret in Secrets().find(text)] == secrets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", ["a", "sk-", "eyJ", "eyJa.", ".eyJ0123456789.eyJ0123456789", "://a:", "1-", "AKIA"])
 def test_a_word_of_a_megabyte_can_be_searched(piece):
     text = piece * (1_000_000 // len(piece))

@@ -201,6 +201,7 @@ def test_an_unknown_api_of_the_project_is_an_error(server, folder):
         evaluate(model="m", base_url=server.url)
 
 
+@pytest.mark.slow
 def test_no_module_of_pytest_is_loaded():
     code = "import sys, pytest_finetune.lifecycle.evaluating, pytest_finetune.cli.run; print('pytest' in sys.modules)"
     import subprocess

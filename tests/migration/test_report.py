@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,27 @@ WRONG = {"equal": 0, OLD: 0, "close": 1, "worse": 40, "better": 0}
 """Wrong answers among all cases; the model that ends is wrong on the last one too."""
 
 
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    """A folder with a run of each model on the same eval set, and the ids of the runs."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    prices = "\n".join(f"    {model} = 1, 2" for model in ("equal", "close", "worse"))
+    (folder / "pytest.ini").write_text(f"[pytest]\nfinetune_prices =\n{prices}\n", "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("OPENAI_BASE_URL", raising=False)
+        write("tickets")
+        return folder, {model: run(model) for model in (OLD, "equal", "close", "worse")}
+
+
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
+def runs(evaluated, tmp_path, monkeypatch):
+    """The ids of the runs by model, of which the working directory is a copy."""
+    folder, ids = evaluated
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    prices = "\n".join(f"    {model} = 1, 2" for model in ("equal", "close", "worse"))
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\nfinetune_prices =\n{prices}\n", "utf-8")
-    write("tickets")
-    return tmp_path
+    return ids
 
 
 def write(name, cases=CASES, toml=""):
@@ -61,22 +75,22 @@ def verdicts(found):
     return {one["model"]: one["verdict"] for one in found["eval_sets"]["eval_sets/tickets.jsonl"]}
 
 
-def test_only_a_successor_within_the_margin_is_not_worse():
-    old, equal, worse = (run(model) for model in (OLD, "equal", "worse"))
+def test_only_a_successor_within_the_margin_is_not_worse(runs):
+    old, equal, worse = runs[OLD], runs["equal"], runs["worse"]
     found = as_json(old, equal, worse, "--margin=0.05", code=0)
     assert verdicts(found) == {OLD: None, "equal": "not worse", "worse": "worse"}
     assert (found["ready"], found["shutdown_date"]) == (["equal"], "2027-01-14")
 
 
-def test_too_little_evidence_is_undecided_and_no_successor_is_ready():
-    old, close = run(OLD), run("close")
+def test_too_little_evidence_is_undecided_and_no_successor_is_ready(runs):
+    old, close = runs[OLD], runs["close"]
     found = as_json(old, close, "--margin=0.005", code=1)
     assert (verdicts(found)["close"], found["ready"]) == ("undecided", [])
     assert "No successor is shown to be not worse by more than 0.005" in report(old, close, "--margin=0.005", code=1)
 
 
-def test_figures_stand_side_by_side():
-    old, equal = run(OLD), run("equal")
+def test_figures_stand_side_by_side(runs):
+    old, equal = runs[OLD], runs["equal"]
     text = report(old, equal, "--margin=0.05", "--monthly-calls=100000", code=0)
     head, first, second = text.splitlines()[4:7]
     assert head.split() == ["model", "accuracy", "valid", "same", "form", "p50/p95", "per", "1,000", "a", "month"]
@@ -87,8 +101,8 @@ def test_figures_stand_side_by_side():
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_the_page_is_written_as_markdown():
-    old, equal = run(OLD), run("equal")
+def test_the_page_is_written_as_markdown(runs):
+    old, equal = runs[OLD], runs["equal"]
     assert report(old, equal, "--margin=0.05", "-o", "page.md", code=0) == "wrote page.md\n"
     page = Path("page.md").read_text("utf-8")
     assert page.startswith(f"# From {OLD} (shutdown on 2027-01-14, ")
@@ -107,8 +121,8 @@ def test_a_set_that_a_successor_lacks_is_not_compared():
 
 
 @pytest.mark.parametrize("change", ["cases", "settings", "repeats"])
-def test_runs_that_asked_otherwise_are_not_compared(change):
-    old = run(OLD)
+def test_runs_that_asked_otherwise_are_not_compared(change, runs):
+    old = runs[OLD]
     if change == "cases":
         write("tickets", CASES - 1)
     if change == "settings":
@@ -117,20 +131,19 @@ def test_runs_that_asked_otherwise_are_not_compared(change):
     assert verdicts(as_json(old, new, "--margin=0.5", code=1))["equal"] == "not compared"
 
 
-def test_a_run_is_not_its_own_successor():
-    old = run(OLD)
-    assert "the same run as OLD" in report(old, old, code=2)
+def test_a_run_is_not_its_own_successor(runs):
+    assert "the same run as OLD" in report(runs[OLD], runs[OLD], code=2)
 
 
-def test_an_open_run_is_refused():
-    old, new = run(OLD), run("equal")
+def test_an_open_run_is_refused(runs):
+    old, new = runs[OLD], runs["equal"]
     manifest = Path(".finetune", "runs", new, "manifest.json")
     manifest.write_text(json.dumps(json.loads(manifest.read_text("utf-8")) | {"closed": False}), "utf-8")
     assert "this run is open" in report(old, new, code=2)
 
 
-def test_an_edited_record_is_refused():
-    old, new = run(OLD), run("worse")
+def test_an_edited_record_is_refused(runs):
+    old, new = runs[OLD], runs["worse"]
     samples = Path(".finetune", "runs", new, "samples.jsonl")
     samples.write_text(samples.read_text("utf-8").replace('"missed"', '"passed"'), "utf-8")
     assert "the record was changed after the run" in report(old, new, code=2)

@@ -62,6 +62,7 @@ def test_an_untouched_registry_is_sound():
     assert not is_found(document())
 
 
+@pytest.mark.slow
 def test_every_single_changed_value_is_found():
     unfound = []
     for path in leaves(document()):

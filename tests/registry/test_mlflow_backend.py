@@ -94,6 +94,7 @@ def test_without_mlflow_the_error_names_the_package_to_install(monkeypatch):
     assert (error.problem, error.hint) == ("mlflow is not installed", "pip install 'pytest-finetune[mlflow]'")
 
 
+@pytest.mark.slow
 def test_a_registry_file_does_not_import_mlflow(tmp_path):
     script = (
         "import sys; from pytest_finetune.lifecycle.registry import open_registry; open_registry('r.json').read(); "

@@ -13,7 +13,8 @@ import pytest
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
-from pytest_finetune.verdicts.scoring import duckdb_execution
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.scoring import duckdb_execution, make_scorer
 from pytest_finetune.verdicts.scoring.duckdb_execution import DuckDatabase
 from pytest_finetune.verdicts.scoring.sql_execution import QueryFault, is_ordered
 
@@ -40,10 +41,12 @@ def database() -> Iterator[DuckDatabase]:
     made._process.end()
 
 
-@pytest.fixture
-def shop(scorer: Callable[..., Any], tmp_path: Path) -> Any:
-    (tmp_path / "shop.sql").write_text(SCRIPT)
-    return scorer("sql_result", scorer_options={"database": "shop.sql", "engine": "duckdb"})
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("shop")
+    (folder / "shop.sql").write_text(SCRIPT)
+    options = {"database": "shop.sql", "engine": "duckdb"}
+    return make_scorer(EvalSettings.model_validate({"scorer": "sql_result", "scorer_options": options}), folder)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,7 @@ def test_a_query_that_never_ends_is_ended(database: DuckDatabase, query: str) ->
     assert database.result("SELECT count(*) FROM orders").rows == ((4,),)
 
 
+@pytest.mark.slow
 def test_a_process_that_was_killed_is_started_again_with_its_tables(database: DuckDatabase) -> None:
     running = database._process._running
     assert running is not None
@@ -176,6 +180,7 @@ def test_a_process_that_hangs_is_ended_by_the_clock(database: DuckDatabase, monk
     assert database.result("SELECT count(*) FROM orders").rows == ((4,),)
 
 
+@pytest.mark.slow
 def test_a_database_that_is_gone_leaves_no_process(tmp_path: Path) -> None:
     made = DuckDatabase("CREATE TABLE t (a INTEGER)")
     running = made._process._running
@@ -197,6 +202,7 @@ def test_threads_take_turns(database: DuckDatabase) -> None:
     assert sorted(found) == [(n, ((n,),)) for n in range(8)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("script", "problem"),
     [

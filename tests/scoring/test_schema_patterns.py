@@ -119,6 +119,7 @@ def test_an_answer_may_be_an_ecma_pattern(written: str) -> None:
     assert compile_schema({"format": "regex"}, "x.json").fault(written) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("written", "text"),
     [
@@ -142,6 +143,7 @@ def test_a_search_ends_in_time(written: str, text: str, monkeypatch: pytest.Monk
     assert (fault.kind, fault.path) == (FormatFailure.PATTERN, "$")
 
 
+@pytest.mark.slow
 def test_all_patterns_of_a_validation_share_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pattern, "SECONDS", 0.3)
     schema = compile_schema({"items": {"pattern": "(x+x+)+y"}}, "x.json")

@@ -57,6 +57,7 @@ def test_naming_the_targets_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_eval_path_does_not_import_the_official_client() -> None:
     code = "import sys, pytest_finetune.evaluation.targets.openai; sys.exit('openai' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
