@@ -95,7 +95,7 @@ def test_no_line_without_a_terminal_or_if_other_plugins_draw(monkeypatch, enviro
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(pytest, "TerminalReporter", Reporter)
     config = SimpleNamespace(
-        option=SimpleNamespace(finetune_no_progress=False, verbose=0),
+        option=SimpleNamespace(pytest_finetune_no_progress=False, verbose=0),
         getini=lambda name: facts.get(name, False),
         getoption=lambda name, default: default,
     )
