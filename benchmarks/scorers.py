@@ -66,7 +66,7 @@ def main() -> int:
     print("| scorer | ms for one answer |\n|---|---|")
     for name, taken in measured.items():
         print(f"| `{name}` | {taken:.3f}{' (too slow)' if taken > LIMIT else ''} |")
-    print(f"\n`sql` parses: {milliseconds('sql', {}, QUERY, QUERY.replace('3', '4')):.1f} ms")
+    print(f"\n`sql` parses each answer that is written in another way: {milliseconds('sql', {}, QUERY, QUERY.replace('3', '4')):.1f} ms")
     return int(max(measured.values()) > LIMIT)
 
 

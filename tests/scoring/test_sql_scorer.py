@@ -11,6 +11,7 @@ from sqlglot import Dialect
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
+from pytest_finetune.verdicts.scoring import sql_statements
 from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, statements
 
 if TYPE_CHECKING:
@@ -220,3 +221,23 @@ def test_equal_statements_give_equal_results_on_a_database() -> None:
     assert len(equal) > 1000
     assert [key for key, results in equal.items() if len(results) > 1] == []
     database.close()
+
+
+def test_only_an_answer_that_is_written_in_another_way_is_parsed_and_only_it(
+    scorer: Callable[..., Any], case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql, one = scorer("sql"), case("SELECT a FROM parsed_once")
+    assert sql.check(one) is None
+    parsed = list[str]()
+    kept = sql_statements._parsed
+    monkeypatch.setattr(sql_statements, "_parsed", lambda text, dialect: parsed.append(text) or kept(text, dialect))
+    texts = ["SELECT a FROM parsed_once", " SELECT a FROM parsed_once\n", "select a from parsed_once", "SELECT b"]
+    assert [sql.score(one, Completion(text)).passed for text in texts] == [True, True, True, False]
+    assert parsed == texts[2:]
+
+
+def test_equal_texts_of_two_dialects_are_not_mixed_up(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+    expected, answer = 'SELECT "a" FROM t', "SELECT 'a' FROM t"
+    for _ in range(2):
+        assert scorer("sql", dialect="mysql").score(case(expected), Completion(answer)).passed
+        assert not scorer("sql", dialect="postgres").score(case(expected), Completion(answer)).passed

@@ -69,6 +69,13 @@ def statements(text: str, dialect: Any) -> tuple[str, ...]:
             raise SqlFault(f"cannot be parsed: {type(error).__name__}") from error
 
 
+# They are needed for each answer to a case; reading them takes as long as reading the answer.
+@lru_cache(maxsize=8192)
+def expected_statements(text: str, dialect: Any) -> tuple[str, ...]:
+    """As `statements`, remembered, for the texts that answers are compared with."""
+    return statements(text, dialect)
+
+
 def _parsed(text: str, dialect: Any) -> list[Any]:
     tokens = dialect.tokenize(text)
     parser = _bounded(dialect.parser_class)(dialect=dialect)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.selftest.damage import USELESS, Kind, plant
 from pytest_finetune.verdicts.selftest.gaps import uncaught
@@ -111,6 +112,10 @@ def check_gates(eval_set: EvalSet) -> SetCheck:
     Cases are damaged in the order of a hash of their ids, which is the same in every run and mixes labels and slices.
     With repeats every attempt of a case is damaged; for gates on differences between attempts only the last one is.
     """
+    for scorer in eval_set.scorers:
+        if isinstance(scorer, AskingScorer):
+            problem = f"the scorer {scorer.name} asks {scorer.asks.spec}, and no model is called here"
+            return SetCheck(eval_set, untestable=problem)
     perfect = perfect_run(eval_set)
     if problem := imperfection(eval_set, perfect):
         return SetCheck(eval_set, untestable=problem)
