@@ -190,15 +190,19 @@ def test_an_eval_set_without_known_right_answers_cannot_be_tested(load, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("scorer", "asked"),
+    ("scorer", "metric", "asked"),
     [
-        ('type = "judge"\nmodel = "gpt-4.1"\nrubric = "r"\nscore = {min = 1, max = 5, pass_at_least = 4}\n', "gpt-4.1"),
-        ('type = "preference"\nmodel = "ft:x"\nrubric = "r"\n', "ft:x"),
-        ('type = "embedding"\nmodel = "text-embedding-3-small"\nthreshold = 0.8\n', "text-embedding-3-small"),
+        (
+            'type = "judge"\nmodel = "gpt-4.1"\nrubric = "r"\nscore = {min = 1, max = 5, pass_at_least = 4}\n',
+            "accuracy",
+            "gpt-4.1",
+        ),
+        ('type = "preference"\nmodel = "ft:x"\nrubric = "r"\n', "win_rate", "ft:x"),
+        ('type = "embedding"\nmodel = "text-embedding-3-small"\nthreshold = 0.8\n', "score", "text-embedding-3-small"),
     ],
 )
-def test_gates_on_the_replies_of_a_model_cannot_be_tested(load, scorer, asked):
-    check = check_gates(load(["a", "b"], f'[scorer]\n{scorer}[[gates]]\nmetric = "error_rate"\nmax = 0.1\n'))
+def test_gates_on_the_replies_of_a_model_cannot_be_tested(load, scorer, metric, asked):
+    check = check_gates(load(["a", "b"], f'[scorer]\n{scorer}[[gates]]\nmetric = "{metric}"\nmin = 0.6\n'))
     assert check.untestable.endswith(f" asks {asked}, and no model is called here")
     assert not check.tested
 
