@@ -72,12 +72,12 @@ $(INSTALLED): pyproject.toml
 	@echo "installing into $(VENV) ..."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
-	@$(PIP) install --editable '.[data,duckdb,local,sql,text]'
+	@$(PIP) install --editable '.[data,duckdb,formats,local,sql,text]'
 	@touch $@
 
 $(TESTING): $(INSTALLED)
 	@echo "installing what the tests need ..."
-	@$(PIP) install --editable '.[data,duckdb,local,model2vec,serve,sql,text]' --group test
+	@$(PIP) install --editable '.[data,duckdb,formats,import,local,model2vec,serve,sql,text]' --group test
 	@touch $@
 
 # torch is installed first and pinned: without a version pip may choose a later one with gigabytes of CUDA libraries, which
@@ -85,7 +85,7 @@ $(TESTING): $(INSTALLED)
 $(TRAINING): $(INSTALLED)
 	@echo "installing what training needs ..."
 	@$(PIP) install 'torch==2.13.0'
-	@$(PIP) install --editable '.[data,duckdb,local,model2vec,serve,sql,text,train]'
+	@$(PIP) install --editable '.[all]'
 	@touch $@
 
 $(LINTERS): $(TESTING)

@@ -45,5 +45,5 @@ def test_a_set_without_the_package_is_refused_before_any_request(suite, evaluate
     (pytester.path / "eval_sets/t.sql").write_text(SCRIPT)
     result = evaluate()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*needs the package duckdb, which is not installed*"])
+    result.stderr.fnmatch_lines(["*needs duckdb, which is not installed*"])
     assert not server.requests

@@ -225,7 +225,7 @@ def test_without_duckdb_the_set_is_refused_with_the_line_to_type(
 ) -> None:
     (tmp_path / "shop.sql").write_text(SCRIPT)
     monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(ScorerError, match="needs the package duckdb, which is not installed") as caught:
+    with pytest.raises(ScorerError, match="needs duckdb, which is not installed") as caught:
         scorer("sql_result", scorer_options={"database": "shop.sql", "engine": "duckdb"})
     assert caught.value.hint == "pip install 'pytest-finetune[duckdb]'"
 

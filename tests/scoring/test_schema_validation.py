@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -119,6 +121,82 @@ def test_a_pattern_of_keys_that_never_ends_admits_no_key(monkeypatch: pytest.Mon
     compiled = compile_schema({"patternProperties": {"(x+x+)+y": True}, "additionalProperties": False}, "x.json")
     monkeypatch.setattr(pattern, "SECONDS", 0.05)
     assert fault_by(compiled, {"x" * 5000: 1}) == (FormatFailure.PATTERN, "$")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "valid"),
+    [
+        ("date-time", "2026-11-29T08:30:00Z", True),
+        ("date-time", "2024-02-29t23:59:59.123456789z", True),
+        ("date-time", "1998-12-31T23:59:60Z", True),
+        ("date-time", "1998-12-31T15:59:60.5-08:00", True),
+        ("date-time", "1999-01-01T00:29:60+00:30", True),
+        ("date-time", "1998-12-31T23:58:60Z", False),
+        ("date-time", "1998-12-31T23:59:60+01:00", False),
+        ("date-time", "1998-12-31T23:59:61Z", False),
+        ("date-time", "2026-02-29T08:30:00Z", False),
+        ("date-time", "2026-11-29T24:00:00Z", False),
+        ("date-time", "2026-11-29T08:30:00", False),
+        ("date-time", "2026-11-29 08:30:00Z", False),
+        ("date-time", "2026-11-29T08:30:00+0100", False),
+        ("date-time", "2026-11-29T08:30:00+24:00", False),
+        ("date-time", "2026-11-29T08:30:00.Z", False),
+        ("date-time", "2026-11-29T08:30:00Z\n", False),
+        ("date-time", "2026-W48-7T08:30:00Z", False),
+        ("date-time", "20261129T08:30:00Z", False),
+        ("date-time", "২০২৬-11-29T08:30:00Z", False),
+        ("date-time", "", False),
+        ("time", "08:30:00Z", True),
+        ("time", "00:29:60+00:30", True),
+        ("time", "08:30:00", False),
+        ("time", "8:30:00Z", False),
+        ("time", "08:30Z", False),
+    ],
+)
+def test_dates_and_times_are_those_of_rfc_3339(kind: str, text: str, valid: Any) -> None:
+    assert (compile_schema({"format": kind}, "x.json").fault(text) is None) == valid
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "library", "since"),
+    [
+        ("hostname", "fqdn", 4),
+        ("uri", "rfc3986_validator", 4),
+        ("uri-reference", "rfc3986_validator", 6),
+        ("uri-template", "uri_template", 6),
+        ("json-pointer", "jsonpointer", 6),
+        ("relative-json-pointer", "jsonpointer", 7),
+        ("iri", "rfc3986_validator", 7),
+        ("duration", "isoduration", 2019),
+    ],
+)
+def test_a_format_without_its_library_is_refused_by_the_dialects_that_define_it(
+    name: str, library: str, since: int
+) -> None:
+    script = f"""
+import sys
+sys.modules[{library!r}] = None
+from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.verdicts.json_schema.validation import compile_schema
+for dialect in ("draft-04", "draft-06", "draft-07", "2019-09", "2020-12"):
+    kind = "http://json-schema.org/%s/schema#" if "draft" in dialect else "https://json-schema.org/draft/%s/schema"
+    try:
+        print(dialect, len(compile_schema({{"$schema": kind % dialect, "format": {name!r}}}, "x.json").warnings))
+    except ScorerError as error:
+        print(dialect, error.problem, "|", error.hint)
+    compile_schema({{"$schema": kind % dialect, "format": "date-time"}}, "x.json")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    for line in ran.stdout.splitlines():
+        dialect, said = line.split(" ", 1)
+        if int(dialect.removeprefix("draft-").split("-")[0]) < since:
+            assert said == "1"
+        else:
+            assert said == (
+                f"format {name!r} cannot be checked, its library is not installed | "
+                "pip install 'pytest-finetune[formats]'"
+            )
 
 
 @pytest.mark.parametrize("kind", ["iri", "iri-reference", "uri", "regex", "uri-template", "idn-hostname", "duration"])

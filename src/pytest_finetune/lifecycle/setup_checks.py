@@ -122,6 +122,9 @@ def _extras(setup: Setup) -> Iterator[SetupCheck]:  # noqa: ARG001 - all checks 
     for requirement in distribution("pytest-finetune").requires or ():
         for extra in _EXTRA.findall(requirement):
             name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+            # The extra `[all]` requires this package itself.
+            if name == "pytest-finetune":
+                continue
             missing[extra] = missing.get(extra, False) or not _is_installed(name)
     installed = [extra for extra in sorted(missing) if not missing[extra]]
     others = [extra for extra in sorted(missing) if missing[extra]]

@@ -17,10 +17,11 @@ from referencing.jsonschema import specification_with
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.json_path import json_path
+from pytest_finetune.verdicts.json_schema.formats import formats, lacks_library
 from pytest_finetune.verdicts.json_schema.pattern import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from referencing._core import Resolver
 
@@ -66,11 +67,10 @@ class Document:
         contents: The parsed schema.
         where: What to name in errors: the file, or the tool.
         dialect: The validator class of the document's dialect.
-        formats: The formats that are checked.
     """
 
-    def __init__(self, contents: Any, where: str, dialect: Any, formats: Mapping[str, Any]) -> None:
-        self._where, self._dialect, self._formats = where, dialect, formats
+    def __init__(self, contents: Any, where: str, dialect: Any) -> None:
+        self._where, self._dialect, self._formats = where, dialect, formats(dialect).checkers
         self._words = {*dialect.VALIDATORS, *_PLAIN_WORDS}
         specification = specification_with(str(dialect.META_SCHEMA.get("$id") or dialect.META_SCHEMA.get("id")))
         resource: Resource[Any] = specification.create_resource(contents)
@@ -115,6 +115,9 @@ class Document:
                 yield f"{place}: unknown keyword {word!r} is ignored"
         name = schema.get("format")
         if isinstance(name, str) and name not in self._formats:
+            if lacks_library(self._dialect, name):
+                hint = "pip install 'pytest-finetune[formats]'"
+                self._fail(f"format {name!r} cannot be checked, its library is not installed", path, hint)
             if name not in _FOREIGN_FORMATS and (meant := _misspelt(name, self._formats)):
                 self._fail(f"unknown format {name!r}", path, f"did you mean {meant!r}?")
             yield f"{place}: unknown format {name!r} is not checked"

@@ -10,13 +10,12 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from jsonschema import FormatChecker
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
-from pytest_finetune.verdicts.json_schema.pattern import count_check, is_pattern, search, within_budget
+from pytest_finetune.verdicts.json_schema.formats import formats
+from pytest_finetune.verdicts.json_schema.pattern import count_check, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,36 +34,6 @@ def _counted(keyword: Any) -> Any:
         return keyword(validator, value, instance, schema)
 
     return check
-
-
-@lru_cache(maxsize=8)
-def formats(dialect: Any) -> FormatChecker:
-    """The dialect's format checks within the time limit; those of IRIs and patterns take linear time and memory."""
-    checker = FormatChecker(formats=())
-    checker.checkers = dict(dialect.FORMAT_CHECKER.checkers)
-    for name in ("uri", "uri-reference"):
-        if name in checker.checkers:
-            checker.checkers[name.replace("uri", "iri")] = (_as_uri(checker.checkers[name][0]), ValueError)
-    checker.checkers["regex"] = (_is_pattern, ())
-    checker.checkers = {
-        name: (within_budget(name, check), raises) for name, (check, raises) in checker.checkers.items()
-    }
-    return checker
-
-
-def _as_uri(check: Any) -> Any:
-    # RFC 3987, 3.1: an IRI maps to a URI by percent-encoding what is not ASCII.
-    def is_iri(value: object) -> bool:
-        if not isinstance(value, str):
-            return True
-        encoded = "".join(c if c.isascii() else quote(c, errors="replace") for c in value)
-        return bool(check(encoded))
-
-    return is_iri
-
-
-def _is_pattern(value: object) -> bool:
-    return not isinstance(value, str) or is_pattern(value)
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:

@@ -18,7 +18,8 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.json_schema.document import Document
 from pytest_finetune.verdicts.json_schema.faults import fault_of
-from pytest_finetune.verdicts.json_schema.keywords import formats, guarded
+from pytest_finetune.verdicts.json_schema.formats import formats
+from pytest_finetune.verdicts.json_schema.keywords import guarded
 from pytest_finetune.verdicts.json_schema.pattern import ChecksUsedUp, FormatTimeout, renew_budget
 from pytest_finetune.verdicts.json_schema.search_process import SearchTimeout
 
@@ -123,7 +124,7 @@ def compile_schema(contents: Any, where: str) -> Schema:
     renew_budget()
     try:
         dialect.check_schema(contents, format_checker=_without_patterns(dialect))
-        document = Document(contents, where, dialect, formats(dialect).checkers)
+        document = Document(contents, where, dialect)
         warnings = document.warnings()
         validator = guarded(dialect)(contents, registry=document.registry, format_checker=formats(dialect))
         renew_budget()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import weakref
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -19,11 +18,6 @@ SECONDS = 60.0
 """Time for one query on the clock; the process itself ends one after 5 seconds of processor time."""
 
 _PROGRAM = str(Path(__file__).with_name("duckdb_process.py"))
-
-
-def is_installed() -> bool:
-    """Whether the package `duckdb` can be imported."""
-    return find_spec("duckdb") is not None
 
 
 class DuckDatabase:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from pytest_finetune.base.errors import ScorerError, did_you_mean
+from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.base.json_compare import ABSENT, differences, same_leaf
 from pytest_finetune.base.json_path import general_path, normal_path, steps_of
 from pytest_finetune.base.records import NOTHING
 from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.metrics.measure import as_written
+from pytest_finetune.verdicts.scoring.needs import need
 from pytest_finetune.verdicts.scoring.numerals import Tolerance
 from pytest_finetune.verdicts.scoring.options import OptionFault
 
@@ -180,11 +181,7 @@ def check_fuzzy(fields: Mapping[str, FieldOptions]) -> None:
         ScorerError: rapidfuzz is not installed.
     """
     if any(options.compare == "fuzzy" for options in fields.values()):
-        try:
-            import rapidfuzz.distance.Indel  # noqa: F401 - whether it is there
-        except ImportError:
-            hint = "pip install 'pytest-finetune[text]'"
-            raise ScorerError("compare = 'fuzzy' needs rapidfuzz, which is not installed", hint=hint) from None
+        need("rapidfuzz", "text", "compare = 'fuzzy'")
 
 
 def _parent(path: str) -> str:

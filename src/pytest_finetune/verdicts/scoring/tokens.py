@@ -1,16 +1,47 @@
-"""Words of a text in any language, for the scorers that count them."""
+"""The scorers that count words, of any language."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pytest_finetune.verdicts.scoring.graded import GradedScorer
+from pytest_finetune.verdicts.scoring.needs import need
 from pytest_finetune.verdicts.scoring.normalizers import nfkc
+from pytest_finetune.verdicts.scoring.texts import TextScorer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+    from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 # Scripts that are written without spaces: each character, with its marks, is a word of its own.
 _SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
 _UNSPACED = "".join(rf"\p{{Script={name}}}" for name in _SCRIPTS)
 _PATTERN = rf"\p{{Nd}}+(?:[.,]\p{{Nd}}+)*|[{_UNSPACED}]\p{{M}}*|(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}_])+"
+
+
+@dataclass(frozen=True, slots=True)
+class WordScorer(GradedScorer):
+    """Base of the scorers that compare words."""
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:
+        """
+        Reads `normalize` and `threshold`.
+
+        Raises:
+            ScorerError: regex is not installed.
+        """
+        need("regex", "text", f"scorer {cls.name!r}")
+        return super(WordScorer, cls).make(settings, folder)
+
+    def check(self, case: Case) -> str | None:
+        """Every expected text must have a word."""
+        return TextScorer.check(self, case) or self.usable(case, words, "word")
 
 
 def words(text: str) -> list[str]:

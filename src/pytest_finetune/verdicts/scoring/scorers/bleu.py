@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.verdicts.scoring.graded import GradedOptions, GradedScorer
+from pytest_finetune.verdicts.scoring.needs import need
 from pytest_finetune.verdicts.scoring.normalizers import make_normalizer
 from pytest_finetune.verdicts.scoring.texts import TextScorer
 
@@ -56,11 +56,9 @@ class BleuScorer(GradedScorer):
             ScorerError: sacrebleu is not installed.
         """
         options = BleuOptions.model_validate(settings.scorer_options)
-        try:
-            from sacrebleu.metrics.bleu import BLEU
-        except ImportError:
-            hint = "pip install 'pytest-finetune[text]'"
-            raise ScorerError("scorer 'bleu' needs sacrebleu, which is not installed", hint=hint) from None
+        need("sacrebleu", "text", "scorer 'bleu'")
+        from sacrebleu.metrics.bleu import BLEU
+
         split: Callable[[str], str] = BLEU(tokenize=options.tokenize).tokenizer
         return cls(make_normalizer(settings.normalize), options.threshold, split)
 

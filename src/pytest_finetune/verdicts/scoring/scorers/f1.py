@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.scoring.graded import GradedScorer
-from pytest_finetune.verdicts.scoring.texts import TextScorer
-from pytest_finetune.verdicts.scoring.tokens import expected_words, words
-
-if TYPE_CHECKING:
-    from pytest_finetune.base.records import Case
+from pytest_finetune.verdicts.scoring.tokens import WordScorer, expected_words, words
 
 
 @dataclass(frozen=True, slots=True)
-class F1Scorer(GradedScorer):
+class F1Scorer(WordScorer):
     """
     F1 over words: the harmonic mean of precision and recall of the words, repeated ones counted as often as they are.
 
@@ -23,10 +17,6 @@ class F1Scorer(GradedScorer):
     """
 
     name = "f1"
-
-    def check(self, case: Case) -> str | None:
-        """Every expected text must have a word."""
-        return TextScorer.check(self, case) or self.usable(case, words, "word")
 
     def similarity(self, expected: str, answer: str) -> float:
         """F1 of the answer's words."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.verdicts.scoring.graded import GradedScorer
+from pytest_finetune.verdicts.scoring.needs import need
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,7 @@ class FuzzyScorer(GradedScorer):
         Raises:
             ScorerError: rapidfuzz is not installed.
         """
-        try:
-            import rapidfuzz.distance.Indel  # noqa: F401 - whether it is there
-        except ImportError:
-            hint = "pip install 'pytest-finetune[text]'"
-            raise ScorerError("scorer 'fuzzy' needs rapidfuzz, which is not installed", hint=hint) from None
+        need("rapidfuzz", "text", "scorer 'fuzzy'")
         return super(FuzzyScorer, cls).make(settings, folder)
 
     def similarity(self, expected: str, answer: str) -> float:

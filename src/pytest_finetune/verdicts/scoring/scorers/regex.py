@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.scoring.answers import missed_text, missing_answer
+from pytest_finetune.verdicts.scoring.needs import need
 from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer, unusable_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
     from pytest_finetune.base.records import Case, Completion, Score
+    from pytest_finetune.verdicts.evalset.settings import EvalSettings
 
 SECONDS = 1.0
 """Time limit for all patterns of a case together."""
@@ -30,6 +35,17 @@ class RegexScorer(TextScorer):
 
     name = "regex"
     blocking: ClassVar = True
+
+    @classmethod
+    def make(cls, settings: EvalSettings, folder: Path) -> Self:
+        """
+        Reads `normalize`.
+
+        Raises:
+            ScorerError: regex is not installed.
+        """
+        need("regex", "text", "scorer 'regex'")
+        return super(RegexScorer, cls).make(settings, folder)
 
     def check(self, case: Case) -> str | None:
         """Every expected answer must be a pattern."""

@@ -5,18 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.scoring.graded import GradedScorer
-from pytest_finetune.verdicts.scoring.texts import TextScorer
-from pytest_finetune.verdicts.scoring.tokens import expected_words, words
+from pytest_finetune.verdicts.scoring.tokens import WordScorer, expected_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_finetune.base.records import Case
-
 
 @dataclass(frozen=True, slots=True)
-class RougeLScorer(GradedScorer):
+class RougeLScorer(WordScorer):
     """
     ROUGE-L: F1 of the longest common subsequence of words; summaries are not split into sentences.
 
@@ -24,10 +20,6 @@ class RougeLScorer(GradedScorer):
     """
 
     name = "rouge_l"
-
-    def check(self, case: Case) -> str | None:
-        """Every expected text must have a word."""
-        return TextScorer.check(self, case) or self.usable(case, words, "word")
 
     def similarity(self, expected: str, answer: str) -> float:
         """F1 of the longest common subsequence."""

@@ -11,6 +11,7 @@ from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
+from pytest_finetune.verdicts.scoring.needs import need
 from pytest_finetune.verdicts.scoring.texts import PASSED, difference, unusable_text
 
 if TYPE_CHECKING:
@@ -44,11 +45,9 @@ class SqlScorer(Scorer):
         Raises:
             ScorerError: sqlglot is not installed, or does not know the dialect.
         """
-        try:
-            from sqlglot import Dialect
-        except ImportError:
-            hint = "pip install 'pytest-finetune[sql]'"
-            raise ScorerError("scorer 'sql' needs sqlglot, which is not installed", hint=hint) from None
+        need("sqlglot", "sql", "scorer 'sql'")
+        from sqlglot import Dialect
+
         try:
             return cls(Dialect.get_or_raise(settings.dialect))
         except ValueError as error:

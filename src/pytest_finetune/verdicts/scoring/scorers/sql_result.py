@@ -16,6 +16,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.evalset.settings_base import Settings
 from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
+from pytest_finetune.verdicts.scoring.needs import need
 from pytest_finetune.verdicts.scoring.sql_execution import Database, QueryFault, Result, is_ordered, same_rows
 from pytest_finetune.verdicts.scoring.texts import PASSED, unusable_text
 
@@ -122,11 +123,9 @@ class SqlResultScorer(Scorer):
 
 
 def _duck_database(script: str) -> DuckDatabase:
-    from pytest_finetune.verdicts.scoring.duckdb_execution import DuckDatabase, is_installed
+    from pytest_finetune.verdicts.scoring.duckdb_execution import DuckDatabase
 
-    if not is_installed():
-        hint = "pip install 'pytest-finetune[duckdb]'"
-        raise ScorerError("engine 'duckdb' needs the package duckdb, which is not installed", hint=hint)
+    need("duckdb", "duckdb", "engine 'duckdb'")
     return DuckDatabase(script)
 
 
