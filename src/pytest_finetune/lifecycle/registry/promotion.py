@@ -232,7 +232,10 @@ def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[Ev
             continue
         for verdict in _rejudged(eval_set, samples):
             if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
-                yield f"{eval_set.name}: gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
+                seen = f"gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
+                # The calibration of a judge may have changed since.
+                fault = eval_set.judge.fault if eval_set.judge else ""
+                yield f"{eval_set.name}: {seen}{fault and f', because {fault}'}"
 
 
 def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
