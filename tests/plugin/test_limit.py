@@ -89,3 +89,8 @@ def test_a_first_look_promotes_nothing(suite, evaluate, server):
 def test_a_limit_that_is_no_number_of_cases_is_refused(suite, evaluate, value):
     suite(2)
     assert evaluate(f"--finetune-limit={value}").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_the_hint_to_resume_a_first_look_names_the_whole_run(suite, evaluate):
+    suite(4, toml=GATE)
+    evaluate("--finetune-limit=2").stdout.fnmatch_lines(["*--resume instead of --finetune-limit evaluates all cases*"])

@@ -46,6 +46,19 @@ def test_a_version_is_requested_by_its_own_model_id(suite, evaluate, server, pro
     assert {body["model"] for body in server.questions} == {model}
 
 
+def test_reports_name_the_version_and_its_model(pytester, suite, evaluate, registry):
+    suite(2, toml=GATE)
+    files = {"--finetune-html": "page.html", "--finetune-markdown": "summary.md", "--junitxml": "junit.xml"}
+    result = evaluate(*(f"{option}={name}" for option, name in files.items()), model="registry:candidate")
+    result.stdout.fnmatch_lines(["model: v2 (new) at *", "*v2 (new) ships*"])
+    texts = {name: (pytester.path / name).read_text("utf-8") for name in files.values()}
+    assert all("v2 (new)" in text for text in texts.values())
+    (run,) = RunStore(pytester.path / ".finetune/runs").newest_first()
+    assert "v2 (new)" in CliRunner().invoke(main, ["runs", "list", "--runs-dir", str(run.parent)]).output
+    properties = ET.parse(pytester.path / "junit.xml").iterfind(".//property[@name='finetune.model']")
+    assert {found.get("value") for found in properties} == {"v2 (new)"}
+
+
 def test_a_misspelt_version_is_a_usage_error(suite, evaluate, registry):
     suite(2)
     result = evaluate(model="registry:v3")

@@ -59,6 +59,19 @@ def test_a_subset_leaves_the_record_open_and_resume_requests_only_the_rest(suite
     assert len(list(store.root.iterdir())) == 1
 
 
+def test_a_session_that_requests_nothing_leaves_no_record(suite, evaluate, store):
+    suite(2, toml=GATE)
+    evaluate("-k", "gate or no-such-case")
+    assert store.newest_first() == []
+
+
+def test_resuming_without_a_request_keeps_the_record(suite, evaluate, store):
+    suite(2, toml=GATE)
+    evaluate("-k", "case-0")
+    evaluate("--resume", "-k", "no-such-case")
+    assert len(store.newest_first()) == 1
+
+
 def test_a_run_can_be_completed_piece_by_piece(suite, evaluate, store, server):
     suite(5, toml=GATE)
     evaluate("-k", "case-1 or case-3")

@@ -16,3 +16,8 @@ def names_fixed_weights(model: str) -> bool:
 def answers_for(answered: str, asked: str) -> bool:
     """Whether the model name in a response is the requested one, or a dated snapshot of it if that is an alias."""
     return answered == asked or re.fullmatch(re.escape(asked) + _DATE, answered, re.ASCII) is not None
+
+
+def model_title(spec: str, model: str, version: str) -> str:
+    """The name of a model in reports: `v1.2 (ft:…)` of a version in the registry, else its spec."""
+    return f"{version} ({model})" if version else spec

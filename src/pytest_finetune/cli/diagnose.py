@@ -106,7 +106,7 @@ def command(options: DiagnoseOptions) -> None:
     run = find_run(options.store, options.run)
     plan = eval_set_plan(run, options.eval_set)
     evidence = _evidence(run, plan, options)
-    diagnosis, name = diagnose(evidence), run.manifest.target.spec
+    diagnosis, name = diagnose(evidence), run.manifest.target.title
     if options.output:
         with new_files([options.output], force=options.force) as (file,):
             file.write(diagnosis_page(name, diagnosis, evidence).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from pytest_finetune.evaluation.record import UNRECORDED, open_run, write_outcom
 from pytest_finetune.evaluation.results import judge_set
 from pytest_finetune.evaluation.runs import Run, sample_to_dict
 from pytest_finetune.evaluation.runs.copies import keep_copies
+from pytest_finetune.evaluation.runs.removal import remove_run
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
@@ -282,6 +284,16 @@ class Evaluation:
             self._stop_unrecorded(error)
         finally:
             run.release()
+
+    def discard_empty_record(self) -> None:
+        """Remove a record without a sample: it has nothing to resume, to compare or to show."""
+        run = self._run
+        if run is None or run.manifest.closed or self.samples or not run.is_empty:
+            return
+        # A folder that cannot be changed keeps the empty record; that is no reason to fail.
+        with suppress(RunError):
+            remove_run(run)
+            self._run = None
 
     def _plan_of(self, eval_set: EvalSet) -> EvalSetPlan:
         sent, judge = self.sent(eval_set), self._asked.info(eval_set)

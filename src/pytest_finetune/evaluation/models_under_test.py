@@ -236,11 +236,14 @@ class ModelsUnderTest:
             del self._loop
 
     def judge(self) -> list[SetResult]:
-        """The verdicts of all models on all eval sets; the records get them too."""
+        """The verdicts of all models on all eval sets; records get them too, and those without a sample are removed."""
         baselines = self._baselines()
-        return [
+        results = [
             result for model in self.all for result in model.evaluation.conclude(baselines if model.judged else None)
         ]
+        for evaluation in self.evaluations:
+            evaluation.discard_empty_record()
+        return results
 
     @cached_property
     def _loop(self) -> LoopThread:

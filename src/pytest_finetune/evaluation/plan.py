@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_finetune.base.model_ids import model_title
 from pytest_finetune.evaluation.engine import KeyedRequest
 from pytest_finetune.evaluation.runs import EvalSetPlan, TargetInfo
 from pytest_finetune.verdicts.evalset.request_form import ANSWER_AFTER, differences
@@ -46,9 +47,20 @@ def plan(eval_sets: Iterable[EvalSet]) -> Iterator[Planned]:
                 yield Planned(eval_set, case, attempt)
 
 
+def target_title(target: Target) -> str:
+    """The name of the model in reports."""
+    return model_title(target.spec, target.model, getattr(target, "version", ""))
+
+
 def target_info(target: Target) -> TargetInfo:
     """The target as it appears in a run's manifest."""
-    return TargetInfo(spec=target.spec, model=target.model, base_url=target.base_url, identity=target.identity)
+    return TargetInfo(
+        spec=target.spec,
+        model=target.model,
+        base_url=target.base_url,
+        identity=target.identity,
+        version=getattr(target, "version", ""),
+    )
 
 
 _CHANGED = "the settings have changed since, which replay does not apply"

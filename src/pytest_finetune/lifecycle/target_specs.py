@@ -106,19 +106,21 @@ def _from_registry(
 ) -> LocalTarget | OpenAITarget:
     from pytest_finetune.lifecycle.registry import read_checked, version_for
 
-    _, entry = version_for(read_checked(registry), spec.removeprefix("registry:"))
+    version, entry = version_for(read_checked(registry), spec.removeprefix("registry:"))
     if entry.model_id.startswith("local:"):
         from pytest_finetune.evaluation.targets.local import LocalTarget
 
-        target = LocalTarget(entry.model_id, models=models, concurrency=concurrency)
-        target.spec = spec
-        return target
+        local = LocalTarget(entry.model_id, models=models, concurrency=concurrency)
+        local.spec, local.version = spec, version
+        return local
     from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
     from pytest_finetune.evaluation.targets.openai import OpenAITarget
 
     if entry.base_url and os.environ.get("OPENAI_API_KEY", "").strip():
         refuse_to_send_key(entry.base_url, named=[base_url] if base_url else (), source=spec)
-    return OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
+    target = OpenAITarget(spec, model=entry.model_id, base_url=entry.base_url or base_url, concurrency=concurrency)
+    target.version = version
+    return target
 
 
 def _from_user(spec: str, custom: object) -> Target:

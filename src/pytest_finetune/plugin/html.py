@@ -82,11 +82,11 @@ class HtmlReport:
 
     def _cells(self, report: pytest.TestReport) -> list[str]:
         if hasattr(report, "finetune_verdict"):
-            return html_row.gate_cells(report.finetune_model, report.finetune_verdict)
+            return html_row.gate_cells(self.cases.title(report.finetune_model), report.finetune_verdict)
         found = self._samples(report)
         if found is None:
             return html_row.empty_cells()
-        return html_row.case_cells(report.finetune_key[0], report.finetune_state, found[2])
+        return html_row.case_cells(self.cases.title(report.finetune_key[0]), report.finetune_state, found[2])
 
     def _details(self, report: pytest.TestReport) -> str | None:
         if hasattr(report, "finetune_verdict"):

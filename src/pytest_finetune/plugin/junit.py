@@ -49,7 +49,9 @@ class JUnitReport:
             report.user_properties += self._of_case.pop(report.nodeid, [])
             if self.properties and hasattr(report, "finetune_verdict"):
                 model = report.finetune_model
-                report.user_properties += gate_properties(model, self.cases.run_id(model), report.finetune_verdict)
+                report.user_properties += gate_properties(
+                    self.cases.title(model), self.cases.run_id(model), report.finetune_verdict
+                )
         yield
         if lost_workers.status(report):
             self._forget(report)
@@ -90,7 +92,7 @@ class JUnitReport:
         model, eval_set, case_id = report.finetune_key
         _, case, samples = self.cases.find(model, eval_set, case_id)
         state = report.finetune_state
-        found = case_properties(model, self.cases.run_id(model), state, case, samples)
+        found = case_properties(self.cases.title(model), self.cases.run_id(model), state, case, samples)
         # If the teardown fails too, the writer makes two testcases of one, and reads this report's properties as well.
         report.user_properties += found
         self._of_case[report.nodeid] = found

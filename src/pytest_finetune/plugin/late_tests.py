@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def report_gates(config: pytest.Config, runs: Sequence[ReportedRun]) -> None:
     """Report each gate of each judged model as a test."""
     for run in runs:
-        suffix = f"[{run.model}]" if len(runs) > 1 else ""
+        suffix = f"[{run.spec or run.model}]" if len(runs) > 1 else ""
         for part in run.sets:
             # The rule that is implied without gates is reported by the cases themselves.
             for gate in part.gates if part.gated else ():
-                failure = "" if gate.status is Status.PASS else f"{part.name}: {gate.verdict.message}"
-                attributes = {"finetune_model": run.model, "finetune_verdict": gate}
+                failure = "" if gate.status is Status.PASS else gate.verdict.message
+                attributes = {"finetune_model": run.spec or run.model, "finetune_verdict": gate}
                 name = f"gate[{gate.verdict.gate}]{suffix}"
                 report_test(config, part.name, name, failure=failure, attributes=attributes)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 import pytest
 
 from pytest_finetune.base.records import Sample, State
+from pytest_finetune.evaluation.plan import target_title
 from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class ReportedCases:
         samples = self._evaluations[model].samples
         keys = [(eval_set, case_id, attempt) for attempt in range(found.repeats)]
         return found, cases[case_id], [samples.get(key) or Sample(*key, State.UNRUN) for key in keys]
+
+    def title(self, model: str) -> str:
+        """The name of a model in reports."""
+        return target_title(self._evaluations[model].target)
 
     def run_id(self, model: str) -> str:
         """Id of a model's run; empty if nothing is recorded."""

@@ -55,7 +55,7 @@ def suite_properties(runs: Sequence[ReportedRun]) -> Iterator[Property]:
     If there are several models, a second pair of brackets holds the model.
     """
     for run in runs:
-        column = f"[{run.model}]" if len(runs) > 1 else ""
+        column = f"[{run.spec or run.model}]" if len(runs) > 1 else ""
         cost = "" if run.cost is None else f"{run.cost:f}"
         yield from _named({"model": run.model, "run": run.id, "cost_usd": cost}, column)
         yield from _named({f"warning[{number}]": text for number, text in enumerate(_warnings(run), 1)}, column)

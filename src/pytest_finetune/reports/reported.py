@@ -127,9 +127,10 @@ class ReportedRun:
     One model over its eval sets.
 
     Args:
-        model: The target's spec.
+        model: The name of the model in reports: its spec, or `v1.2 (ft:…)` of a version in the registry.
         sets: One for each eval set.
         id: Id of the run; empty if there is no record.
+        spec: The target's spec, which names of tests have; empty if it is the model.
         facts: Other facts by name, as text: server, start, versions.
         closed: Whether no sample is missing any more.
         cost: US dollars; None if unknown.
@@ -137,12 +138,14 @@ class ReportedRun:
         notes: Notes that a reader should see first.
         stopped: Why the evaluation stopped early; None if it did not.
         unneeded: Samples that were not requested because the verdicts were decided without them.
+        limited: Only a sample of the cases was requested, as a first look.
         warnings: Probable mistakes in its eval sets, what the target warned of, and other models that answered.
     """
 
     model: str
     sets: tuple[ReportedSet, ...]
     id: str = ""
+    spec: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     closed: bool = False
     cost: Decimal | None = None
@@ -150,6 +153,7 @@ class ReportedRun:
     notes: tuple[str, ...] = ()
     stopped: Failure | None = None
     unneeded: int = 0
+    limited: bool = False
     warnings: tuple[str, ...] = ()
 
     @property

@@ -47,7 +47,7 @@ def run_summary_lines(run: Run) -> Iterator[Line]:
     manifest = run.manifest
     yield printable(run.id), {"bold": True}
     sets = ", ".join(plan.name for plan in manifest.eval_sets)
-    yield from wrapped(f"  {_state(manifest)}, {one_line(manifest.target.spec)}, {one_line(sets)}")
+    yield from wrapped(f"  {_state(manifest)}, {one_line(manifest.target.title)}, {one_line(sets)}")
     verdicts = ", ".join(f"{count} {status}" for status, count in verdict_counts(manifest).items()) or "none"
     yield from wrapped(f"  {_counts(run_totals(run))}; verdicts: {one_line(verdicts)}", _outcome_markup(manifest))
 
@@ -63,8 +63,9 @@ def run_facts(manifest: Manifest) -> dict[str, str]:
     changed = " with changes" if versions.git_dirty else ""
     facts = {
         "server": target.base_url,
-        "requested as": target.model if target.model != target.spec else "",
-        "answered as": ", ".join(name for name in manifest.answered_by if name != target.spec),
+        "selected as": target.spec if target.version else "",
+        "requested as": target.model if target.model != target.spec and not target.version else "",
+        "answered as": ", ".join(name for name in manifest.answered_by if name not in (target.spec, target.model)),
         "weights": target.identity if target.identity != target.base_url else "",
         "started": moment(manifest.created_at),
         "git": f"{versions.git_commit[:12]}{changed}" if versions.git_commit else "",
@@ -79,7 +80,7 @@ def run_lines(run: Run, *, redact: bool = False) -> Iterator[Line]:
     yield f"run {printable(run.id)}", {"bold": True}
     state = _state(manifest) + (f" {moment(manifest.closed_at)}" if manifest.closed_at else "")
     totals = run_totals(run)
-    for name, value in {"model": manifest.target.spec, **run_facts(manifest)}.items():
+    for name, value in {"model": manifest.target.title, **run_facts(manifest)}.items():
         yield from field_lines(name, value)
     for baseline in manifest.baselines:
         yield from field_lines("compared", compared_with(baseline))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.base.records import Case, State
+from pytest_finetune.evaluation.plan import target_title
 from pytest_finetune.evaluation.results import verdict_record
 from pytest_finetune.evaluation.runs.copies import recorded_set
 from pytest_finetune.evaluation.runs.pairing import pair_runs
@@ -40,7 +41,9 @@ def from_session(evaluation: Evaluation, results: Iterable[SetResult], *, judged
     """One model of a session; its record is open or closed, and its samples need not be read again."""
     sets = tuple(_set_of_result(result, judged=judged) for result in results)
     if evaluation.run is None:
-        return ReportedRun(evaluation.target.spec, sets, judged=judged, warnings=evaluation.warnings)
+        target, stopped = evaluation.target, evaluation.stopped
+        name = target_title(target)
+        return ReportedRun(name, sets, spec=target.spec, judged=judged, warnings=evaluation.warnings, stopped=stopped)
     reported = _reported(evaluation.run, sets, judged=judged)
     # A record that could not be written has neither.
     warnings = tuple(dict.fromkeys((*evaluation.warnings, *reported.warnings)))
@@ -181,15 +184,17 @@ def _gates(verdicts: Iterable[VerdictRecord], settings: EvalSettings | None) -> 
 def _reported(run: Run, sets: tuple[ReportedSet, ...], *, judged: bool = True) -> ReportedRun:
     manifest = run.manifest
     reported = ReportedRun(
-        manifest.target.spec,
+        manifest.target.title,
         sets,
         manifest.id,
+        manifest.target.spec,
         {"run": manifest.id, **run_facts(manifest)},
         closed=manifest.closed,
         cost=_cost(sets),
         judged=judged,
         stopped=manifest.stop,
         unneeded=sum(part.unneeded for part in sets) or manifest.totals.unneeded,
+        limited=manifest.limited,
         warnings=(*manifest.warnings, *_other_models(manifest)),
     )
     return replace(reported, notes=tuple(_run_notes(run, reported)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import NOTHING, State
 from pytest_finetune.base.text import printable
 from pytest_finetune.evaluation.baseline import missing_baselines
+from pytest_finetune.evaluation.plan import target_title
 from pytest_finetune.reports.comparison import answer_line, comparison_lines, redacted_answer_line
 from pytest_finetune.reports.details import detail_lines, stability_lines
 from pytest_finetune.reports.redaction import failure_words
@@ -66,7 +67,7 @@ def header_lines(evaluations: Sequence[Evaluation], compared: Container[str]) ->
         evaluations: One for each model.
         compared: Names of the eval sets that have a baseline.
     """
-    lines = [f"model: {printable(e.target.spec)}{_at(e.target.base_url)}" for e in evaluations]
+    lines = [f"model: {printable(target_title(e.target))}{_at(e.target.base_url)}" for e in evaluations]
     eval_sets = evaluations[0].eval_sets
     lines += [f"eval set: {e.name}, {len(e.cases):,} cases{_times(e.repeats)}" for e in eval_sets]
     lines += [line for e in evaluations for line in _request_lines(e)]
@@ -111,7 +112,10 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
         yield from chain.from_iterable(details)
     if layout.detail is Detail.OPEN_GATES:
         for run in judged:
-            yield from gate_table(run.sets, layout.width, only_open=True)
+            gates = list(gate_table(run.sets, layout.width, only_open=True))
+            if gates and len(judged) > 1:
+                yield f"  {fitted(run.model, layout.width - 2)}", {"bold": True}
+            yield from gates
     elif len(runs) == 1:
         yield from set_table(runs[0].sets, layout.width)
         for part in runs[0].sets:
@@ -178,19 +182,20 @@ def _models_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
 
 def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
     """The state of the record, and its problems."""
-    if not run.id:
-        return
     if run.stopped is not None:
         stopped = f"stopped: {failure_words(run.stopped, redact=layout.redact)}"
         yield from wrapped(stopped, {"red": True}, indent=2, width=layout.width)
     if run.unneeded:
         requested = run.planned - run.unneeded
         yield f"decided after {requested:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
+    if not run.id:
+        return
     if run.closed:
         yield f"run {run.id}: closed", {}
     else:
         yield f"run {run.id}: open, {run.missing:,} of {run.planned:,} samples missing", {"yellow": True}
-        yield "  resume with the same command and --resume; only missing samples are requested", {}
+        whole = "--resume instead of --finetune-limit evaluates all cases" if run.limited else "--resume continues it"
+        yield f"  {whole}: the same command, and only missing samples are requested", {}
 
 
 def _at(base_url: str) -> str:

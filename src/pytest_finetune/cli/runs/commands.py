@@ -176,6 +176,7 @@ def _listed(path: Path) -> dict[str, Any]:
         "id": run.id,
         "spec": manifest.target.spec,
         "model": manifest.target.model,
+        "version": manifest.target.version or None,
         "created_at": manifest.created_at.isoformat(),
         "closed": manifest.closed,
         "eval_sets": [plan.name for plan in manifest.eval_sets],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pytest_finetune.base.model_ids import model_title
 from pytest_finetune.base.records import Failure
 from pytest_finetune.verdicts.rule import Rule  # noqa: TC001 - pydantic reads the annotations
 
@@ -30,12 +31,18 @@ class Record(BaseModel):
 
 
 class TargetInfo(Record):
-    """The model: its spec, its id in requests, and the server, never with credentials."""
+    """The model: its spec, its id in requests, the server, never with credentials, and its version in the registry."""
 
     spec: str
     model: str
     base_url: str = ""
     identity: str = ""
+    version: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name of the model in reports."""
+        return model_title(self.spec, self.model, self.version)
 
 
 class EvalSetPlan(Record):
@@ -191,7 +198,8 @@ def plan_sha256(target: TargetInfo, eval_sets: Sequence[EvalSetPlan]) -> str:
     It includes the plugin's version: another version may score differently, and a run must be scored in one way.
     """
     sets = sorted((plan.model_dump(mode="json") for plan in eval_sets), key=lambda plan: str(plan["name"]))
-    plan = [target.model_dump(), sets, version("pytest-finetune")]
+    # The model's id is in it already; a version has only one.
+    plan = [target.model_dump(exclude={"version"}), sets, version("pytest-finetune")]
     return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 

@@ -99,6 +99,11 @@ class Run:
         return read_samples(path, length=length) if path.exists() else iter(())
 
     @property
+    def is_empty(self) -> bool:
+        """Whether no sample was recorded."""
+        return not self._samples.exists() or self._samples.stat().st_size == 0
+
+    @property
     def seal_fault(self) -> str:
         """What is wrong with the seal of a closed run, in one clause; empty if it is intact."""
         return seal_fault(self.manifest, self._samples)

@@ -30,7 +30,8 @@ class Target(Protocol):
         free: It is known to cost nothing.
 
     A target may also have `warnings`, a tuple of texts about what does not prevent requests, and `secret`, its API key,
-    which is masked in reports. One whose answers were requested earlier has `recorded_request`, as `ReplayTarget` does.
+    which is masked in reports, and `version`, its version in the registry. One whose answers were requested earlier has
+    `recorded_request`, as `ReplayTarget` does.
     """
 
     spec: str

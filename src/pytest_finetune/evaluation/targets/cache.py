@@ -42,6 +42,7 @@ class CachedTarget:
         self.spec, self.model, self.base_url = target.spec, target.model, target.base_url
         self.immutable = target.immutable
         self.free = target.free
+        self.version: str = getattr(target, "version", "")
         self.secret: str = getattr(target, "secret", "")
         self._store = AnswerStore(directory / "answers.sqlite3") if target.immutable else None
         self._prefix = ""

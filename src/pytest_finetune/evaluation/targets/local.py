@@ -55,6 +55,8 @@ class LocalTarget:
     base_url = ""
     immutable = True
     free = True
+    version = ""
+    """The version in the registry that a `registry:` spec named; empty for other specs."""
 
     def __init__(self, spec: str, *, models: Path, concurrency: int = 32) -> None:
         self.spec = spec

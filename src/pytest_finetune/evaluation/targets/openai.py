@@ -52,6 +52,8 @@ class OpenAITarget:
     """
 
     free = False
+    version = ""
+    """The version in the registry that a `registry:` spec named; empty for other specs."""
 
     def __init__(
         self,
