@@ -81,6 +81,20 @@ def test_quiet_shows_the_outcome_and_the_gates_that_do_not_pass(labelled, evalua
     golden("quiet.txt", closing(evaluate("-q", model="ft:new")))
 
 
+def test_quiet_names_the_model_of_each_list_of_gates(pytester, labelled, server):
+    options = ("--model=ft:a", "--model=ft:b", f"--finetune-base-url={server.url}", "-q", "-p", "no:randomly")
+    lines = pytester.runpytest_inprocess(*options).stdout.lines
+    for model in ("ft:a", "ft:b"):
+        assert lines[lines.index(f"  {model}") + 1] == "gates of eval_sets/tickets.jsonl"
+
+
+def test_the_short_summary_shows_a_gates_figures_on_80_columns(labelled, evaluate, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    found = [line for line in evaluate(model="ft:new").stdout.lines if line.startswith("FAILED")]
+    assert found
+    assert not [line for line in found if line.count("eval_sets/tickets.jsonl") > 1]
+
+
 def test_twice_quiet_shows_only_the_outcome(labelled, evaluate):
     lines = evaluate("-qq", model="ft:new").stdout.lines
     assert "ft:new does not ship: 2 of 4 gates passed, 1 failed, 1 incomplete" in lines

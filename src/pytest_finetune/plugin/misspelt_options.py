@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MEANT = {
-    "--base-url": "--model-base-url",
+    "--base-url": "--finetune-base-url",
     "--html-report": "--finetune-html",
     "--report": "--finetune-html",
     "--markdown": "--finetune-markdown",

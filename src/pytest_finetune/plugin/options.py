@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar
 
@@ -60,6 +62,8 @@ def _add_models(group: pytest.OptionGroup, names: Callable[[str], list[str]]) ->
         "repeat to compare models",
     )
     group.addoption(
+        # The first spelling of this option had its own prefix; both go on working.
+        "--finetune-base-url",
         *names("--model-base-url"),
         dest="pytest_finetune_model_base_url",
         metavar="URL",
@@ -207,24 +211,20 @@ def _add_data(group: pytest.OptionGroup, names: Callable[[str], list[str]]) -> N
 
 
 def _at_least(number: Callable[[str], N], least: float) -> Callable[[str], N]:
-    def parse(text: str) -> N:
-        value = number(text)
-        if not value >= least:
-            raise ValueError(text)
-        return value
+    what = "whole number" if number is int else "number"
 
-    parse.__name__ = f"number of at least {least:g}"
+    def parse(text: str) -> N:
+        with suppress(ValueError):
+            if (value := number(text)) >= least:
+                return value
+        raise ArgumentTypeError(f"{text!r} is not a {what} of at least {least:g}")
+
     return parse
 
 
 def _dollars(text: str) -> Decimal:
-    try:
+    with suppress(InvalidOperation):
         value = Decimal(text)
-    except InvalidOperation:
-        raise ValueError(text) from None
-    if not (value.is_finite() and value > 0):
-        raise ValueError(text)
-    return value
-
-
-_dollars.__name__ = "positive amount of US dollars"
+        if value.is_finite() and value > 0:
+            return value
+    raise ArgumentTypeError(f"{text!r} is not a positive amount of US dollars, such as 2.50")

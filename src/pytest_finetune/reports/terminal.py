@@ -111,11 +111,7 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
         )
         yield from chain.from_iterable(details)
     if layout.detail is Detail.OPEN_GATES:
-        for run in judged:
-            gates = list(gate_table(run.sets, layout.width, only_open=True))
-            if gates and len(judged) > 1:
-                yield f"  {fitted(run.model, layout.width - 2)}", {"bold": True}
-            yield from gates
+        yield from _open_gates(judged, layout.width)
     elif len(runs) == 1:
         yield from set_table(runs[0].sets, layout.width)
         for part in runs[0].sets:
@@ -125,6 +121,15 @@ def summary_lines(runs: Sequence[ReportedRun], layout: Layout) -> Iterator[Line]
         yield from _models_lines(runs, layout)
     for run in runs:
         yield from _run_lines(run, layout)
+
+
+def _open_gates(judged: Sequence[ReportedRun], width: int) -> Iterator[Line]:
+    """The gates that did not pass, under the name of their model if there are several."""
+    for run in judged:
+        gates = list(gate_table(run.sets, width, only_open=True))
+        if gates and len(judged) > 1:
+            yield f"  {fitted(run.model, width - 2)}", {"bold": True}
+        yield from gates
 
 
 def _outcome_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
@@ -194,8 +199,9 @@ def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
         yield f"run {run.id}: closed", {}
     else:
         yield f"run {run.id}: open, {run.missing:,} of {run.planned:,} samples missing", {"yellow": True}
-        whole = "--resume instead of --finetune-limit evaluates all cases" if run.limited else "--resume continues it"
-        yield f"  {whole}: the same command, and only missing samples are requested", {}
+        whole = "evaluate all cases with --resume instead of --finetune-limit"
+        hint = whole if run.limited else "resume with the same command and --resume"
+        yield f"  {hint}; only missing samples are requested", {}
 
 
 def _at(base_url: str) -> str:

@@ -75,7 +75,7 @@ class OpenAITarget:
             refuse_to_send_key(self.base_url, environ=environ)
         self._headers = _headers(environ, self.secret)
         self._proxy = proxy_for(self.base_url, environ)
-        self._persistence = Persistence(rng, remedy="check OPENAI_BASE_URL, or --model-base-url, and that it runs")
+        self._persistence = Persistence(rng, remedy="check OPENAI_BASE_URL, or --finetune-base-url, and that it runs")
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
@@ -175,7 +175,7 @@ def _key(environ: Mapping[str, str], base_url: str) -> str:
         raise TargetError(
             "there is no API key for api.openai.com",
             "OPENAI_API_KEY",
-            "set OPENAI_API_KEY, or choose another server with OPENAI_BASE_URL or --model-base-url",
+            "set OPENAI_API_KEY, or choose another server with OPENAI_BASE_URL or --finetune-base-url",
         )
     return key
 
