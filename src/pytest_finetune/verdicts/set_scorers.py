@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _Path = tuple[str | int, ...]
 
+_OWN_SET = "use a second eval set with the same lines: a set records the replies and the calibration of one model"
+
 
 @dataclass(frozen=True, slots=True)
 class SetScorers:
@@ -81,11 +83,12 @@ def make_scorers(settings: EvalSettings, folder: Path, faults: SetFaults) -> Set
     made = [(at, name, scorer) for at, name, scorer in attempts if scorer is not None]
     if len(made) < len(tables):
         return None
+    scorers = {name: scorer for _, name, scorer in made}
     for at, name, scorer in made:
         if name and isinstance(scorer, AskingScorer):
             problem = f"{scorer.name} asks another model, which only the deciding scorer may do"
-            faults.add_at((*at, "type"), problem, "add decides = true here")
-    scorers = {name: scorer for _, name, scorer in made}
+            hint = _OWN_SET if isinstance(scorers[""], AskingScorer) else "add decides = true here"
+            faults.add_at((*at, "type"), problem, hint)
     others = {name: OtherScorer(scorers[name], table.expected) for name, table in settings.others.items()}
     return SetScorers(scorers[""], others, made, folder)
 
