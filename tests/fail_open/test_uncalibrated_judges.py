@@ -254,7 +254,7 @@ def test_a_judge_that_does_not_decide_is_refused(suite, evaluate, server):
 @pytest.mark.parametrize(
     "other",
     [
-        'name = "short"\ntype = "judge"\nmodel = "judge-2026-01-01"\nrubric = "r"\nlabels = ["y", "n"]\npasses = ["y"]\n',
+        'name = "short"\ntype = "judge"\nmodel = "judge-2026"\nrubric = "r"\nlabels = ["y", "n"]\npasses = ["y"]\n',
         'type = "embedding"\nmodel = "embedder"\nthreshold = 0.5\n',
     ],
 )
