@@ -93,4 +93,5 @@ def test_a_limit_that_is_no_number_of_cases_is_refused(suite, evaluate, value):
 
 def test_the_hint_to_resume_a_first_look_names_the_whole_run(suite, evaluate):
     suite(4, toml=GATE)
-    evaluate("--finetune-limit=2").stdout.fnmatch_lines(["*evaluate all cases with --resume instead of --finetune-limit*"])
+    result = evaluate("--finetune-limit=2")
+    result.stdout.fnmatch_lines(["*evaluate all cases with --resume instead of --finetune-limit*"])
