@@ -308,6 +308,8 @@ def test_an_answer_of_a_function_that_was_not_called_is_skipped():
         ({"question": "a", "context": "b"}, "add a column with the answer, or remove the row"),
         ({"text": "a"}, "divide each text"),
         ({"problem": "a", "solution": "b"}, "raw.jsonl -o NEW.jsonl --map input=problem --map output=solution"),
+        ({"Question": "a", "SQL": "SELECT 1"}, "--map input=Question --map output=SQL"),
+        ({"text": "a", "label": 1, "label_text": "bug"}, "--map input=text --map output=label_text"),
         ({}, 'write {"messages": […]}, or remove the row'),
     ],
 )

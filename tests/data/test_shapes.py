@@ -209,6 +209,12 @@ def test_rows_of_an_unknown_shape_are_reported_once_for_their_columns(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("instruction", ["", None])
+def test_alpaca_may_have_the_whole_prompt_in_input(instruction):
+    row = read_row({"instruction": instruction, "input": "Rain in Bergen?", "output": "Yes."})
+    assert [each["content"] for each in row.messages] == ["Rain in Bergen?", "Yes."]
+
+
 def test_alpaca_joins_instruction_and_input_and_reads_earlier_turns():
     row = read_row(
         {"instruction": "Translate.", "input": "god morgen", "output": "good morning", "history": [["Hi", "Hello"]]}

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def read(value: Value) -> ChatRow:
     """The chat of a row; earlier turns are pairs in `history`, as LLaMA-Factory has them."""
-    prompt = text_in(value, "instruction")
-    if value.get("input") not in (None, ""):
-        prompt = f"{prompt}\n\n{text_in(value, 'input')}"
+    given = [column for column in ("instruction", "input") if value.get(column) not in (None, "")]
+    # Some files have all of the prompt in `input`.
+    prompt = "\n\n".join(text_in(value, column) for column in given or ["instruction"])
     answer = value.get("output")
     is_value = isinstance(answer, dict | list)
     text = compact_json(answer) if is_value else text_in(value, "output")

@@ -36,7 +36,20 @@ NAMES = {shape.name: shape for shape in SHAPES}
 
 _QUESTIONS = ("question", "instruction", "query", "prompt", "input", "problem", "user", "text", "title")
 _CONTEXTS = ("context",)
-_ANSWERS = ("answer", "response", "output", "completion", "reply", "solution", "assistant", "label", "target")
+_ANSWERS = (
+    "answer",
+    "response",
+    "output",
+    "completion",
+    "reply",
+    "solution",
+    "assistant",
+    "label_text",
+    "label",
+    "target",
+    "sql",
+    "summary",
+)
 """What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used."""
 
 _PLAIN_CHAT = CHAT.uses | DESCRIBING
@@ -77,7 +90,8 @@ def find_shape(value: Mapping[str, Any]) -> Shape:
 
 def unknown_hint(columns: Sequence[str]) -> str:
     """What to do with a row whose shape is unknown, by the names of its columns."""
-    asked, answer = (next((each for each in known if each in columns), "") for known in (_QUESTIONS, _ANSWERS))
+    by_name = {column.lower(): column for column in columns}
+    asked, answer = (next((by_name[each] for each in known if each in by_name), "") for known in (_QUESTIONS, _ANSWERS))
     if len(columns) == 1 and asked in ("text", ""):
         # No option divides a text.
         return 'divide each text into the user\'s messages and the answers: write {"messages": […]}'
