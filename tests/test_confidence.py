@@ -99,7 +99,10 @@ def test_accuracy_at_coverage_counts_the_most_confident_cases() -> None:
     found = verdict({"metric": "accuracy_at_coverage", "coverage": 0.8, "min": 0.8}, samples)
     assert found.status is Status.FAIL
     assert found.gate == "accuracy_at_coverage>=0.8,coverage=0.8"
-    assert found.message == "accuracy_at_coverage 0.8 0.750 (4 most confident cases), bar >= 0.8"
+    assert found.message == (
+        "accuracy_at_coverage 0.8 0.750 (4 most confident cases), bar >= 0.8:"
+        " the value alone decides, its 95 % interval 0.194 to 0.994 crosses the bar"
+    )
 
 
 def test_the_number_of_cases_is_rounded_up_exactly() -> None:

@@ -71,7 +71,10 @@ def test_a_gate_on_a_field_counts_the_cases_that_expect_it(load: Callable[..., E
     found = verdict(eval_set, run(eval_set, c0='{"team": "a", "order": 9}', c1='{"team": "a"}'))
     assert (found.status, found.value) == (Status.FAIL, pytest.approx(4 / 6))
     assert found.gate == "field_accuracy>=0.8,field=$.order"
-    assert found.message == "field_accuracy of $.order 0.667 (4 of 6 cases), bar >= 0.8"
+    assert found.message == (
+        "field_accuracy of $.order 0.667 (4 of 6 cases), bar >= 0.8:"
+        " the value alone decides, its 95 % interval 0.223 to 0.957 crosses the bar"
+    )
 
 
 @pytest.mark.parametrize("answer", ["", "[1]", '```json\n{"team": "a", "order": 0}\n```', '{"order": 0', None])

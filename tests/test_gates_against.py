@@ -100,16 +100,33 @@ def test_a_drop_is_reported_with_its_interval_and_what_would_settle_it() -> None
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "change"), [("pp", "pp", "dropped by 0.000"), ("pp", "pm", "dropped by 0.500")]
+    ("before", "after", "change", "interval"),
+    [("pp", "pp", "dropped by 0.000", "-0.658 to 0.658"), ("pp", "pm", "dropped by 0.500", "-0.486 to 0.905")],
 )
-def test_no_drop_may_be_allowed_at_all(before: str, after: str, change: str) -> None:
+def test_no_drop_may_be_allowed_at_all(before: str, after: str, change: str, interval: str) -> None:
     found = verdict(ends(before), ends(after), cases(2), against="production", max_drop=0.0)
-    assert found.message == f"accuracy {change} against production, max_drop 0"
+    assert found.message == (
+        f"accuracy {change} against production, max_drop 0: a comparison of two values, no test of non-inferiority;"
+        f" the 95 % interval {interval} crosses the bar"
+    )
+
+
+def test_a_drop_without_a_confidence_is_called_a_comparison_of_two_values() -> None:
+    """30 cases without a flip: the interval of the drop reaches from -0.114 to 0.114, and still the gate passes."""
+    found = verdict(ends("p" * 30), ends("p" * 30), cases(30), against="production", max_drop=0.05)
+    assert found.status is Status.PASS
+    assert found.message.endswith("no test of non-inferiority; the 95 % interval -0.114 to 0.114 crosses the bar")
+    confident = verdict(ends("p" * 30), ends("p" * 30), cases(30), against="production", max_drop=0.05, confidence=0.95)
+    assert confident.status is Status.INCONCLUSIVE
+    assert "comparison of two values" not in confident.message
 
 
 def test_a_rise_beyond_the_allowed_drop_is_a_rise() -> None:
     found = verdict(ends("mmm"), ends("ppp"), cases(3), against="production", max_drop=0.5)
-    assert found.message == "accuracy rose by 1.000 against production, max_drop 0.5"
+    assert found.message == (
+        "accuracy rose by 1.000 against production, max_drop 0.5: a comparison of two values, no test of"
+        " non-inferiority; the 95 % interval -1.000 to 0.123 does not cross the bar"
+    )
 
 
 def test_a_baseline_is_called_by_its_own_name_and_by_the_gates() -> None:

@@ -117,7 +117,10 @@ def test_a_gate_that_fails_a_perfect_run_is_a_finding(load):
     check = check_gates(load(["bug", "feature"], LABELS + gate("max = 0.5")))
     assert check.gates[0].trips == ()
     ((_, problem),) = check.findings
-    assert problem == "does not pass a perfect run: accuracy 1.000 (2 of 2 cases), bar <= 0.5"
+    assert problem == (
+        "does not pass a perfect run: accuracy 1.000 (2 of 2 cases), bar <= 0.5:"
+        " the value alone decides, its 95 % interval 0.158 to 1.000 crosses the bar"
+    )
 
 
 def test_a_gate_on_errors_is_tested_with_errors(load):
@@ -324,6 +327,8 @@ def test_the_report_fits_eighty_columns_and_groups_kinds(load):
         "",
         "set.jsonl: 161 cases, scorer label",
         "  accuracy>=0.9",
+        "      the value alone decides: 56 % of models at the bar would pass; confidence",
+        "      limits that",
         "       17 of 161 (10.6 %)  empty, fenced, another case's answer, wrong label,",
         "                           truncated, arbitrary text, a constant answer, the",
         "                           most frequent answer",
@@ -340,6 +345,18 @@ def test_the_report_fits_eighty_columns_and_groups_kinds(load):
         "  every kind of damage is caught by some gate",
         "",
         "2 gates tested, 0 not testable here, 1 finding",
+    ]
+
+
+def test_the_report_says_of_each_gate_how_certain_it_is(load):
+    bars = "min = 0.9", "min = 0.8\nconfidence = 0.95", "min = 0.7\nrisk = 0.05"
+    gates = [*bars, 'max_drop = 0.1\nagainst = "production"']
+    check = check_gates(load([WORDS[number % 3] for number in range(60)], LABELS + "".join(map(gate, gates))))
+    assert [one["certainty"] for one in report_values([check])["eval_sets"][0]["gates"]] == [
+        "the value alone decides: 61 % of models at the bar would pass; confidence limits that",
+        "at most 2.5 % of models at the bar would pass",
+        "at most 5 % of models at the bar would pass",
+        "a comparison of two values, no test of non-inferiority: add confidence",
     ]
 
 

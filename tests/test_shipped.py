@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -92,11 +93,14 @@ def test_every_example_of_an_eval_set_loads(document, tmp_path):
     assert found
     for number, (cases, settings) in enumerate(found):
         path = tmp_path / f"example-{number}.jsonl"
-        path.write_text(cases, "utf-8")
+        # The documents show two lines of a set; a gate with confidence needs more.
+        more = [{"id": f"more-{n}", "input": f"text {n}", "expected": "bug"} for n in range(72)]
+        certain = settings is not None and "confidence" in settings
+        path.write_text(cases + "".join(json.dumps(one) + "\n" for one in (more if certain else ())), "utf-8")
         if settings is not None:
             path.with_suffix(".toml").write_text(settings, "utf-8")
         (eval_set,) = load_eval_sets([path], root=tmp_path)
-        assert len(eval_set.cases) == len(cases.strip().splitlines())
+        assert len(eval_set.cases) == len(cases.strip().splitlines()) + 72 * certain
 
 
 @pytest.mark.parametrize(("name", "cases"), [("routing.first-60", 60), ("routing.validation", 60)])

@@ -193,6 +193,10 @@ def test_a_gate_that_so_few_cases_can_never_pass_is_a_fault(fault: Callable[...,
     assert where == "set.toml:3"
     assert problem.startswith("gates[0].confidence: 2 cases cannot show accuracy >= 0.95")
     assert hint == "add cases, lower the bar, or leave confidence out"
+    where, problem, hint = fault(GOOD, "[[gates]]\nmin = 0.95\nrisk = 0.05\n")
+    assert where == "set.toml:3"
+    assert problem.startswith("gates[0].risk: 2 cases cannot show accuracy >= 0.95 with confidence 0.9")
+    assert hint == "add cases, lower the bar, or leave risk out"
 
 
 def test_a_gate_whose_parts_do_not_fit_is_a_fault(fault: Callable[..., Fault]) -> None:

@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_finetune.verdicts.evalset.reading import Faults
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.evalset.settings_file import read_settings
 from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
 from pytest_finetune.verdicts.evalset.toml_lines import line_of
 
 if TYPE_CHECKING:
-    from pytest_finetune.verdicts.evalset.settings import EvalSettings
-
     Fault = tuple[str, str, str]
 
 
@@ -189,6 +188,18 @@ def test_an_unknown_key_is_reported_at_its_line_with_a_suggestion(
             "leave confidence out",
         ),
         (
+            '[[gates]]\nmetric = "cost_per_case"\nmax = 2.0\nrisk = 0.05',
+            4,
+            "gates[0].risk: cost_per_case has a long tail",
+            "leave risk out",
+        ),
+        (
+            "[[gates]]\nmin = 0.9\nconfidence = 0.95\nrisk = 0.025",
+            1,
+            "gates[0]: confidence and risk are two ways to write one level",
+            "leave one of them out",
+        ),
+        (
             '[[gates]]\nmetric = "latency_p50"\nmax = 0',
             1,
             "gates[0]: nothing stays within latency_p50 <= 0",
@@ -305,3 +316,14 @@ def test_values_that_json_cannot_express_are_faults(text: str, where: str, probl
 )
 def test_a_key_is_found_at_its_line(path: Any, line: int) -> None:
     assert line_of(FULL, path) == line
+
+
+def test_a_risk_is_the_error_of_one_end_of_the_interval() -> None:
+    written = [{"min": 0.9, "risk": 0.05}, {"max_drop": 0.1, "against": "production", "risk": 0.025}]
+    assert [rule.confidence for rule in EvalSettings.model_validate({"gates": written}).rules] == [0.9, 0.95]
+
+
+def test_a_risk_changes_the_hash_of_the_settings() -> None:
+    gates = {"min": 0.9}, {"min": 0.9, "risk": 0.05}
+    plain, risky = (EvalSettings.model_validate({"gates": [gate]}) for gate in gates)
+    assert settings_sha256(plain) != settings_sha256(risky)

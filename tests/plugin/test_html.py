@@ -111,7 +111,10 @@ def test_gates_are_rows_with_their_verdict(suite, report):
     _, _, rows = report()
     gate = rows["eval_sets/tickets.jsonl::gate[accuracy&gt;=0.9]"]
     assert [cell(gate, name) for name in ("result", "verdict", "score")] == ["Passed", "pass", "1.000 [0.158, 1.000]"]
-    assert gate["log"] == "<dl class=ft><dt>gate<dd>accuracy 1.000 (2 of 2 cases), bar &gt;= 0.9</dl>"
+    assert gate["log"] == (
+        "<dl class=ft><dt>gate<dd>accuracy 1.000 (2 of 2 cases), bar &gt;= 0.9:"
+        " the value alone decides, its 95 % interval 0.158 to 1.000 crosses the bar</dl>"
+    )
 
 
 def test_long_prompts_are_cut_and_say_so(suite, report):

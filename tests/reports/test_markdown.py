@@ -120,7 +120,7 @@ def test_one_line_shows_model_verdict_gates_and_cost():
 
 def test_a_measured_value_is_not_rounded_onto_the_bar_next_to_it():
     text = markdown([run(part(gates=(gate("accuracy>=0.9", "fail", value=0.8996, low=0.2, high=0.95),)))])
-    assert "| ❌ fail | `accuracy>=0.9` | 0.8996 [0.200, 0.950] | 0.9 | -0.0004 | 9 |" in text
+    assert "| ⚪ fail | `accuracy>=0.9` | 0.8996 [0.200, 0.950] | 0.9 | -0.0004 | 9 |" in text
 
 
 def test_a_set_without_gates_ships_only_when_every_case_passes():

@@ -99,6 +99,21 @@ def test_bars_and_margins_follow_the_direction_of_their_gates(tmp_path: Path) ->
     assert "2 lost" in re.sub(r"<[^>]+>", "", html)
 
 
+def test_a_verdict_whose_interval_crosses_the_bar_is_hollow_and_says_so(tmp_path: Path) -> None:
+    certain = "[[gates]]\nmin = 0.1\nconfidence = 0.95\n"
+    eval_set = write_set(tmp_path, "t", ROWS, GATED + certain)
+    evaluation, results = evaluated(tmp_path, [eval_set], right)
+    html = page_html([from_session(evaluation, results)])
+    gates = re.findall(r'<td class="word ([^"]*)"><i class="glyph ([^"]*)"', html)
+    # Accuracy 1.000 [0.398, 1.000] against 0.9; all must pass; the latency of four answers; a certain 0.1.
+    assert [word for word, _ in gates[:4]] == ["pass hollow", "pass hollow", "pass", "pass hollow"]
+    assert gates[-1] == ("pass", "pass")
+    assert all(word == glyph for word, glyph in gates)
+    assert html.count('<path class="hole"') == 3
+    assert "the value alone decides, its 95 % interval 0.398 to 1.000 crosses the bar" in html
+    assert "confidence 0.95: at most 2.5 % of models at the bar would pass" in html
+
+
 def test_the_headline_states_whether_it_ships_and_why_not(tmp_path: Path) -> None:
     plain = write_set(tmp_path, "t", ROWS)
     assert headline(from_session(*evaluated(tmp_path, [plain], right))) == "Ships: 4 of 4 cases passed (all must pass)"

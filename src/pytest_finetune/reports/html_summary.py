@@ -8,7 +8,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT
 from pytest_finetune.reports.html_text import escaped
 from pytest_finetune.reports.page.charts import interval_svg
-from pytest_finetune.reports.tables import latency, margin_text, measured, rate
+from pytest_finetune.reports.tables import HOLLOW, latency, margin_text, measured, rate
 from pytest_finetune.reports.text import dollars
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ text-align:left;vertical-align:middle}.ft-summary th{font-weight:600;color:#555}
 .ft-summary .interval{width:180px;height:16px;vertical-align:middle}
 .ft-summary .interval path{fill:none;stroke:#ccc;stroke-width:1;vector-effect:non-scaling-stroke}
 .ft-summary .interval .range{stroke:#9db8d9;stroke-width:6}.ft-summary .interval .bar{stroke:#111;stroke-width:2}
-.ft-summary .interval .point{stroke:#1d4f91;stroke-width:8;stroke-linecap:round}.ft-note{color:#555;max-width:70em}
+.ft-summary .interval .point{stroke:#1d4f91;stroke-width:8;stroke-linecap:round}
+.ft-summary .interval .hole{stroke:#fff;stroke-width:4;stroke-linecap:round}.ft-note{color:#555;max-width:70em}
 .ft-pass{color:#0a6b2d}.ft-fail{color:#b3001b}.ft-inconclusive,.ft-incomplete,.ft-missed{color:#8a5a00}
 .ft-error,.ft-unrun{color:#b3001b}.ft-pass,.ft-fail,.ft-inconclusive,.ft-incomplete{font-weight:600;white-space:nowrap}
 #results-table .col-score,#results-table .col-latency,#results-table .col-tokens{text-align:right;
@@ -66,6 +67,8 @@ def _run(run: ReportedRun, *, redact: bool) -> Iterator[str]:
         yield "<table><tr><th>verdict<th>gate<th>measured<th>margin<th>why</tr>"
         yield from (_gate_row(part, gate) for part in run.sets for gate in part.gates)
         yield "</table>"
+        promises = dict.fromkeys(promise for part in run.sets for promise in part.promises)
+        yield from (f"<p class=ft-note>{escaped(promise)}</p>" for promise in promises)
     yield "<table><tr><th>eval set<th>accuracy<th><th>cases<th>format failures<th>errors<th>latency p50/p95"
     yield "<th>tokens<th>cost</tr>"
     yield from map(_set_row, run.sets)
@@ -101,8 +104,9 @@ def _bar(part: ReportedSet) -> float | None:
 
 def _gate_row(part: ReportedSet, gate: Gate) -> str:
     verdict = gate.verdict
+    style, sign = ("inconclusive", HOLLOW) if gate.is_uncertain else (verdict.status, SIGNS[verdict.status])
     return (
-        f"<tr><td class=ft-{verdict.status}>{SIGNS[verdict.status]} {verdict.status}"
+        f"<tr><td class=ft-{style}>{sign} {verdict.status}"
         f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{measured(gate)}<td class=num>{margin_text(gate)}"
         f"<td>{escaped(verdict.message)}</tr>"
     )

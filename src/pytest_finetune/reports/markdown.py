@@ -35,6 +35,9 @@ FLIPS, MISSES = 10, 5
 """Maximum numbers shown per eval set; the run record has all of them."""
 
 MARKS = {Status.PASS: "✅", Status.FAIL: "❌", Status.INCONCLUSIVE: "⚠️", Status.INCOMPLETE: "⚠️"}
+UNCERTAIN = "⚪"
+"""A verdict that rests on a value whose interval crosses the bar."""
+
 _NAME, _TEXT, _REASON = 80, 120, 300
 _RESERVED = 400
 """Characters reserved for the last line, which counts what was left out."""
@@ -130,15 +133,16 @@ def _figures(part: ReportedSet) -> str:
 def _gate_row(gate: Gate) -> str:
     verdict = gate.verdict
     bar = "-" if gate.bar is None else f"{gate.bar:g}"
-    status = f"{MARKS[gate.status]} {gate.status}"
+    status = f"{UNCERTAIN if gate.is_uncertain else MARKS[gate.status]} {gate.status}"
     return _row(status, code(verdict.gate), measured(gate), bar, margin_text(gate), f"{verdict.planned:,}")
 
 
 def _reasons(part: ReportedSet) -> Iterator[str]:
-    """Messages of the gates that do not pass or whose value was corrected, and notes on the eval set."""
+    """Messages of the gates that do not pass, are uncertain or whose value was corrected, and notes on the eval set."""
     for gate in part.gates:
-        if gate.verdict.status != Status.PASS or gate.verdict.corrected:
+        if gate.verdict.status != Status.PASS or gate.verdict.corrected or gate.is_uncertain:
             yield f"- {code(gate.verdict.gate)}: {code(gate.verdict.message, _REASON)}"
+    yield from (f"- {promise}" for promise in part.promises)
     yield from (f"- {code(note, _REASON)}" for note in part.notes)
 
 

@@ -9,7 +9,9 @@ from pytest_finetune.base.records import State
 from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.verdicts.checks import reports_metric
 from pytest_finetune.verdicts.gates import Status
+from pytest_finetune.verdicts.gates.certainty import value_alone_decides
 from pytest_finetune.verdicts.gates.outcome import outcome_of
+from pytest_finetune.verdicts.gates.wording import error_text
 from pytest_finetune.verdicts.scoring import scorer_class
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class Gate:
     def bar(self) -> float | None:
         """The limit on the value; None for `must_pass`, or if the rule is not known."""
         return self.rule.bar if self.rule else None
+
+    @property
+    def is_uncertain(self) -> bool:
+        """The value alone decided, and its interval crosses the bar."""
+        return value_alone_decides(self.rule, self.verdict.status, self.verdict.low, self.verdict.high)
 
     @property
     def margin(self) -> float | None:
@@ -100,6 +107,12 @@ class ReportedSet:
     def statuses(self) -> tuple[str, ...]:
         """The verdicts of its gates, or of the rule that is implied if it has none."""
         return tuple(gate.status for gate in self.gates)
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """How often its gates with a confidence pass a model that they should not, in a sentence for each level."""
+        rules = [gate.rule for gate in self.gates if gate.rule and gate.rule.confidence is not None]
+        return tuple(dict.fromkeys(f"confidence {rule.confidence:g}: {error_text(rule)}" for rule in rules))
 
     @property
     def rules(self) -> tuple[tuple[Rule | None, int], ...]:

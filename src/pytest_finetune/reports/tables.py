@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Sequence
 
     from pytest_finetune.reports.reported import Gate, ReportedSet
-    from pytest_finetune.reports.text import Line
+    from pytest_finetune.reports.text import Line, Markup
     from pytest_finetune.verdicts.metrics import Summary
 
 STATUS_MARKUP = {
@@ -26,6 +26,9 @@ STATUS_MARKUP = {
     Status.INCONCLUSIVE: {"yellow": True},
     Status.INCOMPLETE: {"yellow": True},
 }
+HOLLOW = "○"
+"""Marks a verdict that rests on a value whose interval crosses the bar."""
+
 _INDENT = 16
 _LEAST = 20
 """Minimum width, in columns, of a text below a verdict."""
@@ -104,6 +107,8 @@ def gate_table(sets: Sequence[ReportedSet], width: int, *, only_open: bool = Fal
         gates = [gate for gate in part.gates if not (only_open and gate.status is Status.PASS)]
         if part.gated and gates:
             yield from gates_lines(part.name, gates, width, explained)
+            for promise in () if only_open else part.promises:
+                yield from wrapped(f"  {promise}", indent=4, width=width)
 
 
 def gates_lines(eval_set: str, gates: Sequence[Gate], width: int, explained: Container[Status]) -> Iterator[Line]:
@@ -122,6 +127,8 @@ def gates_lines(eval_set: str, gates: Sequence[Gate], width: int, explained: Con
         yield from _gate_lines(gate, wide, width)
         if gate.status in explained or gate.verdict.corrected:
             yield from _below(gate.verdict.message, width)
+        elif gate.is_uncertain:
+            yield from _below("the value alone decides: its interval crosses the bar", width)
 
 
 def model_table(models: Sequence[str], sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
@@ -131,7 +138,7 @@ def model_table(models: Sequence[str], sets: Sequence[ReportedSet], width: int) 
         names = next((tuple(gate.verdict.gate for gate in part.gates) for part in sets if part.gates), ())
         for number, name in enumerate(names):
             # A baseline is not judged, so it has no gates.
-            rows[printable(name)] = [str(part.gates[number].status) if part.gates else "-" for part in sets]
+            rows[printable(name)] = [status_word(part.gates[number]) if part.gates else "-" for part in sets]
     first = min(max(map(columns, rows)) + 2, width // 2)
     heads, legend = _model_names([printable(model) for model in models], width - first)
     yield fitted(sets[0].name, width), {"bold": True}
@@ -170,6 +177,16 @@ def measured(gate: Gate) -> str:
     return f"{value} [{verdict.low:.3f}, {'unbounded' if verdict.high is None else f'{verdict.high:.3f}'}]"
 
 
+def status_word(gate: Gate) -> str:
+    """The verdict of a gate, with a hollow mark if the value alone decided and its interval crosses the bar."""
+    return f"{gate.status} {HOLLOW}" if gate.is_uncertain else str(gate.status)
+
+
+def gate_markup(gate: Gate) -> Markup:
+    """The colour of a gate; none if its verdict is uncertain."""
+    return {} if gate.is_uncertain else STATUS_MARKUP[gate.status]
+
+
 def failure_lines(summary: Summary, width: int) -> Iterator[Line]:
     """The format failures of a set by kind; nothing if there are none."""
     if failures := summary.format_failures:
@@ -203,8 +220,8 @@ def margin_text(gate: Gate) -> str:
 
 def _gate_lines(gate: Gate, wide: int, width: int) -> Iterator[Line]:
     """One line, or two if the gate's name is long."""
-    status, name = gate.status, gate.verdict.gate
-    markup, evidence = STATUS_MARKUP[status], f"{measured(gate)}, n={gate.verdict.planned:,}"
+    status, name = status_word(gate), gate.verdict.gate
+    markup, evidence = gate_markup(gate), f"{measured(gate)}, n={gate.verdict.planned:,}"
     line = f"  {status:<12}  {padded(printable(name), wide)}  {evidence}"
     if columns(line) <= width:
         yield line, markup

@@ -69,7 +69,8 @@ def settings_faults(
         yield from _must_pass_faults(gate, cases, index)
         table = settings.others.get(gate.scorer)
         seen = list(map(Part(expected=table.expected).case, cases)) if table and table.expected else cases
-        yield from _impossible_faults(gate, seen, index)
+        level = "confidence" if getattr(settings.gates[index], "risk", None) is None else "risk"
+        yield from _impossible_faults(gate, seen, index, level)
 
 
 def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator[str]:
@@ -161,12 +162,12 @@ def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator
             yield SettingsFault(("gates", index, "must_pass"), problem, _tag_hint(tag, cases))
 
 
-def _impossible_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+def _impossible_faults(gate: Rule, cases: Sequence[Case], index: int, level: str) -> Iterator[SettingsFault]:
     ruled = cases if gate.covers_all else [case for case in cases if gate.covers(case)]
     if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
         clause, _, hint = problem.partition("; ")
-        path = ("gates", index) if gate.confidence is None else ("gates", index, "confidence")
-        yield SettingsFault(path, clause, hint or "add cases, lower the bar, or leave confidence out")
+        path = ("gates", index) if gate.confidence is None else ("gates", index, level)
+        yield SettingsFault(path, clause, hint or f"add cases, lower the bar, or leave {level} out")
 
 
 def _f1_out_of_reach(gate: Rule, cases: Sequence[Case]) -> str | None:

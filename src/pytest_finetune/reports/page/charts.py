@@ -39,7 +39,7 @@ def scale_of(values: Iterable[float | None], *, rate: bool) -> Scale:
 def interval_svg(
     value: float | None, ends: tuple[float | None, float | None], *, scale: Scale, kind: str, bar: float | None = None
 ) -> Markup:
-    """A value with its interval and, if given, the gate's bar; `kind` is a CSS class."""
+    """A value with its interval and, if given, the gate's bar; `kind` are CSS classes, `hollow` for a hollow dot."""
     low, high = ends
     shapes = []
     if bar is not None:
@@ -51,6 +51,8 @@ def interval_svg(
     if value is not None:
         # A zero-length line with round caps is a dot that stays round when the SVG is stretched.
         shapes.append(Markup('<path class="point" d="M{x} 8h0"/>').format(x=_at(value, scale)))
+        if "hollow" in kind.split():
+            shapes.append(Markup('<path class="hole" d="M{x} 8h0"/>').format(x=_at(value, scale)))
     return _INTERVAL.format(kind=kind, shapes=Markup("").join(shapes))
 
 

@@ -68,6 +68,7 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
         "link": link(number, set=name),
         "ungated": not part.gated,
         "gates": [_gate(gate, rates) for gate in part.gates],
+        "promises": part.promises,
         "matrix": matrix_view(labels, number, name, linked=reads_paths) if labels else None,
         "confusions": confusions_view(labels, number, name, linked=reads_paths) if labels else [],
         "labels": labels_view(labels) if labels else [],
@@ -119,11 +120,13 @@ def _gate(gate: Gate, rates: Scale) -> Values:
     ends = verdict.low, verdict.high
     scale = rates if gate.metric in RATES else scale_of([verdict.value, *ends, bar], rate=False)
     drawn = verdict.value is not None and gate.metric
+    kind = f"{verdict.status} hollow" if gate.is_uncertain else verdict.status
     return {
         "status": verdict.status,
+        "mark": kind,
         "gate": visible(verdict.gate),
         "why": visible(verdict.message) if _needs_explanation(gate) else "",
-        "chart": interval_svg(verdict.value, ends, scale=scale, bar=bar, kind=verdict.status) if drawn else "",
+        "chart": interval_svg(verdict.value, ends, scale=scale, bar=bar, kind=kind) if drawn else "",
         "ends": [f"{end:g}" if gate.metric in RATES else amount(end, gate.metric) for end in scale],
         "value": "" if verdict.value is None else _value_text(verdict.value, bar, gate.metric),
         "interval": between(verdict.low, verdict.high, gate.metric),
@@ -134,7 +137,7 @@ def _gate(gate: Gate, rates: Scale) -> Values:
 
 def _needs_explanation(gate: Gate) -> bool:
     """Whether the columns alone do not explain the verdict; they do for a met gate and a plainly missed bar."""
-    if gate.verdict.corrected:
+    if gate.verdict.corrected or gate.is_uncertain:
         return True
     plain = gate.bar is not None and gate.metric not in ("flips", "drop")
     return gate.verdict.status != Status.PASS and not (gate.verdict.status == Status.FAIL and plain)

@@ -11,10 +11,13 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.base.json_path import normal_path
 from pytest_finetune.verdicts.evalset.settings_base import Settings, misfit
+from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.rule import Rule, RuleKind
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from pydantic_core import PydanticCustomError
 
 METRICS = (
@@ -99,12 +102,29 @@ class _FieldGate(_Gate):
         return replace(super()._rule(kind, bar, max_errors), field=self.field)
 
 
-class BarGate(_FieldGate):
+class _CertainGate(_FieldGate):
+    """A gate that may be decided by an interval."""
+
+    confidence: float | None = Field(default=None, gt=0.5, lt=1)
+    risk: float | None = Field(default=None, gt=0, lt=0.25)
+
+    @model_validator(mode="after")
+    def _one_level(self) -> Self:
+        if self.confidence is not None and self.risk is not None:
+            raise misfit("confidence and risk are two ways to write one level", "leave one of them out")
+        return self
+
+    @property
+    def level(self) -> float | None:
+        """The two-sided level of the interval that decides: one end is wrong with a probability of `risk`."""
+        return self.confidence if self.risk is None else float(1 - 2 * as_written(self.risk))
+
+
+class BarGate(_CertainGate):
     """The metric has to reach `min` or to stay within `max`."""
 
     min: float | None = None
     max: float | None = None
-    confidence: float | None = Field(default=None, gt=0.5, lt=1)
     coverage: float | None = Field(default=None, gt=0, le=1)
 
     @field_validator("coverage")
@@ -114,11 +134,12 @@ class BarGate(_FieldGate):
             raise misfit(f"{metric} has no coverage", 'add metric = "accuracy_at_coverage"')
         return value
 
-    @field_validator("confidence")
+    @field_validator("confidence", "risk")
     @classmethod
     def _has_an_interval(cls, value: float | None, info: ValidationInfo) -> float | None:
         if value is not None and (metric := info.data.get("metric")) in LONG_TAILED:
-            raise misfit(f"{metric} has a long tail, and no interval of its mean is reliable", "leave confidence out")
+            hint = f"leave {info.field_name} out"
+            raise misfit(f"{metric} has a long tail, and no interval of its mean is reliable", hint)
         return value
 
     @model_validator(mode="after")
@@ -152,28 +173,28 @@ class BarGate(_FieldGate):
             # accuracy low.
             tolerated = self._tolerated(max_errors) if self.max is None else 0
         rule = self._rule("min" if self.max is None else "max", self.bar, tolerated)
-        return replace(rule, confidence=self.confidence, coverage=self.coverage or 1.0)
+        return replace(rule, confidence=self.level, coverage=self.coverage or 1.0)
 
 
-class DropGate(_FieldGate):
+class DropGate(_CertainGate):
     """The metric may be lower than the baseline's by at most `max_drop`."""
 
     against: str
     max_drop: float = Field(ge=0, lt=1)
-    confidence: float | None = Field(default=None, gt=0.5, lt=1)
 
     @model_validator(mode="after")
     def _paired(self) -> DropGate:
         if self.metric not in (*CASE_MEANS, "macro_f1"):
             raise misfit(f"a drop of {self.metric} cannot be judged by pairs of cases", "use max")
-        if self.metric == "macro_f1" and self.confidence is not None:
-            raise misfit(f"a drop of {self.metric} has no paired interval", "leave confidence out")
+        if self.metric == "macro_f1" and self.level is not None:
+            hint = f"leave {'confidence' if self.risk is None else 'risk'} out"
+            raise misfit(f"a drop of {self.metric} has no paired interval", hint)
         return self
 
     def rule(self, max_errors: int = 0) -> Rule:
         """The facts, in a set that tolerates `max_errors`."""
         rule = self._rule("max_drop", self.max_drop, self._tolerated(max_errors))
-        return replace(rule, confidence=self.confidence, against=self.against)
+        return replace(rule, confidence=self.level, against=self.against)
 
 
 class FlipsGate(_Gate):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates.verdict import Status
-from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text
+from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text, value_alone_text
 from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
 from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats import Interval, more_cases_for_rate, more_cases_needed
@@ -95,7 +95,7 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
     text = f"{name} {figure(value, bar)}{_correction(inputs) or _count(rule, value, measure.n)}"
     limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
     if rule.confidence is None:
-        return text + limit
+        return text + limit + value_alone_text(rule, status, measure.interval)
     text += interval_text(measure.interval, rule.confidence) + limit
     if status is Status.INCONCLUSIVE:
         text += settling_text(_more_cases(inputs, measure, value, rule.confidence))

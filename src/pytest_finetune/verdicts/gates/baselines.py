@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.comparison import MetricDrop, difference_of, find_flips
 from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
-from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text
+from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text, value_alone_text
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.stats import more_cases_needed
 
@@ -44,7 +44,7 @@ def _judge_paired_drop(inputs: GateInputs) -> Verdict:
     difference = difference_of(inputs.before.shares(rule.metric), inputs.summary.shares(rule.metric))
     interval = difference.interval(confidence)
     status = status_of(rule, difference.drop, interval)
-    text = _drop_text(inputs, difference.drop, max_drop)
+    text = _drop_text(inputs, difference.drop, max_drop) + value_alone_text(rule, status, interval)
     if rule.confidence is not None:
         text += interval_text(interval, confidence, "of the drop ")
     if status is Status.INCONCLUSIVE:
@@ -59,7 +59,9 @@ def _judge_plain_drop(inputs: GateInputs) -> Verdict:
     if before is None or now is None:
         return inputs.verdict(Status.INCOMPLETE, f"incomplete: {rule.metric} has no value")
     drop = before - now
-    return inputs.verdict(status_of(rule, drop, None), _drop_text(inputs, drop, limit_of(rule)), value=float(drop))
+    status = status_of(rule, drop, None)
+    text = _drop_text(inputs, drop, limit_of(rule)) + value_alone_text(rule, status, None)
+    return inputs.verdict(status, text, value=float(drop))
 
 
 def _name(inputs: GateInputs) -> str:

@@ -6,9 +6,10 @@ from fractions import Fraction
 from math import isinf
 from typing import TYPE_CHECKING
 
+from pytest_finetune.verdicts.gates.certainty import value_alone_decides
 from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
 from pytest_finetune.verdicts.metrics.shares import SHARES
-from pytest_finetune.verdicts.stats.power import POWER
+from pytest_finetune.verdicts.stats.power import POWER, rate_chances
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
@@ -35,6 +36,32 @@ def interval_text(interval: Interval | None, confidence: float, of: str = "") ->
         return ", no interval for so few answers"
     high = "unbounded" if isinf(interval.high) else f"{interval.high:.3f}"
     return f", {confidence * 100:g} % interval {of}{interval.low:.3f} to {high}"
+
+
+def certainty_text(rule: Rule, n: int) -> str:
+    """How often a gate over so many cases passes a model at its bar; empty if that is not known."""
+    if rule.confidence is not None:
+        return error_text(rule)
+    if rule.kind == "max_drop":
+        return "a comparison of two values, no test of non-inferiority: add confidence"
+    if rule.bar is None or rule.kind == "max_flips" or rule.metric not in SHARES or not n or rule.bar in (0, 1):
+        return ""
+    reach = rule.bar if rule.upward else 1 - rule.bar
+    share = rate_chances(n, reach, reach, confidence=None).passes
+    return f"the value alone decides: {share * 100:.0f} % of models at the bar would pass; confidence limits that"
+
+
+def value_alone_text(rule: Rule, status: str, interval: Interval | None) -> str:
+    """That the value alone decided, if its interval crosses the bar; a drop without confidence is not tested at all."""
+    if rule.confidence is not None:
+        return ""
+    ends = (None, None) if interval is None else (interval.low, interval.high)
+    crosses = value_alone_decides(rule, status, *ends)
+    reach = interval_text(interval, 0.95)[2:] if interval else ""
+    if rule.compares:
+        text = ": a comparison of two values, no test of non-inferiority"
+        return f"{text}; the {reach} {'crosses the bar' if crosses else 'does not cross the bar'}" if reach else text
+    return f": the value alone decides, its {reach} crosses the bar" if crosses else ""
 
 
 def settling_text(more_cases: int | None) -> str:

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import printable
+from pytest_finetune.verdicts.gates.wording import certainty_text
 from pytest_finetune.verdicts.selftest.damage import Kind
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _set_lines(check: SetCheck) -> Iterator[str]:
 def _gate_lines(check: GateCheck) -> Iterator[str]:
     confidence = f", confidence {check.gate.confidence:g}" if check.gate.confidence else ""
     yield f"  {check.gate.label}{confidence}"
+    if text := certainty_text(check.gate, check.n):
+        yield from _fold("    ", text)
     if check.needs:
         yield f"      not testable here: needs {check.needs}"
         return
@@ -124,6 +127,7 @@ def _gate_values(check: GateCheck) -> dict[str, Any]:
     return {
         "gate": check.gate.label,
         "confidence": check.gate.confidence,
+        "certainty": certainty_text(check.gate, check.n),
         "cases": check.n,
         "needs": check.needs,
         "perfect": check.perfect.status if check.perfect else None,
