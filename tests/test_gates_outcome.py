@@ -123,6 +123,12 @@ def test_a_set_without_gates_stops_a_model_that_passes_every_gate():
     assert outcome_of([ungated(PASS, 3)]).status is PASS
 
 
+def test_cases_that_were_not_run_are_counted_as_such():
+    some = table(cases(4), run_of(1, 1))
+    outcome = Outcome((), (some.summary,), (INCOMPLETE,))
+    assert outcome.reasons == "1 of 4 cases passed, 2 not run (all must pass)"
+
+
 def test_reasons_count_gates_by_verdict():
     assert outcome_of([gated(PASS, PASS)]).reasons == "2 of 2 gates passed"
     assert outcome_of([gated(PASS, FAIL), gated(FAIL, OPEN, INCOMPLETE)]).reasons == (

@@ -239,3 +239,22 @@ def test_a_run_with_cached_answers_is_not_evidence(easy, evaluate, registry, ser
     assert result.ret != 0
     assert "3 answers came from the cache" in result.stdout.str() + result.stderr.str()
     assert status(registry) == "candidate"
+
+
+@pytest.mark.parametrize("part", [("-k", "case-1"), ("--finetune-limit=1",)])
+def test_a_part_of_a_set_without_gates_is_reported_as_a_part(suite, evaluate, pytester, part):
+    suite(3)
+    result = evaluate(*part, "--finetune-markdown=comment.md", "--finetune-html=page.html")
+    assert result.ret == 0
+    words = "not ship yet: 1 of 3 cases passed, 2 not run (all must pass)"
+    assert f"ft:test does {words}" in result.outlines
+    assert words in pytester.path.joinpath("comment.md").read_text("utf-8")
+    assert words in pytester.path.joinpath("page.html").read_text("utf-8")
+
+
+def test_a_part_of_a_set_without_gates_promotes_nothing(suite, evaluate, registry):
+    suite(3)
+    result = evaluate("-k", "case-1", "--promote")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["- the run is open*", "- *incomplete: 2 of 3 samples were not run"])
+    assert status(registry) == "candidate"

@@ -198,13 +198,3 @@ def test_an_interrupted_session_writes_the_page_of_what_there_is(pytester, suite
     result = evaluate("--finetune-html=page.html", "test_aaa.py", "eval_sets", subprocess=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert len(data(pytester.path / "page.html")["models"][0]["sets"][0]["cases"]) == 3
-
-
-def test_a_page_that_cannot_be_written_in_the_end_fails_nothing(pytester, suite, evaluate) -> None:
-    suite(1)
-    pytester.makeconftest(
-        "import pathlib\ndef pytest_runtest_logfinish():\n    pathlib.Path('page.html').mkdir(exist_ok=True)\n"
-    )
-    result = evaluate("--finetune-html=page.html")
-    result.stdout.fnmatch_lines(["warning: run page:*could not be written*"])
-    assert result.ret == 0

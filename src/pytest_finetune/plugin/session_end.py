@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.plugin import report_files
-from pytest_finetune.plugin.late_tests import report_gates
+from pytest_finetune.plugin.late_tests import report_gates, report_test
 from pytest_finetune.plugin.report_data import CarriedSamples
 from pytest_finetune.plugin.session import MissedCase
 from pytest_finetune.reports import terminal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.evaluation.models_under_test import ModelsUnderTest
     from pytest_finetune.plugin.promotion import Promotion
+    from pytest_finetune.plugin.report_files import WrittenReport
     from pytest_finetune.plugin.session import FinetuneSession, ReportedCases, SessionOutcome
     from pytest_finetune.plugin.session_inputs import SessionInputs
     from pytest_finetune.reports.text import Line
@@ -31,6 +32,9 @@ LEAST = -2
 
 MISSES, FLIPS = 3, 5
 """Maximum number of missed cases, and of flips, shown without `-v`."""
+
+REPORT = "report"
+"""Name of the test that fails for a report that could not be written; its file is the option."""
 
 _LISTED_BY = {"missed": "x", "error": "E"}
 """The letter of pytest's `-r` that lists cases in this state; pytest itself treats both as expected failures."""
@@ -82,9 +86,16 @@ def conclude(
     config = pytest_session.config
     _judge(session)
     report_gates(config, session.outcome.runs)
+    # Before the promotion, which a report that could not be written prevents as any failed test does.
+    for report in _write_reports(config, session.outcome):
+        if report.failed_option:
+            pytest_session.testscollected += 1
+            problem = report.line.removeprefix("warning: ")
+            hint = "the run is recorded: pytest-finetune report RUN -o PATH writes its page"
+            failure = f"could not be written:\n{problem}; {hint}"
+            report_test(config, report.failed_option, REPORT, failure=failure)
     if promotion is not None:
         promotion.assess(pytest_session, cut_short=cut_short)
-    _write_reports(config, session.outcome)
     _forget_gates(config)
 
 
@@ -105,8 +116,10 @@ def _judge(session: FinetuneSession) -> None:
     ]
 
 
-def _write_reports(config: pytest.Config, outcome: SessionOutcome) -> None:
-    outcome.lines += report_files.write(config, outcome.runs)
+def _write_reports(config: pytest.Config, outcome: SessionOutcome) -> list[WrittenReport]:
+    written = list(report_files.write(config, outcome.runs))
+    outcome.lines += [report.line for report in written]
+    return written
 
 
 def write_summary(inputs: SessionInputs, outcome: SessionOutcome, reporter: pytest.TerminalReporter) -> None:
@@ -166,7 +179,7 @@ def _remember_as_failed(config: pytest.Config, report: pytest.TestReport) -> Non
 
 
 def _has_no_item(name: str) -> bool:
-    return "::gate[" in name or "::promote[" in name
+    return "::gate[" in name or "::promote[" in name or name.startswith("--finetune-")
 
 
 def _forget_gates(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.quality import guards_quality
 
@@ -68,7 +69,9 @@ class Outcome:
             rest = "".join(f", {count:,} {word}" for word, count in others.items() if count)
             yield f"{counts[Status.PASS]:,} of {len(self.gates):,} gates passed{rest}"
         if rows := [row for summary in self.ungated for row in summary.rows]:
-            yield f"{sum(row.passes() for row in rows):,} of {len(rows):,} cases passed (all must pass)"
+            unrun = sum(row.count(State.UNRUN) > 0 for row in rows)
+            rest = f", {unrun:,} not run" if unrun else ""
+            yield f"{sum(row.passes() for row in rows):,} of {len(rows):,} cases passed{rest} (all must pass)"
         if self.early:
             yield "decided early, so it is no evidence for a promotion"
         if self.unguarded:
