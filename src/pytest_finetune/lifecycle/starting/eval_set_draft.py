@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
+from pytest_finetune.lifecycle.starting.editor_schemas import FOLDER
 from pytest_finetune.lifecycle.starting.kinds import is_short, kind_of, labels_in, parsed, schema_of, text_of
 from pytest_finetune.verdicts.stats import rate_interval
 
@@ -99,6 +100,7 @@ def _refuse_other_kind(name: str, kind: Kind, answers: Sequence[Mapping[str, Any
 def _settings(kind: Kind, answers: Sequence[Mapping[str, Any]], schema: str, cases: int) -> Iterator[str]:
     texts = [text_of(answer) for answer in answers]
     by_words = kind == "text" and not is_short(texts)
+    yield f"#:schema {FOLDER}/settings.json"
     yield f"# {_SHARED_WORDS if by_words else _ABOUT[kind]} All settings: docs/eval-sets.md of pytest-finetune"
     if by_words:
         yield "[scorer]"

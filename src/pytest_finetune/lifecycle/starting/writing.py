@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import DataError, EvalSetErrors
+from pytest_finetune.base.files import write_file
 from pytest_finetune.lifecycle.data.writing import new_files
+from pytest_finetune.lifecycle.starting.editor_schemas import FOLDER, editor_schemas
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ def write_draft(draft: EvalSetDraft, folder: Path, *, force: bool = False) -> li
     with new_files(paths, force=force) as files:
         for file, content in zip(files, draft.files.values(), strict=True):
             file.write(content)
+        # Rewritten by each `init`, because they belong to the installed version.
+        schemas = folder / FOLDER
+        schemas.mkdir(exist_ok=True)
+        for name, content in editor_schemas().items():
+            write_file(schemas / name, content)
     return paths
 
 

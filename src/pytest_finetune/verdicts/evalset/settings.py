@@ -30,27 +30,43 @@ class RequestSettings(Settings):
     whatever a server understands beyond the standard parameters. `api` and `system_role` are how requests are sent.
     """
 
-    temperature: float | Default = 0.0
-    top_p: float | Default | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | Default | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | Default | None = None
-    stop: str | list[str] | None = None
-    seed: int | Default | None = None
-    presence_penalty: float | Default | None = None
-    frequency_penalty: float | Default | None = None
-    logit_bias: dict[str, float] | Default | None = None
-    logprobs: bool | Default | None = None
-    reasoning_effort: str | None = None
-    verbosity: str | None = None
-    service_tier: str | None = None
-    response_format: Literal["text", "json_object", "default"] | dict[str, Any] | None = None
-    response_schema: str | None = None
-    tools: list[dict[str, Any]] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | Default | None = None
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    api: Literal["chat", "responses"] | None = None
-    system_role: Literal["system", "developer", "user"] | None = None
+    temperature: float | Default = Field(default=0.0, description="0 by default: the most likely answer")
+    top_p: float | Default | None = Field(default=None, description="nucleus sampling, in (0, 1]")
+    max_completion_tokens: Annotated[int, Field(ge=1)] | Default | None = Field(
+        default=None, description="limit of the answer in tokens, reasoning included"
+    )
+    max_tokens: Annotated[int, Field(ge=1)] | Default | None = Field(
+        default=None, description="the same limit under its older name, for servers that know only that"
+    )
+    stop: str | list[str] | None = Field(default=None, description="texts at which the answer ends")
+    seed: int | Default | None = Field(default=None, description="for servers that sample with a seed")
+    presence_penalty: float | Default | None = Field(default=None, description="as in the API")
+    frequency_penalty: float | Default | None = Field(default=None, description="as in the API")
+    logit_bias: dict[str, float] | Default | None = Field(default=None, description="token id to bias, as in the API")
+    logprobs: bool | Default | None = Field(
+        default=None, description="keep the log probabilities of the answers, for ece and accuracy_at_coverage"
+    )
+    reasoning_effort: str | None = Field(
+        default=None, description="for reasoning models: none, minimal, low, medium or high"
+    )
+    verbosity: str | None = Field(default=None, description="for models that have it: low, medium or high")
+    service_tier: str | None = Field(default=None, description="as in the API; it changes the price")
+    response_format: Literal["text", "json_object", "default"] | dict[str, Any] | None = Field(
+        default=None, description="text, json_object, or the table as in the API"
+    )
+    response_schema: str | None = Field(
+        default=None, description="JSON Schema file next to the set, sent as a strict response format"
+    )
+    tools: list[dict[str, Any]] | None = Field(default=None, description="tools of lines that have none of their own")
+    tool_choice: str | dict[str, Any] | None = Field(default=None, description="as in the API")
+    parallel_tool_calls: bool | Default | None = Field(default=None, description="as in the API")
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="whatever else the server understands")
+    api: Literal["chat", "responses"] | None = Field(
+        default=None, description="the API for requests; by default it depends on the model"
+    )
+    system_role: Literal["system", "developer", "user"] | None = Field(
+        default=None, description="the role under which system prompts are sent"
+    )
 
     @field_validator("extra_body")
     @classmethod
@@ -63,7 +79,9 @@ class RequestSettings(Settings):
 class AnswerSettings(Settings):
     """`[answer]`: which part of a text is the answer; the part up to the last `after` is reasoning."""
 
-    after: str | None = Field(default=None, min_length=1)
+    after: str | None = Field(
+        default=None, min_length=1, description='the answer is what follows the last of this text: "</think>"'
+    )
 
 
 class ModelSettings(Settings):
@@ -76,18 +94,26 @@ class ModelSettings(Settings):
 class StabilitySettings(Settings):
     """`[stability]`: `repeats` requests per case, at the temperature of production."""
 
-    repeats: int = Field(default=1, ge=1)
-    temperature: float | None = Field(default=None, ge=0)
+    repeats: int = Field(default=1, ge=1, description="requests per case")
+    temperature: float | None = Field(
+        default=None, ge=0, description="temperature of the repeats; that of production measures its stability"
+    )
 
 
 class _ScorerKeys(Settings):
     """Settings that several scorers read: at the top of the file, in `[scorer]`, or in a table of `[[scorers]]`."""
 
-    normalize: list[Normalizer] = Field(default=["strip"])
-    labels: list[str] = Field(default_factory=list)
-    json_schema: str | None = Field(default=None, alias="schema")
-    dialect: str | None = None
-    scorer_files: list[str] = Field(default_factory=list)
+    normalize: list[Normalizer] = Field(
+        default=["strip"], description="differences between texts to ignore, applied in order to both"
+    )
+    labels: list[str] = Field(default_factory=list, description="the allowed answers of the scorer label")
+    json_schema: str | None = Field(
+        default=None, alias="schema", description="JSON Schema file next to the set that answers must satisfy"
+    )
+    dialect: str | None = Field(default=None, description="SQL dialect, as sqlglot names it: postgres, sqlite, …")
+    scorer_files: list[str] = Field(
+        default_factory=list, description="files that a scoring function of your own reads, relative to the set"
+    )
 
 
 class ScorerSettings(_ScorerKeys):
@@ -104,9 +130,15 @@ class ScorerSettings(_ScorerKeys):
     model_config = ConfigDict(extra="allow")
 
     type: str
-    name: str = Field(default="", pattern=r"^[\w.:/ -]*$")
-    decides: bool = False
-    expected: str = ""
+    name: str = Field(
+        default="", pattern=r"^[\w.:/ -]*$", description="its name in gates and reports; by default its type"
+    )
+    decides: bool = Field(
+        default=False, description="its score says whether an answer passed; by default that of the first table does"
+    )
+    expected: str = Field(
+        default="", description="key in the metadata of each line: what this scorer compares answers with"
+    )
 
     @property
     def title(self) -> str:
@@ -139,7 +171,9 @@ class EvalSettings(_ScorerKeys):
 
     scorer: str = "exact"
     scorer_options: dict[str, Any] = Field(default_factory=dict)
-    max_errors: int = Field(default=0, ge=0)
+    max_errors: int = Field(
+        default=0, ge=0, description="samples without an answer that a verdict tolerates; beyond, it is incomplete"
+    )
     request: RequestSettings = Field(default_factory=RequestSettings)
     answer: AnswerSettings = Field(default_factory=AnswerSettings)
     models: dict[str, ModelSettings] = Field(default_factory=dict)
