@@ -20,7 +20,8 @@ from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
 from pytest_finetune.lifecycle.registry.entry import Entry
 from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes, baseline_from, evidence_of
-from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, shutdown_cautions, waived_gate_clauses
+from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
+from pytest_finetune.lifecycle.registry.shutdown_checks import shutdown_cautions
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics import summarize
 

@@ -137,10 +137,7 @@ def evaluate(
     Raises:
         FinetuneError: An eval set, the model, a record or a price cannot be used; nothing was requested.
     """
-    start = Path(folder).resolve()
-    if not start.is_dir():
-        raise EvalSetError("there is no such folder", str(folder))
-    root = project_root(start) or start
+    start, root = _project(folder)
     limits = Limits(concurrency, deadline, _dollars(max_cost))
     sets = _load(eval_sets, start, root, repeats, read_api(api) if api else configured_api(root))
     store = RunStore(root / ".finetune" / "runs")
@@ -151,25 +148,29 @@ def evaluate(
         store=store,
         models=root / ".finetune" / "models",
     )
-    target = make(model, base_url=base_url)
-    baselines = _baselines(baseline, sets, store, registry, root)
-
-    def requested() -> Recorded:
-        return evaluate_target(
-            target,
-            sets,
-            limits,
-            store=store,
-            root=root,
-            baselines=baselines,
-            prices=project_prices(root),
-            fresh=not resume,
-            progress=progress,
-            make_asked=lambda asked, source: make_asked_target(asked, source, base_url=base_url, make=make),
-        )
-
-    recorded = _outside_of_loops(requested)
+    work = partial(
+        evaluate_target,
+        make(model, base_url=base_url),
+        sets,
+        limits,
+        store=store,
+        root=root,
+        baselines=_baselines(baseline, sets, store, registry, root),
+        prices=project_prices(root),
+        fresh=not resume,
+        progress=progress,
+        make_asked=partial(make_asked_target, base_url=base_url, make=make),
+    )
+    recorded = _outside_of_loops(work)
     return EvaluationResult(model, recorded.run, recorded.results, recorded.stopped)
+
+
+def _project(folder: str | Path) -> tuple[Path, Path]:
+    """The folder, and the root of its project."""
+    start = Path(folder).resolve()
+    if not start.is_dir():
+        raise EvalSetError("there is no such folder", str(folder))
+    return start, project_root(start) or start
 
 
 def _dollars(amount: float | Decimal | None) -> Decimal | None:

@@ -51,34 +51,42 @@ def make_target(
     Raises:
         TargetError: The spec names nothing usable.
     """
-    kind, _, name = spec.partition(":")
     if custom is not None:
         target = _from_user(spec, custom)
-    elif kind == "local":
-        from pytest_finetune.evaluation.targets.local import LocalTarget
-
-        target = LocalTarget(spec, models=models, concurrency=concurrency)
-    elif kind == "replay":
-        from pytest_finetune.evaluation.targets.replay import ReplayTarget
-
-        return ReplayTarget(spec, store.find(name))
-    elif kind == "model2vec":
-        from pytest_finetune.evaluation.targets.static_embeddings import StaticEmbeddings
-
-        target = StaticEmbeddings(spec)
-    elif kind == "registry":
-        target = _from_registry(spec, registry, base_url, concurrency, models)
-    elif not spec.strip() or spec != spec.strip():
-        raise TargetError(f"{spec!r} names no model", "--model", "name a model id (ft:…), local:NAME or replay:RUN")
     else:
-        from pytest_finetune.evaluation.targets.openai import OpenAITarget
-
-        target = OpenAITarget(spec, base_url=base_url, concurrency=concurrency)
+        target = _by_prefix(
+            spec, base_url=base_url, concurrency=concurrency, registry=registry, store=store, models=models
+        )
     if cache is None or not target.immutable:
         return target
     from pytest_finetune.evaluation.targets.cache import CachedTarget
 
     return CachedTarget(target, cache)
+
+
+def _by_prefix(
+    spec: str, *, base_url: str | None, concurrency: int, registry: Backend, store: RunStore, models: Path
+) -> Target:
+    kind, _, name = spec.partition(":")
+    if kind == "local":
+        from pytest_finetune.evaluation.targets.local import LocalTarget
+
+        return LocalTarget(spec, models=models, concurrency=concurrency)
+    if kind == "replay":
+        from pytest_finetune.evaluation.targets.replay import ReplayTarget
+
+        return ReplayTarget(spec, store.find(name))
+    if kind == "model2vec":
+        from pytest_finetune.evaluation.targets.static_embeddings import StaticEmbeddings
+
+        return StaticEmbeddings(spec)
+    if kind == "registry":
+        return _from_registry(spec, registry, base_url, concurrency, models)
+    if not spec.strip() or spec != spec.strip():
+        raise TargetError(f"{spec!r} names no model", "--model", "name a model id (ft:…), local:NAME or replay:RUN")
+    from pytest_finetune.evaluation.targets.openai import OpenAITarget
+
+    return OpenAITarget(spec, base_url=base_url, concurrency=concurrency)
 
 
 def make_asked_target(asked: AskedModel, source: str, *, base_url: str | None, make: Callable[..., Target]) -> Target:

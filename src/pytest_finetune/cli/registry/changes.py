@@ -18,7 +18,7 @@ from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.base_url import check_base_url
 from pytest_finetune.lifecycle.registry import Change, Entry, RegistryError, TrainingFile, apply
-from pytest_finetune.lifecycle.registry.promotion import shutdown_cautions
+from pytest_finetune.lifecycle.registry.shutdown_checks import shutdown_cautions
 from pytest_finetune.reports.registry import caution_lines
 
 if TYPE_CHECKING:

@@ -122,16 +122,10 @@ def price_model(
     epochs = epochs or usual_epochs(training.examples if training else 0)
     rate = Decimal(0) if free else given if given is not None else table.training if table else None
 
-    def price_of(usage: Usage, answered_by: str, *, batch: bool = False) -> Decimal | None:
-        return price(answered_by, usage, when=when, batch=batch, free=free, configured=configured)
+    priced = partial(price, when=when, free=free, configured=configured)
 
     def cost(traffic: Traffic) -> CallCost:
-        return CallCost(
-            traffic,
-            standard=_calls_cost(partial(price_of, answered_by=answers_as), traffic),
-            batch=_calls_cost(partial(price_of, answered_by=answers_as, batch=True), traffic),
-            untuned=_calls_cost(partial(price_of, answered_by=base_of(answers_as)), traffic),
-        )
+        return _call_cost(traffic, answers_as, priced)
 
     return ModelPrice(
         model=model,
@@ -149,7 +143,14 @@ def price_model(
     )
 
 
-def _calls_cost(price_of: Callable[[Usage], Decimal | None], traffic: Traffic) -> Decimal | None:
+def _call_cost(traffic: Traffic, answers_as: str, priced: Callable[..., Decimal | None]) -> CallCost:
+    def total(answered_by: str, *, batch: bool = False) -> Decimal | None:
+        return _total(lambda usage: priced(answered_by, usage, batch=batch), traffic)
+
+    return CallCost(traffic, total(answers_as), total(answers_as, batch=True), total(base_of(answers_as)))
+
+
+def _total(price_of: Callable[[Usage], Decimal | None], traffic: Traffic) -> Decimal | None:
     """Return the cost at the rates for a prompt of average length: some vendors charge more for long prompts."""
     average = -(-traffic.prompt // max(1, traffic.calls)) or 1
     prompt = price_of(Usage(prompt=average))

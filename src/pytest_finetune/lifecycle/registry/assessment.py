@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.registry.entry import VersionStatus
@@ -98,9 +99,10 @@ def assess(
     """
     entry = registry.entries[version]
     because = ["" if traffic is None else f"traffic {traffic:.3g}", f"run {run.id}" if run else ""]
+    assessed = partial(Assessment, action, version, seq=registry.seq, at=now, _traffic=traffic)
     if action == "canary" and run is None and entry.status is VersionStatus.CANARY:
         # A canary has been accepted already: another share needs no new evidence.
-        return Assessment(action, version, (), (), (), registry.seq, now, None, traffic, tuple(because))
+        return assessed((), (), (), _evidence=None, _because=tuple(because))
     proof = run or entry.evidence
     judged = judged_by() if proof else None
     refused, notes, waived = [*known_problems, *_registry_faults(registry)], [], []
@@ -116,18 +118,7 @@ def assess(
         notes = [*cautions(entry, proof, now=now, models=models), *changes_since_production(registry, judged.eval_sets)]
     refused += history_faults(registry, version, proof)
     evidence = evidence_of(run, judged.eval_sets) if run and judged and run.manifest.closed else None
-    return Assessment(
-        action,
-        version,
-        tuple(refused),
-        (*waived, *notes),
-        tuple(waived),
-        registry.seq,
-        now,
-        evidence,
-        traffic,
-        tuple(because),
-    )
+    return assessed(tuple(refused), (*waived, *notes), tuple(waived), _evidence=evidence, _because=tuple(because))
 
 
 def _evidence_faults(

@@ -18,28 +18,20 @@ from pytest_finetune.lifecycle.registry.production_checks import (
     server_of,
     waived_gates,
 )
-from pytest_finetune.lifecycle.registry.sunset import shutdown_of
+from pytest_finetune.lifecycle.registry.record_checks import run_faults, sample_faults
+from pytest_finetune.lifecycle.registry.shutdown_checks import shutdown_cautions, shutdown_faults
 from pytest_finetune.lifecycle.registry.version_checks import missing_weights, weights_fault
-from pytest_finetune.verdicts.gates import Status, judge
+from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.quality import quality_is_guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from pytest_finetune.base.records import Sample
     from pytest_finetune.lifecycle.registry.entry import Entry, Evidence
     from pytest_finetune.lifecycle.registry.evidence_claim import Claim
-    from pytest_finetune.lifecycle.registry.sunset import Shutdown
     from pytest_finetune.verdicts.evalset import EvalSet
-    from pytest_finetune.verdicts.gates import Verdict
-
-REFUSED_WITHIN = timedelta(days=7)
-"""A version whose model is shut down within this time, or was already, is refused."""
-
-WARNED_WITHIN = timedelta(days=90)
-"""A version whose model is shut down within this time gets a warning."""
 
 CLOCKS_APART = timedelta(minutes=10)
 """Tolerated difference between two clocks; evidence from further in the future would seem newer than any fallback."""
@@ -77,7 +69,7 @@ def refusals(
         RunError: A line of the record is damaged.
     """
     claim = claim_of(proof)
-    found = list(_run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
+    found = list(run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
     found += _time_faults(proof, claim, now)
     found += _model_faults(entry, claim)
     found += [fault] if (fault := server_fault(entry, claim, production)) else []
@@ -88,12 +80,9 @@ def refusals(
     found += comparison_faults(claim, eval_sets, production, first=first)
     found += coverage_faults(claim, eval_sets, production)
     if isinstance(proof, Run):
-        found += _sample_faults(proof, eval_sets)
+        found += sample_faults(proof, eval_sets)
     found += _version_faults(claim, plugin_version)
-    shutdown = shutdown_of(entry)
-    if shutdown and shutdown.days_left(now) <= REFUSED_WITHIN.days:
-        found.append(_shutdown_clause(shutdown, now))
-    return found
+    return found + shutdown_faults(entry, now=now)
 
 
 def waived_gate_clauses(proof: Run | Evidence, eval_sets: Sequence[EvalSet]) -> list[str]:
@@ -118,43 +107,13 @@ def cautions(
     if "" in claim.answered_by:
         found.append("the server did not always report which model answered")
     found += [missing] if models and (missing := missing_weights(entry, models)) else []
-    shutdown = shutdown_of(entry)
-    if shutdown and REFUSED_WITHIN.days < shutdown.days_left(now) <= WARNED_WITHIN.days:
-        found.append(_shutdown_clause(shutdown, now))
-    return found
-
-
-def shutdown_cautions(entry: Entry, *, now: datetime) -> list[str]:
-    """A warning that the model of a version is shut down soon, or was; for a rollback, which needs no new evidence."""
-    shutdown = shutdown_of(entry)
-    return [_shutdown_clause(shutdown, now)] if shutdown and shutdown.days_left(now) <= WARNED_WITHIN.days else []
-
-
-def _shutdown_clause(shutdown: Shutdown, now: datetime) -> str:
-    return f"{shutdown.model} {_ends(shutdown.days_left(now))} ({shutdown.date}, {shutdown.source})"
+    return found + ([] if shutdown_faults(entry, now=now) else shutdown_cautions(entry, now=now))
 
 
 def _time_faults(proof: Run | Evidence, claim: Claim, now: datetime) -> Iterator[str]:
     closed = proof.manifest.closed_at if isinstance(proof, Run) else proof.closed_at
     if closed is not None and closed > now + CLOCKS_APART:
         yield f"{claim.source} closed at {closed:%Y-%m-%d %H:%M %Z}, which is in the future: check the clocks"
-
-
-def _run_faults(run: Run) -> Iterator[str]:
-    manifest, totals = run.manifest, run.manifest.totals
-    if not manifest.closed:
-        stopped = f": {manifest.stopped}" if manifest.stopped else ""
-        yield f"the run is open{stopped}; finish it with --resume"
-    if totals.unneeded:
-        yield f"{totals.unneeded:,} samples were not requested (--stop-when-decided): run without it"
-    if manifest.closed and totals.unrun:
-        yield f"{totals.unrun:,} of {totals.planned:,} samples were not run"
-    if manifest.closed and (fault := run.seal_fault):
-        yield f"the run {fault}; run it again"
-    if manifest.target.spec.startswith("replay:"):
-        yield "replayed answers are no evidence: they may have been requested with other settings"
-    if manifest.target.spec.startswith("imported:"):
-        yield "imported answers are no evidence: they were recorded elsewhere, and the requests are unknown"
 
 
 def _count_faults(evidence: Evidence) -> Iterator[str]:
@@ -214,35 +173,6 @@ def _quality_faults(eval_sets: Sequence[EvalSet]) -> Iterator[str]:
             yield f"{eval_set.name}: no gate guards its quality over all its cases; add one, such as accuracy with min"
 
 
-def _sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
-    """Statements of the manifest that the recorded samples contradict."""
-    samples = list(run.samples().values())
-    listed = set(run.manifest.answered_by)
-    for name in sorted({one.completion.model for one in samples if one.completion} - listed):
-        yield f"samples were answered by {name or 'an unnamed model'}, which the manifest does not list"
-    yield from _rejudged_faults(run, samples, eval_sets)
-
-
-def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[EvalSet]) -> Iterator[str]:
-    """Passes that the samples contradict. Comparisons also depend on the baseline, so they are not judged again."""
-    plans = {plan.name: plan for plan in run.manifest.eval_sets}
-    passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
-    for eval_set in eval_sets:
-        if eval_set.name not in plans or differences(plans[eval_set.name], eval_set):
-            continue
-        for verdict in _rejudged(eval_set, samples):
-            if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
-                seen = f"gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
-                # The calibration of a judge may have changed since.
-                fault = eval_set.judge.fault if eval_set.judge else ""
-                yield f"{eval_set.name}: {seen}{fault and f', because {fault}'}"
-
-
-def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
-    rules = [rule for rule in eval_set.settings.judged_by if not rule.compares and rule.metric != "win_rate"]
-    return judge(rules, eval_set.table(samples))
-
-
 def _version_faults(claim: Claim, plugin_version: str) -> Iterator[str]:
     from packaging.version import InvalidVersion, Version
 
@@ -252,9 +182,3 @@ def _version_faults(claim: Claim, plugin_version: str) -> Iterator[str]:
         older = plugin_version != claim.plugin
     if older:
         yield f"{claim.source} was made by pytest-finetune {claim.plugin}, but this is {plugin_version}: upgrade"
-
-
-def _ends(days: int) -> str:
-    if days < 0:
-        return "was switched off"
-    return "is switched off today" if not days else f"is switched off in {days} day{'s' if days > 1 else ''}"
