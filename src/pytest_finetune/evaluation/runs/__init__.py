@@ -9,8 +9,9 @@ from pytest_finetune.evaluation.runs.manifest import (
     VerdictRecord,
     plan_sha256,
 )
+from pytest_finetune.evaluation.runs.run import Run
 from pytest_finetune.evaluation.runs.samples import prompt_sha256, sample_from_dict, sample_to_dict
-from pytest_finetune.evaluation.runs.store import Run, RunStore
+from pytest_finetune.evaluation.runs.store import RunStore
 
 __all__ = [
     "BaselineRecord",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
-    from pytest_finetune.evaluation.runs.store import Run
+    from pytest_finetune.evaluation.runs.run import Run
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Sample
     from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
-    from pytest_finetune.evaluation.runs.store import Run
+    from pytest_finetune.evaluation.runs.run import Run
     from pytest_finetune.verdicts.comparison import Comparison
 
 _ASK_AGAIN = "run both over the current eval sets; --model=replay:RUN scores recorded answers again without requests"

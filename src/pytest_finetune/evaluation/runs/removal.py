@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RunError
-from pytest_finetune.evaluation.runs.store import Run
+from pytest_finetune.evaluation.runs.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Collection
