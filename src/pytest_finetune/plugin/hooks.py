@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,14 +25,15 @@ from pytest_finetune.plugin.other_plugins import forks, not_collected, refuse_un
 from pytest_finetune.plugin.promotion import PROMOTION, Promotion, refuse_unclear_promotion
 from pytest_finetune.plugin.report_data import ReportData
 from pytest_finetune.plugin.session import SESSION, FinetuneSession, ReportedCases
-from pytest_finetune.plugin.session_inputs import hint_to_import, make_models, no_eval_sets, read_inputs
+from pytest_finetune.plugin.session_inputs import hint_to_import, no_eval_sets, read_inputs
+from pytest_finetune.plugin.session_models import make_models
+from pytest_finetune.plugin.worker_inputs import WorkerInputs
 from pytest_finetune.reports import terminal
 from pytest_finetune.reports.redaction import failure_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-
-    from xdist.workermanage import WorkerController
+    from pathlib import Path
 
 
 def begin(config: pytest.Config) -> None:
@@ -68,6 +66,7 @@ def begin(config: pytest.Config) -> None:
     config.pluginmanager.register(hooks, "finetune-session")
     if inputs.is_distributed:
         config.pluginmanager.register(hooks.lost_workers, "finetune-lost-workers")
+        config.pluginmanager.register(WorkerInputs(config, session), "finetune-worker-inputs")
     config.pluginmanager.register(ReportData(), "finetune-report-data")
     junit.begin(config, cases, session.outcome, privacy.begin(config, session.models))
     if getattr(config.option, "htmlpath", None) and not inputs.is_worker:
@@ -90,7 +89,6 @@ class SessionHooks:
         self.forecast_items: list[pytest.Item] = []
         self.unrun = 0
         self.lost_workers = lost_workers.LostWorkers({eval_set.name for eval_set in session.inputs.eval_sets.values()})
-        self.shared_folder = Path()
         self.promotion: Promotion | None = None
         if config.option.pytest_finetune_promote and not session.inputs.is_worker:
             self.promotion = config.stash[PROMOTION] = Promotion(config, session)
@@ -237,24 +235,6 @@ class SessionHooks:
         yield
         session_end.remember(self.config, self.inputs, self.session.outcome, report)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: WorkerController) -> None:
-        """Pass an xdist worker the records, the baseline, the shared folder, and how items are distributed."""
-        try:
-            limited = self.inputs.limit is not None
-            self.models.open_runs(self.inputs.store, self.inputs.root, limited=limited)
-        except FinetuneError as error:
-            raise pytest.UsageError(str(error)) from error
-        node.workerinput["finetune_runs"] = self.models.run_paths
-        run = self.models.baseline_run
-        node.workerinput["finetune_models"] = list(self.config.option.pytest_finetune_model)
-        node.workerinput["finetune_baseline"] = str(run.path) if run else ""
-        if not self.models.is_shared:
-            self.shared_folder = Path(tempfile.mkdtemp(prefix="pytest-finetune-"))
-            self.models.share(self.shared_folder, create=True)
-        node.workerinput["finetune_shared"] = str(self.shared_folder)
-        node.workerinput["finetune_dist"] = self.config.getoption("dist", "no")
-
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Write the summary of eval sets and gates, and what to do next; with --collect-only a forecast."""
         if self.config.option.collectonly:
@@ -266,5 +246,3 @@ class SessionHooks:
     def pytest_unconfigure(self) -> None:
         """Stop sending requests, however the session ended."""
         self.models.stop()
-        if self.models.is_shared and not self.inputs.is_worker:
-            shutil.rmtree(self.shared_folder, ignore_errors=True)

@@ -13,8 +13,8 @@ from pytest_finetune.base.text import printable
 from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.runs.options import complete_runs
 from pytest_finetune.lifecycle.registry import FileBackend, Registry, RegistryError, current_who, open_registry
-from pytest_finetune.lifecycle.registry.states import NAMED_BY_STATUS
 from pytest_finetune.lifecycle.registry.verification import history_problem
+from pytest_finetune.lifecycle.registry.version_spec import NAMED_BY_STATUS
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend

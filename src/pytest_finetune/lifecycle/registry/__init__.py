@@ -18,8 +18,10 @@ from pytest_finetune.lifecycle.registry.entry import (
 )
 from pytest_finetune.lifecycle.registry.file_backend import FileBackend
 from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets, judged_sets
-from pytest_finetune.lifecycle.registry.states import Change, apply, verify, version_for
+from pytest_finetune.lifecycle.registry.states import Change, apply
 from pytest_finetune.lifecycle.registry.transitions import is_before_first, production_of
+from pytest_finetune.lifecycle.registry.verification import verify
+from pytest_finetune.lifecycle.registry.version_spec import version_for
 
 __all__ = [
     "Assessment",

@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import RegistryError
 from pytest_finetune.lifecycle.registry.entry import VersionStatus
 from pytest_finetune.lifecycle.registry.history import record_sha256
 from pytest_finetune.lifecycle.registry.mlflow_log import PREFIX, chunked
-from pytest_finetune.lifecycle.registry.states import version_for
+from pytest_finetune.lifecycle.registry.version_spec import version_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

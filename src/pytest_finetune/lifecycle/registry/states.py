@@ -22,16 +22,12 @@ from pytest_finetune.lifecycle.registry.transitions import (
     statuses_of,
     versions_in,
 )
-from pytest_finetune.lifecycle.registry.verification import refuse_altered, verify
+from pytest_finetune.lifecycle.registry.verification import refuse_altered
 
 if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.entry import Evidence
 
-__all__ = ["Change", "apply", "verify", "version_for"]
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-NAMED_BY_STATUS = (VersionStatus.PRODUCTION, VersionStatus.CANDIDATE, VersionStatus.CANARY)
-"""Statuses that select a version: the only one in production, the only canary, the newest candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,33 +118,6 @@ def apply_checked(
         # One more event would hide what was changed outside the history, as if it had been reviewed.
         refuse_altered(registry, location, remedy=remedy)
     return apply(registry, change, now=now or datetime.now(UTC))
-
-
-def version_for(registry: Registry, spec: str) -> tuple[str, Entry]:
-    """
-    The version that a spec names, with its entry.
-
-    Args:
-        registry: The registry.
-        spec: The part after `registry:`: a version, `production`, `canary`, or `candidate` for the newest one.
-
-    Raises:
-        RegistryError: There is no such version.
-    """
-    if spec in registry.entries:
-        return spec, registry.entries[spec]
-    statuses = statuses_of(registry)
-    if spec not in NAMED_BY_STATUS:
-        names = [*registry.entries, *map(str, NAMED_BY_STATUS)]
-        hint = did_you_mean(spec, names) if statuses else "the registry is empty: add a version first"
-        raise RegistryError(f"there is no version {spec!r}", f"registry:{spec}", hint)
-    found = versions_in(statuses, VersionStatus(spec))
-    if not found:
-        versions = ", ".join(f"{version} ({status})" for version, status in sorted(statuses.items()))
-        raise RegistryError(f"no version is {spec}", f"registry:{spec}", f"there is {versions or 'no version at all'}")
-    last = {event.version: event.seq for event in registry.history}
-    newest = max(found, key=lambda version: (last.get(version, 0), registry.entries[version].created_at))
-    return newest, registry.entries[newest]
 
 
 def _check(change: Change) -> None:
