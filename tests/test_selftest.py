@@ -7,7 +7,7 @@ import pytest
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
-from pytest_finetune.verdicts.selftest import Kind, check_gates
+from pytest_finetune.verdicts.selftest import DamageKind, check_gates
 from pytest_finetune.verdicts.selftest.damage import plant
 from pytest_finetune.verdicts.selftest.perfect import perfect_run
 from pytest_finetune.verdicts.selftest.report import _percent, report_lines, report_values
@@ -63,28 +63,28 @@ def answers(eval_set, kind):
 
 def test_a_gate_trips_at_the_first_count_that_misses_its_bar(load):
     eval_set = load([WORDS[number % 3] for number in range(20)], LABELS + gate("min = 0.9"))
-    unusual = dict.fromkeys([Kind.EXTRA_KEY, Kind.WRONG_TYPE, Kind.NO_FIELDS]) | {Kind.ERROR: 1}
-    assert outcomes(check_gates(eval_set)) == dict.fromkeys(Kind, 3) | unusual
+    unusual = dict.fromkeys([DamageKind.EXTRA_KEY, DamageKind.WRONG_TYPE, DamageKind.NO_FIELDS]) | {DamageKind.ERROR: 1}
+    assert outcomes(check_gates(eval_set)) == dict.fromkeys(DamageKind, 3) | unusual
 
 
 def test_the_verdict_at_the_first_failure_is_reported(load):
     eval_set = load([WORDS[number % 3] for number in range(40)], LABELS + gate("min = 0.8\nconfidence = 0.95"))
     trips = {trip.kind: trip for trip in check_gates(eval_set).gates[0].trips}
-    assert trips[Kind.EMPTY].status is Status.INCONCLUSIVE
-    assert trips[Kind.ERROR].status is Status.INCOMPLETE
+    assert trips[DamageKind.EMPTY].status is Status.INCONCLUSIVE
+    assert trips[DamageKind.ERROR].status is Status.INCOMPLETE
 
 
 def test_errors_stop_a_gate_beyond_max_errors_counted_in_attempts(load):
     toml = f"max_errors = 5\n{LABELS}{gate('min = 0.1')}[stability]\nrepeats = 2\n"
     check = check_gates(load([WORDS[number % 3] for number in range(10)], toml))
-    assert outcomes(check)[Kind.ERROR] == 3
+    assert outcomes(check)[DamageKind.ERROR] == 3
 
 
 def test_only_cases_of_the_slice_are_damaged(load):
     lines = [{"expected": WORDS[number % 3], "tags": ["critical"] if number < 4 else []} for number in range(12)]
     toml = LABELS + gate('min = 1.0\nwhere = { tag = "critical" }') + '[[gates]]\nmust_pass = ["critical"]\n'
     check = check_gates(load(lines, toml))
-    assert [(each.n, outcomes(check, index)[Kind.WRONG_LABEL]) for index, each in enumerate(check.gates)] == [
+    assert [(each.n, outcomes(check, index)[DamageKind.WRONG_LABEL]) for index, each in enumerate(check.gates)] == [
         (4, 1),
         (4, 1),
     ]
@@ -93,7 +93,7 @@ def test_only_cases_of_the_slice_are_damaged(load):
 def test_a_wrong_label_is_not_a_format_failure(load):
     check = check_gates(load([WORDS[number % 3] for number in range(9)], LABELS + gate("min = 0.9", "valid_rate")))
     found = outcomes(check)
-    assert (found[Kind.EMPTY], found[Kind.WRONG_LABEL]) == (1, None)
+    assert (found[DamageKind.EMPTY], found[DamageKind.WRONG_LABEL]) == (1, None)
     assert check.findings == []
 
 
@@ -109,7 +109,7 @@ def test_a_gate_that_never_fails_is_a_finding(load, metric, rule):
 def test_gates_on_differences_between_attempts_are_tested_with_one_bad_attempt(load):
     toml = f"{LABELS}{gate('min = 0.9', 'agreement')}[stability]\nrepeats = 5\n"
     check = check_gates(load([WORDS[number % 3] for number in range(10)], toml))
-    assert outcomes(check)[Kind.EMPTY] == 6
+    assert outcomes(check)[DamageKind.EMPTY] == 6
     assert check.findings == []
 
 
@@ -126,7 +126,7 @@ def test_a_gate_that_fails_a_perfect_run_is_a_finding(load):
 def test_a_gate_on_errors_is_tested_with_errors(load):
     toml = LABELS + gate("max = 0.2", "error_rate") + gate("max = 1.0", "error_rate")
     check = check_gates(load([WORDS[number % 3] for number in range(10)], toml))
-    assert outcomes(check)[Kind.ERROR] == 3
+    assert outcomes(check)[DamageKind.ERROR] == 3
     assert [gate.finding for gate in check.gates] == [
         "",
         "never fails: it passes with all 10 cases damaged, for every kind of damage",
@@ -144,16 +144,16 @@ def test_gates_on_time_cost_or_a_baseline_are_reported_as_not_testable(load):
 def test_without_gates_the_implied_gate_is_tested(load):
     check = check_gates(load(["bug", "feature"]))
     assert [gate.gate.label for gate in check.gates] == ["accuracy>=1"]
-    assert outcomes(check)[Kind.TRUNCATED] == 1
+    assert outcomes(check)[DamageKind.TRUNCATED] == 1
     assert "  no gates: every miss is a failure" in list(report_lines([check]))
 
 
 def test_an_answer_that_the_scorer_accepts_is_not_damage(load):
     toml = 'scorer = "contains"\n' + gate("min = 0.9")
     check = check_gates(load(["Paris", "Rome"], toml))
-    fenced = next(damage for damage in check.damage if damage.kind is Kind.FENCED)
+    fenced = next(damage for damage in check.damage if damage.kind is DamageKind.FENCED)
     assert (dict(fenced.samples), fenced.unnoticed) == ({}, {"c0", "c1"})
-    assert outcomes(check)[Kind.FENCED] is None
+    assert outcomes(check)[DamageKind.FENCED] is None
     assert "  not noticed by the scorer: fenced in 2 of 2 cases" in list(report_lines([check]))
 
 
@@ -169,10 +169,10 @@ def test_a_scoring_function_that_raises_on_a_bad_answer_is_an_error(load, tmp_pa
     source = "def picky(case, completion):\n    return completion.text.split()[0] in case.expected\n"
     (tmp_path / "selftest_picky.py").write_text(source, "utf-8")
     eval_set = load(["Paris", "Rome"], 'scorer = "selftest_picky:picky"\n' + gate("min = 0.4"))
-    empty = planted(eval_set)[Kind.EMPTY].samples
+    empty = planted(eval_set)[DamageKind.EMPTY].samples
     assert {sample.state for sample in empty.values()} == {State.ERROR}
     check = check_gates(eval_set)
-    assert (outcomes(check)[Kind.EMPTY], outcomes(check)[Kind.FENCED]) == (1, 2)
+    assert (outcomes(check)[DamageKind.EMPTY], outcomes(check)[DamageKind.FENCED]) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -213,40 +213,42 @@ def test_gates_on_the_replies_of_a_model_cannot_be_tested(load, scorer, metric, 
 def test_json_answers_are_damaged_in_format_and_content(load):
     toml = 'scorer = "json"\nschema = "answer.schema.json"\n'
     eval_set = load([{"expected": {"city": "Rome"}}, {"expected": {"age": 7, "city": "Oslo"}}], toml, SCHEMA)
-    found = {kind: answers(eval_set, kind)["c1"] for kind in (Kind.FENCED, Kind.EXTRA_KEY, Kind.WRONG_TYPE)}
-    assert found[Kind.FENCED].text == '```json\n{"age": 7, "city": "Oslo"}\n```'
-    assert json.loads(found[Kind.EXTRA_KEY].text) == {"age": 7, "city": "Oslo", "note": "planted"}
-    assert json.loads(found[Kind.WRONG_TYPE].text) == {"age": "7", "city": "Oslo"}
-    assert json.loads(answers(eval_set, Kind.ANOTHER)["c1"].text) == {"city": "Rome"}
-    cut = answers(eval_set, Kind.TRUNCATED)["c1"]
+    found = {
+        kind: answers(eval_set, kind)["c1"] for kind in (DamageKind.FENCED, DamageKind.EXTRA_KEY, DamageKind.WRONG_TYPE)
+    }
+    assert found[DamageKind.FENCED].text == '```json\n{"age": 7, "city": "Oslo"}\n```'
+    assert json.loads(found[DamageKind.EXTRA_KEY].text) == {"age": 7, "city": "Oslo", "note": "planted"}
+    assert json.loads(found[DamageKind.WRONG_TYPE].text) == {"age": "7", "city": "Oslo"}
+    assert json.loads(answers(eval_set, DamageKind.ANOTHER)["c1"].text) == {"city": "Rome"}
+    cut = answers(eval_set, DamageKind.TRUNCATED)["c1"]
     assert ('{"age": 7, "city": "Oslo"}'.startswith(cut.text), cut.finish_reason) == (True, "length")
-    assert answers(eval_set, Kind.WRONG_LABEL) == {}
+    assert answers(eval_set, DamageKind.WRONG_LABEL) == {}
 
 
 def test_a_variant_that_the_schema_allows_is_replaced_by_one_that_it_does_not(load):
     schema = {"type": "object", "properties": {"free": {}, "deep": SCHEMA}}
     expected = {"free": None, "deep": {"city": "Rome"}}
     eval_set = load([{"expected": expected}], 'scorer = "schema"\nschema = "answer.schema.json"\n', schema)
-    assert json.loads(answers(eval_set, Kind.EXTRA_KEY)["c0"].text)["deep"] == {"city": "Rome", "note": "planted"}
-    assert json.loads(answers(eval_set, Kind.WRONG_TYPE)["c0"].text)["deep"] == {"city": ["Rome"]}
-    assert planted(eval_set)[Kind.WRONG_TYPE].unnoticed == set()
+    assert json.loads(answers(eval_set, DamageKind.EXTRA_KEY)["c0"].text)["deep"] == {"city": "Rome", "note": "planted"}
+    assert json.loads(answers(eval_set, DamageKind.WRONG_TYPE)["c0"].text)["deep"] == {"city": ["Rome"]}
+    assert planted(eval_set)[DamageKind.WRONG_TYPE].unnoticed == set()
 
 
 def test_a_value_without_keys_gets_no_extra_key(load):
     eval_set = load([{"expected": [[1, []]]}], 'scorer = "json"\n')
     found = planted(eval_set)
-    assert (found[Kind.EXTRA_KEY].samples, found[Kind.EXTRA_KEY].unnoticed) == ({}, set())
-    assert json.loads(found[Kind.WRONG_TYPE].samples["c0"].completion.text) == ["1", []]
+    assert (found[DamageKind.EXTRA_KEY].samples, found[DamageKind.EXTRA_KEY].unnoticed) == ({}, set())
+    assert json.loads(found[DamageKind.WRONG_TYPE].samples["c0"].completion.text) == ["1", []]
 
 
 def test_tool_calls_are_damaged_in_the_arguments_of_the_last_call(load):
     eval_set = load([weather("Rome"), weather("Oslo")], 'scorer = "tool_call"\n' + gate("min = 0.9"))
-    (call,) = answers(eval_set, Kind.EXTRA_KEY)["c0"].tool_calls
+    (call,) = answers(eval_set, DamageKind.EXTRA_KEY)["c0"].tool_calls
     assert json.loads(call.arguments) == {"city": "Rome", "note": "planted"}
-    assert answers(eval_set, Kind.TRUNCATED)["c0"].tool_calls[0].arguments == '{"city":'
-    assert answers(eval_set, Kind.FENCED)["c0"].tool_calls == ()
-    assert answers(eval_set, Kind.ANOTHER)["c0"].tool_calls == eval_set.cases[1].tool_calls
-    assert outcomes(check_gates(eval_set))[Kind.WRONG_TYPE] == 1
+    assert answers(eval_set, DamageKind.TRUNCATED)["c0"].tool_calls[0].arguments == '{"city":'
+    assert answers(eval_set, DamageKind.FENCED)["c0"].tool_calls == ()
+    assert answers(eval_set, DamageKind.ANOTHER)["c0"].tool_calls == eval_set.cases[1].tool_calls
+    assert outcomes(check_gates(eval_set))[DamageKind.WRONG_TYPE] == 1
 
 
 def weather(city):
@@ -259,12 +261,12 @@ def weather(city):
 def test_another_acceptable_answer_is_not_planted(load):
     lines = [{"expected": ["bug", "feature"]}, {"expected": ["feature"]}, {"expected": ["question"]}]
     eval_set = load(lines, LABELS)
-    assert answers(eval_set, Kind.ANOTHER)["c0"].text == "question"
-    assert answers(eval_set, Kind.WRONG_LABEL)["c0"].text == "question"
+    assert answers(eval_set, DamageKind.ANOTHER)["c0"].text == "question"
+    assert answers(eval_set, DamageKind.WRONG_LABEL)["c0"].text == "question"
 
 
 def test_there_is_no_other_answer_if_all_cases_expect_the_same(load):
-    found = planted(load(["yes", "yes"]))[Kind.ANOTHER]
+    found = planted(load(["yes", "yes"]))[DamageKind.ANOTHER]
     assert (dict(found.samples), found.unnoticed) == ({}, set())
 
 
@@ -303,7 +305,7 @@ def test_bisection_finds_the_same_count_as_trying_each(load, metric, rule):
 def test_a_trial_has_the_verdict_of_a_run_with_the_same_samples(load):
     eval_set = load([WORDS[number % 3] for number in range(10)], LABELS + gate("min = 0.9"))
     perfect = perfect_run(eval_set)
-    bad = planted(eval_set)[Kind.WRONG_LABEL].samples["c4"]
+    bad = planted(eval_set)[DamageKind.WRONG_LABEL].samples["c4"]
     samples = [bad if sample.case_id == "c4" else sample for sample in perfect]
     expected = judge(eval_set.settings.rules, eval_set.table(samples))
     assert [Trial(eval_set, eval_set.settings.rules[0], perfect).verdict({"c4": bad})] == expected

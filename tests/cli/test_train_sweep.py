@@ -13,7 +13,7 @@ from server_process import ServerProcess, chat_lines, needs_training, tiny_job, 
 
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import evaluate
+from pytest_finetune.evaluation.recorded import evaluate_target
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.targets import OpenAITarget
 from pytest_finetune.lifecycle.registry import FileBackend
@@ -168,7 +168,7 @@ def model(folder):
         server.__enter__()
         (eval_set,) = load_eval_sets([write_set(folder, cases=cases, toml=toml)], root=folder)
         target, store = OpenAITarget("ft:scripted", base_url=server.url), RunStore(folder / ".finetune/runs")
-        return server, evaluate(target, [eval_set], Limits(), store=store, root=folder).run
+        return server, evaluate_target(target, [eval_set], Limits(), store=store, root=folder).run
 
     (folder / "train.jsonl").write_bytes(chat_lines(80))
     yield make

@@ -22,7 +22,7 @@ from pytest_finetune.lifecycle.data.traffic import (
     total_traffic,
     training_traffic,
 )
-from pytest_finetune.reports.price import is_known, price_json, price_lines, price_warnings
+from pytest_finetune.reports.price import is_priced, price_json, price_lines, price_warnings
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.shapes.row import ChatRow
 
@@ -56,7 +56,7 @@ def test_configured_prices_win_in_an_estimate_and_are_named():
         configured=parse_prices(lines),
     )
     assert (ours.training_cost, ours.month.standard, ours.month.batch) == (14, Decimal("0.7"), Decimal("0.35"))
-    assert is_known(ours)
+    assert is_priced(ours)
     dates = {"today": NOW.date(), "last_training_day": NOW.date()}
     assert ("as configured in finetune_prices: ours", {}) in price_lines([ours], {}, **dates)
     assert not any("price" in warning for warning in price_warnings([ours], {}, **dates))
@@ -104,7 +104,7 @@ def test_a_long_month_is_not_priced_as_one_long_prompt():
 def test_an_unknown_price_is_not_zero():
     found = priced("an-unknown-model", tickets=CALLS)
     assert (found.training_cost, found.month.standard, found.evaluations["tickets"].batch) == (None, None, None)
-    assert not is_known(found)
+    assert not is_priced(found)
     text = "\n".join(line for line, _ in price_lines([found], {}, today=NOW.date(), last_training_day=NOW.date()))
     assert "unknown" in text
     assert "$0" not in text

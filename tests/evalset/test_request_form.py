@@ -8,7 +8,7 @@ import pytest
 
 from pytest_finetune.base.records import Completion, Message, Usage
 from pytest_finetune.verdicts.evalset.model_families import FAMILIES, family_of
-from pytest_finetune.verdicts.evalset.request_form import RequestForm, differences, request_form
+from pytest_finetune.verdicts.evalset.request_form import RequestForm, changed_parameters, request_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -254,8 +254,8 @@ def test_an_answer_that_is_all_reasoning_is_empty_or_truncated(
 
 def test_differences_name_what_was_sent_and_what_was_not() -> None:
     before, after = {"temperature": 0.0, "seed": 1}, {"seed": 1, "reasoning_effort": "low"}
-    assert differences(before, after) == ["temperature 0.0 -> not sent", 'reasoning_effort not sent -> "low"']
-    assert differences(before, before) == []
+    assert changed_parameters(before, after) == ["temperature 0.0 -> not sent", 'reasoning_effort not sent -> "low"']
+    assert changed_parameters(before, before) == []
 
 
 def test_the_record_keeps_long_values_as_hashes() -> None:

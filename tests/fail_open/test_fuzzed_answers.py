@@ -18,7 +18,7 @@ from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.evaluation import Evaluation
 from pytest_finetune.evaluation.plan import plan
 from pytest_finetune.evaluation.runs import RunStore
-from pytest_finetune.evaluation.targets.answers import read_answer
+from pytest_finetune.evaluation.targets.answers import read_http_answer
 from pytest_finetune.verdicts.json_schema.validation import compile_schema
 from pytest_finetune.verdicts.loading import load_eval_sets
 
@@ -141,7 +141,7 @@ class BodyTarget:
         """Nothing to close."""
 
     async def ask(self, request, deadline):
-        return read_answer(200, {}, self.body)
+        return read_http_answer(200, {}, self.body)
 
 
 class Source:

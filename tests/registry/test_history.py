@@ -18,7 +18,7 @@ from pytest_finetune.lifecycle.registry import (
     verify,
 )
 from pytest_finetune.lifecycle.registry.document import read_document, write_document
-from pytest_finetune.lifecycle.registry.history import appended, canonical_json, event_sha256, record_sha256
+from pytest_finetune.lifecycle.registry.history import appended, event_sha256, record_json, record_sha256
 
 STATUSES = ("candidate", "canary", "production", "deprecated", "rejected")
 
@@ -172,7 +172,7 @@ def test_a_finding_names_its_place_in_one_line():
 def test_hashes_equal_those_of_older_versions():
     """Other hashes would invalidate all registries; a new field does not change them while it has its default."""
     entry = Entry(model_id="ft:a", created_at=NOON, hyperparameters={"n_epochs": 3, "text": "é\n"})
-    assert canonical_json(entry) == (
+    assert record_json(entry) == (
         '{"created_at":"2026-05-04T12:00:00Z","hyperparameters":{"n_epochs":3,"text":"é\\n"},"model_id":"ft:a"}'
     )
     assert record_sha256(entry) == "5e012404a9dbe33b1a9e91b07846a97450d86af1b25f285b9d9e4e33359a96e4"

@@ -13,7 +13,7 @@ from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.scoring import scorer_class
-from pytest_finetune.verdicts.selftest import Kind, check_gates
+from pytest_finetune.verdicts.selftest import DamageKind, check_gates
 from pytest_finetune.verdicts.selftest.perfect import perfect_run, scored
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_the_self_test_finds_damage_with_every_scorer(load: Callable[..., EvalSe
     (gate,) = check.gates
     assert gate.perfect is not None
     assert gate.perfect.status is Status.PASS
-    assert Kind.EMPTY in gate.caught
+    assert DamageKind.EMPTY in gate.caught
     # What no scorer of this kind can notice is a finding, and not silence.
     assert check.protects_nothing is (name == "not")
     assert gate.finding == ""

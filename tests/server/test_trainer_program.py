@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.server.trainer.__main__ import main
-from pytest_finetune.server.trainer.job import read_job, schedule
+from pytest_finetune.server.trainer.job import read_training_job, schedule
 from pytest_finetune.server.trainer.progress import ProgressFile, Stopped, read_progress
 
 
@@ -20,7 +20,7 @@ def write(folder, **job):
 
 def test_paths_in_a_job_are_relative_to_its_folder(tmp_path):
     write(tmp_path, training_file="train.jsonl", validation_file="/data/valid.jsonl")
-    job = read_job(tmp_path)
+    job = read_training_job(tmp_path)
     assert job.training_file == tmp_path / "train.jsonl"
     assert str(job.validation_file) == "/data/valid.jsonl"
     assert job.weights_cache is None
@@ -30,7 +30,7 @@ def test_paths_in_a_job_are_relative_to_its_folder(tmp_path):
 def test_an_invalid_job_is_refused(tmp_path, job):
     write(tmp_path, **job)
     with pytest.raises(TrainingError, match="the job cannot be read"):
-        read_job(tmp_path)
+        read_training_job(tmp_path)
 
 
 def test_without_a_job_it_cannot_be_started(tmp_path):

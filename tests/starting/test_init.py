@@ -12,7 +12,7 @@ from scripted_server import Reply, ScriptedServer
 from pytest_finetune import evaluate, load_eval_sets
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.starting.eval_set_draft import enough_cases
-from pytest_finetune.lifecycle.starting.kinds import KINDS, kind_of, labels_in, schema_of
+from pytest_finetune.lifecycle.starting.kinds import ANSWER_KINDS, draft_schema, kind_of, labels_in
 from pytest_finetune.verdicts.gates.possible import impossible
 from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
@@ -44,7 +44,7 @@ def row(question, answer):
     return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ANSWER_KINDS)
 def test_the_examples_of_every_kind_load_and_a_right_model_ships(kind):
     output = init("first", f"--kind={kind}")
     assert output.splitlines()[-1] == "next: pytest --model=MODEL eval_sets/first.jsonl"
@@ -168,12 +168,12 @@ def test_labels_differ_by_more_than_capitals_and_space():
     ],
 )
 def test_a_drafted_schema_accepts_what_it_was_drafted_from(values):
-    schema = compile_schema(schema_of(values), "draft")
+    schema = compile_schema(draft_schema(values), "draft")
     assert [schema.fault(value) for value in values] == [None] * len(values)
 
 
 def test_a_drafted_schema_refuses_a_missing_and_an_unknown_key():
-    schema = compile_schema(schema_of([{"a": 1, "b": "x"}, {"a": 2}]), "draft")
+    schema = compile_schema(draft_schema([{"a": 1, "b": "x"}, {"a": 2}]), "draft")
     assert schema.fault({"b": "x"})
     assert schema.fault({"a": 1, "c": 2})
     assert schema.fault({"a": "1"})

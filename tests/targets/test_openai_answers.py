@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from pytest_finetune.base.records import Completion, Failure, ToolCall, Usage
 from pytest_finetune.base.secret_masking import error_line
-from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_answer
+from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_http_answer
 
 
 def read(body: Any, status: int = 200, secret: str = "", **headers: str) -> Completion | Failure:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(status, headers, data, secret=secret)
+    return read_http_answer(status, headers, data, secret=secret)
 
 
 def answer(message: Any, **top: Any) -> dict[str, Any]:
@@ -261,7 +261,7 @@ JSON_VALUES = st.recursive(
 
 @given(st.integers(100, 999), st.binary(max_size=200), st.sampled_from(["", "text/html"]))
 def test_any_bytes_are_read_without_raising(status: int, body: bytes, kind: str) -> None:
-    outcome = read_answer(status, {"content-type": kind, "location": body.decode("latin-1")}, body)
+    outcome = read_http_answer(status, {"content-type": kind, "location": body.decode("latin-1")}, body)
     if isinstance(outcome, Failure):
         assert outcome.message.isprintable()
         assert 0 < len(outcome.message) <= 300

@@ -14,7 +14,7 @@ from scripted_server import Reply, ScriptedServer, error
 
 from pytest_finetune.base.records import Completion, Failure, Message, Request, ToolCall, Usage
 from pytest_finetune.evaluation.targets import OpenAITarget
-from pytest_finetune.evaluation.targets.answers import read_answer
+from pytest_finetune.evaluation.targets.answers import read_http_answer
 from pytest_finetune.evaluation.targets.request_body import encode
 from pytest_finetune.evaluation.targets.retry import Backoff
 
@@ -60,7 +60,7 @@ def ask(server: ScriptedServer) -> Completion | Failure:
 
 
 def read(value: Any, status: int = 200) -> Completion | Failure:
-    return read_answer(status, {}, json.dumps(value).encode(), api="responses")
+    return read_http_answer(status, {}, json.dumps(value).encode(), api="responses")
 
 
 def test_a_request_has_its_messages_as_input_and_is_not_stored() -> None:

@@ -19,10 +19,10 @@ def shape(value: Any) -> str:
         return "{" + ",".join([f"{_quoted(key)}:{shape(item)}" for key, item in value.items()]) + "}"
     if isinstance(value, list):
         return "[" + ",".join(sorted({shape(item) for item in value})) + "]"
-    return f'"{type_name(value)}"'
+    return f'"{schema_type(value)}"'
 
 
-def type_name(value: Any) -> str:
+def schema_type(value: Any) -> str:
     """The JSON Schema name of a value's type, with `number` for every number."""
     if isinstance(value, str):
         return "string"

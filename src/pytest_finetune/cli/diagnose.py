@@ -17,7 +17,7 @@ from pytest_finetune.cli.runs.options import complete_runs, find_run, runs_dir
 from pytest_finetune.cli.train.options import base_url_option, job_store, service
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import evaluate
+from pytest_finetune.evaluation.recorded import evaluate_target
 from pytest_finetune.evaluation.runs.copies import FOLDER
 from pytest_finetune.lifecycle.data.writing import new_files
 from pytest_finetune.lifecycle.registry import open_registry
@@ -157,7 +157,7 @@ def _send_sample(training: Path, run: Run, plan: EvalSetPlan, options: DiagnoseO
     )
     click.echo(f"sending {len(drawn.eval_set.cases):,} training examples to {target.spec}", err=True)
     limits = Limits(concurrency=options.concurrency, max_cost=options.max_cost)
-    recorded = evaluate(
+    recorded = evaluate_target(
         target,
         [drawn.eval_set],
         limits,

@@ -17,7 +17,7 @@ from pytest_finetune.lifecycle.data.raw_rows import LeftOut
 from pytest_finetune.lifecycle.importing.foreign import ImportOptions
 from pytest_finetune.lifecycle.importing.imported import import_file
 from pytest_finetune.lifecycle.importing.recording import record_answers
-from pytest_finetune.lifecycle.importing.source import FORMATS, read_object, read_source
+from pytest_finetune.lifecycle.importing.source import FORMATS, read_definition, read_source
 from pytest_finetune.reports.imported import imported_json, imported_lines
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def command(
         prompt=prompt,
         expected=expected,
         choices=choices,
-        config=read_object(config) if config else {},
+        config=read_definition(config) if config else {},
         others=_by_id(other) if other else {},
     )
     target = target or Path("eval_sets", f"{source.stem}.jsonl")

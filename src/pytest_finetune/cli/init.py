@@ -18,13 +18,13 @@ from pytest_finetune.lifecycle.data.prepare import Prepared, PrepareOptions, pre
 from pytest_finetune.lifecycle.data.raw_rows import format_of, read_raw
 from pytest_finetune.lifecycle.starting.eval_set_draft import draft_eval_set
 from pytest_finetune.lifecycle.starting.examples import example_rows
-from pytest_finetune.lifecycle.starting.kinds import KINDS
+from pytest_finetune.lifecycle.starting.kinds import ANSWER_KINDS
 from pytest_finetune.lifecycle.starting.writing import write_draft
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from pytest_finetune.lifecycle.starting.kinds import Kind
+    from pytest_finetune.lifecycle.starting.kinds import AnswerKind
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _SEED = 0
@@ -34,7 +34,9 @@ _SEED = 0
 @click.command("init")
 @click.argument("name", default="")
 @click.option(
-    "--kind", type=click.Choice(KINDS), help="What the model answers with.  [default: found in --from, or prompted for]"
+    "--kind",
+    type=click.Choice(ANSWER_KINDS),
+    help="What the model answers with.  [default: found in --from, or prompted for]",
 )
 @click.option(
     "--from",
@@ -47,7 +49,7 @@ _SEED = 0
 @click.option("--yes", is_flag=True, help="Do not prompt; without --kind and --from, write an example with labels.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 def command(
-    name: str, *, kind: Kind | None, source: Path | None, cases: int, shape: str, yes: bool, force: bool
+    name: str, *, kind: AnswerKind | None, source: Path | None, cases: int, shape: str, yes: bool, force: bool
 ) -> None:
     """Write a first eval set, from your own rows or from examples.
 
@@ -73,10 +75,14 @@ def command(
     click.echo(f"next: pytest --model=MODEL eval_sets/{name}.jsonl")
 
 
-def _ask_kind() -> Kind:
+def _ask_kind() -> AnswerKind:
     if not sys.stdin.isatty():
-        raise click.UsageError(f"pass --kind ({', '.join(KINDS)}), --from FILE or --yes: stdin is not a terminal")
-    chosen: Kind = click.prompt("What does the model answer with?", type=click.Choice(KINDS), default="label")
+        raise click.UsageError(
+            f"pass --kind ({', '.join(ANSWER_KINDS)}), --from FILE or --yes: stdin is not a terminal"
+        )
+    chosen: AnswerKind = click.prompt(
+        "What does the model answer with?", type=click.Choice(ANSWER_KINDS), default="label"
+    )
     return chosen
 
 

@@ -21,7 +21,7 @@ from pytest_finetune.evaluation.runs.removal import remove_run
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
-from pytest_finetune.verdicts.evalset.request_form import differences
+from pytest_finetune.verdicts.evalset.request_form import changed_parameters
 from pytest_finetune.verdicts.gates import Decider
 from pytest_finetune.verdicts.selftest import gap_warnings
 
@@ -318,7 +318,7 @@ class Evaluation:
         decider, asked = self._deciders.get(eval_set.name), self._asked.info(eval_set)
         result = judge_set(eval_set, samples, self.target.spec, baseline, decider=decider, asked=asked)
         if baseline and baseline.request and (sent := self.sent(eval_set).parameters):
-            return replace(result, request_differences=tuple(differences(baseline.request, sent)))
+            return replace(result, request_differences=tuple(changed_parameters(baseline.request, sent)))
         return result
 
     def _why_itself(self, baseline: Baseline) -> str:

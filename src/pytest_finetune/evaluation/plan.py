@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_finetune.base.model_ids import model_title
 from pytest_finetune.evaluation.engine import KeyedRequest
 from pytest_finetune.evaluation.runs import EvalSetPlan, TargetInfo
-from pytest_finetune.verdicts.evalset.request_form import ANSWER_AFTER, differences
+from pytest_finetune.verdicts.evalset.request_form import ANSWER_AFTER, changed_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,7 +86,7 @@ def sent_requests(target: Target, eval_set: EvalSet) -> SentRequests:
     parameters = {key: value for key, value in parameters.items() if key != ANSWER_AFTER} | applied
     # The note of a replay that is replayed is about the settings of its day.
     notes = tuple(note for note in notes if not note.startswith(_CHANGED))
-    if changed := differences(parameters, form.recorded):
+    if changed := changed_parameters(parameters, form.recorded):
         notes = (*notes, f"{_CHANGED}: {', '.join(changed)}")
     return SentRequests(parameters, notes)
 

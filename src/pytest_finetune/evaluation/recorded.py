@@ -43,7 +43,7 @@ class Recorded:
     stopped: Failure | None = None
 
 
-def evaluate(
+def evaluate_target(
     target: Target,
     eval_sets: Sequence[EvalSet],
     limits: Limits,

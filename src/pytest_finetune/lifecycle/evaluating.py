@@ -14,7 +14,7 @@ from pytest_finetune.base.errors import EvalSetError, FinetuneError
 from pytest_finetune.evaluation.baseline import recorded_baselines
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import evaluate as evaluate_target
+from pytest_finetune.evaluation.recorded import evaluate_target
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target

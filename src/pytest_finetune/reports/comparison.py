@@ -105,7 +105,7 @@ def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Lin
         yield from wrapped(f"  the requests differ: {', '.join(pair.request_differences)}", {"yellow": True})
 
 
-def refusal_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:
+def not_compared_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:
     """Why an eval set was not compared, the cases that differ, and a hint."""
     yield from wrapped(
         shorten(f"{refusal.eval_set}: not compared: {refusal.problem}", LONGEST), {"red": True}, indent=2

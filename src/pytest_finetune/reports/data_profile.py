@@ -42,7 +42,7 @@ def profile_lines(profile: Profile, findings: Mapping[str, int] | None, source: 
     yield f"{fitted(str(source), 60)}: {profile.rows:,} rows", {"bold": True}
     yield f"{'per row':<20}" + "".join(f"{name:>10}" for name in HEADS), {}
     for name, each in profile.lengths.items():
-        yield f"{NAMES[name]:<20}" + "".join(f"{figure:>10}" for figure in figures(each)), {}
+        yield f"{NAMES[name]:<20}" + "".join(f"{figure:>10}" for figure in length_figures(each)), {}
     yield from wrapped(f"tokens per epoch: {tokens_text(profile)}", indent=2)
     yield from _counted("answers", profile.answers)
     yield from wrapped(f"system prompts: {prompts_text(profile)}", indent=2)
@@ -81,7 +81,7 @@ def share(count: int, total: int) -> str:
     return f"{count / total:.1%}" if total else "-"
 
 
-def figures(each: Distribution) -> list[str]:
+def length_figures(each: Distribution) -> list[str]:
     """Minimum, 5 %, median, mean, 95 % and maximum, formatted."""
     mean = "-" if each.mean is None else f"{each.mean:,.1f}"
     numbers = [f"{number:,}" for number in (each.least, each.low, each.median, each.high, each.most)]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.data.labels import WHY_NO_LABELS
-from pytest_finetune.reports.data_profile import HEADS, NAMES, figures, prompts_text, share, tokens_text
-from pytest_finetune.reports.html_text import escaped, plain_page
+from pytest_finetune.reports.data_profile import HEADS, NAMES, length_figures, prompts_text, share, tokens_text
+from pytest_finetune.reports.html_text import escape_html, plain_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,11 +51,11 @@ th.said { text-align: left; min-width: 12rem; color: var(--soft); }
 
 def profile_page(profile: Profile, findings: Mapping[str, int] | None, source: Path) -> str:
     """The page; all text from the data is escaped."""
-    name = escaped(str(source), _LONGEST)
+    name = escape_html(str(source), _LONGEST)
     body = "\n".join(
         (
             f"<h1>{name}</h1>",
-            f"<p>{escaped(_summary(profile))}</p>",
+            f"<p>{escape_html(_summary(profile))}</p>",
             _lengths(profile),
             _counts("Labels", profile.labels, f"none (answers are {WHY_NO_LABELS})"),
             _counts("Answers", profile.answers, "no rows"),
@@ -74,7 +74,7 @@ def _summary(profile: Profile) -> str:
 def _lengths(profile: Profile) -> str:
     heads = "".join(f'<th scope="col">{name}</th>' for name in HEADS)
     rows = "\n".join(
-        f'<tr><th scope="row">{NAMES[name]}</th>{"".join(f"<td>{figure}</td>" for figure in figures(each))}</tr>'
+        f'<tr><th scope="row">{NAMES[name]}</th>{"".join(f"<td>{cell}</td>" for cell in length_figures(each))}</tr>'
         for name, each in profile.lengths.items()
     )
     drawn = "\n".join(
@@ -107,7 +107,7 @@ def _counts(title: str, counts: Mapping[str, int], empty: str) -> str:
         '<svg viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true"><rect width="{:.1f}" height="4"/></svg>'
     )
     rows = "\n".join(
-        f'<tr><th scope="row">{escaped(name, _LONGEST)}</th><td>{count:,}</td><td>{share(count, total)}</td>'
+        f'<tr><th scope="row">{escape_html(name, _LONGEST)}</th><td>{count:,}</td><td>{share(count, total)}</td>'
         f'<td class="wide">{bar.format(100 * count / most)}</td></tr>'
         for name, count in counts.items()
     )
@@ -119,7 +119,7 @@ def _findings(findings: Mapping[str, int] | None) -> str:
         return f"<h2>Findings</h2>\n<p>{'not checked' if findings is None else 'none'}</p>"
     rows = "\n".join(
         f'<tr><th scope="row" class="{CODES[code].severity.word}">{code}</th><td>{CODES[code].severity.word}</td>'
-        f'<td>{count:,}</td><th class="said">{escaped(CODES[code].meaning)}</th></tr>'
+        f'<td>{count:,}</td><th class="said">{escape_html(CODES[code].meaning)}</th></tr>'
         for code, count in findings.items()
     )
     return f'<h2>Findings</h2>\n<div class="scroll"><table><tbody>{rows}</tbody></table></div>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.reports.diagnosis import accuracy_cell, height, is_steep
-from pytest_finetune.reports.html_text import escaped, plain_page
+from pytest_finetune.reports.html_text import escape_html, plain_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence)
     """The page; names and messages are escaped."""
     body = "\n".join(
         (
-            f"<h1>{escaped(name, _LONGEST)}: {escaped(diagnosis.verdict)}</h1>",
+            f"<h1>{escape_html(name, _LONGEST)}: {escape_html(diagnosis.verdict)}</h1>",
             *map(_finding, diagnosis.findings),
             _losses(evidence.curves),
             _checkpoints(evidence.learning),
@@ -59,8 +59,8 @@ def diagnosis_page(name: str, diagnosis: Diagnosis, evidence: DiagnosisEvidence)
 
 def _finding(finding: DiagnosisFinding) -> str:
     kind = _CLASSES[finding.answer.value]
-    facts = "".join(f"<p>{escaped(text)}</p>" for text in finding.evidence)
-    items = "".join(f"<li>{escaped(text)}</li>" for text in finding.remedies)
+    facts = "".join(f"<p>{escape_html(text)}</p>" for text in finding.evidence)
+    items = "".join(f"<li>{escape_html(text)}</li>" for text in finding.remedies)
     remedies = f"<p>Remedies:</p><ul>{items}</ul>" if items else ""
     return f'<h2>{finding.kind}: <span class="{kind}">{finding.answer}</span></h2>\n{facts}{remedies}'
 
@@ -103,7 +103,7 @@ def _checkpoints(learning: Sequence[LearningPoint]) -> str:
         return ""
     rows = "\n".join(
         f"<tr><td>{point.step:,}</td><td>{'-' if point.valid_loss is None else f'{point.valid_loss:.4g}'}</td>"
-        f"<td>{accuracy_cell(point.accuracy)}</td><td>{escaped(point.model, _LONGEST)}</td></tr>"
+        f"<td>{accuracy_cell(point.accuracy)}</td><td>{escape_html(point.model, _LONGEST)}</td></tr>"
         for point in learning
     )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("step", "valid loss", "accuracy (95 %)", "model"))

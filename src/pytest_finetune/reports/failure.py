@@ -72,7 +72,7 @@ def prompt_fields(case: Case, *, redact: bool) -> Iterator[tuple[str, str]]:
 
 def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tuple[str, str]]:
     """Name and text of: the expected answer, the answer, and why it is wrong."""
-    yield "expected", _shown(expected_text(case), redact=redact)
+    yield "expected", _shown(accepted_text(case), redact=redact)
     if sample.completion is not None:
         yield "got", _shown(got_text(sample.completion), redact=redact)
         if sample.completion.reasoning:
@@ -100,7 +100,7 @@ def _misses(score: Score, *, redact: bool) -> Iterator[tuple[str, str]]:
             yield name, f"missed: {part.detail}" if part.detail and not redact else "missed"
 
 
-def expected_text(case: Case) -> str:
+def accepted_text(case: Case) -> str:
     """All answers that a case accepts, as text."""
     if case.tool_calls:
         return "\n".join(f"{call.name}({call.arguments})" for call in case.tool_calls)
@@ -128,7 +128,7 @@ def _shown(text: str, *, redact: bool) -> str:
 def _difference(eval_set: EvalSet, case: Case, sample: Sample) -> Iterator[str]:
     if sample.score is None or sample.completion is None:
         return
-    if max(len(expected_text(case)), len(got_text(sample.completion))) > SHORT:
+    if max(len(accepted_text(case)), len(got_text(sample.completion))) > SHORT:
         yield "  difference:"
         yield from (f"    {line}" for line in eval_set.scorer.explain(case, sample.completion))
 

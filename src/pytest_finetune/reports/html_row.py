@@ -12,7 +12,7 @@ from pytest_finetune.reports.failure import (
     outcome_fields,
     prompt_fields,
 )
-from pytest_finetune.reports.html_text import escaped, marked
+from pytest_finetune.reports.html_text import escape_html, marked
 from pytest_finetune.reports.tables import measured
 
 if TYPE_CHECKING:
@@ -65,20 +65,20 @@ def case_html(eval_set: EvalSet, case: Case, samples: Sequence[Sample], *, redac
     failed = any(sample.state is not State.PASSED for sample in samples)
     limit = LIMIT if failed else PASSED_LIMIT
     sample = first_failed(samples) if failed else samples[0]
-    fields = [(role, escaped(text, limit)) for role, text in prompt_fields(case, redact=redact)]
+    fields = [(role, escape_html(text, limit)) for role, text in prompt_fields(case, redact=redact)]
     if failed and len(samples) > 1:
         fields.append(("attempts", f"{attempts_text(samples)}; below is attempt {sample.attempt + 1}"))
     outcome = dict(outcome_fields(case, sample, redact=redact))
     if failed and not redact and sample.score is not None and sample.completion is not None:
         fields += _compared(eval_set, case, sample.completion, outcome, limit)
     else:
-        fields += ((name, escaped(text, limit)) for name, text in outcome.items())
+        fields += ((name, escape_html(text, limit)) for name, text in outcome.items())
     return _list(fields)
 
 
 def gate_html(gate: Gate) -> str:
     """The message of a gate's verdict."""
-    return _list([("gate", escaped(gate.verdict.message))])
+    return _list([("gate", escape_html(gate.verdict.message))])
 
 
 def _compared(
@@ -86,7 +86,7 @@ def _compared(
 ) -> Iterator[tuple[str, str]]:
     """Expected and got with the words that differ marked; otherwise plain, with the scorer's own explanation."""
     marks = None if eval_set.scorer.explains_by_path else marked(outcome["expected"], outcome["got"], limit)
-    plain = {name: escaped(text, limit) for name, text in outcome.items()}
+    plain = {name: escape_html(text, limit) for name, text in outcome.items()}
     if marks is not None:
         plain["expected"], plain["got"] = marks
     yield from plain.items()
@@ -98,16 +98,16 @@ def _compared(
 
 def _diff_line(line: str) -> str:
     tag = {"-": "del", "+": "ins"}.get(line[:1], "span")
-    return f"<{tag}>{escaped(line)}</{tag}><br>"
+    return f"<{tag}>{escape_html(line)}</{tag}><br>"
 
 
 def _list(fields: Iterable[tuple[str, str]]) -> str:
     # The end tags of dt and dd are optional; without them ten thousand rows are smaller.
-    return f"<dl class=ft>{''.join(f'<dt>{escaped(name)}<dd>{html}' for name, html in fields)}</dl>"
+    return f"<dl class=ft>{''.join(f'<dt>{escape_html(name)}<dd>{html}' for name, html in fields)}</dl>"
 
 
 def _row(values: Sequence[str], state: str) -> list[str]:
     kinds = [f"col-{name}" for name in COLUMNS]
     if state != State.PASSED:
         kinds[1] = f'"col-verdict ft-{state}"'
-    return [f"<td class={kind}>{escaped(value)}</td>" for kind, value in zip(kinds, values, strict=True)]
+    return [f"<td class={kind}>{escape_html(value)}</td>" for kind, value in zip(kinds, values, strict=True)]

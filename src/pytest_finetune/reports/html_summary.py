@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.reports.html_row import LIMIT, PASSED_LIMIT
-from pytest_finetune.reports.html_text import escaped
+from pytest_finetune.reports.html_text import escape_html
 from pytest_finetune.reports.page.charts import interval_svg
 from pytest_finetune.reports.tables import HOLLOW, latency, margin_text, measured, rate
 from pytest_finetune.reports.text import dollars
@@ -61,14 +61,14 @@ def summary_html(runs: Sequence[ReportedRun], *, redact: bool) -> str:
 def _run(run: ReportedRun, *, redact: bool) -> Iterator[str]:
     outcome = run.outcome
     verdict = f"<span class=ft-{outcome.status}>{outcome.words}</span>: {outcome.reasons}" if run.judged else "baseline"
-    yield f"<h3>{escaped(run.model)} {verdict}</h3>"
-    yield from (f"<p class=ft-note>{escaped(note)}</p>" for note in run.notices(redact=redact))
+    yield f"<h3>{escape_html(run.model)} {verdict}</h3>"
+    yield from (f"<p class=ft-note>{escape_html(note)}</p>" for note in run.notices(redact=redact))
     if run.judged and any(part.gates for part in run.sets):
         yield "<table><tr><th>verdict<th>gate<th>measured<th>margin<th>why</tr>"
         yield from (_gate_row(part, gate) for part in run.sets for gate in part.gates)
         yield "</table>"
         promises = dict.fromkeys(promise for part in run.sets for promise in part.promises)
-        yield from (f"<p class=ft-note>{escaped(promise)}</p>" for promise in promises)
+        yield from (f"<p class=ft-note>{escape_html(promise)}</p>" for promise in promises)
     yield "<table><tr><th>eval set<th>accuracy<th><th>cases<th>format failures<th>errors<th>latency p50/p95"
     yield "<th>tokens<th>cost</tr>"
     yield from map(_set_row, run.sets)
@@ -83,7 +83,7 @@ def _set_row(part: ReportedSet) -> str:
     failures = ", ".join(f"{kind} {count:,}" for kind, count in summary.format_failures.items()) or "none"
     unrun = f", {summary.counts[State.UNRUN]:,} unrun" if summary.counts[State.UNRUN] else ""
     cells = (
-        escaped(part.name),
+        escape_html(part.name),
         interval_svg(accuracy.value, ends, scale=(0.0, 1.0), kind="accuracy", bar=_bar(part)),
         rate(summary, "accuracy"),
         f"{len(summary.rows):,}{f' × {part.repeats}' if part.repeats > 1 else ''}",
@@ -107,6 +107,7 @@ def _gate_row(part: ReportedSet, gate: Gate) -> str:
     style, sign = ("inconclusive", HOLLOW) if gate.is_uncertain else (verdict.status, SIGNS[verdict.status])
     return (
         f"<tr><td class=ft-{style}>{sign} {verdict.status}"
-        f"<td>{escaped(f'{part.name}: {verdict.gate}')}<td class=num>{measured(gate)}<td class=num>{margin_text(gate)}"
-        f"<td>{escaped(verdict.message)}</tr>"
+        f"<td>{escape_html(f'{part.name}: {verdict.gate}')}<td class=num>{measured(gate)}"
+        f"<td class=num>{margin_text(gate)}"
+        f"<td>{escape_html(verdict.message)}</tr>"
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TITLE = 120
 
 
-def escaped(text: str, limit: int | None = None) -> str:
+def escape_html(text: str, limit: int | None = None) -> str:
     """The text, cut to `limit` characters, for an element or a quoted attribute; a single line of source."""
     short = text if limit is None else shortened(text, limit)
     # pytest-html's script rewrites every source line that begins with an E.
@@ -53,9 +53,10 @@ def plain_page(title: str, body: str, *, style: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
         f'<meta name="generator" content="pytest-finetune {version("pytest-finetune")}">\n'
-        f"<title>{escaped(title, _TITLE)}</title>\n<style>{style}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escape_html(title, _TITLE)}</title>\n<style>{style}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
     )
 
 
 def _side(tag: str, parts: Iterable[tuple[str, bool]]) -> str:
-    return "".join(escaped(text) if same else f"<{tag}>{escaped(text)}</{tag}>" for text, same in parts if text)
+    return "".join(escape_html(text) if same else f"<{tag}>{escape_html(text)}</{tag}>" for text, same in parts if text)

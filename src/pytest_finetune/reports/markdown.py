@@ -15,7 +15,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.breakdown import SHOWN, breakdown
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
-from pytest_finetune.reports.failure import expected_text, prompt_fields
+from pytest_finetune.reports.failure import accepted_text, prompt_fields
 from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.tables import confidence_figures, latency, margin_text, measured, rate
 from pytest_finetune.reports.text import dollars
@@ -207,7 +207,7 @@ def _miss_row(row: CaseSamples, part: ReportedSet, *, redact: bool) -> str:
     if part.missing_prompts:
         return _row(code(row.case.id), "-", "-", code(got, _TEXT))
     prompt = [text for _, text in prompt_fields(row.case, redact=redact)][-1:] or ["(empty)"]
-    expected = expected_text(row.case)
+    expected = accepted_text(row.case)
     return _row(
         code(row.case.id),
         code(prompt[0], _TEXT),

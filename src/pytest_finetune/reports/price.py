@@ -82,7 +82,7 @@ def price_warnings(
             yield f"{name}: the model and its fine-tunes {verb} shut down on {ends[each.model]}"
 
 
-def is_known(model: ModelPrice) -> bool:
+def is_priced(model: ModelPrice) -> bool:
     """Whether every requested cost is known."""
     trained = model.training is None or model.training_cost is not None
     return trained and all(cost.standard is not None for cost in _costs(model))

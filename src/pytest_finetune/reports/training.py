@@ -59,7 +59,7 @@ def plan_json(plan: TrainingPlan) -> dict[str, Any]:
     }
 
 
-def check_lines(result: CheckResult, arguments: str) -> Iterator[Line]:
+def data_check_lines(result: CheckResult, arguments: str) -> Iterator[Line]:
     """The first errors in the data, and the number of findings; `arguments` of `data check` show them all."""
     from pytest_finetune.lifecycle.data.finding import Severity
 

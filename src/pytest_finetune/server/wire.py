@@ -83,7 +83,7 @@ class Body(BaseModel):
 AnyBody = TypeVar("AnyBody", bound=BaseModel)
 
 
-async def read_object(request: Request) -> dict[str, Any]:
+async def read_json_body(request: Request) -> dict[str, Any]:
     """
     Read the JSON object of a request.
 

@@ -25,7 +25,7 @@ from pytest_finetune.lifecycle.data.traffic import count_training, evaluation_tr
 from pytest_finetune.lifecycle.registry.announcements import LAST_FINE_TUNING_DAY
 from pytest_finetune.lifecycle.registry.sunset import announced
 from pytest_finetune.reports.prepared import left_out_json, left_out_lines
-from pytest_finetune.reports.price import is_known, price_json, price_lines
+from pytest_finetune.reports.price import is_priced, price_json, price_lines
 from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def command(arguments: _Arguments) -> None:
         if arguments.training:
             print_lines(left_out_lines(arguments.training, left_out, what="line"))
         print_lines(price_lines(prices, ends, today=now.date(), last_training_day=LAST_FINE_TUNING_DAY))
-    sys.exit(0 if all(map(is_known, prices)) and not left_out.count else 1)
+    sys.exit(0 if all(map(is_priced, prices)) and not left_out.count else 1)
 
 
 def _prices(arguments: _Arguments, now: datetime, left_out: LeftOuts) -> list[ModelPrice]:

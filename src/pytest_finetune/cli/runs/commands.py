@@ -19,9 +19,9 @@ from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.comparison import (
     answer_line,
     comparison_lines,
+    not_compared_lines,
     pair_notes,
     redacted_answer_line,
-    refusal_lines,
 )
 from pytest_finetune.reports.comparison_json import pairing_to_json
 from pytest_finetune.reports.runs import run_lines, run_summary_lines, run_totals, verdict_counts, why_stopped
@@ -205,7 +205,7 @@ def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None,
         yield from pair_notes("A", "B", pair)
     for refusal in pairing.refusals:
         yield "", {}
-        yield from refusal_lines("A", "B", refusal)
+        yield from not_compared_lines("A", "B", refusal)
     for name, sets in (("A", pairing.only_before), ("B", pairing.only_after)):
         if sets:
             yield "", {}

@@ -38,7 +38,7 @@ from pytest_finetune.lifecycle.training.job_start import ALREADY, FOUND, JobStar
 from pytest_finetune.lifecycle.training.plan import plan_training
 from pytest_finetune.lifecycle.training.polling import PollingPolicy
 from pytest_finetune.reports.text import dollars, listed_counts
-from pytest_finetune.reports.training import check_lines, job_json, plan_json, plan_lines
+from pytest_finetune.reports.training import data_check_lines, job_json, plan_json, plan_lines
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -165,7 +165,7 @@ def _check(options: StartOptions) -> None:
     words = [str(options.training), *(["--validation", str(validation)] if validation else [])]
     words += [word for path in options.evals for word in ("--eval", str(path))]
     # The model sets the limit of tokens.
-    for text, markup in check_lines(result, shlex.join([*words, "--model", options.model])):
+    for text, markup in data_check_lines(result, shlex.join([*words, "--model", options.model])):
         click.secho(text, fg=next(iter(markup), None), err=True)
     if result.worst is Severity.ERROR:
         click.echo("not started: fix the data, or pass --no-check", err=True)

@@ -29,13 +29,13 @@ from pytest_finetune.cli.train.watch import record_of
 from pytest_finetune.evaluation.baseline import recorded_baselines
 from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import evaluate
+from pytest_finetune.evaluation.recorded import evaluate_target
 from pytest_finetune.evaluation.targets import OpenAITarget
 from pytest_finetune.lifecycle.registry import open_registry
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
 from pytest_finetune.lifecycle.training.candidate import add_candidate, entry_of
 from pytest_finetune.lifecycle.training.checkpoints import models_of
-from pytest_finetune.lifecycle.training.job import figures
+from pytest_finetune.lifecycle.training.job import finite_numbers
 from pytest_finetune.lifecycle.training.sweep import EvaluatedCheckpoint, best_checkpoint
 from pytest_finetune.reports.training_sweep import sweep_json, sweep_lines
 from pytest_finetune.verdicts.loading import load_project_sets
@@ -164,7 +164,7 @@ def _evaluate(
         line = ProgressLine(f"{number} of {len(models)}: {checkpoint.model}")
         target = OpenAITarget(checkpoint.model, base_url=api.base_url, concurrency=options.concurrency)
         try:
-            recorded = evaluate(
+            recorded = evaluate_target(
                 target,
                 eval_sets,
                 limits,
@@ -185,6 +185,6 @@ def _evaluate(
 def _add(api: FineTuning, job: FineTuningJob, best: EvaluatedCheckpoint, options: SweepOptions) -> AddedVersion:
     prices = project_prices(Path.cwd())
     record = job_store().of_job(job.id, api.base_url) or record_of(api, job_store(), job.id)
-    entry = entry_of(job, record, figures(best.checkpoint.metrics), model=best.checkpoint.model, prices=prices)
+    entry = entry_of(job, record, finite_numbers(best.checkpoint.metrics), model=best.checkpoint.model, prices=prices)
     backend = open_registry(options.registry or DEFAULT)
     return add_candidate(backend, entry, version=options.version or "", who=options.who, now=datetime.now(UTC))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Case, State
 from pytest_finetune.verdicts.comparison import compare, differing_cases
-from pytest_finetune.verdicts.evalset.request_form import differences
+from pytest_finetune.verdicts.evalset.request_form import changed_parameters
 from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class _Both:
 
 def request_differences(before: EvalSetPlan, after: EvalSetPlan) -> tuple[str, ...]:
     """The parameters that differ between the requests of two runs; none if a record does not have them."""
-    return tuple(differences(before.request, after.request)) if before.request and after.request else ()
+    return tuple(changed_parameters(before.request, after.request)) if before.request and after.request else ()
 
 
 def _require_closed(*runs: Run) -> None:

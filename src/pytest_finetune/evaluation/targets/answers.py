@@ -58,7 +58,7 @@ _BY_STATUS = {401: "auth", 402: "quota", 403: "auth", 404: "not_found", 405: "no
 _BY_STATUS |= dict.fromkeys((408, 409, 425), "server") | {429: "rate_limit"}
 
 
-def read_answer(
+def read_http_answer(
     status: int, headers: Mapping[str, str], body: bytes, *, secret: str = "", api: Api = "chat"
 ) -> Completion | Failure:
     """

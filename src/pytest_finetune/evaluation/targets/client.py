@@ -12,7 +12,7 @@ from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import error_line
-from pytest_finetune.evaluation.targets.answers import read_answer
+from pytest_finetune.evaluation.targets.answers import read_http_answer
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.evaluation.targets.request_body import PATHS, encode
 from pytest_finetune.evaluation.targets.retry import Persistence, Try, retry_after
@@ -105,7 +105,7 @@ class ClientTarget:
 
     def _read(self, response: httpx2.Response, request: Request) -> Try:
         status, headers, content = response.status_code, response.headers, response.content
-        outcome = read_answer(status, headers, content, secret=self.secret, api=request.api)
+        outcome = read_http_answer(status, headers, content, secret=self.secret, api=request.api)
         if isinstance(outcome, Completion):
             return Try(outcome)
         return Try(outcome, retry_after(response.headers, time.time()))

@@ -14,7 +14,7 @@ from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.model_ids import names_fixed_weights
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import error_line
-from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_answer
+from pytest_finetune.evaluation.targets.answers import MAX_BODY, read_http_answer
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.evaluation.targets.request_body import PATHS, encode
@@ -119,7 +119,7 @@ class OpenAITarget:
         try:
             async with session.post(url, data=body, allow_redirects=False, proxy=self._proxy) as response:
                 received = await _read(response)
-                outcome = read_answer(response.status, response.headers, received, secret=self.secret, api=api)
+                outcome = read_http_answer(response.status, response.headers, received, secret=self.secret, api=api)
                 if isinstance(outcome, Completion):
                     return Try(outcome)
                 return Try(self._explained(outcome), retry_after(response.headers, time.time()))

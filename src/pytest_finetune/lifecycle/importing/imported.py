@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.records import Completion
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.evaluation.targets.answers import read_answer
+from pytest_finetune.evaluation.targets.answers import read_http_answer
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.lifecycle.data.writing import refuse_existing, refuse_own_source
 from pytest_finetune.lifecycle.importing.foreign import Findings, ForeignCase
@@ -39,7 +39,7 @@ _NO_GATES = """
 
 
 @dataclass(slots=True)
-class Answers:
+class SourceRun:
     """
     The recorded answers of one run of the source.
 
@@ -75,7 +75,7 @@ class Imported:
     cases: int = 0
     skipped: LeftOuts = field(default_factory=LeftOuts)
     findings: Findings = field(default_factory=Findings)
-    answers: dict[str, Answers] = field(default_factory=dict)
+    answers: dict[str, SourceRun] = field(default_factory=dict)
 
     @property
     def schema_file(self) -> Path:
@@ -169,7 +169,7 @@ class _Writer:
             settings["max_errors"] = broken
             self._imported.findings.note(f"max_errors = {broken}: a recorded run lacks that many answers")
 
-    def _broken(self, run: Answers) -> int:
+    def _broken(self, run: SourceRun) -> int:
         """Number of planned samples without an answer."""
         repeats = self._imported.findings.settings.get("stability", {}).get("repeats", 1)
         answered = sum(isinstance(one, Completion) for answers in run.answers.values() for one in answers)
@@ -202,8 +202,8 @@ class _Writer:
         return free
 
     def _keep(self, name: str, answer: RecordedAnswer) -> None:
-        run = self._imported.answers.setdefault(answer.run, Answers())
-        outcome = read_answer(answer.status, {}, compact_json(answer.body).encode(errors="replace"))
+        run = self._imported.answers.setdefault(answer.run, SourceRun())
+        outcome = read_http_answer(answer.status, {}, compact_json(answer.body).encode(errors="replace"))
         run.answers.setdefault(name, []).append(outcome)
         run.models[getattr(outcome, "model", "")] += 1
         if answer.passed is not None:

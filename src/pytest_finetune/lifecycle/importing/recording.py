@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import Completion, Failure, State
 from pytest_finetune.evaluation.engine import Limits
-from pytest_finetune.evaluation.recorded import evaluate
+from pytest_finetune.evaluation.recorded import evaluate_target
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Request
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.evaluation.runs import Run, RunStore
-    from pytest_finetune.lifecycle.importing.imported import Answers, Imported
+    from pytest_finetune.lifecycle.importing.imported import Imported, SourceRun
 
 PREFIX = "imported:"
 """Of the target's spec in the record: an imported run can be compared with, but is no evidence for a promotion."""
@@ -89,14 +89,14 @@ def record_answers(
     eval_sets = load_eval_sets([imported.target.resolve()], root=root)
     for name, answers in imported.answers.items():
         target = _ImportedAnswers(_model(name, answers), answers.answers)
-        recorded = evaluate(target, eval_sets, Limits(), store=store, root=root, fresh=True, progress=progress)
+        recorded = evaluate_target(target, eval_sets, Limits(), store=store, root=root, fresh=True, progress=progress)
         samples = recorded.run.samples().values()
         judged = {(sample.case_id, sample.attempt): sample.state is State.PASSED for sample in samples}
         disagreed = tuple(key[0] for key, passed in answers.passed.items() if judged.get(key) is not passed)
         yield RecordedRun(name, recorded.run, recorded.results[0], len(answers.passed) - len(disagreed), disagreed)
 
 
-def _model(name: str, answers: Answers) -> str:
+def _model(name: str, answers: SourceRun) -> str:
     """The model of a run: the name that most answers give, else the run's name."""
     named = [model for model, _ in answers.models.most_common() if model]
     return named[0] if named else name or "unknown"

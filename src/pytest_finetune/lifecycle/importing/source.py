@@ -51,7 +51,7 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
         yield from read_raw(path, form=form)
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_definition(path: Path) -> dict[str, Any]:
     """
     The one object of a JSON or YAML file.
 

@@ -77,7 +77,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet) -> Baseline | None:
     """
     stored = next((one for one in evidence.eval_sets if one.name == eval_set.name), None)
     compared = {rule.scorer or rule.metric for rule in eval_set.settings.rules if rule.compares}
-    if stored is None or differences(stored, eval_set) or compared - {"accuracy"}:
+    if stored is None or changes_since(stored, eval_set) or compared - {"accuracy"}:
         return None
     planned = [(case.id, attempt) for case in eval_set.cases for attempt in range(eval_set.repeats)]
     bits = _bits(stored.outcomes, len(planned))
@@ -100,7 +100,7 @@ def baseline_from(evidence: Evidence, eval_set: EvalSet) -> Baseline | None:
     )
 
 
-def differences(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:
+def changes_since(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> str:
     """What has changed in an eval set since its evaluation, in one clause; empty if the verdicts still apply."""
     hashes = (
         ("cases", plan.cases_sha256, eval_set.cases_sha256),

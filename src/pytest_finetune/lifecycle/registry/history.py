@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry.entry import Event, RegistryRecord
 
 
-def canonical_json(record: RegistryRecord, *, without: frozenset[str] = frozenset()) -> str:
+def record_json(record: RegistryRecord, *, without: frozenset[str] = frozenset()) -> str:
     """
     A record as the JSON text that is hashed: sorted keys, no spaces, UTF-8, without fields that have their default.
 
@@ -40,12 +40,12 @@ def canonical_json(record: RegistryRecord, *, without: frozenset[str] = frozense
 
 def record_sha256(record: RegistryRecord) -> str:
     """SHA-256 of the canonical JSON of an entry or a rollout, as 64 hex digits."""
-    return hashlib.sha256(canonical_json(record).encode()).hexdigest()
+    return hashlib.sha256(record_json(record).encode()).hexdigest()
 
 
 def event_sha256(event: Event) -> str:
     """The correct `hash` of an event: SHA-256 of all other fields, including the hash of the event before."""
-    return hashlib.sha256(canonical_json(event, without=frozenset({"hash"})).encode()).hexdigest()
+    return hashlib.sha256(record_json(event, without=frozenset({"hash"})).encode()).hexdigest()
 
 
 def appended(history: Sequence[Event], event: Event) -> tuple[Event, ...]:

@@ -9,7 +9,7 @@ from pytest_finetune.base.model_ids import answers_for
 from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.evaluation.same_model import is_same_server
 from pytest_finetune.evaluation.targets.weights import name_of
-from pytest_finetune.lifecycle.registry.evidence import differences
+from pytest_finetune.lifecycle.registry.evidence import changes_since
 from pytest_finetune.lifecycle.registry.evidence_claim import claim_of
 from pytest_finetune.lifecycle.registry.production_checks import (
     comparison_faults,
@@ -147,7 +147,7 @@ def _plan_faults(claim: Claim, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
         plan = plans.pop(eval_set.name, None)
         if plan is None:
             yield f"{eval_set.name}: not evaluated in this run"
-        elif changed := differences(plan, eval_set):
+        elif changed := changes_since(plan, eval_set):
             yield f"{eval_set.name}: {changed} since the run; run it again"
     for name in plans:
         yield f"{name}: evaluated in the run, but not among the current eval sets"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_finetune.lifecycle.registry.evidence import differences
+from pytest_finetune.lifecycle.registry.evidence import changes_since
 from pytest_finetune.verdicts.gates import Status, judge
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[Ev
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
     passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
     for eval_set in eval_sets:
-        if eval_set.name not in plans or differences(plans[eval_set.name], eval_set):
+        if eval_set.name not in plans or changes_since(plans[eval_set.name], eval_set):
             continue
         for verdict in _rejudged(eval_set, samples):
             if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:

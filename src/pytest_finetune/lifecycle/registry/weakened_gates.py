@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.registry.entry import VersionStatus
-from pytest_finetune.lifecycle.registry.evidence import differences
+from pytest_finetune.lifecycle.registry.evidence import changes_since
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.metrics.shares import SHARES
 
@@ -36,7 +36,7 @@ def changes_since_production(registry: Registry, eval_sets: Sequence[EvalSet]) -
     return [
         f"{eval_set.name}: {changed} since production was evaluated; check that it has not become easier"
         for stored, eval_set in _pairs(_latest_evidence(registry), eval_sets)
-        if (changed := differences(stored, eval_set))
+        if (changed := changes_since(stored, eval_set))
     ]
 
 

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.lifecycle.starting.editor_schemas import FOLDER
-from pytest_finetune.lifecycle.starting.kinds import is_short, kind_of, labels_in, parsed, schema_of, text_of
+from pytest_finetune.lifecycle.starting.kinds import (
+    draft_schema,
+    is_short,
+    json_value,
+    kind_of,
+    labels_in,
+    message_text,
+)
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_finetune.lifecycle.starting.kinds import Kind
+    from pytest_finetune.lifecycle.starting.kinds import AnswerKind
 
 BAR, CONFIDENCE = 0.9, 0.95
 """The proposed gate: accuracy, and the level of its interval where there are enough cases."""
@@ -43,7 +50,7 @@ class EvalSetDraft:
         cases: Number of cases.
     """
 
-    kind: Kind
+    kind: AnswerKind
     files: Mapping[str, bytes]
     cases: int
 
@@ -51,7 +58,7 @@ class EvalSetDraft:
 def draft_eval_set(
     name: str,
     rows: Sequence[Mapping[str, Any]],
-    kind: Kind | None = None,
+    kind: AnswerKind | None = None,
     *,
     seen: Sequence[Mapping[str, Any]] = (),
 ) -> EvalSetDraft:
@@ -76,7 +83,7 @@ def draft_eval_set(
     schema = ""
     if kind == "json":
         schema = f"{name}.schema.json"
-        content = schema_of([parsed(text_of(answer)) for answer in answers])
+        content = draft_schema([json_value(message_text(answer)) for answer in answers])
         files[schema] = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
     files[f"{name}.toml"] = "".join(f"{line}\n" for line in _settings(kind, answers, schema, len(rows))).encode()
     lines = [json.dumps(_case(row, kind), ensure_ascii=False) for row in rows]
@@ -84,21 +91,21 @@ def draft_eval_set(
     return EvalSetDraft(kind, files, len(rows))
 
 
-def _refuse_other_kind(name: str, kind: Kind, answers: Sequence[Mapping[str, Any]]) -> None:
+def _refuse_other_kind(name: str, kind: AnswerKind, answers: Sequence[Mapping[str, Any]]) -> None:
     for number, answer in enumerate(answers, 1):
-        text = text_of(answer)
+        text = message_text(answer)
         if kind == "tool_call":
             problem = "" if answer.get("tool_calls") else "calls no tool"
         elif kind == "json":
-            problem = "" if parsed(text) is not None else "is not strict JSON"
+            problem = "" if json_value(text) is not None else "is not strict JSON"
         else:
             problem = "" if text.strip() else "has no text"
         if problem:
             raise DataError(f"the answer of row {number} {problem}", name, "choose another --kind, or fix the row")
 
 
-def _settings(kind: Kind, answers: Sequence[Mapping[str, Any]], schema: str, cases: int) -> Iterator[str]:
-    texts = [text_of(answer) for answer in answers]
+def _settings(kind: AnswerKind, answers: Sequence[Mapping[str, Any]], schema: str, cases: int) -> Iterator[str]:
+    texts = [message_text(answer) for answer in answers]
     by_words = kind == "text" and not is_short(texts)
     yield f"#:schema {FOLDER}/settings.json"
     yield f"# {_SHARED_WORDS if by_words else _ABOUT[kind]} All settings: docs/eval-sets.md of pytest-finetune"
@@ -116,7 +123,7 @@ def _settings(kind: Kind, answers: Sequence[Mapping[str, Any]], schema: str, cas
     yield from _gates(kind, cases)
 
 
-def _gates(kind: Kind, cases: int) -> Iterator[str]:
+def _gates(kind: AnswerKind, cases: int) -> Iterator[str]:
     needed = enough_cases()
     yield from ("", "[[gates]]                        # a model ships only if every gate passes")
     yield from ('metric = "accuracy"', f"min = {BAR}")
@@ -134,7 +141,7 @@ def enough_cases() -> int:
     return next(n for n in range(10, 10_000, 10) if rate_interval(_TYPICAL * n, n, confidence=CONFIDENCE).low >= BAR)
 
 
-def _case(row: Mapping[str, Any], kind: Kind) -> Mapping[str, Any]:
+def _case(row: Mapping[str, Any], kind: AnswerKind) -> Mapping[str, Any]:
     """An eval line: in the short form if the row is one question with a text before the answer."""
     *prompt, answer = row["messages"]
     roles = [message["role"] for message in prompt]
@@ -144,5 +151,5 @@ def _case(row: Mapping[str, Any], kind: Kind) -> Mapping[str, Any]:
             name: row[name] for name in ("tools",) if name in row
         }
     system = {"system": prompt[0]["content"]} if roles[0] == "system" else {}
-    text = text_of(answer)
-    return {**system, "input": prompt[-1]["content"], "expected": parsed(text) if kind == "json" else text}
+    text = message_text(answer)
+    return {**system, "input": prompt[-1]["content"], "expected": json_value(text) if kind == "json" else text}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_finetune.lifecycle.starting.kinds import Kind
+    from pytest_finetune.lifecycle.starting.kinds import AnswerKind
 
 _TOOL = {
     "type": "function",
@@ -23,7 +23,7 @@ _TOOL = {
         },
     },
 }
-_TEXTS: Mapping[Kind, tuple[str, tuple[tuple[str, str], ...]]] = {
+_TEXTS: Mapping[AnswerKind, tuple[str, tuple[tuple[str, str], ...]]] = {
     "label": (
         "Label the message with one word: billing, delivery or other.",
         (
@@ -56,7 +56,7 @@ _TEXTS: Mapping[Kind, tuple[str, tuple[tuple[str, str], ...]]] = {
 _PARCELS = ("4711", "0815", "1234")
 
 
-def example_rows(kind: Kind) -> list[dict[str, Any]]:
+def example_rows(kind: AnswerKind) -> list[dict[str, Any]]:
     """Chat rows of training data with answers of a kind."""
     if kind == "tool_call":
         return [_call_row(number) for number in _PARCELS]

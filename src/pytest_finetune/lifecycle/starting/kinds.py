@@ -12,8 +12,8 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Kind = Literal["label", "json", "tool_call", "sql", "text"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+AnswerKind = Literal["label", "json", "tool_call", "sql", "text"]
+ANSWER_KINDS: tuple[AnswerKind, ...] = get_args(AnswerKind)
 
 MAX_LABELS = 30
 LONGEST_LABEL = 40
@@ -30,12 +30,12 @@ _PER_LABEL = 3
 """Rows per label from which answers that repeat are labels."""
 
 
-def kind_of(answers: Sequence[Mapping[str, Any]]) -> Kind:
+def kind_of(answers: Sequence[Mapping[str, Any]]) -> AnswerKind:
     """What kind of answer a sequence of assistant messages shows; `text` if no other kind fits all of them."""
     if all(answer.get("tool_calls") for answer in answers):
         return "tool_call"
-    texts = [text_of(answer) for answer in answers]
-    if all(isinstance(parsed(text), dict | list) for text in texts):
+    texts = [message_text(answer) for answer in answers]
+    if all(isinstance(json_value(text), dict | list) for text in texts):
         return "json"
     if all(_SQL.match(text) for text in texts):
         return "sql"
@@ -44,13 +44,13 @@ def kind_of(answers: Sequence[Mapping[str, Any]]) -> Kind:
     return "label" if few and all(label and len(label) <= LONGEST_LABEL for label in labels) else "text"
 
 
-def text_of(answer: Mapping[str, Any]) -> str:
+def message_text(answer: Mapping[str, Any]) -> str:
     """The text of an assistant message; empty if it has none."""
     content = answer.get("content")
     return content if isinstance(content, str) else ""
 
 
-def parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def json_value(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """The JSON value of a text; None if it is not strict JSON."""
     try:
         return parse_json(text)
@@ -74,7 +74,7 @@ def is_short(texts: Sequence[str]) -> bool:
     return median(len(text.strip()) for text in texts) <= SHORT_TEXT
 
 
-def schema_of(values: Sequence[Any]) -> dict[str, Any]:
+def draft_schema(values: Sequence[Any]) -> dict[str, Any]:
     """
     A JSON Schema that all of some values satisfy.
 
@@ -87,10 +87,10 @@ def schema_of(values: Sequence[Any]) -> dict[str, Any]:
         return _object_schema(values)
     if types == ["array"]:
         items = [item for value in values for item in value]
-        return {"type": "array", "items": schema_of(items)} if items else {"type": "array"}
+        return {"type": "array", "items": draft_schema(items)} if items else {"type": "array"}
     if "object" in types or "array" in types:
         parts = [[value for value, each in zip(values, found, strict=True) if each == name] for name in types]
-        return {"anyOf": [schema_of(part) for part in parts]}
+        return {"anyOf": [draft_schema(part) for part in parts]}
     if set(types) == {"integer", "number"}:
         types = ["number"]
     schema: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
@@ -104,7 +104,7 @@ def _object_schema(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     names = list(dict.fromkeys(name for value in values for name in value))
     return {
         "type": "object",
-        "properties": {name: schema_of([value[name] for value in values if name in value]) for name in names},
+        "properties": {name: draft_schema([value[name] for value in values if name in value]) for name in names},
         "required": [name for name in names if all(name in value for value in values)],
         "additionalProperties": False,
     }

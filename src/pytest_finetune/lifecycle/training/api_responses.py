@@ -18,7 +18,7 @@ T = TypeVar("T")
 Dated = TypeVar("Dated", "FineTuningJob", "FineTuningEvent")
 
 
-def read_response(where: str, text: str, read: Callable[[object], T], secret: str) -> T:
+def parse_response(where: str, text: str, read: Callable[[object], T], secret: str) -> T:
     """
     Parse a response. The client accepts any body, so one that is not JSON is found here.
 

@@ -13,7 +13,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from pytest_finetune.lifecycle.training.api_errors import RefusedError
-from pytest_finetune.lifecycle.training.job import figures
+from pytest_finetune.lifecycle.training.job import finite_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,7 +102,7 @@ class Pace:
 
 def step_of(event: FineTuningEvent) -> TrainingStep | None:
     """The step that an event reports, in its figures or its message; None if it reports none."""
-    data, match = figures(event.data), _STEP_MESSAGE.search(event.message)
+    data, match = finite_numbers(event.data), _STEP_MESSAGE.search(event.message)
     number = data.get("step") or (float(match[1]) if match else None)
     if not number or number < 1:
         return None

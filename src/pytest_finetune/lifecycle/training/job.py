@@ -172,11 +172,11 @@ def read_checkpoint(value: object) -> FineTuningCheckpoint:
         _text(body, "fine_tuned_model_checkpoint"),
         step,
         _moment(body, "created_at"),
-        figures(_inner(body, "metrics")),
+        finite_numbers(_inner(body, "metrics")),
     )
 
 
-def figures(values: Mapping[str, Any]) -> dict[str, float]:
+def finite_numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """The finite numbers among the values."""
     return {
         name: float(value)

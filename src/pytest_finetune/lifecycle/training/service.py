@@ -12,9 +12,9 @@ from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 from pytest_finetune.lifecycle.training.api_errors import translated_errors
 from pytest_finetune.lifecycle.training.api_responses import (
     newest_first,
+    parse_response,
     read_identified,
     read_page,
-    read_response,
     shaped,
 )
 from pytest_finetune.lifecycle.training.job import read_checkpoint, read_event, read_job
@@ -199,7 +199,7 @@ class FineTuning:
         return sorted(found, key=lambda checkpoint: checkpoint.step)
 
     def _read(self, where: str, text: str, read: Callable[[object], T]) -> T:
-        return read_response(where, text, read, self.secret)
+        return parse_response(where, text, read, self.secret)
 
     def _pages(self, where: str, fetch: Callable[[_PageQuery], str], read: Callable[[object], T]) -> Iterator[T]:
         query: _PageQuery = {"limit": _PAGE}

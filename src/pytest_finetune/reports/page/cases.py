@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.records import State
-from pytest_finetune.reports.failure import expected_text, got_text, prompt_fields, reasoning_text
+from pytest_finetune.reports.failure import accepted_text, got_text, prompt_fields, reasoning_text
 from pytest_finetune.reports.redaction import failure_words
 from pytest_finetune.reports.sources import NOT_REQUESTED
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER
@@ -73,7 +73,7 @@ def _case(row: CaseSamples, part: ReportedSet, strings: Strings, flip: Flip | No
         strings.number("" if case.id.startswith(NOT_REQUESTED) else case.id),
         case.line,
         [part for field in _prompt(case, strings) for part in field],
-        strings.private(expected_text(case)) if known else 0,
+        strings.private(accepted_text(case)) if known else 0,
         strings.number(label),
         [strings.number(tag) for tag in case.tags],
         [] if strings.redact else [part for pair in _metadata(case, strings) for part in pair],

@@ -10,7 +10,15 @@ from starlette.routing import Route
 from pytest_finetune.server.batches.records import ENDPOINT, Batch
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.jobs.records import Metadata  # noqa: TC001 - pydantic reads the annotations
-from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page_response, read_object, read_page_query
+from pytest_finetune.server.wire import (
+    ApiError,
+    Body,
+    check_body,
+    no_such,
+    page_response,
+    read_json_body,
+    read_page_query,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -60,7 +68,7 @@ class BatchApi:
         return batch
 
     async def _create(self, request: Request) -> Response:
-        body = check_body(CreateBatch, await read_object(request))
+        body = check_body(CreateBatch, await read_json_body(request))
         if body.endpoint != ENDPOINT:
             raise ApiError(f"'{body.endpoint}' is not '{ENDPOINT}', the only endpoint of batches.", param="endpoint")
         if self._files.get(body.input_file_id, "input_file_id").purpose != "batch":

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from pytest_finetune.server.wire import ApiError, read_object
+from pytest_finetune.server.wire import ApiError, read_json_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable
@@ -27,7 +27,7 @@ def chat_routes(completions: Completions) -> list[Route]:
     """The route for chat completions."""
 
     async def complete(request: Request) -> Response:
-        body = await read_object(request)
+        body = await read_json_body(request)
         if not body.get("stream"):
             return JSONResponse(await _while_connected(request, completions.answer(body)))
         chunks = completions.stream(body)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.server.files import Files
     from pytest_finetune.server.store import Store
-    from pytest_finetune.server.trainer.progress import Event
+    from pytest_finetune.server.trainer.progress import TrainerEvent
 
 _COLUMNS = {
     "step": "step",
@@ -84,7 +84,7 @@ class JobRecorder:
         self.store.replace(job)
         return job, stopped
 
-    def _record(self, job: Job, event: Event, folder: Path) -> Job:
+    def _record(self, job: Job, event: TrainerEvent, folder: Path) -> Job:
         if isinstance(event, Started):
             if event.step:
                 self.add_event(job, f"Fine-tuning resumed after step {event.step} of {event.steps}")

@@ -14,7 +14,15 @@ from starlette.routing import Route
 from pytest_finetune.evaluation.targets.weights import BASE
 from pytest_finetune.server.ids import new_id, now
 from pytest_finetune.server.jobs.records import ENDED, Job, JobCheckpoint, JobEvent, JobHyperparameters, Metadata
-from pytest_finetune.server.wire import ApiError, Body, check_body, no_such, page_response, read_object, read_page_query
+from pytest_finetune.server.wire import (
+    ApiError,
+    Body,
+    check_body,
+    no_such,
+    page_response,
+    read_json_body,
+    read_page_query,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +97,7 @@ class JobApi:
         return job
 
     async def _create(self, request: Request) -> Response:
-        job = _new_job(check_body(CreateJob, await read_object(request)), self._recorder.files)
+        job = _new_job(check_body(CreateJob, await read_json_body(request)), self._recorder.files)
         self._store.add(job)
         self._recorder.add_event(job, f"Created fine-tuning job: {job.id}", name="created")
         self._queue.wake()

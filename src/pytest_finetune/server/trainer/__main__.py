@@ -38,12 +38,12 @@ def main(folder: Path, *, attached: bool) -> None:
       3  the server that started it is gone
     """  # noqa: D301 - click takes the backspace itself for "do not fold"
     os.environ.update(_QUIET)
-    from pytest_finetune.server.trainer.job import read_job
+    from pytest_finetune.server.trainer.job import read_training_job
     from pytest_finetune.server.trainer.parent_link import ParentLink, no_stop
 
     requested_stop = ParentLink().requested_stop if attached else no_stop
     try:
-        job = read_job(folder)
+        job = read_training_job(folder)
         from pytest_finetune.server.trainer.training import train
 
         done = train(folder, job, requested_stop)

@@ -56,7 +56,7 @@ class TrainingJob(BaseModel):
     weights_cache: Path | None = None
 
 
-def read_job(folder: Path) -> TrainingJob:
+def read_training_job(folder: Path) -> TrainingJob:
     """
     Read the job of a folder; relative paths in it are relative to the folder.
 

@@ -63,9 +63,9 @@ class Stopped(_Event):
     problem: str = ""
 
 
-Event = Annotated[Started | Stepped | Checkpoint | Stopped, Field(discriminator="kind")]
+TrainerEvent = Annotated[Started | Stepped | Checkpoint | Stopped, Field(discriminator="kind")]
 
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+_EVENT: TypeAdapter[TrainerEvent] = TypeAdapter(TrainerEvent)
 
 
 class ProgressFile:
@@ -80,7 +80,7 @@ class ProgressFile:
         _drop_torn_line(path)
         self._path = path
 
-    def append(self, event: Event) -> None:
+    def append(self, event: TrainerEvent) -> None:
         """Append one event; it is on disk when this returns."""
         line = event.model_dump_json(exclude_none=True)
         with self._path.open("a", encoding="utf-8") as file:
@@ -88,7 +88,7 @@ class ProgressFile:
         print(line, flush=True)  # noqa: T201 - the program's output
 
 
-def read_progress(path: Path, start: int) -> Iterator[tuple[int, Event]]:
+def read_progress(path: Path, start: int) -> Iterator[tuple[int, TrainerEvent]]:
     """
     Events from a byte offset on, each with the offset after it; an incomplete last line is left for the next call.
 

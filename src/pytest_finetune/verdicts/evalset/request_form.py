@@ -132,7 +132,7 @@ def request_form(
     return RequestForm(values, wire, "" if system_role == "system" else system_role, after, tuple(notes))
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def changed_parameters(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """The parameters that differ between two recorded forms, as `temperature 0.0 -> not sent`."""
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return [f"{name} {_words(before.get(name))} -> {_words(after.get(name))}" for name in names]

@@ -33,6 +33,6 @@ def is_function(name: str) -> bool:
     return ":" in name
 
 
-def is_known(name: str) -> bool:
+def is_known_scorer(name: str) -> bool:
     """Whether a name is a function, a built-in scorer or one of an installed package."""
     return is_function(name) or name in built_in_scorers() or name in installed_scorers()

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, field_validator
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.gate_settings import BarGate, GateSettings
-from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_known
+from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_known_scorer
 from pytest_finetune.verdicts.evalset.settings_base import Settings
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class EvalSettings(_ScorerKeys):
 
 
 def _known_scorer(name: str) -> str:
-    if not is_known(name):
+    if not is_known_scorer(name):
         known = (*built_in_scorers(), *installed_scorers(), "package.module:function")
         raise ValueError(f"unknown scorer {name!r}; {did_you_mean(name, known)}")
     return name

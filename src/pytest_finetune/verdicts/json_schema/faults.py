@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.json_path import json_path
-from pytest_finetune.base.json_shape import type_name
+from pytest_finetune.base.json_shape import schema_type
 from pytest_finetune.base.records import FormatFailure
 from pytest_finetune.base.text import shorten, shown
 
@@ -93,7 +93,7 @@ def _problem(error: ValidationError) -> str:
         return "extra key"
     if error.validator == "type":
         types = wanted if isinstance(wanted, str) else " or ".join(wanted)
-        return f"expected {types}, got {type_name(error.instance)} {shown(error.instance)}"
+        return f"expected {types}, got {schema_type(error.instance)} {shown(error.instance)}"
     if error.validator == "enum":
         return f"{shown(error.instance)} is not one of {shown(wanted)}"
     return shorten(error.message, 160)

@@ -31,7 +31,7 @@ def function_of(key: str) -> str:
     return key.rpartition("#")[0] or key
 
 
-def parsed(call: ToolCall, *, bare: bool) -> Any:
+def parsed_arguments(call: ToolCall, *, bare: bool) -> Any:
     """
     The arguments of a call; with `bare`, nothing at all is `{}`: servers write no arguments either way.
 
@@ -50,7 +50,7 @@ def without_parameters(case: Case, tools: Mapping[str, Mapping[str, Any]]) -> fr
 
 def expected_arguments(calls: Iterable[ToolCall]) -> dict[str, Any]:
     """The arguments of expected calls, which have been checked, by call."""
-    return {key: parsed(call, bare=True) for key, call in keyed(calls)}
+    return {key: parsed_arguments(call, bare=True) for key, call in keyed(calls)}
 
 
 def call_values(calls: Iterable[ToolCall]) -> dict[str, Any]:
@@ -119,6 +119,6 @@ def _has_parameters(tool: Mapping[str, Any]) -> bool:
 
 def _value_or_text(call: ToolCall) -> Any:
     try:
-        return parsed(call, bare=True)
+        return parsed_arguments(call, bare=True)
     except JsonFault:
         return call.arguments

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEEP = "nested too deeply"
 
 
-def schema_of(settings: EvalSettings, folder: Path) -> Schema | None:
+def settings_schema(settings: EvalSettings, folder: Path) -> Schema | None:
     """The compiled schema of the settings; None if they have none."""
     if settings.json_schema is None:
         return None

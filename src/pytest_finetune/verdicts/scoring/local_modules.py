@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.verdicts.scoring.outside_reads import parsed, reading_lines
+from pytest_finetune.verdicts.scoring.outside_reads import parsed_source, reading_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ class LocalModules:
         return [
             f"{path.name}:{line}"
             for path, source in self.sources.items()
-            for line in reading_lines(parsed(source), beyond_files=beyond_files)
+            for line in reading_lines(parsed_source(source), beyond_files=beyond_files)
         ]
 
     def load(self) -> ModuleType:
@@ -132,7 +132,7 @@ class LocalModules:
     def _imported_files(self, path: Path, source: bytes) -> Iterator[Path]:
         folder = next(Path(folder) for folder in self._folders if path.is_relative_to(folder))
         package = path.relative_to(folder).parent.parts
-        for node in ast.walk(parsed(source)):
+        for node in ast.walk(parsed_source(source)):
             for name in _imports(node, package):
                 yield from self._files(name)
 

@@ -58,7 +58,7 @@ _BEYOND_FILES = frozenset(
 )
 
 
-def parsed(source: bytes) -> ast.AST:
+def parsed_source(source: bytes) -> ast.AST:
     """The syntax tree of a source; an empty one if it has a fault."""
     try:
         return ast.parse(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pytest_finetune.base.json_shape import type_name
+from pytest_finetune.base.json_shape import schema_type
 from pytest_finetune.base.records import Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
@@ -45,7 +45,7 @@ def unusable_text(case: Case, normalize: Callable[[str], str]) -> str | None:
         return "no expected text" + (", only tool calls; use scorer 'tool_call'" if case.tool_calls else "")
     for expected in case.expected:
         if not isinstance(expected, str):
-            return f"expected is a JSON {type_name(expected)} and not text; use scorer 'json'"
+            return f"expected is a JSON {schema_type(expected)} and not text; use scorer 'json'"
         if not normalize(expected).strip():
             return f"expected {expected!r} leaves nothing to compare with"
     return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.gates import Status
-from pytest_finetune.verdicts.selftest.damage import USELESS, Kind, plant
+from pytest_finetune.verdicts.selftest.damage import USELESS, DamageKind, plant
 from pytest_finetune.verdicts.selftest.gaps import uncaught
 from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
 from pytest_finetune.verdicts.selftest.trial import NEEDS, Trial
@@ -44,7 +44,7 @@ class GateCheck:
     needs: str = ""
 
     @property
-    def caught(self) -> frozenset[Kind]:
+    def caught(self) -> frozenset[DamageKind]:
         """The kinds of damage that stop the gate from passing."""
         return frozenset(trip.kind for trip in self.trips if trip.damaged)
 
@@ -64,7 +64,7 @@ class GateCheck:
     def _relevant_trips(self) -> list[Trip]:
         """Errors for a gate on the error rate, bad answers for all others: errors make any verdict incomplete."""
         on_errors = self.gate.metric == "error_rate"
-        return [trip for trip in self.trips if (trip.kind is Kind.ERROR) is on_errors]
+        return [trip for trip in self.trips if (trip.kind is DamageKind.ERROR) is on_errors]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ TRIES = 8
 """Variants of one kind that are tried for a case until the scorer rejects one."""
 
 
-class Kind(StrEnum):
+class DamageKind(StrEnum):
     """How an answer is bad; `error` means that there is none."""
 
     EMPTY = "empty"
@@ -42,7 +42,7 @@ class Kind(StrEnum):
     ERROR = "error"
 
 
-USELESS = (Kind.EMPTY, Kind.NO_FIELDS, Kind.ARBITRARY, Kind.CONSTANT, Kind.MOST_FREQUENT)
+USELESS = (DamageKind.EMPTY, DamageKind.NO_FIELDS, DamageKind.ARBITRARY, DamageKind.CONSTANT, DamageKind.MOST_FREQUENT)
 """What a model answers that has learnt nothing; the last two are right answers to some of the cases."""
 
 _TEXT = "The quick brown fox jumps over the lazy dog, which is not an answer."
@@ -59,15 +59,17 @@ class Damage:
         unnoticed: Ids of the cases where the scorer accepts every variant.
     """
 
-    kind: Kind
+    kind: DamageKind
     samples: Mapping[str, Sample]
     unnoticed: frozenset[str]
 
 
-def plant(eval_set: EvalSet, perfect: Sequence[Sample], kinds: Sequence[Kind] = tuple(Kind)) -> tuple[Damage, ...]:
+def plant(
+    eval_set: EvalSet, perfect: Sequence[Sample], kinds: Sequence[DamageKind] = tuple(DamageKind)
+) -> tuple[Damage, ...]:
     """Damage of these kinds to a perfect run with one sample per case; empty for a kind that fits no case."""
     planter = _Planter(eval_set, perfect)
-    return tuple(_errors(perfect) if kind is Kind.ERROR else planter.damage(kind) for kind in kinds)
+    return tuple(_errors(perfect) if kind is DamageKind.ERROR else planter.damage(kind) for kind in kinds)
 
 
 class _Planter:
@@ -77,7 +79,7 @@ class _Planter:
         self.places = {answer: place for place, answer in enumerate(self.answers)}
         self.frequent = Counter(sample.completion for sample in perfect if sample.completion).most_common(1)
 
-    def damage(self, kind: Kind) -> Damage:
+    def damage(self, kind: DamageKind) -> Damage:
         bad: dict[str, Sample] = {}
         unnoticed: set[str] = set()
         for case, right in zip(self.eval_set.cases, self.perfect, strict=True):
@@ -90,7 +92,7 @@ class _Planter:
                     unnoticed.discard(case.id)
                     break
                 unnoticed.add(case.id)
-        if kind in (Kind.CONSTANT, Kind.MOST_FREQUENT) and self.eval_set.scorer.form_decides:
+        if kind in (DamageKind.CONSTANT, DamageKind.MOST_FREQUENT) and self.eval_set.scorer.form_decides:
             # Any answer of the form is right in every case, and a constant one may be meant.
             unnoticed.clear()
         return Damage(kind, bad, frozenset(unnoticed))
@@ -149,25 +151,25 @@ class _Planter:
             yield _with_text(right.completion, json_text(changed))
 
 
-_VARIANTS: dict[Kind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
-    Kind.EMPTY: _Planter.empty,
-    Kind.FENCED: _Planter.fenced,
-    Kind.ANOTHER: _Planter.another,
-    Kind.WRONG_LABEL: _Planter.wrong_label,
-    Kind.TRUNCATED: _Planter.truncated,
-    Kind.EXTRA_KEY: _Planter.extra_key,
-    Kind.WRONG_TYPE: _Planter.wrong_type,
-    Kind.NO_FIELDS: _Planter.no_fields,
-    Kind.ARBITRARY: _Planter.arbitrary,
-    Kind.CONSTANT: _Planter.constant,
-    Kind.MOST_FREQUENT: _Planter.most_frequent,
+_VARIANTS: dict[DamageKind, Callable[[_Planter, Sample], Iterator[Completion]]] = {
+    DamageKind.EMPTY: _Planter.empty,
+    DamageKind.FENCED: _Planter.fenced,
+    DamageKind.ANOTHER: _Planter.another,
+    DamageKind.WRONG_LABEL: _Planter.wrong_label,
+    DamageKind.TRUNCATED: _Planter.truncated,
+    DamageKind.EXTRA_KEY: _Planter.extra_key,
+    DamageKind.WRONG_TYPE: _Planter.wrong_type,
+    DamageKind.NO_FIELDS: _Planter.no_fields,
+    DamageKind.ARBITRARY: _Planter.arbitrary,
+    DamageKind.CONSTANT: _Planter.constant,
+    DamageKind.MOST_FREQUENT: _Planter.most_frequent,
 }
 
 
 def _errors(perfect: Sequence[Sample]) -> Damage:
     failure = Failure("server", "planted by the self-test")
     bad = {right.case_id: Sample(right.eval_set, right.case_id, 0, State.ERROR, failure=failure) for right in perfect}
-    return Damage(Kind.ERROR, bad, frozenset())
+    return Damage(DamageKind.ERROR, bad, frozenset())
 
 
 def _others(of: Sequence[T], place: int) -> Iterator[T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.selftest.damage import USELESS, Kind, plant
+from pytest_finetune.verdicts.selftest.damage import USELESS, DamageKind, plant
 from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
 from pytest_finetune.verdicts.selftest.trial import Trial
 
@@ -32,7 +32,7 @@ class Gap:
         planned: Number of cases of the set.
     """
 
-    kind: Kind
+    kind: DamageKind
     cases: int
     planned: int
 
@@ -50,7 +50,9 @@ def gap_warnings(eval_set: EvalSet) -> list[str]:
     return [f"no gate catches {', '.join(map(str, gaps))}"] if gaps else []
 
 
-def uncaught(eval_set: EvalSet, caught: Sequence[tuple[Rule, Container[Kind]]], damage: Sequence[Damage]) -> list[Gap]:
+def uncaught(
+    eval_set: EvalSet, caught: Sequence[tuple[Rule, Container[DamageKind]]], damage: Sequence[Damage]
+) -> list[Gap]:
     """The damage that no gate catches, given the kinds that each gate catches."""
     found = []
     for each in damage:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import printable
 from pytest_finetune.verdicts.gates.wording import certainty_text
-from pytest_finetune.verdicts.selftest.damage import Kind
+from pytest_finetune.verdicts.selftest.damage import DamageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -71,9 +71,9 @@ def _gate_lines(check: GateCheck) -> Iterator[str]:
     if check.needs:
         yield f"      not testable here: needs {check.needs}"
         return
-    outcomes: dict[str, list[Kind]] = {}
+    outcomes: dict[str, list[DamageKind]] = {}
     # Errors come last: they make every verdict incomplete, which says little about the gate.
-    for trip in sorted(check.trips, key=lambda trip: (trip.kind is Kind.ERROR, trip.damaged or check.n + 1)):
+    for trip in sorted(check.trips, key=lambda trip: (trip.kind is DamageKind.ERROR, trip.damaged or check.n + 1)):
         if text := _outcome(trip, check.n):
             outcomes.setdefault(text, []).append(trip.kind)
     wide = max(map(len, outcomes), default=0)

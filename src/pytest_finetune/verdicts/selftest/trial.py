@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Verdict
     from pytest_finetune.verdicts.rule import Rule
-    from pytest_finetune.verdicts.selftest.damage import Damage, Kind
+    from pytest_finetune.verdicts.selftest.damage import Damage, DamageKind
 
 NEEDS = {
     "latency_p50": "timing",
@@ -46,7 +46,7 @@ class Trip:
         status: The verdict at that number; None if the gate never stops passing.
     """
 
-    kind: Kind
+    kind: DamageKind
     noticed: int
     unnoticed: int
     damaged: int | None = None
@@ -75,7 +75,7 @@ class Trial:
         damaged = bisect_left(range(len(bad)), 1, lo=1, key=lambda count: int(not self._passes(bad[:count])))
         return Trip(damage.kind, len(bad), unnoticed, damaged, self._damaged(bad[:damaged]).status)
 
-    def caught(self, damage: Sequence[Damage]) -> frozenset[Kind]:
+    def caught(self, damage: Sequence[Damage]) -> frozenset[DamageKind]:
         """The kinds of damage that stop the gate from passing."""
         if self.gate.metric in NEEDS:
             return frozenset()

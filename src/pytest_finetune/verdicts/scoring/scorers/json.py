@@ -22,7 +22,7 @@ from pytest_finetune.verdicts.scoring.json_values import (
     expected_value,
     field_rules,
     nearest,
-    schema_of,
+    settings_schema,
     wrong_paths,
 )
 
@@ -67,7 +67,7 @@ class JsonScorer(Scorer):
             ScorerError: The schema file cannot be used, or a library is missing.
         """
         rules = field_rules(settings, FieldsOptions.model_validate(settings.scorer_options))
-        return cls(rules, schema_of(settings, folder))
+        return cls(rules, settings_schema(settings, folder))
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from pytest_finetune.base.format_fault import FormatFault
-from pytest_finetune.base.json_shape import type_name
+from pytest_finetune.base.json_shape import schema_type
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
@@ -92,7 +92,7 @@ class NumberScorer(Scorer):
         if isinstance(expected, str):
             return self._read(expected)
         if isinstance(expected, bool) or not isinstance(expected, int | float):
-            raise FormatFault(FormatFailure.WRONG_TYPE, f"it is a JSON {type_name(expected)}")
+            raise FormatFault(FormatFailure.WRONG_TYPE, f"it is a JSON {schema_type(expected)}")
         return as_written(expected)
 
     def _read(self, text: str) -> Fraction:

@@ -11,7 +11,7 @@ from pytest_finetune.base.json_shape import shape
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.scoring.answers import read_json, truncated
-from pytest_finetune.verdicts.scoring.json_values import DEEP, schema_of
+from pytest_finetune.verdicts.scoring.json_values import DEEP, settings_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ class SchemaScorer(Scorer):
         Raises:
             ScorerError: No schema is set, or it cannot be used.
         """
-        schema = schema_of(settings, folder)
+        schema = settings_schema(settings, folder)
         if schema is None:
             raise ScorerError("scorer 'schema' needs a schema", hint='add schema = "FILE.json"')
         return cls(schema)

@@ -16,7 +16,7 @@ from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.json_compare import differences, field_counts, leaves
 from pytest_finetune.base.json_path import json_path
-from pytest_finetune.base.json_shape import shape, type_name
+from pytest_finetune.base.json_shape import schema_type, shape
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault
 from pytest_finetune.base.text import shorten
@@ -29,11 +29,17 @@ from pytest_finetune.verdicts.scoring.calls import (
     expected_arguments,
     keyed,
     paired,
-    parsed,
+    parsed_arguments,
     without_parameters,
 )
 from pytest_finetune.verdicts.scoring.fields import FieldRules, FieldsOptions, accept_fault
-from pytest_finetune.verdicts.scoring.json_values import DEEP, difference_text, field_rules, schema_of, wrong_paths
+from pytest_finetune.verdicts.scoring.json_values import (
+    DEEP,
+    difference_text,
+    field_rules,
+    settings_schema,
+    wrong_paths,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -89,7 +95,7 @@ class ToolCallScorer(Scorer):
         """
         options = ToolCallOptions.model_validate(settings.scorer_options)
         rules = field_rules(settings, options, calls=True)
-        return cls(rules, schema_of(settings, folder), tuple(settings.request.tools or ()), options.unordered)
+        return cls(rules, settings_schema(settings, folder), tuple(settings.request.tools or ()), options.unordered)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -179,11 +185,11 @@ class ToolCallScorer(Scorer):
         if tools and call.name not in tools:
             raise FormatFault(FormatFailure.NOT_IN_ENUM, f"there is no tool {shorten(call.name)!r}", place)
         try:
-            arguments = parsed(call, bare=call.name in bare)
+            arguments = parsed_arguments(call, bare=call.name in bare)
         except JsonFault as unread:
             raise FormatFault(unread.kind, f"arguments are not JSON: {unread.problem}", place) from None
         if not isinstance(arguments, dict):
-            raise FormatFault(FormatFailure.WRONG_TYPE, f"arguments are {type_name(arguments)}, not object", place)
+            raise FormatFault(FormatFailure.WRONG_TYPE, f"arguments are {schema_type(arguments)}, not object", place)
         for schema in (self.schema, self._parameters_of(tools.get(call.name, {}))):
             if schema and (fault := schema.fault(arguments, renew=False)):
                 raise FormatFault(fault.kind, fault.problem, place + fault.path[1:])
