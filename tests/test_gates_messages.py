@@ -9,7 +9,7 @@ from sample_plans import case, cases, labelled, rules, run_of, sample, table
 
 from pytest_finetune.base.records import Score, Usage
 from pytest_finetune.verdicts.gates import Status, judge
-from pytest_finetune.verdicts.gates.bars import status_of, limit_of
+from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.completeness import plan_fault
 from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.wording import figure, interval_text

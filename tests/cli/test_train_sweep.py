@@ -136,7 +136,7 @@ def judged(folder):
         (eval_set,) = load_eval_sets([write_set(folder)], root=folder)
         with ScriptedServer(answer) as server:
             target, store = OpenAITarget("ft:scripted", base_url=server.url), RunStore(folder / ".finetune/runs")
-            recorded = evaluate(target, [eval_set], Limits(), store=store, root=folder)
+            recorded = evaluate_target(target, [eval_set], Limits(), store=store, root=folder)
         return EvaluatedCheckpoint(FineTuningCheckpoint(f"c{step}", "ft:scripted", step), recorded)
 
     return make

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.comparison import MetricDrop, difference_of, find_flips
-from pytest_finetune.verdicts.gates.bars import status_of, limit_of
+from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
 from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text, value_alone_text
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS

@@ -6,7 +6,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.gates.bars import status_of, limit_of
+from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
 from pytest_finetune.verdicts.metrics.labels import LabelTable
 from pytest_finetune.verdicts.stats.power import MOST, Chances
