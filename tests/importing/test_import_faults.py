@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import marshal
 import tomllib
 from pathlib import Path
 
@@ -208,8 +209,9 @@ def test_no_row_breaks_a_reader(name, data, prompt):
     form, value = FORMATS[name], data.draw(st.fixed_dictionaries(MOST[name]))
     assert form.fits(value)
     skipped = []
-    request = json.dumps({"custom_id": "known", "body": {"messages": [{"role": "user", "content": "hi"}]}})
-    options = ImportOptions(prompt=prompt, expected="A" if prompt else "", others={"known": request.encode()})
+    request = {"custom_id": "known", "body": {"messages": [{"role": "user", "content": "hi"}]}}
+    others = {"known": marshal.dumps(request)}
+    options = ImportOptions(prompt=prompt, expected="A" if prompt else "", others=others)
 
     cases = list(form.read([Row("f", 1, value)], options, Findings(), lambda _line, reason: skipped.append(reason)))
 

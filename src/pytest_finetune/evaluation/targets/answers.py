@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import LONGEST_ERROR, error_line, masked_completion, without_keys
 from pytest_finetune.evaluation.targets.answer_parts import Malformed
@@ -79,6 +81,15 @@ def read_http_answer(
         return _read(status, headers, body, secret, api)
     except Exception as error:  # noqa: BLE001 - no bytes of a server may end the run
         return Failure("malformed", error_line(f"HTTP {status}: {type(error).__name__}: {error}", secret), status)
+
+
+def read_recorded(status: int, body: Mapping[str, Any]) -> Completion | Failure:
+    """The same for the body of a recorded response to a chat completion, which is parsed already."""
+    if 200 <= status < 300 and not _error_holder(body):  # noqa: PLR2004 - as HTTP has it
+        # Whatever is unusual is described from the text of the body.
+        with suppress(Exception):
+            return _finished(read_completion(body), status, "")
+    return read_http_answer(status, {}, compact_json(body).encode(errors="replace"))
 
 
 def _read(status: int, headers: Mapping[str, str], body: bytes, secret: str, api: Api) -> Completion | Failure:

@@ -67,7 +67,8 @@ class ImportOptions:
         expected: Template of the expected answer, or `recorded`; empty uses the one in the file.
         config: Definition of the eval, as it was created: criteria, prompt and parameters.
         choices: Add the choices of multiple-choice cases to the prompt.
-        others: Rows of the file that belongs to the source, as JSON text by their id: the requests of a batch.
+        others: Rows of the file that belongs to the source, such as the requests of a batch, by their id, each as
+            `marshal` writes it.
     """
 
     prompt: str = ""

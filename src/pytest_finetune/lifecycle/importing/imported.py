@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.records import Completion
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.evaluation.targets.answers import read_http_answer
+from pytest_finetune.evaluation.targets.answers import read_recorded
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
 from pytest_finetune.lifecycle.data.writing import refuse_existing, refuse_own_source
 from pytest_finetune.lifecycle.importing.foreign import Findings, ForeignCase
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Failure
     from pytest_finetune.lifecycle.data.rows import Row
     from pytest_finetune.lifecycle.importing.foreign import Format, ImportOptions, RecordedAnswer
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 _NO_GATES = """
 # An eval set without gates requires every case to pass. Write down what this model must reach:
@@ -67,6 +68,7 @@ class Imported:
         skipped: Rows that could not be carried over.
         findings: Settings, notes, and what else was not carried over.
         answers: The recorded answers, by the source's name of their run.
+        eval_set: The set that was written.
     """
 
     source: Path
@@ -76,6 +78,7 @@ class Imported:
     skipped: LeftOuts = field(default_factory=LeftOuts)
     findings: Findings = field(default_factory=Findings)
     answers: dict[str, SourceRun] = field(default_factory=dict)
+    eval_set: EvalSet | None = field(default=None, repr=False)
 
     @property
     def schema_file(self) -> Path:
@@ -127,7 +130,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
             imported.findings.settings["schema"] = imported.schema_file.name
         lines = [f"# Imported from {source.name} ({found.title}).", *settings_toml(imported.findings.settings)]
         written.with_suffix(".toml").write_text("\n".join(lines) + "\n" + _NO_GATES, encoding="utf-8")
-        publish(folder, target)
+        imported.eval_set = publish(folder, target)
     return imported
 
 
@@ -203,7 +206,7 @@ class _Writer:
 
     def _keep(self, name: str, answer: RecordedAnswer) -> None:
         run = self._imported.answers.setdefault(answer.run, SourceRun())
-        outcome = read_http_answer(answer.status, {}, compact_json(answer.body).encode(errors="replace"))
+        outcome = read_recorded(answer.status, answer.body)
         run.answers.setdefault(name, []).append(outcome)
         run.models[getattr(outcome, "model", "")] += 1
         if answer.passed is not None:
@@ -216,6 +219,9 @@ _LONGEST_ID = 190
 def _is_json(expected: object) -> bool:
     """Whether an expected answer is a JSON object or list, or a value that is not text."""
     if isinstance(expected, str):
+        # Most answers are plain text, and a parser that fails takes long.
+        if not expected.lstrip().startswith(("{", "[")):
+            return False
         try:
             return isinstance(parse_json(expected), dict | list)
         except JsonFault:

@@ -42,7 +42,7 @@ class SharedParameters:
             self._shared = mine
             return
         for key in self._shared.keys() | mine.keys():
-            if canonical_json(self._shared.get(key)) != canonical_json(mine.get(key)):
+            if not _same(self._shared.get(key), mine.get(key)):
                 self._differing.add(key)
 
     def add_to(self, findings: Findings) -> None:
@@ -61,6 +61,13 @@ class SharedParameters:
             findings.not_carried[f"parameter {shorten(key, 40)}: it differs between requests"] += 1
         if request:
             findings.settings["request"] = request
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two JSON values are equal, and `1` is neither `1.0` nor `true`."""
+    if type(one) is type(other) and isinstance(one, str | int | float | None):
+        return one == other
+    return canonical_json(one) == canonical_json(other)
 
 
 def has_null(value: object) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pytest_finetune.verdicts.evalset import EvalSet
 
 
 @contextmanager
@@ -30,15 +33,15 @@ def private_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(folder: Path, target: Path) -> None:
+def publish(folder: Path, target: Path) -> EvalSet:
     """
-    Put the files of a folder next to the target, the eval set last: pytest collects what it finds.
+    Put the files of a folder next to the target, the eval set last: pytest collects what it finds. Returns the set.
 
     Raises:
         DataError: They would not be a valid eval set, or cannot be written.
     """
     try:
-        load_eval_sets([folder / target.name], root=folder)
+        (eval_set,) = load_eval_sets([folder / target.name], root=folder)
     except EvalSetErrors as error:
         raise DataError(f"the result would not be a valid eval set:\n{error}", str(target)) from error
     written = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
@@ -47,6 +50,7 @@ def publish(folder: Path, target: Path) -> None:
             copy_file(path, target.with_name(path.name))
     except OSError as error:
         raise _unwritable(error, target) from error
+    return replace(eval_set, path=target)
 
 
 def _unwritable(error: OSError, target: Path) -> DataError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import Completion, Failure, State
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import evaluate_target
-from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.evalset.discovery import eval_set_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -84,16 +84,25 @@ def record_answers(
     Raises:
         RunError: A record cannot be written.
     """
-    if not imported.answers:
+    if not imported.answers or imported.eval_set is None:
         return
-    eval_sets = load_eval_sets([imported.target.resolve()], root=root)
+    path = imported.target.resolve()
+    eval_sets = [replace(imported.eval_set, path=path, name=eval_set_name(path, root))]
     for name, answers in imported.answers.items():
         target = _ImportedAnswers(_model(name, answers), answers.answers)
         recorded = evaluate_target(target, eval_sets, Limits(), store=store, root=root, fresh=True, progress=progress)
-        samples = recorded.run.samples().values()
-        judged = {(sample.case_id, sample.attempt): sample.state is State.PASSED for sample in samples}
-        disagreed = tuple(key[0] for key, passed in answers.passed.items() if judged.get(key) is not passed)
-        yield RecordedRun(name, recorded.run, recorded.results[0], len(answers.passed) - len(disagreed), disagreed)
+        result = recorded.results[0]
+        disagreed = tuple(_disagreed(answers, result))
+        yield RecordedRun(name, recorded.run, result, len(answers.passed) - len(disagreed), disagreed)
+
+
+def _disagreed(answers: SourceRun, result: SetResult) -> Iterator[str]:
+    """The cases of the answers that the scorer and the source's own graders judged differently."""
+    for row in result.summary.rows if answers.passed else ():
+        for attempt, sample in enumerate(row.samples):
+            passed = answers.passed.get((row.case.id, attempt))
+            if passed is not None and (sample is not None and sample.state is State.PASSED) is not passed:
+                yield row.case.id
 
 
 def _model(name: str, answers: SourceRun) -> str:

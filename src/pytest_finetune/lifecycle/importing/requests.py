@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import marshal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.lifecycle.importing.answers import broken_answer, expecting_recorded, plain_messages
 from pytest_finetune.lifecycle.importing.foreign import (
     RECORDED,
@@ -61,7 +61,7 @@ def _read_batch(rows: Iterable[Row], options: ImportOptions, findings: Findings,
     def convert(row: Row) -> ForeignCase:
         name = row.value["custom_id"]
         raw = options.others.get(name)
-        body = parse_json(raw.decode()).get("body") if raw else None
+        body = marshal.loads(raw).get("body") if raw else None  # noqa: S302 - our own bytes
         if not isinstance(body, dict):
             raise NotCarried(f"no request has the custom_id {name!r}: name the batch's input file with --with")
         parameters.see(body)
