@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import random
 from math import exp, log
 from typing import TYPE_CHECKING
 
 import pytest
+import scipy_stats
 from sample_plans import cases, rules, sample, table
 
 from pytest_finetune.base.errors import EvalSetErrors
@@ -15,7 +17,7 @@ from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.metrics import summarize
-from pytest_finetune.verdicts.metrics.confidence import reliability
+from pytest_finetune.verdicts.metrics.confidence import reliability, without_probability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +83,42 @@ def test_the_interval_of_the_calibration_error_contains_the_true_one(count: int,
 def _gap(chances: Sequence[float], tenth: int, truth: object) -> float:
     mine = [chance for chance in chances if tenth < chance * 10 <= tenth + 1]
     return sum(truth(chance) - chance for chance in mine)  # type: ignore[operator]
+
+
+def test_bins_are_in_ascending_order_and_the_lowest_is_a_bin_of_its_own() -> None:
+    rows = summarize(run((0.95, True), (0.15, False), (0.05, False)), cases(3)).rows
+    assert [round(each.confidence, 2) for each in reliability(rows)] == [0.05, 0.15, 0.95]
+
+
+def test_the_interval_of_the_calibration_error_is_that_of_its_formula() -> None:
+    # Bin (0.9, 1]: none of 10 right at 0.95. Bin (0.5, 0.6]: 3 of 10 right at 0.55. Clopper and Pearson (1934).
+    samples = run(*[(0.95, False)] * 10, *[(0.55, number < 3) for number in range(10)])
+    measure = summarize(samples, cases(20)).value("ece", confidence=0.9)
+    assert measure.value == pytest.approx(0.5 * 0.95 + 0.5 * 0.25)
+    none_right, three_right = (scipy_stats.binomtest(right, 10) for right in (0, 3))
+    together = 0.95  # Two bins: 1 - (1 - 0.9) / 2.
+    nearest = 0.95 - none_right.proportion_ci(together).high
+    inside = three_right.proportion_ci(together)
+    assert inside.low < 0.55 < inside.high
+    farthest = 0.95 - none_right.proportion_ci(0.9).low, 0.55 - three_right.proportion_ci(0.9).low
+    above = math.hypot(0.5 * (farthest[0] - 0.95), 0.5 * (farthest[1] - 0.25))
+    assert measure.interval
+    assert measure.interval.low == pytest.approx(0.5 * nearest)
+    assert measure.interval.high == pytest.approx(measure.value + above)
+
+
+def test_the_calibration_error_is_at_most_one() -> None:
+    measure = summarize(run((1.0, False), (1.0, False)), cases(2)).value("ece")
+    assert (measure.value, measure.interval and measure.interval.high) == (1.0, 1.0)
+
+
+def test_answers_without_a_probability_are_counted() -> None:
+    assert without_probability(summarize(run((0.9, True), (None, True), (None, False)), cases(3)).rows) == 2
+
+
+def test_an_answer_with_probability_zero_is_the_least_confident() -> None:
+    samples = run((0.0, False), (0.5, True))
+    assert verdict({"metric": "accuracy_at_coverage", "coverage": 0.5, "min": 1.0}, samples).value == 1.0
 
 
 def test_repeats_do_not_make_the_interval_shorter() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from pytest_finetune.base.records import Completion, Reply, Sample, State
 from pytest_finetune.verdicts.metrics import lay_out
 from pytest_finetune.verdicts.metrics.calibration import Calibration
 from pytest_finetune.verdicts.stats.imperfect import corrected_interval, corrected_rate, informedness_interval, kappa
+
+if TYPE_CHECKING:
+    from pytest_finetune.verdicts.metrics import Summary
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,3 +90,56 @@ def test_answers_that_were_not_judged_are_wrong_whatever_the_judges_errors() -> 
     assert measure.interval is not None
     assert measure.interval.low < 0.4
     assert measure.interval.high > 0.6
+
+
+def judged(passed: int, missed: int, unanswered: int = 0) -> Summary:
+    """Figures of answers that a judge has passed and missed, and of some without text, which it is not asked about."""
+    plan = [case(number) for number in range(passed + missed + unanswered)]
+    replies = (Reply("", Completion("VERDICT: good")),)
+    states = [State.PASSED] * passed + [State.MISSED] * (missed + unanswered)
+    samples = [
+        Sample("", one.id, 0, state, Completion("x"), replies=replies if number < passed + missed else ())
+        for number, (one, state) in enumerate(zip(plan, states, strict=True))
+    ]
+    return lay_out(plan, samples).summary
+
+
+JUDGE = Calibration((45, 50), (40, 50))
+
+
+def test_where_all_answers_were_judged_the_interval_is_that_of_the_corrected_rate() -> None:
+    measure = JUDGE.corrected("accuracy", judged(30, 10), 0.9)
+    # By Rogan and Gladen: 0.75 + 0.8 - 1 over 0.9 + 0.8 - 1.
+    assert measure.exact == Fraction(11, 14)
+    assert measure.interval == corrected_interval(30, 40, (45, 50), (40, 50), confidence=0.9)
+
+
+@pytest.mark.parametrize("unanswered", [0, 10])
+def test_an_estimate_for_more_cases_is_that_of_a_larger_set_with_the_same_shares(unanswered: int) -> None:
+    estimated = JUDGE.corrected("accuracy", judged(30, 10, unanswered), 0.95, times=3)
+    larger = JUDGE.corrected("accuracy", judged(90, 30, 3 * unanswered), 0.95)
+    assert (estimated.exact, estimated.interval) == (larger.exact, larger.interval)
+    assert (estimated.n, larger.n) == (40 + unanswered, 120 + 3 * unanswered)
+
+
+def test_where_nothing_was_judged_the_rate_is_zero_with_its_interval() -> None:
+    measure = JUDGE.corrected("accuracy", judged(0, 0, 10), 0.8)
+    assert (measure.exact, measure.n) == (0, 10)
+    # Clopper and Pearson: none of 10 at 80 %, so 1 - 0.1 ** (1 / 10).
+    assert measure.interval is not None
+    assert (measure.interval.low, measure.interval.high) == (0, pytest.approx(1 - 0.1**0.1))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        ((20, 20), (20, 20), ""),
+        ((19, 19), (20, 20), "there are 19 right and 20 wrong labelled answers, and 20 of each are needed"),
+        ((11, 20), (10, 20), "the judge is not better than chance: sensitivity 0.550, specificity 0.500"),
+        ((8, 20), (8, 20), "the judge is not better than chance: sensitivity 0.400, specificity 0.400"),
+    ],
+)
+def test_a_calibration_needs_enough_answers_and_a_judge_better_than_chance(
+    right: tuple[float, int], wrong: tuple[float, int], fault: str
+) -> None:
+    assert Calibration(right, wrong).fault == fault

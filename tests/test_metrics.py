@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.evalset.gate_settings import METRICS, RATES
 from pytest_finetune.verdicts.metrics import lay_out, summarize
 from pytest_finetune.verdicts.metrics.drift import Drift, DriftKind
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable, tabulate_labels
+from pytest_finetune.verdicts.metrics.parts import Part, is_unscored, part_of
 from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
@@ -487,3 +488,21 @@ def test_counts_add_up_and_rates_stay_between_zero_and_one(states: list[State]) 
         value, interval = measure.value or 0.0, interval_of(measure)
         assert 0 <= interval.low <= value + 1e-12
         assert value - 1e-12 <= interval.high <= 1
+
+
+def test_a_graded_score_is_the_mean_over_the_attempts() -> None:
+    samples = [sample(0, attempt=n, score=Score(passed=True, value=value)) for n, value in enumerate((0.5, 1.0))]
+    assert summarize(samples, cases(1), repeats=2).value("score").exact == Fraction(3, 4)
+
+
+def test_of_several_scorers_one_sees_its_own_score_and_expected_values() -> None:
+    style = Score(passed=False, value=0.25)
+    both = sample(0, score=Score(passed=True, parts={"style": style}))
+    seen = part_of(both, "style")
+    assert (seen.state, seen.score, seen.failure) == (State.MISSED, style, None)
+    unscored = part_of(both, "tone")
+    assert (unscored.state, unscored.score, is_unscored(unscored)) == (State.ERROR, None, True)
+    planned = replace(case(0, styles=["formal", "dry"]), accept={"$.a": [1]}, tool_calls=(ToolCall("f", "{}"),))
+    own = Part(expected="styles").case(planned)
+    assert (own.expected, own.tool_calls, dict(own.accept)) == (("formal", "dry"), (), {})
+    assert Part().case(planned) is planned

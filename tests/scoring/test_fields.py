@@ -51,6 +51,7 @@ def fields(**tables: Any) -> dict[str, Any]:
         ({"compare": "set"}, ["a", "a", "b"], ["a", "b", "b"], False),
         ({"compare": "set"}, [1, {"x": [1], "y": 2}], [{"y": 2.0, "x": [1]}, 1.0], True),
         ({"compare": "set"}, [1, 0], [True, False], False),
+        ({"compare": "set"}, [[1], [2]], [[2], [3]], False),
         ({"compare": "set"}, ["a"], "a", False),
         ({"compare": "fuzzy", "threshold": 0.9}, "hello world", "hello worlds", True),
         ({"compare": "fuzzy", "threshold": 0.96}, "hello world", "hello worlds", False),

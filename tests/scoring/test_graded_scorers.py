@@ -228,3 +228,12 @@ def test_a_long_answer_does_not_take_long(scorer: Callable[..., Any], case: Call
     answer = Completion("word " * 20_000)
     for name in GRADED:
         assert not scorer(name, scorer_options={"threshold": 0.5}).score(case(CAT), answer).passed
+
+
+def test_an_expected_text_of_which_bleu_keeps_no_word_is_refused(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    # The tokenizer of WMT drops this mark of segments that were left out.
+    made = scorer("bleu", scorer_options={"threshold": 0.5})
+    assert made.check(case("<skipped>")) == "expected '<skipped>' has no word to compare"
+    assert made.check(case("a word")) is None

@@ -106,3 +106,11 @@ def test_explanations_and_right_answers(scorer: Callable[..., Any], case: Callab
     made = scorer("not", scorer_options={"of": "contains"})
     assert made.explain(case("x"), Completion("a x")) == ["unwanted: 'x'", "got 'a x'"]
     assert any(made.score(case("An answer"), answer).passed for answer in made.right_answers(case("An answer")))
+
+
+def test_what_was_unwanted_is_listed_with_the_answer(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+    made = scorer("not", scorer_options={"of": "contains"})
+    assert made.explain(case("yes", "sure"), Completion("sure thing")) == [
+        "unwanted: 'yes', 'sure'",
+        "got 'sure thing'",
+    ]

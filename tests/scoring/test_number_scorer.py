@@ -8,7 +8,7 @@ import pytest
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.format_fault import FormatFault
 from pytest_finetune.base.records import Completion, FormatFailure
-from pytest_finetune.verdicts.scoring.numerals import read_number
+from pytest_finetune.verdicts.scoring.numerals import MOST_DIGITS, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,3 +175,32 @@ def test_options_that_accept_anything_are_refused(
     with pytest.raises(ScorerError) as caught:
         scorer("number", scorer_options=options)
     assert problem in caught.value.problem
+
+
+def test_an_exponent_may_be_as_long_as_a_number() -> None:
+    assert read_number(f"1e{MOST_DIGITS}") == 10**MOST_DIGITS
+    assert read_number(f"1e-{MOST_DIGITS}") == Fraction(1, 10**MOST_DIGITS)
+    with pytest.raises(FormatFault, match="out of range"):
+        read_number(f"1e{MOST_DIGITS + 1}")
+
+
+@pytest.mark.parametrize("text", ["1.5", "1.5,2", "1,5.2"])
+def test_a_point_is_no_decimal_mark_where_another_one_is(text: str) -> None:
+    assert read_number("1,5", decimal=",") == Fraction(3, 2)
+    with pytest.raises(FormatFault):
+        read_number(text, decimal=",")
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "shown"),
+    [
+        ({}, "expected 10, got 99"),
+        ({"absolute": 0.5}, "expected 10 ± 0.5, got 99"),
+        ({"relative": 0.05}, "expected 10 ± 5 %, got 99"),
+        ({"absolute": 0.5, "relative": 0.05}, "expected 10 ± 0.5 or 5 %, got 99"),
+    ],
+)
+def test_a_miss_names_the_tolerance(
+    scorer: Callable[..., Any], case: Callable[..., Case], tolerance: dict[str, float], shown: str
+) -> None:
+    assert scorer("number", scorer_options=tolerance).score(case("10"), Completion("99")).detail == shown

@@ -56,7 +56,7 @@ class Calibration:
         if min(self.right[1], self.wrong[1]) < FEWEST:
             found = f"{self.right[1]} right and {self.wrong[1]} wrong"
             return f"there are {found} labelled answers, and {FEWEST} of each are needed"
-        if self.sensitivity + self.specificity <= 1 or informedness_interval(self.right, self.wrong).low <= 0:
+        if informedness_interval(self.right, self.wrong).low <= 0:
             return f"the judge is not better than chance: {self}"
         return ""
 

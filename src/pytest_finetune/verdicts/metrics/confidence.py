@@ -67,7 +67,7 @@ def reliability(rows: Sequence[CaseSamples]) -> tuple[ReliabilityBin, ...]:
     )
 
 
-def calibration_error(rows: Sequence[CaseSamples], *, repeats: int, confidence: float) -> Measure:
+def calibration_error(rows: Sequence[CaseSamples], *, confidence: float) -> Measure:
     """
     The expected calibration error: how far the probability of an answer is from the share of right answers.
 
@@ -76,22 +76,22 @@ def calibration_error(rows: Sequence[CaseSamples], *, repeats: int, confidence: 
     ten answers given with 90 % are right. Chance alone makes it larger on average, the more so the fewer answers there
     are, and not smaller, so that a gate with `max` errs on the safe side.
 
-    The interval takes the probabilities as given. In each bin the share of right answers has an exact interval, and so
-    has its distance from the mean probability. The upper bound adds up the bins' distances as squares do, the lower one
-    is the sum of the bins' lower bounds, at levels that hold for all of them together.
+    The interval takes the probabilities as given; repeats of a case do not make it shorter. In each bin the share of
+    right answers has an exact interval, and so has its distance from the mean probability. The upper bound adds up the
+    bins' distances as squares do, the lower one is the sum of the bins' lower bounds, at levels that hold for all of
+    them together.
 
     Sources: Guo et al. (2017), On Calibration of Modern Neural Networks, equation 3, for the formula; Clopper and
     Pearson (1934) for the interval in a bin; Zou and Donner (2008) for the upper bound, Bonferroni for the lower one.
 
     Args:
         rows: The cases; the result is `NOTHING_MEASURED` if the probability of any answer is not known.
-        repeats: Attempts per case, which do not make the evidence larger.
         confidence: Two-sided level of the interval, in (0, 1).
     """
     bins = reliability(rows)
     if not bins:
         return NOTHING_MEASURED
-    n = sum(each.answers for each in bins)
+    n, repeats = sum(each.answers for each in bins), len(rows[0].samples)
     value = fsum(abs(each.right - each.answers * each.confidence) for each in bins) / n
     below = 0.0
     above = 0.0
@@ -138,5 +138,5 @@ def accuracy_at_coverage(rows: Sequence[CaseSamples], coverage: float, *, confid
 
 
 def _confidence(row: CaseSamples) -> float:
-    """The mean probability of the answers to a case."""
-    return fsum(completion.probability or 0.0 for completion in row.completions) / len(row.samples)
+    """The probabilities of the answers to a case; all cases have as many attempts."""
+    return fsum(completion.probability or 0.0 for completion in row.completions)

@@ -182,8 +182,7 @@ class Summary:
         return Measure(self.labels.macro_f1, self.labels.macro_f1_interval(confidence), len(self.rows))
 
     def _calibration_error(self, confidence: float) -> Measure:
-        repeats = len(self.rows[0].samples) if self.rows else 1
-        return calibration_error(self.rows, repeats=repeats, confidence=confidence)
+        return calibration_error(self.rows, confidence=confidence)
 
     def _accuracy_at_coverage(self, confidence: float) -> Measure:
         return accuracy_at_coverage(self.rows, self.coverage, confidence=confidence)

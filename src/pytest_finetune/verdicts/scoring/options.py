@@ -69,6 +69,8 @@ def _schema_at(options: type[BaseModel], place: Sequence[str | int]) -> dict[str
     for key in place:
         inner = schema.get("properties", {}).get(key), schema.get("additionalProperties"), schema.get("items")
         schema = next(filter(None, inner), {})
-        if "$ref" in schema:
-            schema = {**whole["$defs"][schema["$ref"].rsplit("/", 1)[-1]], **schema}
+        # A table that may be left out is one of several kinds, the other of which is null.
+        for kind in (schema, *schema.get("anyOf", ())):
+            if "$ref" in kind:
+                schema = {**whole["$defs"][kind["$ref"].rsplit("/", 1)[-1]], **schema}
     return schema
