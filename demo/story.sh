@@ -6,6 +6,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")" || exit 2
 PATH="${BIN:-../.venv/bin}:$PATH"
 export PYTHONPATH="" PYTEST_ADDOPTS="${PYTEST_ADDOPTS-} -p no:randomly -p no:cacheprovider --no-header -rN --tb=no"
 MODEL="${MODEL:-local:smollm2-135m}"
+if [ ! -e models/routing-v2.gguf ]; then
+  echo "The trained models are not part of the source distribution. Train them, which takes some 20 minutes: make demo-train" >&2
+  exit 2
+fi
 rm -f registry.json registry.json.lock report.html
 
 say() { printf '\n%s\n' "$*"; }
