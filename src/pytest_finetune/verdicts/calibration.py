@@ -61,7 +61,7 @@ class CalibrationRecord(BaseModel):
         figures: For people: the figures as they were printed. Nothing reads them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     format: int = 1
     judge: str

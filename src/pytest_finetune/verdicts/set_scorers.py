@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
-from pytest_finetune.verdicts.calibration import read_calibration
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.eval_set import OtherScorer
 from pytest_finetune.verdicts.evalset.settings_file import placed
@@ -71,6 +70,9 @@ class SetScorers:
 
     def calibration(self, path: Path, settings: EvalSettings) -> Calibration | None:
         """The calibration of the judge, from the file next to the eval set; None without a judge."""
+        if not isinstance(self.scorer, AskingScorer):
+            return None
+        from pytest_finetune.verdicts.calibration import read_calibration
         from pytest_finetune.verdicts.scoring.scorers.judge import JudgeScorer
 
         return read_calibration(path, self.scorer, settings) if isinstance(self.scorer, JudgeScorer) else None

@@ -27,7 +27,7 @@ FORMAT: Literal[1] = 1
 class Record(BaseModel):
     """Base of all parts of a manifest: frozen, and an unknown field is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class TargetInfo(Record):

@@ -18,7 +18,7 @@ class RegistryRecord(BaseModel):
     """Base of all records of a registry: frozen; an unknown field is an error."""
 
     # pydantic would write NaN as null by default; kept as a constant, it reaches `canonical_json`, which refuses it.
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants", defer_build=True)
 
 
 class VersionStatus(StrEnum):

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 class Settings(BaseModel):
     """Base of all settings read from people: frozen, and no key goes unread."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 def misfit(problem: str, hint: str) -> PydanticCustomError:
