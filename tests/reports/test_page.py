@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from page_runs import evaluated, recorded, write_set
 
-from pytest_finetune.base.records import Completion, Failure
+from pytest_finetune.base.records import Completion, Failure, Sample, State
 from pytest_finetune.evaluation.runs import Run
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.document import page_html
-from pytest_finetune.reports.page.sections import headline
+from pytest_finetune.reports.page.sections import headline, run_view
 from pytest_finetune.reports.page.strings import LIMIT, Strings, visible
 from pytest_finetune.reports.sources import from_record, from_session
 from pytest_finetune.verdicts.gates import Baseline
@@ -106,7 +106,8 @@ def test_a_verdict_whose_interval_crosses_the_bar_is_hollow_and_says_so(tmp_path
     html = page_html([from_session(evaluation, results)])
     gates = re.findall(r'<td class="word ([^"]*)"><i class="glyph ([^"]*)"', html)
     # Accuracy 1.000 [0.398, 1.000] against 0.9; all must pass; the latency of four answers; a certain 0.1.
-    assert [word for word, _ in gates[:4]] == ["pass hollow", "pass hollow", "pass", "pass hollow"]
+    passed = [word for word, _ in gates if word.startswith("pass")]
+    assert passed[:4] == ["pass hollow", "pass hollow", "pass", "pass hollow"]
     assert gates[-1] == ("pass", "pass")
     assert all(word == glyph for word, glyph in gates)
     assert html.count('<path class="hole"') == 3
@@ -317,3 +318,46 @@ def test_documented_facts_of_the_page() -> None:
     assert f"more than {LIMIT:,} characters" in chapter
     (printed,) = re.findall(r"PRINTED = (\d+);", (assets / "list.js").read_text("utf-8"))
     assert f"the first {printed} cases" in chapter
+
+
+def test_failed_gates_come_first_whatever_their_set(tmp_path: Path) -> None:
+    sets = [
+        write_set(tmp_path, "one", ROWS, "[[gates]]\nmin = 0.1\n"),
+        write_set(tmp_path, "two", ROWS, "[[gates]]\nmin = 0.2\n[[gates]]\nmin = 0.9\n"),
+    ]
+    html = page_html([from_session(*evaluated(tmp_path, sets, all_wrong))])
+    rows = re.findall(r'<td class="name">(\S+) <span class="quiet">(\S+)</span></td>', html)
+    assert rows == [
+        ("accuracy&gt;=0.9", "two.jsonl"),
+        ("accuracy&gt;=0.1", "one.jsonl"),
+        ("accuracy&gt;=0.2", "two.jsonl"),
+    ]
+    assert '<td class="num" data-label="bar">≥ 0.9</td>' in html
+
+
+def test_models_are_shown_side_by_side(tmp_path: Path) -> None:
+    eval_set = write_set(tmp_path, "t", ROWS)
+    both = [
+        from_session(*evaluated(tmp_path, [eval_set], how, spec=spec)) for how, spec in ((right, "a"), (all_wrong, "b"))
+    ]
+    table = page_html(both).partition("Models side by side</h2>")[2].partition("</table>")[0]
+    assert "<td>1 pass</td><td>1 fail</td>" in table
+    assert page_html(both[:1]).count("Models side by side") == 0
+
+
+def test_slices_have_the_accuracy_of_the_baseline(tmp_path: Path) -> None:
+    eval_set = write_set(
+        tmp_path, "t", [{**row, "tags": ["x" if number < 2 else "y"]} for number, row in enumerate(ROWS)]
+    )
+    before = recorded(tmp_path, [eval_set], right, spec="a")
+    after = recorded(tmp_path, [eval_set], lambda *_: "wrong", spec="b")
+    rows = run_view(from_record(after, root=tmp_path, against=before), 0, redact=False)["accuracy"]["groups"][0]["rows"]
+    assert {row["name"]: row["before"] for row in rows if row["before"]} == {"t.jsonl": "1.000", "x": "1.000"}
+
+
+def test_an_answer_whose_text_is_not_recorded_says_so(tmp_path: Path) -> None:
+    eval_set = write_set(tmp_path, "t", ROWS)
+    samples = tuple(Sample(eval_set.name, row["id"], 0, State.PASSED) for row in ROWS)
+    baselines = {eval_set.name: Baseline("production", eval_set.cases_sha256, 1, samples)}
+    html = page_html([from_session(*evaluated(tmp_path, [eval_set], all_wrong, baselines=baselines))])
+    assert '"(not recorded)"' in html

@@ -57,6 +57,7 @@ main.subcommands = {
     "train": Subcommand(f"{_HERE}.train:command", "Fine-tune models on OpenAI's API or a compatible server."),
     "gates": Subcommand(f"{_HERE}.gates:command", "Plan and test gates, and the judges that they rely on."),
     "runs": Subcommand(f"{_HERE}.runs:command", "List, show, compare, report and remove recorded runs."),
+    "view": Subcommand(f"{_HERE}.view:command", "View and compare recorded runs in a browser, and review their cases."),
     "diagnose": Subcommand(
         f"{_HERE}.diagnose:command", "Find overfitting, underfitting and an unstable output format."
     ),

@@ -110,7 +110,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
     return _trimmed(
         [
             STATES.index(sample.state),
-            strings.private(got_text(completion)) if completion else 0,
+            strings.private(got_text(completion)) if completion else strings.number(_missing_text(sample)),
             strings.number(score.format_failure or "") if score else 0,
             strings.number(score.path) if score and reveals else 0,
             strings.number(_reason(score)) if score and reveals else 0,
@@ -127,6 +127,11 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             strings.private(judge) if (judge := _judge_text(sample)) else 0,
         ]
     )
+
+
+def _missing_text(sample: Sample) -> str:
+    """Shown for an answer that was scored and whose text is not recorded, as in the evidence of a registry."""
+    return "(not recorded)" if sample.state in (State.PASSED, State.MISSED) else ""
 
 
 def _judge_text(sample: Sample) -> str:

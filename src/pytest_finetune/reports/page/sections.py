@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
@@ -18,7 +19,7 @@ from pytest_finetune.reports.page.panels import (
 from pytest_finetune.reports.page.slices import accuracy_view
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import amount, between, link
-from pytest_finetune.reports.tables import confidence_figures
+from pytest_finetune.reports.tables import confidence_figures, figures, short_names
 from pytest_finetune.reports.text import dollars
 from pytest_finetune.verdicts.evalset.gate_settings import RATES
 from pytest_finetune.verdicts.gates import Status
@@ -26,11 +27,14 @@ from pytest_finetune.verdicts.gates.wording import figure
 from pytest_finetune.verdicts.metrics.measure import QUANTILES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_finetune.reports.page.charts import Scale
     from pytest_finetune.reports.page.wording import Values
     from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
+
+
+_URGENCY = (Status.FAIL, Status.INCOMPLETE, Status.INCONCLUSIVE, Status.PASS)
 
 
 def run_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
@@ -38,7 +42,10 @@ def run_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
     rates = [gate for part in run.sets for gate in part.gates if gate.metric in RATES]
     # One scale for all rates, so that their charts can be compared.
     scale = scale_of([end for gate in rates for end in (gate.verdict.value, gate.verdict.low, gate.bar)], rate=True)
-    sets = [_set_view(part, number, scale, redact=redact) for part in run.sets]
+    names = short_names([visible(part.name) for part in run.sets])
+    sets = [
+        {**_set_view(part, number, redact=redact), "short": name} for part, name in zip(run.sets, names, strict=True)
+    ]
     return {
         "model": visible(run.model),
         "number": number,
@@ -48,7 +55,11 @@ def run_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
         "totals": _totals(run),
         "notes": [visible(note) for note in _notes(run, redact=redact)],
         "judged": run.judged,
+        "seen": [visible(run.facts[name]) for name in ("started", "server", "git") if name in run.facts],
         "sets": sets,
+        "cost_names": list(dict.fromkeys(name for view in sets for name in view["cost"]["figures"])),
+        "gates": _gates_of_all(run, rates=scale),
+        "promises": list(dict.fromkeys(promise for part in run.sets for promise in part.promises)),
         "accuracy": accuracy_view(run, number, redact=redact),
     }
 
@@ -59,7 +70,7 @@ def headline(run: ReportedRun) -> str:
     return f"{outcome.words.capitalize()}: {outcome.reasons}" if run.judged else "Baseline, not judged"
 
 
-def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> Values:
+def _set_view(part: ReportedSet, number: int, *, redact: bool) -> Values:
     summary, name = part.summary, visible(part.name)
     reads_paths = not redact
     labels = summary.requested.labels if summary.requested.rows else None
@@ -67,8 +78,7 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
         "name": name,
         "link": link(number, set=name),
         "ungated": not part.gated,
-        "gates": [_gate(gate, rates) for gate in part.gates],
-        "promises": part.promises,
+        "gates": len(part.gates),
         "matrix": matrix_view(labels, number, name, linked=reads_paths) if labels else None,
         "confusions": confusions_view(labels, number, name, linked=reads_paths) if labels else [],
         "labels": labels_view(labels) if labels else [],
@@ -80,6 +90,14 @@ def _set_view(part: ReportedSet, number: int, rates: Scale, *, redact: bool) -> 
         "cost": _cost(part),
         "repeats": part.repeats,
     }
+
+
+def _gates_of_all(run: ReportedRun, *, rates: Scale) -> list[Values]:
+    """The gates of all sets, the failed ones first."""
+    names = short_names([visible(part.name) for part in run.sets])
+    gates = [(gate, name) for part, name in zip(run.sets, names, strict=True) for gate in part.gates]
+    ordered = sorted(gates, key=lambda pair: _URGENCY.index(pair[0].status))
+    return [{"set": name, **_gate(gate, rates)} for gate, name in ordered]
 
 
 def _notes(run: ReportedRun, *, redact: bool) -> Iterator[str]:
@@ -129,6 +147,7 @@ def _gate(gate: Gate, rates: Scale) -> Values:
         "chart": interval_svg(verdict.value, ends, scale=scale, bar=bar, kind=kind) if drawn else "",
         "ends": [f"{end:g}" if gate.metric in RATES else amount(end, gate.metric) for end in scale],
         "value": "" if verdict.value is None else _value_text(verdict.value, bar, gate.metric),
+        "bar": "" if bar is None else _bar_text(gate, bar),
         "interval": between(verdict.low, verdict.high, gate.metric),
         "margin": "" if gate.margin is None else _margin(gate, gate.margin),
         "n": f"{verdict.planned:,}",
@@ -141,6 +160,27 @@ def _needs_explanation(gate: Gate) -> bool:
         return True
     plain = gate.bar is not None and gate.metric not in ("flips", "drop")
     return gate.verdict.status != Status.PASS and not (gate.verdict.status == Status.FAIL and plain)
+
+
+def _bar_text(gate: Gate, bar: float) -> str:
+    shown = f"{bar:g}" if gate.metric in (*RATES, "drop") else amount(bar, gate.metric)
+    return f"{'≥' if gate.rule and gate.rule.upward else '≤'} {shown}"
+
+
+def models_view(runs: Sequence[ReportedRun]) -> Values:
+    """The figures of each eval set with a column per model."""
+    sets = []
+    for parts in zip(*(run.sets for run in runs), strict=True):
+        columns = [figures(part) for part in parts]
+        rows = [(name, [visible(column[name]) for column in columns]) for name in columns[0]]
+        statuses = [_statuses(part) for part in parts]
+        sets.append({"name": visible(parts[0].name), "rows": [("gates", statuses), *rows]})
+    return {"models": [visible(run.model) for run in runs], "sets": sets}
+
+
+def _statuses(part: ReportedSet) -> str:
+    counts = Counter(part.statuses)
+    return ", ".join(f"{counts[status]} {status}" for status in _URGENCY if counts[status]) or "not judged"
 
 
 def _value_text(value: float, bar: float | None, metric: str) -> str:
@@ -157,7 +197,7 @@ def _cost(part: ReportedSet) -> Values:
     timed = [completion.latency for completion in summary.completions if not completion.from_cache]
     p50, p95 = (summary.value(metric).value for metric in QUANTILES)
     tokens, price = summary.value("tokens_per_case").value, summary.value("cost_per_case").value
-    figures = [
+    rows = [
         ("p50", "" if p50 is None else amount(p50, "latency_p50")),
         ("p95", "" if p95 is None else amount(p95, "latency_p95")),
         ("slowest", amount(max(timed), "latency_p95") if timed else ""),
@@ -168,7 +208,7 @@ def _cost(part: ReportedSet) -> Values:
         ("from cache", f"{summary.from_cache:,}" if summary.from_cache else ""),
     ]
     return {
-        "figures": [(name, value) for name, value in figures if value],
+        "figures": {name: value for name, value in rows if value},
         "chart": histogram_svg(timed) if len(timed) > 1 else "",
         "slowest": amount(max(timed), "latency_p95") if timed else "",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.records import State
 from pytest_finetune.reports.details import SLICES, slices_of
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
@@ -33,7 +34,11 @@ def accuracy_view(run: ReportedRun, number: int, *, redact: bool) -> Values:
     scale = scale_of([row["low"] for row in rows], rate=True)
     for row in rows:
         row["chart"] = interval_svg(row["value"], (row["low"], row["high"]), scale=scale, kind=row["kind"])
-    return {"groups": [_folded(group) for group in groups], "ends": _ends(scale)}
+    return {
+        "groups": [_folded(group) for group in groups],
+        "ends": _ends(scale),
+        "compared": any(row["before"] for row in rows),
+    }
 
 
 def _folded(rows: list[Values]) -> Values:
@@ -43,7 +48,7 @@ def _folded(rows: list[Values]) -> Values:
 
 def _accuracy_rows(part: ReportedSet, short: str, number: int, *, redact: bool) -> Iterator[Values]:
     summary, name = part.summary, visible(part.name)
-    yield _accuracy_row(short, summary, link(number, set=name), "whole")
+    yield _accuracy_row(short, summary, link(number, set=name), "whole", before=_before(part, summary))
     yield from (_accuracy_row(metric_name(metric), summary, "", "metric", metric) for metric in _metrics_of(part))
     slices = [] if part.missing_prompts else slices_of(summary.rows)
     # Metadata may contain prompt text and is not shown redacted; tags are the user's own selectors.
@@ -52,7 +57,18 @@ def _accuracy_rows(part: ReportedSet, short: str, number: int, *, redact: bool) 
         key, _, value = visible(label).partition("=")
         filters = {"tag": value} if key == "tag" else {"meta": f"{key}={value}"}
         row = Summary(tuple(rows), summary.needed, summary.expected_label)
-        yield _accuracy_row(value if key == "tag" else f"{key} {value}", row, link(number, set=name, **filters), "part")
+        title = value if key == "tag" else f"{key} {value}"
+        yield _accuracy_row(title, row, link(number, set=name, **filters), "part", before=_before(part, row))
+
+
+def _before(part: ReportedSet, slice_of: Summary) -> str:
+    """The baseline's accuracy on these cases, whose flips are known; empty without one, and where cases repeat."""
+    if part.comparison is None or part.repeats > 1 or not slice_of.rows:
+        return ""
+    ids = {row.case.id for row in slice_of.rows}
+    flips = [flip.lost for flip in part.comparison.flips if flip.case_id in ids]
+    passed = slice_of.counts[State.PASSED] + sum(flips) - (len(flips) - sum(flips))
+    return f"{passed / len(slice_of.rows):.3f}"
 
 
 def _metrics_of(part: ReportedSet) -> Iterator[str]:
@@ -66,7 +82,9 @@ def _metrics_of(part: ReportedSet) -> Iterator[str]:
             yield metric
 
 
-def _accuracy_row(name: str, summary: Summary, where: str, kind: str, metric: str = "accuracy") -> Values:
+def _accuracy_row(
+    name: str, summary: Summary, where: str, kind: str, metric: str = "accuracy", *, before: str = ""
+) -> Values:
     measure = summary.measured(metric)
     interval = measure.interval
     return {
@@ -79,6 +97,7 @@ def _accuracy_row(name: str, summary: Summary, where: str, kind: str, metric: st
         "figure": "-" if measure.value is None else f"{measure.value:.3f}",
         "interval": interval_or_count(summary, measure),
         "n": f"{measure.n:,}",
+        "before": before,
     }
 
 

@@ -2,10 +2,15 @@
 
 const FLIPS_SHOWN = 4;
 
-const marked = (parts, tag) => {
+const SPACES = { " ": "·", "\t": "⇥\t", "\n": "↵\n" };
+
+// White space on its own is invisible, also on a coloured ground.
+const seen = (text) => (/^\s+$/.test(text) ? text.replace(/[ \t\n]/g, (space) => SPACES[space]) : text);
+
+const marked = (parts, kind) => {
   const made = element("pre", "text");
   made.dir = "auto";
-  for (const [text, changed] of parts) made.append(changed ? element(tag, "", text) : text);
+  for (const [text, changed] of parts) made.append(changed ? element("mark", kind, seen(text)) : text);
   return made;
 };
 
@@ -25,12 +30,20 @@ const sides = (left, right) => {
   return made;
 };
 
+const legendOf = (left, right) => {
+  const made = element("p", "legend");
+  made.append(element("mark", "left", `only ${left}`), " ", element("mark", "right", `only ${right}`));
+  return made;
+};
+
 // Two texts side by side with their differences highlighted, unless they have next to nothing in common.
-const compared = (leftTitle, left, rightTitle, right) => {
+const compared = (leftTitle, left, rightTitle, right, legend = ["expected", "got"]) => {
   const diff = DATA.redacted || left === right ? null : diffOf(left, right);
   const alike = diff && sharedPart(diff[0]) * 5 > Math.min(left.length, right.length);
   if (!alike) return sides(titled(leftTitle, plain(left)), titled(rightTitle, plain(right)));
-  return sides(titled(leftTitle, marked(diff[0], "del")), titled(rightTitle, marked(diff[1], "ins")));
+  const made = element("div");
+  made.append(sides(titled(leftTitle, marked(diff[0], "left")), titled(rightTitle, marked(diff[1], "right"))), legendOf(...legend));
+  return made;
 };
 
 // With several accepted answers, the answer is compared with the most similar one.
@@ -88,7 +101,7 @@ const attemptOf = (one, s, number) => {
   }
   if (s.state === "unrun" || s.state === "unneeded") return made.append(plain("(not run)")), made;
   if (s.state === "missed" && one.expected)
-    made.append(compared("expected", closest(one.expected, s.answer), "answer", s.answer));
+    made.append(compared("expected", closest(one.expected, s.answer), "got", s.answer));
   else if (one.expected && s.state === "error") made.append(sides(titled("expected", plain(one.expected)), titled("error", plain(s.error))));
   else made.append(titled(s.error ? "error" : one.expected === s.answer ? "answer, as expected" : "answer", plain(answerOf(s))));
   if (s.state === "passed" && one.expected && one.expected !== s.answer) made.append(titled("expected", plain(one.expected)));
@@ -112,6 +125,7 @@ const flipOf = (one) => {
   return compared(
     ["baseline ", wordOf(before.state)], answerOf(before),
     ["this model ", wordOf(after.state)], answerOf(after),
+    ["baseline", "this model"],
   );
 };
 
@@ -147,6 +161,7 @@ const drawDetail = (place, one, model, view, back, step) => {
   const passed = one.samples.filter((s) => s.state === "passed").length;
   if (one.samples.length > 1) body.push(element("p", "quiet", `${passed} of ${one.samples.length} attempts passed`));
   body.push(...one.samples.map((s, number) => attemptOf(one, s, number)));
+  body.push(...reviewForms(one));
   place.replaceChildren(...body);
   place.scrollTop = 0;
 };

@@ -10,6 +10,7 @@ const FACETS = {
   path: { name: "path", values: (one) => one.samples.map((s) => s.path).filter(Boolean), quiet: true },
   flip: { name: "flip", values: (one) => (one.flip ? [one.flip] : []) },
   meta: { name: "metadata", values: (one) => one.meta.map(([key, value]) => `${key}=${value}`), quiet: true },
+  review: { name: "person", values: (one) => [reviewOf(one)?.verdict].filter(Boolean) },
   drift: { name: "drift", values: (one) => one.drift, quiet: true },
 };
 
@@ -40,7 +41,7 @@ const haystackOf = (one) => {
 
 const matcher = (view) => {
   const text = view.q.toLowerCase();
-  const kinds = ["state", "set", "tag", "flip", "meta", "drift"].filter((key) => view[key].length);
+  const kinds = ["state", "set", "tag", "flip", "meta", "review", "drift"].filter((key) => view[key].length);
   const holds = (one, key) => {
     const values = FACETS[key].values(one);
     const wanted = (value) => values.includes(value);

@@ -4,7 +4,7 @@ const DATA = JSON.parse(document.getElementById("data").textContent);
 const TEXT = DATA.strings;
 const STATES = ["passed", "missed", "error", "unrun", "unneeded"];
 const NO_ANSWER = "(no answer)";
-const REPEATED = ["set", "state", "tag", "label", "got", "kind", "path", "flip", "meta", "drift"];
+const REPEATED = ["set", "state", "tag", "label", "got", "kind", "path", "flip", "meta", "review", "drift"];
 // Lowest first: what a reviewer should see before the rest.
 const RANKS = { lost: 0, error: 1, missed: 2, unrun: 3, unneeded: 4, passed: 5 };
 const WORST = ["unrun", "error", "missed", "unneeded", "passed"];
