@@ -352,7 +352,11 @@ def test_slices_have_the_accuracy_of_the_baseline(tmp_path: Path) -> None:
     before = recorded(tmp_path, [eval_set], right, spec="a")
     after = recorded(tmp_path, [eval_set], lambda *_: "wrong", spec="b")
     rows = run_view(from_record(after, root=tmp_path, against=before), 0, redact=False)["accuracy"]["groups"][0]["rows"]
-    assert {row["name"]: row["before"] for row in rows if row["before"]} == {"t.jsonl": "1.000", "x": "1.000"}
+    assert {row["name"]: row["before"] for row in rows if row["before"]} == {
+        "t.jsonl": "1.000",
+        "x": "1.000",
+        "y": "1.000",
+    }
 
 
 def test_an_answer_whose_text_is_not_recorded_says_so(tmp_path: Path) -> None:
