@@ -1,4 +1,4 @@
-"""One MLflow server for all tests of a process that ask for one; each test has a registered model of its own."""
+"""Runs and an eval set to judge versions by; one MLflow server for all tests of a process that ask for one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from uuid import uuid4
 
 import mlflow_process
 import pytest
+from recorded_runs import Recorder
+from registry_evidence import write_set
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,13 @@ def mlflow_address(tmp_path_factory):
 def mlflow_location(mlflow_address):
     """An unused location on the server."""
     return f"mlflow:{mlflow_address}#test-{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    return Recorder(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def tickets(tmp_path):
+    return write_set(tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from recorded_runs import TICKETS, Recorder
+from recorded_runs import TICKETS
 from registry_evidence import AGAINST, GATE, MODEL, recorded, rewritten, write_set
 
 from pytest_finetune.evaluation.runs import TargetInfo
@@ -17,16 +17,6 @@ from pytest_finetune.lifecycle.registry.judged_sets import JudgedSets
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 DIRTY = "the run was made with uncommitted changes, so its commit does not identify the code"
 NO_EVIDENCE = "there is no evidence yet: evaluate it with pytest --model=…, and name the run with --run"
-
-
-@pytest.fixture
-def record(tmp_path, monkeypatch):
-    return Recorder(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def tickets(tmp_path):
-    return write_set(tmp_path)
 
 
 @pytest.fixture

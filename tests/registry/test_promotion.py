@@ -9,7 +9,7 @@ import pytest
 from gguf_files import gguf
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded_runs import TICKETS, Recorder, samples
+from recorded_runs import TICKETS, samples
 from recorded_runs import sample as recorded_sample
 from registry_evidence import AGAINST, GATE, MODEL, PASSED, edited, recorded, replaced, rewritten, write_set
 from sample_plans import SET, cases, sample
@@ -33,16 +33,6 @@ OLD = "ft:gpt-x-2026-01-01:acme::0Old"
 ANSWERED_BY_PRODUCTION = BaselineRecord(
     name="registry:production", model=OLD, base_url=HOME, identity=HOME, run="run-0"
 )
-
-
-@pytest.fixture
-def record(tmp_path, monkeypatch):
-    return Recorder(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def tickets(tmp_path):
-    return write_set(tmp_path)
 
 
 def entry(**facts):

@@ -157,7 +157,7 @@ def test_a_refusal_names_twenty_cases_and_counts_the_rest() -> None:
     refusal = Refusal(
         TICKETS, "its cases changed", "ask again", tuple(f"a{n}" for n in range(18)), ("b",), tuple("cdef")
     )
-    text = "\n".join(line for line, _ in not_compared_lines("A", "B", refusal))
+    text = "\n".join(line for line, _ in not_compared_lines(refusal))
     assert text == (
         "eval_sets/tickets.jsonl: not compared: its cases changed\n"
         "  only in A (18): a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13,\n"
@@ -170,6 +170,6 @@ def test_a_refusal_names_twenty_cases_and_counts_the_rest() -> None:
 
 def test_an_id_as_long_as_a_page_is_shortened_in_a_refusal() -> None:
     refusal = Refusal(TICKETS, "changed", "", ("x" * 5000, "\x1b[2J"))
-    shown = [line for line, _ in not_compared_lines("A", "B", refusal)]
+    shown = [line for line, _ in not_compared_lines(refusal)]
     assert max(map(len, shown)) <= 80
     assert "\\x1b[2J" in "".join(shown)

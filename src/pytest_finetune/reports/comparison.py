@@ -92,11 +92,10 @@ def comparison_lines(
         yield f"  not shown: {lost:,} more lost, {len(hidden) - lost:,} more won", {}
 
 
-def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Line]:
+def pair_notes(pair: SetPair) -> Iterator[Line]:
     """Warnings about the comparison of one set: missing samples, errors, different settings."""
-    names = name_before, name_after
     for counts, what in ((pair.missing, "missing"), (pair.errors, "in error")):
-        parts = [f"{count:,} in {name}" for name, count in zip(names, counts, strict=True) if count]
+        parts = [f"{count:,} in {name}" for name, count in zip("AB", counts, strict=True) if count]
         if parts:
             yield f"  samples {what}, counted as not passed: {', '.join(parts)}", {"yellow": True}
     if not pair.same_settings:
@@ -105,15 +104,15 @@ def pair_notes(name_before: str, name_after: str, pair: SetPair) -> Iterator[Lin
         yield from wrapped(f"  the requests differ: {', '.join(pair.request_differences)}", {"yellow": True})
 
 
-def not_compared_lines(name_before: str, name_after: str, refusal: Refusal) -> Iterator[Line]:
+def not_compared_lines(refusal: Refusal) -> Iterator[Line]:
     """Why an eval set was not compared, the cases that differ, and a hint."""
     yield from wrapped(
         shorten(f"{refusal.eval_set}: not compared: {refusal.problem}", LONGEST), {"red": True}, indent=2
     )
     left = REFUSED_CASES
     for what, ids in (
-        (f"only in {name_before}", refusal.only_before),
-        (f"only in {name_after}", refusal.only_after),
+        ("only in A", refusal.only_before),
+        ("only in B", refusal.only_after),
         ("different prompts or tools", refusal.different_requests),
     ):
         if ids:

@@ -202,10 +202,10 @@ def _compared_lines(before: Run, after: Run, pairing: Pairing, show: int | None,
     for pair in pairing.pairs:
         yield "", {}
         yield from comparison_lines("A", "B", pair.comparison, eval_set=pair.eval_set, show=show, answers=answers)
-        yield from pair_notes("A", "B", pair)
+        yield from pair_notes(pair)
     for refusal in pairing.refusals:
         yield "", {}
-        yield from not_compared_lines("A", "B", refusal)
+        yield from not_compared_lines(refusal)
     for name, sets in (("A", pairing.only_before), ("B", pairing.only_after)):
         if sets:
             yield "", {}

@@ -7,7 +7,7 @@ import weakref
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.lifecycle.data.near_duplicates import SIMILARITY, TextIndex
+from pytest_finetune.lifecycle.data.near_duplicates import TextIndex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,15 +43,10 @@ class SpilledTexts:
 
 
 class SpilledIndex(TextIndex):
-    """
-    A `TextIndex` that needs about half a kilobyte of memory per text, whatever its length.
+    """A `TextIndex` that needs about half a kilobyte of memory per text, whatever its length."""
 
-    Args:
-        similarity: As for `TextIndex`.
-    """
-
-    def __init__(self, similarity: float = SIMILARITY) -> None:
-        super().__init__(similarity)
+    def __init__(self) -> None:
+        super().__init__()
         self._spilled = SpilledTexts()
         self._texts: Any = self._spilled
 

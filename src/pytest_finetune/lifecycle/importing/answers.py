@@ -24,12 +24,12 @@ def completion_body(
     return {"choices": [{"message": answer, "finish_reason": reason or "stop"}], "usage": usage, **named}
 
 
-def text_answer(text: object, *, run: str = "", model: str = "") -> tuple[RecordedAnswer, ...]:
+def text_answer(text: object) -> tuple[RecordedAnswer, ...]:
     """One recorded answer of text, or of JSON as its text; none if there is none."""
     if text is None:
         return ()
     content = text if isinstance(text, str) else compact_json(text)
-    return (RecordedAnswer(run, completion_body({"content": content}, model=model)),)
+    return (RecordedAnswer("", completion_body({"content": content})),)
 
 
 def broken_answer(run: str, error: object, *, passed: bool | None = None) -> RecordedAnswer:

@@ -52,7 +52,31 @@ class EProcess:
         self.value = sum(self._bets) / len(LIFTS) + left
 
 
-class WorseThanProduction:
+class SequentialTest:
+    """
+    A test that may be checked after every call.
+
+    Args:
+        false_alarm_rate: Upper bound, in (0, 1), on the probability of ever raising an alarm while the null hypothesis
+            is true.
+    """
+
+    def __init__(self, false_alarm_rate: float) -> None:
+        self._limit = 1 / false_alarm_rate
+        self._evidence = EProcess()
+
+    @property
+    def evidence(self) -> float:
+        """The e-value: how many times better the alternative explains the calls than the null hypothesis."""
+        return self._evidence.value
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether the null hypothesis is refuted."""
+        return self._evidence.value >= self._limit
+
+
+class WorseThanProduction(SequentialTest):
     """
     Sequential test of the null hypothesis "the canary's calls fail no more often than production's at the same time".
 
@@ -69,20 +93,9 @@ class WorseThanProduction:
     """
 
     def __init__(self, false_alarm_rate: float) -> None:
-        self._limit = 1 / false_alarm_rate
-        self._evidence = EProcess()
+        super().__init__(false_alarm_rate)
         self._calls, self._failed = [0, 0], [0, 0]
         self._assumed = 0.0
-
-    @property
-    def evidence(self) -> float:
-        """The e-value: how many times better "worse" explains the calls than "no worse"."""
-        return self._evidence.value
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether the canary is significantly worse."""
-        return self._evidence.value >= self._limit
 
     def add(self, *, canary: bool, ok: bool, production_rate: float) -> None:
         """
@@ -115,7 +128,7 @@ class WorseThanProduction:
         )
 
 
-class OverBudget:
+class OverBudget(SequentialTest):
     """
     Sequential test of the null hypothesis "each call fails with a probability of at most the error budget".
 
@@ -128,22 +141,11 @@ class OverBudget:
     """
 
     def __init__(self, budget: float, false_alarm_rate: float) -> None:
-        self._limit = 1 / false_alarm_rate
-        self._evidence = EProcess()
+        super().__init__(false_alarm_rate)
         budget = max(budget, LEAST_BUDGET)
         rates = [budget + (1 - budget) * lift for lift in LIFTS]
         self._after_failure = [rate / budget for rate in rates]
         self._after_success = [1 - lift for lift in LIFTS]
-
-    @property
-    def evidence(self) -> float:
-        """The e-value: how many times better "over budget" explains the calls than "within"."""
-        return self._evidence.value
-
-    @property
-    def alarmed(self) -> bool:
-        """Whether the error rate is significantly over the budget."""
-        return self._evidence.value >= self._limit
 
     def add(self, *, ok: bool) -> None:
         """Process the outcome of one call."""

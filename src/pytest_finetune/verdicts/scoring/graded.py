@@ -64,11 +64,11 @@ class GradedScorer(TextScorer):
         similarities = [self.similarity(self.normalize(expected), answer) for expected in case.expected]
         return graded_score(case, completion, similarities, self.threshold)
 
-    def usable(self, case: Case, comparable: Callable[[str], object], what: str) -> str | None:
+    def usable(self, case: Case, comparable: Callable[[str], object]) -> str | None:
         """Why an expected text has nothing that this scorer compares, though it is not empty; None if all have."""
         for expected in case.expected:
             if not comparable(self.normalize(expected)):
-                return f"expected {shorten(expected)!r} has no {what} to compare"
+                return f"expected {shorten(expected)!r} has no word to compare"
         return None
 
 

@@ -41,7 +41,7 @@ class WordScorer(GradedScorer):
 
     def check(self, case: Case) -> str | None:
         """Every expected text must have a word."""
-        return TextScorer.check(self, case) or self.usable(case, words, "word")
+        return TextScorer.check(self, case) or self.usable(case, words)
 
 
 def words(text: str) -> list[str]:

@@ -64,7 +64,7 @@ class BleuScorer(GradedScorer):
 
     def check(self, case: Case) -> str | None:
         """Every expected text must have a word."""
-        return TextScorer.check(self, case) or self.usable(case, lambda text: self.split(text).split(), "word")
+        return TextScorer.check(self, case) or self.usable(case, lambda text: self.split(text).split())
 
     def similarity(self, expected: str, answer: str) -> float:
         """Precision of sequences of 1 to 4 words, and a penalty for an answer that is too short."""
