@@ -161,7 +161,7 @@ def test_json_has_verdicts_and_totals(server):
         ({"max_cost": float("nan")}, "may be spent is NaN"),
         ({"max_cost": float("inf")}, "may be spent is Infinity"),
         ({"max_cost": -1}, "may be spent is -1"),
-        ({"max_cost": "much"}, "'much' is no number"),
+        ({"max_cost": "much"}, "'much' is not a number"),
         ({"concurrency": 0}, "concurrency is 0"),
         ({"deadline": 0}, "the deadline is 0"),
         ({"deadline": float("nan")}, "the deadline is nan"),

@@ -21,7 +21,7 @@ JUDGE = {"model": "j", "rubric": "Be kind."}
 
 
 def faults(scorer: type[Any], **options: Any) -> list[OptionFault]:
-    return list(option_faults(scorer, options, besides=["labels"]))
+    return list(option_faults(scorer, options, other_keys=["labels"]))
 
 
 def test_an_unknown_key_is_named_with_what_was_probably_meant() -> None:

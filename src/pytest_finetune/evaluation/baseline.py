@@ -56,15 +56,15 @@ def recorded_baselines(name: str, run: Run, eval_sets: Sequence[EvalSet]) -> Bas
     for eval_set in eval_sets:
         if (plan := plans.get(eval_set.name)) is None:
             continue
-        mine = [sample for sample in samples if sample.eval_set == eval_set.name]
+        of_set = [sample for sample in samples if sample.eval_set == eval_set.name]
         if plan.cases_sha256 == eval_set.cases_sha256 and not _is_scored_alike(run, plan, eval_set):
-            mine = _scored_again(mine, eval_set, run.manifest.target.model)
+            of_set = _scored_again(of_set, eval_set, run.manifest.target.model)
         target = run.manifest.target
         found[eval_set.name] = Baseline(
             name,
             plan.cases_sha256,
             plan.repeats,
-            mine,
+            of_set,
             _aliases(eval_set),
             model=target.model,
             base_url=target.base_url,

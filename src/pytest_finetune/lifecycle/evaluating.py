@@ -177,7 +177,7 @@ def _dollars(amount: float | Decimal | None) -> Decimal | None:
     try:
         return None if amount is None else Decimal(str(amount))
     except InvalidOperation:
-        raise FinetuneError(f"{amount!r} is no number", "max_cost", "an amount of US dollars") from None
+        raise FinetuneError(f"{amount!r} is not a number", "max_cost", "an amount of US dollars") from None
 
 
 def _load(

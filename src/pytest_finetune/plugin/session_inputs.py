@@ -124,7 +124,7 @@ def no_eval_sets(config: pytest.Config) -> str:
 
 
 def hint_to_import(config: pytest.Config) -> str:
-    """How the first named file of a format that is no eval set becomes one; empty if none is named."""
+    """How the first named file of a format that is not an eval set becomes one; empty if none is named."""
     for path in (_path_of(config, argument) for argument in config.args):
         if path.suffix.lower() in _TABLES and path.is_file():
             return f"hint: make it an eval set: pytest-finetune init --from {path.name}"

@@ -80,10 +80,10 @@ def breakdown(part: ReportedSet) -> list[BreakdownRow]:
     for kind, shares, changes in (by_scorer, by_field):
         by_name = {change.name: change for change in changes}
         rows = []
-        for name, mine in shares.items():
+        for name, share in shares.items():
             change = by_name.get(name)
             before = (change.before, change.difference, comparison.confidence) if change and comparison else None
-            rows.append(_row(kind, name, _measure(mine, whole=part.summary.requested is part.summary), before))
+            rows.append(_row(kind, name, _measure(share, whole=part.summary.requested is part.summary), before))
         found += sorted(rows, key=_worst_first)
     return found
 

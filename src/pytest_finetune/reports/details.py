@@ -96,7 +96,7 @@ def slices_of(rows: Sequence[CaseSamples]) -> list[tuple[str, list[CaseSamples]]
         for key, value in row.case.metadata.items():
             if isinstance(value, str | int | bool):
                 found[f"{key}={value}"].append(row)
-    several = [(name, mine) for name, mine in found.items() if len(mine) > 1]
+    several = [(name, rows) for name, rows in found.items() if len(rows) > 1]
     return sorted(several, key=lambda entry: (-len(entry[1]), entry[0]))
 
 

@@ -36,7 +36,7 @@ def scorer_shares(rows: Sequence[CaseSamples]) -> dict[str, list[Fraction]]:
     names = dict.fromkeys(name for row in rows for score in row.scores for name in score.parts or ())
     scored = {name: Part().rows(rows, name) for name in names}
     return {
-        name: [passed_share(row) for row in mine]
-        for name, mine in scored.items()
-        if not any(is_unscored(sample) for row in mine for sample in row.samples)
+        name: [passed_share(row) for row in rows_of_scorer]
+        for name, rows_of_scorer in scored.items()
+        if not any(is_unscored(sample) for row in rows_of_scorer for sample in row.samples)
     }

@@ -97,8 +97,8 @@ def make_scorers(settings: EvalSettings, folder: Path, faults: SetFaults) -> Set
 
 def _make(at: _Path, settings: EvalSettings, folder: Path, faults: SetFaults) -> Scorer | None:
     try:
-        besides = ("name", "decides", "expected") if len(at) > 1 else ()
-        wrong = list(option_faults(scorer_class(settings.scorer), settings.scorer_options, besides=besides))
+        other_keys = ("name", "decides", "expected") if len(at) > 1 else ()
+        wrong = list(option_faults(scorer_class(settings.scorer), settings.scorer_options, other_keys=other_keys))
         for fault in wrong:
             faults.add_at((*at, *fault.path), fault.problem, fault.hint)
         return None if wrong else make_scorer(settings, folder)
@@ -113,10 +113,10 @@ def _blamed(error: ScorerError, settings: EvalSettings, at: _Path, text: str) ->
     if error.where and settings.json_schema is not None:
         return (*at, "schema") if len(at) > 1 else placed(text, "schema")
     written = settings.model_dump(by_alias=True, exclude_unset=True).keys() - {"scorer", "scorer_options"}
-    spoken = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
+    mentioned = [(place, key) for key in written if (place := error.problem.find(key.removesuffix("s"))) >= 0]
     if len(at) > 1:
-        return (*at, min(spoken)[1]) if spoken else (*at, "type")
-    return placed(text, min(spoken)[1]) if spoken else at
+        return (*at, min(mentioned)[1]) if mentioned else (*at, "type")
+    return placed(text, min(mentioned)[1]) if mentioned else at
 
 
 def _without(folder: Path, text: str) -> str:

@@ -39,7 +39,7 @@ def remove_run(run: Run) -> None:
     """
     run.lock()
     try:
-        # Without its manifest a folder is no run: what is left of an interrupted removal is never read.
+        # Without its manifest a folder is not a run: what is left of an interrupted removal is never read.
         (run.path / "manifest.json").unlink()
         run.release()
         shutil.rmtree(run.path)

@@ -22,7 +22,7 @@ def text_of(value: Any, name: str) -> str:
     Text of an answer; empty for null. Lone surrogates become U+FFFD.
 
     Raises:
-        Malformed: It is no text.
+        Malformed: It is not text.
     """
     if value is None:
         return ""

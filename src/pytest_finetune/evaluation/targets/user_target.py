@@ -40,7 +40,7 @@ class GuardedTarget:
         try:
             await self._target.open()
         except BaseException as error:
-            # The target is the user's, and may raise anything; what is no Exception would end the event loop.
+            # The target is the user's, and may raise anything; anything but an Exception would end the event loop.
             if _is_cancelled(error):
                 raise
             broke = without_keys(_broke("open", error), self.secret)

@@ -52,12 +52,12 @@ def sample_answer(
         return broken_answer(run, error, passed=passed)
     given = sample.get("output") if "output" in sample else sample.get("outputs")
     outputs = given if isinstance(given, list) else []
-    spoken = [each for each in outputs if isinstance(each, dict) and each.get("role", "assistant") == "assistant"]
-    if not spoken:
+    replies = [each for each in outputs if isinstance(each, dict) and each.get("role", "assistant") == "assistant"]
+    if not replies:
         return broken_answer(run, "the file records no answer", passed=passed)
     usage = sample.get("usage") if "usage" in sample else sample.get("token_usage")
     body = completion_body(
-        spoken[-1], model=sample.get("model") or model, reason=sample.get("finish_reason"), usage=usage
+        replies[-1], model=sample.get("model") or model, reason=sample.get("finish_reason"), usage=usage
     )
     return RecordedAnswer(run, body, passed=passed)
 

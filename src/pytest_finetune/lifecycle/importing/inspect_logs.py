@@ -131,11 +131,11 @@ def _answer(sample: Mapping[str, Any], about: Mapping[str, Any]) -> RecordedAnsw
     if error or not isinstance(message, dict):
         return broken_answer("", error or "the log records no answer", passed=passed)
     calls = [_call(each) for each in list_of(message.get("tool_calls")) if isinstance(each, dict)]
-    spoken = {"content": message.get("content"), **({"tool_calls": calls} if calls else {})}
+    answer = {"content": message.get("content"), **({"tool_calls": calls} if calls else {})}
     usage = object_of(output.get("usage"))
     counts = {"prompt_tokens": usage.get("input_tokens"), "completion_tokens": usage.get("output_tokens")}
     model = output.get("model") or about.get("model")
-    body = completion_body(spoken, model=model, reason=choice.get("stop_reason"), usage=counts)
+    body = completion_body(answer, model=model, reason=choice.get("stop_reason"), usage=counts)
     return RecordedAnswer("", body, passed=passed)
 
 

@@ -33,16 +33,16 @@ class SharedParameters:
 
     def see(self, request: Mapping[str, Any]) -> None:
         """Take the parameters of one request."""
-        mine = {
+        present = {
             _RENAMED.get(key, key): value
             for key, value in request.items()
             if value is not None and key not in _CASE and key not in _HANDLING
         }
         if self._shared is None:
-            self._shared = mine
+            self._shared = present
             return
-        for key in self._shared.keys() | mine.keys():
-            if not _same(self._shared.get(key), mine.get(key)):
+        for key in self._shared.keys() | present.keys():
+            if not _same(self._shared.get(key), present.get(key)):
                 self._differing.add(key)
 
     def add_to(self, findings: Findings) -> None:

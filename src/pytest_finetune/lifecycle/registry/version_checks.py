@@ -27,8 +27,8 @@ def history_faults(registry: Registry, version: str, proof: Run | Evidence | Non
     found = []
     for event in registry.history:
         if event.action == "fallback" and event.version in same and (closed is None or event.at > closed):
-            whom = "it" if event.version == version else f"{event.version}, the same model,"
-            found.append(f"the router fell back from {whom} on {event.at:%Y-%m-%d %H:%M}: {event.why}")
+            what = "it" if event.version == version else f"{event.version}, the same model,"
+            found.append(f"the router fell back from {what} on {event.at:%Y-%m-%d %H:%M}: {event.why}")
         elif event.action == "reject" and event.version in same - {version}:
             found.append(f"{event.version} is the same model, and was rejected on {event.at:%Y-%m-%d}: {event.why}")
     mine = (event for event in registry.history if event.version == version)

@@ -151,8 +151,8 @@ class JobStore:
 
     def of_job(self, job_id: str, base_url: str) -> JobRecord | None:
         """The record of a job on a server; None if it was not started here."""
-        mine = (record for record in self.records() if record.job_id == job_id and record.base_url == base_url)
-        return next(mine, None)
+        of_job = (record for record in self.records() if record.job_id == job_id and record.base_url == base_url)
+        return next(of_job, None)
 
     @contextmanager
     def locked(self, request_sha256: str) -> Iterator[None]:

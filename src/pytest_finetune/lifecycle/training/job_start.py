@@ -94,21 +94,21 @@ class JobStarter:
         """
         with self._store.locked(wanted.sha256):
             records = self._store.records()
-            mine = [record for record in records if record.wanted and record.wanted.sha256 == wanted.sha256]
+            of_request = [record for record in records if record.wanted and record.wanted.sha256 == wanted.sha256]
             destination = {name: value for name, value in (("registry", registry), ("version", version)) if value}
-            for record in mine:
+            for record in of_request:
                 if record.is_pending and (job := find_job(self._service, record)):
                     return self._started(self._store.update(record, **destination), job, FOUND)
-            if not again and (earlier := self._reusable(mine)):
+            if not again and (earlier := self._reusable(of_request)):
                 return replace(earlier, record=self._store.update(earlier.record, **destination))
-            pending = next((record for record in mine if record.is_pending), None)
+            pending = next((record for record in of_request if record.is_pending), None)
             record = pending or JobRecord(nonce=new_nonce(), created_at=datetime.now(UTC), base_url=wanted.base_url)
             record = self._store.update(record, wanted=wanted, **destination)
             return self._create(self._with_files(record, wanted, records))
 
-    def _reusable(self, mine: list[JobRecord]) -> StartedJob | None:
+    def _reusable(self, of_request: list[JobRecord]) -> StartedJob | None:
         """The newest job of the request that is running or has succeeded."""
-        for record in mine:
+        for record in of_request:
             if not record.job_id or record.status in (FAILED, CANCELLED):
                 continue
             try:

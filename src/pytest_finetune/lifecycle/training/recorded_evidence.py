@@ -65,8 +65,8 @@ def answers_of(run: Run, plan: EvalSetPlan) -> RecordedAnswers:
     Raises:
         RunError: The record is damaged.
     """
-    mine = [sample for sample in run.samples().values() if sample.eval_set == plan.name]
-    summary = summarize(mine, _cases(mine, plan), repeats=plan.repeats)
+    of_set = [sample for sample in run.samples().values() if sample.eval_set == plan.name]
+    summary = summarize(of_set, _cases(of_set, plan), repeats=plan.repeats)
     repeated = plan.repeats > 1
     return RecordedAnswers(
         accuracy=_rate(summary, "accuracy"),

@@ -70,7 +70,7 @@ def is_weight(value: Any) -> bool:
 
 
 def weight_fault(value: Any) -> tuple[str, str]:
-    """Problem and hint for a value that is no weight."""
+    """Problem and hint for a value that is not a weight."""
     hint = "write it without quotes" if value in ("0", "1") else "a weight is 0 or 1"
     return f"the weight is {shown(value, 40)}", hint
 

@@ -161,7 +161,7 @@ class EvalSettings(_ScorerKeys):
         scorer_options: The keys of the table `[scorer]` that only this scorer knows; see `Scorer.options`.
         normalize: Applied in order to both sides before text is compared.
         labels: The allowed answers of the `label` scorer.
-        json_schema: `schema = "FILE"`: a JSON Schema file beside the set.
+        json_schema: `schema = "FILE"`: a JSON Schema file next to the set.
         dialect: SQL dialect of the `sql` scorer, as sqlglot names it.
         scorer_files: Files that a function of the user's reads, relative to the set; part of the settings' hash.
         max_errors: Errors that a verdict tolerates; beyond, it is `incomplete`.

@@ -64,7 +64,7 @@ def _in_plain_notation(text: str, decimal: str, thousands: str) -> str:
         if not (1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])):  # noqa: PLR2004
             return ""
         whole = whole.replace(thousands, "")
-    # A point that does not separate decimals here is no part of a number.
+    # A point that does not separate decimals here is not part of a number.
     if decimal != "." and "." in whole + rest:
         return ""
     return f"{whole}.{rest}" if mark else whole

@@ -26,19 +26,19 @@ class OptionFault(NamedTuple):
 
 
 def option_faults(
-    scorer: type[Scorer], options: Mapping[str, Any], *, besides: Iterable[str] = ()
+    scorer: type[Scorer], options: Mapping[str, Any], *, other_keys: Iterable[str] = ()
 ) -> Iterator[OptionFault]:
     """What a scorer cannot use of its options; an unknown key is never ignored.
 
     Args:
         scorer: The scorer.
         options: The keys of its table, without `type` and the settings of several scorers.
-        besides: Keys that the table may have, too, for the hint to a misspelt one.
+        other_keys: Keys that the table may have, too, for the hint to a misspelt one.
     """
     known = scorer.options.model_fields if scorer.options else {}
     unknown = [key for key in options if key not in known]
     for key in unknown:
-        yield OptionFault((key,), "unknown key", did_you_mean(key, {"type", *known, *scorer.settings, *besides}))
+        yield OptionFault((key,), "unknown key", did_you_mean(key, {"type", *known, *scorer.settings, *other_keys}))
     if scorer.options is None:
         return
     try:

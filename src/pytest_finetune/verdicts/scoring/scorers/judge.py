@@ -182,7 +182,7 @@ class JudgeScorer(AskingScorer):
         Whether a person's verdict says that the answer is right.
 
         Raises:
-            ScorerError: It is no verdict.
+            ScorerError: It is not a verdict.
         """
         return self.passes(self.read_verdict(written))
 

@@ -90,10 +90,10 @@ class PreferenceScorer(JudgeScorer):
             return ()
         if baseline is None:
             raise ScorerError("no answer of a recorded baseline to compare with: needs --baseline=replay:RUN")
-        mine, other = completion.text, baseline.text
+        answer, opponent = completion.text, baseline.text
         return (
-            self._question(case, {"A": mine, "B": other}, model),
-            self._question(case, {"A": other, "B": mine}, model),
+            self._question(case, {"A": answer, "B": opponent}, model),
+            self._question(case, {"A": opponent, "B": answer}, model),
         )
 
     def score_replies(self, case: Case, completion: Completion, replies: Sequence[Completion]) -> Score:  # noqa: ARG002
