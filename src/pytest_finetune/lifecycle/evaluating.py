@@ -141,13 +141,8 @@ def evaluate(
     limits = Limits(concurrency, deadline, _dollars(max_cost))
     sets = _load(eval_sets, start, root, repeats, read_api(api) if api else configured_api(root))
     store = RunStore(root / ".finetune" / "runs")
-    make = partial(
-        make_target,
-        concurrency=concurrency,
-        registry=registry_of(registry, root),
-        store=store,
-        models=root / ".finetune" / "models",
-    )
+    models, versions = root / ".finetune" / "models", registry_of(registry, root)
+    make = partial(make_target, concurrency=concurrency, registry=versions, store=store, models=models)
     work = partial(
         evaluate_target,
         make(model, base_url=base_url),

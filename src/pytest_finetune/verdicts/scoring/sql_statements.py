@@ -14,6 +14,8 @@ from sqlglot.errors import ParseError, SqlglotError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlglot import Dialect
+
 MOST_CHARACTERS = 100_000
 """Longer texts are not parsed."""
 
@@ -40,13 +42,13 @@ class _StepsUsedUp(Exception):  # noqa: N818 - named after what happened; not a 
     pass
 
 
-def statements(text: str, dialect: Any) -> tuple[str, ...]:
+def statements(text: str, dialect: Dialect) -> tuple[str, ...]:
     """
     The statements of a text, each with keywords, unquoted names and white space in one form, without comments.
 
     Args:
         text: Any text.
-        dialect: A `sqlglot.Dialect`.
+        dialect: How it is written.
 
     Raises:
         SqlFault: The text has no statement, or something that is not a statement.
@@ -71,12 +73,12 @@ def statements(text: str, dialect: Any) -> tuple[str, ...]:
 
 # They are needed for each answer to a case; reading them takes as long as reading the answer.
 @lru_cache(maxsize=8192)
-def expected_statements(text: str, dialect: Any) -> tuple[str, ...]:
+def expected_statements(text: str, dialect: Dialect) -> tuple[str, ...]:
     """As `statements`, remembered, for the texts that answers are compared with."""
     return statements(text, dialect)
 
 
-def _parsed(text: str, dialect: Any) -> list[Any]:
+def _parsed(text: str, dialect: Dialect) -> list[exp.Expr]:
     tokens = dialect.tokenize(text)
     parser = _bounded(dialect.parser_class)(dialect=dialect)
     parser.steps_left = STEPS + STEPS_PER_TOKEN * len(tokens)
@@ -86,14 +88,14 @@ def _parsed(text: str, dialect: Any) -> list[Any]:
     return trees
 
 
-def _canonical(tree: Any, dialect: Any) -> str:
+def _canonical(tree: exp.Expr, dialect: Dialect) -> str:
     if isinstance(tree, exp.Condition | exp.Alias):
         raise SqlFault("is an expression and not a statement")
     tree = _without_choices(tree)
     return str(tree.sql(dialect=dialect, normalize=True, comments=False))
 
 
-def _without_choices(tree: Any) -> Any:
+def _without_choices(tree: exp.Expr) -> exp.Expr:
     """The tree with one spelling for what SQL lets people write in several: `INNER`, `OUTER`, `ASC`, parentheses."""
     for join in list(tree.find_all(exp.Join)):
         if join.args.get("kind") == "INNER" or (join.args.get("kind") == "OUTER" and join.args.get("side")):
@@ -122,7 +124,7 @@ _LEVELS: tuple[tuple[type, ...], ...] = ((exp.Or,), (exp.And,), (exp.Not,), _COM
 """Operations from the loosest to the tightest, as every dialect has them."""
 
 
-def _is_redundant(pair: Any) -> bool:
+def _is_redundant(pair: exp.Paren) -> bool:
     """
     Whether a pair of parentheses changes nothing about how operations bind.
 
@@ -138,15 +140,17 @@ def _is_redundant(pair: Any) -> bool:
         return level is not None and isinstance(around, _LISTS)
     if level == outer:
         # `a AND (b AND c)` is `(a AND b) AND c`; `a - (b - c)` is not, and comparisons in a row have no common order.
-        return isinstance(inner, exp.Connector) or (_LEVELS[level] in (_SUMS, _PRODUCTS) and around.this is pair)
+        return isinstance(inner, exp.Connector) or (
+            _LEVELS[level] in (_SUMS, _PRODUCTS) and around is not None and around.this is pair
+        )
     return level > outer
 
 
-def _level(node: Any) -> int | None:
+def _level(node: object) -> int | None:
     return next((index for index, kinds in enumerate(_LEVELS) if type(node) in kinds), None)
 
 
-def _is_bare(query: Any) -> bool:
+def _is_bare(query: exp.Expr) -> bool:
     """A query in parentheses without a name, an order or a limit of its own."""
     return all(not value for key, value in query.args.items() if key != "this")
 

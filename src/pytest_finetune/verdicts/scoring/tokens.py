@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.scoring.graded import GradedScorer
 from pytest_finetune.verdicts.scoring.needs import need
@@ -14,6 +14,8 @@ from pytest_finetune.verdicts.scoring.texts import TextScorer
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
+
+    from regex import Pattern
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -62,7 +64,7 @@ def expected_words(text: str) -> tuple[str, ...]:
 
 
 @cache
-def _pattern() -> Any:
+def _pattern() -> Pattern[str]:
     # `re` takes the vowel signs of Hindi, Tamil and others for punctuation.
     import regex
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import BoundedSemaphore
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.scoring.answers import missed_text, missing_answer
@@ -18,6 +18,8 @@ from pytest_finetune.verdicts.scoring.texts import PASSED, TextScorer, unusable_
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
+
+    from regex import Pattern
 
     from pytest_finetune.base.records import Case, Completion, Score
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
@@ -79,7 +81,7 @@ class RegexScorer(TextScorer):
 
 
 @lru_cache(maxsize=4096)
-def compiled(pattern: str) -> Any:
+def compiled(pattern: str) -> Pattern[str]:
     """
     The pattern, ready to match with.
 
