@@ -241,26 +241,3 @@ def test_among_several_scorers_a_judges_gate_needs_the_calibration_too(suite, ev
     result = evaluate()
     assert incomplete(result, "the judge's agreement with people was not measured")
     result.stdout.fnmatch_lines(["*pass *accuracy>=0.9,scorer=contains*"])
-
-
-def test_a_judge_that_does_not_decide_is_refused(suite, evaluate, server):
-    toml = SEVERAL.replace("decides = true\n", "").replace('"contains"\n', '"contains"\ndecides = true\n')
-    suite(GOOD, toml=toml)
-    result = evaluate()
-    assert "judge asks another model, which only the deciding scorer may do" in result.stderr.str()
-    assert not server.questions
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        'name = "short"\ntype = "judge"\nmodel = "judge-2026"\nrubric = "r"\nlabels = ["y", "n"]\npasses = ["y"]\n',
-        'type = "embedding"\nmodel = "embedder"\nthreshold = 0.5\n',
-    ],
-)
-def test_a_second_scorer_that_asks_a_model_is_refused_with_the_way_out(suite, evaluate, server, other):
-    suite(GOOD, toml=SEVERAL + f"[[scorers]]\n{other}")
-    result = evaluate()
-    assert "asks another model, which only the deciding scorer may do" in result.stderr.str()
-    assert "use a second eval set with the same lines" in result.stderr.str()
-    assert not server.questions

@@ -30,7 +30,7 @@ def polite(body, *, right="VERDICT: good", wrong="VERDICT: bad"):
     return right if "please" in data["answer"] else wrong
 
 
-def write_labelled(folder, *, errs=3, count=30):
+def write_labelled(folder, *, errs=3, count=30, scorer=""):
     """As many answers that people call good and bad, of each of which the judge gets `errs` wrong."""
     rows = [("good", f"please {n}" if n >= errs else f"now {n}") for n in range(count)]
     rows += [("bad", f"now {n + 100}" if n >= errs else f"please {n + 100}") for n in range(count)]
@@ -38,6 +38,6 @@ def write_labelled(folder, *, errs=3, count=30):
         {"input": f"ask {n}", "expected": "anything", "answer": answer, "human": human}
         for n, (human, answer) in enumerate(rows)
     ]
-    path = folder / "eval_sets" / "tickets.calibration.jsonl"
+    path = folder / "eval_sets" / f"tickets{scorer and '.'}{scorer}.calibration.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path

@@ -252,12 +252,14 @@ class Reply:
         completion: None if there is none.
         failure: Why there is none.
         cost: US dollars; None if the price is unknown.
+        scorer: Name of the scorer that asked; empty for the one that decides whether the answer passed.
     """
 
     request_sha256: str
     completion: Completion | None = None
     failure: Failure | None = None
     cost: Decimal | None = None
+    scorer: str = ""
 
 
 class State(StrEnum):
@@ -283,7 +285,7 @@ class Sample:
     `completion` and `score` are set if the target answered (`passed`, `missed`), `failure` if it did not (`error`). An
     `unrun` sample has none; if the scorer raised, there are a completion and a failure. `cost` is in US dollars, None
     if the price is unknown. `prompt_sha256` is a short hash of the prompt, so that a replayed answer is never
-    scored against another prompt. `replies` are those of the model that the scorer asked, if it asks one.
+    scored against another prompt. `replies` are those of the models that the scorers asked, if they ask any.
     """
 
     eval_set: str

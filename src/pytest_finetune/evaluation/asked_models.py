@@ -66,8 +66,9 @@ class AskedModels:
         self.baseline_answers: dict[Key, Completion] = {}
         self._made: dict[AskedModel, AskedTarget | Failure] = {}
         for eval_set in eval_sets:
-            if isinstance(eval_set.scorer, AskingScorer) and (asked := eval_set.scorer.asks) not in self._made:
-                self._made[asked] = self._make(asked, eval_set, prices, make)
+            for scorer in eval_set.asking.values():
+                if scorer.asks not in self._made:
+                    self._made[scorer.asks] = self._make(scorer.asks, eval_set, prices, make)
 
     def _make(
         self, asked: AskedModel, eval_set: EvalSet, prices: ConfiguredPrices, make: MakeAsked | None
@@ -82,12 +83,10 @@ class AskedModels:
                 raise
             return Failure("target", "; ".join(part for part in error.args if part), fatal=True)
 
-    def info(self, eval_set: EvalSet) -> TargetInfo | None:
-        """The model that the set's scorer asks; None if it asks none, or the model cannot be asked."""
-        if not isinstance(eval_set.scorer, AskingScorer):
-            return None
-        made = self._made[eval_set.scorer.asks]
-        return None if isinstance(made, Failure) else target_info(made.target)
+    def infos(self, eval_set: EvalSet) -> dict[str, TargetInfo]:
+        """The models that the set's scorers ask, by the scorer's name, without those that cannot be asked."""
+        made = {name: self._made[scorer.asks] for name, scorer in eval_set.asking.items()}
+        return {name: target_info(one.target) for name, one in made.items() if isinstance(one, AskedTarget)}
 
     def with_opponent(self, plan: EvalSetPlan, eval_set: EvalSet) -> EvalSetPlan:
         """The plan with a hash of the baseline's answers, if the scorer compares with them."""
@@ -126,29 +125,37 @@ class AskedModels:
                 made.refuse_unknown_price()
 
     async def ask(self, planned: Planned, completion: Completion, budget: Budget | None) -> tuple[Reply, ...]:
-        """The replies to all questions about an answer, up to the first that failed."""
-        scorer = planned.eval_set.scorer
-        if not isinstance(scorer, AskingScorer):
-            return ()
+        """The replies to all questions of all scorers about an answer, up to the first that failed."""
+        replies: list[Reply] = []
+        for name, scorer in planned.eval_set.asking.items():
+            replies += await self._ask(name, scorer, planned, completion, budget)
+            if replies and replies[-1].failure is not None:
+                break
+        return tuple(replies)
+
+    async def _ask(
+        self, name: str, scorer: AskingScorer, planned: Planned, completion: Completion, budget: Budget | None
+    ) -> list[Reply]:
         made = self._made[scorer.asks]
         model = scorer.asks.spec if isinstance(made, Failure) else made.target.model
         replies: list[Reply] = []
         known = {each.request_sha256: each for each in (self._recorded(planned.key) if self._recorded else ())}
+        case = planned.eval_set.others[name].part.case(planned.case) if name else planned.case
         try:
-            questions = scorer.questions(planned.case, completion, model, self.baseline_answers.get(planned.key))
+            questions = scorer.questions(case, completion, model, self.baseline_answers.get(planned.key))
         except ScorerError as error:
-            return (Reply("", failure=Failure("scorer", error.problem), cost=Decimal(0)),)
+            return [Reply("", failure=Failure("scorer", error.problem), cost=Decimal(0), scorer=name)]
         for request in questions:
             digest = request_sha256(request)
             if (reply := known.get(digest)) and reply.completion is not None:
-                replies.append(reply)
+                replies.append(replace(reply, scorer=name))
                 continue
             outcome, cost = (made, Decimal(0)) if isinstance(made, Failure) else await made.ask(request, budget)
             if isinstance(outcome, Failure):
-                replies.append(Reply(digest, failure=outcome, cost=cost))
+                replies.append(Reply(digest, failure=outcome, cost=cost, scorer=name))
                 break
-            replies.append(Reply(digest, scorer.received(outcome, model), cost=cost))
-        return tuple(replies)
+            replies.append(Reply(digest, scorer.received(outcome, model), cost=cost, scorer=name))
+        return replies
 
     async def close(self) -> None:
         """Close the targets that were opened."""
@@ -219,15 +226,26 @@ class AskedTarget:
             await self.target.close()
 
 
-def checked(calibration: Calibration, asked: TargetInfo | None, samples: Iterable[Sample]) -> Calibration:
-    """The calibration, with a problem if it is that of another model or server than the judge of these samples."""
+def checked(
+    calibration: Calibration, asked: TargetInfo | None, samples: Iterable[Sample], scorer: str = ""
+) -> Calibration:
+    """
+    The calibration, with a problem if it is that of another model or server than the judge of these samples.
+
+    Args:
+        calibration: That of the judge.
+        asked: What is asked now.
+        samples: With the replies on record.
+        scorer: The name of the judge among the scorers; empty for the one that decides.
+    """
     if calibration.fault:
         return calibration
     if asked is not None and (asked.model, asked.base_url) != (calibration.model, calibration.base_url):
         before = f"{calibration.model} at {calibration.base_url or 'no server'}"
         problem = f"the judge is {asked.model} at {asked.base_url or 'no server'}, and {before} was calibrated"
         return replace(calibration, problem=problem)
-    names = {reply.completion.model for sample in samples for reply in sample.replies if reply.completion}
+    replies = [reply for sample in samples for reply in sample.replies if reply.scorer == scorer]
+    names = {reply.completion.model for reply in replies if reply.completion}
     if others := sorted(names - set(calibration.answered_by)):
         problem = f"the judge answered as {others[0] or 'an unnamed model'}, which was not calibrated"
         return replace(calibration, problem=problem)

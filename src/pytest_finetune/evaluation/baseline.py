@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import Failure, State
-from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.gates import Baseline
 
 if TYPE_CHECKING:
@@ -138,8 +137,8 @@ def _scored(sample: Sample, case: Case, eval_set: EvalSet, model: str) -> Sample
     if sample.completion is None:
         return sample
     completion = eval_set.form(model).answer(sample.completion)
-    if isinstance(eval_set.scorer, AskingScorer):
-        problem = f"{eval_set.scorer.name} has not seen it under these settings: evaluate replay:RUN first"
+    if asking := next(iter(eval_set.asking.values()), None):
+        problem = f"{asking.name} has not seen it under these settings: evaluate replay:RUN first"
         return replace(sample, completion=completion, score=None, state=State.ERROR, failure=Failure("scorer", problem))
     score = eval_set.score(case, completion)
     state = State.PASSED if score.passed else State.MISSED

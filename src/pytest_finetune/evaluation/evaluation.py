@@ -296,8 +296,8 @@ class Evaluation:
             self._run = None
 
     def _plan_of(self, eval_set: EvalSet) -> EvalSetPlan:
-        sent, judge = self.sent(eval_set), self._asked.info(eval_set)
-        return self._asked.with_opponent(set_plan(eval_set, self.target.model, sent, judge), eval_set)
+        sent, asked = self.sent(eval_set), self._asked.infos(eval_set)
+        return self._asked.with_opponent(set_plan(eval_set, self.target.model, sent, asked), eval_set)
 
     def _stop_unrecorded(self, error: RunError) -> None:
         """Stop because the record cannot be written: what is not on record cannot be resumed or be evidence."""
@@ -315,7 +315,7 @@ class Evaluation:
         if baseline:
             baseline = replace(baseline, itself=self._why_itself(baseline))
         samples = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
-        decider, asked = self._deciders.get(eval_set.name), self._asked.info(eval_set)
+        decider, asked = self._deciders.get(eval_set.name), self._asked.infos(eval_set)
         result = judge_set(eval_set, samples, self.target.spec, baseline, decider=decider, asked=asked)
         if baseline and baseline.request and (sent := self.sent(eval_set).parameters):
             return replace(result, request_differences=tuple(changed_parameters(baseline.request, sent)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_finetune.base.model_ids import model_title
@@ -63,6 +64,7 @@ def target_info(target: Target) -> TargetInfo:
     )
 
 
+_NONE: Mapping[str, TargetInfo] = MappingProxyType({})
 _CHANGED = "the settings have changed since, which replay does not apply"
 
 
@@ -92,7 +94,7 @@ def sent_requests(target: Target, eval_set: EvalSet) -> SentRequests:
 
 
 def set_plan(
-    eval_set: EvalSet, model: str, sent: SentRequests | None = None, judge: TargetInfo | None = None
+    eval_set: EvalSet, model: str, sent: SentRequests | None = None, asked: Mapping[str, TargetInfo] = _NONE
 ) -> EvalSetPlan:
     """
     The eval set as it appears in the manifest.
@@ -101,7 +103,7 @@ def set_plan(
         eval_set: The set.
         model: The id in requests.
         sent: How its answers are requested, if not as its settings say.
-        judge: What its scorer asks.
+        asked: What its scorers ask, by name; that of the deciding one is empty.
     """
     form = eval_set.form(model)
     sent = sent or SentRequests(form.recorded, form.notes)
@@ -115,5 +117,6 @@ def set_plan(
         schema_sha256=eval_set.schema_sha256,
         request=dict(sent.parameters),
         request_notes=sent.notes,
-        judge=judge,
+        judge=asked.get(""),
+        asked={name: info for name, info in asked.items() if name},
     )

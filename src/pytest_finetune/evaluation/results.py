@@ -13,7 +13,7 @@ from pytest_finetune.verdicts.comparison import compare
 from pytest_finetune.verdicts.gates import Status, judge, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_finetune.base.records import Sample
     from pytest_finetune.evaluation.runs import TargetInfo
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Baseline, Decider, Verdict
     from pytest_finetune.verdicts.metrics import SampleTable, Summary
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
     from pytest_finetune.verdicts.rule import Rule
 
 
@@ -97,7 +98,7 @@ def judge_set(
     baseline: Baseline | None,
     *,
     decider: Decider | None,
-    asked: TargetInfo | None,
+    asked: Mapping[str, TargetInfo],
 ) -> SetResult:
     """
     Judge the samples of one eval set.
@@ -108,18 +109,26 @@ def judge_set(
         model: The target's spec.
         baseline: What gates compare with; None without one.
         decider: Holds the verdicts if the evaluation stopped once they were decided.
-        asked: The model that the set's scorer asks.
+        asked: The models that the set's scorers ask, by name; that of the deciding one is empty.
     """
     needed = [sample for sample in samples if sample.state is not State.UNNEEDED]
-    table = eval_set.table(needed)
-    if table.judge is not None:
-        table = replace(table, judge=checked(table.judge, asked, needed))
+    table = _with_checked_judges(eval_set.table(needed), asked, needed)
     result = SetResult(eval_set, model, table.summary, (), unneeded=len(samples) - len(needed))
     verdicts = decider.verdicts() if decider and result.unneeded and not result.unrun else None
     if verdicts is None:
         verdicts = judge(eval_set.settings.judged_by, table, baseline)
     result = replace(result, verdicts=tuple(verdicts))
     return _compared(result, table, baseline) if baseline else result
+
+
+def _with_checked_judges(table: SampleTable, asked: Mapping[str, TargetInfo], samples: Sequence[Sample]) -> SampleTable:
+    def judge_of(name: str, judge: Calibration | None) -> Calibration | None:
+        return None if judge is None else checked(judge, asked.get(name), samples, name)
+
+    if not table.has_judge:
+        return table
+    parts = {name: replace(part, judge=judge_of(name, part.judge)) for name, part in table.parts.items()}
+    return replace(table, judge=judge_of("", table.judge), parts=parts)
 
 
 def _compared(result: SetResult, table: SampleTable, baseline: Baseline) -> SetResult:

@@ -9,7 +9,6 @@ from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Failure, Sample, State
 from pytest_finetune.evaluation.runs import prompt_sha256
-from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -54,11 +53,15 @@ async def _score(
 ) -> Score | Failure:
     """The score of an answer, or why its scorer gave none."""
     scorer, eval_set = planned.eval_set.scorer, planned.eval_set
-    about = [reply.completion for reply in replies if reply.completion]
+    about: dict[str, list[Completion]] = {}
     try:
-        if failed := next((reply.failure for reply in replies if reply.failure), None):
-            asked = scorer.asks.spec if isinstance(scorer, AskingScorer) else ""
-            return Failure("scorer", f"{scorer.name} {asked}: {failed.message}", failed.status)
+        for reply in replies:
+            if reply.failure is not None:
+                asking = eval_set.asking[reply.scorer]
+                name = reply.scorer or asking.name
+                return Failure("scorer", f"{name} {asking.asks.spec}: {reply.failure.message}", reply.failure.status)
+            if reply.completion is not None:
+                about.setdefault(reply.scorer, []).append(reply.completion)
         if not any(_may_be_slow(each, completion) for each in eval_set.scorers):
             return eval_set.score(planned.case, completion, about)
         async with asyncio.timeout(deadline):

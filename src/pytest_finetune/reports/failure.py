@@ -81,7 +81,7 @@ def outcome_fields(case: Case, sample: Sample, *, redact: bool) -> Iterator[tupl
             yield "hint", f'to score only what follows {_CLOSING_TAG}, set [answer] after = "{_CLOSING_TAG}"'
     for reply in sample.replies:
         if reply.completion is not None:
-            yield "judge", _shown(got_text(reply.completion), redact=redact)
+            yield reply.scorer or "judge", _shown(got_text(reply.completion), redact=redact)
     if sample.failure is not None:
         tries = f", after {sample.failure.retries + 1} attempts" if sample.failure.retries else ""
         yield "error", failure_words(sample.failure, redact=redact) + tries

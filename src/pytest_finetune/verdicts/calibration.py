@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -73,14 +74,15 @@ class CalibrationRecord(BaseModel):
     figures: dict[str, Any] = {}
 
 
-def labelled_path(eval_set: Path) -> Path:
-    """Where the labelled answers of an eval set are."""
-    return eval_set.with_suffix(".calibration.jsonl")
+def labelled_path(eval_set: Path, scorer: str = "") -> Path:
+    """Where the labelled answers of an eval set are; with the name of a scorer, those for this judge."""
+    named = re.sub(r"[^\w-]+", "-", scorer)
+    return eval_set.with_suffix(f"{named and f'.{named}'}.calibration.jsonl")
 
 
-def record_path(eval_set: Path) -> Path:
+def record_path(eval_set: Path, scorer: str = "") -> Path:
     """Where the judge's verdicts on them are."""
-    return eval_set.with_suffix(".calibration.json")
+    return labelled_path(eval_set, scorer).with_suffix(".json")
 
 
 def read_labelled(path: Path, scorer: JudgeScorer) -> list[LabelledCase]:
@@ -122,9 +124,17 @@ def read_labelled(path: Path, scorer: JudgeScorer) -> list[LabelledCase]:
     return list(found.values())
 
 
-def read_calibration(eval_set: Path, scorer: JudgeScorer, settings: EvalSettings) -> Calibration:
-    """The calibration of a set's judge; its `problem` names what is missing or does not match."""
-    path, labelled = record_path(eval_set), labelled_path(eval_set)
+def read_calibration(eval_set: Path, scorer: JudgeScorer, settings: EvalSettings, name: str = "") -> Calibration:
+    """
+    The calibration of a set's judge; its `problem` names what is missing or does not match.
+
+    Args:
+        eval_set: The JSONL file of the set.
+        scorer: The judge.
+        settings: Those of the set.
+        name: The name of the scorer; empty for the one that decides.
+    """
+    path, labelled = record_path(eval_set, name), labelled_path(eval_set, name)
     if not path.is_file():
         return Calibration(problem="the judge's agreement with people was not measured")
     try:

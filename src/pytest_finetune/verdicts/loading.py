@@ -117,7 +117,7 @@ class _Loading:
             params=params,
             own_params=own,
             api=self.api,
-            others=scorers.others,
+            others=scorers.calibrated_others(self.path, settings),
             judge=scorers.calibration(self.path, settings),
             copies=copies_in(repeated),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.set_faults import SetFaults
 
 _Path = tuple[str | int, ...]
-
-_OWN_SET = "use a second eval set with the same lines: a set records the replies and the calibration of one model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +67,15 @@ class SetScorers:
                 faults.add_at((*at, *path), problem, hint)
 
     def calibration(self, path: Path, settings: EvalSettings) -> Calibration | None:
-        """The calibration of the judge, from the file next to the eval set; None without a judge."""
-        if not isinstance(self.scorer, AskingScorer):
-            return None
-        from pytest_finetune.verdicts.calibration import read_calibration
-        from pytest_finetune.verdicts.scoring.scorers.judge import JudgeScorer
+        """The calibration of the deciding judge, from the file next to the eval set; None without a judge."""
+        return _calibration(self.scorer, path, settings)
 
-        return read_calibration(path, self.scorer, settings) if isinstance(self.scorer, JudgeScorer) else None
+    def calibrated_others(self, path: Path, settings: EvalSettings) -> Mapping[str, OtherScorer]:
+        """The other scorers, judges with their calibrations."""
+        return {
+            name: replace(other, judge=_calibration(other.scorer, path, settings, name))
+            for name, other in self.others.items()
+        }
 
 
 def make_scorers(settings: EvalSettings, folder: Path, faults: SetFaults) -> SetScorers | None:
@@ -87,12 +87,22 @@ def make_scorers(settings: EvalSettings, folder: Path, faults: SetFaults) -> Set
         return None
     scorers = {name: scorer for _, name, scorer in made}
     for at, name, scorer in made:
-        if name and isinstance(scorer, AskingScorer):
-            problem = f"{scorer.name} asks another model, which only the deciding scorer may do"
-            hint = _OWN_SET if isinstance(scorers[""], AskingScorer) else "add decides = true here"
-            faults.add_at((*at, "type"), problem, hint)
+        if name and isinstance(scorer, AskingScorer) and scorer.compares:
+            problem = f"{scorer.name} compares with a baseline, which only the deciding scorer may do"
+            faults.add_at(
+                (*at, "type"), problem, "add decides = true here, or use a second eval set with the same lines"
+            )
     others = {name: OtherScorer(scorers[name], table.expected) for name, table in settings.others.items()}
     return SetScorers(scorers[""], others, made, folder)
+
+
+def _calibration(scorer: Scorer, path: Path, settings: EvalSettings, name: str = "") -> Calibration | None:
+    if not isinstance(scorer, AskingScorer):
+        return None
+    from pytest_finetune.verdicts.calibration import read_calibration
+    from pytest_finetune.verdicts.scoring.scorers.judge import JudgeScorer
+
+    return read_calibration(path, scorer, settings, name) if isinstance(scorer, JudgeScorer) else None
 
 
 def _make(at: _Path, settings: EvalSettings, folder: Path, faults: SetFaults) -> Scorer | None:

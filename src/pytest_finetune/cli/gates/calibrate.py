@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pytest_finetune.base.errors import EvalSetError
+from pytest_finetune.base.errors import EvalSetError, did_you_mean
 from pytest_finetune.base.files import write_file
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json
@@ -30,9 +30,10 @@ from pytest_finetune.verdicts.stats import wilson_interval
 from pytest_finetune.verdicts.stats.imperfect import kappa
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
-    from pytest_finetune.verdicts.calibration import CalibrationRecord
+    from pytest_finetune.verdicts.calibration import CalibrationRecord, LabelledCase
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.metrics.calibration import Calibration
 
@@ -42,6 +43,7 @@ class CalibrateOptions:
     """The options of `gates calibrate`, named as click names them."""
 
     eval_set: Path
+    scorer_name: str
     base_url: str | None
     concurrency: int
     deadline: float
@@ -57,6 +59,13 @@ class CalibrateOptions:
 )
 @click.command("calibrate")
 @click.argument("eval_set", type=click.Path(path_type=Path))
+@click.option(
+    "--scorer",
+    "scorer_name",
+    default="",
+    metavar="NAME",
+    help="The judge, if the set has several scorers.  [default: the one that decides]",
+)
 @click.option("--base-url", metavar="URL", help="Server of a judge that names none.  [default: OPENAI_BASE_URL]")
 @concurrency_option
 @deadline_option
@@ -70,36 +79,54 @@ def command(options: CalibrateOptions) -> None:
     NAME.calibration.jsonl next to EVAL_SET, NAME.jsonl, has the labelled answers: lines like those of the eval set,
     with "answer", the text to judge, and "human", a person's verdict. The judge is asked about each, and its verdicts
     are written to NAME.calibration.json. Gates on the judge's verdicts need that file, and correct for its errors.
+    Of a judge that does not decide, named with --scorer, the files are NAME.SCORER.calibration.jsonl and .json.
     """
     root = Path.cwd()
     (eval_set,) = load_project_sets([options.eval_set], root=root)
-    scorer = eval_set.scorer
-    if not isinstance(scorer, JudgeScorer):
-        raise EvalSetError(
-            f"the scorer is {scorer.name}, not a judge", eval_set.name, 'only type = "judge" is calibrated'
-        )
-    record, unusable = _ask(options, eval_set, scorer, root)
+    # The deciding scorer has a name, too, but its files have none.
+    name = options.scorer_name if options.scorer_name in eval_set.others else ""
+    scorer = _judge(eval_set, options.scorer_name)
+    labelled = read_labelled(labelled_path(eval_set.path, name), scorer)
+    record, unusable = _ask(options, eval_set, scorer, labelled, root)
     for line in unusable:
-        click.echo(f"{labelled_path(eval_set.path).name}: {line}", err=True)
+        click.echo(f"{labelled_path(eval_set.path, name).name}: {line}", err=True)
     if len(unusable) > eval_set.settings.max_errors:
         click.echo(f"no usable verdict on {len(unusable):,} answers: nothing was written", err=True)
         sys.exit(2)
-    target = record_path(eval_set.path)
+    target = record_path(eval_set.path, name)
     write_file(target, record.model_dump_json(indent=1).encode() + b"\n")
-    calibration = read_calibration(eval_set.path, scorer, eval_set.settings)
+    calibration = read_calibration(eval_set.path, scorer, eval_set.settings, name)
     figures = _figures(calibration)
     write_file(target, record.model_copy(update={"figures": figures}).model_dump_json(indent=1).encode() + b"\n")
     if options.as_json:
         print_json({"eval_set": eval_set.name, "judge": record.judge, "fault": calibration.fault, **figures})
     else:
-        click.echo("\n".join(_lines(eval_set, record, calibration, figures)))
+        click.echo("\n".join(_lines(eval_set, record, calibration, figures, target.name)))
     sys.exit(1 if calibration.fault else 0)
 
 
+def _judge(eval_set: EvalSet, name: str) -> JudgeScorer:
+    """
+    The judge that is called `name` in the settings; by default the scorer that decides.
+
+    Raises:
+        EvalSetError: There is none.
+    """
+    decider = eval_set.settings.decider
+    names = [*eval_set.others, *([decider.title] if decider else [])]
+    if name and name not in names:
+        raise EvalSetError(f"no scorer is called {name!r}", eval_set.name, did_you_mean(name, names))
+    scorer = eval_set.others[name].scorer if name in eval_set.others else eval_set.scorer
+    if not isinstance(scorer, JudgeScorer):
+        judges = [each for each, other in eval_set.others.items() if isinstance(other.scorer, JudgeScorer)]
+        hint = f"name the judge: --scorer {judges[0]}" if judges else 'only type = "judge" is calibrated'
+        raise EvalSetError(f"the scorer is {scorer.name}, not a judge", eval_set.name, hint)
+    return scorer
+
+
 def _ask(
-    options: CalibrateOptions, eval_set: EvalSet, scorer: JudgeScorer, root: Path
+    options: CalibrateOptions, eval_set: EvalSet, scorer: JudgeScorer, labelled: Sequence[LabelledCase], root: Path
 ) -> tuple[CalibrationRecord, list[str]]:
-    labelled = read_labelled(labelled_path(eval_set.path), scorer)
     make = partial(
         make_target,
         concurrency=options.concurrency,
@@ -129,7 +156,7 @@ def _figures(calibration: Calibration) -> dict[str, Any]:
 
 
 def _lines(
-    eval_set: EvalSet, record: CalibrationRecord, calibration: Calibration, figures: dict[str, Any]
+    eval_set: EvalSet, record: CalibrationRecord, calibration: Calibration, figures: dict[str, Any], written: str
 ) -> list[str]:
     right, wrong = calibration.right, calibration.wrong
     labelled = f"{right[1] + wrong[1]:,} labelled answers ({right[1]:,} right, {wrong[1]:,} wrong)"
@@ -139,7 +166,7 @@ def _lines(
         if figures[name] is not None:
             value, low, high = figures[name]
             lines.append(f"  {name:<11}  {value:6.3f}  [{low:.3f}, {high:.3f}]  {counts.get(name, '')}".rstrip())
-    lines.append(f"wrote {record_path(eval_set.path).name}")
+    lines.append(f"wrote {written}")
     if calibration.fault:
         lines.append(f"no gate may use it: {calibration.fault}")
     return lines

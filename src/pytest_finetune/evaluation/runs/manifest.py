@@ -53,7 +53,8 @@ class EvalSetPlan(Record):
         request: The parameters of all requests to the model, and the API if it is not chat completions; long values
             are hashes. Empty in records that an earlier version wrote.
         request_notes: What was left out, renamed or chosen for the model.
-        judge: The model that the scorer asks; None if it asks none.
+        judge: The model that the deciding scorer asks; None if it asks none.
+        asked: The models that other scorers ask, by the name of the scorer.
         opponent_sha256: Hash of the baseline's answers that the scorer compares with; empty if it compares with none.
     """
 
@@ -67,6 +68,7 @@ class EvalSetPlan(Record):
     request: dict[str, Any] = Field(default_factory=dict)
     request_notes: tuple[str, ...] = ()
     judge: TargetInfo | None = None
+    asked: dict[str, TargetInfo] = Field(default_factory=dict)
     opponent_sha256: str = ""
 
 

@@ -54,7 +54,9 @@ def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[Ev
             if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
                 seen = f"gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
                 # The calibration of a judge may have changed since.
-                fault = eval_set.judge.fault if eval_set.judge else ""
+                named = verdict.rule.scorer
+                calibration = eval_set.others[named].judge if named in eval_set.others else eval_set.judge
+                fault = calibration.fault if calibration else ""
                 yield f"{eval_set.name}: {seen}{fault and f', because {fault}'}"
 
 

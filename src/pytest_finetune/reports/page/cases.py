@@ -136,7 +136,11 @@ def _missing_text(sample: Sample) -> str:
 
 def _judge_text(sample: Sample) -> str:
     """What a judge replied about the answer."""
-    return "\n\n".join(got_text(reply.completion) for reply in sample.replies if reply.completion)
+    return "\n\n".join(
+        f"{reply.scorer and f'{reply.scorer}: '}{got_text(reply.completion)}"
+        for reply in sample.replies
+        if reply.completion
+    )
 
 
 def _reason(score: Score) -> str:

@@ -22,7 +22,7 @@ def find_eval_sets(named: Iterable[Path], *, root: Path, patterns: Sequence[str]
     A `.jsonl` file that is named is an eval set wherever it is; below a folder only what matches a pattern is, so that
     training data is not taken for one. Patterns are fnmatch's, on the path relative to `root`. The suffix may be in
     capitals. Settings without their eval set count as that eval set, so that loading reports the missing file. The
-    labelled answers NAME.calibration.jsonl next to NAME.jsonl are not an eval set.
+    labelled answers NAME.calibration.jsonl and NAME.SCORER.calibration.jsonl next to NAME.jsonl are not an eval set.
     """
     found: dict[Path, None] = {}
     for path in named:
@@ -46,7 +46,8 @@ def eval_set_name(path: Path, root: Path) -> str:
 
 def _is_labelled(path: Path) -> bool:
     name, labelled, _ = path.name.partition(".calibration.jsonl")
-    return bool(labelled) and path.with_name(f"{name}.jsonl").exists()
+    # NAME.SCORER.calibration.jsonl if the judge is one of several scorers.
+    return bool(labelled) and any(path.with_name(f"{one}.jsonl").exists() for one in (name, name.rpartition(".")[0]))
 
 
 def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:

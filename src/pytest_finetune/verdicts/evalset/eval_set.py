@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import ScorerError
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics import SampleTable
     from pytest_finetune.verdicts.metrics.calibration import Calibration
 
+    Replies = Mapping[str, Sequence[Completion]]
+
+_NOTHING: Replies = MappingProxyType({})
 _FIXED = {"response_format", "response_schema", "extra_body"}
 _WORDS = ("service_tier", "stop", "tool_choice", "response_schema", "after")
 """Settings whose value may be the word "default" itself."""
@@ -38,15 +42,17 @@ class OtherScorer:
     Args:
         scorer: Made from its table of `[[scorers]]`.
         expected: Key in a case's metadata of what it compares answers with; empty for the expected answer.
+        judge: The calibration, with its fault if it has one; None if the scorer is not a judge.
     """
 
     scorer: Scorer
     expected: str = ""
+    judge: Calibration | None = None
 
     @property
     def part(self) -> Part:
         """What its figures depend on."""
-        return Part(self.scorer.expected_label, self.expected)
+        return Part(self.scorer.expected_label, self.expected, self.judge)
 
     def check(self, case: Case) -> str | None:
         """Why the case cannot be scored; None if it can."""
@@ -54,7 +60,7 @@ class OtherScorer:
             return f"the metadata has no {self.expected!r}, which is what the answer is compared with"
         return self.scorer.check(self.part.case(case))
 
-    def score(self, case: Case, completion: Completion, name: str) -> Score:
+    def score(self, case: Case, completion: Completion, name: str, replies: Sequence[Completion] = ()) -> Score:
         """
         Judge an answer.
 
@@ -62,11 +68,17 @@ class OtherScorer:
             ScorerError: The scorer, which is called `name` in the settings, gave no score.
         """
         try:
-            return self.scorer.score(self.part.case(case), completion)
+            return _score(self.scorer, self.part.case(case), completion, replies)
         except ScorerError:
             raise
         except Exception as error:
             raise ScorerError(f"scorer {name!r} broke on this answer: {type(error).__name__}: {error}") from error
+
+
+def _score(scorer: Scorer, case: Case, completion: Completion, replies: Sequence[Completion]) -> Score:
+    if isinstance(scorer, AskingScorer) and replies:
+        return scorer.score_replies(case, completion, replies)
+    return scorer.score(case, completion)
 
 
 def joint_fingerprint(scorer: Scorer, others: Mapping[str, OtherScorer]) -> str:
@@ -98,7 +110,7 @@ class EvalSet:
         api: The API that the command line demands for all requests; None leaves it to the settings.
         others: The scorers that do not decide, by name; every case has passed their check, too.
         copies: By case id, how many earlier cases of the session send the same request; only those with at least one.
-        judge: The calibration of the judge, with its fault if it has one; None if the scorer is not a judge.
+        judge: The calibration of the deciding judge, with its fault if it has one; None if the scorer is not a judge.
     """
 
     name: str
@@ -138,25 +150,29 @@ class EvalSet:
         faults = (fault for other in self.others.values() if (fault := other.check(case)))
         return self.scorer.check(case) or next(faults, None)
 
-    def score(self, case: Case, completion: Completion, replies: Sequence[Completion] = ()) -> Score:
+    @property
+    def asking(self) -> dict[str, AskingScorer]:
+        """The scorers that ask a model, by name; that of the deciding one is empty."""
+        named = {"": self.scorer, **{name: other.scorer for name, other in self.others.items()}}
+        return {name: scorer for name, scorer in named.items() if isinstance(scorer, AskingScorer)}
+
+    def score(self, case: Case, completion: Completion, replies: Replies = _NOTHING) -> Score:
         """
         Judge an answer by all scorers of the set.
 
         Args:
             case: The case.
             completion: The answer.
-            replies: Replies of the model that the deciding scorer asks.
+            replies: Replies of the models that the scorers ask, by name; that of the deciding one is empty.
 
         Raises:
             ScorerError: One of them gave no score, so that the answer has none.
         """
-        if isinstance(self.scorer, AskingScorer) and replies:
-            score = self.scorer.score_replies(case, completion, replies)
-        else:
-            score = self.scorer.score(case, completion)
+        score = _score(self.scorer, case, completion, replies.get("", ()))
         if not self.others:
             return score
-        return replace(score, parts={name: other.score(case, completion, name) for name, other in self.others.items()})
+        each = {name: other.score(case, completion, name, replies.get(name, ())) for name, other in self.others.items()}
+        return replace(score, parts=each)
 
     def table(self, samples: Iterable[Sample]) -> SampleTable:
         """

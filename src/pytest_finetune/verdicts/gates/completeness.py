@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
@@ -62,7 +63,8 @@ def _no_opponent(inputs: GateInputs) -> str:
 def _uncalibrated(inputs: GateInputs) -> str:
     if inputs.calibration is None or not inputs.calibration.fault:
         return ""
-    return f"{inputs.calibration.fault}: run pytest-finetune gates calibrate {inputs.table.eval_set}"
+    named = f" --scorer {quote(inputs.rule.scorer)}" if inputs.rule.scorer else ""
+    return f"{inputs.calibration.fault}: run pytest-finetune gates calibrate {inputs.table.eval_set}{named}"
 
 
 def _unrun(summary: Summary, whose: str = "") -> str:

@@ -108,5 +108,7 @@ class Calibration:
 
 def _judged_share(row: CaseSamples) -> Fraction:
     """Share of the attempts that the judge gave a verdict on."""
-    judged = [s for s in row.samples if s and s.state in (State.PASSED, State.MISSED) and s.replies]
+    scored = [sample for sample in row.samples if sample and sample.state in (State.PASSED, State.MISSED)]
+    # Other scorers of the set may have asked about answers that this one did not.
+    judged = [sample for sample in scored if any(not reply.scorer for reply in sample.replies)]
     return Fraction(len(judged), len(row.samples))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_finetune.base.records import Case
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
 
 _UNSCORED = "unscored"
 
@@ -24,10 +25,12 @@ class Part:
     Args:
         expected_label: The label that a case expects; None where answers are not labels.
         expected: Key in a case's metadata of what the scorer compares answers with; empty for the expected answer.
+        judge: The calibration of the judge that gave the scores; None if a rule gave them.
     """
 
     expected_label: Callable[[Case], str] | None = None
     expected: str = ""
+    judge: Calibration | None = None
 
     def case(self, case: Case) -> Case:
         """The case as the scorer sees it."""
@@ -57,7 +60,8 @@ def part_of(sample: Sample, scorer: str) -> Sample:
     if score is None:
         failure = Failure(_UNSCORED, f"not scored by {scorer}")
         return replace(sample, state=State.ERROR, score=None, failure=failure)
-    return replace(sample, state=State.PASSED if score.passed else State.MISSED, score=score)
+    own = tuple(replace(reply, scorer="") for reply in sample.replies if reply.scorer == scorer)
+    return replace(sample, state=State.PASSED if score.passed else State.MISSED, score=score, replies=own)
 
 
 def is_unscored(sample: Sample | None) -> bool:

@@ -44,6 +44,11 @@ class SampleTable:
     parts: Mapping[str, Part] = field(default_factory=dict)
     judge: Calibration | None = None
 
+    @property
+    def has_judge(self) -> bool:
+        """Whether a judge gave any of the scores."""
+        return self.judge is not None or any(part.judge for part in self.parts.values())
+
     @cached_property
     def summary(self) -> Summary:
         """The figures over all rows; a case counts with its share of passes."""
@@ -61,7 +66,7 @@ class SampleTable:
         if scorer not in self._views:
             part = self.parts.get(scorer, Part())
             self._views[scorer] = replace(
-                self, rows=part.rows(self.rows, scorer), expected_label=part.expected_label, parts={}, judge=None
+                self, rows=part.rows(self.rows, scorer), expected_label=part.expected_label, parts={}, judge=part.judge
             )
         return self._views[scorer]
 
