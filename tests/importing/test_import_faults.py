@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import marshal
 import tomllib
+import zipfile
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,87 @@ def test_files_that_cannot_be_read_are_refused_with_their_place(name, content, m
         Path(name).write_bytes(content)
 
     assert message in refused(name)
+
+
+PROMPTFOO = "prompts: ['{{q}}']\ntests:\n"
+HEADER = ("header.json", b'{"eval": {"model": "m"}}')
+SAMPLE = b'{"id": 1, "input": "hi", "target": "a", "output": {"choices": []}}'
+DEEP = b"[" * 5000 + b"]" * 5000
+DUMP = b'{"eval": {}, "run": {"id": "r"}, "output_items": [{"datasource_item": {"q": %s}}]}'
+
+
+def archive(*members):
+    """The bytes of a ZIP archive."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as written:
+        for name, content in members:
+            written.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("no-header.eval", archive(("samples/1.json", SAMPLE)), "no item named 'header.json'"),
+        ("no-samples.eval", archive(HEADER), "no row can be read"),
+        ("binary.eval", archive(HEADER, ("samples/1.json", b"\xff\xfe")), "not a whole log of Inspect"),
+        ("deep.eval", archive(HEADER, ("samples/1.json", b'{"input": %s}' % DEEP)), "nested too deeply"),
+        ("list.eval", archive(HEADER, ("samples/1.json", b"[1]")), "holds no sample"),
+        ("bomb.eval", archive(HEADER, ("samples/1.json", b" " * (65 << 20))), "larger than 64 MiB"),
+        ("cut.eval", archive(HEADER, ("samples/1.json", SAMPLE))[:80], "not a whole log of Inspect"),
+        ("changed.eval", archive(HEADER, ("samples/1.json", SAMPLE)).replace(b"header", b"footer"), "not a whole log"),
+        (
+            "tag.yaml",
+            f"{PROMPTFOO}- vars: {{q: !!python/object/apply:os.getcwd []}}\n".encode(),
+            "tag.yaml:3: not YAML",
+        ),
+        ("self.yaml", b"a: &a [*a]\n", "self.yaml:1: not YAML: an alias refers to a node that contains it"),
+        ("deep.yaml", b"a: %s\n" % DEEP, "not YAML"),
+        ("digits.yaml", b"a: " + b"9" * 10_000, "digits.yaml:1: not YAML: a number has too many digits"),
+        ("nul.yaml", b'a: "b\0"', "not YAML"),
+        ("utf16.yaml", PROMPTFOO.encode("utf-16"), "not UTF-8"),
+        ("large.yaml", b"# " + b"a" * (9 << 20), "larger than 8 MiB"),
+        ("deep.json", DUMP % DEEP, "not strict JSON: nested too deeply"),
+        ("nan.json", DUMP % b"NaN", "NaN is not JSON"),
+        ("digits.json", DUMP % (b"9" * 10_000), "too many digits"),
+        ("double.json", DUMP % b"1e999", "beyond a double"),
+        ("nul.json", DUMP % b'"a\0"', "not strict JSON"),
+        ("utf16.json", (DUMP % b"1").decode().encode("utf-16"), "utf16.json"),
+        ("binary.json", b"{" + bytes(range(256)), "binary.json"),
+        ("items.json", DUMP.replace(b"[{", b"[1, null, [], {").replace(b"datasource_item", b"x") % b"1", "and 3 more"),
+        ("run.json", b'{"eval": {}, "run": [], "output_items": []}', "run.json:1: unknown format"),
+        ("quote.csv", b'input,expected\n"hi,a\n', "quote.csv:2: not CSV"),
+        ("nul.csv", b"input,expected\nh\0i,a\n", "binary data"),
+        ("latin.csv", "input,expected\ncaf\xe9,a\n".encode("latin-1"), "hint: save it as UTF-8"),
+        ("utf16.csv", "input,expected\nhi,a\n".encode("utf-16"), "hint: save it as UTF-8"),
+        ("twice.csv", b"input,input\na,b\n", "two columns are named 'input'"),
+        ("long.csv", b"input,expected\n" + b"a" * (20 << 20), "long.csv:2: a line is longer"),
+        ("open.csv", b'input,expected\n"' + b"a,b\n" * (5 << 20), "open.csv:2: not CSV"),
+        ("long.jsonl", b'{"input": "%s"}\n' % (b"a" * (20 << 20)), "bytes long"),
+        ("zeros.jsonl", bytes(20 << 20), "zeros.jsonl"),
+        ("mixed.jsonl", b'\xef\xbb\xbf{"colour": 1}\n\xff\n[]\n', "mixed.jsonl:1: unknown format"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value and " " not in value else "",
+)
+def test_hostile_files_are_refused_and_leave_nothing_behind(name, content, message):
+    Path(name).write_bytes(content)
+    output = refused(name)
+    assert message in output.replace("\n", " ").replace("    ", ""), output
+    assert "Traceback" not in output
+    assert "--encoding" not in output
+    assert "--max-line-bytes" not in output
+
+
+def test_an_alias_bomb_is_refused_before_it_is_expanded():
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{after}: &{after} [{', '.join([f'*{name}'] * 10)}]" for name, after in pairwise("abcdefghij")]
+    Path("bomb.yaml").write_text("\n".join(lines), "utf-8")
+    assert "stand for more than 1,000,000 values" in refused("bomb.yaml")
+
+
+def test_a_lone_surrogate_in_a_sample_ends_up_in_no_file():
+    Path("log.eval").write_bytes(archive(HEADER, ("samples/1.json", SAMPLE.replace(b"hi", rb"\ud800"))))
+    assert "log.eval:1: no record is usable: it has half of a surrogate pair" in refused("log.eval")
 
 
 def test_an_unnamed_prompt_or_answer_is_an_error_with_the_option_to_use():

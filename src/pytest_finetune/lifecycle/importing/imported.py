@@ -182,6 +182,12 @@ class _Writer:
         """The id of the case; empty if the case is not valid."""
         name = self._free_id(found.case.get("id"))
         case = {"id": name, **{key: value for key, value in found.case.items() if key != "id"}}
+        try:
+            written = compact_json(case).encode() + b"\n"
+        except UnicodeEncodeError:
+            # JSON can escape half of a character, which no file in UTF-8 can hold.
+            self._imported.skipped.add(LeftOut(found.line, "it has half of a surrogate pair, which is not text"))
+            return ""
         before = len(self._faults.found)
         read = self._reader.read(found.line, case)
         if read is None:
@@ -191,7 +197,7 @@ class _Writer:
         self._expected[
             "tool_call" if read.tool_calls else "json" if all(map(_is_json, read.expected)) else "exact"
         ] += 1
-        self._file.write(compact_json(case).encode() + b"\n")
+        self._file.write(written)
         self._imported.cases += 1
         return name
 

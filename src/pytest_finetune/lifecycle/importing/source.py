@@ -27,6 +27,9 @@ FORMATS: dict[str, Format] = {
 """The formats by name; the first one that fits a row is its format."""
 
 _MOST_BYTES = 512 * 1024 * 1024
+_MOST_YAML = 8 * 1024 * 1024
+"""PyYAML takes seconds for each MiB."""
+
 _HEAD = 64 * 1024
 
 
@@ -48,7 +51,16 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
         form = FILES.get(suffix)
         if form is None:
             raise DataError(f"unknown kind of file {suffix!r}", str(path), "use .jsonl, .json, .csv, .yaml or .eval")
+        yield from _records(path, form)
+
+
+def _records(path: Path, form: str) -> Iterator[Row | LeftOut]:
+    try:
         yield from read_raw(path, form=form)
+    except DataError as error:
+        # `data prepare`, which reads these files too, has options for what `import` does not read.
+        hint = "save it as UTF-8, with records of at most 8 MiB" if "--" in error.hint else error.hint
+        raise DataError(error.problem, error.where, hint) from error
 
 
 def read_definition(path: Path) -> dict[str, Any]:
@@ -119,18 +131,19 @@ def _object(value: object, path: Path) -> Row:
     return Row(str(path), 1, value)
 
 
-def _bytes(path: Path) -> bytes:
+def _bytes(path: Path, most: int) -> bytes:
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise DataError("larger than 512 MiB", str(path), "write it as JSONL, which is read row by row")
+        if path.stat().st_size > most:
+            hint = "write it as JSONL, which is read row by row"
+            raise DataError(f"larger than {most >> 20} MiB", str(path), hint)
         return path.read_bytes().removeprefix(UTF8_BOM)
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", str(path), "check path and permissions") from error
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, most: int = _MOST_BYTES) -> str:
     try:
-        return _bytes(path).decode()
+        return _bytes(path, most).decode()
     except UnicodeDecodeError as error:
         raise DataError("not UTF-8", str(path), "save it as UTF-8") from error
 
@@ -150,7 +163,7 @@ def _yaml(path: Path) -> object:
     except ImportError:
         raise DataError("YAML needs PyYAML", str(path), "pip install 'pytest-finetune[import]'") from None
     try:
-        return load_yaml(_text(path))
+        return load_yaml(_text(path, _MOST_YAML))
     except (YAMLError, RecursionError) as error:
         place = getattr(error, "problem_mark", None)
         where = f"{path}:{place.line + 1}" if place else str(path)

@@ -77,7 +77,11 @@ def _list(loader: _Loader, node: yaml.SequenceNode) -> list[Any]:
 
 def _integer(_: _Loader, node: yaml.ScalarNode) -> int:
     text = str(node.value)
-    return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
+    try:
+        return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
+    except ValueError:
+        # Python limits how many digits it converts, as the time grows with their square.
+        raise _fault("a number has too many digits", node) from None
 
 
 def _unknown(_: _Loader, node: yaml.Node) -> Any:  # noqa: ANN401 - never returns
