@@ -66,33 +66,41 @@ def test_the_shutdown_dates_are_those_of_the_code():
 
 
 def workflows():
-    """The GitHub workflow and the GitLab jobs of docs/ci.md."""
+    """The GitHub workflow, the use of the action, the GitLab jobs and the Azure pipeline of docs/ci.md."""
     return [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```", TEXTS["ci"], re.DOTALL | re.MULTILINE)]
 
 
 def scripts():
-    github, gitlab = workflows()
+    github, _, gitlab, azure = workflows()
     steps = [step for job in github["jobs"].values() for step in job["steps"]]
-    return [step["run"] for step in steps if "run" in step] + ["\n".join(job["script"]) for job in gitlab.values()]
+    return [
+        *(step["run"] for step in steps if "run" in step),
+        *("\n".join(job["script"]) for job in gitlab.values()),
+        *(step["script"] for job in azure["jobs"] for step in job["steps"] if "script" in step),
+    ]
 
 
 def test_the_ci_files_have_the_structure_that_their_services_expect():
-    github, gitlab = workflows()
+    github, action, gitlab, azure = workflows()
     # YAML 1.1 reads the word `on` as true.
     assert set(github[True]) == {"pull_request", "schedule"}
     for job in github["jobs"].values():
         assert job["runs-on"] == "ubuntu-latest"
         assert all(len({"run", "uses"} & set(step)) == 1 for step in job["steps"])
     for job in gitlab.values():
-        assert set(job) <= {"image", "rules", "resource_group", "script", "artifacts"}
+        assert set(job) <= {"image", "rules", "resource_group", "timeout", "script", "artifacts"}
         assert all(isinstance(line, str) for line in job["script"])
+    for job in azure["jobs"]:
+        assert all(len({"task", "script", "publish"} & set(step)) == 1 for step in job["steps"])
+    assert set(action["steps"][1]["with"]) <= set(yaml.safe_load((DOCS.parent / "action.yml").read_text())["inputs"])
 
 
 def test_the_ci_files_pin_packages_and_request_minimal_permissions():
-    github, _ = workflows()
+    github, *_ = workflows()
     assert github["permissions"] == {}
+    special = {"promote": {"contents": "write"}, "comment": {"pull-requests": "write"}}
     for name, job in github["jobs"].items():
-        assert job["permissions"] == {"contents": "write" if name == "promote" else "read"}
+        assert job["permissions"] == special.get(name, {"contents": "read"})
         key = "secrets.OPENAI_API_KEY" in str(job)
         assert key is (name in {"evaluate", "sunset"})
         actions = [step["uses"] for step in job["steps"] if "uses" in step]
@@ -104,7 +112,7 @@ def test_the_ci_files_pin_packages_and_request_minimal_permissions():
 
 
 def test_secrets_reach_only_pull_requests_of_the_repository_itself():
-    github, _ = workflows()
+    github, *_ = workflows()
     own = "github.event.pull_request.head.repo.full_name == github.repository"
     assert own in github["jobs"]["evaluate"]["if"]
     assert own.replace("==", "!=") in github["jobs"]["outside"]["if"]
@@ -121,7 +129,8 @@ def test_every_script_is_valid_shell(script):
 def test_every_pytest_option_in_the_ci_files_exists():
     command = [sys.executable, "-m", "pytest", "--help"]
     known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    lines = [line for script in scripts() for line in script.splitlines() if line.startswith("pytest ")]
+    joined = [script.replace("\\\n", " ") for script in scripts()]
+    lines = [line for script in joined for line in script.splitlines() if line.startswith("pytest ")]
     given = {word.partition("=")[0] for line in lines for word in shlex.split(line) if word.startswith("--")}
-    assert {"--model", "--html"} <= given
+    assert {"--model", "--finetune-html", "--max-cost"} <= given
     assert {option for option in given if not re.search(rf"{option}\b", known)} == set()
