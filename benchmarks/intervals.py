@@ -85,7 +85,7 @@ def macro_f1s(accuracy: float, shares: Sequence[float]) -> Simulate:
         tables = Counter(map(tuple, rng.multinomial(n, chances.ravel(), runs).tolist()))
         above = below = 0
         for counts, times in tables.items():
-            interval = label_table(counts).macro_f1_interval(CONFIDENCE)
+            interval = label_table(counts).f1_interval(CONFIDENCE)
             truth = macro_f1([row for row in range(labels) if sum(counts[labels * row : labels * (row + 1)])])
             above += times * (interval is not None and interval.low > truth)
             below += times * (interval is not None and interval.high < truth)

@@ -20,6 +20,7 @@ from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from groups import DESIGNS, passed
 from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, macro_f1s, means, paired, percent, rates
 from scipy import stats as reference  # type: ignore[import-untyped]
 
@@ -88,6 +89,7 @@ def main() -> int:
         costs,
         pair_costs,
         drops,
+        grouped,
         coverage,
         mcnemars,
         repeats,
@@ -284,6 +286,20 @@ def pair_chances(n: int, lost: float, won: float, same: float) -> dict[tuple[int
     return chances
 
 
+def grouped(report: Report) -> None:
+    """Cases in groups, a model at the bar: how often it passes."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for design in DESIGNS:
+            groups, size, likeness, bar = design
+            shares = passed(report.rng, min(report.runs, 2000), design)
+            report.at_most(0.05, shares[2], f"a rate at the bar {bar} passes, {groups} groups of {size}")
+            yield f"{groups} x {size}", f"{likeness}", f"{bar}", *map(percent, shares)
+
+    columns = ("groups x cases", "correlation", "bar", "passed, counting cases", "Korn and Graubard", "as gates count")
+    report.table("Cases in groups, a model at the bar", columns, rows())
+
+
 # --- coverage -------------------------------------------------------------------------------------------------------
 
 
@@ -310,7 +326,7 @@ def truths() -> Iterator[tuple[str, str, Simulate, float, float]]:
     for likeness, won in correlations(0.9, 0.05):
         yield "paired difference", f"0.05, correlation {likeness}", paired(0.05, won), 0.05, 0.05
     for accuracy, (spread, shares) in product((0.8, 0.95), LABELS.items()):
-        yield "macro F1", f"{accuracy} right, {spread}", macro_f1s(accuracy, shares), SIDE, 1
+        yield "macro F1", f"{accuracy} right, {spread}", macro_f1s(accuracy, shares), SIDE, SIDE
     for quantile, alike in product((0.5, 0.95), (None, 0.0, 0.9)):
         asked = "asked once" if alike is None else f"asked {REPEATS} times, correlation {alike}"
         yield f"latency p{quantile * 100:g}", f"log-normal, {asked}", latencies(quantile, alike), SIDE, SIDE
@@ -322,6 +338,7 @@ LABELS = {
     "4 labels of 25 %": (0.25,) * 4,
     "4 labels of 60, 25, 10, 5 %": (0.6, 0.25, 0.1, 0.05),
     "10 labels of 10 %": (0.1,) * 10,
+    "50 labels of 2 %": (0.02,) * 50,
 }
 """How the cases spread over the labels that they expect."""
 

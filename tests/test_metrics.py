@@ -356,7 +356,7 @@ def test_a_perfect_macro_f1_is_not_certain() -> None:
 
 
 @pytest.mark.parametrize(("planned", "right"), [(20, 0.9), (100, 0.6), (100, 0.97), (500, 0.995)])
-def test_macro_f1_intervals_contain_the_truth_at_the_stated_rate(planned: int, right: float) -> None:
+def test_f1_intervals_contain_the_truth_at_the_stated_rate(planned: int, right: float) -> None:
     """Four labels, mistakes spread over the others and the invalid answers: 200 seeded runs, 95 % intervals."""
     rng, labels = random.Random(planned), ["a", "b", "c", "d"]
     wrong = (1 - right) / 4
@@ -369,7 +369,7 @@ def test_macro_f1_intervals_contain_the_truth_at_the_stated_rate(planned: int, r
             others = [label for label in labels if label != expected]
             answered = expected if rng.random() < right else rng.choice([*others, INVALID])
             counts[expected, answered] = counts.get((expected, answered), 0) + 1
-        interval = LabelTable(counts).macro_f1_interval(0.95)
+        interval = LabelTable(counts).f1_interval(0.95)
         assert interval
         outside += not interval.low <= truth <= interval.high
     assert outside <= 10
@@ -378,7 +378,7 @@ def test_macro_f1_intervals_contain_the_truth_at_the_stated_rate(planned: int, r
 def test_repeats_do_not_narrow_the_interval_of_macro_f1() -> None:
     once = {("a", "a"): 8, ("a", "b"): 2, ("b", "b"): 10}
     thrice = {pair: 3 * count for pair, count in once.items()}
-    assert LabelTable(thrice, 3).macro_f1_interval(0.95) == LabelTable(once).macro_f1_interval(0.95)
+    assert LabelTable(thrice, 3).f1_interval(0.95) == LabelTable(once).f1_interval(0.95)
 
 
 def test_latency_is_that_of_answers_over_the_wire() -> None:

@@ -63,6 +63,8 @@ class Case:
         accept: By JSON path, values that are right there besides the expected one, for `json` and `tool_call`.
         tags: For `-k` and for slices.
         metadata: Other values for slices.
+        group: What the case has in common with others, so that they are not independent: a template, a conversation, a
+            customer, a document; empty for a case of its own.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Case:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=_nothing)
     accept: Mapping[str, Any] = field(default_factory=_nothing)
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

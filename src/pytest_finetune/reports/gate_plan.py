@@ -26,7 +26,7 @@ def plan_lines(eval_set: EvalSet, forecasts: Sequence[Forecast], assumed: Assump
     yield f"{printable(eval_set.name)}: {cases:,} cases{f' x {repeats}' if repeats > 1 else ''}", {"bold": True}
     yield f"  {_HEAD}", {"bold": True}
     for forecast in forecasts:
-        yield from wrapped(printable(f"  {forecast.rule.label}, n={forecast.n:,}"), indent=6)
+        yield from wrapped(printable(f"  {forecast.rule.label}, n={_size(forecast)}"), indent=6)
         yield from _figures(forecast)
         for text in _explained(forecast, assumed):
             yield from wrapped(f"    {text}", indent=6)
@@ -75,6 +75,7 @@ def _values(forecast: Forecast) -> dict[str, Any]:
         "gate": forecast.rule.label,
         "confidence": forecast.rule.confidence,
         "n": forecast.n,
+        "independent": forecast.worth,
         "truth": forecast.truth,
         "passes": chances and chances.passes,
         "undecided": chances and chances.undecided,
@@ -117,6 +118,12 @@ def _explained(forecast: Forecast, assumed: Assumptions) -> Iterator[str]:
         yield f"with {forecast.n:,} cases, {_seen(forecast)} passes with a power of {power}"
     elif rule.metric not in ("macro_f1", "weighted_f1"):
         yield f"with {forecast.n:,} cases, nothing passes with a power of {power}"
+
+
+def _size(forecast: Forecast) -> str:
+    if forecast.worth == forecast.n:
+        return f"{forecast.n:,}"
+    return f"{forecast.n:,} in groups, counting as {forecast.worth:,}"
 
 
 def _misses(forecast: Forecast) -> bool:

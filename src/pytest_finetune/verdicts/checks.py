@@ -164,10 +164,16 @@ def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator
 
 def _impossible_faults(gate: Rule, cases: Sequence[Case], index: int, level: str) -> Iterator[SettingsFault]:
     ruled = cases if gate.covers_all else [case for case in cases if gate.covers(case)]
-    if problem := impossible(gate, len(ruled)) or _f1_out_of_reach(gate, ruled):
+    unit = "groups of cases" if any(case.group for case in ruled) else "cases"
+    if problem := impossible(gate, _independent(ruled), unit) or _f1_out_of_reach(gate, ruled):
         clause, _, hint = problem.partition("; ")
         path = ("gates", index) if gate.confidence is None else ("gates", index, level)
         yield SettingsFault(path, clause, hint or f"add cases, lower the bar, or leave {level} out")
+
+
+def _independent(cases: Sequence[Case]) -> int:
+    """The cases, those of a group counting as one: all that a run without a mistake is sure to be worth."""
+    return len({case.group or (case.id,) for case in cases})
 
 
 def _f1_out_of_reach(gate: Rule, cases: Sequence[Case]) -> str | None:
@@ -175,7 +181,7 @@ def _f1_out_of_reach(gate: Rule, cases: Sequence[Case]) -> str | None:
     if gate.metric != "macro_f1" or gate.kind != "min" or gate.confidence is None or gate.bar is None:
         return None
     perfect = Counter((str(case.expected[0]), str(case.expected[0])) for case in cases if case.expected)
-    best = LabelTable(perfect).macro_f1_interval(gate.confidence)
+    best = LabelTable(perfect).f1_interval(gate.confidence)
     if best is None or best.low >= gate.bar:
         return None
     return f"{len(cases)} cases cannot show macro_f1 >= {gate.bar:g} with confidence {gate.confidence:g}"

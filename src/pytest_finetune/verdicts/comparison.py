@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.breakdown import field_shares, scorer_shares
 from pytest_finetune.verdicts.metrics.measure import exact_sum
 from pytest_finetune.verdicts.stats import Interval, mcnemar, paired_interval
+from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,15 +41,18 @@ class MetricDrop:
         drop: Before minus after; above 0 is worse.
         better, worse: Sums of the cases' rises and drops.
         n: Cases.
+        worth: Independent cases that they are worth; fewer than `n` if cases are in groups.
     """
 
     drop: Fraction
     better: Fraction
     worse: Fraction
     n: int
+    worth: float | None = None
 
     def interval(self, confidence: float, *, times: float = 1) -> Interval:
         """Confidence interval of the drop; `times` scales the evidence, to estimate how many more cases are needed."""
+        times *= 1.0 if self.worth is None else self.worth / self.n
         worse, better = float(self.worse) * times, float(self.better) * times
         return paired_interval(worse, better, self.n * times, confidence=confidence)
 
@@ -119,7 +123,7 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
         ValueError: The two have different cases, or none.
     """
     old, new = before.shares("accuracy"), after.shares("accuracy")
-    difference = difference_of(old, new)
+    difference = difference_of(old, new, after.groups)
     flips = find_flips(before, after)
     lost = sum(flip.lost for flip in flips)
     return Comparison(
@@ -149,9 +153,11 @@ def _changes(before: dict[str, list[Fraction]], after: dict[str, list[Fraction]]
     return tuple(sorted(found, key=lambda change: (-change.difference.drop, change.name)))
 
 
-def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> MetricDrop:
+def difference_of(
+    before: Sequence[Fraction], after: Sequence[Fraction], groups: Sequence[str] | None = None
+) -> MetricDrop:
     """
-    The mean drop from one list of case shares to another.
+    The mean drop from one list of case shares to another; with the group of each case, if some are in groups.
 
     Raises:
         ValueError: The lists have different lengths, or are empty.
@@ -161,7 +167,8 @@ def difference_of(before: Sequence[Fraction], after: Sequence[Fraction]) -> Metr
     falls = [old - new for old, new in zip(before, after, strict=True)]
     worse = exact_sum([fall for fall in falls if fall > 0])
     better = -exact_sum([fall for fall in falls if fall < 0])
-    return MetricDrop((worse - better) / len(falls), better, worse, len(falls))
+    worth = None if groups is None else effective_size(list(map(float, falls)), groups)
+    return MetricDrop((worse - better) / len(falls), better, worse, len(falls), worth)
 
 
 def find_flips(before: Summary, after: Summary) -> tuple[Flip, ...]:

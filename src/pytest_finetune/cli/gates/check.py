@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.eval_sets import eval_set_files, warn_of_copies
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.verdicts.loading import load_project_sets
 from pytest_finetune.verdicts.selftest import check_gates
@@ -38,11 +38,13 @@ def command(ctx: click.Context, eval_sets: tuple[Path, ...], *, as_json: bool) -
     """
     root = Path.cwd()
     files = {path: None for named in eval_sets or (Path("eval_sets"),) for path in eval_set_files(named, root)}
-    checks = [check_gates(eval_set) for eval_set in load_project_sets(list(files), root=root)]
+    eval_sets_found = load_project_sets(list(files), root=root)
+    checks = [check_gates(eval_set) for eval_set in eval_sets_found]
     if as_json:
         click.echo(json.dumps(report_values(checks), ensure_ascii=False, indent=1))
     else:
         click.echo("\n".join(report_lines(checks)))
+    warn_of_copies(eval_sets_found)
     ctx.exit(_exit_code(checks))
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.cli.eval_sets import eval_set_files
+from pytest_finetune.cli.eval_sets import eval_set_files, warn_of_copies
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, run_store
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.gate_plan import plan_lines, plan_values
 from pytest_finetune.verdicts.evalset.gate_settings import RATES
-from pytest_finetune.verdicts.gates.forecast import DISCORDANCE, Assumptions, forecast_set
+from pytest_finetune.verdicts.gates.forecast import DISCORDANCE, LIKENESS, Assumptions, forecast_set
 from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class PlanOptions:
     drop: float
     discordance: float | None
     runs: tuple[str, str] | None
+    likeness: float
     power: float
     as_json: bool
 
@@ -55,6 +56,13 @@ _power = click.FloatRange(0.5, 1, min_open=True, max_open=True)
     help=f"Share of the cases that only one of model and baseline passes.  [default: {DISCORDANCE:g}]",
 )
 @click.option("--runs", nargs=2, metavar="A B", help="Take the discordance of each set from two recorded runs.")
+@click.option(
+    "--likeness",
+    type=click.FloatRange(0, 1),
+    default=LIKENESS,
+    show_default=True,
+    help="Correlation of the results of cases in one group.",
+)
 @click.option("--power", type=_power, default=0.8, show_default=True, help="Chance of a verdict to count cases for.")
 @json_option
 @as_one(PlanOptions)
@@ -78,7 +86,8 @@ def command(options: PlanOptions) -> None:
             raise click.UsageError(f"the two runs cannot be compared over {eval_set.name}")
         discordance = DISCORDANCE if options.discordance is None else options.discordance
         discordance = recorded.get(eval_set.name, discordance)
-        assumed = Assumptions(expected, options.drop, max(discordance, abs(options.drop)), options.power)
+        discordance = max(discordance, abs(options.drop))
+        assumed = Assumptions(expected, options.drop, discordance, options.likeness, options.power)
         plans.append((eval_set, forecast_set(eval_set, assumed), assumed))
     if options.as_json:
         print_json({"eval_sets": [plan_values(*plan) for plan in plans]})
@@ -87,6 +96,7 @@ def command(options: PlanOptions) -> None:
         if number:
             click.echo()
         print_lines(plan_lines(*plan))
+    warn_of_copies([eval_set for eval_set, *_ in plans])
 
 
 def _expected(texts: tuple[str, ...]) -> Mapping[str, float]:

@@ -39,6 +39,17 @@ def read_tags(value: Any, faults: Faults) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
+def read_group(value: Any, faults: Faults) -> str:
+    """The group of the case; empty if it has none."""
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
+        hint = 'write "group": "invoice-7", the same for cases that belong together'
+        faults.add("group is not a text or a whole number", hint)
+        return ""
+    return str(value)
+
+
 def read_accept(value: Any, faults: Faults) -> Mapping[str, Any]:
     """Other right values by their normal path."""
     if value is None:

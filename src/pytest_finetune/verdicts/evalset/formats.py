@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.base.json_text import canonical_json, type_name
 from pytest_finetune.base.records import Case, Message
-from pytest_finetune.verdicts.evalset.case_fields import read_accept, read_id, read_metadata, read_tags
+from pytest_finetune.verdicts.evalset.case_fields import read_accept, read_group, read_id, read_metadata, read_tags
 from pytest_finetune.verdicts.evalset.messages import (
     expected_calls,
     expected_text,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     _Prompt = tuple[Message, ...]
 
-_COMMON = frozenset({"id", "tags", "metadata", "accept"})
+_COMMON = frozenset({"id", "tags", "metadata", "accept", "group"})
 _KEYS = {
     "messages": _COMMON | {"messages", "tools", "parallel_tool_calls"},
     "expected": _COMMON | {"system", "input", "expected"},
@@ -82,12 +82,14 @@ class CaseReader:
         name, tags = read_id(value.get("id"), self._faults), read_tags(value.get("tags"), self._faults)
         metadata = read_metadata(value.get("metadata"), self._faults)
         accept = read_accept(value.get("accept"), self._faults)
+        group = read_group(value.get("group"), self._faults)
         if len(self._faults.found) > before:
             return None
         content = sha256(_content(messages, expected, calls, tools, accept).encode()).hexdigest()
         name = name or content[:12]
-        self._digest.update(f"{canonical_json((name, tags, metadata))}{content}\n".encode())
-        return Case(name, line, messages, expected, calls, tools, tags, metadata, accept)
+        described = (name, tags, metadata, group) if group else (name, tags, metadata)
+        self._digest.update(f"{canonical_json(described)}{content}\n".encode())
+        return Case(name, line, messages, expected, calls, tools, tags, metadata, accept, group)
 
     def cases_sha256(self) -> str:
         """Hash of the content of the cases read so far, in order; layout and key order do not change it."""

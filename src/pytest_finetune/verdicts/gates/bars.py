@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates.verdict import Status
-from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text, value_alone_text
+from pytest_finetune.verdicts.gates.wording import figure, groups_text, interval_text, settling_text, value_alone_text
 from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
 from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats import Interval, more_cases_for_rate, more_cases_needed
@@ -96,10 +96,17 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
     limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
     if rule.confidence is None:
         return text + limit + value_alone_text(rule, status, measure.interval)
-    text += interval_text(measure.interval, rule.confidence) + limit
+    text += interval_text(measure.interval, rule.confidence) + _groups(inputs, rule.confidence) + limit
     if status is Status.INCONCLUSIVE:
         text += settling_text(_more_cases(inputs, measure, value, rule.confidence))
     return text
+
+
+def _groups(inputs: GateInputs, confidence: float) -> str:
+    if inputs.rule.metric in QUANTILES:
+        return groups_text(inputs.summary, len(set(inputs.summary.groups or ())))
+    metric = inputs.rule.metric if inputs.rule.metric in SHARES else "accuracy"
+    return groups_text(inputs.summary, inputs.summary.worth(metric, confidence=confidence))
 
 
 def _correction(inputs: GateInputs) -> str:
@@ -121,9 +128,10 @@ def _count(rule: Rule, value: Fraction, n: int) -> str:
 
 
 def _more_cases(inputs: GateInputs, measure: Measure, value: Fraction, confidence: float) -> int | None:
-    bar, n = limit_of(inputs.rule), measure.n
-    if inputs.calibration is None and inputs.rule.metric in (*SHARES, "accuracy_at_coverage"):
-        return more_cases_for_rate(float(value), n, bar, confidence=confidence)
+    bar, n, metric = limit_of(inputs.rule), measure.n, inputs.rule.metric
+    if inputs.calibration is None and metric in (*SHARES, "accuracy_at_coverage"):
+        size = inputs.summary.size_of_groups(metric, confidence=confidence)
+        return more_cases_for_rate(float(value), n, bar, confidence=confidence, effect=size)
     return more_cases_needed(_interval_of(inputs, measure, value, confidence), n, bar, confidence=confidence)
 
 
@@ -135,7 +143,8 @@ def _interval_of(
     if inputs.calibration is not None:
         return lambda times: inputs.measure(confidence, times=times).interval
     if metric == "macro_f1" and labels:
-        return lambda times: labels.macro_f1_interval(confidence, times=times)
+        share = inputs.summary.worth(confidence=confidence) / measure.n
+        return lambda times: labels.f1_interval(confidence, times=times * share)
     return lambda times: _narrowed(float(value), measure.interval, times)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.comparison import MetricDrop, difference_of, find_flips
 from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
-from pytest_finetune.verdicts.gates.wording import figure, interval_text, settling_text, value_alone_text
+from pytest_finetune.verdicts.gates.wording import figure, groups_text, interval_text, settling_text, value_alone_text
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.stats import more_cases_needed
 
@@ -41,12 +41,14 @@ def judge_drop(inputs: GateInputs) -> Verdict:
 def _judge_paired_drop(inputs: GateInputs) -> Verdict:
     rule, max_drop = inputs.rule, limit_of(inputs.rule)
     confidence = rule.confidence or 0.95
-    difference = difference_of(inputs.before.shares(rule.metric), inputs.summary.shares(rule.metric))
+    difference = difference_of(
+        inputs.before.shares(rule.metric), inputs.summary.shares(rule.metric), inputs.summary.groups
+    )
     interval = difference.interval(confidence)
     status = status_of(rule, difference.drop, interval)
     text = _drop_text(inputs, difference.drop, max_drop) + value_alone_text(rule, status, interval)
     if rule.confidence is not None:
-        text += interval_text(interval, confidence, "of the drop ")
+        text += interval_text(interval, confidence, "of the drop ") + groups_text(inputs.summary, difference.worth)
     if status is Status.INCONCLUSIVE:
         text += settling_text(_more_pairs(difference, max_drop, confidence))
     flips = find_flips(inputs.before, inputs.summary) if rule.metric == "accuracy" else ()

@@ -39,7 +39,10 @@ class Decider:
     def __init__(self, rules: Sequence[Rule], table: SampleTable) -> None:
         self._eval_set = table.eval_set
         # A judge's verdicts count only after the correction, which depends on how many answers it sees.
-        self._countable = bool(rules) and not table.has_judge and all(is_countable(rule) for rule in rules)
+        # With cases in groups an interval may become longer with a pass.
+        grouped = table.summary.groups is not None and any(rule.confidence for rule in rules)
+        countable = not table.has_judge and not grouped and all(is_countable(rule) for rule in rules)
+        self._countable = bool(rules) and countable
         self._counts = [GateCount.of(GateInputs(rule, table)) for rule in rules] if self._countable else []
 
     def add(self, sample: Sample) -> None:

@@ -61,7 +61,7 @@ def cases_to_show_f1(rule: Rule, supports: Mapping[str, int], truth: float, *, r
 
 def _status(rule: Rule, table: LabelTable) -> Status | None:
     value = table.macro_f1
-    return None if value is None else status_of(rule, value, table.macro_f1_interval(rule.confidence or 0.95))
+    return None if value is None else status_of(rule, value, table.f1_interval(rule.confidence or 0.95))
 
 
 def _probability_of_right(supports: Mapping[str, int], truth: float) -> float:

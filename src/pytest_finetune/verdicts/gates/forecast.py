@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, prod
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from pytest_finetune.verdicts.stats.power import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset import EvalSet
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 DISCORDANCE = 0.1
 """Share of the cases that only one of two models passes, where none is given."""
+
+
+LIKENESS = 0.5
+"""Correlation of the results of cases in one group, where none is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class Assumptions:
             between their bar and the best value.
         drop: How much worse the model truly is than the baseline.
         discordance: Share of the cases that only one of the two passes.
+        likeness: Correlation of the results of cases in one group, in [0, 1].
         power: The chance of being settled for which cases are counted, in (0, 1).
         simulations: Number of simulated runs, for F1.
         simulate_sizes: Also simulate how many cases F1 needs, which takes seconds.
@@ -52,6 +57,7 @@ class Assumptions:
     expected: Mapping[str, float] = field(default_factory=dict)
     drop: float = 0.0
     discordance: float = DISCORDANCE
+    likeness: float = LIKENESS
     power: float = POWER
     simulations: int = 400
     simulate_sizes: bool = True
@@ -65,6 +71,7 @@ class Forecast:
     Args:
         rule: The gate.
         n: Cases that it covers.
+        worth: Independent cases that they are worth; fewer than `n` if cases are in groups.
         truth: The assumed true value of what it measures; None if it was not planned.
         chances: Of each verdict; None if it was not planned.
         needed: Cases with which it is settled with the assumed power; None if no practical number is enough, or if the
@@ -75,6 +82,7 @@ class Forecast:
 
     rule: Rule
     n: int
+    worth: int
     truth: float | None = None
     chances: Chances | None = None
     needed: int | None = None
@@ -120,66 +128,82 @@ def family_of(forecasts: Sequence[Forecast]) -> Family | None:
 
 def _forecast(rule: Rule, eval_set: EvalSet, assumed: Assumptions) -> Forecast:
     cases = [case for case in eval_set.cases if rule.covers(case)]
-    n = len(cases)
+    n, effect = len(cases), _design_effect(cases, assumed.likeness)
+    empty = Forecast(rule, n, round(n / effect))
     if not n:
-        return Forecast(rule, 0, unplanned="it covers no case")
+        return replace(empty, unplanned="it covers no case")
     if rule.kind == "max_flips":
         passes = binomial_cdf(int(limit_of(rule)), n, max(0.0, (assumed.discordance + assumed.drop) / 2))
-        return Forecast(rule, n, assumed.drop, Chances(passes, 1 - passes))
-    if rule.kind == "max_drop":
-        return _drop(rule, n, assumed)
+        return replace(empty, truth=assumed.drop, chances=Chances(passes, 1 - passes))
+    return _drop(empty, effect, assumed) if rule.kind == "max_drop" else _bar(empty, cases, eval_set, effect, assumed)
+
+
+def _bar(empty: Forecast, cases: Sequence[Case], eval_set: EvalSet, effect: float, assumed: Assumptions) -> Forecast:
+    rule, label_of = empty.rule, eval_set.scorer.expected_label
     truth = _expected(rule, 1.0 if rule.bar is None else rule.bar, assumed)
     if truth is None:
-        return Forecast(
-            rule, n, unplanned="only a perfect model passes, and --expect does not say how good this one is"
-        )
+        return replace(empty, unplanned="only a perfect model is sure to pass; --expect assumes another")
+    empty = replace(empty, truth=truth)
     if rule.kind == "must_pass":
-        return Forecast(rule, n, truth, Chances(truth**n, 1 - truth**n))
-    return _bar(rule, cases, truth, eval_set.scorer.expected_label, assumed)
-
-
-def _bar(
-    rule: Rule, cases: Sequence[Case], truth: float, label_of: Callable[[Case], str] | None, assumed: Assumptions
-) -> Forecast:
-    n = len(cases)
+        return replace(empty, chances=Chances(truth**empty.n, 1 - truth**empty.n))
     if rule.metric in (*SHARES, "accuracy_at_coverage"):
-        return _rate(rule, n, truth, assumed)
+        return _rate(empty, truth, effect, assumed)
     if rule.metric == "macro_f1" and label_of:
-        supports, needed = Counter(map(label_of, cases)), None
-        chances = f1_chances(rule, supports, truth, runs=assumed.simulations)
-        if assumed.simulate_sizes:
-            needed = cases_to_show_f1(rule, supports, truth, runs=assumed.simulations // 2, power=assumed.power)
-        return Forecast(rule, n, truth, chances, needed)
-    return Forecast(rule, n, unplanned=f"how {rule.metric} varies is not known before a run")
+        return _macro_f1(empty, Counter(map(label_of, cases)), truth, effect, assumed)
+    return replace(empty, truth=None, unplanned=f"how {rule.metric} varies is not known before a run")
 
 
-def _rate(rule: Rule, n: int, truth: float, assumed: Assumptions) -> Forecast:
-    bar, counted = limit_of(rule), n
+def _design_effect(cases: Sequence[Case], likeness: float) -> float:
+    """How many cases are worth one independent case. Source: Kish, Survey Sampling (1965), 5.4."""
+    sizes = Counter(case.group or (case.id,) for case in cases)
+    alike = sum(size**2 for size in sizes.values()) / max(len(cases), 1)
+    return 1 + (alike - 1) * likeness if cases else 1.0
+
+
+def _macro_f1(
+    empty: Forecast, supports: Mapping[str, int], truth: float, effect: float, assumed: Assumptions
+) -> Forecast:
+    needed = None
+    chances = f1_chances(empty.rule, supports, truth, runs=assumed.simulations, times=1 / effect)
+    if assumed.simulate_sizes:
+        runs = assumed.simulations // 2
+        needed = cases_to_show_f1(empty.rule, supports, truth, runs=runs, power=assumed.power)
+    return replace(empty, chances=chances, needed=_cases(needed, effect))
+
+
+def _rate(empty: Forecast, truth: float, effect: float, assumed: Assumptions) -> Forecast:
+    rule, bar, n = empty.rule, limit_of(empty.rule), empty.n
     if rule.metric == "accuracy_at_coverage":
-        counted = ceil(as_written(rule.coverage) * n)
+        n = ceil(as_written(rule.coverage) * n)
+    worth = max(1, round(n / effect))
     # A rate that has to stay within a bar is the complement of one that has to reach it.
     reach, quality = (bar, truth) if rule.upward else (1 - bar, 1 - truth)
-    chances = rate_chances(counted, reach, quality, confidence=rule.confidence)
+    found = replace(empty, n=n, worth=worth, chances=rate_chances(worth, reach, quality, confidence=rule.confidence))
     if rule.confidence is None:
-        return Forecast(rule, counted, truth, chances)
+        return found
     needed = cases_to_show_rate(reach, quality, confidence=rule.confidence, power=assumed.power)
-    visible = smallest_visible_rate(counted, reach, confidence=rule.confidence, power=assumed.power)
+    visible = smallest_visible_rate(worth, reach, confidence=rule.confidence, power=assumed.power)
     shown = visible if visible is None or rule.upward else 1 - visible
-    return Forecast(rule, counted, truth, chances, needed, shown)
+    return replace(found, needed=_cases(needed, effect), visible=shown)
 
 
-def _drop(rule: Rule, n: int, assumed: Assumptions) -> Forecast:
-    margin = limit_of(rule)
+def _drop(empty: Forecast, effect: float, assumed: Assumptions) -> Forecast:
+    rule, margin, drop = empty.rule, limit_of(empty.rule), assumed.drop
     if rule.metric not in CASE_MEANS:
-        return Forecast(rule, n, unplanned=f"a drop of {rule.metric} has no paired interval")
-    discordance = max(assumed.discordance, abs(assumed.drop))
-    chances = drop_chances(n, margin, assumed.drop, discordance, confidence=rule.confidence)
+        return replace(empty, unplanned=f"a drop of {rule.metric} has no paired interval")
+    discordance, worth = max(assumed.discordance, abs(drop)), max(1, empty.worth)
+    chances = drop_chances(worth, margin, drop, discordance, confidence=rule.confidence)
+    found = replace(empty, truth=drop, chances=chances)
     if rule.confidence is None:
-        return Forecast(rule, n, assumed.drop, chances)
+        return found
     confidence, power = rule.confidence, assumed.power
-    needed = cases_to_show_drop(margin, assumed.drop, discordance, confidence=confidence, power=power)
-    visible = smallest_visible_drop(n, margin, discordance, confidence=confidence, power=power)
-    return Forecast(rule, n, assumed.drop, chances, needed, visible)
+    needed = cases_to_show_drop(margin, drop, discordance, confidence=confidence, power=power)
+    visible = smallest_visible_drop(worth, margin, discordance, confidence=confidence, power=power)
+    return replace(found, needed=_cases(needed, effect), visible=visible)
+
+
+def _cases(independent: int | None, effect: float) -> int | None:
+    return None if independent is None else ceil(independent * effect)
 
 
 def _expected(rule: Rule, bar: float, assumed: Assumptions) -> float | None:

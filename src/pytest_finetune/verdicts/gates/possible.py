@@ -13,32 +13,33 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
 
 
-def impossible(rule: Rule, n: int) -> str | None:
+def impossible(rule: Rule, n: int, unit: str = "cases") -> str | None:
     """
     Why a gate cannot pass however well the model does, in one clause; None where it can.
 
     Args:
         rule: What the gate demands.
-        n: Cases of its slice; a slice without cases is another fault, which is not reported here.
+        n: Independent cases of its slice; a slice without cases is another fault, which is not reported here.
+        unit: What `n` counts: cases, or groups of them.
     """
     if rule.confidence is None or rule.bar is None or rule.compares or not n:
         return None
     if rule.metric == "accuracy_at_coverage":
         n = ceil(as_written(rule.coverage) * n)
     if rule.metric in (*SHARES, "accuracy_at_coverage"):
-        return _rate_too_few(rule, n, rule.bar, rule.confidence)
+        return _rate_too_few(rule, n, rule.bar, rule.confidence, unit)
     if rule.metric in QUANTILES and not rule.upward:
         high = quantile_interval(range(n), float(QUANTILES[rule.metric]), confidence=rule.confidence).high
         if isinf(high):
-            return f"{n} cases are too few to bound {rule.metric} with confidence {rule.confidence:g}"
+            return f"{n} {unit} are too few to bound {rule.metric} with confidence {rule.confidence:g}"
     return None
 
 
-def _rate_too_few(rule: Rule, n: int, bar: float, confidence: float) -> str | None:
+def _rate_too_few(rule: Rule, n: int, bar: float, confidence: float, unit: str) -> str | None:
     # A rate that has to stay within a bar is as hard to show as its complement is to reach.
     reach, sign = (bar, ">=") if rule.upward else (1 - bar, "<=")
     if can_ever_pass(n, reach, confidence):
         return None
     enough = cases_to_ever_pass(reach, confidence)
     remedy = f"at least {enough:,} are needed" if enough else "no number of cases can; leave confidence out"
-    return f"{n} cases cannot show {rule.metric} {sign} {bar:g} with confidence {confidence:g}: {remedy}"
+    return f"{n} {unit} cannot show {rule.metric} {sign} {bar:g} with confidence {confidence:g}: {remedy}"

@@ -12,6 +12,7 @@ from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats.power import POWER, rate_chances
 
 if TYPE_CHECKING:
+    from pytest_finetune.verdicts.metrics import Summary
     from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
 
@@ -62,6 +63,13 @@ def value_alone_text(rule: Rule, status: str, interval: Interval | None) -> str:
         text = ": a comparison of two values, no test of non-inferiority"
         return f"{text}; the {reach} {'crosses the bar' if crosses else 'does not cross the bar'}" if reach else text
     return f": the value alone decides, its {reach} crosses the bar" if crosses else ""
+
+
+def groups_text(summary: Summary, worth: float | None) -> str:
+    """` (500 cases in 100 groups count as 143)`; empty if no case is in a group."""
+    if summary.groups is None or worth is None:
+        return ""
+    return f" ({len(summary.rows):,} cases in {len(set(summary.groups)):,} groups count as {worth:,.0f})"
 
 
 def settling_text(more_cases: int | None) -> str:

@@ -95,6 +95,7 @@ class Calibration:
         passed = exact_sum(summary.shares(metric))
         if not judged:
             return Measure(Fraction(0), summary.value(metric, confidence=confidence).interval, len(rows))
+        times *= summary.worth(metric, confidence=confidence) / len(rows)
         rate = corrected_rate(passed / judged, self.sensitivity, self.specificity)
         interval = self._interval(float(passed) * times, float(judged) * times, confidence)
         if judged < len(rows):

@@ -67,7 +67,7 @@ def reliability(rows: Sequence[CaseSamples]) -> tuple[ReliabilityBin, ...]:
     )
 
 
-def calibration_error(rows: Sequence[CaseSamples], *, confidence: float) -> Measure:
+def calibration_error(rows: Sequence[CaseSamples], *, confidence: float, independent: float = 1.0) -> Measure:
     """
     The expected calibration error: how far the probability of an answer is from the share of right answers.
 
@@ -87,11 +87,12 @@ def calibration_error(rows: Sequence[CaseSamples], *, confidence: float) -> Meas
     Args:
         rows: The cases; the result is `NOTHING_MEASURED` if the probability of any answer is not known.
         confidence: Two-sided level of the interval, in (0, 1).
+        independent: What a case is worth, in independent ones; below 1 if cases are in groups.
     """
     bins = reliability(rows)
     if not bins:
         return NOTHING_MEASURED
-    n, repeats = sum(each.answers for each in bins), len(rows[0].samples)
+    n, repeats = sum(each.answers for each in bins), len(rows[0].samples) / independent
     value = fsum(abs(each.right - each.answers * each.confidence) for each in bins) / n
     below = 0.0
     above = 0.0
@@ -105,7 +106,7 @@ def calibration_error(rows: Sequence[CaseSamples], *, confidence: float) -> Meas
     return Measure(as_written(round(value, _DIGITS)), interval, n)
 
 
-def _distances(each: ReliabilityBin, repeats: int, confidence: float) -> tuple[float, float]:
+def _distances(each: ReliabilityBin, repeats: float, confidence: float) -> tuple[float, float]:
     """The smallest and the largest distance of the mean probability to a likely share of right answers."""
     likely = rate_interval(each.right / repeats, each.answers / repeats, confidence=confidence)
     inside = likely.low <= each.confidence <= likely.high
@@ -113,7 +114,9 @@ def _distances(each: ReliabilityBin, repeats: int, confidence: float) -> tuple[f
     return 0.0 if inside else min(ends), max(ends)
 
 
-def accuracy_at_coverage(rows: Sequence[CaseSamples], coverage: float, *, confidence: float) -> Measure:
+def accuracy_at_coverage(
+    rows: Sequence[CaseSamples], coverage: float, *, confidence: float, independent: float = 1.0
+) -> Measure:
     """
     Accuracy of the most confident cases.
 
@@ -122,6 +125,7 @@ def accuracy_at_coverage(rows: Sequence[CaseSamples], coverage: float, *, confid
             without an answer has probability 0. Of cases with the same confidence, each counts with the same weight.
         coverage: Share of the cases that count, in (0, 1]; the number of cases is rounded up.
         confidence: Two-sided level of the interval, in (0, 1).
+        independent: What a case is worth, in independent ones; below 1 if cases are in groups.
 
     Source: El-Yaniv and Wiener (2010), On the Foundations of Noise-free Selective Classification, for coverage and
     risk, which is 1 - accuracy.
@@ -134,7 +138,8 @@ def accuracy_at_coverage(rows: Sequence[CaseSamples], coverage: float, *, confid
     surely = [share for each, share in ranked if each > border]
     tied = [share for each, share in ranked if each == border]
     total = exact_sum(surely) + exact_sum(tied) * Fraction(count - len(surely), len(tied))
-    return Measure(total / count, rate_interval(float(total), count, confidence=confidence), count)
+    right, worth = float(total) * independent, count * independent
+    return Measure(total / count, rate_interval(min(right, worth), worth, confidence=confidence), count)
 
 
 def _confidence(row: CaseSamples) -> float:

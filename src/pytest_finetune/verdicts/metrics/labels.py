@@ -1,4 +1,4 @@
-"""The confusion matrix, precision, recall and F1 of labels, with a confidence interval of macro F1."""
+"""The confusion matrix, precision, recall and F1 of labels, with confidence intervals of mean F1."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.stats import Interval, rate_interval
+from pytest_finetune.verdicts.stats.interval import normal_deviate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,30 +75,72 @@ class LabelTable:
         values = [figures.f1 for figures in self.figures if figures.f1 is not None]
         return sum(values, Fraction(0)) / len(values) if values else None
 
-    def macro_f1_interval(self, confidence: float, *, times: float = 1) -> Interval | None:
+    @cached_property
+    def weighted_f1(self) -> Fraction | None:
+        """Mean F1 over the labels that a planned case expects, each with the weight of its cases; None without any."""
+        values = [(figures.f1, figures.support) for figures in self.figures if figures.f1 is not None]
+        total = sum(support for _, support in values)
+        return sum((f1 * support for f1, support in values), Fraction(0)) / total if values else None
+
+    def f1_interval(self, confidence: float, *, times: float = 1, weighted: bool = False) -> Interval | None:
         """
-        Confidence interval of macro F1, valid at 1.0 too, where resampling would claim certainty.
+        Confidence interval of macro F1 or weighted F1, valid at 1.0 too, where resampling would claim certainty.
 
         A label's F1 is 2J / (1 + J) of the rate J at which the cases that involve it, expecting or answering it, get
         it right; J has an exact interval. The labels' distances to their bounds add up as squares do, doubled because
-        one mistake can hurt two labels, and no mistake hurts more: (x + y)² <= 2 (x² + y²).
+        one mistake can hurt two labels, and no mistake hurts more: (x + y)² <= 2 (x² + y²). Two things would make the
+        upper end too low, with many labels of few cases each: F1 is a concave function of J, so that it is too low on
+        average, by -f''(J) J (1 - J) / 2m for m cases, which is added; and a bound near 1 says little about how much a
+        mistake costs, so that the end is at least z standard errors of the linearized F1 above.
 
         Args:
             confidence: Two-sided level in (0, 1).
             times: Scale the evidence by this factor, to estimate how many more cases are needed.
+            weighted: Weigh each label by the cases that expect it; otherwise all labels weigh the same.
 
-        Source: Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for combining the bounds.
+        Sources: Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for combining the bounds; Oehlert (1992),
+        The American Statistician 46, 27-29, for bias and standard error by the delta method.
         """
-        if self.macro_f1 is None:
+        value = self.weighted_f1 if weighted else self.macro_f1
+        if value is None:
             return None
-        expected = [(figures.label, float(figures.f1)) for figures in self.figures if figures.f1 is not None]
-        below = above = 0.0
-        for label, f1 in expected:
-            bounds = self._f1_interval(label, confidence, times)
-            below += (f1 - bounds.low) ** 2
-            above += (bounds.high - f1) ** 2
-        centre, scale = float(self.macro_f1), sqrt(2) / len(expected)
-        return Interval(max(0.0, centre - scale * sqrt(below)), min(1.0, centre + scale * sqrt(above)))
+        expected = [figures for figures in self.figures if figures.f1 is not None]
+        total = sum(figures.support for figures in expected)
+        weights = {one.label: one.support / total if weighted else 1 / len(expected) for one in expected}
+        below = above = bias = 0.0
+        for one in expected:
+            weight, f1 = weights[one.label], float(one.f1 or 0)
+            bounds = self._f1_interval(one.label, confidence, times)
+            below += (weight * (f1 - bounds.low)) ** 2
+            above += (weight * (bounds.high - f1)) ** 2
+            bias += weight * self._f1_bias(one.label, times)
+        error = normal_deviate(confidence) * self._f1_error(weights, weighted=weighted) / sqrt(times)
+        centre = float(value)
+        high = centre + bias + max(sqrt(2 * above), error)
+        return Interval(max(0.0, centre - sqrt(2 * below)), min(1.0, high))
+
+    def _f1_bias(self, label: str, times: float) -> float:
+        """How much a label's F1 is too low on average; with one more right and one more wrong case it is never 0."""
+        right, support, answered = self._margins(label)
+        involved = (support + answered - right) * times / self.repeats
+        rate = (right * times / self.repeats + 1) / (involved + 2)
+        return 2 * rate * (1 - rate) / ((1 + rate) ** 3 * involved)
+
+    def _f1_error(self, weights: Mapping[str, float], *, weighted: bool) -> float:
+        """The standard error of the mean F1, from what one more sample of each kind would change in it."""
+        sizes = {label: self._support[label] + self._answered[label] for label in weights}
+        f1 = {label: 2 * self.counts.get((label, label), 0) / sizes[label] for label in weights}
+        cost = {label: weights[label] * f1[label] / sizes[label] for label in weights}
+        total = sum(self._support[label] for label in weights)
+        mean = sum(weights[label] * f1[label] for label in weights)
+        variance = 0.0
+        for (expected, answered), count in self.counts.items():
+            change = -cost.get(expected, 0.0) - cost.get(answered, 0.0)
+            change += 2 * weights[expected] / sizes[expected] if expected == answered else 0.0
+            change += (f1[expected] - mean) / total if weighted else 0.0
+            variance += count * change * change
+        # Attempts at one case are not independent: their number does not make the evidence larger.
+        return sqrt(variance * self.repeats)
 
     def _figures(self, label: str) -> LabelFigures:
         right, support, answered = self._margins(label)

@@ -17,6 +17,7 @@ from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES
 from pytest_finetune.verdicts.metrics.plan import CaseSamples, state_of
 from pytest_finetune.verdicts.metrics.shares import SHARES, one_field_share, passed_share
 from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
+from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -170,22 +171,45 @@ class Summary:
     def _places(self) -> Iterable[Sample | None]:
         return (sample for row in self.rows for sample in row.samples)
 
+    @cached_property
+    def groups(self) -> tuple[str, ...] | None:
+        """The group of each case, in plan order, cases without one being groups of their own; None if none has one."""
+        if not any(row.case.group for row in self.rows):
+            return None
+        return tuple(f"group {row.case.group}" if row.case.group else f"case {row.case.id}" for row in self.rows)
+
+    def worth(self, metric: str = "accuracy", *, confidence: float = 0.95) -> float:
+        """How many independent cases a mean over the cases is worth: their number, unless some are in groups."""
+        if self.groups is None:
+            return float(len(self.rows))
+        return effective_size(list(map(float, self.shares(metric))), self.groups, confidence=confidence)
+
+    def size_of_groups(self, metric: str = "accuracy", *, confidence: float = 0.95) -> float:
+        """How many cases are worth one independent case: the design effect; 1 unless some are in groups."""
+        metric = metric if metric in SHARES else "accuracy"
+        return len(self.rows) / self.worth(metric, confidence=confidence)
+
     def _rate(self, metric: str, confidence: float) -> Measure:
         if not self.rows:
             return NOTHING_MEASURED
-        total, cases = exact_sum(self.shares(metric)), len(self.rows)
-        return Measure(total / cases, rate_interval(float(total), cases, confidence=confidence), cases)
+        value = exact_sum(self.shares(metric)) / len(self.rows)
+        worth = self.worth(metric, confidence=confidence)
+        interval = rate_interval(min(float(value * Fraction(worth)), worth), worth, confidence=confidence)
+        return Measure(value, interval, len(self.rows))
 
     def _macro_f1(self, confidence: float) -> Measure:
         if self.labels is None or self.labels.macro_f1 is None:
             return NOTHING_MEASURED
-        return Measure(self.labels.macro_f1, self.labels.macro_f1_interval(confidence), len(self.rows))
+        times = self.worth(confidence=confidence) / len(self.rows)
+        return Measure(self.labels.macro_f1, self.labels.f1_interval(confidence, times=times), len(self.rows))
 
     def _calibration_error(self, confidence: float) -> Measure:
-        return calibration_error(self.rows, confidence=confidence)
+        share = self.worth(confidence=confidence) / len(self.rows) if self.rows else 1.0
+        return calibration_error(self.rows, confidence=confidence, independent=share)
 
     def _accuracy_at_coverage(self, confidence: float) -> Measure:
-        return accuracy_at_coverage(self.rows, self.coverage, confidence=confidence)
+        share = self.worth(confidence=confidence) / len(self.rows) if self.rows else 1.0
+        return accuracy_at_coverage(self.rows, self.coverage, confidence=confidence, independent=share)
 
     def _latency(self, quantile: Fraction, confidence: float) -> Measure:
         timed = sorted(completion.latency for completion in self.completions if not completion.from_cache)
@@ -193,7 +217,9 @@ class Summary:
             return NOTHING_MEASURED
         # The smallest latency that at least this share of the answers did not exceed.
         rank = -(-len(timed) * quantile.numerator // quantile.denominator)
-        independent = sum(any(not completion.from_cache for completion in row.completions) for row in self.rows)
+        asked = [row for row in self.rows if any(not completion.from_cache for completion in row.completions)]
+        # A group may share what makes its answers slow, so it counts once.
+        independent = len({row.case.group or (row.case.id,) for row in asked})
         interval = quantile_interval(timed, float(quantile), independent=independent, confidence=confidence)
         return Measure(Fraction(timed[rank - 1]), interval, len(timed))
 

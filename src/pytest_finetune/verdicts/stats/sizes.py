@@ -53,14 +53,15 @@ def more_cases_needed(
     return _two_digits_up(max(1, enough - planned))
 
 
-def more_cases_for_rate(rate: float, planned: int, bar: float, *, confidence: float) -> int | None:
+def more_cases_for_rate(rate: float, planned: int, bar: float, *, confidence: float, effect: float = 1.0) -> int | None:
     """
     About how many more cases settle a gate on a rate with a power of 80 %, if the present rate is the true one.
 
-    The arguments and the result are those of `more_cases_needed`; the power is exact.
+    The arguments and the result are those of `more_cases_needed`; the power is exact. `effect` is the number of cases
+    that are worth an independent one.
     """
     needed = cases_to_show_rate(bar, rate, confidence=confidence)
-    return None if needed is None else _two_digits_up(max(1, needed - planned))
+    return None if needed is None else _two_digits_up(max(1, ceil(needed * effect) - planned))
 
 
 def _two_digits_up(count: int) -> int:
