@@ -147,8 +147,15 @@ def test_prices_equal_those_of_the_list_with_tiers_and_caching(model, prompt, ca
         assert price(model, usage, when=WHEN) == expected
 
 
-def test_nothing_heavy_is_imported_before_a_price_is_asked_for():
-    code = "import sys, pytest_finetune.evaluation.pricing; print('genai_prices' in sys.modules)"
+def test_nothing_heavy_is_imported_before_a_vendors_price_is_asked_for():
+    code = """if True:
+        import sys
+        from pytest_finetune.base.records import Usage
+        from pytest_finetune.evaluation.pricing import price
+        for server in ("http://127.0.0.1:8000/v1", "http://localhost:11434/v1", "http://[::1]/v1"):
+            assert price("gpt-4.1-mini", Usage(prompt=1, completion=1), base_url=server) is None
+        print("genai_prices" in sys.modules)
+    """
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
