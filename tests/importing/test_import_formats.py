@@ -149,7 +149,7 @@ def test_string_checks_become_the_scorer_that_means_the_same(operation, settings
         ({"type": "score_model", "name": "tone"}, "a model as judge"),
         (
             {"type": "python", "name": "code", "source": "def grade(sample, item): return 1.0"},
-            "Python code, which an import does not run",
+            "has no pass_threshold",
         ),
         ({"type": "multi", "name": "both", "calculate_output": "0.5 * a"}, "the formula '0.5 * a'"),
         ({"type": "telepathy", "name": "new"}, "unknown type"),

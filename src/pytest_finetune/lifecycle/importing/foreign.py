@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_finetune.lifecycle.data.rows import Row
+    from pytest_finetune.lifecycle.importing.python_graders import PythonGrader
 
 RECORDED = "recorded"
 """The value of `--expected` that expects the recorded answer."""
@@ -89,6 +90,7 @@ class Findings:
         not_carried: Graders, parameters and columns that were not carried over, with the reason, and how often.
         notes: What the user should know about the result.
         scorer_names: Names of the scorers so far.
+        python_graders: Graders whose code is written to files and not run.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -97,6 +99,7 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     scorer_names: set[str] = field(default_factory=set)
+    python_graders: list[PythonGrader] = field(default_factory=list)
 
     def unique(self, name: str) -> str:
         """The name, with a number if a scorer has it already."""

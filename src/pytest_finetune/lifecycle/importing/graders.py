@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.records import NOTHING
 from pytest_finetune.base.text import shorten
 from pytest_finetune.lifecycle.importing.foreign import list_of, object_of
+from pytest_finetune.lifecycle.importing.python_graders import PythonGrader, python_grader
 from pytest_finetune.lifecycle.importing.templates import is_answer
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ _NO_NAME = re.compile(r"[^A-Za-z0-9_.:/ -]+")
 _REASONS = {
     "label_model": "a model as judge",
     "score_model": "a model as judge",
-    "python": "Python code, which an import does not run: copy its function into a judges file, see docs/eval-sets.md",
 }
 
 
@@ -93,11 +93,13 @@ def _each_carried(criteria: Iterable[object], findings: Findings, prefix: str = 
             findings.not_carried[f"{title}: the formula {formula!r}; its graders are scorers of their own"] += 1
             yield from _each_carried(listed or list_of(parts), findings, f"{given}/")
             continue
-        found = _carried(grader)
+        name = _NO_NAME.sub("-", given).strip("-") or f"grader-{number}"
+        found = python_grader(name, grader) if grader.get("type") == "python" else _carried(grader)
         if isinstance(found, str):
             findings.not_carried[f"{title}: {found}"] += 1
+        elif isinstance(found, PythonGrader):
+            findings.python_graders.append(replace(found, name=findings.unique(name)))
         else:
-            name = _NO_NAME.sub("-", given).strip("-") or f"grader-{number}"
             yield replace(found, name=findings.unique(name))
 
 

@@ -129,6 +129,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
             (folder / imported.schema_file.name).write_bytes(schema + b"\n")
             imported.findings.settings["schema"] = imported.schema_file.name
         lines = [f"# Imported from {source.name} ({found.title}).", *settings_toml(imported.findings.settings)]
+        lines += _write_graders(imported, folder, force=force)
         written.with_suffix(".toml").write_text("\n".join(lines) + "\n" + _NO_GATES, encoding="utf-8")
         imported.eval_set = publish(folder, target)
     return imported
@@ -217,6 +218,20 @@ class _Writer:
         run.models[getattr(outcome, "model", "")] += 1
         if answer.passed is not None:
             run.passed[name, len(run.answers[name]) - 1] = answer.passed
+
+
+def _write_graders(imported: Imported, folder: Path, *, force: bool) -> Iterator[str]:
+    """Write the Python graders into the folder; yields the comments of the settings that say how to use them."""
+    for grader in imported.findings.python_graders:
+        module = grader.module(imported.target.stem)
+        path = imported.target.with_name(f"{module}.py")
+        refuse_existing(path, force=force)
+        (folder / path.name).write_text(grader.code(imported.target.name), encoding="utf-8")
+        use = f'scorer = "{module}:passes"'
+        imported.findings.note(
+            f"the Python grader {grader.name!r} is in {path} and was not run; read it, then set {use}"
+        )
+        yield f"# The Python grader {grader.name!r}, once you have read {path.name}: {use}"
 
 
 _LONGEST_ID = 190

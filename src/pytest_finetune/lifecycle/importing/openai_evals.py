@@ -21,6 +21,7 @@ from pytest_finetune.lifecycle.importing.foreign import (
 )
 from pytest_finetune.lifecycle.importing.graders import carry_graders
 from pytest_finetune.lifecycle.importing.parameters import SharedParameters
+from pytest_finetune.lifecycle.importing.python_graders import ITEM
 from pytest_finetune.lifecycle.importing.templates import render, value_of, variables
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class _Eval:
     """The definition of an eval: what is sent for an item, and what is expected."""
 
     def __init__(self, options: ImportOptions, findings: Findings) -> None:
-        self._options = options
+        self._options, self._findings = options, findings
         eval_, run = _parts(options.config)
         self._source = object_of(run.get("data_source"))
         self._graders = carry_graders(eval_.get("testing_criteria"), options.expected, findings)
@@ -78,6 +79,8 @@ class _Eval:
             case["tools"] = item["tools"]
         expected = {key: self._value(each, item, as_text=True) for key, each in self._graders.others.items()}
         metadata = described(item, {*used, *_DESCRIBING, "tools"}).get("metadata", {}) | expected
+        if self._findings.python_graders:
+            metadata[ITEM] = dict(item)
         return case | ({"metadata": metadata} if metadata else {})
 
     @staticmethod
