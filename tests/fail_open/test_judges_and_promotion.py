@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from click.testing import CliRunner
-from scripted_judge import GATED, polite, write_labelled
+from scripted_judge import GATED, TOML, polite, write_labelled
 
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
@@ -81,3 +81,19 @@ def test_without_the_calibration_a_run_that_passed_does_not_promote(
         write_labelled(pytester.path, count=29)
     assert reason in promote(1)
     assert status(registry) == "candidate"
+
+
+def test_the_calibration_of_a_judge_that_does_not_decide_is_needed_too(registry, suite, evaluate, calibrate, pytester):
+    judge = TOML.replace("[scorer]", '[[scorers]]\nname = "tone"')
+    gates = '[[gates]]\nmin = 0.9\n[[gates]]\nscorer = "tone"\nmin = 0.5\nconfidence = 0.9\n'
+    suite(GOOD, toml='[[scorers]]\ntype = "contains"\ndecides = true\n' + judge + gates)
+    labelled = write_labelled(pytester.path, scorer="tone")
+    assert calibrate("--scorer", "tone").exit_code == 0
+    assert evaluate("-n2", model="new").ret == 0
+    kept = labelled.with_suffix(".json").read_bytes()
+    labelled.with_suffix(".json").unlink()
+    assert "the judge's agreement with people was not measured" in promote(1)
+    assert status(registry) == "candidate"
+    labelled.with_suffix(".json").write_bytes(kept)
+    promote(0)
+    assert status(registry) == "production"
