@@ -7,7 +7,7 @@ import pytest
 from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
-from pytest_finetune.verdicts.selftest import DamageKind, check_gates
+from pytest_finetune.verdicts.selftest import DamageKind, check_gates, gap_warnings
 from pytest_finetune.verdicts.selftest.damage import plant
 from pytest_finetune.verdicts.selftest.perfect import perfect_run
 from pytest_finetune.verdicts.selftest.report import _percent, report_lines, report_values
@@ -208,6 +208,17 @@ def test_gates_on_the_replies_of_a_model_cannot_be_tested(load, scorer, metric, 
     check = check_gates(load(["a", "b"], f'[scorer]\n{scorer}[[gates]]\nmetric = "{metric}"\nmin = 0.6\n'))
     assert check.untestable.endswith(f" asks {asked}, and no model is called here")
     assert not check.tested
+
+
+def test_next_to_a_judge_the_gates_of_a_rule_are_tested(load):
+    judge = 'name = "tone"\ntype = "judge"\nmodel = "m"\nrubric = "r"\nlabels = ["y", "n"]\npasses = ["y"]\n'
+    gates = '[[gates]]\nmin = 0.9\n[[gates]]\nscorer = "tone"\nmin = 0.5\n'
+    eval_set = load(["a", "b", "c", "d"], f'[[scorers]]\ntype = "exact"\n[[scorers]]\n{judge}{gates}')
+    rule, asked = check_gates(eval_set).gates
+    assert (rule.needs, rule.perfect.status, rule.finding) == ("", Status.PASS, "")
+    assert (asked.needs, asked.perfect, asked.finding) == ("the replies of a model", None, "")
+    weak = '[[scorers]]\ntype = "exact"\n[[scorers]]\n' + judge + gates.replace("0.9", "0.0")
+    assert gap_warnings(load(["a", "b", "c", "d"], weak))
 
 
 def test_json_answers_are_damaged_in_format_and_content(load):

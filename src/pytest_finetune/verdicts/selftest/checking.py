@@ -9,7 +9,7 @@ from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.selftest.damage import USELESS, DamageKind, plant
 from pytest_finetune.verdicts.selftest.gaps import uncaught
-from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
+from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run, without_asking
 from pytest_finetune.verdicts.selftest.trial import NEEDS, Trial
 
 if TYPE_CHECKING:
@@ -112,16 +112,24 @@ def check_gates(eval_set: EvalSet) -> SetCheck:
     Cases are damaged in the order of a hash of their ids, which is the same in every run and mixes labels and slices.
     With repeats every attempt of a case is damaged; for gates on differences between attempts only the last one is.
     """
-    for scorer in eval_set.scorers:
-        if isinstance(scorer, AskingScorer):
-            problem = f"the scorer {scorer.name} asks {scorer.asks.spec}, and no model is called here"
-            return SetCheck(eval_set, untestable=problem)
-    perfect = perfect_run(eval_set)
-    if problem := imperfection(eval_set, perfect):
+    if isinstance(eval_set.scorer, AskingScorer):
+        asked = eval_set.scorer.asks.spec
+        return SetCheck(
+            eval_set, untestable=f"the scorer {eval_set.scorer.name} asks {asked}, and no model is called here"
+        )
+    tested = without_asking(eval_set)
+    perfect = perfect_run(tested)
+    if problem := imperfection(tested, perfect):
         return SetCheck(eval_set, untestable=problem)
-    damage = plant(eval_set, perfect)
-    gates = eval_set.settings.judged_by
-    return SetCheck(eval_set, tuple(_check(Trial(eval_set, gate, perfect), damage) for gate in gates), damage)
+    damage = plant(tested, perfect)
+    checks = []
+    for gate in eval_set.settings.judged_by:
+        trial = Trial(tested, gate, perfect)
+        if gate.scorer in eval_set.asking:
+            checks.append(GateCheck(gate, len(trial.chosen), needs="the replies of a model"))
+        else:
+            checks.append(_check(trial, damage))
+    return SetCheck(eval_set, tuple(checks), damage)
 
 
 def _check(trial: Trial, damage: Sequence[Damage]) -> GateCheck:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.selftest.damage import USELESS, DamageKind, plant
-from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run
+from pytest_finetune.verdicts.selftest.perfect import imperfection, perfect_run, without_asking
 from pytest_finetune.verdicts.selftest.trial import Trial
 
 if TYPE_CHECKING:
@@ -70,11 +70,13 @@ def _find_gaps(eval_set: EvalSet) -> list[Gap]:
 
     Empty if no right answers are known to start from.
     """
+    gates = [gate for gate in eval_set.settings.judged_by if gate.scorer not in eval_set.asking]
+    eval_set = without_asking(eval_set)
     perfect = perfect_run(eval_set)
     if imperfection(eval_set, perfect):
         return []
     damage = plant(eval_set, perfect, USELESS)
-    trials = [Trial(eval_set, gate, perfect) for gate in eval_set.settings.judged_by]
+    trials = [Trial(eval_set, gate, perfect) for gate in gates]
     return uncaught(eval_set, [(trial.gate, trial.caught(damage)) for trial in trials], damage)
 
 

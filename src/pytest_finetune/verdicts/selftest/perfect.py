@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 def perfect_run(eval_set: EvalSet) -> list[Sample]:
     """One sample per case, in file order; one that is not `passed` has no right answer that could be built."""
     return [_right_answer(eval_set, case) for case in eval_set.cases]
+
+
+def without_asking(eval_set: EvalSet) -> EvalSet:
+    """The set without the scorers that ask a model, apart from the one that decides."""
+    asking = eval_set.asking
+    others = {name: other for name, other in eval_set.others.items() if name not in asking}
+    return replace(eval_set, others=others) if len(others) < len(eval_set.others) else eval_set
 
 
 def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
