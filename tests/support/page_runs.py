@@ -51,11 +51,11 @@ def evaluated(
     target: Any = SimpleNamespace(spec=spec, model=spec, base_url="http://127.0.0.1:1/v1", identity="", free=True)
     evaluation = Evaluation(target, eval_sets, Limits())
     run = evaluation.open_record(RunStore(root / ".finetune" / "runs"), root=root, keep_files=copies)
-    for planned in evaluation.missing():
+    for planned in evaluation.collected.missing():
         answered = answer(planned.case, planned.attempt)
         if answered is not None:
             sample = _sample(planned.eval_set, planned.case, planned.attempt, answered)
-            evaluation.collect(sample)
+            evaluation.collected.collect(sample)
             run.append(sample_to_dict(sample))
     run.release()
     return evaluation, evaluation.conclude(baselines) if judged else evaluation.judge(baselines)

@@ -160,7 +160,7 @@ class BackgroundEvaluation:
             self._thread.loop.call_soon_threadsafe(self._backlog.read_up_to, self._furthest)
 
     def _skip(self, planned: Planned) -> bool:
-        sample = self.evaluation.skip(planned)
+        sample = self.evaluation.collected.skip(planned)
         if sample is None:
             return False
         self._put(sample)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
-from pytest_finetune.base.records import Failure, Sample, State
+from pytest_finetune.base.records import Failure, Sample
 from pytest_finetune.evaluation.asked_models import AskedModels
 from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
+from pytest_finetune.evaluation.collected import CollectedSamples
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
-from pytest_finetune.evaluation.plan import SentRequests, plan, sent_requests, set_plan, target_info
+from pytest_finetune.evaluation.plan import SentRequests, sent_requests, set_plan, target_info
 from pytest_finetune.evaluation.record import UNRECORDED, open_run, write_outcome
 from pytest_finetune.evaluation.results import judge_set
 from pytest_finetune.evaluation.runs import Run, sample_to_dict
@@ -22,7 +23,6 @@ from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
 from pytest_finetune.verdicts.evalset.request_form import changed_parameters
-from pytest_finetune.verdicts.gates import Decider
 from pytest_finetune.verdicts.selftest import gap_warnings
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Evaluation:
 
     Attributes:
         spending: Prices and the budget.
-        samples: By key: samples of this process, of a resumed run, and reported by other processes.
+        collected: The samples so far.
     """
 
     def __init__(
@@ -75,15 +75,16 @@ class Evaluation:
         self.eval_sets = tuple(eval_sets)
         recorded = getattr(target, "replies", None)
         self._asked = AskedModels(self.eval_sets, limits, prices, make=make_asked, recorded=recorded)
-        self.samples: dict[Key, Sample] = {}
+        self.collected = CollectedSamples(self.eval_sets, stop_when_decided=stop_when_decided)
         self._run: Run | None = None
         self._stopped: Failure | None = None
         self._gaps: dict[str, list[str]] | None = None
         self._missing_baselines: list[str] = []
-        self._names = {eval_set.name for eval_set in self.eval_sets}
-        self._deciders = (
-            {e.name: Decider(e.settings.rules, e.table(())) for e in self.eval_sets} if stop_when_decided else {}
-        )
+
+    @property
+    def samples(self) -> Mapping[Key, Sample]:
+        """By key: samples of this process, of a resumed run, and reported by other processes."""
+        return self.collected.by_key
 
     @property
     def run(self) -> Run | None:
@@ -196,20 +197,11 @@ class Evaluation:
             return
         recorded = self._run.samples() if self._run.manifest.closed else self._run.answered()
         for sample in recorded.values():
-            self.samples[sample.key] = sample
-            self._count(sample)
-
-    def collect(self, sample: Sample) -> bool:
-        """Take a sample that another process reports; False if there is one with its key already, which is kept."""
-        return self.samples.setdefault(sample.key, sample) is sample
+            self.collected.add(sample)
 
     def collect_stop(self, reason: Failure) -> None:
         """Take the reason why the evaluation stopped in another process; the first one is kept."""
         self._stopped = self._stopped or reason
-
-    def missing(self) -> list[Planned]:
-        """Planned samples that are not there yet."""
-        return [planned for planned in plan(self.eval_sets) if planned.key not in self.samples]
 
     async def request(self, source: RequestSource[Planned]) -> AsyncIterator[Sample]:
         """
@@ -238,16 +230,6 @@ class Evaluation:
             self._stopped = self._stopped or engine.stopped
             await self._asked.close()
             await self.target.close()
-
-    def skip(self, planned: Planned) -> Sample | None:
-        """The sample in state `unneeded` if no remaining answer can change a verdict of its eval set, else None."""
-        if not self.is_decided(planned.eval_set.name):
-            return None
-        return self.samples.setdefault(planned.key, Sample(*planned.key, State.UNNEEDED))
-
-    def is_decided(self, eval_set: str) -> bool:
-        """No answer still to come can change a verdict of this set."""
-        return eval_set in self._deciders and self._deciders[eval_set].verdicts() is not None
 
     def conclude(self, baselines: Mapping[str, Baseline] | None = None) -> list[SetResult]:
         """
@@ -306,16 +288,15 @@ class Evaluation:
 
     def _complete_from_record(self) -> None:
         """Take recorded samples that no process reported: of a resumed run, or answered as the session ended."""
-        planned = sum(len(eval_set.cases) * eval_set.repeats for eval_set in self.eval_sets)
-        if self._run is not None and len(self.samples) < planned:
+        if self._run is not None and not self.collected.is_whole:
             for sample in self._run.samples().values():
-                self.collect(sample)
+                self.collected.collect(sample)
 
     def _judge_set(self, eval_set: EvalSet, baseline: Baseline | None) -> SetResult:
         if baseline:
             baseline = replace(baseline, itself=self._why_itself(baseline))
-        samples = [sample for sample in self.samples.values() if sample.eval_set == eval_set.name]
-        decider, asked = self._deciders.get(eval_set.name), self._asked.infos(eval_set)
+        samples, decider = self.collected.of(eval_set.name), self.collected.decider(eval_set.name)
+        asked = self._asked.infos(eval_set)
         result = judge_set(eval_set, samples, self.target.spec, baseline, decider=decider, asked=asked)
         if baseline and baseline.request and (sent := self.sent(eval_set).parameters):
             return replace(result, request_differences=tuple(changed_parameters(baseline.request, sent)))
@@ -325,19 +306,14 @@ class Evaluation:
         target, names = self.target, answered_names(self.samples.values())
         return why_same(TargetAnswers(target.model, target.base_url, target.identity, names), baseline)
 
-    def _count(self, sample: Sample) -> None:
-        if sample.eval_set in self._deciders:
-            self._deciders[sample.eval_set].add(sample)
-
     async def _settle(self, response: Response[Planned], engine: Engine[Planned, Sample]) -> Sample:
         sample = await score_response(response, self.limits.deadline, self._ask)
         if (reason := self._asked.stopped) is not None:
             engine.stop(reason)
-        if sample.eval_set in self._names:
-            self.samples[sample.key] = sample
+        if self.collected.is_planned(sample):
+            self.collected.add(sample)
             if self._run is not None:
                 self._run.append(sample_to_dict(sample))
-        self._count(sample)
         return sample
 
     async def _ask(self, planned: Planned, completion: Completion) -> tuple[Reply, ...]:

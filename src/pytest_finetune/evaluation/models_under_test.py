@@ -215,7 +215,7 @@ class ModelsUnderTest:
         if stopped:
             model.evaluation.collect_stop(stopped)
         for sample in samples:
-            if model.evaluation.collect(sample):
+            if model.evaluation.collected.collect(sample):
                 self.tally.count_sample(spec, sample)
 
     @property

@@ -84,7 +84,7 @@ def evaluate_target(
     evaluation.refuse_unknown_price()
     run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files)
     evaluation.take_recorded()
-    missing = evaluation.missing()
+    missing = evaluation.collected.missing()
     if not run.manifest.closed:
         try:
             asyncio.run(_request_all(evaluation, missing, progress))
