@@ -60,11 +60,11 @@ def test_a_manifest_that_cannot_be_written_is_not_a_pass(suite, evaluate, pytest
     suite(3, toml=GATE)
     pytester.makeconftest(
         "import errno, os\n"
-        "from pytest_finetune.evaluation.runs import store\n"
+        "from pytest_finetune.evaluation.runs import run\n"
         "def full(path, data):\n"
         "    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
         "def pytest_runtest_setup():\n"
-        "    store.write_file = full\n"
+        "    run.write_file = full\n"
     )
     result = evaluate(subprocess=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED

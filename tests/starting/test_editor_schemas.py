@@ -14,7 +14,7 @@ from jsonschema import Draft7Validator
 
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.starting.editor_schemas import line_schema, settings_schema
-from pytest_finetune.lifecycle.starting.kinds import KINDS
+from pytest_finetune.lifecycle.starting.kinds import ANSWER_KINDS
 from pytest_finetune.verdicts.evalset.gate_settings import METRICS
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 from pytest_finetune.verdicts.scoring import scorer_class
@@ -38,7 +38,7 @@ def test_the_settings_in_the_documents_are_accepted(page: str) -> None:
     assert [list(SETTINGS.iter_errors(each)) for each in settings] == [[]] * len(settings)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ANSWER_KINDS)
 def test_init_names_the_schema_and_its_files_satisfy_both(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
