@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from groups import DESIGNS, passed
 from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, macro_f1s, means, paired, percent, rates
+from newcombe import newcombe_interval
 from scipy import stats as reference  # type: ignore[import-untyped]
 
 from pytest_finetune.base.records import Case, Completion, Sample, Score, State
@@ -89,6 +90,7 @@ def main() -> int:
         costs,
         pair_costs,
         drops,
+        methods,
         grouped,
         coverage,
         mcnemars,
@@ -284,6 +286,36 @@ def pair_chances(n: int, lost: float, won: float, same: float) -> dict[tuple[int
         for better in np.flatnonzero(by_won > 1e-6):
             chances[int(worse), int(better)] = float(by_lost[worse] * by_won[better])
     return chances
+
+
+def methods(report: Report) -> None:
+    """A drop at the margin, by Tango's interval and by Newcombe's, where few cases differ."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for margin, n, differing in PAIRS:
+            yield f"{margin}", f"{n}", percent(differing), *map(percent, errors_of_methods(margin, n, differing))
+
+    columns = ("max_drop", "n", "cases that differ", "Tango passes", "fails", "Newcombe passes", "fails")
+    report.table("A drop at the margin by two methods", columns, rows())
+
+
+PAIRS = tuple((margin, n, margin + more) for margin, n, more in product((0.02, 0.05), (100, 200), (0.0, 0.02, 0.05)))
+"""Margin, which is the true drop, cases, and the share of them in which the models differ."""
+
+
+def errors_of_methods(margin: float, n: int, differing: float) -> tuple[float, float, float, float]:
+    """Exact shares of runs that pass and fail at the margin, by Tango's interval and by Newcombe's."""
+    found = [0.0] * 4
+    chances = (differing + margin) / 2, (differing - margin) / 2, 1 - differing
+    for (lost, won), chance in pair_chances(n, *chances).items():
+        # The baseline passes nine in ten of the cases in which both agree.
+        both = round((n - lost - won) * 0.9)
+        tango = paired_interval(lost, won, n, confidence=CONFIDENCE)
+        newcombe = newcombe_interval(lost, won, both, n - lost - won - both)
+        for at, interval in ((0, tango), (2, newcombe)):
+            found[at] += chance * (interval.high <= margin)
+            found[at + 1] += chance * (interval.low > margin)
+    return found[0], found[1], found[2], found[3]
 
 
 def grouped(report: Report) -> None:

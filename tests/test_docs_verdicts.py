@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import scipy_stats as reference
-from sample_plans import cases, rules, run_of
+from sample_plans import cases, rules, run_of, sample
 from sample_plans import table as plan_table
 
 from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, METRICS
 from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge
+from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import cases_to_ever_pass, mcnemar, paired_interval, rate_interval, wilson_interval
 from pytest_finetune.verdicts.stats.power import cases_to_show_drop, cases_to_show_rate, rate_chances
@@ -148,6 +149,37 @@ def test_the_costs_of_verdicts_on_the_page_are_exact(simulation: Any) -> None:
         margin, drop = float(row[0]), float(row[1])
         needed = cases_to_show_drop(margin, drop, float(row[2].split()[0]) / 100, confidence=0.95)
         assert f"{needed:,}" == row[4]
+
+
+def test_tango_and_newcombe_err_at_the_margin_as_the_page_says(simulation: Any) -> None:
+    rows = table("A drop at the margin by two methods")
+    assert len(rows) == len(simulation.PAIRS)
+    for (margin, n, differing), row in zip(simulation.PAIRS, rows, strict=True):
+        assert row == [
+            f"{margin}", f"{n}", percent(differing), *map(percent, simulation.errors_of_methods(margin, n, differing))
+        ]  # fmt: skip
+    assert max(float(row[4].split()[0]) for row in rows) == 4.9
+    assert max(float(row[6].split()[0]) for row in rows) == 1.7
+
+
+def test_newcombes_interval_is_that_of_his_example(simulation: Any) -> None:
+    """Newcombe (1998): of 50 cases 36 in both, 12 and 2 in one, 0 in none; method 10 gives 0.0569 to 0.3404."""
+    found = simulation.newcombe_interval(12, 2, 36, 0)
+    assert (found.low, found.high) == (pytest.approx(0.0569, abs=5e-5), pytest.approx(0.3404, abs=5e-5))
+
+
+@pytest.mark.parametrize(("attempts", "common", "pairs"), [(3, "0.910", "0.820"), (5, "0.902", "0.820")])
+def test_agreement_depends_on_the_attempts_and_that_of_pairs_does_not(attempts: int, common: str, pairs: str) -> None:
+    """The mean over all sequences of an answer with probability 0.9 and one with 0.1."""
+    means = dict.fromkeys(("agreement", "pairwise_agreement"), 0.0)
+    for answers in product("ab", repeat=attempts):
+        chance = 0.9 ** answers.count("a") * 0.1 ** answers.count("b")
+        samples = [sample(0, attempt=number, text=text) for number, text in enumerate(answers)]
+        summary = summarize(samples, cases(1), repeats=attempts)
+        for metric in means:
+            means[metric] += chance * float(summary.value(metric).exact or 0)
+    assert [f"{mean:.3f}" for mean in means.values()] == [common, pairs]
+    assert f"{common} on average at 3 attempts" in PAGE or f"{common} at 5" in PAGE
 
 
 def test_a_gate_on_a_drop_decides_by_the_paired_interval() -> None:

@@ -73,6 +73,7 @@ def test_a_rise_is_reported_as_a_rise_with_the_interval_of_the_drop() -> None:
     found = verdict(ends("mm" + "p" * 98), ends("p" * 100), cases(100), **NON_INFERIOR)
     assert found.message == (
         "accuracy rose by 0.020 against production, max_drop 0.05, 95 % interval of the drop -0.070 to 0.018"
+        " (Tango's score interval: from 7 better to 2 worse of 100, 0 lost for 2 won)"
     )
 
 
@@ -92,7 +93,8 @@ def test_lost_and_won_cases_are_counted_apart() -> None:
 def test_a_drop_is_reported_with_its_interval_and_what_would_settle_it() -> None:
     found = verdict(ends("p" * 200), ends("m" * 8 + "p" * 192), cases(200), **NON_INFERIOR)
     assert found.message == (
-        "accuracy dropped by 0.040 against production, max_drop 0.05, 95 % interval of the drop 0.020 to 0.077:"
+        "accuracy dropped by 0.040 against production, max_drop 0.05, 95 % interval of the drop 0.020 to 0.077"
+        " (Tango's score interval: at least 4 and at most 15 of 200 worse, 8 lost for 0 won):"
         " about 3,600 more cases would settle it with a power of 80 %"
     )
     assert found.interval
@@ -109,6 +111,22 @@ def test_no_drop_may_be_allowed_at_all(before: str, after: str, change: str, int
         f"accuracy {change} against production, max_drop 0: a comparison of two values, no test of non-inferiority;"
         f" the 95 % interval {interval} crosses the bar"
     )
+
+
+@pytest.mark.parametrize(
+    ("lost", "won", "words"),
+    [
+        (6, 1, "from 0 better to 12 worse of 500, 6 lost for 1 won"),
+        (9, 1, "at least 2 and at most 16 of 500 worse, 9 lost for 1 won"),
+        (5, 5, "from 7 better to 7 worse of 500, 5 lost for 5 won"),
+        (0, 9, "at least 5 and at most 17 of 500 better, 0 lost for 9 won"),
+    ],
+)
+def test_a_drop_is_stated_in_cases(lost: int, won: int, words: str) -> None:
+    same = "p" * (500 - lost - won)
+    before, after = ends(same + "p" * lost + "m" * won), ends(same + "m" * lost + "p" * won)
+    found = verdict(before, after, cases(500), **NON_INFERIOR)
+    assert f"(Tango's score interval: {words})" in found.message
 
 
 def test_a_drop_without_a_confidence_is_called_a_comparison_of_two_values() -> None:

@@ -262,6 +262,22 @@ def test_texts_agree_apart_from_the_space_around_them() -> None:
     assert summarize(samples, cases(1), repeats=4).value("agreement").exact == Fraction(2, 4)
 
 
+@pytest.mark.parametrize(
+    ("answers", "share"), [("aaa", 1), ("aab", Fraction(1, 3)), ("abc", 0), ("aabb", Fraction(1, 3)), ("a", 1)]
+)
+def test_pairwise_agreement_is_the_share_of_pairs_with_equal_answers(answers, share) -> None:
+    samples = [sample(0, attempt=attempt, text=text) for attempt, text in enumerate(answers)]
+    assert summarize(samples, cases(1), repeats=len(answers)).value("pairwise_agreement").exact == share
+
+
+def test_in_pairwise_agreement_an_error_agrees_with_nothing() -> None:
+    samples = [sample(0, "error", attempt=attempt) for attempt in range(2)]
+    assert summarize(samples, cases(1), repeats=2).value("pairwise_agreement").exact == 0
+    assert summarize(samples[:1], cases(1)).value("pairwise_agreement").exact == 0
+    samples = [sample(0), sample(0, attempt=1), sample(0, "error", attempt=2)]
+    assert summarize(samples, cases(1), repeats=3).value("pairwise_agreement").exact == Fraction(1, 3)
+
+
 def test_agreement_counts_planned_attempts() -> None:
     samples = [labelled(0, "bug", "bug"), labelled(0, "bug", "bug", 1), sample(0, "error", 2)]
     assert summarize(samples, cases(1), repeats=4).value("agreement").exact == Fraction(2, 4)

@@ -84,7 +84,7 @@ def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator
     for key in sorted(set(unsent) - settings.request.model_fields_set):
         yield f"{key} in the lines is not sent; set it under [request]"
     for gate in settings.rules:
-        if gate.metric in ("agreement", "format_stability") and settings.stability.repeats == 1:
+        if gate.metric in ("agreement", "pairwise_agreement", "format_stability") and settings.stability.repeats == 1:
             yield f"gate {gate.label}: each case has one request; set repeats under [stability]"
 
 

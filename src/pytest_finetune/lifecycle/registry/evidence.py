@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.evalset.settings import EvalSettings
     from pytest_finetune.verdicts.metrics import Summary
 
-_OF_REPEATS = ("agreement", "format_stability")
+_OF_REPEATS = ("agreement", "pairwise_agreement", "format_stability")
 
 
 def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:

@@ -29,6 +29,7 @@ METRICS = (
     "valid_rate",
     "format_stability",
     "agreement",
+    "pairwise_agreement",
     "error_rate",
     "ece",
     "accuracy_at_coverage",
@@ -39,7 +40,7 @@ METRICS = (
 )
 """What a gate may ask of a run; `latency_*` in seconds, `cost_per_case` in US dollars."""
 
-RATES = METRICS[:11]
+RATES = METRICS[:12]
 """The metrics that lie in [0, 1]."""
 
 LONG_TAILED = ("tokens_per_case", "cost_per_case")

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.comparison import MetricDrop, difference_of, find_flips
 from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.verdict import Status
-from pytest_finetune.verdicts.gates.wording import figure, groups_text, interval_text, settling_text, value_alone_text
+from pytest_finetune.verdicts.gates.wording import (
+    figure,
+    groups_text,
+    interval_text,
+    settling_text,
+    value_alone_text,
+    worse_text,
+)
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.stats import more_cases_needed
 
@@ -49,6 +56,7 @@ def _judge_paired_drop(inputs: GateInputs) -> Verdict:
     text = _drop_text(inputs, difference.drop, max_drop) + value_alone_text(rule, status, interval)
     if rule.confidence is not None:
         text += interval_text(interval, confidence, "of the drop ") + groups_text(inputs.summary, difference.worth)
+        text += f" (Tango's score interval: {worse_text(interval, difference)})"
     if status is Status.INCONCLUSIVE:
         text += settling_text(_more_pairs(difference, max_drop, confidence))
     flips = find_flips(inputs.before, inputs.summary) if rule.metric == "accuracy" else ()

@@ -12,6 +12,7 @@ from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats.power import POWER, rate_chances
 
 if TYPE_CHECKING:
+    from pytest_finetune.verdicts.comparison import MetricDrop
     from pytest_finetune.verdicts.metrics import Summary
     from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
@@ -70,6 +71,19 @@ def groups_text(summary: Summary, worth: float | None) -> str:
     if summary.groups is None or worth is None:
         return ""
     return f" ({len(summary.rows):,} cases in {len(set(summary.groups)):,} groups count as {worth:,.0f})"
+
+
+def worse_text(interval: Interval, difference: MetricDrop) -> str:
+    """A drop in cases and odds: `at least 1 and at most 9 of 500 worse, 6 lost for 1 won`."""
+    low, high, n = interval.low * difference.n, interval.high * difference.n, f"{difference.n:,}"
+    least, most = f"{abs(low):,.0f}", f"{abs(high):,.0f}"
+    if low >= 0:
+        text = f"at least {least} and at most {most} of {n} worse"
+    elif high <= 0:
+        text = f"at least {most} and at most {least} of {n} better"
+    else:
+        text = f"from {least} better to {most} worse of {n}"
+    return f"{text}, {float(difference.worse):g} lost for {float(difference.better):g} won"
 
 
 def settling_text(more_cases: int | None) -> str:

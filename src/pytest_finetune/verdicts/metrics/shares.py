@@ -45,6 +45,21 @@ def agreeing_share(row: CaseSamples) -> Fraction:
     return Fraction(max(answers.values(), default=0), len(row.samples))
 
 
+def pairwise_agreeing_share(row: CaseSamples) -> Fraction:
+    """
+    Share of the pairs of attempts with equal answers, which does not depend on the number of attempts; 1 for one.
+
+    An error agrees with nothing.
+
+    Source: Fleiss (1971), Psychological Bulletin 76, 378-382: the extent of agreement of one subject.
+    """
+    attempts = len(row.samples)
+    answers = Counter(_answer(s.score, s.completion) for s in row.samples if s and s.score and s.completion)
+    if attempts == 1:
+        return Fraction(sum(answers.values()))
+    return Fraction(sum(count * (count - 1) for count in answers.values()), attempts * (attempts - 1))
+
+
 def field_share(row: CaseSamples) -> Fraction:
     """Mean share of right fields over the attempts; an answer that cannot be parsed has none."""
     right = [_right_fields(sample) for sample in row.samples]
@@ -72,6 +87,7 @@ SHARES: dict[str, Callable[[CaseSamples], Fraction]] = {
     "valid_rate": valid_share,
     "format_stability": stable_share,
     "agreement": agreeing_share,
+    "pairwise_agreement": pairwise_agreeing_share,
     "score": score_share,
     "win_rate": score_share,
     "field_accuracy": field_share,

@@ -29,7 +29,7 @@ NEEDS = {
 }
 """What a self-test does not have, by the metric that needs it."""
 
-_BETWEEN_ATTEMPTS = ("agreement", "format_stability")
+_BETWEEN_ATTEMPTS = ("agreement", "pairwise_agreement", "format_stability")
 
 
 @dataclass(frozen=True, slots=True)
