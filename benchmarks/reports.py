@@ -38,7 +38,7 @@ KEYSTROKE = """async (text) => {
   return performance.now() - started;
 }"""
 SCROLL = """async () => {
-  const list = document.getElementById("scroller");
+  const list = document.getElementById("grid");
   const frames = [];
   const steps = 120;
   let before = performance.now();

@@ -427,7 +427,7 @@ def test_ten_thousand_cases_are_a_handful_of_rows(tmp_path: Path, opened: Open) 
     page.wait_for_selector("#row-9999")
     assert chosen(page) == "c-9999"
     assert rows.count() < 80
-    page.evaluate("document.getElementById('scroller').scrollTop = 150000")
+    page.evaluate("document.getElementById('grid').scrollTop = 150000")
     page.wait_for_selector("#row-4550")
     assert rows.count() < 80
     page.fill("#search", "word 777")

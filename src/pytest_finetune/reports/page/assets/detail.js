@@ -173,7 +173,7 @@ const drawFlips = (article, model, number) => {
     place.replaceChildren(
       ...flips.slice(0, FLIPS_SHOWN).map((one) => {
         const made = element("div", "flip");
-        const head = element("p", "flip-head");
+        const head = element("h3", "flip-head");
         const link = element("a", "id", one.id);
         link.href = addressOf({ ...readAddress(), m: number, set: [set.name], flip: [one.flip], case: caseKey(one, model) });
         head.append(wordOf(one.flip), link, element("span", "quiet", oneLine(promptTextOf(one)).slice(0, 120)));

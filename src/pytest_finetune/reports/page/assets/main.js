@@ -11,7 +11,7 @@ let model = modelAt(view.m);
 let chosen = null;
 
 const list = new CaseList(
-  { grid, scroller: byId("scroller"), head: byId("head"), sheet: byId("sheet"), empty: byId("empty") },
+  { grid, scroller: grid, head: byId("head"), sheet: byId("sheet"), empty: byId("empty") },
   (one, open) => choose(one, open),
 );
 
@@ -121,7 +121,7 @@ const THEMES = { "": ["◐ auto", "system default"], light: ["○ light", "light
 const showTheme = () => {
   const [text, name] = THEMES[document.documentElement.dataset.theme ?? ""];
   byId("theme").textContent = text;
-  byId("theme").setAttribute("aria-label", `Colours: ${name}`);
+  byId("theme").setAttribute("aria-label", `${text}, colours: ${name}`);
 };
 
 const nextTheme = () => {
