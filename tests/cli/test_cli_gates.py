@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -163,6 +164,17 @@ def test_a_plan_in_json_has_the_chances_of_each_gate_and_of_all_together(planned
     assert 20 < gates["macro_f1>=0.8"]["cases_needed"] < 200
     together = plan["together"]
     assert together["all_pass_at_least"] <= together["all_pass"] <= together["all_pass_at_most"]
+
+
+def test_a_plan_of_weighted_f1_is_that_of_macro_f1_where_labels_weigh_the_same(planned):
+    path = Path("eval_sets/t.toml")
+    text = path.read_text("utf-8")
+    macro, weighted = ({}, {})
+    for found, metric in ((macro, "macro_f1"), (weighted, "weighted_f1")):
+        path.write_text(text.replace("macro_f1", metric), "utf-8")
+        gates = json.loads(planned("--json", "--expect", "0.9").output)["eval_sets"][0]["gates"]
+        found.update(next(gate for gate in gates if gate["gate"].startswith(metric)))
+    assert (weighted["passes"], weighted["n"]) == (pytest.approx(macro["passes"], abs=0.05), 200)
 
 
 def test_a_plan_of_pairs_depends_on_how_often_the_models_differ(planned):

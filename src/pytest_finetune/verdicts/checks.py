@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.verdicts.evalset.gate_settings import MEAN_F1
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.field_paths import expected_fields
 from pytest_finetune.verdicts.gates import impossible
@@ -178,13 +179,13 @@ def _independent(cases: Sequence[Case]) -> int:
 
 def _f1_out_of_reach(gate: Rule, cases: Sequence[Case]) -> str | None:
     """A run without a mistake has the best interval that these cases allow."""
-    if gate.metric != "macro_f1" or gate.kind != "min" or gate.confidence is None or gate.bar is None:
+    if gate.metric not in MEAN_F1 or gate.kind != "min" or gate.confidence is None or gate.bar is None:
         return None
     perfect = Counter((str(case.expected[0]), str(case.expected[0])) for case in cases if case.expected)
-    best = LabelTable(perfect).f1_interval(gate.confidence)
+    best = LabelTable(perfect).f1_interval(gate.confidence, weighted=gate.metric == "weighted_f1")
     if best is None or best.low >= gate.bar:
         return None
-    return f"{len(cases)} cases cannot show macro_f1 >= {gate.bar:g} with confidence {gate.confidence:g}"
+    return f"{len(cases)} cases cannot show {gate.metric} >= {gate.bar:g} with confidence {gate.confidence:g}"
 
 
 def _tag_hint(tag: str, cases: Sequence[Case]) -> str:

@@ -46,4 +46,4 @@ def amount(value: float, metric: str) -> str:
 
 def metric_name(metric: str) -> str:
     """Display name of a metric."""
-    return "macro F1" if metric == "macro_f1" else metric.replace("_", " ")
+    return metric.replace("_", " ").replace("f1", "F1")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 METRICS = (
     "accuracy",
     "macro_f1",
+    "weighted_f1",
     "score",
     "win_rate",
     "field_accuracy",
@@ -40,8 +41,11 @@ METRICS = (
 )
 """What a gate may ask of a run; `latency_*` in seconds, `cost_per_case` in US dollars."""
 
-RATES = METRICS[:12]
+RATES = METRICS[:13]
 """The metrics that lie in [0, 1]."""
+
+MEAN_F1 = ("macro_f1", "weighted_f1")
+"""Means of the labels' F1, whose drop has no paired interval."""
 
 LONG_TAILED = ("tokens_per_case", "cost_per_case")
 """Metrics whose mean has an interval to look at, but none to decide by: see docs/verdicts.md."""
@@ -185,9 +189,9 @@ class DropGate(_CertainGate):
 
     @model_validator(mode="after")
     def _paired(self) -> DropGate:
-        if self.metric not in (*CASE_MEANS, "macro_f1"):
+        if self.metric not in (*CASE_MEANS, *MEAN_F1):
             raise misfit(f"a drop of {self.metric} cannot be judged by pairs of cases", "use max")
-        if self.metric == "macro_f1" and self.level is not None:
+        if self.metric in MEAN_F1 and self.level is not None:
             hint = f"leave {'confidence' if self.risk is None else 'risk'} out"
             raise misfit(f"a drop of {self.metric} has no paired interval", hint)
         return self

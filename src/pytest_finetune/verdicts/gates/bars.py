@@ -142,9 +142,9 @@ def _interval_of(
     metric, labels = inputs.rule.metric, inputs.summary.labels
     if inputs.calibration is not None:
         return lambda times: inputs.measure(confidence, times=times).interval
-    if metric == "macro_f1" and labels:
+    if metric in ("macro_f1", "weighted_f1") and labels:
         share = inputs.summary.worth(confidence=confidence) / measure.n
-        return lambda times: labels.f1_interval(confidence, times=times * share)
+        return lambda times: labels.f1_interval(confidence, times=times * share, weighted=metric == "weighted_f1")
     return lambda times: _narrowed(float(value), measure.interval, times)
 
 

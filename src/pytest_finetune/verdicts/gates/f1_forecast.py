@@ -32,7 +32,7 @@ def f1_chances(rule: Rule, supports: Mapping[str, int], truth: float, *, runs: i
         runs: Number of simulated runs; the draws are the same in every call.
         times: Factor on the number of cases.
     """
-    right, rng = _probability_of_right(supports, truth), Random(_SEED)  # noqa: S311 - a simulation
+    right, rng = _probability_of_right(supports, truth, weighted=rule.metric == "weighted_f1"), Random(_SEED)  # noqa: S311 - a simulation
     ends = Counter(_status(rule, _draw(supports, right, times, rng)) for _ in range(runs))
     return Chances(ends[Status.PASS] / runs, ends[Status.FAIL] / runs)
 
@@ -60,23 +60,28 @@ def cases_to_show_f1(rule: Rule, supports: Mapping[str, int], truth: float, *, r
 
 
 def _status(rule: Rule, table: LabelTable) -> Status | None:
-    value = table.macro_f1
-    return None if value is None else status_of(rule, value, table.f1_interval(rule.confidence or 0.95))
+    weighted = rule.metric == "weighted_f1"
+    value = table.weighted_f1 if weighted else table.macro_f1
+    interval = table.f1_interval(rule.confidence or 0.95, weighted=weighted)
+    return None if value is None else status_of(rule, value, interval)
 
 
-def _probability_of_right(supports: Mapping[str, int], truth: float) -> float:
+def _probability_of_right(supports: Mapping[str, int], truth: float, *, weighted: bool) -> float:
     low, high = 0.0, 1.0
     for _ in range(40):
         middle = (low + high) / 2
-        low, high = (low, middle) if _macro_f1(supports, middle) >= truth else (middle, high)
+        low, high = (low, middle) if _mean_f1(supports, middle, weighted=weighted) >= truth else (middle, high)
     return high
 
 
-def _macro_f1(supports: Mapping[str, int], right: float) -> float:
+def _mean_f1(supports: Mapping[str, int], right: float, *, weighted: bool) -> float:
     """F1 of a model with this probability of a right answer, over all labels."""
     total, others = sum(supports.values()), max(len(supports) - 1, 1)
-    each = (2 * right * n / (n + right * n + (1 - right) * (total - n) / others) for n in supports.values())
-    return sum(each) / len(supports)
+    return sum(
+        (n / total if weighted else 1 / len(supports))
+        * (2 * right * n / (n + right * n + (1 - right) * (total - n) / others))
+        for n in supports.values()
+    )
 
 
 def _draw(supports: Mapping[str, int], right: float, times: float, rng: Random) -> LabelTable:

@@ -148,8 +148,8 @@ def _bar(empty: Forecast, cases: Sequence[Case], eval_set: EvalSet, effect: floa
         return replace(empty, chances=Chances(truth**empty.n, 1 - truth**empty.n))
     if rule.metric in (*SHARES, "accuracy_at_coverage"):
         return _rate(empty, truth, effect, assumed)
-    if rule.metric == "macro_f1" and label_of:
-        return _macro_f1(empty, Counter(map(label_of, cases)), truth, effect, assumed)
+    if rule.metric in ("macro_f1", "weighted_f1") and label_of:
+        return _mean_f1(empty, Counter(map(label_of, cases)), truth, effect, assumed)
     return replace(empty, truth=None, unplanned=f"how {rule.metric} varies is not known before a run")
 
 
@@ -160,7 +160,7 @@ def _design_effect(cases: Sequence[Case], likeness: float) -> float:
     return 1 + (alike - 1) * likeness if cases else 1.0
 
 
-def _macro_f1(
+def _mean_f1(
     empty: Forecast, supports: Mapping[str, int], truth: float, effect: float, assumed: Assumptions
 ) -> Forecast:
     needed = None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
 
 # `agreement` is not among them: a model can agree with itself and be wrong.
-_QUALITY = ("accuracy", "macro_f1", "score", "win_rate", "field_accuracy")
+_QUALITY = ("accuracy", "macro_f1", "weighted_f1", "score", "win_rate", "field_accuracy")
 _FORM = ("valid_rate", "format_stability")
 
 # A larger drop, or as many flips, would let a baseline that is right in half of its cases be replaced by nonsense.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
 
 # Where every case passes in every attempt, these are 1, and nothing can have dropped.
-_PERFECT_IF_ALL_PASS = ("accuracy", "macro_f1", "field_accuracy")
+_PERFECT_IF_ALL_PASS = ("accuracy", "macro_f1", "weighted_f1", "field_accuracy")
 
 
 def lost_demand(before: Rule, now: Sequence[Rule]) -> str:

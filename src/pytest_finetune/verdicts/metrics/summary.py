@@ -63,6 +63,7 @@ class Summary:
             return self._latency(QUANTILES[metric], confidence)
         others = {
             "macro_f1": self._macro_f1,
+            "weighted_f1": self._weighted_f1,
             "tokens_per_case": self._tokens_per_case,
             "cost_per_case": self._cost_per_case,
             "ece": self._calibration_error,
@@ -198,10 +199,17 @@ class Summary:
         return Measure(value, interval, len(self.rows))
 
     def _macro_f1(self, confidence: float) -> Measure:
-        if self.labels is None or self.labels.macro_f1 is None:
+        return self._mean_f1(self.labels.macro_f1 if self.labels else None, confidence, weighted=False)
+
+    def _weighted_f1(self, confidence: float) -> Measure:
+        return self._mean_f1(self.labels.weighted_f1 if self.labels else None, confidence, weighted=True)
+
+    def _mean_f1(self, value: Fraction | None, confidence: float, *, weighted: bool) -> Measure:
+        if self.labels is None or value is None:
             return NOTHING_MEASURED
         times = self.worth(confidence=confidence) / len(self.rows)
-        return Measure(self.labels.macro_f1, self.labels.f1_interval(confidence, times=times), len(self.rows))
+        interval = self.labels.f1_interval(confidence, times=times, weighted=weighted)
+        return Measure(value, interval, len(self.rows))
 
     def _calibration_error(self, confidence: float) -> Measure:
         share = self.worth(confidence=confidence) / len(self.rows) if self.rows else 1.0
