@@ -251,6 +251,16 @@ def test_a_response_schema_that_cannot_be_read_is_a_fault(
     assert found.startswith(f"request.response_schema: a.json: {problem}")
 
 
+def test_a_response_schema_that_is_no_json_schema_is_a_fault(tmp_path: Path, fault: Callable[..., Fault]) -> None:
+    (tmp_path / "a.json").write_text('{"properties": {"a": {"type": "strng"}}}', encoding="utf-8")
+    where, in_file, _ = fault(GOOD, '[request]\nresponse_schema = "a.json"\n')
+    assert (where, in_file.split(": not")[0]) == ("set.toml:2", "request.response_schema: a.json: $.properties.a.type")
+    inline = "response_format.json_schema.schema.properties.a"
+    where, problem, _ = fault(GOOD, f'[request]\n{inline}.type = "strng"\n')
+    assert where == "set.toml:2"
+    assert "'strng'" in problem
+
+
 def test_two_response_formats_are_a_fault(tmp_path: Path, fault: Callable[..., Fault]) -> None:
     (tmp_path / "a.json").write_text("{}", encoding="utf-8")
     where, problem, _ = fault(GOOD, '[request]\nresponse_format = "json_object"\nresponse_schema = "a.json"\n')

@@ -43,11 +43,7 @@ class SetFaults:
         return [*self.keys.found, *self.lines.found]
 
     def add_at(self, path: tuple[str | int, ...], problem: str, hint: str) -> None:
-        """Add a fault of the setting at a path; without a settings file, of the first line of the set."""
-        if not self.text:
-            self.lines.line = 1
-            self.lines.add(problem, hint)
-            return
+        """Add a fault of the setting at a path; a set without a settings file has none, as all have their defaults."""
         self.keys.line = line_of(self.text, path)
         self.keys.add(f"{key_path(path)}: {problem}", hint)
 
