@@ -227,6 +227,29 @@ def test_a_difference_is_marked_word_by_word(page_file: Path, opened: Open) -> N
     assert page.locator("#detail .attempt pre mark.left").count() == 0
 
 
+def test_one_legend_names_both_sides_of_a_difference(page_file: Path, opened: Open) -> None:
+    page = opened(page_file, "#case=case-03")
+    assert page.locator("#detail .attempt h4").all_inner_texts() == ["expected", "got"]
+    assert page.locator("#detail .attempt .legend mark").all_inner_texts() == ["only expected", "only got"]
+    colours = page.evaluate(
+        """() => ["mark.left", "mark.right", ".missed", ".passed"].map((name) => {
+            const style = getComputedStyle(document.querySelector(name));
+            return name.startsWith("mark") ? style.textDecorationColor : style.color;
+        })"""
+    )
+    assert len(set(colours)) == 4
+
+
+def test_a_difference_in_white_space_is_visible(tmp_path: Path, opened: Open) -> None:
+    one = write_set(tmp_path, "one", [{"id": "a", "input": "x", "expected": "red green"}], "normalize = []")
+    run = recorded(tmp_path, [one], lambda *_: "red  green\n")
+    path = tmp_path / "page.html"
+    path.write_text(page_html([from_record(run, root=tmp_path)]), "utf-8")
+    marks = opened(path).locator("#detail pre mark.right").all_inner_texts()
+    assert "··" in marks
+    assert "↵" in marks[-1]
+
+
 def test_a_link_leads_to_a_case(page_file: Path, opened: Open) -> None:
     page = opened(page_file, "#case=person-2")
     assert chosen(page) == "person-2"
