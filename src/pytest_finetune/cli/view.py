@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON.")
 @runs_dir
 def command(store: RunStore, port: int, *, opens: bool, as_json: bool) -> None:
-    """View recorded runs in a browser.
+    """View and compare recorded runs in a browser, and review their cases.
 
     Lists the runs and the history of each gate, compares any two, keeps notes and verdicts of people with a run, adds
     cases to eval sets, and exports samples. Only this machine can connect, and only with the printed address, which
