@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from gguf_files import gguf
@@ -18,14 +19,17 @@ from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Sample, State
 from pytest_finetune.evaluation.plan import set_plan
 from pytest_finetune.evaluation.runs import BaselineRecord, Run, TargetInfo, sample_to_dict
-from pytest_finetune.lifecycle.registry.entry import Entry
+from pytest_finetune.lifecycle.registry.entry import Entry, VersionStatus
 from pytest_finetune.lifecycle.registry.evidence import _bits, _outcomes, baseline_from, evidence_of
+from pytest_finetune.lifecycle.registry.production_checks import coverage_faults
 from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
 from pytest_finetune.lifecycle.registry.shutdown_checks import shutdown_cautions
+from pytest_finetune.lifecycle.registry.weakened_gates import _latest_evidence
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics import summarize
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
+DEPRECATED, CANDIDATE, PRODUCTION = VersionStatus.DEPRECATED, VersionStatus.CANDIDATE, VersionStatus.PRODUCTION
 PROFILE = "eval_sets/profile.jsonl"
 COMPARED = ("flips<=0,vs=production", "pass")
 HOME = "http://127.0.0.1:1/v1"
@@ -675,3 +679,29 @@ def test_a_stored_baseline_has_scores(record, tmp_path):
     assert [str(sample.state) for sample in baseline_from(only_missed, eval_set).samples] == ["missed"] * 4
     only_passed = evidence_of(recorded(record, eval_set, ["pp", "pp"]), [eval_set])
     assert [str(sample.state) for sample in baseline_from(only_passed, eval_set).samples] == ["passed"] * 4
+
+
+def test_a_gate_on_the_form_guards_a_set_whose_form_decides(record, tmp_path):
+    (tmp_path / "eval_sets").mkdir(exist_ok=True)
+    (tmp_path / "eval_sets/answer.schema.json").write_text('{"type": "string"}', "utf-8")
+    gate = '[[gates]]\nmetric = "valid_rate"\nmin = 0.6\n'
+    by_form = write_set(tmp_path, toml=f'scorer = "schema"\nschema = "answer.schema.json"\n{gate}')
+    reasons = refused(recorded(record, by_form, verdicts=(("valid_rate>=0.6", "pass"),)), by_form)
+    assert reasons == []
+
+
+def test_a_set_of_productions_evidence_is_missing_only_if_it_is_neither_in_the_run_nor_in_the_project():
+    ran = SimpleNamespace(plans=[SimpleNamespace(name="ran", cases_sha256="new")])
+    stored = [("ran", "old"), ("here", "old"), ("renamed", "new"), ("gone", "old")]
+    evidence = SimpleNamespace(eval_sets=[SimpleNamespace(name=name, cases_sha256=sha) for name, sha in stored])
+    found = list(coverage_faults(ran, [SimpleNamespace(name="here")], SimpleNamespace(evidence=evidence)))
+    assert found == ["gone: production was evaluated on it, but this version was not"]
+    assert list(coverage_faults(ran, [], None)) == []
+
+
+def test_without_a_production_the_last_one_is_what_a_new_version_is_held_to():
+    was, never = (SimpleNamespace(status=status, evidence=status) for status in (DEPRECATED, CANDIDATE))
+    entries = {"v1": was, "v2": never}
+    history = [SimpleNamespace(version="v1", after=PRODUCTION), SimpleNamespace(version="v2", after=CANDIDATE)]
+    assert _latest_evidence(SimpleNamespace(entries=entries, history=history)) is DEPRECATED
+    assert _latest_evidence(SimpleNamespace(entries=entries, history=history[1:])) is None
