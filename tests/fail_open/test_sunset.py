@@ -50,3 +50,14 @@ def test_no_date_or_a_distant_one_passes(sunset, value):
 def test_unreadable_dates_of_unused_models_and_versions_are_ignored(sunset):
     unused = {"id": "other", "shutdown_date": "soon"}
     assert sunset(unused, {"id": TUNED, "shutdown_date": "soon"}, status="deprecated").exit_code == 0
+
+
+def test_a_registry_that_was_edited_by_hand_does_not_pass_the_guards(sunset, tmp_path):
+    assert sunset().exit_code == 0
+    assert CliRunner().invoke(main, ["migrate", "inventory"]).exit_code == 0
+    registry = tmp_path / "registry.json"
+    registry.write_text(registry.read_text("utf-8").replace(TUNED, "another-model"), "utf-8")
+    for command in (["registry", "sunset"], ["migrate", "inventory"]):
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 1
+        assert "warning: registry.json does not agree with its history" in result.stderr

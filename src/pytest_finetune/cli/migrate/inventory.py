@@ -17,6 +17,7 @@ from pytest_finetune.cli.registry_option import registry_option
 from pytest_finetune.cli.train.options import base_url_option
 from pytest_finetune.lifecycle.migration.inventory import ending, take_inventory
 from pytest_finetune.lifecycle.registry import FileBackend
+from pytest_finetune.lifecycle.registry.verification import history_problem
 from pytest_finetune.reports.migration import inventory_json, inventory_lines
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from pytest_finetune.lifecycle.registry import Backend
 
 
-@exit_codes("0  success", "1  a model is shut down within --within, or its date cannot be read", "2  error")
+@exit_codes(
+    "0  success",
+    "1  a model is shut down within --within, its date cannot be read, or the registry was edited",
+    "2  error",
+)
 @click.command("inventory")
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @within_option
@@ -62,4 +67,5 @@ def command(
         print_json([inventory_json(one, now=now) for one in found])
     else:
         print_lines(inventory_lines(found, now=now, every_place=verbose))
-    sys.exit(1 if ending(found, within=within, now=now) else 0)
+    # An edited registry may name other models than those in use.
+    sys.exit(1 if ending(found, within=within, now=now) or history_problem(registry) else 0)

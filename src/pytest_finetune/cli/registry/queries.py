@@ -30,6 +30,7 @@ from pytest_finetune.lifecycle.registry.sunset import (
     shutdown_of,
     unreadable_dates,
 )
+from pytest_finetune.lifecycle.registry.verification import history_problem
 from pytest_finetune.reports.registry import gates_passed, history_lines, in_order, shutdown_lines, version_lines
 from pytest_finetune.reports.registry import versions_lines as table_lines
 from pytest_finetune.reports.registry_diff import (
@@ -149,7 +150,7 @@ def diff(backend: Backend, a: str, b: str, *, as_json: bool) -> None:
         print_lines(difference_lines(name, differences))
 
 
-@exit_codes("0  success", "1  at least one version is affected, or its date cannot be read", "2  error")
+@exit_codes("0  success", "1  a version is affected, a date cannot be read, or the registry was edited", "2  error")
 @click.command()
 @within_option
 @click.option("--ask", is_flag=True, help="Also query the server's models endpoint for shutdown dates.")
@@ -160,7 +161,7 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
     """List versions whose base model is being retired.
 
     Only versions in use are listed. A version stops working when its model, or the model it was fine-tuned from, is
-    shut down. A date from the server that cannot be read is a warning.
+    shut down. A date from the server that cannot be read is a warning, and so is a registry that was edited.
     """
     now, registry = datetime.now(UTC), warned(read(backend), backend.location)
     server = ask_shutdown_dates() if ask else ServerDates()
@@ -172,7 +173,8 @@ def sunset(ctx: click.Context, backend: Backend, within: timedelta, *, ask: bool
         print_json([_retiring(one, now) for one in found])
     else:
         print_lines(shutdown_lines(found, now=now, within=within))
-    ctx.exit(1 if found or unreadable else 0)
+    # An edited registry may name other models than those in use.
+    ctx.exit(1 if found or unreadable or history_problem(registry) else 0)
 
 
 def _listed(version: str, entry: Entry) -> dict[str, Any]:
