@@ -11,7 +11,7 @@ from pytest_finetune.reports.text import wrapped
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_finetune.lifecycle.importing.imported import Imported
+    from pytest_finetune.lifecycle.importing.imported_records import Imported
     from pytest_finetune.lifecycle.importing.recording import RecordedRun
     from pytest_finetune.reports.text import Line
 

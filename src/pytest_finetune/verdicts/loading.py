@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.errors import EvalSetError, EvalSetErrors
 from pytest_finetune.verdicts.checks import settings_faults, settings_warnings
 from pytest_finetune.verdicts.evalset.copies import copies_in, copy_warnings, number_copies, same_requests
-from pytest_finetune.verdicts.evalset.eval_set import EvalSet, joint_fingerprint, own_params, request_params
+from pytest_finetune.verdicts.evalset.eval_set import EvalSet, joint_fingerprint
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.project import configured_api
 from pytest_finetune.verdicts.evalset.reading import read_objects
+from pytest_finetune.verdicts.evalset.request_params import own_params, request_params
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
 from pytest_finetune.verdicts.evalset.settings_file import read_settings
 from pytest_finetune.verdicts.evalset.settings_hash import schema_sha256, settings_sha256

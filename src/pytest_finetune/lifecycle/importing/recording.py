@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Request
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.evaluation.runs import Run, RunStore
-    from pytest_finetune.lifecycle.importing.imported import Imported, SourceRun
+    from pytest_finetune.lifecycle.importing.imported_records import Imported, SourceRun
 
 PREFIX = "imported:"
 """Of the target's spec in the record: an imported run can be compared with, but is no evidence for a promotion."""

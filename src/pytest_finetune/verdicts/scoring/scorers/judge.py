@@ -13,8 +13,8 @@ from pytest_finetune.base.json_text import canonical_json
 from pytest_finetune.base.records import Message, Request, Score
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.asking_scorer import AskedModel, AskingScorer
-from pytest_finetune.verdicts.evalset.eval_set import own_params
 from pytest_finetune.verdicts.evalset.request_form import request_form
+from pytest_finetune.verdicts.evalset.request_params import own_params
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.scoring.answers import missing_answer
 from pytest_finetune.verdicts.scoring.judge_options import JudgeOptions, check_verdicts

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Score
-from pytest_finetune.verdicts.evalset.eval_set import own_params
+from pytest_finetune.verdicts.evalset.request_params import own_params
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.scoring.answers import missing_answer
 from pytest_finetune.verdicts.scoring.judge_options import JudgeModelOptions, JudgeOptions
