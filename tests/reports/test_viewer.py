@@ -16,6 +16,9 @@ from viewer_process import TOKEN, Client, viewer
 
 from pytest_finetune.evaluation.runs import Run, RunStore
 from pytest_finetune.evaluation.runs.reviews import reviews_of
+from pytest_finetune.verdicts.calibration import read_labelled
+from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.scoring import make_scorer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,3 +230,17 @@ def test_parquet_has_the_same_rows(client, project):
     data = client.get(f"/runs/{new.id}/export.parquet")[2]
     lines = text(client.get(f"/runs/{new.id}/export.jsonl")).splitlines()
     assert parquet.read_table(io.BytesIO(data)).to_pylist() == [json.loads(line) for line in lines]
+
+
+def test_reviews_are_labels_that_calibrate_a_judge(client, project):
+    new, _ = runs(project)
+    for case, verdict in (("c0", "right"), ("c1", "wrong"), ("c2", "unclear"), ("c3", "")):
+        client.post(f"/runs/{new.id}/reviews", {"eval_set": SET, "case": case, "verdict": verdict, "note": "n"})
+    path = project / "replies.calibration.jsonl"
+    path.write_bytes(client.get(f"/runs/{new.id}/export.labels.jsonl")[2])
+    options = {"model": "judge", "rubric": "is it right?", "passes": ["good"]}
+    settings = EvalSettings(scorer="judge", scorer_options=options, labels=["good", "bad"])
+    found = read_labelled(path, make_scorer(settings, project))
+    labels = [(one.case.id, one.answer.text, one.passes) for one in found]
+    assert labels == [("c0", "yes", True), ("c1", HOSTILE, False)]
+    assert [one.case.expected for one in found] == [("yes",), ("yes",)]

@@ -23,8 +23,9 @@ TYPES = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
     "parquet": "application/vnd.apache.parquet",
+    "labels.jsonl": "application/x-ndjson",
 }
-"""Media type by format."""
+"""Media type by format; `labels.jsonl` has the labelled answers that `gates calibrate` reads."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a cell that begins with one of these for a formula, and the texts are those of a model."""
@@ -42,6 +43,8 @@ def exported(run: ReportedRun, reviews: Mapping[tuple[str, str], Review], form: 
     Raises:
         FinetuneError: pyarrow, which writes Parquet, is not installed.
     """
+    if form == "labels.jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _labelled(run, reviews)).encode()
     rows = list(_rows(run, reviews))
     if form == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
@@ -64,6 +67,19 @@ def _rows(run: ReportedRun, reviews: Mapping[tuple[str, str], Review]) -> Iterat
                     "person": review.verdict if review else "",
                     "note": review.note if review else "",
                 }
+
+
+def _labelled(run: ReportedRun, reviews: Mapping[tuple[str, str], Review]) -> Iterator[dict[str, Any]]:
+    """Each case that a person found right or wrong, with its first answer; one without a text has no label."""
+    for part in run.sets:
+        for row in part.summary.rows:
+            review, sample = reviews.get((part.name, row.case.id)), row.samples[0]
+            text = sample.completion.text if sample and sample.completion else ""
+            if review and review.verdict in ("right", "wrong") and text and row.case.messages:
+                case: dict[str, Any] = {"id": row.case.id, "input": [one.to_wire() for one in row.case.messages]}
+                if row.case.expected:
+                    case["ideal"] = list(row.case.expected)
+                yield {**case, "answer": text, "human": review.verdict == "right"}
 
 
 def _case_cells(case: Case) -> dict[str, Cell]:
