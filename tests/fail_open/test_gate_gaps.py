@@ -40,7 +40,7 @@ def write(tmp_path, monkeypatch):
 def gaps(*arguments):
     """The exit code of `gates check`, and for the one set the cases of each kind of damage that no gate catches."""
     result = CliRunner().invoke(main, ["gates", "check", "--json", *arguments])
-    (checked,) = json.loads(result.output)["eval_sets"]
+    (checked,) = json.loads(result.stdout)["eval_sets"]
     return result.exit_code, {gap["kind"]: gap["cases"] for gap in checked["gaps"]}
 
 
@@ -145,7 +145,7 @@ def test_one_field_that_must_be_there_leaves_no_gap(write):
 
 def test_the_report_describes_the_gap_in_words(write):
     write(lines(20, ["bug"] * 19 + ["other"]), LABELS + STRICT)
-    output = " ".join(CliRunner().invoke(main, ["gates", "check"]).output.split())
+    output = " ".join(CliRunner().invoke(main, ["gates", "check"]).stdout.split())
     assert "FINDING: no gate catches a constant answer (in 1 of 20 cases), the most frequent answer" in output
     assert output.endswith("1 gate tested, 0 not testable here, 1 finding")
 
