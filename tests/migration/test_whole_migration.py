@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from account_server import OLD, STORED, AccountServer
 from click.testing import CliRunner
+from server_process import BASE, ServerProcess, needs_training, tiny_job, upload, wait_for_job
 from successor_server import LUNA
 
 from pytest_finetune.cli import main
@@ -224,3 +225,37 @@ def test_without_a_production_in_the_registry_gates_compare_with_the_recorded_an
     follow(next_command(migrate()))
     follow(next_command(migrate()))
     assert states(migrate(code=0))["promote"] == "done"
+
+
+def test_eval_sets_that_are_asked_a_different_number_of_times_are_judged_alike(account):
+    rows = [{"id": f"m{n}", "input": f"other {n}", "expected": f"other {n}"} for n in range(CASES)]
+    Path("eval_sets/more.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    call("run", f"--model={OLD}", code=1)
+    found = migrate("--yes")
+    assert states(found)["judge"] == "done"
+    assert found["comparison"]["ready"] == [LUNA]
+    assert (account.asked.count(OLD), account.asked.count(LUNA)) == (CASES * 3, CASES * 3)
+
+
+@needs_training
+def test_a_successor_is_trained_on_recorded_answers_and_judged_on_a_server_of_ones_own(account, tmp_path):
+    rows = [{"id": f"s{n}", "input": f"ticket {n}", "expected": f"ticket {n}"} for n in range(2)]
+    Path("eval_sets/tickets.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    Path("eval_sets/tickets.toml").write_text("[request]\nmax_tokens = 8\n", "utf-8")
+    log = [{"prompt": f"order {n * 7919} came late"} for n in range(10)]
+    Path("log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), "utf-8")
+    recorded = json.loads(call("migrate", "record", OLD, "--repeats=1", "--prompts=log.jsonl", "--json"))["recorded"]
+    call("migrate", "distil", recorded[1]["run"], "train.jsonl")
+    with ServerProcess(tmp_path) as server:
+        client = server.client()
+        job = tiny_job(client, training_file=upload(client, Path("train.jsonl").read_bytes()))
+        tuned = wait_for_job(client, job.id).fine_tuned_model
+        url = f"--base-url={server.url}"
+        found = json.loads(call("migrate", "candidates", OLD, "--ask", url, "--json"))
+        kinds = {one["model"]: one["kind"] for one in found}
+        assert (kinds[tuned], kinds[BASE]) == ("account", "server")
+        # Ten examples teach nothing: the comparison says so, on the same cases.
+        judged = json.loads(call("migrate", "judge", recorded[0]["run"], tuned, url, "--json", code=1))
+    old, new = judged["eval_sets"]["eval_sets/tickets.jsonl"]
+    assert (old["accuracy"], new["model"], judged["ready"]) == (1.0, tuned, [])
+    assert new["verdict"] in ("worse", "undecided")

@@ -76,7 +76,7 @@ def evaluate_shown(
     eval_sets: Sequence[Path],
     *,
     model: str,
-    repeats: int,
+    repeats: int | None,
     base_url: str | None,
     max_cost: Decimal | None,
     registry: str,

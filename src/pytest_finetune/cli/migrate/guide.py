@@ -108,7 +108,7 @@ class _Guide:
         candidates = candidates_for(old.model, self._used, self._registry, self._account)
         known = [one.model for one in candidates if one.listed is not False]
         successors = self._options.successors or tuple(known[:1])
-        alike = [run for run in runs if recorded and repeats_of(run) == repeats_of(recorded)]
+        alike = [run for run in runs if recorded and _repeats(run) >= _repeats(recorded)]
         judged = {model: run for model in successors if (run := run_of(model, alike))}
         migration = self._compare(recorded, judged, root) if recorded and judged else None
         left = old.shutdown.days_left(self.now) if old.shutdown else None
@@ -152,8 +152,13 @@ def _agreed(step: Step, progress: Progress, options: GuideOptions) -> bool:
         return False
     models = [progress.model] if step.name == "record" else _not_judged(progress)
     repeats = options.repeats if step.name == "record" or not progress.recorded else repeats_of(progress.recorded)
-    count = len(models) * progress.cases * repeats
+    count = len(models) * progress.cases * (repeats or 1)
     return click.confirm(f"{step.name}: send about {count:,} requests to {', '.join(models)}?", err=True)
+
+
+def _repeats(run: Run) -> set[tuple[str, int]]:
+    """How often the cases of each eval set were asked."""
+    return {(plan.name, plan.repeats) for plan in run.manifest.eval_sets}
 
 
 def _not_judged(progress: Progress) -> list[str]:
@@ -170,7 +175,7 @@ def _run(step: Step, progress: Progress, options: GuideOptions) -> str:
     return next(filter(None, (_stop(_evaluated(model, repeats, options, old)) for model in _not_judged(progress))), "")
 
 
-def _evaluated(model: str, repeats: int, options: GuideOptions, compared: str = "") -> EvaluationResult:
+def _evaluated(model: str, repeats: int | None, options: GuideOptions, compared: str = "") -> EvaluationResult:
     return evaluate_shown(
         (),
         model=model,

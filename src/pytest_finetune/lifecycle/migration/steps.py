@@ -124,7 +124,9 @@ def _record(progress: Progress) -> Step:
     if progress.gone:
         detail = "no run has its answers to the current eval sets, and it is gone; import what others recorded"
         return Step("record", NEXT, detail, "pytest-finetune import FILE")
-    detail = f"no run has its answers to all {progress.cases:,} cases of the eval sets"
+    detail = (
+        f"no run has all its answers to the eval sets ({progress.cases:,} case{'' if progress.cases == 1 else 's'})"
+    )
     return Step("record", NEXT, detail, f"pytest-finetune migrate record {shlex.quote(progress.model)}")
 
 
