@@ -8,6 +8,8 @@ from random import Random
 import pytest
 import scipy_stats as reference
 
+from pytest_finetune.verdicts.gates.f1_forecast import cases_to_show_f1, f1_chances
+from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import more_cases_for_rate, paired_interval, rate_interval
 from pytest_finetune.verdicts.stats.power import (
     binomial_cdf,
@@ -134,3 +136,20 @@ def test_the_smallest_visible_drop_has_the_stated_power() -> None:
     assert drop is not None
     assert drop_chances(500, 0.05, drop, 0.1, confidence=0.95).passes == pytest.approx(0.8, abs=1e-3)
     assert smallest_visible_drop(10, 0.02, 0.1, confidence=0.95) is None
+
+
+def test_the_cases_that_show_an_f1_have_the_power_and_half_of_them_have_not() -> None:
+    rule, supports = Rule("min", "macro_f1", 0.8, confidence=0.95), {"bug": 20, "feature": 20}
+    found = cases_to_show_f1(rule, supports, 0.9, runs=40, power=0.8)
+    assert found is not None
+    assert found > 40
+    enough, half = (f1_chances(rule, supports, 0.9, runs=200, times=found / 40 / part).passes for part in (1, 2))
+    assert half < 0.7 < enough
+
+
+@pytest.mark.parametrize(("truth", "confidence"), [(0.8, 0.95), (0.9, None)])
+def test_no_number_of_cases_shows_an_f1_at_the_bar_or_without_an_interval(
+    truth: float, confidence: float | None
+) -> None:
+    rule = Rule("min", "macro_f1", 0.8, confidence=confidence)
+    assert cases_to_show_f1(rule, {"bug": 20, "feature": 20}, truth, runs=40, power=0.8) is None
