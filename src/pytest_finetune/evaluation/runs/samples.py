@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _SAMPLE = TypeAdapter(Sample)
 _SEAL = b',"crc32":"'
+# Made once: `json.dumps` with options makes one for each call.
+_PROMPT = json.JSONEncoder(sort_keys=True, default=dict)
+_LINE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def sample_to_dict(sample: Sample) -> dict[str, Any]:
@@ -41,12 +44,12 @@ def sample_from_dict(value: dict[str, Any]) -> Sample:
 def prompt_sha256(request: Request) -> str:
     """Short hash of the prompt: messages and tools, not the parameters."""
     prompt = [[message.to_wire() for message in request.messages], request.params.get("tools")]
-    return sha256(json.dumps(prompt, sort_keys=True, default=dict).encode()).hexdigest()[:16]
+    return sha256(_PROMPT.encode(prompt).encode()).hexdigest()[:16]
 
 
 def sealed_line(value: dict[str, Any]) -> bytes:
     """One line of `samples.jsonl`: the JSON object with its own CRC-32 as last key."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = _LINE.encode(value).encode()
     return b'%s%s%08x"}\n' % (text[:-1], _SEAL, zlib.crc32(text))
 
 
