@@ -131,7 +131,7 @@ def test_it_is_in_every_report(moods, evaluate, pytester):
 
 def test_gates_check_damages_its_answers(moods):
     result = command("gates", "check", "--json", "eval_sets")
-    (found,) = json.loads(result.output)["eval_sets"]
+    (found,) = json.loads(result.stdout)["eval_sets"]
     assert (found["scorer"], found["untestable"]) == ("mood", "")
     noticed = {each["kind"]: each["noticed"] for each in found["damage"]}
     assert noticed["fenced"] == noticed["empty"] == noticed["wrong label"] == 12
