@@ -17,7 +17,7 @@ from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.metrics import summarize
-from pytest_finetune.verdicts.metrics.confidence import reliability, without_probability
+from pytest_finetune.verdicts.metrics.confidence import accuracy_at_coverage, reliability, without_probability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,6 +114,14 @@ def test_the_calibration_error_is_at_most_one() -> None:
 
 def test_answers_without_a_probability_are_counted() -> None:
     assert without_probability(summarize(run((0.9, True), (None, True), (None, False)), cases(3)).rows) == 2
+
+
+def test_the_interval_of_accuracy_at_coverage_has_the_level_that_was_asked_for() -> None:
+    rows = summarize(run(*[(0.9, number < 8) for number in range(10)]), cases(10)).rows
+    exact = scipy_stats.binomtest(8, 10).proportion_ci(0.8)
+    interval = accuracy_at_coverage(rows, 1.0, confidence=0.8).interval
+    assert interval
+    assert (interval.low, interval.high) == (pytest.approx(exact.low), pytest.approx(exact.high))
 
 
 def test_an_answer_with_probability_zero_is_the_least_confident() -> None:

@@ -14,7 +14,13 @@ from sample_plans import case
 from pytest_finetune.base.records import Completion, Reply, Sample, State
 from pytest_finetune.verdicts.metrics import lay_out
 from pytest_finetune.verdicts.metrics.calibration import Calibration
-from pytest_finetune.verdicts.stats.imperfect import corrected_interval, corrected_rate, informedness_interval, kappa
+from pytest_finetune.verdicts.stats.imperfect import (
+    corrected_interval,
+    corrected_rate,
+    informedness_interval,
+    kappa,
+    share_of_part,
+)
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics import Summary
@@ -143,3 +149,17 @@ def test_a_calibration_needs_enough_answers_and_a_judge_better_than_chance(
     right: tuple[float, int], wrong: tuple[float, int], fault: str
 ) -> None:
     assert Calibration(right, wrong).fault == fault
+
+
+def test_a_calibration_with_a_fault_corrects_nothing() -> None:
+    calibration = Calibration((45, 50), (45, 50), problem="it is missing")
+    assert calibration.fault == "it is missing"
+    with pytest.raises(ValueError, match=r"^it is missing$"):
+        calibration.corrected("accuracy", judged(30, 10), 0.95)
+
+
+def test_the_interval_of_a_rate_among_the_judged_has_the_level_that_was_asked_for() -> None:
+    measure = JUDGE.corrected("accuracy", judged(30, 10, 10), 0.8)
+    inside = corrected_interval(30, 40, (45, 50), (40, 50), confidence=0.8)
+    assert measure.exact == Fraction(11, 14) * Fraction(40, 50)
+    assert measure.interval == share_of_part(40, 50, 11 / 14, inside, confidence=0.8)

@@ -558,3 +558,13 @@ def test_at_a_perfect_run_the_interval_of_f1_is_not_certain(metric: str) -> None
     assert measure.exact == 1
     assert measure.interval
     assert 0.9 < measure.interval.low < 1 == measure.interval.high
+
+
+def test_the_deciding_scorer_and_what_was_not_scored_keep_their_samples() -> None:
+    answered, failed = sample(0, score=Score(passed=True)), sample(1, State.ERROR)
+    assert part_of(answered, "") is answered
+    assert part_of(failed, "style") is failed
+    rows = lay_out(cases(2), [answered], eval_set=SET).summary.rows
+    (first, second) = Part().rows(rows, "style")
+    assert (first.case, [one and one.state for one in first.samples]) == (rows[0].case, [State.ERROR])
+    assert second.samples == (None,)
