@@ -225,3 +225,36 @@ def test_a_reply_that_is_not_one_cosine_a_text_is_an_error(scorer: Make, returne
     case = Case("one", 1, (), expected=("Yes", "Sure"))
     with pytest.raises(ScorerError, match="did not return the similarity of each expected text"):
         scorer("embedding", **embedding()).score_replies(case, ANSWER, [reply(returned)])
+
+
+def test_messages_have_their_roles_and_texts_of_any_language_are_sent_as_they_are(scorer: Make) -> None:
+    judge = scorer("judge", **LABELS)
+    (request,) = judge.questions(ASKED, Completion("größer"), "j")
+    assert [message.role for message in request.messages] == ["system", "user"]
+    assert '"größer"' in request.messages[1].content
+    assert (judge.asks.spec, judge.asks.base_url) == ("j", "")
+    (texts,) = scorer("embedding", **embedding()).questions(ASKED, ANSWER, "e")
+    assert {message.role for message in texts.messages} == {"user"}
+
+
+def test_a_persons_verdict_passes_as_the_judges_does(scorer: Make) -> None:
+    judge = scorer("judge", **LABELS)
+    assert [judge.person_passes(label) for label in LABELS["labels"]] == [True, True, False]
+    assert [judge.worth(label) for label in LABELS["labels"]] == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [({"refusal": "no"}, "refused"), ({"finish_reason": "length"}, "finish reason length"),
+     ({"finish_reason": ""}, "finish reason missing")],
+)  # fmt: skip
+def test_the_reason_of_a_reply_that_is_not_whole_is_named(scorer: Make, facts: dict[str, str], reason: str) -> None:
+    with pytest.raises(ScorerError, match=f"the judge gave no whole reply: {reason}$"):
+        scorer("judge", **LABELS).verdict(reply("VERDICT: good", **facts))
+
+
+def test_an_embedded_text_must_not_be_empty(scorer: Make) -> None:
+    asking = scorer("embedding", **embedding())
+    assert asking.check(Case("one", 1, (), expected=(" ",)))
+    assert asking.check(ASKED) is None
+    assert asking.score_replies(ASKED, Completion(""), []).passed is False
