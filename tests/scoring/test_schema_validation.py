@@ -323,3 +323,10 @@ def test_the_schema_scorer_checks_only_validity(scorer: Callable[..., Any], case
 def test_the_schema_scorer_needs_a_schema(scorer: Callable[..., Any]) -> None:
     with pytest.raises(ScorerError, match="needs a schema"):
         scorer("schema")
+
+
+@pytest.mark.parametrize("branches", [[False, {"type": "object"}], [False, False], [{"type": "object"}, False]])
+@pytest.mark.parametrize("keyword", ["anyOf", "oneOf"])
+def test_an_alternative_that_nothing_fits_is_no_error_of_the_scorer(scorer, case, keyword, branches):
+    score = scorer("schema", schema={keyword: branches}).score(case("{}"), Completion("5"))
+    assert (score.passed, score.undecided) == (False, False)

@@ -56,7 +56,8 @@ def _leaf(error: ValidationError) -> ValidationError:
 
 
 def _branch_number(error: ValidationError) -> int:
-    return int(error.relative_schema_path[0])
+    # The error of the alternative `false` has no path; all such alternatives count as one.
+    return int(error.relative_schema_path[0]) if error.relative_schema_path else -1
 
 
 def _distance(errors: list[ValidationError]) -> tuple[bool, int, int]:
