@@ -10,7 +10,7 @@ the server assigns in the order of creation: see `mlflow_log`. A writer that die
 change or none. Limits:
 
 - `NAME` is updated some requests after the history. Until then, or until the next change if the writer died, an alias
-  may point to the version before. `read` never uses it, `verify` reports it, and the next change fixes it.
+  may point to the version before. `read` never uses it, `verify` reports it, and `synchronize` fixes it.
 - Anybody with access can change or delete what is stored. `verify` finds changes; a history with a gap, or without its
   end, is not read at all. The hash chain holds no secret, so a complete rewrite is not detected.
 - MLflow handles 15 requests at a time; with more concurrent writers, some may be refused because it is too busy.
@@ -124,15 +124,20 @@ class MlflowBackend:
         found = [] if model is None else self._mismatches(model, log.registry)
         return [*verify(log.registry), *(f"{self._model}: {mismatch.problem}" for mismatch in found)]
 
-    def _synchronize(self, event: Event) -> None:
+    def synchronize(self) -> None:
         """
         Make the model versions and aliases of `NAME` agree with the history.
 
-        Only until a later event: its writer does it, and two would undo each other.
+        Raises:
+            RegistryError: As `read`; or the server refuses, or others keep changing `NAME`.
         """
+        self._synchronize(None)
+
+    def _synchronize(self, event: Event | None) -> None:
+        """Synchronize; if for an event, only until a later one: its writer does it, and two would undo each other."""
         for attempt in range(ROUNDS):
             fixes = self._fixes()
-            if not fixes or self._log.registry.seq > event.seq:
+            if not fixes or (event and self._log.registry.seq > event.seq):
                 return
             with suppress(MissingError):  # Another writer synchronizes at the same time: look again.
                 for fix in fixes:
