@@ -201,7 +201,7 @@ def test_a_row_of_a_log_without_a_prompt_is_named(account):
 def test_options_before_a_subcommand_are_refused(account):
     result = CliRunner().invoke(main, ["migrate", "--yes", "inventory"])
     assert result.exit_code == 2
-    assert "--yes: options of a command follow its name" in result.output
+    assert "unexpected extra argument (inventory)" in result.output
 
 
 def test_candidates_are_the_recommended_the_registered_and_the_local_ones(account):

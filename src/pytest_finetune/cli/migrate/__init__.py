@@ -2,71 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
-from click.core import ParameterSource
 
-from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand, as_one, exit_codes
-from pytest_finetune.cli.migrate.account import GuideOptions, repeats_option
-from pytest_finetune.cli.migrate.report import confidence_option, margin_option, monthly_calls_option
-from pytest_finetune.cli.output import json_option
-from pytest_finetune.cli.registry_option import registry_option
-from pytest_finetune.cli.request_options import max_cost_option
-from pytest_finetune.cli.train.options import base_url_option
+from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 
-@exit_codes(
-    "0  nothing is left to do",
-    "1  a step is left; its command is printed",
-    "2  error, or an evaluation stopped early",
-)
-@click.group("migrate", cls=LazyGroup, invoke_without_command=True)
-@click.option("--model", default="", metavar="ID", help="Model to replace.  [default: the one that is shut down soon]")
-@click.option(
-    "--successor",
-    "successors",
-    multiple=True,
-    metavar="SPEC",
-    help="Model to judge; repeatable.  [default: the first candidate]",
-)
-@click.option("--ask", is_flag=True, help="Also list the account's fine-tuned models and fine-tuning jobs.")
-@click.option("-y", "--yes", is_flag=True, help="Send the requests without confirmation.")
-@repeats_option
-@max_cost_option
-@margin_option
-@confidence_option
-@monthly_calls_option
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write Markdown to this file.")
-@click.option("--force", is_flag=True, help="Overwrite an existing file.")
-@json_option
-@base_url_option
-@registry_option
-@as_one(GuideOptions)
-def command(options: GuideOptions) -> None:
+class _GuideByDefault(LazyGroup):
+    """Without a subcommand, and with options alone, `guide` runs."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the subcommand that is meant."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["guide", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("migrate", cls=_GuideByDefault)
+def command() -> None:
     """Move from a model that is shut down to its successor.
 
-    Without a COMMAND, all steps in order: inventory, record, candidates, judge, distil, promote. Steps that send
-    requests run once you agree, at the terminal or by --yes; for the others the command is printed. Run it again
-    at any time: it goes on where it is.
+    Without a COMMAND, `guide` runs: all steps in order, as far as they can go.
 
     docs/migrate.md walks through all steps.
     """
-    context = click.get_current_context()
-    if context.invoked_subcommand is None:
-        from pytest_finetune.cli.migrate.guide import guide
-
-        context.exit(guide(options))
-    given = [
-        parameter.opts[-1]
-        for parameter in command.params
-        if parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
-    ]
-    if given:
-        raise click.UsageError(f"{', '.join(given)}: options of a command follow its name")
 
 
 command.subcommands = {
+    "guide": Subcommand("pytest_finetune.cli.migrate.guide_command:command", "Go through all steps; the default."),
     "inventory": Subcommand(
         "pytest_finetune.cli.migrate.inventory:command", "List the models in use, and the days that each has left."
     ),

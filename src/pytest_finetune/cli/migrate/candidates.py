@@ -35,7 +35,7 @@ SOON = timedelta(days=90)
 @base_url_option
 @registry_option
 def command(backend: Backend, model: str, base_url: str | None, *, ask: bool, as_json: bool) -> None:
-    """List models that could replace MODEL.
+    """List models that could replace one.
 
     These are the replacement that OpenAI recommends, versions of the registry, weights in .finetune/models, and with
     --ask the fine-tunes of the account, or all models of a server of your own: vLLM, or `pytest-finetune serve`.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @exit_codes(
     "0  success",
-    "1  a model is shut down within --within, its date cannot be read, or the registry was edited",
+    "1  shutdown within --within, unreadable date, or edited registry",
     "2  error",
 )
 @click.command("inventory")

@@ -66,7 +66,7 @@ class JudgeOptions:
 @json_option
 @as_one(JudgeOptions)
 def command(options: JudgeOptions) -> None:
-    """Evaluate MODELS over the cases of a recorded run, and compare.
+    """Evaluate successors, and compare them with the recorded answers.
 
     OLD is the run of the model that is shut down. Each case is asked as often as it was. What is on record
     already is not asked again. The comparison is that of `migrate report`.

@@ -75,7 +75,7 @@ class RecordOptions:
 @json_option
 @as_one(RecordOptions)
 def command(options: RecordOptions) -> None:
-    """Record what MODEL answers, while it can still be asked.
+    """Record what a model answers, while it can still be asked.
 
     EVAL_SETS are files or folders; by default all eval sets of the project. Each case is asked several times, which
     shows how much MODEL varies by itself. --prompts takes eval sets, the requests of a batch, or rows with messages,

@@ -67,7 +67,7 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Compare successors with the model that is shut down.
+    """Compare recorded runs: what replaces the model, at what cost.
 
     OLD is a run of that model, SUCCESSORS are runs of others. Accuracy, format, latency and cost are shown side
     by side for each eval set of OLD. A successor is not worse if the whole confidence interval of
