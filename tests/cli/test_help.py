@@ -32,7 +32,8 @@ def walk(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[t
 
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+PAGES = [path for path in (ROOT / "docs").glob("*.md") if path.name != "reference.md"]  # which is made from the code
+DOCUMENTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "README.md", *PAGES))
 COMMANDS = dict(walk(main))
 GROUPS = {path: command for path, command in COMMANDS.items() if isinstance(command, LazyGroup)}
 

@@ -54,6 +54,16 @@ def test_init_names_the_schema_and_its_files_satisfy_both(
         assert Draft7Validator(schema).is_valid(json.loads(line))
 
 
+def test_init_writes_nothing_if_the_schemas_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("eval_sets").mkdir()
+    Path("eval_sets/.schemas").write_text("mine")
+    result = CliRunner().invoke(main, ["init", "first", "--kind=label"])
+    assert result.exit_code == 2
+    assert ".schemas" in result.output
+    assert [path.name for path in Path("eval_sets").iterdir()] == [".schemas"]
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -34,7 +34,7 @@ class PendingFile:
         OSError: The folder or the existing file is not writable.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, private: bool = False) -> None:
         self._path, self._target = path, Path(os.path.realpath(path))
         self._temporary: Path | None = None
         self.file: BinaryIO
@@ -43,7 +43,7 @@ class PendingFile:
             return
         # Not made from the target's name, which may already be as long as the file system allows.
         temporary = self._target.with_name(f".pytest-finetune-{secrets.token_hex(8)}.tmp")
-        self.file = self._create(temporary)
+        self.file = self._create(temporary, private=private)
         self._temporary = temporary
 
     def __enter__(self) -> Self:
@@ -82,13 +82,13 @@ class PendingFile:
                 self._temporary.unlink(missing_ok=True)
                 self._temporary = None
 
-    def _create(self, temporary: Path) -> BinaryIO:
+    def _create(self, temporary: Path, *, private: bool) -> BinaryIO:
         old = self._target.stat() if self._target.exists() else None
         if old is not None and not os.access(self._target, os.W_OK, effective_ids=_EFFECTIVE_IDS):
             # A rename needs no permission for the file that it replaces: without this, read-only would mean nothing.
             raise PermissionError(EACCES, os.strerror(EACCES), str(self._path))
-        # A private file stays private while it is written. The mode of a new file is up to the umask.
-        mode = 0o666 if old is None else 0o600
+        # A private file stays private while it is written. The mode of any other new file is up to the umask.
+        mode = 0o600 if private or old is not None else 0o666
         try:
             # The file object carries its name, for libraries that write by name. `discard` closes it.
             file = open(temporary, "x+b", opener=partial(os.open, mode=mode))  # noqa: SIM115
@@ -107,28 +107,29 @@ class PendingFile:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """
     Open a file for writing; it gets the new content when the block ends, and stays as it was if the block raises.
 
-    The folder must exist. Of two writers at once the last one wins, and no reader sees a mixture.
+    The folder must exist. A new file that is `private` can be read by its owner alone. Of two writers at once
+    the last one wins, and no reader sees a mixture.
 
     Raises:
         OSError: It could not be written.
     """
-    with PendingFile(path) as pending:
+    with PendingFile(path, private=private) as pending:
         yield pending.file
         pending.commit()
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes, *, private: bool = False) -> None:
     """
     Write a whole file, as `atomic_writer` does.
 
     Raises:
         OSError: It could not be written.
     """
-    with atomic_writer(path) as file:
+    with atomic_writer(path, private=private) as file:
         file.write(data)
 
 

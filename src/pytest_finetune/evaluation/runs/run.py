@@ -150,7 +150,7 @@ class Run:
         manifest, path = self.manifest.model_copy(update=changes), self.path / "manifest.json"
         manifest = sealed(manifest, self._samples) if manifest.closed else manifest
         try:
-            write_file(path, manifest.model_dump_json(indent=1).encode() + b"\n")
+            write_file(path, manifest.model_dump_json(indent=1).encode() + b"\n", private=True)
         except OSError as error:
             raise unwritable(error, path) from error
         self.manifest = manifest

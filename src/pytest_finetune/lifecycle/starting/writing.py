@@ -33,11 +33,15 @@ def write_draft(draft: EvalSetDraft, folder: Path, *, force: bool = False) -> li
         for file, content in zip(files, draft.files.values(), strict=True):
             file.write(content)
         # Rewritten by each `init`, because they belong to the installed version.
-        schemas = folder / FOLDER
-        schemas.mkdir(exist_ok=True)
-        for name, content in editor_schemas().items():
-            write_file(schemas / name, content)
-    return paths
+        schemas = {folder / FOLDER / name: content for name, content in editor_schemas().items()}
+        try:
+            (folder / FOLDER).mkdir(exist_ok=True)
+            for path, content in schemas.items():
+                write_file(path, content)
+        except OSError as error:
+            hint = "check the permissions; init keeps schemas for editors there"
+            raise DataError(f"cannot be written: {error.strerror}", str(folder / FOLDER), hint) from error
+    return [*paths, *schemas]
 
 
 def _check(draft: EvalSetDraft) -> None:

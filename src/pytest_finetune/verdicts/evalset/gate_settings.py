@@ -56,11 +56,13 @@ ONE_RULE = "a gate has exactly one of min, max, max_drop, max_flips, must_pass"
 class _Gate(Settings):
     """What each kind of gate may say besides its own keys."""
 
-    metric: str = "accuracy"
-    scorer: str = ""
-    where: dict[str, str | int | bool] = Field(default_factory=dict)
-    per_case: str | None = None
-    max_errors: int | None = Field(default=None, ge=0)
+    metric: str = Field(default="accuracy", description="what is measured")
+    scorer: str = Field(default="", description="name of a scorer of [[scorers]]; by default the one that decides")
+    where: dict[str, str | int | bool] = Field(
+        default_factory=dict, description='only cases with this tag or metadata: { tag = "critical" }'
+    )
+    per_case: str | None = Field(default=None, description="a case passes if this many of its repeats do: 4 of 5")
+    max_errors: int | None = Field(default=None, ge=0, description="samples without an answer that are tolerated")
 
     @field_validator("metric")
     @classmethod
@@ -92,7 +94,7 @@ class _Gate(Settings):
 class _FieldGate(_Gate):
     """A gate that may be about one field of JSON answers."""
 
-    field: str = ""
+    field: str = Field(default="", description="JSON path of one field of the answers, for field_accuracy")
 
     @field_validator("field")
     @classmethod
@@ -110,8 +112,12 @@ class _FieldGate(_Gate):
 class _CertainGate(_FieldGate):
     """A gate that may be decided by an interval."""
 
-    confidence: float | None = Field(default=None, gt=0.5, lt=1)
-    risk: float | None = Field(default=None, gt=0, lt=0.25)
+    confidence: float | None = Field(
+        default=None, gt=0.5, lt=1, description="level of the two-sided interval that has to clear the bar"
+    )
+    risk: float | None = Field(
+        default=None, gt=0, lt=0.25, description="share of models at the bar that may pass; instead of confidence"
+    )
 
     @model_validator(mode="after")
     def _one_level(self) -> Self:
@@ -128,9 +134,11 @@ class _CertainGate(_FieldGate):
 class BarGate(_CertainGate):
     """The metric has to reach `min` or to stay within `max`."""
 
-    min: float | None = None
-    max: float | None = None
-    coverage: float | None = Field(default=None, gt=0, le=1)
+    min: float | None = Field(default=None, description="the lowest value that passes")
+    max: float | None = Field(default=None, description="the highest value that passes")
+    coverage: float | None = Field(
+        default=None, gt=0, le=1, description="share of the cases, the most confident, for accuracy_at_coverage"
+    )
 
     @field_validator("coverage")
     @classmethod
@@ -184,8 +192,8 @@ class BarGate(_CertainGate):
 class DropGate(_CertainGate):
     """The metric may be lower than the baseline's by at most `max_drop`."""
 
-    against: str
-    max_drop: float = Field(ge=0, lt=1)
+    against: str = Field(description="baseline, production, or replay:RUN")
+    max_drop: float = Field(ge=0, lt=1, description="how much lower than the baseline the metric may be")
 
     @model_validator(mode="after")
     def _paired(self) -> DropGate:
@@ -205,8 +213,8 @@ class DropGate(_CertainGate):
 class FlipsGate(_Gate):
     """At most `max_flips` cases that pass in the baseline may miss."""
 
-    against: str
-    max_flips: int = Field(ge=0)
+    against: str = Field(description="baseline, production, or replay:RUN")
+    max_flips: int = Field(ge=0, description="cases that pass in the baseline and may miss")
 
     @field_validator("metric")
     @classmethod
@@ -221,7 +229,7 @@ class FlipsGate(_Gate):
 class MustPassGate(_Gate):
     """Every case with one of the tags has to pass."""
 
-    must_pass: list[str] = Field(min_length=1)
+    must_pass: list[str] = Field(min_length=1, description="tags; every case with one of them has to pass")
 
     @field_validator("metric")
     @classmethod
