@@ -114,6 +114,8 @@ def test_every_option_is_documented():
     add_options(parser)
     options = [option.names() for group in parser._groups for option in group.options]
     assert len(options) >= 20
-    pages = " ".join(path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md")))
+    pages = " ".join(
+        path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md")) if path.name != "reference.md"
+    )
     documented = set(re.findall(r"--[a-z-]+", pages))
     assert [names for names in options if documented.isdisjoint(names)] == []
