@@ -130,8 +130,10 @@ def test_tests_that_run_in_forks_get_their_answers(suite, evaluate, pytester, op
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_forks_without_an_answer_do_not_pass(suite, evaluate, pytester):
+def test_forks_without_an_answer_do_not_pass(suite, evaluate, server, pytester):
     suite(2)
+    # No answer is there before its fork.
+    server.latency = 0.5
     # An unknown plugin whose option has another name.
     pytester.makeconftest(FORKED.replace('"--forked"', '"--isolated"').replace('"forked"', '"isolated"'))
     result = evaluate("--isolated", subprocess=True)

@@ -138,7 +138,7 @@ def test_a_review_is_kept_with_the_run_and_leaves_its_seal_intact(client, projec
     (review,) = (one for one in reviews_of(new).values() if one.case == "c1")
     assert (review.verdict, review.note) == ("right", "second\nline")
     assert Run.load(new.path).seal_fault == ""
-    assert '[["eval_sets/tickets.jsonl","c1","right","second\\nline"]]' in text(client.get(f"/runs/{new.id}"))
+    assert '["eval_sets/tickets.jsonl","c1","right","second\\nline"]' in text(client.get(f"/runs/{new.id}"))
 
 
 def test_an_emptied_review_is_gone(client, project):

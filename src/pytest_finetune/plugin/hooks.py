@@ -192,7 +192,8 @@ class SessionHooks:
         if self.inputs.is_worker:
             return ""
         unrun = (
-            f"{self.unrun:,} cases got no answer: another plugin may run them in a process that receives none"
+            f"{self.unrun:,} case{'' if self.unrun == 1 else 's'} got no answer: another plugin may run cases in a "
+            "process that receives none"
             if self.unrun
             else ""
         )
