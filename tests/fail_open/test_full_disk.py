@@ -61,7 +61,7 @@ def test_a_manifest_that_cannot_be_written_is_not_a_pass(suite, evaluate, pytest
     pytester.makeconftest(
         "import errno, os\n"
         "from pytest_finetune.evaluation.runs import run\n"
-        "def full(path, data):\n"
+        "def full(path, data, **options):\n"
         "    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))\n"
         "def pytest_runtest_setup():\n"
         "    run.write_file = full\n"
