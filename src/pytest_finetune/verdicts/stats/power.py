@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import exp, inf, isfinite, lgamma, log, log1p, sqrt
 from typing import TYPE_CHECKING
 
@@ -90,17 +90,7 @@ def cases_to_show_rate(bar: float, truth: float, *, confidence: float, power: fl
     if truth < bar:
         bar, truth = 1 - bar, 1 - truth
     tail = (1 - confidence) / 2
-
-    def fewest(misses: int) -> int:
-        """The fewest cases with which a run with so many misses passes."""
-        low, high = misses, misses + 1
-        while binomial_cdf(misses, high, 1 - bar) > tail:
-            low, high = high, high * 2
-            if high > 2 * MOST:
-                return high
-        return (
-            low + 1 + bisect_left(range(low + 1, high), 1, key=lambda n: int(binomial_cdf(misses, n, 1 - bar) <= tail))
-        )
+    fewest = partial(_fewest_cases, miss_rate=1 - bar, tail=tail)
 
     def weak(misses: int) -> bool:
         """Whether the power is too low just before one more miss is allowed, where it is lowest."""
@@ -116,6 +106,16 @@ def cases_to_show_rate(bar: float, truth: float, *, confidence: float, power: fl
     strong = max((misses + 1 for misses in range(low, low + 4) if weak(misses)), default=low)
     found = fewest(strong)
     return found if found <= MOST else None
+
+
+def _fewest_cases(misses: int, *, miss_rate: float, tail: float) -> int:
+    """The fewest cases with which a run with so many misses passes; more than `2 * MOST` if that is not enough."""
+    low, high = misses, misses + 1
+    while binomial_cdf(misses, high, miss_rate) > tail:
+        low, high = high, high * 2
+        if high > 2 * MOST:
+            return high
+    return low + 1 + bisect_left(range(low + 1, high), 1, key=lambda n: int(binomial_cdf(misses, n, miss_rate) <= tail))
 
 
 def smallest_visible_rate(planned: int, bar: float, *, confidence: float, power: float = POWER) -> float | None:
