@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -25,6 +26,7 @@ from pytest_finetune.lifecycle.registry.production_checks import coverage_faults
 from pytest_finetune.lifecycle.registry.promotion import cautions, refusals, waived_gate_clauses
 from pytest_finetune.lifecycle.registry.shutdown_checks import shutdown_cautions
 from pytest_finetune.lifecycle.registry.weakened_gates import _latest_evidence
+from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.metrics import summarize
 
@@ -202,6 +204,17 @@ def test_evidence_of_labels_has_their_f1_and_that_of_repeats_their_agreement(rec
     repeated = write_set(tmp_path, cases=2, toml="[stability]\nrepeats = 2\n" + GATE)
     (stored,) = evidence_of(recorded(record, repeated, ["pp", "pm"]), [repeated]).eval_sets
     assert (stored.outcomes, stored.metrics["agreement"], stored.metrics["accuracy"]) == ("e", 0.75, 0.75)
+
+
+def test_evidence_has_the_metrics_of_confidence_except_that_of_one_coverage(record, tmp_path):
+    confident = write_set(tmp_path, toml="[request]\nlogprobs = true\n" + GATE)
+    certain = [
+        replace(one, completion=replace(one.completion, logprobs=(("bug", -0.5),)))
+        for one in samples("ppppm", models=[MODEL])
+    ]
+    (stored,) = evidence_of(recorded(record, confident, "", more=certain), [confident]).eval_sets
+    of_any_scorer = {"accuracy", "error_rate", "ece", "latency_p50", "latency_p95"}
+    assert set(stored.metrics) == of_any_scorer
 
 
 def test_evidence_keeps_the_hash_of_the_schema(record, tmp_path):
@@ -415,6 +428,7 @@ def test_a_local_model_is_identified_by_its_weights(record, tickets):
     [
         ({"cases": 6}, "cases changed since the run"),
         ({"toml": GATE + "max_errors = 1\n"}, "settings changed since the run"),
+        ({"cases": 6, "toml": GATE + "max_errors = 1\n"}, "cases and settings changed since the run"),
         ({"toml": "[stability]\nrepeats = 2\n" + GATE}, "settings changed, repeats were 1 and are 2 since the run"),
     ],
 )
@@ -422,6 +436,13 @@ def test_a_run_over_a_changed_eval_set_is_refused(record, tickets, tmp_path, cha
     run = recorded(record, tickets)
     reasons = refused(run, write_set(tmp_path, **change))
     assert f"{TICKETS}: {expected}; run it again" in reasons
+
+
+def test_an_api_that_only_the_session_demanded_is_named_instead_of_changed_settings(record, tickets):
+    demanded = settings_sha256(tickets.settings, tickets.fingerprint, "responses")
+    plan = set_plan(tickets, "m").model_copy(update={"settings_sha256": demanded})
+    (reason,) = refused(recorded(record, tickets, plans=[plan]), tickets)
+    assert reason.startswith(f"{TICKETS}: the session sent its requests to the responses API (--finetune-api), unlike")
 
 
 def test_a_changed_schema_is_refused(record, tickets):

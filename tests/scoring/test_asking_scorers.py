@@ -75,8 +75,9 @@ def test_a_range_in_which_every_answer_passes_or_none_is_refused(scorer: Make, c
          "passes: some labels have to pass, and some not", None),
         ({"labels": ["a", "b"], "scorer_options": {**JUDGE, "passes": ["c"]}},
          "passes: 'c' is not one of the labels", None),
-        ({"labels": ["a ", "b"], "scorer_options": {**JUDGE, "passes": ["b"]}},
-         "label 'a ' has white space around it, or none in it", None),
+        *(({"labels": [label, "b"], "scorer_options": {**JUDGE, "passes": ["b"]}},
+           f"label {label!r} is empty, or has white space around it or a line end in it", "write a short word")
+          for label in ("a ", " a", "", "a\nb")),
     ],
 )  # fmt: skip
 def test_verdicts_of_which_it_is_not_clear_which_pass_are_refused(
@@ -235,6 +236,39 @@ def test_messages_have_their_roles_and_texts_of_any_language_are_sent_as_they_ar
     assert (judge.asks.spec, judge.asks.base_url) == ("j", "")
     (texts,) = scorer("embedding", **embedding()).questions(ASKED, ANSWER, "e")
     assert {message.role for message in texts.messages} == {"user"}
+
+
+def test_the_text_that_a_judge_is_sent_stays_the_same_so_that_cached_replies_are_found(scorer: Make) -> None:
+    (request,) = scorer("judge", **LABELS).questions(ASKED, Completion("größer"), "j")
+    assert request.messages[1].content == (
+        '{\n "question": [\n  {\n   "role": "user",\n   "content": "hi"\n  }\n ],\n'
+        ' "expected": [\n  "hello"\n ],\n "answer": "größer"\n}'
+    )
+
+
+def test_a_judge_is_sent_the_settings_of_its_own_id_and_no_tools(scorer: Make) -> None:
+    own = {"api": "responses", "max_tokens": 9, "tool_choice": "required", "parallel_tool_calls": False}
+    own["response_format"] = "json_object"
+    judge = scorer("judge", **LABELS, models={"j": {"request": own}, "*": {"request": {"max_tokens": 1}}})
+    (request,) = judge.questions(ASKED, ANSWER, "j")
+    assert (request.api, request.params) == ("responses", {"temperature": 0.0, "max_tokens": 9})
+    (other,) = judge.questions(ASKED, ANSWER, "k")
+    assert (other.api, other.params) == ("chat", {"temperature": 0.0})
+    # This family takes tools over the Responses API alone; a judge has none.
+    (without_tools,) = judge.questions(ASKED, ANSWER, "gpt-6-astra")
+    assert without_tools.api == "chat"
+
+
+def test_the_reasoning_before_a_judges_verdict_is_kept_apart(scorer: Make) -> None:
+    judge = scorer("judge", **LABELS, models={"j": {"answer": {"after": "</think>"}}})
+    received = judge.received(reply("VERDICT: bad?</think>VERDICT: good"), "j")
+    assert (received.text, received.reasoning) == ("VERDICT: good", "VERDICT: bad?")
+    assert judge.verdict(received) == "good"
+
+
+def test_a_judges_fingerprint_is_that_of_its_prompt(scorer: Make) -> None:
+    assert scorer("judge", **LABELS).fingerprint == scorer("judge", **scale()).fingerprint
+    assert len({scorer("judge", **LABELS).fingerprint, scorer("preference", **GATED).fingerprint, ""}) == 3
 
 
 def test_a_persons_verdict_passes_as_the_judges_does(scorer: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.verdicts.scoring.options import OptionFault, option_faults
@@ -27,6 +28,7 @@ def faults(scorer: type[Any], **options: Any) -> list[OptionFault]:
 def test_an_unknown_key_is_named_with_what_was_probably_meant() -> None:
     assert faults(JsonScorer, field={}) == [OptionFault(("field",), "unknown key", "did you mean 'fields'?")]
     assert faults(JudgeScorer, **JUDGE, label=[])[0].hint == "did you mean 'labels'?"
+    assert faults(JudgeScorer, **JUDGE, typ="judge")[0].hint == "did you mean 'type'?"
 
 
 def test_an_unknown_key_of_a_table_is_named_with_the_tables_own_keys() -> None:
@@ -42,6 +44,43 @@ def test_a_missing_key_is_named_with_what_to_write() -> None:
     ]
     (found,) = faults(JudgeScorer, **JUDGE, score={"min": 1, "max": 5})
     assert found == OptionFault(("score",), "needs pass_at_least", "add pass_at_least = …")
+
+
+class Criterion(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    weight: int = Field(default=1, description="weight = 2")
+
+
+class Rubric(BaseModel):
+    criteria: list[Criterion]
+    by_language: dict[str, list[Criterion]] = Field(default_factory=dict)
+
+
+class Options(BaseModel):
+    rubric: Rubric
+
+
+class NestedScorer:
+    """A scorer from outside whose options are tables in lists of a table."""
+
+    options = Options
+    settings = frozenset[str]()
+
+
+def test_faults_in_tables_of_any_depth_are_named_with_their_path() -> None:
+    criteria = [{"name": "a"}, {"nam": "b", "weight": "x"}]
+    place = ("rubric", "criteria", 1)
+    assert faults(NestedScorer, rubric={"criteria": criteria}) == [
+        OptionFault(place, "needs name", "add name = …"),
+        OptionFault(
+            (*place, "weight"), "Input should be a valid integer, unable to parse string as an integer", "weight = 2"
+        ),
+        OptionFault((*place, "nam"), "unknown key", "did you mean 'name'?"),
+    ]
+    (found,) = faults(NestedScorer, rubric={"criteria": [], "by_language": {"de": [{"name": "a", "weigth": 2}]}})
+    assert found.path == ("rubric", "by_language", "de", 0, "weigth")
+    assert found.hint == "did you mean 'weight'?"
 
 
 def test_a_path_that_is_none_is_a_fault_of_that_table() -> None:

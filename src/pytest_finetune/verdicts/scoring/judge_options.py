@@ -59,7 +59,8 @@ def check_verdicts(options: JudgeOptions, labels: Sequence[str]) -> None:
         hint = 'add labels = ["good", "bad"] and passes = ["good"], or score = {min = 1, max = 5, pass_at_least = 4}'
         raise ScorerError("the judge needs two or more labels, or a score", hint=hint)
     if wrong := [label for label in labels if label != label.strip() or not label or "\n" in label]:
-        raise ScorerError(f"label {wrong[0]!r} has white space around it, or none in it", hint="write a short word")
+        problem = f"label {wrong[0]!r} is empty, or has white space around it or a line end in it"
+        raise ScorerError(problem, hint="write a short word")
     if unknown := [label for label in options.passes if label not in labels]:
         raise ScorerError(f"passes: {unknown[0]!r} is not one of the labels", hint=did_you_mean(unknown[0], labels))
     if not options.passes or set(options.passes) == set(labels):

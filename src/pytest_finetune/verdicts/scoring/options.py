@@ -44,7 +44,7 @@ def option_faults(
     try:
         scorer.options.model_validate({key: value for key, value in options.items() if key in known})
     except ValidationError as error:
-        for detail in error.errors(include_url=False):
+        for detail in error.errors():
             yield _fault(detail, scorer.options)
 
 
@@ -72,5 +72,5 @@ def _schema_at(options: type[BaseModel], place: Sequence[str | int]) -> dict[str
         # A table that may be left out is one of several kinds, the other of which is null.
         for kind in (schema, *schema.get("anyOf", ())):
             if "$ref" in kind:
-                schema = {**whole["$defs"][kind["$ref"].rsplit("/", 1)[-1]], **schema}
+                schema = {**whole["$defs"][kind["$ref"].removeprefix("#/$defs/")], **schema}
     return schema
