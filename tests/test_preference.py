@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+from click.testing import CliRunner
 from scripted_server import Reply
 
+from pytest_finetune.cli import main
 from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
 
 TOML = """\
 [scorer]
@@ -53,8 +57,8 @@ def baseline(suite, evaluate, answering):
 
 @pytest.fixture
 def labelled(pytester):
-    def write(count=30, errs=3):
-        pairs = [("win", n >= errs) for n in range(count)] + [("loss", n < errs) for n in range(count)]
+    def write(count=30, errs=3, losses_won=3):
+        pairs = [("win", n >= errs) for n in range(count)] + [("loss", n < losses_won) for n in range(count)]
         lines = [
             {
                 "input": f"ask {n}",
@@ -130,6 +134,36 @@ def test_a_model_compared_with_itself_does_not_pass(baseline, labelled, calibrat
     result = evaluate("--baseline=replay:last", model="old")
     assert result.ret == 1
     assert "is the model itself" in text_of(result)
+
+
+@pytest.mark.parametrize(
+    ("worse", "reason"),
+    [
+        ({"errs": 14, "losses_won": 14}, "because the judge is not better than chance"),
+        ({"losses_won": 20}, "because the judge was calibrated again since the run"),
+    ],
+)
+def test_a_win_rate_is_judged_by_the_calibration_as_it_is_at_the_promotion(
+    baseline, labelled, calibrate, evaluate, pytester, worse, reason
+):
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    registry = FileBackend(pytester.path / "registry.json")
+    registry.update(Change("add", "v2", who="test", entry=Entry(model_id="new", created_at=now)), now=now)
+    labelled()
+    calibrate()
+    assert evaluate("--baseline=replay:last", model="new").ret == 0
+    labelled(**worse)
+    calibrate()
+    command = ["registry", "promote", "v2", "--run", "last", "--who", "ann"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1, result.output
+    assert reason in " ".join(result.output.split())
+    assert registry.read().entries["v2"].status == "candidate"
+    labelled()
+    calibrate()
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert registry.read().entries["v2"].status == "production"
 
 
 def test_answers_to_other_cases_are_not_compared_with(suite, baseline, labelled, calibrate, evaluate):

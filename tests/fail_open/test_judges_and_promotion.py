@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -36,8 +37,8 @@ def status(backend):
     return backend.read().entries["v2"].status.value
 
 
-def promote(code):
-    result = CliRunner().invoke(main, ["registry", "promote", "v2", "--run", "last", "--who", "ann"])
+def promote(code, run=("--run", "last")):
+    result = CliRunner().invoke(main, ["registry", "promote", "v2", *run, "--who", "ann"])
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 
@@ -96,4 +97,52 @@ def test_the_calibration_of_a_judge_that_does_not_decide_is_needed_too(registry,
     assert status(registry) == "candidate"
     labelled.with_suffix(".json").write_bytes(kept)
     promote(0)
+    assert status(registry) == "production"
+
+
+def recalibrate_too_kind(folder, calibrate):
+    """A judge that is better than chance, but passes 12 of 30 answers that people call bad."""
+    path = write_labelled(folder)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, line in enumerate(lines[30:42]):
+        line["answer"] = f"please, but {number}"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = calibrate()
+    assert result.exit_code == 0, result.output
+
+
+def test_a_gate_that_the_judges_new_calibration_fails_does_not_promote(registry, suite, evaluate, calibrate, pytester):
+    suite(GOOD[:30] + [f"now {number}" for number in range(10)], toml=GATED)
+    write_labelled(pytester.path)
+    assert calibrate().exit_code == 0
+    assert evaluate(model="new").ret == 0
+    recalibrate_too_kind(pytester.path, calibrate)
+    assert "because the judge was calibrated again since the run: sensitivity 0.900, specificity 0.600" in promote(1)
+    assert status(registry) == "candidate"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("removed", "the judge's agreement with people was not measured"),
+        ("changed", "people on right 27 of 30, wrong 27 of 30, and now on right 27 of 30, wrong 18 of 30"),
+    ],
+)
+def test_the_stored_evidence_of_a_canary_needs_the_calibration_that_it_was_judged_by(
+    labelled, registry, evaluate, calibrate, pytester, change, reason
+):
+    assert evaluate(model="new").ret == 0
+    command = ["registry", "canary", "v2", "--run", "last", "--traffic", "0.1", "--who", "ann"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    kept = {path: path.read_bytes() for path in (labelled, labelled.with_suffix(".json"))}
+    if change == "removed":
+        labelled.with_suffix(".json").unlink()
+    else:
+        recalibrate_too_kind(pytester.path, calibrate)
+    assert reason in promote(1, run=())
+    assert status(registry) == "canary"
+    for path, content in kept.items():
+        path.write_bytes(content)
+    promote(0, run=())
     assert status(registry) == "production"

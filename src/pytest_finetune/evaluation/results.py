@@ -112,7 +112,7 @@ def judge_set(
         asked: The models that the set's scorers ask, by name; that of the deciding one is empty.
     """
     needed = [sample for sample in samples if sample.state is not State.UNNEEDED]
-    table = _with_checked_judges(eval_set.table(needed), asked, needed)
+    table = with_checked_judges(eval_set.table(needed), asked, needed)
     result = SetResult(eval_set, model, table.summary, (), unneeded=len(samples) - len(needed))
     verdicts = decider.verdicts() if decider and result.unneeded and not result.unrun else None
     if verdicts is None:
@@ -121,7 +121,16 @@ def judge_set(
     return _compared(result, table, baseline) if baseline else result
 
 
-def _with_checked_judges(table: SampleTable, asked: Mapping[str, TargetInfo], samples: Sequence[Sample]) -> SampleTable:
+def with_checked_judges(table: SampleTable, asked: Mapping[str, TargetInfo], samples: Sequence[Sample]) -> SampleTable:
+    """
+    The table, with a problem in the calibration of each judge that is not the one that gave the verdicts.
+
+    Args:
+        table: The plan of a set with its samples.
+        asked: The models that the set's scorers ask now, by name; that of the deciding one is empty.
+        samples: Those of the set, with the replies on record.
+    """
+
     def judge_of(name: str, judge: Calibration | None) -> Calibration | None:
         return None if judge is None else checked(judge, asked.get(name), samples, name)
 

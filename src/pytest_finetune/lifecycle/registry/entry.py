@@ -47,6 +47,8 @@ class EvidenceSet(RegistryRecord):
             `cases_sha256` fixes the order, so that a later run can be paired with it.
         metrics: Value of each metric that is defined.
         counts: Number of planned samples by final state.
+        calibrations: Of each judge by the name of its scorer, empty for the one that decides, how often people agreed
+            with it when the evidence was stored: without the samples, its gates cannot be judged by another one.
     """
 
     name: str
@@ -59,6 +61,7 @@ class EvidenceSet(RegistryRecord):
     verdicts: tuple[VerdictRecord, ...] = ()
     metrics: dict[str, float] = Field(default_factory=dict)
     counts: dict[str, int] = Field(default_factory=dict)
+    calibrations: dict[str, str] = Field(default_factory=dict)
 
 
 class Evidence(RegistryRecord):

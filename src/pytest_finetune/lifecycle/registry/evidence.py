@@ -143,9 +143,14 @@ def _condensed(
     )
     if eval_set is None or plan.cases_sha256 != eval_set.cases_sha256:
         return stored
+    judges = {name: judge.counts for name, judge in eval_set.judges.items() if not judge.fault}
     summary = _summary(eval_set, samples, plan.repeats)
     return stored.model_copy(
-        update={"outcomes": _outcomes(summary), "metrics": _metrics(summary, eval_set.settings, plan.repeats)}
+        update={
+            "outcomes": _outcomes(summary),
+            "metrics": _metrics(summary, eval_set.settings, plan.repeats),
+            "calibrations": judges,
+        }
     )
 
 

@@ -18,7 +18,7 @@ from pytest_finetune.lifecycle.registry.production_checks import (
     server_of,
     waived_gates,
 )
-from pytest_finetune.lifecycle.registry.record_checks import run_faults, sample_faults
+from pytest_finetune.lifecycle.registry.record_checks import run_faults, sample_faults, stored_judge_faults
 from pytest_finetune.lifecycle.registry.shutdown_checks import shutdown_cautions, shutdown_faults
 from pytest_finetune.lifecycle.registry.version_checks import missing_weights, weights_fault
 from pytest_finetune.verdicts.gates import Status
@@ -79,8 +79,7 @@ def refusals(
     found += _quality_faults(eval_sets)
     found += comparison_faults(claim, eval_sets, production, first=first)
     found += coverage_faults(claim, eval_sets, production)
-    if isinstance(proof, Run):
-        found += sample_faults(proof, eval_sets)
+    found += sample_faults(proof, eval_sets) if isinstance(proof, Run) else stored_judge_faults(proof, eval_sets)
     found += _version_faults(claim, plugin_version)
     return found + shutdown_faults(entry, now=now)
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_finetune.evaluation.results import with_checked_judges
 from pytest_finetune.lifecycle.registry.evidence import changes_since
-from pytest_finetune.verdicts.gates import Status, judge
+from pytest_finetune.verdicts.gates import Baseline, Status, judge
+from pytest_finetune.verdicts.metrics.calibration import JUDGED_METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_finetune.base.records import Sample
-    from pytest_finetune.evaluation.runs import Run
+    from pytest_finetune.evaluation.runs import Run, VerdictRecord
+    from pytest_finetune.lifecycle.registry.entry import Evidence
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Verdict
+    from pytest_finetune.verdicts.metrics import SampleTable
+    from pytest_finetune.verdicts.metrics.calibration import Calibration
 
 
 def run_faults(run: Run) -> Iterator[str]:
@@ -46,20 +51,50 @@ def sample_faults(run: Run, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
 def _rejudged_faults(run: Run, samples: Sequence[Sample], eval_sets: Sequence[EvalSet]) -> Iterator[str]:
     """Passes that the samples contradict. Comparisons also depend on the baseline, so they are not judged again."""
     plans = {plan.name: plan for plan in run.manifest.eval_sets}
-    passed = {(v.eval_set, v.gate) for v in run.manifest.verdicts if v.status == Status.PASS}
+    passed = {(v.eval_set, v.gate): v for v in run.manifest.verdicts if v.status == Status.PASS}
     for eval_set in eval_sets:
         if eval_set.name not in plans or changes_since(plans[eval_set.name], eval_set):
             continue
-        for verdict in _rejudged(eval_set, samples):
-            if (verdict.eval_set, verdict.gate) in passed and verdict.status is not Status.PASS:
+        own = [sample for sample in samples if sample.eval_set == eval_set.name]
+        table = with_checked_judges(eval_set.table(own), {}, own)
+        for verdict in _rejudged(eval_set, table, run):
+            recorded = passed.get((verdict.eval_set, verdict.gate))
+            if recorded and verdict.status is not Status.PASS:
                 seen = f"gate {verdict.gate} is pass in the manifest, {verdict.status} by the samples"
-                # The calibration of a judge may have changed since.
-                named = verdict.rule.scorer
-                calibration = eval_set.others[named].judge if named in eval_set.others else eval_set.judge
-                fault = calibration.fault if calibration else ""
-                yield f"{eval_set.name}: {seen}{fault and f', because {fault}'}"
+                yield f"{eval_set.name}: {seen}{_reason(table.part(verdict.rule.scorer).judge, verdict, recorded)}"
 
 
-def _rejudged(eval_set: EvalSet, samples: Iterable[Sample]) -> list[Verdict]:
-    rules = [rule for rule in eval_set.settings.judged_by if not rule.compares and rule.metric != "win_rate"]
-    return judge(rules, eval_set.table(samples))
+def _rejudged(eval_set: EvalSet, table: SampleTable, run: Run) -> list[Verdict]:
+    # A win rate is counted in the recorded scores: they are comparisons already, and the baseline's answers are not
+    # needed, only that there was one; `comparison_faults` judges which.
+    before = run.manifest.baselines[:1]
+    baseline = Baseline(before[0].name, table.cases_sha256, table.repeats, ()) if before else None
+    return judge([rule for rule in eval_set.settings.judged_by if not rule.compares], table, baseline)
+
+
+def _reason(judge: Calibration | None, verdict: Verdict, recorded: VerdictRecord) -> str:
+    """Why a judge's gate passed then and does not pass now."""
+    if judge is None:
+        return ""
+    if judge.fault:
+        return f", because {judge.fault}"
+    if verdict.value == recorded.value:
+        return ""
+    return f", because the judge was calibrated again since the run: {judge}"
+
+
+def stored_judge_faults(evidence: Evidence, eval_sets: Sequence[EvalSet]) -> Iterator[str]:
+    """Gates of judges that are not calibrated now as they were when the evidence was stored."""
+    stored = {each.name: each for each in evidence.eval_sets}
+    for eval_set in eval_sets:
+        for rule in eval_set.settings.judged_by if eval_set.name in stored else ():
+            judge = eval_set.judges.get(rule.scorer) if rule.metric in JUDGED_METRICS else None
+            if judge is None:
+                continue
+            gate = f"{eval_set.name}: gate {rule.label}"
+            if judge.fault:
+                yield f"{gate} depends on a judge that is not calibrated now: {judge.fault}"
+            elif judge.counts != (then := stored[eval_set.name].calibrations.get(rule.scorer, "")):
+                known = f"the judge agreed with people on {then}, and now on {judge.counts}"
+                missing = "the evidence does not say how the judge was calibrated"
+                yield f"{gate}: {known if then else missing}: name the run with --run"

@@ -170,6 +170,12 @@ class EvalSet:
         each = {name: other.score(case, completion, name, replies.get(name, ())) for name, other in self.others.items()}
         return replace(score, parts=each)
 
+    @property
+    def judges(self) -> dict[str, Calibration]:
+        """The calibrations of the scorers that are judges, by name; that of the deciding one is empty."""
+        each = {"": self.judge, **{name: other.judge for name, other in self.others.items()}}
+        return {name: judge for name, judge in each.items() if judge is not None}
+
     def table(self, samples: Iterable[Sample]) -> SampleTable:
         """
         The plan of this set with the samples in their places; those of other sets are left out.

@@ -61,6 +61,12 @@ class Calibration:
         return ""
 
     @property
+    def counts(self) -> str:
+        """All that a correction depends on, in words."""
+        (right, of_right), (wrong, of_wrong) = self.right, self.wrong
+        return f"right {right:g} of {of_right}, wrong {wrong:g} of {of_wrong}"
+
+    @property
     def sensitivity(self) -> Fraction:
         """Share of the right answers that the judge passes."""
         return Fraction(self.right[0]) / self.right[1]
