@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -29,6 +30,12 @@ def test_without_a_model_nothing_is_collected_and_no_request_is_sent(pytester, s
     result = pytester.runpytest_inprocess("-p", "no:randomly")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert server.requests == []
+
+
+def test_what_a_session_keeps_from_the_garbage_collector_is_given_back(suite, evaluate):
+    suite(3)
+    assert evaluate().ret == pytest.ExitCode.OK
+    assert gc.get_freeze_count() == 0
 
 
 def test_without_gates_a_miss_is_a_failure_that_explains_itself(suite, evaluate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -52,6 +53,8 @@ def begin(config: pytest.Config) -> None:
             f"--stop-when-decided does not work with xdist: each worker sees only its own answers\n  hint: {hint}"
         )
     report_files.refuse_unwritable(config)
+    # Modules, cases and items live until the end; traversing them again took a tenth of collecting 10,000 cases.
+    gc.freeze()
     try:
         inputs = read_inputs(config)
         refuse_unusable_options(config, inputs.eval_sets.values())
@@ -124,6 +127,7 @@ class SessionHooks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """With --collect-only, keep the items for the forecast."""
+        gc.freeze()
         if self.config.option.collectonly:
             self.forecast_items = session.items
 
@@ -247,3 +251,4 @@ class SessionHooks:
     def pytest_unconfigure(self) -> None:
         """Stop sending requests, however the session ended."""
         self.models.stop()
+        gc.unfreeze()
