@@ -1,4 +1,4 @@
-"""Simulated cases in groups: how often a model at the bar passes, by what the interval counts."""
+"""Simulated cases in groups: how often a model at the bar passes, and how often equally good models differ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_finetune.verdicts.stats import rate_interval
+from pytest_finetune.verdicts.stats import group_mcnemar, mcnemar, rate_interval
 from pytest_finetune.verdicts.stats.groups import effective_size
 from pytest_finetune.verdicts.stats.samples import t_deviate
 
@@ -46,6 +46,24 @@ def passed(rng: np.random.Generator, runs: int, design: tuple[int, int, float, f
         for worth in sizes
     )
     return by_cases, published, own
+
+
+PAIRS = ((100, 5, 0.0, 0.2), (100, 5, 0.2, 0.2), (100, 5, 0.6, 0.2), (40, 5, 0.6, 0.2), (20, 10, 0.6, 0.5))
+"""Groups, cases of each, correlation of the directions in which they differ, and the share of cases that do."""
+
+
+def alarms(rng: np.random.Generator, runs: int, design: tuple[int, int, float, float]) -> tuple[float, float]:
+    """How often two equally good models differ with p < 0.05, by McNemar's test of cases and by the test of groups."""
+    groups, size, likeness, differing = design
+    scale = 1 / likeness - 1 if likeness else 1e9
+    flips = rng.binomial(size, differing, (runs, groups))
+    lost = rng.binomial(flips, rng.beta(scale / 2, scale / 2, (runs, groups)))
+    won = flips - lost
+    by_cases = sum(
+        mcnemar(*pair) < 0.05 for pair in zip(lost.sum(axis=1).tolist(), won.sum(axis=1).tolist(), strict=True)
+    )
+    by_groups = sum(group_mcnemar(sums) < 0.05 for sums in (lost - won).tolist())
+    return by_cases / runs, by_groups / runs
 
 
 def own_size(right: NDArray[np.int64], size: int) -> float:

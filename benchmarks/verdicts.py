@@ -20,7 +20,8 @@ from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from groups import DESIGNS, passed
+from groups import DESIGNS, alarms, passed
+from groups import PAIRS as GROUPED_PAIRS
 from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, macro_f1s, means, paired, percent, rates
 from newcombe import newcombe_interval
 from scipy import stats as reference  # type: ignore[import-untyped]
@@ -58,6 +59,7 @@ class Report:
 
     runs: int
     rng: np.random.Generator
+    seed: int = 1
     broken: list[str] = field(default_factory=list)
 
     def table(self, title: str, columns: Sequence[str], rows: Iterator[Sequence[str]]) -> None:
@@ -82,7 +84,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=10_000, help="simulated runs a point")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    report = Report(options.runs, np.random.default_rng(options.seed))
+    report = Report(options.runs, np.random.default_rng(options.seed), options.seed)
     print(f"{options.runs:,} runs a point, seed {options.seed}, confidence {CONFIDENCE}")
     tables: tuple[Callable[[Report], None], ...] = (
         judges,
@@ -96,6 +98,7 @@ def main() -> int:
         mcnemars,
         repeats,
         repeated_drops,
+        grouped_pairs,
     )
     for table in tables:
         table(report)
@@ -330,6 +333,22 @@ def grouped(report: Report) -> None:
 
     columns = ("groups x cases", "correlation", "bar", "passed, counting cases", "Korn and Graubard", "as gates count")
     report.table("Cases in groups, a model at the bar", columns, rows())
+
+
+def grouped_pairs(report: Report) -> None:
+    """Two equally good models over cases in groups: how often each test says p < 0.05."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        # Draws of its own, so that the other tables do not depend on this one.
+        rng, runs = np.random.default_rng(report.seed), min(report.runs, 2000)
+        for design in GROUPED_PAIRS:
+            groups, size, likeness, differing = design
+            by_cases, by_groups = alarms(rng, runs, design)
+            report.at_most(0.05, by_groups, f"false alarm of the test of groups, {groups} of {size}, {likeness}")
+            yield f"{groups} x {size}", f"{likeness}", percent(differing), percent(by_cases), percent(by_groups)
+
+    columns = ("groups x cases", "correlation", "cases that differ", "McNemar p < 0.05", "test of groups p < 0.05")
+    report.table("Two equally good models, cases in groups", columns, rows())
 
 
 # --- coverage -------------------------------------------------------------------------------------------------------

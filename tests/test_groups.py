@@ -5,19 +5,24 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+from recorded_runs import Recorder, plan
 from sample_plans import case, labelled, rules, run_of, sample, table
 
 from pytest_finetune.base.errors import EvalSetErrors
 from pytest_finetune.cli import main
+from pytest_finetune.lifecycle.training.recorded_evidence import answers_of
 from pytest_finetune.verdicts.gates import Baseline, Decider, Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
-from pytest_finetune.verdicts.stats import paired_interval, rate_interval
+from pytest_finetune.verdicts.stats import group_mcnemar, mcnemar, paired_interval, rate_interval
 from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
@@ -141,6 +146,98 @@ def test_a_set_with_groups_and_a_confidence_is_not_decided_early() -> None:
         for one in run_of(99):
             decider.add(one)
         assert (decider.verdicts() is not None) is early
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_the_test_of_groups_of_one_case_is_mcnemars(lost: int, won: int) -> None:
+    assert group_mcnemar([1] * lost + [-1] * won + [0]) == pytest.approx(mcnemar(lost, won), rel=1e-12)
+
+
+@given(st.lists(st.integers(-4, 4), max_size=9))
+def test_the_test_of_groups_counts_every_assignment_of_signs(sums: list[int]) -> None:
+    totals = [
+        sum(sign * size for sign, size in zip(signs, sums, strict=True)) for signs in product((1, -1), repeat=len(sums))
+    ]
+    extreme = sum(abs(total) >= abs(sum(sums)) for total in totals)
+    assert group_mcnemar(sums) == pytest.approx(extreme / len(totals))
+
+
+def test_two_equally_good_models_differ_seldom_by_the_test_of_groups_and_often_by_mcnemars() -> None:
+    # 40 groups of five cases that are all alike; 30 % of the groups flip, to either side equally often.
+    rng, runs = np.random.default_rng(3), 2000
+    signs = rng.choice([-5, 0, 5], size=(runs, 40), p=[0.15, 0.7, 0.15])
+    by_group = np.mean([group_mcnemar(row.tolist()) < 0.05 for row in signs])
+    by_case = np.mean([mcnemar(int(row[row > 0].sum()), int(-row[row < 0].sum())) < 0.05 for row in signs])
+    assert by_group <= 0.05
+    assert by_case > 0.3
+
+
+def test_false_alarms_of_both_tests_are_those_of_the_page(simulation: Any) -> None:
+    rng, runs = np.random.default_rng(7), 400
+    page = (ROOT / "docs" / "verdicts.md").read_text("utf-8")
+    lines = page.split("### Two equally good models, cases in groups\n\n")[1].split("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert len(rows) == len(simulation.PAIRS)
+    for row, design in zip(rows, simulation.PAIRS, strict=True):
+        assert row[:2] == [f"{design[0]} x {design[1]}", f"{design[2]}"]
+        stated = [float(cell.split()[0]) / 100 for cell in row[3:]]
+        for share, promised in zip(simulation.alarms(rng, runs, design), stated, strict=True):
+            assert share == pytest.approx(promised, abs=4 * (promised / runs) ** 0.5)
+        assert stated[1] <= 0.055
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+    """Two recorded runs over ten groups of four cases, with the copies of the set that a session keeps."""
+    monkeypatch.chdir(tmp_path)
+    record = Recorder(tmp_path, monkeypatch)
+
+    def _record(before: str, after: str, *, group: bool = True) -> list[Any]:
+        path = tmp_path / "eval_sets" / "tickets.jsonl"
+        path.parent.mkdir(exist_ok=True)
+        for number in range(40):
+            line = {"id": f"case-{number:02}", "input": f"asked {number}", "expected": "bug"}
+            if group:
+                line["group"] = f"t{number // 4}"
+            with path.open("a" if number else "w", encoding="utf-8") as lines:
+                lines.write(json.dumps(line) + "\n")
+        (eval_set,) = load_eval_sets([path], root=tmp_path)
+        found = []
+        for letters in (before, after):
+            run = record(letters, plans=[plan(cases=40, cases_sha256=eval_set.cases_sha256)])
+            copy = run.path / "eval_sets" / "eval_sets" / "tickets.jsonl"
+            copy.parent.mkdir(parents=True)
+            copy.write_bytes(path.read_bytes())
+            found.append(run)
+        return found
+
+    return _record
+
+
+def test_a_comparison_of_two_runs_counts_groups_and_says_so(two_runs: Callable[..., list[Any]]) -> None:
+    reports = {}
+    for group in (True, False):
+        a, b = two_runs("p" * 40, "m" * 8 + "p" * 32, group=group)
+        result = CliRunner().invoke(main, ["runs", "compare", a.id, b.id])
+        (found,) = json.loads(CliRunner().invoke(main, ["runs", "compare", a.id, b.id, "--json"]).stdout)["eval_sets"]
+        reports[group] = (result, found)
+    (grouped, figures), (alone, plain) = reports[True], reports[False]
+    # Two whole groups of four were lost: of four assignments of signs, two are as extreme.
+    assert (figures["p_value"], plain["p_value"]) == (0.5, mcnemar(8, 0))
+    assert (grouped.exit_code, alone.exit_code) == (0, 1)
+    assert "sign-flip test of groups p = 0.500 (40 cases in 10 groups count as " in " ".join(grouped.stdout.split())
+    assert "McNemar p = 0.008" in " ".join(alone.stdout.split())
+    assert figures["interval"]["low"] < plain["interval"]["low"]
+    assert (figures["groups"], plain["groups"]) == (10, None)
+    assert figures["independent_cases"] < 40 == plain["independent_cases"]
+
+
+def test_a_diagnosis_counts_groups_and_says_so(two_runs: Callable[..., list[Any]]) -> None:
+    run, _ = two_runs("m" * 8 + "p" * 32, "p" * 40)
+    found = answers_of(run, run.manifest.eval_sets[0]).accuracy
+    worth = effective_size([0.0] * 8 + [1.0] * 32, [number // 4 for number in range(40)])
+    assert found.interval == rate_interval(0.8 * worth, worth)
+    assert str(found).endswith(f"; in groups, they count as {worth:.0f})")
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.reports.redaction import hidden
 from pytest_finetune.reports.text import fitted, padded
-from pytest_finetune.verdicts.breakdown import field_shares, scorer_shares
-from pytest_finetune.verdicts.metrics.measure import Measure, exact_sum
-from pytest_finetune.verdicts.stats import Interval, rate_interval
+from pytest_finetune.verdicts.breakdown import field_shares, rows_with_field, scorer_shares
+from pytest_finetune.verdicts.metrics.measure import Measure, exact_sum, mean_share
+from pytest_finetune.verdicts.metrics.plan import groups_of
+from pytest_finetune.verdicts.stats import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.reported import ReportedSet
     from pytest_finetune.reports.text import Line
     from pytest_finetune.verdicts.comparison import MetricDrop
+    from pytest_finetune.verdicts.metrics import Summary
 
 SHOWN = 20
 """Maximum number of rows shown, those that got worse first."""
@@ -83,7 +85,7 @@ def breakdown(part: ReportedSet) -> list[BreakdownRow]:
         for name, share in shares.items():
             change = by_name.get(name)
             before = (change.before, change.difference, comparison.confidence) if change and comparison else None
-            rows.append(_row(kind, name, _measure(share, whole=part.summary.requested is part.summary), before))
+            rows.append(_row(kind, name, _measure(share, part.summary, name if kind == "field" else ""), before))
         found += sorted(rows, key=_worst_first)
     return found
 
@@ -111,9 +113,10 @@ def _row(kind: str, name: str, measure: Measure, before: tuple[Fraction, MetricD
     return BreakdownRow(kind, name, measure, float(share), rise, Interval(-drop.high, -drop.low))
 
 
-def _measure(shares: Sequence[Fraction], *, whole: bool) -> Measure:
-    total, n = exact_sum(shares), len(shares)
-    return Measure(total / n, rate_interval(float(total), n) if whole else None, n)
+def _measure(shares: Sequence[Fraction], summary: Summary, field: str) -> Measure:
+    if summary.requested is not summary:
+        return Measure(exact_sum(shares) / len(shares), None, len(shares))
+    return mean_share(shares, groups_of(rows_with_field(summary.rows, field)) if field else summary.groups)
 
 
 def _worst_first(row: BreakdownRow) -> tuple[float, float, str]:

@@ -132,7 +132,8 @@ def _head(comparison: Comparison, eval_set: str, width: int) -> list[str]:
     sign = "+" if rise > 0 else "-" if rise < 0 else ""
     between = f"[{-comparison.interval.high:+z.3f}, {-comparison.interval.low:+z.3f}]"
     counts = f"lost {len(comparison.lost):,}, won {len(comparison.won):,}"
-    change = f"difference {sign}{figure(abs(rise), 0)} {between}, {counts}, McNemar p {_p_value(comparison)}"
+    change = f"difference {sign}{figure(abs(rise), 0)} {between}, {counts}, {comparison.test} p {_p_value(comparison)}"
+    change += f" ({comparison.grouping})" if comparison.grouping else ""
     whole = f"{accuracy}, {change}"
     return (
         [whole] if columns(whole) <= width else [accuracy, *(line for line, _ in wrapped(f"  {change}", width=width))]

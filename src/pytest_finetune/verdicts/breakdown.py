@@ -31,6 +31,11 @@ def field_shares(rows: Sequence[CaseSamples]) -> dict[str, list[Fraction]]:
     return shares
 
 
+def rows_with_field(rows: Sequence[CaseSamples], field: str) -> list[CaseSamples]:
+    """The cases that expect a field: those whose shares `field_shares` has."""
+    return [row for row in rows if field in leaf_fields(row.case)]
+
+
 def scorer_shares(rows: Sequence[CaseSamples]) -> dict[str, list[Fraction]]:
     """By the name of each scorer that does not decide, how often it passes; without those that scored only some."""
     names = dict.fromkeys(name for row in rows for score in row.scores for name in score.parts or ())

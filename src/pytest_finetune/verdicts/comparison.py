@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_finetune.verdicts.breakdown import field_shares, scorer_shares
+from pytest_finetune.verdicts.breakdown import field_shares, rows_with_field, scorer_shares
 from pytest_finetune.verdicts.metrics.measure import exact_sum
-from pytest_finetune.verdicts.stats import Interval, mcnemar, paired_interval
+from pytest_finetune.verdicts.metrics.plan import groups_of
+from pytest_finetune.verdicts.stats import Interval, group_mcnemar, mcnemar, paired_interval
 from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from fractions import Fraction
 
     from pytest_finetune.base.records import Sample
@@ -78,10 +80,12 @@ class Comparison:
         confidence: Two-sided level of the interval, and 1 minus that of the test.
         interval: Of that drop.
         flips: Every case that passed in only one run, in plan order.
-        p_value: Exact McNemar test: probability of a difference at least this large between equally good models.
+        p_value: Exact McNemar test: probability of a difference at least this large between equally good models. If
+            cases are in groups, that of `group_mcnemar`.
         fields: The change of each field, over the cases that expect it, the largest drop first; empty for answers
             without fields, and where a record does not say which are wrong.
         scorers: The same for each scorer that does not decide.
+        groups: Number of groups, a case without one counting as one; None if no case is in a group.
     """
 
     before: Fraction
@@ -93,6 +97,7 @@ class Comparison:
     p_value: float
     fields: tuple[NamedChange, ...] = ()
     scorers: tuple[NamedChange, ...] = ()
+    groups: int | None = None
 
     @property
     def lost(self) -> tuple[Flip, ...]:
@@ -103,6 +108,18 @@ class Comparison:
     def won(self) -> tuple[Flip, ...]:
         """Cases that pass now and did not before."""
         return tuple(flip for flip in self.flips if not flip.lost)
+
+    @property
+    def test(self) -> str:
+        """Name of the test that gave the p-value."""
+        return "McNemar" if self.groups is None else "sign-flip test of groups"
+
+    @property
+    def grouping(self) -> str:
+        """`500 cases in 100 groups count as 143`; empty if no case is in a group."""
+        if self.groups is None or self.difference.worth is None:
+            return ""
+        return f"{self.difference.n:,} cases in {self.groups:,} groups count as {self.difference.worth:,.0f}"
 
     @property
     def worse(self) -> bool:
@@ -125,7 +142,6 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
     old, new = before.shares("accuracy"), after.shares("accuracy")
     difference = difference_of(old, new, after.groups)
     flips = find_flips(before, after)
-    lost = sum(flip.lost for flip in flips)
     return Comparison(
         before=exact_sum(old) / len(old),
         after=exact_sum(new) / len(new),
@@ -133,20 +149,40 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
         confidence=confidence,
         interval=difference.interval(confidence),
         flips=flips,
-        p_value=mcnemar(lost, len(flips) - lost),
+        p_value=_p_value(flips, after),
+        groups=None if after.groups is None else len(set(after.groups)),
         fields=field_changes(before, after),
-        scorers=_changes(scorer_shares(before.rows), scorer_shares(after.rows)),
+        scorers=_changes(scorer_shares(before.rows), scorer_shares(after.rows), lambda _: after.groups),
     )
+
+
+def _p_value(flips: Sequence[Flip], after: Summary) -> float:
+    if after.groups is None:
+        lost = sum(flip.lost for flip in flips)
+        return mcnemar(lost, len(flips) - lost)
+    group_of = dict(zip((row.case.id for row in after.rows), after.groups, strict=True))
+    sums: Counter[str] = Counter()
+    for flip in flips:
+        sums[group_of[flip.case_id]] += 1 if flip.lost else -1
+    return group_mcnemar(sums.values())
 
 
 def field_changes(before: Summary, after: Summary) -> tuple[NamedChange, ...]:
     """How each field changed, the largest drop first."""
-    return _changes(field_shares(before.rows), field_shares(after.rows))
+
+    def groups(field: str) -> Sequence[str] | None:
+        return None if after.groups is None else groups_of(rows_with_field(after.rows, field))
+
+    return _changes(field_shares(before.rows), field_shares(after.rows), groups)
 
 
-def _changes(before: dict[str, list[Fraction]], after: dict[str, list[Fraction]]) -> tuple[NamedChange, ...]:
+def _changes(
+    before: dict[str, list[Fraction]],
+    after: dict[str, list[Fraction]],
+    groups: Callable[[str], Sequence[str] | None],
+) -> tuple[NamedChange, ...]:
     found = [
-        NamedChange(name, exact_sum(old) / len(old), exact_sum(new) / len(new), difference_of(old, new))
+        NamedChange(name, exact_sum(old) / len(old), exact_sum(new) / len(new), difference_of(old, new, groups(name)))
         for name, new in after.items()
         if (old := before.get(name))
     ]

@@ -115,7 +115,8 @@ def compare(
 
     Compares every eval set that both runs contain. A case is lost if it passed in A but not in B, and won if the
     reverse. With repeats, a case passes if every attempt passes. B is worse in an eval set if more cases are lost than
-    won and the exact McNemar test gives p < 0.05 (1 minus --confidence).
+    won and the exact McNemar test gives p < 0.05 (1 minus --confidence); with cases in groups, a sign-flip test of the
+    groups.
     """
     before, after = find_run(store, a), find_run(store, b)
     pairing = pair_runs(before, after, confidence=confidence, allow_open=allow_open)

@@ -81,6 +81,17 @@ def recorded_set(run: Run, plan: EvalSetPlan, *, root: Path) -> RecordedSet:
     return RecordedSet(None, settings, f"the record has no copy of {plan.name}, and the file {what}")
 
 
+def groups_of_cases(run: Run, plan: EvalSetPlan) -> dict[str, str]:
+    """The group of each case that is in one, by id, from the run's copy of the set; empty if it has no copy."""
+    copy = _place(run, plan.name)
+    try:
+        if b'"group"' not in copy.read_bytes():
+            return {}
+    except OSError:
+        return {}
+    return {case.id: case.group for case in _cases(copy, plan) or () if case.group}
+
+
 def _files_of(eval_set: EvalSet) -> Iterator[Path]:
     yield eval_set.path
     yield eval_set.path.with_suffix(".toml")

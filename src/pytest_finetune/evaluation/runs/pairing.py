@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Case, State
+from pytest_finetune.evaluation.runs.copies import groups_of_cases
 from pytest_finetune.verdicts.comparison import compare, differing_cases
 from pytest_finetune.verdicts.evalset.request_form import changed_parameters
 from pytest_finetune.verdicts.metrics import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_finetune.base.records import Sample
     from pytest_finetune.evaluation.runs.manifest import EvalSetPlan
@@ -103,7 +104,9 @@ def pair_runs(before: Run, after: Run, *, confidence: float = 0.95, allow_open: 
         )
     samples = _by_set(before), _by_set(after)
     results = [
-        _Both(plan, new[name], samples[0].get(name, []), samples[1].get(name, [])).pair(confidence, allow_open)
+        _Both(plan, new[name], samples[0].get(name, []), samples[1].get(name, []), groups_of_cases(before, plan)).pair(
+            confidence, allow_open
+        )
         for name, plan in old.items()
         if name in new
     ]
@@ -123,6 +126,7 @@ class _Both:
     new: EvalSetPlan
     before: Sequence[Sample]
     after: Sequence[Sample]
+    groups: Mapping[str, str]
 
     def pair(self, confidence: float, allow_open: bool) -> SetPair | Refusal:  # noqa: FBT001 - handed through
         cases = self._cases()
@@ -149,7 +153,7 @@ class _Both:
         ids = sorted({sample.case_id for sample in (*self.before, *self.after)})
         # No case id contains "::", so these placeholders for unrequested cases cannot clash with one.
         unasked = (f"::{number}" for number in range(self.old.cases - len(ids)))
-        return [Case(case_id, 0, ()) for case_id in (*ids, *unasked)]
+        return [Case(case_id, 0, (), group=self.groups.get(case_id, "")) for case_id in (*ids, *unasked)]
 
     def _refusal(self, cases: int) -> Refusal | None:
         differing = differing_cases(self.before, self.after)

@@ -24,10 +24,12 @@ class Rate:
     Args:
         count: Sum over the cases of their share in [0, 1]; fractional where a case has several answers.
         cases: Planned cases, at least 1.
+        worth: Independent cases that they are worth; None if no case is in a group.
     """
 
     count: float
     cases: int
+    worth: float | None = None
 
     @property
     def value(self) -> float:
@@ -37,10 +39,17 @@ class Rate:
     @property
     def interval(self) -> Interval:
         """The confidence interval of the rate, at the level `CONFIDENCE`."""
-        return rate_interval(self.count, self.cases, confidence=CONFIDENCE)
+        return rate_interval(*self.independent, confidence=CONFIDENCE)
+
+    @property
+    def independent(self) -> tuple[float, float]:
+        """Count and cases as the number of independent cases that they are worth."""
+        return (self.count, self.cases) if self.worth is None else (self.value * self.worth, self.worth)
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} of {self.cases:,} cases (95 %: {self.interval.low:.3f} to {self.interval.high:.3f})"
+        worth = "" if self.worth is None else f"; in groups, they count as {self.worth:,.0f}"
+        reach = f"95 %: {self.interval.low:.3f} to {self.interval.high:.3f}"
+        return f"{self.value:.3f} of {self.cases:,} cases ({reach}{worth})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,4 +93,4 @@ class DiagnosisEvidence:
         if self.training is None:
             return None
         ours, theirs = self.training, self.accuracy
-        return difference_interval(ours.count, ours.cases, theirs.count, theirs.cases, confidence=CONFIDENCE)
+        return difference_interval(*ours.independent, *theirs.independent, confidence=CONFIDENCE)

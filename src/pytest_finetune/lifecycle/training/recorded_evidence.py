@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import RunError, did_you_mean
 from pytest_finetune.base.records import Case, State
+from pytest_finetune.evaluation.runs.copies import groups_of_cases
 from pytest_finetune.lifecycle.training.curves import valid_loss
 from pytest_finetune.lifecycle.training.evidence import LearningPoint, Rate
 from pytest_finetune.verdicts.metrics import Summary, summarize
 from pytest_finetune.verdicts.metrics.measure import exact_sum
+from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,11 +69,11 @@ def answers_of(run: Run, plan: EvalSetPlan) -> RecordedAnswers:
         RunError: The record is damaged.
     """
     of_set = [sample for sample in run.samples().values() if sample.eval_set == plan.name]
-    summary = summarize(of_set, _cases(of_set, plan), repeats=plan.repeats)
+    summary = summarize(of_set, _cases(of_set, plan, groups_of_cases(run, plan)), repeats=plan.repeats)
     repeated = plan.repeats > 1
     return RecordedAnswers(
         accuracy=_rate(summary, "accuracy"),
-        invalid=Rate(_invalid(summary), len(summary.rows)),
+        invalid=_rate_of(summary, _invalid(summary)),
         unstable=_complement(_rate(summary, "format_stability")) if repeated else None,
         failures=summary.format_failures,
         missing=summary.counts[State.ERROR] + summary.counts[State.UNRUN],
@@ -116,21 +119,29 @@ def _is_same(one: EvalSetPlan, other: EvalSetPlan) -> bool:
     return all(getattr(one, key) == getattr(other, key) for key in keys)
 
 
-def _cases(samples: Sequence[Sample], plan: EvalSetPlan) -> list[Case]:
-    """A placeholder for each planned case: the metrics only need its id."""
+def _cases(samples: Sequence[Sample], plan: EvalSetPlan, groups: Mapping[str, str]) -> list[Case]:
+    """A placeholder for each planned case: the metrics only need its id and group."""
     known = dict.fromkeys(sample.case_id for sample in samples)
     never = (f"missing {number}" for number in range(plan.cases - len(known)))
-    return [Case(name, 0, ()) for name in (*known, *never)]
+    return [Case(name, 0, (), group=groups.get(name, "")) for name in (*known, *never)]
 
 
 def _rate(summary: Summary, metric: str) -> Rate:
-    return Rate(float(exact_sum(summary.shares(metric))), len(summary.rows))
+    return _rate_of(summary, summary.shares(metric))
+
+
+def _rate_of(summary: Summary, shares: Sequence[Fraction]) -> Rate:
+    worth = None if summary.groups is None else effective_size(list(map(float, shares)), summary.groups)
+    return Rate(float(exact_sum(shares)), len(shares), worth)
 
 
 def _complement(rate: Rate) -> Rate:
-    return Rate(rate.cases - rate.count, rate.cases)
+    return Rate(rate.cases - rate.count, rate.cases, rate.worth)
 
 
-def _invalid(summary: Summary) -> float:
-    """Sum over the cases of their share of format failures; a missing answer is not one."""
-    return sum(sum(score.format_failure is not None for score in row.scores) / len(row.samples) for row in summary.rows)
+def _invalid(summary: Summary) -> list[Fraction]:
+    """The share of format failures of each case; a missing answer is not one."""
+    return [
+        Fraction(sum(score.format_failure is not None for score in row.scores), len(row.samples))
+        for row in summary.rows
+    ]

@@ -123,6 +123,8 @@ def comparison_view(part: ReportedSet, found: Comparison, number: int) -> Values
         "ends": (f"−{reach:.3f}", f"+{reach:.3f}"),
         "worse": found.worse,
         "p": "< 0.001" if found.p_value < 0.001 else f"{found.p_value:.3f}",  # noqa: PLR2004 - three digits
+        "test": found.test,
+        "grouping": found.grouping,
         "lost": len(found.lost),
         "won": len(found.won),
         "lost_link": link(number, set=name, flip="lost"),

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from pytest_finetune.verdicts.stats import rate_interval
+from pytest_finetune.verdicts.stats.groups import effective_size
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,6 +48,16 @@ def exact_sum(shares: Sequence[Fraction]) -> Fraction:
     for share in shares:
         by_denominator[share.denominator] = by_denominator.get(share.denominator, 0) + share.numerator
     return sum((Fraction(total, below) for below, total in by_denominator.items()), Fraction(0))
+
+
+def mean_share(shares: Sequence[Fraction], groups: Sequence[str] | None, confidence: float = 0.95) -> Measure:
+    """The mean of the cases' shares with its interval; `groups` are those of the cases, None if there are none."""
+    if not shares:
+        return NOTHING_MEASURED
+    value, n = exact_sum(shares) / len(shares), len(shares)
+    worth = float(n) if groups is None else effective_size(list(map(float, shares)), groups, confidence=confidence)
+    interval = rate_interval(min(float(value * Fraction(worth)), worth), worth, confidence=confidence)
+    return Measure(value, interval, n)
 
 
 def as_written(number: float) -> Fraction:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_finetune.base.records import Case, Completion, Sample, Score
 
 
@@ -35,6 +37,13 @@ class CaseSamples:
     def scores(self) -> list[Score]:
         """Scores of the answers that could be scored."""
         return [sample.score for sample in self.samples if sample and sample.score]
+
+
+def groups_of(rows: Sequence[CaseSamples]) -> tuple[str, ...] | None:
+    """The group of each case, cases without one being groups of their own; None if none is in a group."""
+    if not any(row.case.group for row in rows):
+        return None
+    return tuple(f"group {row.case.group}" if row.case.group else f"case {row.case.id}" for row in rows)
 
 
 def state_of(sample: Sample | None) -> State:

@@ -13,10 +13,10 @@ from pytest_finetune.base.records import FormatFailure, State
 from pytest_finetune.verdicts.metrics.confidence import accuracy_at_coverage, calibration_error, without_probability
 from pytest_finetune.verdicts.metrics.drift import Drift, find_drift
 from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
-from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, exact_sum
-from pytest_finetune.verdicts.metrics.plan import CaseSamples, state_of
+from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, mean_share
+from pytest_finetune.verdicts.metrics.plan import CaseSamples, groups_of, state_of
 from pytest_finetune.verdicts.metrics.shares import SHARES, one_field_share, passed_share
-from pytest_finetune.verdicts.stats import mean_interval, quantile_interval, rate_interval
+from pytest_finetune.verdicts.stats import mean_interval, quantile_interval
 from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
@@ -175,9 +175,7 @@ class Summary:
     @cached_property
     def groups(self) -> tuple[str, ...] | None:
         """The group of each case, in plan order, cases without one being groups of their own; None if none has one."""
-        if not any(row.case.group for row in self.rows):
-            return None
-        return tuple(f"group {row.case.group}" if row.case.group else f"case {row.case.id}" for row in self.rows)
+        return groups_of(self.rows)
 
     def worth(self, metric: str = "accuracy", *, confidence: float = 0.95) -> float:
         """How many independent cases a mean over the cases is worth: their number, unless some are in groups."""
@@ -191,12 +189,7 @@ class Summary:
         return len(self.rows) / self.worth(metric, confidence=confidence)
 
     def _rate(self, metric: str, confidence: float) -> Measure:
-        if not self.rows:
-            return NOTHING_MEASURED
-        value = exact_sum(self.shares(metric)) / len(self.rows)
-        worth = self.worth(metric, confidence=confidence)
-        interval = rate_interval(min(float(value * Fraction(worth)), worth), worth, confidence=confidence)
-        return Measure(value, interval, len(self.rows))
+        return mean_share(self.shares(metric), self.groups, confidence)
 
     def _macro_f1(self, confidence: float) -> Measure:
         return self._mean_f1(self.labels.macro_f1 if self.labels else None, confidence, weighted=False)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import sqrt
+from math import fsum, sqrt
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.stats.interval import Interval, normal_deviate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 @lru_cache(maxsize=4096)
@@ -58,6 +58,32 @@ def mcnemar(only_first: int, only_second: int) -> float:
         tail += ways
         ways = ways * (differing - count) // (count + 1)
     return min(1.0, 2 * tail / (1 << differing))
+
+
+def group_mcnemar(sums: Iterable[int]) -> float:
+    """
+    Exact two-sided p-value of "the two pass equally often" over cases in groups: the sign-flip test.
+
+    If the models are equally good, either may have been the better one in each whole group, with equal probability.
+    The p-value is the share of these assignments of signs with a total at least as far from 0. Where each group is one
+    case, this is `mcnemar`.
+
+    Args:
+        sums: Of each group, the cases that only the first passed minus those that only the second passed.
+
+    Source: Fisher, The Design of Experiments (1935), 21, and Pitman (1937), Supplement to the Journal of the Royal
+    Statistical Society 4, 119-130, with groups as the units.
+    """
+    sums = [each for each in sums if each]
+    most = (sum(map(abs, sums)) - abs(sum(sums))) // 2
+    # The chance of each total of the groups whose sign is against the observed one, up to the observed total.
+    chances = [1.0, *[0.0] * most]
+    for size in map(abs, sums):
+        later = [each / 2 for each in chances]
+        for total in range(most - size + 1):
+            later[total + size] += chances[total] / 2
+        chances = later
+    return min(1.0, 2 * fsum(chances))
 
 
 def paired_score(b: float, c: float, n: float, difference: float) -> float:
