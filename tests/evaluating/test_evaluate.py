@@ -203,7 +203,7 @@ def test_an_unknown_api_of_the_project_is_an_error(server, folder):
 
 @pytest.mark.slow
 def test_no_module_of_pytest_is_loaded():
-    code = "import sys, pytest_finetune.lifecycle.evaluating, pytest_finetune.cli.run; print('pytest' in sys.modules)"
+    code = "import sys, pytest_finetune.api.evaluating, pytest_finetune.cli.run; print('pytest' in sys.modules)"
     import subprocess
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -170,7 +170,7 @@ def _send_sample(training: Path, run: Run, plan: EvalSetPlan, options: DiagnoseO
     if recorded.stopped:
         hint = "fix the cause and repeat the command; recorded answers are reused"
         problem = f"sending the training data stopped: {failure_words(recorded.stopped, redact=False)}"
-        raise RunError(problem, recorded.run.id, hint)
+        raise RunError(problem, recorded.evaluation.run.id if recorded.evaluation.run else target.spec, hint)
     return answers_of(recorded.run, eval_set_plan(recorded.run))
 
 

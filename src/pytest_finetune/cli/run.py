@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.api.evaluating import evaluate
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
 from pytest_finetune.cli.registry_option import DEFAULT
 from pytest_finetune.cli.request_options import concurrency_option, deadline_option, max_cost_option
-from pytest_finetune.lifecycle.evaluating import EvaluationResult, evaluate
-from pytest_finetune.reports.sources import from_record
+from pytest_finetune.evaluation.record import totals_of
+from pytest_finetune.evaluation.results import verdict_record
 from pytest_finetune.reports.terminal import Layout, summary_lines
 
 if TYPE_CHECKING:
     from decimal import Decimal
     from typing import Any
 
+    from pytest_finetune.api.result import EvaluationResult
     from pytest_finetune.verdicts.evalset.request_form import Api
 
 
@@ -90,22 +92,23 @@ def command(options: RunOptions) -> None:
     if options.as_json:
         print_json(_result_json(result))
     else:
-        reported = from_record(result.run, root=Path.cwd())
-        print_lines(summary_lines([reported], Layout(width=shutil.get_terminal_size().columns)))
+        print_lines(summary_lines([result.reported], Layout(width=shutil.get_terminal_size().columns)))
     sys.exit(2 if result.stopped else 0 if result.passed else 1)
 
 
 def _result_json(result: EvaluationResult) -> dict[str, Any]:
-    manifest = result.run.manifest
+    manifest = result.run.manifest if result.run else None
+    verdicts = manifest.verdicts if manifest else tuple(map(verdict_record, result.verdicts))
+    totals = manifest.totals if manifest else totals_of(result.sets, ())
     return {
         "model": result.model,
         "passed": result.passed,
         "outcome": result.outcome.words,
         "reasons": result.outcome.reasons,
-        "run": result.run.id,
-        "closed": manifest.closed,
+        "run": result.run.id if result.run else "",
+        "closed": manifest is not None and manifest.closed,
         "stopped": result.stopped.message if result.stopped else "",
-        "verdicts": [verdict.model_dump(mode="json") for verdict in manifest.verdicts],
-        "totals": manifest.totals.model_dump(mode="json"),
-        "warnings": list(manifest.warnings),
+        "verdicts": [verdict.model_dump(mode="json") for verdict in verdicts],
+        "totals": totals.model_dump(mode="json"),
+        "warnings": list(manifest.warnings if manifest else result.reported.warnings),
     }

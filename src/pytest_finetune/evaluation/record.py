@@ -75,13 +75,14 @@ def write_outcome(
         answered_by=answered_names(samples.values()),
         baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
         verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
-        totals=_totals(results, samples.values()),
+        totals=totals_of(results, samples.values()),
         unneeded_by_set={result.name: result.unneeded for result in results if result.unneeded},
         warnings=warnings,
     )
 
 
-def _totals(results: Sequence[SetResult], samples: Iterable[Sample]) -> Totals:
+def totals_of(results: Sequence[SetResult], samples: Iterable[Sample]) -> Totals:
+    """Counts over the whole plan, and what its samples cost."""
     counts: Counter[State] = Counter()
     for result in results:
         counts.update(result.summary.counts)

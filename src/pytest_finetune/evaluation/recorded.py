@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_finetune.base.errors import RunError
 from pytest_finetune.evaluation.configured_prices import NO_PRICES
 from pytest_finetune.evaluation.evaluation import Evaluation
 
@@ -31,16 +32,32 @@ class Recorded:
     An evaluation and its record.
 
     Args:
-        run: The record, closed if no sample is missing.
+        evaluation: The evaluation; its `run` is None if no sample was recorded.
         results: One for each eval set.
         requested: Samples that were requested now; the others were on record.
-        stopped: Why the evaluation stopped early; None if it did not.
     """
 
-    run: Run
+    evaluation: Evaluation
     results: tuple[SetResult, ...]
     requested: int
-    stopped: Failure | None = None
+
+    @property
+    def stopped(self) -> Failure | None:
+        """Why the evaluation stopped early; None if it did not."""
+        return self.evaluation.stopped
+
+    @property
+    def run(self) -> Run:
+        """
+        The record, closed if no sample is missing.
+
+        Raises:
+            RunError: Nothing was recorded, because the evaluation stopped before its first answer.
+        """
+        if self.evaluation.run is None:
+            reason = self.stopped.message if self.stopped else "no sample was requested"
+            raise RunError(f"nothing was recorded: {reason}", self.evaluation.target.spec)
+        return self.evaluation.run
 
 
 def evaluate_target(
@@ -58,7 +75,44 @@ def evaluate_target(
     make_asked: MakeAsked | None = None,
 ) -> Recorded:
     """
-    Request what is not on record yet, and judge.
+    Request what is not on record yet, and judge; `aevaluate_target` describes arguments and errors.
+
+    Raises:
+        KeyboardInterrupt: The user interrupted; all answers are on record.
+    """
+    return asyncio.run(
+        aevaluate_target(
+            target,
+            eval_sets,
+            limits,
+            store=store,
+            root=root,
+            baselines=baselines,
+            prices=prices,
+            fresh=fresh,
+            keep_files=keep_files,
+            progress=progress,
+            make_asked=make_asked,
+        )
+    )
+
+
+async def aevaluate_target(
+    target: Target,
+    eval_sets: Sequence[EvalSet],
+    limits: Limits,
+    *,
+    store: RunStore,
+    root: Path,
+    baselines: Mapping[str, Baseline] | None = None,
+    prices: ConfiguredPrices = NO_PRICES,
+    fresh: bool = False,
+    keep_files: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+    make_asked: MakeAsked | None = None,
+) -> Recorded:
+    """
+    Request what is not on record yet, and judge. A record without a sample is removed.
 
     Args:
         target: The model under test.
@@ -77,7 +131,7 @@ def evaluate_target(
         TargetError: A model that a scorer asks cannot be asked.
         PriceError: The budget is limited and the model's price is unknown.
         RunError: A record is damaged.
-        KeyboardInterrupt: The user interrupted; all answers are on record.
+        asyncio.CancelledError: The task was cancelled; all answers are on record.
     """
     evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked)
     evaluation.compare_with(baselines or {})
@@ -87,12 +141,14 @@ def evaluate_target(
     missing = evaluation.collected.missing()
     if not run.manifest.closed:
         try:
-            asyncio.run(_request_all(evaluation, missing, progress))
+            await _request_all(evaluation, missing, progress)
         except BaseException:
             run.release()
+            evaluation.discard_empty_record()
             raise
     results = evaluation.conclude(baselines)
-    return Recorded(run, tuple(results), len(missing), evaluation.stopped)
+    evaluation.discard_empty_record()
+    return Recorded(evaluation, tuple(results), len(missing))
 
 
 async def _request_all(

@@ -90,7 +90,7 @@ def _judged_json(one: EvaluatedCheckpoint) -> dict[str, Any]:
         },
         "gates": {"passed": passed, "of": gates},
         "passes": one.passes,
-        "run": one.recorded.run.id,
+        "run": one.recorded.evaluation.run.id if one.recorded.evaluation.run else "",
         "stopped": failure_words(one.recorded.stopped, redact=False) if one.recorded.stopped else None,
         "verdicts": [
             {"eval_set": v.eval_set, "gate": v.gate, "status": v.status.value, "message": v.message}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from glob import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import EvalSetError, EvalSetErrors
@@ -22,7 +23,7 @@ from pytest_finetune.verdicts.set_faults import SetFaults, file_hint, read_file
 from pytest_finetune.verdicts.set_scorers import make_scorers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_finetune.base.records import Case
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 
 
 def load_eval_sets(
-    paths: Sequence[Path], *, root: Path, repeats: int | None = None, api: Api | None = None
+    paths: Sequence[Path],
+    *,
+    root: Path,
+    repeats: int | None = None,
+    api: Api | None = None,
+    settings: Mapping[Path, bytes] = MappingProxyType({}),
 ) -> list[EvalSet]:
     """
     The eval sets of some JSONL files, in the order of the files.
@@ -42,6 +48,7 @@ def load_eval_sets(
         root: The folder that the sets' names are relative to.
         repeats: Requests per case; overrides `[stability]`.
         api: The API that all requests are sent to; overrides `[request]`.
+        settings: By JSONL file, TOML to read instead of its settings file.
 
     Raises:
         EvalSetErrors: All faults of all files.
@@ -49,7 +56,7 @@ def load_eval_sets(
     """
     if repeats is not None and repeats < 1:
         raise EvalSetError(f"repeats is {repeats}", hint="every case is requested at least once")
-    loads = [_Loading(path, root, repeats, api) for path in paths]
+    loads = [_Loading(path, root, repeats, api, settings.get(path)) for path in paths]
     sets = [loading.load() for loading in loads]
     faults = [fault for loading in loads for fault in loading.faults.found]
     if faults:
@@ -76,8 +83,9 @@ def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
 class _Loading:
     """Loads one eval set with its settings and collects their faults."""
 
-    def __init__(self, path: Path, root: Path, repeats: int | None, api: Api | None) -> None:
+    def __init__(self, path: Path, root: Path, repeats: int | None, api: Api | None, settings: bytes | None) -> None:
         self.path, self.folder, self.repeats, self.api = path, path.parent, repeats, api
+        self._given = settings
         self.toml = path.with_suffix(".toml")
         self.faults = SetFaults(path, root)
         self._reader = CaseReader(self.faults.lines)
@@ -125,6 +133,9 @@ class _Loading:
 
     def _settings(self) -> EvalSettings | None:
         keys = self.faults.keys
+        if self._given is not None:
+            given, self.faults.text = read_settings(self._given, keys)
+            return given
         # A broken link is a fault, not a set without settings.
         if not os.path.lexists(self.toml):
             siblings = self.folder.glob(f"{escape(self.path.stem)}.*")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.api.evaluating import evaluate
 from pytest_finetune.base.errors import TrainingError
 from pytest_finetune.cli.output import ProgressLine
 from pytest_finetune.cli.train.options import service
 from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
-from pytest_finetune.lifecycle.evaluating import evaluate
 from pytest_finetune.lifecycle.migration.inventory import Account
 from pytest_finetune.lifecycle.registry import production_of, read_checked
 from pytest_finetune.lifecycle.registry.production import registry_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from decimal import Decimal
 
-    from pytest_finetune.lifecycle.evaluating import EvaluationResult
+    from pytest_finetune.api.result import EvaluationResult
     from pytest_finetune.lifecycle.registry import Backend
     from pytest_finetune.lifecycle.training.job import FineTuningJob
 

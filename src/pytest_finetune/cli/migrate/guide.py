@@ -33,9 +33,9 @@ from pytest_finetune.verdicts.evalset.project import configured_patterns
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
+    from pytest_finetune.api.result import EvaluationResult
     from pytest_finetune.cli.migrate.account import GuideOptions
     from pytest_finetune.evaluation.runs import Run
-    from pytest_finetune.lifecycle.evaluating import EvaluationResult
     from pytest_finetune.lifecycle.migration.steps import Step
     from pytest_finetune.reports.successors import Migration
 

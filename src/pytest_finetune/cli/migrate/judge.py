@@ -85,9 +85,10 @@ def command(options: JudgeOptions) -> None:
             deadline=options.deadline,
             compared=old.id,
         )
-        if result.stopped:
+        if result.stopped or result.run is None:
             hint = "the same command resumes; see `pytest-finetune doctor`"
-            raise RunError(f"stopped early: {result.stopped.message}", model, hint)
+            reason = result.stopped.message if result.stopped else "nothing was recorded"
+            raise RunError(f"stopped early: {reason}", model, hint)
         runs.append(result.run)
     now = datetime.now(UTC)
     migration = compare_successors(

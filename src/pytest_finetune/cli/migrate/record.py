@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import Any
 
-    from pytest_finetune.lifecycle.evaluating import EvaluationResult
+    from pytest_finetune.api.result import EvaluationResult
 FOLDER = Path(".finetune", "prompts")
 
 
@@ -93,7 +93,8 @@ def command(options: RecordOptions) -> None:
         print_json({"model": options.model, "recorded": recorded})
     else:
         for one in recorded:
-            click.echo(f"{one['answers']:,} answers to {', '.join(one['eval_sets'])} in run {one['run']}")
+            place = f" in run {one['run']}" if one["run"] else ""
+            click.echo(f"{one['answers']:,} answers to {', '.join(one['eval_sets'])}{place}")
             if one["stopped"]:
                 click.echo(f"stopped early: {one['stopped']}; the same command resumes", err=True)
     sys.exit(2 if any(one.stopped for one in results) else 0)
@@ -114,7 +115,7 @@ def _evaluate(options: RecordOptions, eval_sets: tuple[Path, ...] | list[Path], 
 
 def _result(result: EvaluationResult) -> dict[str, Any]:
     return {
-        "run": result.run.id,
+        "run": result.run.id if result.run else "",
         "eval_sets": [printable(one.name) for one in result.sets],
         "answers": sum(one.summary.planned - one.summary.counts[State.UNRUN] for one in result.sets),
         "stopped": result.stopped.message if result.stopped else "",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pytest_finetune.base.files import copy_file
+from pytest_finetune.base.files import copy_file, write_file
 from pytest_finetune.verdicts.evalset.discovery import eval_set_name
 from pytest_finetune.verdicts.evalset.formats import CaseReader
 from pytest_finetune.verdicts.evalset.reading import Faults, read_objects
@@ -56,7 +56,11 @@ def keep_copies(run: Run, eval_sets: Iterable[EvalSet], *, root: Path) -> None:
         for source in _files_of(eval_set):
             copy = _place(run, eval_set_name(source, root))
             try:
-                if not copy.exists():
+                if copy.exists():
+                    continue
+                if eval_set.settings_text is not None and source.suffix == ".toml":
+                    _write(eval_set.settings_text, copy)
+                else:
                     _copy(source, copy)
             except OSError:
                 # A full or read-only disk is reported where the answers are written.
@@ -104,6 +108,11 @@ def _place(run: Run, name: str) -> Path:
     parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".")]
     safe = ["_up" if part == ".." else part.replace(":", "_").replace("\\", "_") for part in parts]
     return run.path.joinpath(FOLDER, *safe)
+
+
+def _write(data: bytes, copy: Path) -> None:
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    write_file(copy, data, private=True)
 
 
 def _copy(source: Path, copy: Path) -> None:

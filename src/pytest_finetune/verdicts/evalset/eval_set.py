@@ -107,6 +107,7 @@ class EvalSet:
         others: The scorers that do not decide, by name; every case has passed their check, too.
         copies: By case id, how many earlier cases of the session send the same request; only those with at least one.
         judge: The calibration of the deciding judge, with its fault if it has one; None if the scorer is not a judge.
+        settings_text: The settings as TOML, if they are not those of the file next to the cases; else None.
     """
 
     name: str
@@ -124,6 +125,7 @@ class EvalSet:
     others: Mapping[str, OtherScorer] = field(default_factory=dict)
     copies: Mapping[str, int] = field(default_factory=dict, repr=False)
     judge: Calibration | None = None
+    settings_text: bytes | None = field(default=None, repr=False)
     _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False, init=False)
 
     @property
