@@ -29,7 +29,9 @@ CHAT = [
         ("gpt-5.4", "o200k_base", False),
         ("gpt-40", "o200k_base", False),
         ("llama-3.1-8b", "o200k_base", False),
-        ("local:smollm2-135m", "o200k_base", False),
+        ("local:smollm2-135m", "smollm2-135m", True),
+        ("ft:smollm2-135m:local:tickets:x1", "smollm2-135m", True),
+        ("local:nowhere", "o200k_base", False),
     ],
 )
 def test_a_model_has_its_own_tokenizer_or_a_substitute(model, name, exact):

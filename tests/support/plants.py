@@ -187,6 +187,18 @@ FORM = [
     Plant(
         "too_many_tokens", at=row(sentence(901, 400), "other"), path="$.messages", options=CheckOptions(max_tokens=900)
     ),
+    Plant(
+        "perhaps_too_many_tokens",
+        at=row("word " * 1800, "other"),
+        path="$.messages",
+        options=CheckOptions(model="llama-3.1-8b", max_tokens=2000),
+    ),
+    Plant(
+        "perhaps_too_many_tokens",
+        at=row("word " * 1800, "other"),
+        path="$.messages",
+        options=CheckOptions(max_tokens=2000),
+    ),
 ]
 MEANING = [
     Plant("too_few_examples", training=clean_rows(9), line=0),

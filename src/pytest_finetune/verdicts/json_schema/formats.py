@@ -33,6 +33,9 @@ _LIBRARIES = {
 }
 """Formats that a library of the extra checks, and the dialects that do not define them yet."""
 
+INSTALL_FORMATS = "pip install 'pytest-finetune[formats]'"
+"""How to install the libraries of formats."""
+
 _DATE_TIME = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)[Tt](?P<time>.*)", re.ASCII)
 _TIME = re.compile(
     r"(?P<hour>[01]\d|2[0-3]):(?P<minute>[0-5]\d):(?P<second>[0-5]\d|60)(\.\d+)?"

@@ -43,15 +43,16 @@ class Schema:
     Args:
         validator: The compiled validator.
         warnings: Words in the schema that no validator knows.
+        unchecked: Formats that are not checked, because their library is not installed.
 
     Attributes:
         may_be_slow: It has keywords whose check may take up to a second.
     """
 
-    __slots__ = ("_validator", "may_be_slow", "warnings")
+    __slots__ = ("_validator", "may_be_slow", "unchecked", "warnings")
 
-    def __init__(self, validator: Validator, warnings: tuple[str, ...]) -> None:
-        self._validator, self.warnings = validator, warnings
+    def __init__(self, validator: Validator, warnings: tuple[str, ...], unchecked: tuple[str, ...] = ()) -> None:
+        self._validator, self.warnings, self.unchecked = validator, warnings, unchecked
         text = json.dumps(validator.schema, default=dict)
         self.may_be_slow = any(f'"{keyword}"' in text for keyword in _SLOW)
 
@@ -113,9 +114,15 @@ def load_schema(path: Path) -> Schema:
     return compile_schema(contents, str(path))
 
 
-def compile_schema(contents: Any, where: str) -> Schema:
+def compile_schema(contents: Any, where: str, *, may_lack_libraries: bool = False) -> Schema:
     """
-    Compile a parsed JSON Schema; `where` names it in errors.
+    Compile a parsed JSON Schema.
+
+    Args:
+        contents: The parsed schema.
+        where: What to name in errors.
+        may_lack_libraries: Leave formats whose library is not installed unchecked, which `unchecked` then names. For
+            advice only: a score needs them.
 
     Raises:
         ScorerError: It is not a schema, or refers out of itself.
@@ -124,7 +131,7 @@ def compile_schema(contents: Any, where: str) -> Schema:
     renew_budget()
     try:
         dialect.check_schema(contents, format_checker=_without_patterns(dialect))
-        document = Document(contents, where, dialect)
+        document = Document(contents, where, dialect, may_lack_libraries=may_lack_libraries)
         warnings = document.warnings()
         validator = guarded(dialect)(contents, registry=document.registry, format_checker=formats(dialect))
         renew_budget()
@@ -142,7 +149,7 @@ def compile_schema(contents: Any, where: str) -> Schema:
         if not _is_panic(error):
             raise
         raise ScorerError(*_endless(where)) from None
-    return Schema(validator, warnings)
+    return Schema(validator, warnings, tuple(sorted(document.unchecked)))
 
 
 def _endless(where: str) -> tuple[str, str, str]:
