@@ -231,11 +231,13 @@ def test_why_a_text_is_not_sql(scorer, text, problem):
 
 
 def test_why_an_answer_is_not_sql_is_shortened(scorer, case, monkeypatch):
-    def unread(_text, _dialect):
+    def unread(*_):
         raise SqlFault("x" * 300)
 
+    one = case("SELECT 1")
+    assert scorer("sql").check(one) is None
     monkeypatch.setattr(sql_statements, "_parsed", unread)
-    assert scorer("sql").score(case("SELECT 1"), Completion("SELECT")).detail == f"not SQL: {shorten('x' * 300, 160)}"
+    assert scorer("sql").score(one, Completion("SELECT")).detail == f"not SQL: {shorten('x' * 300, 160)}"
 
 
 def test_a_statement_keeps_the_quotes_of_its_dialect(scorer):
@@ -259,7 +261,7 @@ def test_the_longer_a_statement_the_more_steps_it_may_take(scorer, monkeypatch):
 
 
 def test_whatever_the_parser_raises_is_a_fault_of_the_text(scorer, monkeypatch):
-    def broken(_text, _dialect):
+    def broken(*_):
         raise KeyError("x")
 
     monkeypatch.setattr(sql_statements, "_parsed", broken)

@@ -12,7 +12,7 @@ from sqlglot import Dialect
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
 from pytest_finetune.verdicts.scoring import sql_statements
-from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, statements
+from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, expected_statements, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +79,14 @@ def test_an_answer_that_is_not_sql_is_a_format_failure(
 
 @pytest.mark.parametrize(
     "answer",
-    ["SELECT " + "INT(" * 40 + "1" + ")" * 40, "(" * 50_000, "SELECT 1" + " + 1" * 20_000, "SELECT " + "x" * 200_000],
-    ids=["exponential", "deep", "long", "too long"],
+    [
+        "SELECT " + "INT(" * 40 + "1" + ")" * 40,
+        "(" * 50_000,
+        "SELECT 1" + " + 1" * 20_000,
+        "SELECT " + "x" * 200_000,
+        "SELECT 2" + ";" * 90_000,
+    ],
+    ids=["exponential", "deep", "long", "too long", "semicolons"],
 )
 @pytest.mark.slow
 def test_no_answer_hangs_or_crashes_the_parser(
@@ -223,17 +229,66 @@ def test_equal_statements_give_equal_results_on_a_database() -> None:
     database.close()
 
 
-def test_only_an_answer_that_is_written_in_another_way_is_parsed_and_only_it(
+def test_an_answer_that_differs_in_layout_and_the_case_of_keywords_is_not_parsed(
     scorer: Callable[..., Any], case: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sql, one = scorer("sql"), case("SELECT a FROM parsed_once")
+    sql, one = scorer("sql"), case("SELECT a, max(b) FROM parsed_once GROUP BY a")
     assert sql.check(one) is None
     parsed = list[str]()
     kept = sql_statements._parsed
-    monkeypatch.setattr(sql_statements, "_parsed", lambda text, dialect: parsed.append(text) or kept(text, dialect))
-    texts = ["SELECT a FROM parsed_once", " SELECT a FROM parsed_once\n", "select a from parsed_once", "SELECT b"]
-    assert [sql.score(one, Completion(text)).passed for text in texts] == [True, True, True, False]
-    assert parsed == texts[2:]
+    monkeypatch.setattr(
+        sql_statements, "_parsed", lambda tokens, text, dialect: parsed.append(text) or kept(tokens, text, dialect)
+    )
+    alike = [
+        " SELECT a, max(b) FROM parsed_once GROUP BY a\n",
+        "select a,MAX(b) /* the highest */ from parsed_once\ngroup   by a; ;",
+    ]
+    assert [sql.score(one, Completion(text)).passed for text in alike] == [True, True]
+    assert parsed == []
+    unlike = ["SELECT a, max(b) FROM parsed_once GROUP BY (a)", "SELECT 'a', max(b) FROM parsed_once GROUP BY a"]
+    assert [sql.score(one, Completion(text)).passed for text in unlike] == [True, False]
+    assert parsed == unlike
+
+
+@pytest.mark.parametrize(
+    ("dialect", "one", "other"),
+    [
+        ("", "SELECT 'from' FROM t", "SELECT 'FROM' FROM t"),
+        ("", 'SELECT "from" FROM t', 'SELECT "FROM" FROM t'),
+        ("", "SELECT 1", "SELECT '1'"),
+        ("", "SELECT a FROM t", "SELECT a FROM t; SELECT a FROM t"),
+        ("clickhouse", "SELECT fooBar(a) FROM t", "SELECT FOOBAR(a) FROM t"),
+    ],
+)
+def test_the_letter_case_of_names_and_texts_is_left_to_the_parser(
+    scorer: Callable[..., Any], case: Callable[..., Case], dialect: str, one: str, other: str
+) -> None:
+    made = scorer("sql", dialect=dialect)
+    as_parsed = statements(one, made.dialect) == statements(other, made.dialect)
+    assert not as_parsed
+    assert not made.score(case(one), Completion(other)).passed
+
+
+@pytest.mark.slow
+def test_what_passes_by_its_tokens_passes_by_its_statements() -> None:
+    """Random letter case, layout and comments: the parser agrees with the comparison of tokens."""
+    rng = random.Random(14)
+    for name in ("", "sqlite", "postgres", "mysql", "bigquery", "clickhouse", "snowflake", "tsql", "duckdb"):
+        dialect, equal = Dialect.get_or_raise(name), 0
+        for _ in range(150):
+            query = f"SELECT {expression(rng, 2)} AS Desc FROM t ORDER BY a, Left(b, 1), Sum(c), fooBar(a)"
+            words = [rng.choice((each.upper(), each.lower(), each)) for each in query.split(" ")]
+            other = " ".join(rng.choice((each, word)) for each, word in zip(query.split(" "), words, strict=True))
+            other = other.replace(" ", rng.choice((" ", "\n", "  ", " /* c */ ")))
+            try:
+                wanted = expected_statements(query, dialect)
+                answered = expected_statements(other, dialect)
+            except SqlFault:
+                continue
+            if wanted.written == answered.written:
+                equal += 1
+                assert wanted.canonical == answered.canonical
+        assert equal
 
 
 def test_equal_texts_of_two_dialects_are_not_mixed_up(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:

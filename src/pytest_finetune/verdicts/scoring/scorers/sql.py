@@ -12,6 +12,7 @@ from pytest_finetune.base.text import shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.scoring.answers import fenced_or_refused, missing_answer, truncated
 from pytest_finetune.verdicts.scoring.needs import need
+from pytest_finetune.verdicts.scoring.sqlglot_source import import_from_source
 from pytest_finetune.verdicts.scoring.texts import PASSED, difference, unusable_text
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class SqlScorer(Scorer):
         Reads `dialect`.
 
         Raises:
-            ScorerError: sqlglot is not installed, or does not know the dialect.
+            ScorerError: sqlglot is not installed or cannot be limited, or does not know the dialect.
         """
         need("sqlglot", "sql", "scorer 'sql'")
+        import_from_source()
         from sqlglot import Dialect
 
         try:
@@ -68,19 +70,16 @@ class SqlScorer(Scorer):
 
     def score(self, case: Case, completion: Completion) -> Score:
         """Passed if the answer holds the statements of any expected answer, in order."""
-        from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, expected_statements, statements
+        from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, is_any_of
 
         if fault := missing_answer(completion):
             return fault.score()
-        # The expected statements have been parsed when the eval set was loaded.
         if completion.text.strip() in {expected.strip() for expected in case.expected}:
             return PASSED
         try:
-            answer = statements(completion.text, self.dialect)
+            passed = is_any_of(completion.text, case.expected, self.dialect)
         except SqlFault as error:
             named = truncated(completion) or fenced_or_refused(completion.text)
             problem = f"not SQL: {shorten(str(error), 160)}"
             return (named or FormatFault(FormatFailure.OTHER, problem, undecided=error.undecided)).score()
-        if any(expected_statements(expected, self.dialect) == answer for expected in case.expected):
-            return PASSED
-        return Score(passed=False, detail=difference(case, completion))
+        return PASSED if passed else Score(passed=False, detail=difference(case, completion))
