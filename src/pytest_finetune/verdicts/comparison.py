@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.breakdown import field_shares, rows_with_field, scorer_shares
 from pytest_finetune.verdicts.metrics.measure import exact_sum
 from pytest_finetune.verdicts.metrics.plan import groups_of
-from pytest_finetune.verdicts.stats import Interval, group_mcnemar, mcnemar, paired_interval
+from pytest_finetune.verdicts.stats import Interval, group_mcnemar, mcnemar, paired_interval, paired_p_value
 from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ class MetricDrop:
         times *= 1.0 if self.worth is None else self.worth / self.n
         worse, better = float(self.worse) * times, float(self.better) * times
         return paired_interval(worse, better, self.n * times, confidence=confidence)
+
+    def p_value(self, margin: float, *, larger: bool = False) -> float:
+        """One-sided p-value against a margin: small if the drop is smaller than it, or `larger`."""
+        times = 1.0 if self.worth is None else self.worth / self.n
+        counts = float(self.worse) * times, float(self.better) * times, self.n * times
+        return paired_p_value(*counts, margin, larger=larger)
 
 
 @dataclass(frozen=True, slots=True)

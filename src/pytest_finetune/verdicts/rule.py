@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 RuleKind = Literal["min", "max", "max_drop", "max_flips", "must_pass"]
 """The key of `[[gates]]` that determines the kind of a gate."""
 
+Family = Literal["", "holm", "hierarchy"]
+"""How the gates of a set that compare slices with a baseline share their level; empty for a gate on its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -34,6 +37,7 @@ class Rule:
         against: The baseline's name in the settings; empty if there is no comparison.
         max_errors: Samples in error that the verdict tolerates; None for any number, if errors are what is measured.
         scorer: Name of the scorer whose scores count; empty for the one that decides whether an answer passed.
+        family: How it shares its level with the other gates of its set that have the same family.
     """
 
     # Records hold rules, and no record has an unknown field; pydantic itself is not needed for judging.
@@ -51,6 +55,7 @@ class Rule:
     field: str = ""
     coverage: float = 1.0
     scorer: str = ""
+    family: Family = ""
 
     @property
     def label(self) -> str:

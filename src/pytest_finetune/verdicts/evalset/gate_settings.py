@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
@@ -16,6 +16,7 @@ from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.rule import Rule, RuleKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from pydantic_core import PydanticCustomError
@@ -194,6 +195,9 @@ class DropGate(_CertainGate):
 
     against: str = Field(description="baseline, production, or replay:RUN")
     max_drop: float = Field(ge=0, lt=1, description="how much lower than the baseline the metric may be")
+    family: Literal["holm", "hierarchy"] | None = Field(
+        default=None, description="how the gates with this family share their level: holm, or hierarchy (the set first)"
+    )
 
     @model_validator(mode="after")
     def _paired(self) -> DropGate:
@@ -202,12 +206,14 @@ class DropGate(_CertainGate):
         if self.metric in MEAN_F1 and self.level is not None:
             hint = f"leave {'confidence' if self.risk is None else 'risk'} out"
             raise misfit(f"a drop of {self.metric} has no paired interval", hint)
+        if self.family is not None and self.level is None:
+            raise misfit("a family shares the level of its gates, and this gate has none", "add confidence = 0.95")
         return self
 
     def rule(self, max_errors: int = 0) -> Rule:
         """The facts, in a set that tolerates `max_errors`."""
         rule = self._rule("max_drop", self.max_drop, self._tolerated(max_errors))
-        return replace(rule, confidence=self.level, against=self.against)
+        return replace(rule, confidence=self.level, against=self.against, family=self.family or "")
 
 
 class FlipsGate(_Gate):
@@ -270,6 +276,20 @@ GateSettings = Annotated[
 
 GATE_KEYS: dict[str, tuple[str, ...]] = {tag: tuple(kind.model_fields) for tag, kind in _KINDS.items()}
 """The keys of each kind of gate, by the tag that pydantic puts into the path of an error."""
+
+
+def family_faults(rules: Sequence[Rule]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the families of a set's gates: the problem and a hint."""
+    for family, scorer in dict.fromkeys((rule.family, rule.scorer) for rule in rules if rule.family):
+        members = [rule for rule in rules if (rule.family, rule.scorer) == (family, scorer)]
+        slices = [rule for rule in members if rule.where]
+        if len({rule.confidence for rule in members}) > 1:
+            yield f'the gates of family = "{family}" have several levels', "give all of them the same confidence"
+        if family == "hierarchy" and not 0 < len(slices) < len(members):
+            problem = "a hierarchy tests a gate over the whole set first, then gates over slices"
+            yield problem, "give it a gate without where, and others with one"
+        elif len(members) == 1:
+            yield f'family = "{family}" has one gate, and nothing to share its level with', "leave family out"
 
 
 def _unread_max_errors(metric: str) -> PydanticCustomError:

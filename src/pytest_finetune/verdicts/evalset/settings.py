@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from pytest_finetune.base.errors import did_you_mean
-from pytest_finetune.verdicts.evalset.gate_settings import BarGate, GateSettings
+from pytest_finetune.verdicts.evalset.gate_settings import BarGate, GateSettings, family_faults
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_known_scorer
-from pytest_finetune.verdicts.evalset.settings_base import Settings
+from pytest_finetune.verdicts.evalset.settings_base import Settings, misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,6 +263,13 @@ class EvalSettings(_ScorerKeys):
         labels = [gate.rule().label for gate in gates]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"two gates are one test {min(twice)!r}; keep the stricter, or give them other bars")
+        return gates
+
+    @field_validator("gates")
+    @classmethod
+    def _whole_families(cls, gates: list[GateSettings]) -> list[GateSettings]:
+        for problem, hint in family_faults([gate.rule() for gate in gates]):
+            raise misfit(problem, hint)
         return gates
 
 

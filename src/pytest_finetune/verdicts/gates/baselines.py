@@ -45,12 +45,16 @@ def judge_drop(inputs: GateInputs) -> Verdict:
     return _judge_paired_drop(inputs) if inputs.rule.metric in CASE_MEANS else _judge_plain_drop(inputs)
 
 
+def drop_of(inputs: GateInputs) -> MetricDrop:
+    """The paired drop of the gate's metric, given complete evidence of both runs."""
+    metric = inputs.rule.metric
+    return difference_of(inputs.before.shares(metric), inputs.summary.shares(metric), inputs.summary.groups)
+
+
 def _judge_paired_drop(inputs: GateInputs) -> Verdict:
     rule, max_drop = inputs.rule, limit_of(inputs.rule)
     confidence = rule.confidence or 0.95
-    difference = difference_of(
-        inputs.before.shares(rule.metric), inputs.summary.shares(rule.metric), inputs.summary.groups
-    )
+    difference = drop_of(inputs)
     interval = difference.interval(confidence)
     status = status_of(rule, difference.drop, interval)
     text = _drop_text(inputs, difference.drop, max_drop) + value_alone_text(rule, status, interval)

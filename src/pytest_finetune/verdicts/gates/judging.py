@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.gates.bars import judge_bar, judge_must_pass
 from pytest_finetune.verdicts.gates.baselines import judge_drop, judge_flips
 from pytest_finetune.verdicts.gates.completeness import what_is_missing
+from pytest_finetune.verdicts.gates.families import judge_in_families
 from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.verdict import Status, Verdict
 
@@ -31,10 +32,10 @@ def judge(rules: Sequence[Rule], table: SampleTable, baseline: Baseline | None =
         ValueError: Two samples of the baseline claim one place in the plan.
     """
     before = table_of(baseline, table) if baseline and any(rule.compares for rule in rules) else None
-    return [
-        _judge(GateInputs(rule, table.part(rule.scorer), baseline, before and before.part(rule.scorer)))
-        for rule in rules
+    inputs = [
+        GateInputs(rule, table.part(rule.scorer), baseline, before and before.part(rule.scorer)) for rule in rules
     ]
+    return judge_in_families(inputs, _judge)
 
 
 def table_of(baseline: Baseline, table: SampleTable) -> SampleTable | None:

@@ -60,6 +60,8 @@ def _differences(before: Rule, rule: Rule) -> Iterator[str]:
         yield f"{before.kind} {bar:g} instead of {old_bar:g}"
     if before.confidence is not None and (rule.confidence or 0) < before.confidence:
         yield f"confidence {rule.confidence or 'dropped'} instead of {before.confidence}"
+    if before.family and rule.family != before.family:
+        yield f"family {rule.family or 'dropped'} instead of {before.family}"
     if rule.where != before.where:
         yield f"{_slice(rule)} instead of {_slice(before)}"
     if _passes_easier(before, rule):

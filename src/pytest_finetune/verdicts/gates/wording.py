@@ -12,10 +12,15 @@ from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats.power import POWER, rate_chances
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_finetune.verdicts.comparison import MetricDrop
     from pytest_finetune.verdicts.metrics import Summary
     from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
+
+_TINY = 0.001
+"""Smaller p-values are not written out."""
 
 EXACT = (*SHARES, *QUANTILES)
 """Metrics whose interval keeps its level in every case, as far as the cases are independent."""
@@ -100,4 +105,20 @@ def error_text(rule: Rule) -> str:
     share = f"{float((1 - as_written(rule.confidence)) / 2) * 100:g} %"
     limit = "at most" if rule.metric in EXACT and not rule.compares else "about"
     model = f"whose {rule.metric} is lower by {rule.bar:g}" if rule.compares else "at the bar"
-    return f"{limit} {share} of models {model} would pass"
+    family = f' in any gate of family = "{rule.family}"' if rule.family else ""
+    return f"{limit} {share} of models {model} would pass{family}"
+
+
+def family_text(p_value: float, risk: float, divisor: int, count: int) -> str:
+    """At which part of its family's level a gate was tested: `; Holm's step-down over 10 gates: …`."""
+    level = risk / divisor
+    shown = f"< {_TINY:g}" if p_value < _TINY <= level else f"= {figure(p_value, level)}"
+    share = f"{risk * 100:g} %" + (f" / {divisor} = {level * 100:.3g} %" if divisor > 1 else "")
+    return f"; Holm's step-down over {count} gates: one-sided p {shown}, tested at {share}"
+
+
+def untested_text(open_ones: Sequence[str]) -> str:
+    """Why a slice of a hierarchy was not tested."""
+    if not open_ones:
+        return "not tested, because no gate over the whole set comes first: "
+    return f"not tested, because {' and '.join(open_ones)} did not pass first: "

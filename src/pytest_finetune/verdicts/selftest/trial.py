@@ -57,7 +57,8 @@ class Trial:
     """Judges one gate over runs that are perfect except for planted damage."""
 
     def __init__(self, eval_set: EvalSet, gate: Rule, perfect: Sequence[Sample]) -> None:
-        self.eval_set, self.gate = eval_set, gate
+        # Alone, a gate has the whole level of its family, with which damage passes most easily.
+        self.eval_set, self.gate = eval_set, replace(gate, family="")
         self.plan = eval_set.table(()).slice(gate.covers)
         self.chosen = [row.case for row in self.plan.rows]
         self.perfect = {sample.case_id: self._attempts(sample) for sample in perfect}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import fsum, sqrt
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.stats.interval import Interval, normal_deviate
@@ -84,6 +85,25 @@ def group_mcnemar(sums: Iterable[int]) -> float:
             later[total + size] += chances[total] / 2
         chances = later
     return min(1.0, 2 * fsum(chances))
+
+
+def paired_p_value(only_first: float, only_second: float, planned: float, margin: float, *, larger: bool) -> float:
+    """
+    One-sided p-value of a difference of two pass rates over the same cases, first minus second, against a margin.
+
+    It is at most (1 - confidence) / 2 exactly if the end of `paired_interval` is on that side of the margin.
+
+    Args:
+        only_first: Cases that only the first passed; may be a fraction.
+        only_second: Cases that only the second passed; may be a fraction.
+        planned: All cases, those that agree included; above 0.
+        margin: The hypothetical difference, in (-1, 1).
+        larger: Small if the difference is larger than the margin; otherwise small if it is smaller.
+
+    Source: Tango (1998), Statistics in Medicine 17, 891-908: the score test of non-inferiority.
+    """
+    score = paired_score(only_first, only_second, planned, margin)
+    return NormalDist().cdf(-score if larger else score)
 
 
 def paired_score(b: float, c: float, n: float, difference: float) -> float:
