@@ -108,6 +108,16 @@ def test_the_history_has_each_gate_in_every_run(client):
     assert page.index("0.750") < page.index("1.000")
 
 
+def test_the_history_of_a_set_names_what_was_lost_and_by_which_model(client):
+    link = "/history?set=eval_sets/tickets.jsonl"
+    assert f'href="{link}"' in text(client.get("/history"))
+    page = text(client.get(link))
+    assert page.count('href="/runs/') == 2
+    assert page.index("1.000 of 4") < page.index("0.750 of 4")
+    assert all(words in page for words in ("c1", "by ft:new, last passed"))
+    assert client.get("/history?set=none.jsonl")[0] == 404
+
+
 def test_any_two_runs_are_compared(client, project):
     new, old = runs(project)
     page = text(client.get(f"/compare?a={old.id}&b={new.id}"))

@@ -97,7 +97,7 @@ class Recorder:
         spec: str = "ft:a",
         plans: Sequence[EvalSetPlan] = (),
         closed: bool = True,
-        verdicts: Sequence[tuple[str, str]] = (),
+        verdicts: Sequence[tuple[str, str] | VerdictRecord] = (),
         more: Sequence[Sample] = (),
         **facts: Any,
     ) -> Run:
@@ -112,7 +112,7 @@ class Recorder:
             self._close(run, written, verdicts)
         return run
 
-    def _close(self, run: Run, written: Sequence[Sample], verdicts: Sequence[tuple[str, str]]) -> None:
+    def _close(self, run: Run, written: Sequence[Sample], verdicts: Sequence[tuple[str, str] | VerdictRecord]) -> None:
         states = [one.state.value for one in written]
         passed, missed, error = map(states.count, ("passed", "missed", "error"))
         run.update(
@@ -121,7 +121,11 @@ class Recorder:
             answered_by=("m-2026",),
             totals=Totals(planned=len(written), passed=passed, missed=missed, error=error),
             verdicts=tuple(
-                VerdictRecord(eval_set=TICKETS, gate=gate, status=status, message=f"{gate}: {status} of 3 cases")
-                for gate, status in verdicts
+                one
+                if isinstance(one, VerdictRecord)
+                else VerdictRecord(
+                    eval_set=TICKETS, gate=one[0], status=one[1], message=f"{one[0]}: {one[1]} of 3 cases"
+                )
+                for one in verdicts
             ),
         )

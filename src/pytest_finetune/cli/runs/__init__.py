@@ -21,6 +21,9 @@ command.subcommands = {
     "list": Subcommand(f"{_COMMANDS}:list_runs", "List runs, newest first."),
     "show": Subcommand(f"{_COMMANDS}:show", "Show one run: target, eval sets, verdicts, totals and versions."),
     "compare": Subcommand(f"{_COMMANDS}:compare", "Compare run B with run A, case by case."),
+    "history": Subcommand(
+        "pytest_finetune.cli.runs.history:command", "Show an eval set over all runs: flaky and lost cases."
+    ),
     "report": Subcommand(f"{_COMMANDS}:report", "Write a run as one HTML page that works offline."),
     "remove": Subcommand("pytest_finetune.cli.runs.removing:remove", "Remove runs with all their answers."),
     "prune": Subcommand("pytest_finetune.cli.runs.removing:prune", "Remove old runs."),

@@ -72,11 +72,17 @@ def page_html(runs: Sequence[ReportedRun], *, redact: bool = False, around: Surr
         redacted=redact,
         data=_embedded(data),
         around=around,
+        served=around is not None,
     )
 
 
 def rendered(
-    template: str, *, scripts: Sequence[str] = (), around: Surroundings | None = None, **values: object
+    template: str,
+    *,
+    scripts: Sequence[str] = (),
+    around: Surroundings | None = None,
+    served: bool = True,
+    **values: object,
 ) -> str:
     """
     A page from one of the templates, with our style.
@@ -85,21 +91,22 @@ def rendered(
         template: Name of the template.
         scripts: Names of the scripts; none for a page without.
         around: What the viewer adds to the page of a run.
+        served: Whether it is a page of the viewer; a file makes no request.
         values: For the template.
     """
     style, early = _asset("page.css"), _asset("early.js")
     script = "\n".join(_asset(name) for name in scripts)
-    is_file = template == "page.html" and around is None
     html: str = (
         _environment()
         .get_template(template)
         .render(
-            policy=_policy(style, early, *([script] if script else []), is_file=is_file),
+            policy=_policy(style, early, *([script] if script else []), is_file=not served),
             version=version("pytest-finetune"),
             style=Markup(style),  # noqa: S704 - our own file
             early=Markup(early),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file
             around=around,
+            served=served,
             **values,
         )
     )

@@ -17,7 +17,9 @@ from starlette.routing import Route
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.evaluation.runs.copies import recorded_set
+from pytest_finetune.evaluation.runs.history import set_history
 from pytest_finetune.evaluation.runs.reviews import Review, add_review, reviews_of
+from pytest_finetune.reports.history import history_page_view
 from pytest_finetune.reports.page.document import Surroundings, page_html, rendered
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.sources import from_record
@@ -75,7 +77,10 @@ class _Viewer:
         view = list_view(all_runs(self._store), request.query_params)
         return HTMLResponse(rendered("viewer-list.html", title="Runs", view=view))
 
-    def history_page(self, request: Request) -> Response:  # noqa: ARG002 - a page
+    def history_page(self, request: Request) -> Response:
+        if name := request.query_params.get("set"):
+            view = history_page_view(set_history(self._store, name))
+            return HTMLResponse(rendered("set-history.html", title=f"History of {view['set']}", view=view))
         return HTMLResponse(rendered("viewer-history.html", title="History", gates=history_view(all_runs(self._store))))
 
     def compare(self, request: Request) -> Response:

@@ -56,7 +56,7 @@ def history_view(runs: Iterable[Run]) -> list[Values]:
         for verdict in run.manifest.verdicts:
             found.setdefault((verdict.eval_set, verdict.gate), []).append((run, Gate(verdict, verdict.rule)))
     return [
-        {"set": visible(eval_set), "gate": visible(gate), "rows": _history_rows(judged)}
+        {"name": eval_set, "set": visible(eval_set), "gate": visible(gate), "rows": _history_rows(judged)}
         for (eval_set, gate), judged in sorted(found.items())
     ]
 
