@@ -310,9 +310,78 @@ def test_an_answer_of_a_function_that_was_not_called_is_skipped():
         ({"problem": "a", "solution": "b"}, "raw.jsonl -o NEW.jsonl --map input=problem --map output=solution"),
         ({"Question": "a", "SQL": "SELECT 1"}, "--map input=Question --map output=SQL"),
         ({"text": "a", "label": 1, "label_text": "bug"}, "--map input=text --map output=label_text"),
+        ({"question": "a", "choices": ["x", "y"], "answer": 1}, "--map input=question+choices --map output=answer"),
+        (
+            {"question": "a", "A": "x", "B": "y", "answer": "B"},
+            "columns: pytest-finetune data prepare raw.jsonl -o NEW",
+        ),
+        ({"question": "a", "A": "x", "B": "y", "answer": "B"}, "--map input=question+A+B --map output=answer"),
+        ({"question": "a", "opa": "x", "opb": "y", "cop": 1}, "--map input=question+opa+opb --map output=cop"),
+        ({"article": "a", "question": "b", "options": [], "answer": "c"}, "--map input=question+article+options --map"),
+        ({"article": "a", "highlights": "b", "id": "1"}, "--map input=article --map output=highlights"),
+        ({"question": "a", "answer": "b", "hint_2": "c"}, "name the columns, and join others with +: pytest-finetune"),
         ({}, 'write {"messages": […]}, or remove the row'),
     ],
 )
 def test_the_hint_for_an_unknown_shape_fits_its_columns(value, hint):
     _, prepared = prepare_all(value, {"input": "a", "output": "b"})
     assert hint in reasons(prepared)[1]
+
+
+@pytest.mark.parametrize(
+    ("column", "shown"),
+    [
+        ({"options": {"A": "rest", "B": "ice"}}, "A. rest\nB. ice"),
+        ({"options": ["rest", "ice"]}, "- rest\n- ice"),
+        ({"options": [{"key": "A", "value": "rest"}, {"key": "B", "value": "ice"}]}, "A. rest\nB. ice"),
+        ({"options": {"text": ["rest", "ice"], "label": ["1", "2"]}}, "1. rest\n2. ice"),
+        ({"A": "rest", "B": "ice"}, "A. rest\n\nB. ice"),
+        ({"options": "A) rest B) ice"}, "A) rest B) ice"),
+    ],
+)
+def test_the_options_of_a_question_are_joined_with_their_letters(column, shown):
+    mapping = read_mapping([f"input=question+{'+'.join(column)}", "output=answer"])
+    (example,), _ = prepare_all({"question": "What helps?", **column, "answer": "B"}, columns=mapping)
+    assert example["messages"][0]["content"] == f"What helps?\n\n{shown}"
+
+
+@pytest.mark.parametrize("options", [{"A": 1}, [["rest"]], 7, True])
+def test_what_is_no_list_of_options_is_not_joined(options):
+    mapping = read_mapping(["input=question+options", "output=answer"])
+    good = {"question": "a", "options": "b", "answer": "c"}
+    _, prepared = prepare_all({"question": "What helps?", "options": options, "answer": "B"}, good, columns=mapping)
+    assert "options is" in reasons(prepared)[1]
+
+
+@pytest.mark.parametrize(
+    ("row", "command"),
+    [
+        ({"input": "What helps?", "options": {"A": "rest", "B": "ice"}, "output": "B"}, "--drop options"),
+        ({"prompt": "What helps?", "choices": ["rest", "ice"], "completion": "ice"}, "--drop choices"),
+        ({"instruction": "What helps?", "options": ["rest", "ice"], "output": "ice"}, "--drop options"),
+    ],
+)
+def test_options_that_would_be_lost_are_an_error(row, command):
+    with pytest.raises(DataError) as caught:
+        prepare_all(row)
+    (name,) = {"options", "choices"} & row.keys()
+    assert f"join it: --map input=QUESTION+{name} --map output=ANSWER; " in caught.value.hint
+    assert caught.value.hint.endswith(command)
+
+
+def test_options_that_the_question_shows_are_not_lost():
+    row = {"input": "What helps? A) rest B) ice", "options": {"A": "rest", "B": "ice"}, "output": "B"}
+    (example,), _ = prepare_all(row)
+    assert example["messages"][0]["content"] == row["input"]
+
+
+def test_a_column_that_the_mapping_loses_is_joined_or_dropped_by_the_same_command():
+    row = {"question": "What helps?", "choices": ["rest", "ice"], "answer": "ice"}
+    named = ["input=question", "output=answer"]
+    with pytest.raises(DataError) as caught:
+        prepare_all(row, columns=read_mapping(named))
+    assert caught.value.hint == (
+        "to show it to the model, join it: --map input=QUESTION+choices --map output=ANSWER; "
+        "to leave it out, add --drop choices"
+    )
+    assert only(row, columns=read_mapping(named), drop=["choices"])["messages"][0]["content"] == "What helps?"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.text import shorten, with_file
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, LeftOuts
-from pytest_finetune.verdicts.shapes import NAMES, read_row, unused_columns
+from pytest_finetune.verdicts.shapes import CONTEXTS, NAMES, read_row, unused_columns
 from pytest_finetune.verdicts.shapes.row import RowFault
 
 if TYPE_CHECKING:
@@ -78,8 +78,13 @@ def unused_hint(columns: list[str], *, is_mapped: bool = False) -> str:
     """A hint for columns that are not read."""
     media = any(column.startswith(_MEDIA) for column in columns)
     first = "write them as image_url or input_audio parts of a message; " if media else ""
-    first = "join two columns with --map input=ONE+OTHER; " if is_mapped and not media else first
+    joined = [column for column in columns if column in CONTEXTS]
+    if not media and (joined or is_mapped):
+        columns_of_input = "+".join(["QUESTION", *(joined or ["OTHER"])])
+        first = f"to show it to the model, join it: --map input={columns_of_input} --map output=ANSWER; "
     dropped = " ".join(f"--drop {shorten(column, 40)}" for column in columns)
+    if is_mapped:
+        return f"{first}to leave it out, add {dropped}"
     return f"{first}to leave it out: pytest-finetune data prepare FILE -o NEW.jsonl {dropped}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
@@ -20,6 +21,9 @@ KEPT = ("id", "tags", "metadata", "group", "accept")
 """Fields that OpenAI's format does not have, but eval sets and `split` use."""
 
 FIELDS = (*MESSAGE_FIELDS, *KEPT)
+
+_LETTER = re.compile("[A-E]")
+"""A column that is named like the letter of an option."""
 
 _BETWEEN = "\n\n"
 """Separates the texts of two columns that become one field."""
@@ -65,17 +69,16 @@ class ColumnMap:
         """
         A field of a record: a value, or the texts of several columns joined; None if there is none.
 
+        Options of a question are joined with their letters, which its answer may be.
+
         Raises:
-            RowFault: One of several columns is not text.
+            RowFault: One of several columns is neither text nor options.
         """
         columns = self.of(field, value)
         if len(columns) == 1:
             return value.get(columns[0])
-        given = {column: value[column] for column in columns if value.get(column) not in (None, "")}
-        for column, item in given.items():
-            if not isinstance(item, str):
-                raise RowFault(f"{column} is {type_name(item)}, not text")
-        return _BETWEEN.join(given.values()) if given else None
+        given = [_text(column, value[column]) for column in columns if value.get(column) not in (None, "", [], {})]
+        return _BETWEEN.join(given) if given else None
 
     def read(self, value: Mapping[str, Any]) -> ChatRow:
         """
@@ -107,6 +110,31 @@ class ColumnMap:
             hint = f"; name the column: {missing}" if missing else ""
             raise RowFault(f"no column {self._columns.get(field, field)!r}: the record has {names}{hint}")
         return self._columns.get(field, field), self.get(field, value)
+
+
+def _text(column: str, item: Json) -> str:
+    """A column as a part of a text, with options one per line."""
+    if isinstance(item, str):
+        return f"{column}. {item}" if _LETTER.fullmatch(column) else item
+    lines = _options(item)
+    if lines is None:
+        raise RowFault(f"{column} is {type_name(item)}, not text")
+    return "\n".join(lines)
+
+
+def _options(item: Json) -> list[str] | None:
+    """The lines of `{"A": …}`, `["…"]`, `[{"key": "A", "value": …}]` or `{"label": ["A"], "text": […]}`."""
+    if isinstance(item, dict) and isinstance(item.get("label"), list) and isinstance(item.get("text"), list):
+        pairs: list[tuple[Json, Json]] = list(zip(item["label"], item["text"], strict=False))
+    elif isinstance(item, dict):
+        pairs = list(item.items())
+    elif isinstance(item, list):
+        pairs = [tuple(each.values()) if isinstance(each, dict) and len(each) == 2 else ("", each) for each in item]  # noqa: PLR2004
+    else:
+        return None
+    if not all(isinstance(name, str) and isinstance(text, str) for name, text in pairs):
+        return None
+    return [f"{name}. {text}" if name else f"- {text}" for name, text in pairs]
 
 
 class ColumnsSought:

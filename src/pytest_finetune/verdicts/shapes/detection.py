@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,39 @@ SHAPES = (
 NAMES = {shape.name: shape for shape in SHAPES}
 """The shapes by their names in `--shape`."""
 
-_QUESTIONS = ("question", "instruction", "query", "prompt", "input", "problem", "user", "text", "title")
-_CONTEXTS = ("context",)
+_QUESTIONS = (
+    "question",
+    "question_stem",
+    "instruction",
+    "query",
+    "prompt",
+    "input",
+    "problem",
+    "user",
+    "text",
+    "title",
+    "dialogue",
+    "document",
+    "article",
+    "passage",
+    "premise",
+    "goal",
+    "ctx",
+)
+_CONTEXTS = (
+    "context",
+    "passage",
+    "article",
+    "document",
+    "support",
+    "hypothesis",
+    "options",
+    "choices",
+    "endings",
+)
+_ONE_OPTION = re.compile(r"(op|option_?|choice_?|sol|ending_?|distractor_?)?[a-e0-9]", re.ASCII | re.IGNORECASE)
+"""The column of one option of a question with several: `A`, `opa`, `option_1`, …"""
+
 _ANSWERS = (
     "answer",
     "response",
@@ -49,12 +81,24 @@ _ANSWERS = (
     "target",
     "sql",
     "summary",
+    "highlights",
+    "answerkey",
+    "correct_answer",
+    "final_decision",
+    "answer_idx",
+    "answers",
+    "cop",
 )
 """What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used."""
 
 _PLAIN_CHAT = CHAT.uses | DESCRIBING
+_PLAIN_QUESTIONS = frozenset({"input-output", "alpaca", "prompt-completion"})
 _MEDIA = frozenset({"images", "image", "videos", "video", "audios", "audio"})
 # A reference next to an answer is nothing that the model learns from; a question may be one of many things.
+_OPTIONS = frozenset({"options", "choices"})
+CONTEXTS = _OPTIONS | {"context"}
+"""Columns that belong to the question; a shape without them would lose them."""
+
 _KNOWN = frozenset().union(*(shape.uses for shape in SHAPES), _MEDIA, {"context"}) - {*REFERENCES, "question"}
 
 
@@ -99,9 +143,17 @@ def unknown_hint(columns: Sequence[str]) -> str:
         return 'write {"messages": […]}, or remove the row'
     if len(columns) == 1 or (asked and not answer and {*columns} <= {*_QUESTIONS, *_CONTEXTS}):
         return "add a column with the answer, or remove the row"
-    contexts = "".join(f"+{each}" for each in _CONTEXTS if each in columns and asked)
-    mapped = f"--map input={asked or '…'}{contexts} --map output={answer or '…'}"
-    return f"name the columns: pytest-finetune data prepare FILE -o NEW.jsonl {mapped}"
+    joined = [asked or "…", *_contexts([each for each in columns if asked and each not in (asked, answer)])]
+    mapped = f"--map input={'+'.join(joined)} --map output={answer or '…'}"
+    first = "name the columns" if {*columns} <= {*joined, answer} else "name the columns, and join others with +"
+    return f"{first}: pytest-finetune data prepare FILE -o NEW.jsonl {mapped}"
+
+
+def _contexts(columns: Sequence[str]) -> list[str]:
+    """The columns that belong to a question: texts that it is about, and its options."""
+    by_name = {column.lower(): column for column in columns}
+    options = [column for column in columns if _ONE_OPTION.fullmatch(column)]
+    return [by_name[each] for each in _CONTEXTS if each in by_name] + (options if len(options) > 1 else [])
 
 
 def read_row(value: Mapping[str, Any], shape: str = "") -> ChatRow:
@@ -140,6 +192,8 @@ def unused_columns(value: Mapping[str, Any], shape: Shape) -> list[str]:
     if shape is REINFORCEMENT or value.keys() <= shape.uses:
         return []
     known = (_KNOWN | shape.refuses) - shape.uses - DESCRIBING
+    if shape.name in _PLAIN_QUESTIONS and not _OPTIONS.isdisjoint(value):
+        known |= {column for column in _OPTIONS - shape.uses if not _is_shown(value.get(column), value, shape)}
     if shape is TRL_PREFERENCE and _repeats_chosen(value):
         known -= {"messages"}
     found = [column for column, item in value.items() if column in known and item not in (None, "", [], {})]
@@ -149,6 +203,18 @@ def unused_columns(value: Mapping[str, Any], shape: Shape) -> list[str]:
 def _repeats_chosen(value: Mapping[str, Any]) -> bool:
     """Whether messages are only another copy of the chosen answer's, as in the UltraFeedback data."""
     return value.get("messages") is not None and value["messages"] == value.get("chosen")
+
+
+def _is_shown(item: object, value: Mapping[str, Any], shape: Shape) -> bool:
+    """Whether the texts of a column are in those that the shape reads, as the options often are in the question."""
+    shown = "\n".join(text for column in shape.uses for text in _texts(value.get(column)))
+    return all(text in shown for text in _texts(item))
+
+
+def _texts(item: object) -> list[str]:
+    if isinstance(item, dict | list):
+        return [text for each in (item.values() if isinstance(item, dict) else item) for text in _texts(each)]
+    return [item] if isinstance(item, str) else []
 
 
 def _is_in_messages(item: object, messages: object) -> bool:
