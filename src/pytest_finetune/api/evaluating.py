@@ -18,6 +18,7 @@ from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import aevaluate_target
 from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.lifecycle.batches.target import BatchReporting, batch_target
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
 from pytest_finetune.reports.sources import from_session
@@ -53,6 +54,8 @@ class EvaluateOptions(TypedDict, total=False):
     resume: bool
     folder: str | Path
     progress: Callable[[int, int], None] | None
+    batch: bool
+    notify: Callable[[str], None] | None
 
 
 def evaluate(
@@ -71,6 +74,8 @@ def evaluate(
     resume: bool = False,
     folder: str | Path = ".",
     progress: Callable[[int, int], None] | None = None,
+    batch: bool = False,
+    notify: Callable[[str], None] | None = None,
 ) -> EvaluationResult:
     """
     Evaluate a model over eval sets, as `pytest --model=MODEL` does, and record the run.
@@ -91,9 +96,13 @@ def evaluate(
         resume: Request only what the newest unfinished run of this plan lacks; a finished one is taken as it is.
         folder: A folder of the project, whose root names eval sets and holds `.finetune/runs`.
         progress: Called after each answer with the number of samples there are, and the number planned.
+        batch: Send the requests as batches, at their price, and wait for the answers, up to a day. Models that scorers
+            ask, such as judges, are asked one by one.
+        notify: Called with a message for the user about the batches.
 
     Raises:
-        FinetuneError: An eval set, a gate, the model, a record or a price cannot be used; nothing was requested.
+        FinetuneError: An eval set, a gate, the model, a record or a price cannot be used and nothing was requested; or
+            a batch cannot be sent or collected, which `resume` continues.
     """
     work = evaluate_async(
         eval_sets,
@@ -110,6 +119,8 @@ def evaluate(
         resume=resume,
         folder=folder,
         progress=progress,
+        batch=batch,
+        notify=notify,
     )
     try:
         asyncio.get_running_loop()
@@ -139,8 +150,11 @@ async def evaluate_async(
     store, base_url = RunStore(root / ".finetune" / "runs"), options.get("base_url")
     models, versions = root / ".finetune" / "models", registry_of(registry, root)
     make = partial(make_target, concurrency=concurrency, registry=versions, store=store, models=models)
+    target = make(model, base_url=base_url)
+    if options.get("batch"):
+        target = batch_target(target, BatchReporting(options.get("notify"), options.get("progress")))
     recorded = await aevaluate_target(
-        make(model, base_url=base_url),
+        target,
         sets,
         limits,
         store=store,

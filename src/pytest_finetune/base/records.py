@@ -134,6 +134,7 @@ class Completion:
         latency: Seconds from sending the successful request to its last byte.
         retries: Failed requests before this one succeeded.
         from_cache: Whether it comes from the response cache, not from the server.
+        batched: Whether it was requested in a batch, which has its own price and measures no latency.
         reasoning: What the model wrote before the answer, if the server or the settings keep it apart.
         logprobs: The pieces that make up `text`, each with its natural log probability; empty if they are not known. A
             piece is a token, or several whose bytes are only together text.
@@ -150,6 +151,12 @@ class Completion:
     from_cache: bool = False
     reasoning: str = ""
     logprobs: tuple[tuple[str, float], ...] = ()
+    batched: bool = False
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether `latency` was measured."""
+        return not (self.from_cache or self.batched)
 
     @property
     def probability(self) -> float | None:

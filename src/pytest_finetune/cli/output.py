@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pytest_finetune.base.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -39,6 +41,11 @@ class ProgressLine:
         """Show how many samples there are, of how many planned."""
         if self._is_terminal:
             click.echo(f"\r\033[K{self._doing}: {done:,}/{planned:,}", nl=False, err=True)
+
+    def note(self, text: str) -> None:
+        """Print a message above the line."""
+        self.clear()
+        click.echo(printable(text), err=True)
 
     def clear(self) -> None:
         """Remove the line."""

@@ -9,6 +9,9 @@ from pytest_finetune.cli.train.options import read_dollars
 concurrency_option = click.option(
     "--concurrency", type=click.IntRange(min=1), default=32, show_default=True, help="Maximum concurrent requests."
 )
+batch_option = click.option(
+    "--batch", is_flag=True, help="Send the requests as batches, at their price, and wait for the answers."
+)
 deadline_option = click.option(
     "--deadline",
     type=click.FloatRange(min=0, min_open=True),

@@ -14,7 +14,7 @@ from pytest_finetune.api.evaluating import evaluate
 from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json, print_lines
 from pytest_finetune.cli.registry_option import DEFAULT
-from pytest_finetune.cli.request_options import concurrency_option, deadline_option, max_cost_option
+from pytest_finetune.cli.request_options import batch_option, concurrency_option, deadline_option, max_cost_option
 from pytest_finetune.evaluation.record import totals_of
 from pytest_finetune.evaluation.results import verdict_record
 from pytest_finetune.reports.terminal import Layout, summary_lines
@@ -42,6 +42,7 @@ class RunOptions:
     max_cost: Decimal | None
     registry: str
     resume: bool
+    batch: bool
     as_json: bool
 
 
@@ -63,6 +64,7 @@ class RunOptions:
 @max_cost_option
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
 @click.option("--resume", is_flag=True, help="Resume the latest unfinished run; only missing samples are requested.")
+@batch_option
 @json_option
 @as_one(RunOptions)
 def command(options: RunOptions) -> None:
@@ -86,6 +88,8 @@ def command(options: RunOptions) -> None:
             registry=options.registry,
             resume=options.resume,
             progress=line.show,
+            batch=options.batch,
+            notify=line.note,
         )
     finally:
         line.clear()

@@ -104,9 +104,10 @@ def project_prices(folder: Path) -> ConfiguredPrices:
     return parse_prices(configured_lines(folder, OPTION))
 
 
-def price_hint(model: str) -> str:
+def price_hint(model: str, *, batch: bool = False) -> str:
     """What to write to configure a model's price."""
-    return f"give its price, in US dollars per million tokens, to {OPTION}: {model} = PROMPT, COMPLETION"
+    name = f"{model} batch" if batch else model
+    return f"give its price, in US dollars per million tokens, to {OPTION}: {name} = PROMPT, COMPLETION"
 
 
 def _find(prices: Mapping[str, T], model: str) -> T | None:

@@ -97,6 +97,7 @@ class Engine(Generic[K, R]):
         then: Turns a response into the result that `stream` yields, while other requests are in flight; None for an
             engine that is only used for single requests.
         budget: None for no limit on the cost.
+        answered: The target has all answers already, so no failure is a reason to stop.
     """
 
     def __init__(
@@ -107,10 +108,11 @@ class Engine(Generic[K, R]):
         price: Callable[[Request, Completion], Decimal | None],
         then: Callable[[Response[K]], Awaitable[R]] | None = None,
         budget: Budget | None = None,
+        answered: bool = False,
     ) -> None:
         self.target, self.limits = target, limits
         self._price, self._then = price, then
-        self.budget = budget
+        self.budget, self._answered = budget, answered
         self.stopped: Failure | None = None
         self._refusal = ""
         self._refused = 0
@@ -156,7 +158,10 @@ class Engine(Generic[K, R]):
         """Send a request that money is reserved for."""
         outcome = with_remedy(await self.target.ask(request, self.limits.deadline), request)
         cost = self._book(request, outcome)
-        outcome = self._fatal_if_repeated(outcome)
+        if not self._answered:
+            outcome = self._fatal_if_repeated(outcome)
+        elif isinstance(outcome, Failure):
+            outcome = replace(outcome, fatal=False)
         if isinstance(outcome, Failure) and outcome.fatal:
             self.stop(outcome)
         return outcome, cost

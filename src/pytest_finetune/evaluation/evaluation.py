@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
-from pytest_finetune.base.records import Failure, Sample
+from pytest_finetune.base.records import Completion, Failure, Sample
 from pytest_finetune.evaluation.asked_models import AskedModels
 from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
 from pytest_finetune.evaluation.collected import CollectedSamples
@@ -22,6 +22,7 @@ from pytest_finetune.evaluation.runs.removal import remove_run
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
+from pytest_finetune.evaluation.targets import BatchingTarget
 from pytest_finetune.verdicts.evalset.request_form import changed_parameters
 from pytest_finetune.verdicts.selftest import gap_warnings
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_finetune.base.records import Completion, Reply
+    from pytest_finetune.base.records import Reply
     from pytest_finetune.evaluation.asked_models import MakeAsked
     from pytest_finetune.evaluation.engine import Limits, RequestSource, Response
     from pytest_finetune.evaluation.plan import Key, Planned
@@ -71,7 +72,8 @@ class Evaluation:
         make_asked: MakeAsked | None = None,
     ) -> None:
         self.target, self.limits = target, limits
-        self.spending = Spending(target, limits.max_cost, prices)
+        self._is_batch = isinstance(target, BatchingTarget)
+        self.spending = Spending(target, limits.max_cost, prices, batch=self._is_batch)
         self.eval_sets = tuple(eval_sets)
         recorded = getattr(target, "replies", None)
         self._asked = AskedModels(self.eval_sets, limits, prices, make=make_asked, recorded=recorded)
@@ -80,6 +82,7 @@ class Evaluation:
         self._stopped: Failure | None = None
         self._gaps: dict[str, list[str]] | None = None
         self._missing_baselines: list[str] = []
+        self._fetched: list[Key] = []
 
     @property
     def samples(self) -> Mapping[Key, Sample]:
@@ -152,7 +155,7 @@ class Evaluation:
             limited: Only a sample of the cases is requested, as a first look.
 
         Raises:
-            RunError: There is no run to resume.
+            RunError: There is no run to resume, or its batches have to be collected.
             PriceError: The budget is limited and what the resumed run has cost is unknown.
         """
         run, resumed = open_run(
@@ -171,6 +174,7 @@ class Evaluation:
                 keep_copies(run, self.eval_sets, root=root)
         if resumed and not run.manifest.closed:
             try:
+                self._refuse_uncollected(run)
                 self.spending.count_earlier(run, self.eval_sets)
             except FinetuneError:
                 run.release()
@@ -199,6 +203,26 @@ class Evaluation:
         for sample in recorded.values():
             self.collected.add(sample)
 
+    async def fetch(self, planned: Sequence[Planned]) -> None:
+        """
+        Have the answers to these samples ready, if the target is sent all requests at once.
+
+        Raises:
+            FinetuneError: The batches cannot be sent or collected; `--resume` continues.
+        """
+        run = self._run
+        if not isinstance(self.target, BatchingTarget) or run is None or run.manifest.closed:
+            return
+        requests = [one.request(self.target.model).request for one in planned]
+        try:
+            outcomes = await self.target.fetch(run, requests, self.spending.afford)
+        except BaseException:
+            run.release()
+            raise
+        self._fetched = [one.key for one in planned]
+        answered = ((sent, one) for sent, one in zip(requests, outcomes, strict=True) if isinstance(one, Completion))
+        self.spending.count_paid(self.spending.price(sent, one) for sent, one in answered)
+
     def collect_stop(self, reason: Failure) -> None:
         """Take the reason why the evaluation stopped in another process; the first one is kept."""
         self._stopped = self._stopped or reason
@@ -219,7 +243,9 @@ class Evaluation:
             self.limits,
             price=self.spending.price,
             then=lambda response: self._settle(response, engine),
-            budget=self.spending.budget,
+            # The answers of a batch are paid for already.
+            budget=None if self._is_batch else self.spending.budget,
+            answered=self._is_batch,
         )
         try:
             async for sample in engine.stream(source):
@@ -261,6 +287,7 @@ class Evaluation:
         if run is None or run.manifest.closed:
             return
         try:
+            self._mark_collected(run)
             write_outcome(run, results, self.samples, stopped=self._stopped, warnings=self.warnings)
         except RunError as error:
             self._stop_unrecorded(error)
@@ -270,12 +297,32 @@ class Evaluation:
     def discard_empty_record(self) -> None:
         """Remove a record without a sample: it has nothing to resume, to compare or to show."""
         run = self._run
-        if run is None or run.manifest.closed or self.samples or not run.is_empty:
+        if run is None or run.manifest.closed or run.manifest.batches or self.samples or not run.is_empty:
             return
         # A folder that cannot be changed keeps the empty record; that is no reason to fail.
         with suppress(RunError):
             remove_run(run)
             self._run = None
+
+    def _refuse_uncollected(self, run: Run) -> None:
+        """Requests of a batch are not sent a second time, one by one."""
+        if not self._is_batch and any(not batch.collected for batch in run.manifest.batches):
+            problem = "some requests of this run were sent as a batch that has not been collected"
+            raise RunError(problem, str(run.path), "add --batch to collect it, or run without --resume")
+
+    def _mark_collected(self, run: Run) -> None:
+        """
+        Note that the batches are collected, if all their answers are on record.
+
+        Raises:
+            RunError: The record cannot be written.
+        """
+        planned = {eval_set.name for eval_set in self.eval_sets}
+        if self._fetched and all(key in self.samples for key in self._fetched if key[0] in planned):
+            batches = run.manifest.batches
+            run.update(batches=tuple(batch.model_copy(update={"collected": True}) for batch in batches))
+            for batch in batches:
+                (run.path / batch.file).unlink(missing_ok=True)
 
     def _plan_of(self, eval_set: EvalSet) -> EvalSetPlan:
         sent, asked = self.sent(eval_set), self._asked.infos(eval_set)

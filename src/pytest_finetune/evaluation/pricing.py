@@ -92,7 +92,9 @@ def price(
     return None if rates is None else _apply(rates, usage)
 
 
-def estimate_cost(target: Priced, request: Request, configured: ConfiguredPrices = NO_PRICES) -> Decimal | None:
+def estimate_cost(
+    target: Priced, request: Request, configured: ConfiguredPrices = NO_PRICES, *, batch: bool = False
+) -> Decimal | None:
     """
     Estimate the cost of a request before it is sent; None when the price is unknown.
 
@@ -107,6 +109,7 @@ def estimate_cost(target: Priced, request: Request, configured: ConfiguredPrices
         Usage(prompt=prompt, completion=limit),
         base_url=target.base_url,
         service_tier=params.get("service_tier"),
+        batch=batch,
         free=target.free,
         configured=configured,
     )

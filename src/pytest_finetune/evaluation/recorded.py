@@ -131,6 +131,7 @@ async def aevaluate_target(
         TargetError: A model that a scorer asks cannot be asked.
         PriceError: The budget is limited and the model's price is unknown.
         RunError: A record is damaged.
+        TrainingError: A batch cannot be sent or collected.
         asyncio.CancelledError: The task was cancelled; all answers are on record.
     """
     evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked)
@@ -141,6 +142,7 @@ async def aevaluate_target(
     missing = evaluation.collected.missing()
     if not run.manifest.closed:
         try:
+            await evaluation.fetch(missing)
             await _request_all(evaluation, missing, progress)
         except BaseException:
             run.release()

@@ -23,7 +23,7 @@ class CaseFigures:
         passed: Attempts that passed.
         attempts: Planned attempts.
         fields: Correct fields and all fields, for a single attempt whose scorer counts them.
-        latency: Mean seconds per answer, cached answers excluded; None if there are no others.
+        latency: Mean seconds per answer; cached answers and those of batches are excluded. None if there are no others.
         from_cache: Whether at least one answer came from the response cache.
         tokens: Prompt and completion tokens of all answers; None if there are none, or if any has no usage.
         cost: US dollars for all attempts; None if the cost of any is unknown.
@@ -43,7 +43,7 @@ class CaseFigures:
 def case_figures(samples: Sequence[Sample]) -> CaseFigures:
     """The figures of a case's samples, at least one."""
     answers = [sample.completion for sample in samples if sample.completion]
-    timed = [completion.latency for completion in answers if not completion.from_cache]
+    timed = [completion.latency for completion in answers if completion.is_timed]
     usages = [completion.usage for completion in answers]
     counted = [usage.prompt + usage.completion for usage in usages if usage]
     costs = [sample.cost for sample in samples if sample.cost is not None]
@@ -53,7 +53,7 @@ def case_figures(samples: Sequence[Sample]) -> CaseFigures:
         attempts=len(samples),
         fields=only.fields if only else None,
         latency=sum(timed) / len(timed) if timed else None,
-        from_cache=len(timed) < len(answers),
+        from_cache=any(completion.from_cache for completion in answers),
         tokens=sum(counted) if counted and len(counted) == len(usages) else None,
         cost=sum(costs, Decimal(0)) if len(costs) == len(samples) else None,
         why=_why(samples),

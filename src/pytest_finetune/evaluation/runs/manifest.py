@@ -120,6 +120,29 @@ class BaselineRecord(Record):
     answered_by: tuple[str, ...] = ()
 
 
+class SentBatch(Record):
+    """
+    A batch of requests, written down before it is sent, so that it is sent once and can be collected another day.
+
+    Args:
+        nonce: Part of the id of each of its requests; sent as metadata of the batch, by which it is found again.
+        api: The API of its requests.
+        requests: Number of requests.
+        file: Name of the file with its requests, in the folder of the run; removed once it is collected.
+        file_id: Id of the uploaded file; empty before.
+        batch_id: Id of the batch; empty as long as it is not known to exist.
+        collected: Its answers, and its errors, are samples of the run.
+    """
+
+    nonce: str
+    api: Literal["chat", "responses"]
+    requests: int
+    file: str
+    file_id: str = ""
+    batch_id: str = ""
+    collected: bool = False
+
+
 class Totals(Record):
     """Counts over the whole plan; cost in US dollars, None when a price is unknown."""
 
@@ -156,6 +179,7 @@ class Manifest(Record):
         unneeded_by_set: By eval set, samples that were not requested because the verdicts were decided without them;
             missing in records that an earlier version wrote.
         warnings: Probable mistakes in its eval sets, and what the target warned of.
+        batches: The batches that its requests were sent in; empty if they were sent one by one.
         samples_bytes, samples_sha256: Length and hash of `samples.jsonl` when the run closed; anything after that
             length is not part of the run. None and empty while it is open.
         seal: Hash of all other fields; see `runs.seal`.
@@ -181,6 +205,7 @@ class Manifest(Record):
     limited: bool = False
     unneeded_by_set: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
+    batches: tuple[SentBatch, ...] = ()
     samples_bytes: int | None = None
     samples_sha256: str = ""
     seal: str = ""

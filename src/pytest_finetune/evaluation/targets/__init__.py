@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from decimal import Decimal
+
     from pytest_finetune.base.records import Completion, Failure, Request
+    from pytest_finetune.evaluation.runs import Run
     from pytest_finetune.evaluation.targets.client import ClientTarget
     from pytest_finetune.evaluation.targets.openai import OpenAITarget
 
-__all__ = ["ClientTarget", "OpenAITarget", "Target"]
+__all__ = ["BatchingTarget", "ClientTarget", "OpenAITarget", "Target"]
 
 _LATE = {
     "OpenAITarget": "pytest_finetune.evaluation.targets.openai",
@@ -31,7 +35,7 @@ class Target(Protocol):
 
     A target may also have `warnings`, a tuple of texts about what does not prevent requests, and `secret`, its API key,
     which is masked in reports, and `version`, its version in the registry. One whose answers were requested earlier has
-    `recorded_request`, as `ReplayTarget` does.
+    `recorded_request`, as `ReplayTarget` does. One that is sent all requests at once is a `BatchingTarget`.
     """
 
     spec: str
@@ -56,6 +60,27 @@ class Target(Protocol):
 
     async def close(self) -> None:
         """Release what `open` acquired; safe to call twice."""
+
+
+@runtime_checkable
+class BatchingTarget(Protocol):
+    """What a target has besides `Target` if all requests are sent at once, before the first `ask`."""
+
+    async def fetch(
+        self, run: Run, requests: Sequence[Request], afford: Callable[[Sequence[Request]], Decimal | None]
+    ) -> Sequence[Completion | Failure]:
+        """
+        The outcome of every request, which `ask` returns from then on. It may wait for a day.
+
+        Args:
+            run: Where batches are written down.
+            requests: What the run lacks.
+            afford: Called with the requests that will be sent; returns US dollars that they will cost approximately,
+                None if the price is unknown, and raises PriceError if they cost too much.
+
+        Raises:
+            FinetuneError: The batches cannot be sent or collected; what is known of them is in the run.
+        """
 
 
 def __getattr__(name: str) -> Any:

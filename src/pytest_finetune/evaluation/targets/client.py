@@ -61,9 +61,10 @@ class ClientTarget:
         self.base_url = _without_credentials(str(client.base_url))
         self.identity = self.base_url
         self.immutable = names_fixed_weights(self.model)
+        self.client = client
         self._post: Callable[..., Any] = client.post
         self._close: Callable[..., Any] = client.close
-        self._asynchronous = inspect.iscoroutinefunction(client.post)
+        self.is_asynchronous = inspect.iscoroutinefunction(client.post)
         self.secret = key if isinstance(key := getattr(client, "api_key", ""), str) else ""
         if self.secret.casefold() not in _PLACEHOLDERS or getattr(client, "_api_key_provider", None):
             refuse_to_send_key(self.base_url, named=[self.base_url])
@@ -74,7 +75,7 @@ class ClientTarget:
 
     async def close(self) -> None:
         """Close an asynchronous client, whose connections cannot outlive the event loop."""
-        if self._asynchronous:
+        if self.is_asynchronous:
             await self._close()
 
     async def ask(self, request: Request, deadline: float) -> Completion | Failure:
@@ -118,7 +119,7 @@ class ClientTarget:
             options = {"max_retries": 0, "timeout": max(left, 0.001), "follow_redirects": False}
             return self._post(path, cast_to=httpx2.Response, body=body, options=options)
 
-        response: httpx2.Response = await (post() if self._asynchronous else in_daemon_thread(post))
+        response: httpx2.Response = await (post() if self.is_asynchronous else in_daemon_thread(post))
         return response
 
 

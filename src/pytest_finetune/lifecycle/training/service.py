@@ -79,7 +79,7 @@ class FineTuning:
             raise TrainingError("no API key for api.openai.com", "OPENAI_API_KEY", hint)
         if self.secret:
             refuse_to_send_key(self.base_url, source=source, environ=environ)
-        self._client = _client(self.base_url, self.secret, environ)
+        self._client = make_client(self.base_url, self.secret, environ)
         self._jobs = self._client.fine_tuning.jobs
 
     def close(self) -> None:
@@ -219,7 +219,8 @@ class FineTuning:
             query = {"limit": _PAGE, "after": last}
 
 
-def _client(base_url: str, secret: str, environ: Mapping[str, str]) -> OpenAI:
+def make_client(base_url: str, secret: str, environ: Mapping[str, str] = os.environ) -> OpenAI:
+    """The official client of a server, with the proxy of the environment unless the server is on loopback."""
     import openai
 
     # The client reads proxies from the environment and would use them even for a server on loopback.

@@ -116,7 +116,7 @@ def _sample(sample: Sample | None, missing: State, label: str, strings: Strings)
             strings.number(_reason(score)) if score and reveals else 0,
             strings.number(_confusion_column(sample)) if label else 0,
             strings.number(failure_words(sample.failure, redact=strings.redact)) if sample.failure else 0,
-            round(completion.latency, 3) if completion and not completion.from_cache else 0,
+            round(completion.latency, 3) if completion and completion.is_timed else 0,
             usage.prompt if usage else 0,
             usage.completion if usage else 0,
             int(bool(completion and completion.from_cache)),

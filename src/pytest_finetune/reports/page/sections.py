@@ -194,7 +194,7 @@ def _margin(gate: Gate, margin: float) -> str:
 
 def _cost(part: ReportedSet) -> Values:
     summary = part.summary
-    timed = [completion.latency for completion in summary.completions if not completion.from_cache]
+    timed = [completion.latency for completion in summary.completions if completion.is_timed]
     p50, p95 = (summary.value(metric).value for metric in QUANTILES)
     tokens, price = summary.value("tokens_per_case").value, summary.value("cost_per_case").value
     rows = [

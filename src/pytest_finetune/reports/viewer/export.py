@@ -100,7 +100,7 @@ def _sample_cells(sample: Sample | None) -> dict[str, Cell]:
         "format_failure": str(score.format_failure or "") if score else "",
         "detail": score.detail if score else "",
         "error": sample.failure.message if sample and sample.failure else "",
-        "latency_s": completion.latency if completion and not completion.from_cache else None,
+        "latency_s": completion.latency if completion and completion.is_timed else None,
         "prompt_tokens": usage.prompt if usage else None,
         "completion_tokens": usage.completion if usage else None,
         "cost_usd": None if cost is None else float(cost),

@@ -9,6 +9,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.comparison import differing_cases
 from pytest_finetune.verdicts.field_paths import is_unknown
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
+from pytest_finetune.verdicts.metrics.measure import QUANTILES
 from pytest_finetune.verdicts.metrics.parts import is_unscored
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def what_is_missing(inputs: GateInputs) -> str:
         or _unscored(inputs.summary, inputs.rule.scorer)
         or (_errors(inputs.summary, inputs.rule.max_errors) if inputs.too_many_errors else "")
         or (_probabilities(inputs.summary, inputs.rule.metric) if inputs.rule.metric in CONFIDENCE_METRICS else "")
+        or _batched(inputs.summary, inputs.rule.metric)
         or (_baseline(inputs) if inputs.rule.compares else "")
     )
 
@@ -85,6 +87,15 @@ def _probabilities(summary: Summary, metric: str) -> str:
     missing = f"{summary.without_probability} of {len(summary.completions)} answers have no logprobs of their text"
     remedy = "set logprobs = true in [request], and use a model and server that return them (docs/models.md)"
     return f"{missing}, so {metric} is unknown: {remedy}"
+
+
+def _batched(summary: Summary, metric: str) -> str:
+    """What a batch does not measure: production sends its requests one by one, at another price."""
+    if metric not in (*QUANTILES, "cost_per_case"):
+        return ""
+    count = sum(completion.batched for completion in summary.completions)
+    what = "is not measured" if metric in QUANTILES else "is the price of batches"
+    return f"{metric} {what}: {count} of {len(summary.completions)} answers came in a batch" if count else ""
 
 
 def _unscored(summary: Summary, scorer: str, whose: str = "") -> str:

@@ -213,12 +213,12 @@ class Summary:
         return accuracy_at_coverage(self.rows, self.coverage, confidence=confidence, independent=share)
 
     def _latency(self, quantile: Fraction, confidence: float) -> Measure:
-        timed = sorted(completion.latency for completion in self.completions if not completion.from_cache)
+        timed = sorted(completion.latency for completion in self.completions if completion.is_timed)
         if not timed:
             return NOTHING_MEASURED
         # The smallest latency that at least this share of the answers did not exceed.
         rank = -(-len(timed) * quantile.numerator // quantile.denominator)
-        asked = [row for row in self.rows if any(not completion.from_cache for completion in row.completions)]
+        asked = [row for row in self.rows if any(completion.is_timed for completion in row.completions)]
         # A group may share what makes its answers slow, so it counts once.
         independent = len({row.case.group or (row.case.id,) for row in asked})
         interval = quantile_interval(timed, float(quantile), independent=independent, confidence=confidence)
