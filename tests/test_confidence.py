@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from fractions import Fraction
 from math import exp, log
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,13 @@ from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.metrics import summarize
-from pytest_finetune.verdicts.metrics.confidence import accuracy_at_coverage, reliability, without_probability
+from pytest_finetune.verdicts.metrics.confidence import (
+    accuracy_at_coverage,
+    calibration_error,
+    reliability,
+    without_probability,
+)
+from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +123,15 @@ def test_answers_without_a_probability_are_counted() -> None:
     assert without_probability(summarize(run((0.9, True), (None, True), (None, False)), cases(3)).rows) == 2
 
 
+@pytest.mark.parametrize("answers", [[], [(0.9, True), (None, True)]])
+def test_without_answers_or_the_probability_of_one_nothing_is_measured(
+    answers: list[tuple[float | None, bool]],
+) -> None:
+    rows = summarize(run(*answers), cases(len(answers))).rows
+    assert calibration_error(rows, confidence=0.9) == NOTHING_MEASURED
+    assert accuracy_at_coverage(rows, 0.5, confidence=0.9) == NOTHING_MEASURED
+
+
 def test_the_interval_of_accuracy_at_coverage_has_the_level_that_was_asked_for() -> None:
     rows = summarize(run(*[(0.9, number < 8) for number in range(10)]), cases(10)).rows
     exact = scipy_stats.binomtest(8, 10).proportion_ci(0.8)
@@ -166,6 +182,9 @@ def test_cases_with_the_same_confidence_weigh_the_same() -> None:
         for s in (right_first, run((0.9, False), (0.9, False), (0.9, True), (0.9, True)))
     ]
     assert values == [0.5, 0.5]
+    # One case is surely among the first two; each of the others is with half a chance.
+    rows = summarize(run((0.9, True), (0.5, True), (0.5, False)), cases(3)).rows
+    assert accuracy_at_coverage(rows, 0.66, confidence=0.9).exact == Fraction(3, 4)
 
 
 def test_a_case_without_an_answer_is_the_least_confident_and_not_right() -> None:

@@ -6,6 +6,7 @@ import importlib
 import json
 from dataclasses import replace
 from itertools import product
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,12 @@ from recorded_runs import Recorder, plan
 from sample_plans import case, labelled, rules, run_of, sample, table
 
 from pytest_finetune.base.errors import EvalSetErrors
+from pytest_finetune.base.records import Completion
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.training.recorded_evidence import answers_of
 from pytest_finetune.verdicts.gates import Baseline, Decider, Status, judge
 from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.metrics.confidence import accuracy_at_coverage, calibration_error
 from pytest_finetune.verdicts.stats import group_mcnemar, mcnemar, paired_interval, rate_interval
 from pytest_finetune.verdicts.stats.groups import effective_size
 
@@ -126,6 +129,52 @@ def test_the_interval_of_macro_f1_becomes_longer_with_groups() -> None:
     assert alone
     assert found
     assert found.low < alone.low < alone.high <= found.high
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "weighted_f1", "ece", "accuracy_at_coverage"])
+def test_every_interval_counts_independent_cases_at_the_level_that_was_asked_for(metric: str) -> None:
+    """100 cases in 20 groups, in which mistakes are partly together."""
+    wrong = (0, 1, 2, 3, 11, 27, 51)
+    expected = ["bug" if number < 20 else "other" for number in range(100)]
+    planned = [replace(one, expected=(label,)) for one, label in zip(in_fives(100), expected, strict=True)]
+    samples = []
+    for number in range(100):
+        answered = labelled(number, expected[number], "neither" if number in wrong else expected[number])
+        assert answered.completion
+        completion = replace(answered.completion, logprobs=(("bug", log(0.8)),))
+        samples.append(replace(answered, completion=completion))
+    summary = table(planned, samples).summary
+    worth = effective_size([float(number not in wrong) for number in range(100)], FIVES[:100], confidence=0.6)
+    share = worth / 100
+    assert 0.2 < share < 0.9
+    assert summary.labels
+    intervals = {
+        "accuracy": rate_interval(0.93 * worth, worth, confidence=0.6),
+        "macro_f1": summary.labels.f1_interval(0.6, times=share),
+        "weighted_f1": summary.labels.f1_interval(0.6, times=share, weighted=True),
+        "ece": calibration_error(summary.rows, confidence=0.6, independent=share).interval,
+        "accuracy_at_coverage": rate_interval(0.93 * worth, worth, confidence=0.6),
+    }
+    found = summary.value(metric, confidence=0.6).interval
+    assert found
+    interval = intervals[metric]
+    assert interval
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
+    alone = table([replace(one, group="") for one in planned], samples).summary
+    assert found != alone.value(metric, confidence=0.6).interval
+    assert summary.size_of_groups(metric, confidence=0.6) == pytest.approx(1 / share)
+
+
+def test_confidence_metrics_count_what_a_case_in_a_group_is_worth() -> None:
+    samples = [sample(number, "passed" if number < 15 else "missed") for number in range(20)]
+    certain = Completion("bug", logprobs=(("bug", log(0.5)),))
+    rows = table(in_fives(20), [replace(one, completion=certain) for one in samples]).rows
+    likely = rate_interval(7.5, 10, confidence=0.9)
+    assert accuracy_at_coverage(rows, 1.0, confidence=0.9, independent=0.5).interval == likely
+    interval = calibration_error(rows, confidence=0.9, independent=0.5).interval
+    assert interval
+    assert interval.low == pytest.approx(max(0.0, likely.low - 0.5))
+    assert interval.high == pytest.approx(likely.high - 0.5)
 
 
 def test_the_interval_of_a_latency_counts_groups() -> None:

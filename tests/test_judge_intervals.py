@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from sample_plans import case
 from pytest_finetune.base.records import Completion, Reply, Sample, State
 from pytest_finetune.verdicts.metrics import lay_out
 from pytest_finetune.verdicts.metrics.calibration import Calibration
+from pytest_finetune.verdicts.stats.groups import effective_size
 from pytest_finetune.verdicts.stats.imperfect import (
     corrected_interval,
     corrected_rate,
@@ -118,6 +120,33 @@ def test_where_all_answers_were_judged_the_interval_is_that_of_the_corrected_rat
     # By Rogan and Gladen: 0.75 + 0.8 - 1 over 0.9 + 0.8 - 1.
     assert measure.exact == Fraction(11, 14)
     assert measure.interval == corrected_interval(30, 40, (45, 50), (40, 50), confidence=0.9)
+
+
+def test_an_answer_whose_judgement_failed_was_not_judged() -> None:
+    """Its reply is recorded, and counts neither for nor against the judge's errors."""
+    plan = [case(number) for number in range(20)]
+    replies = (Reply("", Completion("VERDICT: good")),)
+    judged_samples = [Sample("", one.id, 0, State.PASSED, Completion("x"), replies=replies) for one in plan[:10]]
+    failed = [Sample("", one.id, 0, State.ERROR, Completion("x"), replies=replies) for one in plan[10:]]
+    measure = JUDGE.corrected("accuracy", lay_out(plan, [*judged_samples, *failed]).summary, 0.95)
+    assert measure.exact == Fraction(1, 2)
+
+
+def test_the_corrected_interval_counts_independent_cases() -> None:
+    groups = [number // 5 for number in range(100)]
+    wrong = (0, 1, 2, 3, 11, 27, 51)
+    plan = [replace(case(number), group=f"t{group}") for number, group in enumerate(groups)]
+    replies = (Reply("", Completion("VERDICT: good")),)
+    states = [State.MISSED if number in wrong else State.PASSED for number in range(100)]
+    samples = [
+        Sample("", one.id, 0, state, Completion("x"), replies=replies) for one, state in zip(plan, states, strict=True)
+    ]
+    worth = effective_size([float(number not in wrong) for number in range(100)], groups, confidence=0.6)
+    assert 20 < worth < 90
+    found = JUDGE.corrected("accuracy", lay_out(plan, samples).summary, 0.6).interval
+    assert found
+    expected = corrected_interval(0.93 * worth, worth, (45, 50), (40, 50), confidence=0.6)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
 
 
 @pytest.mark.parametrize("unanswered", [0, 10])

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
 
-from pytest_finetune.base.records import Completion, FormatFailure, Score, State, ToolCall, Usage
+from pytest_finetune.base.records import Completion, FormatFailure, Reply, Score, State, ToolCall, Usage
 from pytest_finetune.verdicts.evalset.gate_settings import METRICS, RATES
 from pytest_finetune.verdicts.metrics import lay_out, summarize
+from pytest_finetune.verdicts.metrics.calibration import Calibration
 from pytest_finetune.verdicts.metrics.drift import Drift, DriftKind
 from pytest_finetune.verdicts.metrics.labels import INVALID, NO_ANSWER, LabelTable, tabulate_labels
 from pytest_finetune.verdicts.metrics.parts import Part, is_unscored, part_of
@@ -213,8 +214,10 @@ def test_drift_is_sorted_by_cases_and_then_alphabetically() -> None:
 def test_drift_shows_orders_of_keys_and_the_types_of_elements() -> None:
     (order,) = drift_of(('{"a":"null","b":"null"}', '{"b":"null","a":"null"}'))
     assert order.seen == {"a, b": 1, "b, a": 1}
-    (mixed,) = drift_of(('["string","number","null","string"]', '["null"]'))
-    assert (mixed.path, mixed.seen) == ("$[*]", {"null or number or string": 1, "null": 1})
+    (mixed,) = drift_of(('["string","number","null","boolean","string"]', '["null"]'))
+    assert (mixed.path, mixed.seen) == ("$[*]", {"boolean or null or number or string": 1, "null": 1})
+    (elements,) = drift_of(('[[],{},"string","number","null","boolean"]', "[[]]"))
+    assert list(elements.seen) == ["array or boolean or null or number or object or string", "array"]
     (lists,) = drift_of(('{"a":["null"]}', '{"a":"null"}'))
     assert (lists.path, lists.seen) == ("$.a", {"array": 1, "null": 1})
 
@@ -523,6 +526,64 @@ def test_of_several_scorers_one_sees_its_own_score_and_expected_values() -> None
     own = Part(expected="styles").case(planned)
     assert (own.expected, own.tool_calls, dict(own.accept)) == (("formal", "dry"), (), {})
     assert Part().case(planned) is planned
+
+
+def test_a_scorers_part_of_a_table_has_its_scores_expected_labels_and_judge() -> None:
+    planned = [replace(case(0, styles="formal"), group="t"), case(1, styles="dry")]
+    style = Score(passed=False, label="dry")
+    replies = (Reply("a", scorer="style"), Reply("b", scorer="tone"), Reply("c"))
+    samples = [replace(sample(0, score=Score(passed=True, parts={"style": style})), replies=replies), sample(1)]
+    judge = Calibration((40, 40), (40, 40))
+    parts = {"style": Part(first_expected, "styles", judge)}
+    whole = lay_out(planned, samples, parts=parts)
+    assert whole.part("") is whole
+    seen = whole.part("style")
+    assert seen is whole.part("style")
+    assert (seen.expected_label, dict(seen.parts), seen.judge) == (first_expected, {}, judge)
+    first, second = (row.samples[0] for row in seen.rows)
+    assert first
+    assert (first.state, first.score, first.replies) == (State.MISSED, style, (Reply("a"),))
+    assert is_unscored(second)
+    assert table_of(seen.summary).counts == {("formal", "dry"): 1, ("dry", NO_ANSWER): 1}
+    plain = lay_out(planned, samples)
+    assert [one.has_judge for one in (whole, seen, plain, replace(plain, judge=judge))] == [True, True, False, True]
+    assert lay_out(planned, samples, parts={"style": Part(), "tone": Part(judge=judge)}).has_judge
+
+
+def test_a_case_passes_if_all_of_its_attempts_do_or_as_many_as_are_needed() -> None:
+    samples = [sample(0), sample(0, "missed", 1), sample(1), sample(1, attempt=1)]
+    some, every = summarize(samples, cases(2), repeats=2).rows
+    assert [some.passes(), some.passes(1), some.passes(2)] == [False, True, False]
+    assert [every.passes(), every.passes(1), every.passes(2)] == [True, True, True]
+
+
+def test_the_accuracy_of_one_field_is_the_share_of_attempts_that_have_it_right() -> None:
+    wrong = Score(passed=False, fields=(1, 2), wrong=("$.a",))
+    samples = [sample(0, "missed", score=wrong), sample(0, attempt=1, score=Score(passed=True, fields=(2, 2)))]
+    summary = summarize([*samples, sample(1, "error"), sample(1, "missed", 1, score=wrong)], cases(2), repeats=2)
+    for field, shares in (
+        ("$.a", [Fraction(1, 2), 0]),
+        ("$.b", [1, Fraction(1, 2)]),
+        ("", [Fraction(3, 4), Fraction(1, 4)]),
+    ):
+        about = replace(summary, field=field)
+        assert about.shares("field_accuracy") == shares
+        assert about.value("field_accuracy").exact == sum(shares) / Fraction(2)
+    assert replace(summary, field="$.a").shares("accuracy") == [Fraction(1, 2), 0]
+    assert replace(summary, field="$.a", needed=1).shares("accuracy") == [1, 0]
+
+
+def test_a_summary_counts_answers_without_a_probability() -> None:
+    summary = summarize(run_of(2, 1), cases(3))
+    assert summary.without_probability == 3
+
+
+def test_cases_without_a_group_are_groups_of_their_own() -> None:
+    planned = [replace(case(0), id="x", group="a"), replace(case(1), id="y", group="a"), replace(case(2), id="a")]
+    assert summarize((), planned).groups == ("group a", "group a", "case a")
+    assert summarize((), cases(2)).groups is None
+    assert summarize((), cases(2)).size_of_groups() == 1
+    assert summarize((), planned).size_of_groups("latency_p50") == summarize((), planned).size_of_groups() > 1
 
 
 def test_weighted_f1_weighs_each_label_by_its_cases() -> None:

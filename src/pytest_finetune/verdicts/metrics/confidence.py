@@ -102,16 +102,15 @@ def calibration_error(rows: Sequence[CaseSamples], *, confidence: float, indepen
         together = 1 - (1 - confidence) / len(bins)
         below += share * _distances(each, repeats, together)[0]
         above += (share * (_distances(each, repeats, confidence)[1] - gap)) ** 2
-    interval = Interval(min(below, value), min(1.0, value + sqrt(above)))
+    interval = Interval(min(below, value), value + sqrt(above))
     return Measure(as_written(round(value, _DIGITS)), interval, n)
 
 
 def _distances(each: ReliabilityBin, repeats: float, confidence: float) -> tuple[float, float]:
     """The smallest and the largest distance of the mean probability to a likely share of right answers."""
     likely = rate_interval(each.right / repeats, each.answers / repeats, confidence=confidence)
-    inside = likely.low <= each.confidence <= likely.high
-    ends = abs(likely.low - each.confidence), abs(likely.high - each.confidence)
-    return 0.0 if inside else min(ends), max(ends)
+    below, above = each.confidence - likely.high, likely.low - each.confidence
+    return max(below, above, 0.0), max(-below, -above)
 
 
 def accuracy_at_coverage(

@@ -45,11 +45,11 @@ class Drift:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What an answer holds at one path: its type, its keys in order, and its parent's path."""
+    """What an answer holds at one path: its type, its keys in order, and its parent's path, which the root lacks."""
 
     type: str
     keys: tuple[str, ...]
-    parent: str
+    parent: str | None
 
 
 def find_drift(rows: Sequence[CaseSamples]) -> tuple[Drift, ...]:
@@ -73,7 +73,7 @@ def _differences(shapes: Sequence[str]) -> Iterator[tuple[tuple[str, DriftKind],
         here = [answer[path] for answer in leaves if path in answer]
         types = [place.type for place in here]
         # A key counts as absent only if its object exists: below a changed type it would be reported twice.
-        absent = sum(path not in answer and _is_object(answer.get(here[0].parent)) for answer in leaves)
+        absent = sum(path not in answer and _has_object(answer, here[0].parent) for answer in leaves)
         if absent:
             yield (path, DriftKind.KEY), [*types, *["absent"] * absent]
         if len(set(types)) > 1:
@@ -83,8 +83,8 @@ def _differences(shapes: Sequence[str]) -> Iterator[tuple[tuple[str, DriftKind],
             yield (path, DriftKind.ORDER), [", ".join(place.keys) for place in here]
 
 
-def _is_object(place: Place | None) -> bool:
-    return place is not None and place.type == "object"
+def _has_object(places: Mapping[str, Place], path: str | None) -> bool:
+    return path is not None and path in places and places[path].type == "object"
 
 
 @lru_cache(maxsize=1024)
@@ -105,7 +105,7 @@ def _flatten(shape: str) -> dict[str, Place]:
 
 def _walk(shape: object) -> Iterator[tuple[str, Place]]:
     # An explicit stack: an answer may be nested deeper than Python's recursion limit.
-    waiting: list[tuple[str, str, object]] = [("$", "", shape)]
+    waiting: list[tuple[str, str | None, object]] = [("$", None, shape)]
     while waiting:
         path, parent, here = waiting.pop()
         if isinstance(here, dict):

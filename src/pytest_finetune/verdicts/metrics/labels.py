@@ -135,7 +135,7 @@ class LabelTable:
         mean = sum(weights[label] * f1[label] for label in weights)
         variance = 0.0
         for (expected, answered), count in self.counts.items():
-            change = -cost.get(expected, 0.0) - cost.get(answered, 0.0)
+            change = -cost[expected] - cost.get(answered, 0.0)
             change += 2 * weights[expected] / sizes[expected] if expected == answered else 0.0
             change += (f1[expected] - mean) / total if weighted else 0.0
             variance += count * change * change

@@ -205,11 +205,15 @@ class Summary:
         return Measure(value, interval, len(self.rows))
 
     def _calibration_error(self, confidence: float) -> Measure:
-        share = self.worth(confidence=confidence) / len(self.rows) if self.rows else 1.0
+        if not self.rows:
+            return NOTHING_MEASURED
+        share = self.worth(confidence=confidence) / len(self.rows)
         return calibration_error(self.rows, confidence=confidence, independent=share)
 
     def _accuracy_at_coverage(self, confidence: float) -> Measure:
-        share = self.worth(confidence=confidence) / len(self.rows) if self.rows else 1.0
+        if not self.rows:
+            return NOTHING_MEASURED
+        share = self.worth(confidence=confidence) / len(self.rows)
         return accuracy_at_coverage(self.rows, self.coverage, confidence=confidence, independent=share)
 
     def _latency(self, quantile: Fraction, confidence: float) -> Measure:
