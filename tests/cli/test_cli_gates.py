@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pytest_finetune.cli import main
+from pytest_finetune.verdicts.stats.power import drop_chances, rate_chances
 
 GOOD = "[[gates]]\nmin = 0.9\n"
 USELESS = "[[gates]]\nmin = 0.0\n"
@@ -175,6 +176,57 @@ def test_a_plan_of_weighted_f1_is_that_of_macro_f1_where_labels_weigh_the_same(p
         gates = json.loads(planned("--json", "--expect", "0.9").output)["eval_sets"][0]["gates"]
         found.update(next(gate for gate in gates if gate["gate"].startswith(metric)))
     assert (weighted["passes"], weighted["n"]) == (pytest.approx(macro["passes"], abs=0.05), 200)
+
+
+def test_a_plan_of_recall_counts_the_cases_of_the_label(planned):
+    Path("eval_sets/t.toml").write_text(
+        'scorer = "label"\nlabels = ["bug", "praise"]\n'
+        + "".join(
+            f'[[gates]]\nmetric = "recall"\nlabel = "{label}"\nmin = 0.9\nconfidence = 0.95\n' for label in ("bug", "*")
+        )
+        + "[[gates]]\nmin = 0.9\nconfidence = 0.95\n",
+        "utf-8",
+    )
+    gates = json.loads(planned("--json", "--expect", "0.97").output)["eval_sets"][0]["gates"]
+    one, every, all_cases = gates
+    assert (one["n"], every["n"], all_cases["n"]) == (100, 200, 200)
+    assert one["passes"] == pytest.approx(rate_chances(100, 0.9, 0.97, confidence=0.95).passes)
+    assert every["passes"] == pytest.approx(one["passes"] ** 2)
+    # Both labels have to show it, so that each needs a power above 80 %; half of the cases are of either.
+    assert every["cases_needed"] > 2 * one["cases_needed"]
+    assert one["cases_needed"] == all_cases["cases_needed"]
+    text = planned("--expect", "0.97").output
+    assert "recall>=0.9,label=bug, n=100" in text
+    assert "nothing passes" not in text
+
+
+FAMILY = "".join(
+    '[[gates]]\nmax_drop = 0.05\nagainst = "production"\nconfidence = 0.95\n'
+    f'family = "{{0}}"\nwhere = {{{{ part = "{part}" }}}}\n'
+    for part in "ab"
+)
+
+
+def test_a_plan_of_a_family_has_the_chances_at_the_shared_level(planned):
+    path = Path("eval_sets/t.jsonl")
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    lines = (json.dumps(row | {"metadata": {"part": "ab"[at // 100]}}) + "\n" for at, row in enumerate(rows))
+    path.write_text("".join(lines), "utf-8")
+    settings = 'scorer = "label"\nlabels = ["bug", "praise"]\n'
+    first = '[[gates]]\nmax_drop = 0.05\nagainst = "production"\nconfidence = 0.95\nfamily = "hierarchy"\n'
+    alone = drop_chances(100, 0.05, 0.0, 0.05, confidence=0.95).passes
+    half = drop_chances(100, 0.05, 0.0, 0.05, confidence=0.975).passes
+    whole = drop_chances(200, 0.05, 0.0, 0.05, confidence=0.95).passes
+    # Both pass if both do alone and one of them at half the level.
+    both = 2 * half * alone - half**2
+    for gates, reached in ((FAMILY.format("holm"), 1), (first + FAMILY.format("hierarchy"), whole)):
+        Path("eval_sets/t.toml").write_text(settings + gates, "utf-8")
+        (plan,) = json.loads(planned("--json", "--discordance", "0.05").output)["eval_sets"]
+        *_, a, b = plan["gates"]
+        assert a["passes"] == pytest.approx((half + half * alone - half**2) * reached, abs=0.04)
+        assert a["passes"] == pytest.approx(b["passes"], abs=0.04)
+        assert plan["together"]["all_pass"] == pytest.approx(both * reached, abs=0.04)
+        assert "2 gates share this level (Holm)" in planned("--discordance", "0.05").output
 
 
 def test_a_plan_of_pairs_depends_on_how_often_the_models_differ(planned):

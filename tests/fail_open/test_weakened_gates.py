@@ -180,6 +180,12 @@ def test_fewer_cases_fewer_attempts_and_a_thinner_slice_are_named(eval_set):
     assert text.endswith("had to pass accuracy>=0.8,tag=hard: its slice had 4 cases and has 3")
 
 
+def test_fewer_cases_of_a_label_are_named(eval_set):
+    gate = {"metric": "recall", "label": "bug", "min": 0.8}
+    fewer, _ = weakened_gates(in_production(eval_set(gate)), [eval_set(gate, count=7)])[::-1]
+    assert fewer.endswith("had to pass recall>=0.8,label=bug: its slice had 8 cases and has 7")
+
+
 def test_a_set_is_held_to_its_gates_under_another_name(eval_set):
     registry = in_production(eval_set(ACCURACY))
     (text,) = weakened_gates(registry, [eval_set({"min": 0.5}, name="eval_sets/renamed.jsonl")])

@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.text import Line, wrapped
-from pytest_finetune.verdicts.gates.forecast import Assumptions, Forecast, family_of
+from pytest_finetune.verdicts.gates.forecast_figures import family_of
 from pytest_finetune.verdicts.gates.wording import error_text
+from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.gates.forecast import Assumptions
+    from pytest_finetune.verdicts.gates.forecast_figures import Forecast
 
 CHART = 20
 """Columns of a chart: `=` passes, `.` undecided, `x` fails."""
@@ -109,6 +112,8 @@ def _explained(forecast: Forecast, assumed: Assumptions) -> Iterator[str]:
             yield "the value alone decides, without an interval: nothing limits how often a worse model passes"
         return
     yield error_text(rule)
+    if forecast.shares:
+        yield f"{len(forecast.shares)} gates share this level (Holm); the cases are those of the first step"
     if forecast.needed is None:
         yield "too close to the bar for any practical number of cases"
     elif forecast.truth is not None:
@@ -116,7 +121,7 @@ def _explained(forecast: Forecast, assumed: Assumptions) -> Iterator[str]:
         yield f"{forecast.needed:,} cases {what} with a power of {power}: {forecast.n:,} are planned"
     if forecast.visible is not None:
         yield f"with {forecast.n:,} cases, {_seen(forecast)} passes with a power of {power}"
-    elif rule.metric not in ("macro_f1", "weighted_f1"):
+    elif rule.metric not in ("macro_f1", "weighted_f1") and rule.of_label != EVERY_LABEL:
         yield f"with {forecast.n:,} cases, nothing passes with a power of {power}"
 
 

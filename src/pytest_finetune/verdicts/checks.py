@@ -10,9 +10,11 @@ from pytest_finetune.verdicts.evalset.gate_settings import MEAN_F1
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.field_paths import expected_fields
 from pytest_finetune.verdicts.gates import impossible
+from pytest_finetune.verdicts.label_cases import allowed_labels, cases_by_label
 from pytest_finetune.verdicts.metrics.confidence import CONFIDENCE_METRICS
 from pytest_finetune.verdicts.metrics.labels import LabelTable
 from pytest_finetune.verdicts.metrics.parts import Part
+from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
 from pytest_finetune.verdicts.rule import in_slice
 from pytest_finetune.verdicts.scoring import scorer_class, scorers_with
 
@@ -70,8 +72,9 @@ def settings_faults(
         yield from _must_pass_faults(gate, cases, index)
         table = settings.others.get(gate.scorer)
         seen = list(map(Part(expected=table.expected).case, cases)) if table and table.expected else cases
+        yield from _label_faults(gate, settings, seen, index)
         level = "confidence" if getattr(settings.gates[index], "risk", None) is None else "risk"
-        yield from _impossible_faults(gate, seen, index, level)
+        yield from _impossible_faults(gate, _of_label(gate, settings, seen), index, level)
 
 
 def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator[str]:
@@ -153,6 +156,33 @@ def _field_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[Set
         known = {path for case in sliced for path in expected_fields(case)}
         problem = f"no case expects the field {gate.field}"
         yield SettingsFault(("gates", index, "field"), problem, did_you_mean(gate.field, known))
+
+
+def _label_faults(gate: Rule, settings: EvalSettings, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:
+    if not gate.of_label or not (labels := allowed_labels(settings, gate.scorer)):
+        return
+    path = ("gates", index, "label")
+    if gate.of_label not in (*labels, EVERY_LABEL):
+        hint = did_you_mean(gate.of_label, labels)
+        yield SettingsFault(path, f"{gate.of_label!r} is not one of the labels", hint)
+        return
+    found = cases_by_label(settings, gate.scorer, [case for case in cases if in_slice(case, gate.where)])
+    # Of a slice, the labels that occur in it are meant.
+    wanted = labels if gate.of_label == EVERY_LABEL and not gate.where else (gate.of_label,)
+    absent = [label for label in wanted if label != EVERY_LABEL and label not in found]
+    if absent and found:
+        hint = "add cases: the recall of a label without cases is unknown"
+        yield SettingsFault(path, f"no case expects the label {absent[0]!r}", hint)
+
+
+def _of_label(gate: Rule, settings: EvalSettings, cases: Sequence[Case]) -> Sequence[Case]:
+    """The cases that a gate on recall counts: of all labels, those of the rarest; all cases for other gates."""
+    if not gate.of_label:
+        return cases
+    found = cases_by_label(settings, gate.scorer, [case for case in cases if in_slice(case, gate.where)])
+    if gate.of_label == EVERY_LABEL:
+        return min(found.values(), key=_independent, default=())
+    return found.get(gate.of_label, ())
 
 
 def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator[SettingsFault]:

@@ -37,6 +37,7 @@ class Rule:
         against: The baseline's name in the settings; empty if there is no comparison.
         max_errors: Samples in error that the verdict tolerates; None for any number, if errors are what is measured.
         scorer: Name of the scorer whose scores count; empty for the one that decides whether an answer passed.
+        of_label: Of `recall`: the label whose cases count; `*` for the label with the lowest recall.
         family: How it shares its level with the other gates of its set that have the same family.
     """
 
@@ -55,6 +56,7 @@ class Rule:
     field: str = ""
     coverage: float = 1.0
     scorer: str = ""
+    of_label: str = ""
     family: Family = ""
 
     @property
@@ -70,6 +72,7 @@ class Rule:
         }
         slices = [f"{key}={value}" for key, value in (("scorer", self.scorer), ("field", self.field)) if value]
         slices += [f"coverage={self.coverage:g}"] if self.metric == "accuracy_at_coverage" else []
+        slices += [f"label={self.of_label}"] if self.of_label else []
         slices += [f"{key}={value}" for key, value in self.where.items()]
         return ",".join([names[self.kind], *slices, *([f"per_case={self.per_case}"] if self.per_case else [])])
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from pytest_finetune.lifecycle.registry.entry import VersionStatus
 from pytest_finetune.lifecycle.registry.evidence import changes_since
 from pytest_finetune.verdicts.gates.strictness import lost_demand
+from pytest_finetune.verdicts.label_cases import cases_by_label
 from pytest_finetune.verdicts.metrics.shares import SHARES
+from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +81,10 @@ def _gates_lost(stored: EvidenceSet, eval_set: EvalSet) -> Iterator[str]:
 def _narrowed(verdict: VerdictRecord, eval_set: EvalSet) -> str:
     """That a gate's slice has lost cases; the other metrics count answers in `planned`."""
     rule = verdict.rule
-    if rule is None or rule.metric not in SHARES:
+    if rule is None or rule.metric not in (*SHARES, "recall"):
         return ""
-    covered = sum(map(rule.covers, eval_set.cases))
+    cases = [case for case in eval_set.cases if rule.covers(case)]
+    if rule.metric == "recall" and rule.of_label != EVERY_LABEL:
+        cases = cases_by_label(eval_set.settings, rule.scorer, cases).get(rule.of_label, [])
+    covered = len(cases)
     return f"its slice had {verdict.planned:,} cases and has {covered:,}" if covered < verdict.planned else ""

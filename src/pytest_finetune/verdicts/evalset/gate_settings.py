@@ -25,6 +25,7 @@ METRICS = (
     "accuracy",
     "macro_f1",
     "weighted_f1",
+    "recall",
     "score",
     "win_rate",
     "field_accuracy",
@@ -42,7 +43,7 @@ METRICS = (
 )
 """What a gate may ask of a run; `latency_*` in seconds, `cost_per_case` in US dollars."""
 
-RATES = METRICS[:13]
+RATES = METRICS[:14]
 """The metrics that lie in [0, 1]."""
 
 MEAN_F1 = ("macro_f1", "weighted_f1")
@@ -141,6 +142,17 @@ class BarGate(_CertainGate):
         default=None, gt=0, le=1, description="share of the cases, the most confident, for accuracy_at_coverage"
     )
 
+    label: str | None = Field(
+        default=None, description='for recall: the label whose cases count, or "*" for the label with the lowest recall'
+    )
+
+    @field_validator("label")
+    @classmethod
+    def _of_recall(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and (metric := info.data.get("metric")) != "recall":
+            raise misfit(f"{metric} is not about one label", 'add metric = "recall"')
+        return value
+
     @field_validator("coverage")
     @classmethod
     def _of_the_most_confident(cls, value: float | None, info: ValidationInfo) -> float | None:
@@ -162,6 +174,8 @@ class BarGate(_CertainGate):
             raise ValueError(f"{ONE_RULE}; found min and max")
         if self.metric == "accuracy_at_coverage" and self.coverage is None:
             raise misfit("accuracy_at_coverage of which share of the cases?", "add coverage = 0.8")
+        if self.metric == "recall" and not self.label:
+            raise misfit("recall of which label?", 'add label = "…", or label = "*" for the lowest of all labels')
         if self.metric == "ece" and self.max is None:
             raise misfit("a large ece is bad", "use max instead of min")
         if self.metric in RATES and not 0 <= self.bar <= 1:
@@ -187,7 +201,7 @@ class BarGate(_CertainGate):
             # accuracy low.
             tolerated = self._tolerated(max_errors) if self.max is None else 0
         rule = self._rule("min" if self.max is None else "max", self.bar, tolerated)
-        return replace(rule, confidence=self.level, coverage=self.coverage or 1.0)
+        return replace(rule, confidence=self.level, coverage=self.coverage or 1.0, of_label=self.label or "")
 
 
 class DropGate(_CertainGate):

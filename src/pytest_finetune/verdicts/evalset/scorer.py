@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.json_schema.validation import Schema
 
 SCORER_METRICS = frozenset(
-    {"macro_f1", "weighted_f1", "score", "win_rate", "field_accuracy", "valid_rate", "format_stability"}
+    {"macro_f1", "weighted_f1", "recall", "score", "win_rate", "field_accuracy", "valid_rate", "format_stability"}
 )
 """Metrics that only some scorers can compute."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.verdicts.gates.inputs import GateInputs
     from pytest_finetune.verdicts.gates.verdict import Verdict
+    from pytest_finetune.verdicts.metrics import Summary
     from pytest_finetune.verdicts.metrics.measure import Measure
     from pytest_finetune.verdicts.rule import Rule
 
@@ -92,17 +93,28 @@ def _message(inputs: GateInputs, measure: Measure, value: Fraction, status: Stat
     rule, bar = inputs.rule, limit_of(inputs.rule)
     name = f"{rule.metric} of {rule.field}" if rule.field else rule.metric
     name += f" {rule.coverage:g}" if rule.metric == "accuracy_at_coverage" else ""
+    name += _of_label(inputs.summary) if rule.of_label else ""
     text = f"{name} {figure(value, bar)}{_correction(inputs) or _count(rule, value, measure.n)}"
     limit = f", bar {'>=' if rule.upward else '<='} {bar:g}"
     if rule.confidence is None:
         return text + limit + value_alone_text(rule, status, measure.interval)
     text += interval_text(measure.interval, rule.confidence) + _groups(inputs, rule.confidence) + limit
     if status is Status.INCONCLUSIVE:
-        text += settling_text(_more_cases(inputs, measure, value, rule.confidence))
+        more = _more_cases(inputs, measure, value, rule.confidence)
+        text += settling_text(more, of=inputs.summary.recalled if rule.of_label else "")
     return text
 
 
+def _of_label(summary: Summary) -> str:
+    """` of refund`, and of how many labels it is the lowest."""
+    lowest = f", the lowest of {len(summary.by_label):,} labels," if summary.label != summary.recalled else ""
+    return f" of {summary.recalled}{lowest}"
+
+
 def _groups(inputs: GateInputs, confidence: float) -> str:
+    if inputs.rule.of_label:
+        part = inputs.summary.by_label[inputs.summary.recalled]
+        return groups_text(part, part.worth(confidence=confidence))
     if inputs.rule.metric in QUANTILES:
         return groups_text(inputs.summary, len(set(inputs.summary.groups or ())))
     metric = inputs.rule.metric if inputs.rule.metric in SHARES else "accuracy"
@@ -121,7 +133,7 @@ def _count(rule: Rule, value: Fraction, n: int) -> str:
     """What the value rests on: ` (19 of 20 cases)`, ` (118 answers)`."""
     if rule.metric == "accuracy_at_coverage":
         return f" ({n} most confident cases)"
-    if rule.metric not in SHARES:
+    if rule.metric not in (*SHARES, "recall"):
         return f" ({n} {'answers' if rule.metric in (*QUANTILES, 'ece') else 'cases'})"
     right = value * n
     return f" ({right} of {n} cases)" if right.denominator == 1 else f" ({n} cases)"
@@ -129,6 +141,9 @@ def _count(rule: Rule, value: Fraction, n: int) -> str:
 
 def _more_cases(inputs: GateInputs, measure: Measure, value: Fraction, confidence: float) -> int | None:
     bar, n, metric = limit_of(inputs.rule), measure.n, inputs.rule.metric
+    if inputs.rule.of_label:
+        size = inputs.summary.by_label[inputs.summary.recalled].size_of_groups(confidence=confidence)
+        return more_cases_for_rate(float(value), n, bar, confidence=confidence, effect=size)
     if inputs.calibration is None and metric in (*SHARES, "accuracy_at_coverage"):
         size = inputs.summary.size_of_groups(metric, confidence=confidence)
         return more_cases_for_rate(float(value), n, bar, confidence=confidence, effect=size)

@@ -43,6 +43,8 @@ def plan_fault(inputs: GateInputs) -> str:
     if not rows:
         facts = " and ".join(f"{key} = {value!r}" for key, value in rule.where.items())
         return f"nothing planned: no case has {facts}" if facts else "nothing planned: the eval set holds no case"
+    if rule.of_label and not inputs.summary.recalled:
+        return f"nothing planned: no case expects the label {rule.of_label!r}"
     if repeats < 1:
         return "nothing planned: no attempts per case"
     if rule.repeats not in (None, repeats):

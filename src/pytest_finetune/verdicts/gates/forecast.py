@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.verdicts.gates.bars import limit_of
 from pytest_finetune.verdicts.gates.f1_forecast import cases_to_show_f1, f1_chances
+from pytest_finetune.verdicts.gates.forecast_figures import Forecast, with_shared_levels
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS, SHARES
+from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
 from pytest_finetune.verdicts.stats.power import (
     POWER,
     Chances,
@@ -24,7 +26,7 @@ from pytest_finetune.verdicts.stats.power import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset import EvalSet
@@ -63,67 +65,10 @@ class Assumptions:
     simulate_sizes: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """
-    What one gate will probably say.
-
-    Args:
-        rule: The gate.
-        n: Cases that it covers.
-        worth: Independent cases that they are worth; fewer than `n` if cases are in groups.
-        truth: The assumed true value of what it measures; None if it was not planned.
-        chances: Of each verdict; None if it was not planned.
-        needed: Cases with which it is settled with the assumed power; None if no practical number is enough, or if the
-            gate has no confidence.
-        visible: The value nearest to the bar that passes with this power; None if none does.
-        unplanned: Why there is no forecast, in one clause.
-    """
-
-    rule: Rule
-    n: int
-    worth: int
-    truth: float | None = None
-    chances: Chances | None = None
-    needed: int | None = None
-    visible: float | None = None
-    unplanned: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """
-    What the gates of a set say together, for those that have a forecast.
-
-    Args:
-        gates: Their number.
-        all_pass: Chance that all pass if they are independent.
-        least, most: Bounds of that chance, however much the gates depend on each other.
-        some_fails: Chance that at least one fails if they are independent.
-
-    Source: the bounds are those of Fréchet (1935).
-    """
-
-    gates: int
-    all_pass: float
-    least: float
-    most: float
-    some_fails: float
-
-
 def forecast_set(eval_set: EvalSet, assumed: Assumptions) -> list[Forecast]:
     """A forecast of each gate of a set, in their order."""
-    return [_forecast(rule, eval_set, assumed) for rule in eval_set.settings.judged_by]
-
-
-def family_of(forecasts: Sequence[Forecast]) -> Family | None:
-    """What several gates say together; None for fewer than two with a forecast."""
-    chances = [forecast.chances for forecast in forecasts if forecast.chances]
-    if len(chances) < 2:  # noqa: PLR2004 - one gate is no family
-        return None
-    passes = [each.passes for each in chances]
-    some_fails = 1 - prod(1 - each.fails for each in chances)
-    return Family(len(chances), prod(passes), max(0.0, sum(passes) - len(passes) + 1), min(passes), some_fails)
+    found = [_forecast(rule, eval_set, assumed) for rule in eval_set.settings.judged_by]
+    return with_shared_levels(found)
 
 
 def _forecast(rule: Rule, eval_set: EvalSet, assumed: Assumptions) -> Forecast:
@@ -135,6 +80,7 @@ def _forecast(rule: Rule, eval_set: EvalSet, assumed: Assumptions) -> Forecast:
     if rule.kind == "max_flips":
         passes = binomial_cdf(int(limit_of(rule)), n, max(0.0, (assumed.discordance + assumed.drop) / 2))
         return replace(empty, truth=assumed.drop, chances=Chances(passes, 1 - passes))
+    empty = replace(empty, shares=(Chances(0, 0),) * _shared_by(rule, eval_set.settings.judged_by))
     return _drop(empty, effect, assumed) if rule.kind == "max_drop" else _bar(empty, cases, eval_set, effect, assumed)
 
 
@@ -148,6 +94,8 @@ def _bar(empty: Forecast, cases: Sequence[Case], eval_set: EvalSet, effect: floa
         return replace(empty, chances=Chances(truth**empty.n, 1 - truth**empty.n))
     if rule.metric in (*SHARES, "accuracy_at_coverage"):
         return _rate(empty, truth, effect, assumed)
+    if rule.metric == "recall" and label_of:
+        return _recall(empty, cases, label_of, truth, assumed)
     if rule.metric in ("macro_f1", "weighted_f1") and label_of:
         return _mean_f1(empty, Counter(map(label_of, cases)), truth, effect, assumed)
     return replace(empty, truth=None, unplanned=f"how {rule.metric} varies is not known before a run")
@@ -187,6 +135,42 @@ def _rate(empty: Forecast, truth: float, effect: float, assumed: Assumptions) ->
     return replace(found, needed=_cases(needed, effect), visible=shown)
 
 
+def _recall(
+    empty: Forecast, cases: Sequence[Case], label_of: Callable[[Case], str], truth: float, assumed: Assumptions
+) -> Forecast:
+    by_label: dict[str, list[Case]] = {}
+    for case in cases:
+        by_label.setdefault(label_of(case), []).append(case)
+    chosen = by_label if empty.rule.of_label == EVERY_LABEL else {empty.rule.of_label: by_label[empty.rule.of_label]}
+    # Of all labels, all have to pass, each with the whole level; the one that fails has its part of the level.
+    power = assumed.power ** (1 / len(chosen))
+    each = [_one_recall(empty, part, truth, replace(assumed, power=power)) for part in chosen.values()]
+    if empty.rule.of_label != EVERY_LABEL:
+        return each[0]
+    confidence = empty.rule.confidence
+    strict = replace(empty.rule, confidence=None if confidence is None else 1 - (1 - confidence) / len(each))
+    fails = [_one_recall(replace(empty, rule=strict), part, truth, assumed) for part in chosen.values()]
+    chances = Chances(
+        prod(one.chances.passes for one in each if one.chances),
+        1 - prod(1 - one.chances.fails for one in fails if one.chances),
+    )
+    needed = [one.needed and ceil(one.needed * empty.n / one.n) for one in each]
+    return replace(empty, chances=chances, needed=None if None in needed else max(filter(None, needed)))
+
+
+def _one_recall(empty: Forecast, cases: Sequence[Case], truth: float, assumed: Assumptions) -> Forecast:
+    effect = _design_effect(cases, assumed.likeness)
+    return _rate(replace(empty, n=len(cases), worth=round(len(cases) / effect)), truth, effect, assumed)
+
+
+def _shared_by(rule: Rule, rules: Sequence[Rule]) -> int:
+    """Gates that share their level with one, itself included; 0 for one that has a level of its own."""
+    if not rule.family or (rule.family == "hierarchy" and not rule.where):
+        return 0
+    members = [each for each in rules if (each.family, each.scorer) == (rule.family, rule.scorer)]
+    return sum(bool(each.where) for each in members) if rule.family == "hierarchy" else len(members)
+
+
 def _drop(empty: Forecast, effect: float, assumed: Assumptions) -> Forecast:
     rule, margin, drop = empty.rule, limit_of(empty.rule), assumed.drop
     if rule.metric not in CASE_MEANS:
@@ -196,10 +180,15 @@ def _drop(empty: Forecast, effect: float, assumed: Assumptions) -> Forecast:
     found = replace(empty, truth=drop, chances=chances)
     if rule.confidence is None:
         return found
-    confidence, power = rule.confidence, assumed.power
+    shares = [
+        drop_chances(worth, margin, drop, discordance, confidence=1 - (1 - rule.confidence) / divisor)
+        for divisor in range(1, len(empty.shares) + 1)
+    ]
+    # The cases are those for the first step of a family, whose level is the strictest.
+    confidence, power = 1 - (1 - rule.confidence) / max(1, len(shares)), assumed.power
     needed = cases_to_show_drop(margin, drop, discordance, confidence=confidence, power=power)
     visible = smallest_visible_drop(worth, margin, discordance, confidence=confidence, power=power)
-    return replace(found, needed=_cases(needed, effect), visible=visible)
+    return replace(found, needed=_cases(needed, effect), visible=visible, shares=tuple(shares))
 
 
 def _cases(independent: int | None, effect: float) -> int | None:

@@ -103,7 +103,7 @@ class GateInputs:
         )
 
     def _figures(self, table: SampleTable) -> Summary:
-        needed, field, coverage = self.rule.needed, self.rule.field, self.rule.coverage
-        if needed is None and not field and coverage == table.summary.coverage:
+        rule = self.rule
+        if rule.needed is None and not rule.field and not rule.of_label and rule.coverage == table.summary.coverage:
             return table.summary
-        return replace(table.summary, needed=needed, field=field, coverage=coverage)
+        return replace(table.summary, needed=rule.needed, field=rule.field, coverage=rule.coverage, label=rule.of_label)

@@ -26,7 +26,7 @@ def impossible(rule: Rule, n: int, unit: str = "cases") -> str | None:
         return None
     if rule.metric == "accuracy_at_coverage":
         n = ceil(as_written(rule.coverage) * n)
-    if rule.metric in (*SHARES, "accuracy_at_coverage"):
+    if rule.metric in (*SHARES, "recall", "accuracy_at_coverage"):
         return _rate_too_few(rule, n, rule.bar, rule.confidence, unit)
     if rule.metric in QUANTILES and not rule.upward:
         high = quantile_interval(range(n), float(QUANTILES[rule.metric]), confidence=rule.confidence).high

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_finetune.verdicts.rule import Rule
 
 # Where every case passes in every attempt, these are 1, and nothing can have dropped.
-_PERFECT_IF_ALL_PASS = ("accuracy", "macro_f1", "weighted_f1", "field_accuracy")
+_PERFECT_IF_ALL_PASS = ("accuracy", "macro_f1", "weighted_f1", "recall", "field_accuracy")
 
 
 def lost_demand(before: Rule, now: Sequence[Rule]) -> str:
@@ -26,7 +28,7 @@ def lost_demand(before: Rule, now: Sequence[Rule]) -> str:
         return ""
     if any(_implies(rule, before) for rule in now):
         return ""
-    alike = [rule for rule in now if (rule.kind, rule.metric, rule.field) == (before.kind, before.metric, before.field)]
+    alike = [rule for rule in now if _is_alike(rule, before)]
     if not alike:
         return "no gate demands it now"
     closest = min(alike, key=lambda rule: (len(_weaker(before, rule)), bool(rule.where) != bool(before.where)))
@@ -41,8 +43,13 @@ def _implies(rule: Rule, before: Rule) -> bool:
         rates = before.kind in ("min", "max_drop") and before.metric in _PERFECT_IF_ALL_PASS
         if rates or before.kind in ("must_pass", "max_flips"):
             return _number(rule.max_errors) <= _number(before.max_errors)
-    same_kind = (rule.kind, rule.metric, rule.field) == (before.kind, before.metric, before.field)
-    return same_kind and before.kind != "must_pass" and not _weaker(before, rule)
+    return _is_alike(rule, before) and before.kind != "must_pass" and not _weaker(before, rule)
+
+
+def _is_alike(rule: Rule, before: Rule) -> bool:
+    """Whether two gates are of one kind, and about the same; the lowest recall of all labels is about each label."""
+    same_label = rule.of_label in (before.of_label, EVERY_LABEL if before.of_label else "")
+    return same_label and (rule.kind, rule.metric, rule.field) == (before.kind, before.metric, before.field)
 
 
 def _all_must_pass(rule: Rule) -> bool:

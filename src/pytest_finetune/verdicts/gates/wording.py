@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _TINY = 0.001
 """Smaller p-values are not written out."""
 
-EXACT = (*SHARES, *QUANTILES)
+EXACT = (*SHARES, "recall", *QUANTILES)
 """Metrics whose interval keeps its level in every case, as far as the cases are independent."""
 
 
@@ -51,7 +51,13 @@ def certainty_text(rule: Rule, n: int) -> str:
         return error_text(rule)
     if rule.kind == "max_drop":
         return "a comparison of two values, no test of non-inferiority: add confidence"
-    if rule.bar is None or rule.kind == "max_flips" or rule.metric not in SHARES or not n or rule.bar in (0, 1):
+    if (
+        rule.bar is None
+        or rule.kind == "max_flips"
+        or rule.metric not in (*SHARES, "recall")
+        or not n
+        or rule.bar in (0, 1)
+    ):
         return ""
     reach = rule.bar if rule.upward else 1 - rule.bar
     share = rate_chances(n, reach, reach, confidence=None).passes
@@ -91,11 +97,12 @@ def worse_text(interval: Interval, difference: MetricDrop) -> str:
     return f"{text}, {float(difference.worse):g} lost for {float(difference.better):g} won"
 
 
-def settling_text(more_cases: int | None) -> str:
-    """What would settle an inconclusive verdict."""
+def settling_text(more_cases: int | None, *, of: str = "") -> str:
+    """What would settle an inconclusive verdict: more cases, `of` a label if only its cases count."""
     if more_cases is None:
         return ": too close to the bar for any practical number of cases to settle"
-    return f": about {more_cases:,} more cases would settle it with a power of {POWER * 100:g} %"
+    label = f" of {of}" if of else ""
+    return f": about {more_cases:,} more cases{label} would settle it with a power of {POWER * 100:g} %"
 
 
 def error_text(rule: Rule) -> str:

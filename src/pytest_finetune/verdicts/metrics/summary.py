@@ -16,13 +16,16 @@ from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
 from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, mean_share
 from pytest_finetune.verdicts.metrics.plan import CaseSamples, groups_of, state_of
 from pytest_finetune.verdicts.metrics.shares import SHARES, one_field_share, passed_share
-from pytest_finetune.verdicts.stats import mean_interval, quantile_interval
+from pytest_finetune.verdicts.stats import Interval, mean_interval, quantile_interval
 from pytest_finetune.verdicts.stats.groups import effective_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pytest_finetune.base.records import Case, Completion, Sample
+
+EVERY_LABEL = "*"
+"""In place of a label: the one with the lowest recall."""
 
 _NOT_RUN = (State.UNRUN, State.UNNEEDED)
 
@@ -38,6 +41,7 @@ class Summary:
         expected_label: The label that a case expects; None where answers are not labels.
         field: JSON path of the one field that `field_accuracy` is about; empty for all fields.
         coverage: Share of the cases, the most confident ones, that `accuracy_at_coverage` is about.
+        label: The label that `recall` is about; `*` for the one with the lowest recall.
     """
 
     rows: tuple[CaseSamples, ...]
@@ -45,6 +49,7 @@ class Summary:
     expected_label: Callable[[Case], str] | None = None
     field: str = ""
     coverage: float = 1.0
+    label: str = ""
 
     def value(self, metric: str, *, confidence: float = 0.95) -> Measure:
         """
@@ -64,6 +69,7 @@ class Summary:
         others = {
             "macro_f1": self._macro_f1,
             "weighted_f1": self._weighted_f1,
+            "recall": self._recall,
             "tokens_per_case": self._tokens_per_case,
             "cost_per_case": self._cost_per_case,
             "ece": self._calibration_error,
@@ -131,6 +137,23 @@ class Summary:
     def labels(self) -> LabelTable | None:
         """Confusion matrix and F1 by label; None if the scorer has no labels."""
         return tabulate_labels(self.rows, self.expected_label) if self.expected_label else None
+
+    @cached_property
+    def by_label(self) -> Mapping[str, Summary]:
+        """The figures of the cases that expect each label first, in alphabetical order; empty without labels."""
+        rows: dict[str, list[CaseSamples]] = {}
+        if label_of := self.expected_label:
+            for row in self.rows:
+                rows.setdefault(label_of(row.case), []).append(row)
+        return {label: replace(self, rows=tuple(rows[label]), label="") for label in sorted(rows)}
+
+    @cached_property
+    def recalled(self) -> str:
+        """The label that `recall` is about: of all labels, the first one with the lowest recall; empty if none is."""
+        if self.label == EVERY_LABEL:
+            parts = self.by_label
+            return min(parts, key=lambda label: parts[label].value("accuracy").exact or 0, default="")
+        return self.label if self.label in self.by_label else ""
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -203,6 +226,21 @@ class Summary:
         times = self.worth(confidence=confidence) / len(self.rows)
         interval = self.labels.f1_interval(confidence, times=times, weighted=weighted)
         return Measure(value, interval, len(self.rows))
+
+    def _recall(self, confidence: float) -> Measure:
+        if not self.recalled:
+            return NOTHING_MEASURED
+        worst = self.by_label[self.recalled].value("accuracy", confidence=confidence)
+        if self.label != EVERY_LABEL:
+            return worst
+        # The lowest of the lower ends is above the lowest recall only if the lower end of that label is too high. Any
+        # of the upper ends may be too low, so each has its part of the error (Bonferroni).
+        parts = self.by_label.values()
+        shared = 1 - (1 - confidence) / len(parts)
+        ends = [[part.value("accuracy", confidence=level).interval for part in parts] for level in (confidence, shared)]
+        low = min(interval.low for interval in ends[0] if interval)
+        high = min(interval.high for interval in ends[1] if interval)
+        return replace(worst, interval=Interval(low, high))
 
     def _calibration_error(self, confidence: float) -> Measure:
         if not self.rows:

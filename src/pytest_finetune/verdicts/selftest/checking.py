@@ -44,6 +44,11 @@ class GateCheck:
     needs: str = ""
 
     @property
+    def counted(self) -> int:
+        """Number of cases that its value counts: of a gate on recall, those of its label."""
+        return self.perfect.n if self.perfect and self.gate.of_label else self.n
+
+    @property
     def caught(self) -> frozenset[DamageKind]:
         """The kinds of damage that stop the gate from passing."""
         return frozenset(trip.kind for trip in self.trips if trip.damaged)

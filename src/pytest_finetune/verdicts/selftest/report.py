@@ -66,7 +66,7 @@ def _set_lines(check: SetCheck) -> Iterator[str]:
 def _gate_lines(check: GateCheck) -> Iterator[str]:
     confidence = f", confidence {check.gate.confidence:g}" if check.gate.confidence else ""
     yield f"  {check.gate.label}{confidence}"
-    if text := certainty_text(check.gate, check.n):
+    if text := certainty_text(check.gate, check.counted):
         yield from _fold("    ", text)
     if check.needs:
         yield f"      not testable here: needs {check.needs}"
@@ -127,7 +127,7 @@ def _gate_values(check: GateCheck) -> dict[str, Any]:
     return {
         "gate": check.gate.label,
         "confidence": check.gate.confidence,
-        "certainty": certainty_text(check.gate, check.n),
+        "certainty": certainty_text(check.gate, check.counted),
         "cases": check.n,
         "needs": check.needs,
         "perfect": check.perfect.status if check.perfect else None,

@@ -37,7 +37,7 @@ class LabelScorer(Scorer):
     canonical: Mapping[str, str]
     name = "label"
     settings: ClassVar = frozenset({"normalize", "labels"})
-    metrics: ClassVar = frozenset({"macro_f1", "weighted_f1", "valid_rate", "format_stability"})
+    metrics: ClassVar = frozenset({"macro_f1", "weighted_f1", "recall", "valid_rate", "format_stability"})
 
     @classmethod
     def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files

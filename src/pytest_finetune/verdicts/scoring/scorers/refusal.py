@@ -75,7 +75,7 @@ class RefusalScorer(Scorer):
     phrases: Sequence[str] = ()
     name = "refusal"
     options: ClassVar = RefusalOptions
-    metrics: ClassVar = frozenset({"macro_f1", "weighted_f1", "valid_rate", "format_stability"})
+    metrics: ClassVar = frozenset({"macro_f1", "weighted_f1", "recall", "valid_rate", "format_stability"})
 
     @classmethod
     def make(cls, settings: EvalSettings, folder: Path) -> Self:  # noqa: ARG003 - needs no files
