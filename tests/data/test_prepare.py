@@ -319,6 +319,11 @@ def test_an_answer_of_a_function_that_was_not_called_is_skipped():
         ({"question": "a", "opa": "x", "opb": "y", "cop": 1}, "--map input=question+opa+opb --map output=cop"),
         ({"article": "a", "question": "b", "options": [], "answer": "c"}, "--map input=question+article+options --map"),
         ({"article": "a", "highlights": "b", "id": "1"}, "--map input=article --map output=highlights"),
+        (
+            {"role": "prompter", "text": "a", "parent_id": "m1"},
+            "each row is one message: write those of a conversation",
+        ),
+        ({"system": "SYSTEM: a", "chat": "USER: b ASSISTANT: c"}, "divide each text"),
         ({"question": "a", "answer": "b", "hint_2": "c"}, "name the columns, and join others with +: pytest-finetune"),
         ({}, 'write {"messages": […]}, or remove the row'),
     ],
@@ -385,3 +390,27 @@ def test_a_column_that_the_mapping_loses_is_joined_or_dropped_by_the_same_comman
         "to leave it out, add --drop choices"
     )
     assert only(row, columns=read_mapping(named), drop=["choices"])["messages"][0]["content"] == "What helps?"
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ({"text": ["1920"], "answer_start": [7]}, "1920"),
+        ({"text": ["1920", "1920"], "answer_start": [7, 30]}, "1920"),
+        ({"text": "1920", "answer_start": 7}, "1920"),
+        ({"text": ["1920"]}, '{"text":["1920"]}'),
+    ],
+)
+def test_an_answer_with_its_place_in_the_context_is_its_text(answers, expected):
+    row = {"context": "It was 1920.", "question": "When?", "answers": answers}
+    example = only(row, columns=read_mapping(["input=question+context", "output=answers"]))
+    assert example["messages"][-1]["content"] == expected
+
+
+@pytest.mark.parametrize(("texts", "problem"), [(["a", "b"], "answers has 2 texts"), ([], "answers has no texts")])
+def test_several_different_answers_or_none_are_not_one(texts, problem):
+    row = {"context": "It was 1920.", "question": "When?", "answers": {"text": texts, "answer_start": []}}
+    _, prepared = prepare_all(
+        row, {**row, "answers": "b"}, columns=read_mapping(["input=question", "output=answers"]), drop=["context"]
+    )
+    assert problem in reasons(prepared)[1]

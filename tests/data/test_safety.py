@@ -87,6 +87,7 @@ def test_published_examples_and_placeholders_are_not_reported(text):
     [
         ("AKIAIOSFODNN7EXAMPLE, then AKIAQ4N7SVXT2LJ6WZPD", ["AKIAQ4N7SVXT2LJ6WZPD"]),
         ("from https://user:pass@example.com to https://ops:w1nter24@db.internal", ["://ops:w1nter24@"]),
+        ("例如11010519491231002X和440524188001010014，还有110105198803124525", ["110105198803124525"]),
         ("4242424242424242 is a test card, 5425233430109903 may be one of somebody", ["5425233430109903"]),
         ("GB29NWBK60161331926819 or DE02120300000000202051", ["DE02120300000000202051"]),
         ("not +1 212 555 0100 but +1 212 736 5000", ["+1 212 736 5000"]),

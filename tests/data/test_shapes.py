@@ -531,3 +531,27 @@ def test_a_column_may_have_a_plus_sign_in_its_name(tmp_path):
 def test_a_row_for_reinforcement_ends_with_the_prompt_and_has_a_column_for_the_grader(value, problem):
     with pytest.raises(RowFault, match=problem):
         NAMES["reinforcement"].read(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"prompt": "Rain?", "chosen": [USER, ANSWER], "rejected": [{**USER, "content": "Snow?"}, SNOW]},
+        {"chosen": [USER, ANSWER, USER, ANSWER], "rejected": [USER, SNOW, USER, SNOW]},
+        {"input": {"messages": [USER]}, "preferred_output": [USER, ANSWER], "non_preferred_output": [SNOW]},
+        {"input": {"messages": [USER]}, "preferred_output": [ANSWER], "non_preferred_output": [USER, SNOW]},
+    ],
+)
+def test_two_answers_to_different_prompts_are_no_preference(value):
+    with pytest.raises(RowFault, match="the two answers do not follow the same prompt"):
+        read_row(value)
+
+
+def test_answers_of_several_messages_of_the_assistant_are_a_preference():
+    call = {
+        "role": "assistant",
+        "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+    }
+    result = {"role": "tool", "tool_call_id": "a", "content": "rain"}
+    row = read_row({"chosen": [USER, call, result, ANSWER], "rejected": [USER, SNOW]})
+    assert (row.messages, row.rejected) == ([USER, call, result, ANSWER], [SNOW])

@@ -264,7 +264,7 @@ SAFETY = [
     Plant("phone_number", at=ask("call (212) 736-5000 now"), path=USER),
     Plant("phone_number", at=ask("电话：13812345678。"), path=USER),
     Plant("phone_number", at=ask("ring 030 901820 now"), path=USER, options=CheckOptions(regions=("de",))),
-    Plant("resident_id", at=ask("身份证11010519491231002X。"), path=USER),
+    Plant("resident_id", at=ask("身份证110105198803124525。"), path=USER),
     Plant("payment_card", at=ask("card 5425 2334 3010 9903 till May"), path=USER),
     Plant("bank_account", at=ask("to DE02 1203 0000 0000 2020 51 please"), path=USER),
     Plant("api_key", at=ask(f"my key is {KEY} here"), path=USER),

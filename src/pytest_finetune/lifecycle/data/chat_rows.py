@@ -83,6 +83,8 @@ def unused_hint(columns: list[str], *, is_mapped: bool = False) -> str:
         columns_of_input = "+".join(["QUESTION", *(joined or ["OTHER"])])
         first = f"to show it to the model, join it: --map input={columns_of_input} --map output=ANSWER; "
     dropped = " ".join(f"--drop {shorten(column, 40)}" for column in columns)
+    if "label" in columns and not is_mapped:
+        first = "where it says that an answer is bad, remove the row first; "
     if is_mapped:
         return f"{first}to leave it out, add {dropped}"
     return f"{first}to leave it out: pytest-finetune data prepare FILE -o NEW.jsonl {dropped}"

@@ -88,12 +88,12 @@ class ColumnMap:
             RowFault: A column is missing or cannot be used.
         """
         system, prompt, answer = (self._named(field, value) for field in MESSAGE_FIELDS)
-        (column, given), (label, answered) = prompt, answer
+        (column, given), (label, answered) = prompt, (answer[0], _extracted(*answer))
         messages = (
             messages_in({column: given}, column) if isinstance(given, list) else [user(text_in(dict([prompt]), column))]
         )
         is_value = answered is not None and not isinstance(answered, str)
-        text = compact_json(answered) if is_value else text_in(dict([answer]), label)
+        text = compact_json(answered) if is_value else text_in({label: answered}, label)
         return ChatRow(
             "input-output", [*system_in(dict([system]), system[0]), *messages, assistant(text)], is_value=is_value
         )
@@ -110,6 +110,17 @@ class ColumnMap:
             hint = f"; name the column: {missing}" if missing else ""
             raise RowFault(f"no column {self._columns.get(field, field)!r}: the record has {names}{hint}")
         return self._columns.get(field, field), self.get(field, value)
+
+
+def _extracted(column: str, answered: Json) -> Json:
+    """The text of an answer with its place in the context, as SQuAD has it; any other answer unchanged."""
+    if not (isinstance(answered, dict) and answered.keys() == {"text", "answer_start"}):
+        return answered
+    texts = list(dict.fromkeys(answered["text"])) if isinstance(answered["text"], list) else [answered["text"]]
+    if len(texts) != 1:
+        raise RowFault(f"{column} has {len(texts) or 'no'} texts, not one")
+    text: Json = texts[0]
+    return text
 
 
 def _text(column: str, item: Json) -> str:

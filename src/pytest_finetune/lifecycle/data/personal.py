@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import DataError, did_you_mean
 from pytest_finetune.lifecycle.data.libraries import needed
-from pytest_finetune.lifecycle.data.published import IBANS, is_example_host, is_fictitious_phone, is_test_card
+from pytest_finetune.lifecycle.data.published import (
+    IBANS,
+    RESIDENT_IDS,
+    is_example_host,
+    is_fictitious_phone,
+    is_test_card,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +96,7 @@ class PersonalData:
         """The code of a run of digits, or empty. Ids and cards come first: their check digits are stronger evidence."""
         digits = _SEPARATOR.sub("", written)
         if len(digits) == _ID_LENGTH and digits == written and self._ric.is_valid(digits):
-            return "resident_id"
+            return "" if digits in RESIDENT_IDS else "resident_id"
         if _CARD_GROUPS.fullmatch(written) and _ISSUERS.fullmatch(digits) and self._luhn.is_valid(digits):
             return "" if is_test_card(digits) else "payment_card"
         return "phone_number" if self._is_phone(written, digits) else ""

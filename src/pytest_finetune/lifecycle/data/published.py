@@ -57,6 +57,9 @@ IBANS = frozenset(
 )
 """Example account numbers without spaces, from the IBAN registry (ISO 13616) and the banks' own descriptions."""
 
+RESIDENT_IDS = frozenset({"11010519491231002X", "440524188001010014"})
+"""The examples of GB 11643-1999, the standard of Chinese resident ids."""
+
 _STRIPE_CARD = re.compile(r"4000\d{4}0000\d{4}", re.ASCII)
 
 _FICTITIOUS_PHONE = re.compile(

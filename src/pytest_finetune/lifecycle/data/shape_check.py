@@ -232,6 +232,9 @@ def _without_path(report: ReportFinding) -> ReportFinding:
     """Reports without JSON paths, which would be those of a converted row."""
 
     def unplaced(code: str, problem: str, hint: str, *, path: str = "", other: str = "") -> None:  # noqa: ARG001
+        if code == "tool_call_unanswered":
+            # Its id was made from its place.
+            problem = "a call was not answered before the next message"
         report(code, problem, hint, other=other)
 
     return unplaced

@@ -54,6 +54,8 @@ _QUESTIONS = (
     "goal",
     "ctx",
 )
+_TEXTS = frozenset({"text", "content", "message", "value", "body"})
+_CONVERSATIONS = frozenset({"chat", "conversation", "dialog", "text_chat", "transcript"})
 _CONTEXTS = (
     "context",
     "passage",
@@ -89,7 +91,11 @@ _ANSWERS = (
     "answers",
     "cop",
 )
-"""What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used."""
+"""
+What other projects call the columns of a prompt, of what belongs to it, and of an answer; the first one is used.
+
+A row with a role and a text is one message, and a text with a conversation has several.
+"""
 
 _PLAIN_CHAT = CHAT.uses | DESCRIBING
 _PLAIN_QUESTIONS = frozenset({"input-output", "alpaca", "prompt-completion"})
@@ -136,11 +142,13 @@ def unknown_hint(columns: Sequence[str]) -> str:
     """What to do with a row whose shape is unknown, by the names of its columns."""
     by_name = {column.lower(): column for column in columns}
     asked, answer = (next((by_name[each] for each in known if each in by_name), "") for known in (_QUESTIONS, _ANSWERS))
-    if len(columns) == 1 and asked in ("text", ""):
-        # No option divides a text.
-        return 'divide each text into the user\'s messages and the answers: write {"messages": […]}'
     if not columns:
         return 'write {"messages": […]}, or remove the row'
+    if "role" in by_name and not by_name.keys().isdisjoint(_TEXTS):
+        return 'each row is one message: write those of a conversation into one row, {"messages": […]}'
+    if {*by_name} - _PLAIN_CHAT - {"system"} <= _CONVERSATIONS or (len(columns) == 1 and asked in ("text", "")):
+        # No option divides a text.
+        return 'divide each text into the user\'s messages and the answers: write {"messages": […]}'
     if len(columns) == 1 or (asked and not answer and {*columns} <= {*_QUESTIONS, *_CONTEXTS}):
         return "add a column with the answer, or remove the row"
     joined = [asked or "…", *_contexts([each for each in columns if asked and each not in (asked, answer)])]

@@ -34,7 +34,8 @@ def read_openai(value: Value) -> ChatRow:
         raise RowFault(f"input is {type_name(given)}, not an object with messages")
     prompt, tools = modern(given)
     preferred, rejected = (
-        answered(messages_in(value, column)) for column in ("preferred_output", "non_preferred_output")
+        _only_answers(answered(messages_in(value, column)), column)
+        for column in ("preferred_output", "non_preferred_output")
     )
     settings = given.get("parallel_tool_calls")
     # OpenAI's own example has an empty list.
@@ -47,8 +48,20 @@ def read_trl(value: Value) -> ChatRow:
     # All but the last message at most: equal answers must not become part of the prompt.
     same = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(chosen[:-1], rejected[:-1], strict=False))]
     prompt = [*system_in(value, "system"), *_prompt(value, same)]
-    messages = [*prompt, *chosen[len(same) :]]
-    return ChatRow(TRL_PREFERENCE.name, messages, json_list_in(value, "tools") or None, rejected=rejected[len(same) :])
+    preferred, other = (
+        _only_answers(messages[len(same) :], column)
+        for column, messages in (("chosen", chosen), ("rejected", rejected))
+    )
+    tools = json_list_in(value, "tools") or None
+    return ChatRow(TRL_PREFERENCE.name, [*prompt, *preferred], tools, rejected=other)
+
+
+def _only_answers(messages: list[Message], column: str) -> list[Message]:
+    """What differs between the two answers, which must be of the assistant: both follow the same prompt."""
+    if any(message.get("role") in ("system", "developer", "user") for message in messages):
+        hint = "remove the row, or make both answers follow the same messages"
+        raise RowFault(f"the two answers do not follow the same prompt: {column} has another message of the user", hint)
+    return messages
 
 
 def _answer(value: Value, column: str) -> list[Message]:
