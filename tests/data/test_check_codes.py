@@ -82,3 +82,10 @@ def test_a_planted_fault_is_the_only_finding(plant, tmp_path):
     assert finding.severity is CODES[plant.code].severity
     assert finding.problem
     assert finding.hint
+
+
+def test_arguments_are_not_compared_with_parameters_that_are_no_object(tmp_path):
+    row = linked_tools('{"link": "x"}')
+    row["tools"][0]["function"]["parameters"] = {"type": "string"}
+    result = check(**Plant("", training=[*labelled({"bug": 60, "other": 60}), row]).write(tmp_path))
+    assert set(result.by_code) == {"invalid_tools"}

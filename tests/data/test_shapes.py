@@ -555,3 +555,14 @@ def test_answers_of_several_messages_of_the_assistant_are_a_preference():
     result = {"role": "tool", "tool_call_id": "a", "content": "rain"}
     row = read_row({"chosen": [USER, call, result, ANSWER], "rejected": [USER, SNOW]})
     assert (row.messages, row.rejected) == ([USER, call, result, ANSWER], [SNOW])
+
+
+@pytest.mark.parametrize("shape", ["alpaca", "chat", "xlam", "openai-preference"])
+def test_rows_of_another_shape_than_the_named_one_are_one_finding(tmp_path, shape):
+    rows = [{"prompt": f"What is {number} + {number * 7}?", "completion": str(number * 8)} for number in range(40)]
+    path = tmp_path / "raw.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    findings = check([path], options=CheckOptions(shape=shape), root=tmp_path).findings
+    (finding,) = [each for each in findings if each.severity.word == "error"]
+    assert finding.problem == f"not of the shape {shape}; its keys: 'prompt', 'completion' (40 rows)"
+    assert finding.hint.startswith("leave out --shape")

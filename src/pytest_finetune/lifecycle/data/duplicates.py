@@ -142,7 +142,7 @@ class DuplicateCheck:
 
 def _report_near(report: ReportFinding, first: _Place, second: _Place, alike: float) -> None:
     extent = (
-        "the same prompt except for case, spacing or punctuation"
+        "the same questions except for case, spacing or punctuation"
         if alike == 1
         else f"nearly the same prompt ({alike:.0%})"
     )

@@ -63,7 +63,7 @@ class ShapeCheck:
         """
         self._rows += 1
         try:
-            shape = NAMES[self._shape] if self._shape else self._found_shape(value)
+            shape = self._named_shape(value) if self._shape else self._found_shape(value)
         except RowFault as fault:
             self._note_unknown(line, fault, report, secrets)
             self._columns.setdefault(abbreviated_in(fault.problem, secrets), list(value)[:_MOST_UNKNOWN])
@@ -74,6 +74,21 @@ class ShapeCheck:
             return self._read_chat(line, value, report, secrets)
         self._note("other_shape", shape.name, "", line)
         return self._read_other(value, shape, report)
+
+    def _named_shape(self, value: dict[str, Any]) -> Shape:
+        """
+        The shape that the user named.
+
+        Raises:
+            RowFault: The row has none of its columns.
+        """
+        shape = NAMES[self._shape]
+        needed = {name for each in shape.needs for name in ([each] if isinstance(each, str) else each)}
+        if value and value.keys().isdisjoint(needed):
+            names = ", ".join(map(repr, value))
+            hint = "leave out --shape: the shape is then found by the columns"
+            raise RowFault(f"not of the shape {shape.name}; its keys: {names}", hint)
+        return shape
 
     def _found_shape(self, value: dict[str, Any]) -> Shape:
         """
@@ -157,7 +172,7 @@ class ShapeCheck:
         """Count a row of an unknown shape with those that have the same columns."""
         known = self._counts.setdefault(("missing_messages_list", ""), Counter())
         problem = abbreviated_in(fault.problem, secrets)
-        if fault.problem.startswith("two"):
+        if fault.problem.startswith("two") or self._shape:
             self._hints[problem] = fault.hint
         if problem not in known and len(known) >= _MOST_UNKNOWN:
             report("missing_messages_list", fault.problem, fault.hint)

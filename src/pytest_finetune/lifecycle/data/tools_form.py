@@ -118,6 +118,7 @@ def _compiled(parameters: object, where: str, noted: Faults) -> Schema | None:
         noted.add(
             f"{where}: the parameters are not an object", 'write "parameters": {"type": "object", "properties": …}'
         )
+        return None
     return schema
 
 
