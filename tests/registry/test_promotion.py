@@ -138,7 +138,7 @@ def test_stored_evidence_with_samples_left_unasked_is_refused(record, tickets):
     evidence = evidence_of(recorded(record, tickets), [tickets])
     sets = (evidence.eval_sets[0].model_copy(update={"counts": {"passed": 5, "unneeded": 1200}}),)
     assert refused(evidence.model_copy(update={"eval_sets": sets}), tickets) == [
-        f"{TICKETS}: 1,200 samples are unneeded"
+        f"{TICKETS}: 1,200 samples are unneeded: only the record can prove that: --run {evidence.run_id}"
     ]
 
 

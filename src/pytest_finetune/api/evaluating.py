@@ -52,6 +52,7 @@ class EvaluateOptions(TypedDict, total=False):
     max_cost: float | Decimal | None
     registry: str
     resume: bool
+    to_the_end: bool
     folder: str | Path
     progress: Callable[[int, int], None] | None
     batch: bool
@@ -72,6 +73,7 @@ def evaluate(
     max_cost: float | Decimal | None = None,
     registry: str = "registry.json",
     resume: bool = False,
+    to_the_end: bool = False,
     folder: str | Path = ".",
     progress: Callable[[int, int], None] | None = None,
     batch: bool = False,
@@ -94,6 +96,7 @@ def evaluate(
         max_cost: US dollars after which no new request is sent.
         registry: Path relative to the project, or `mlflow:URI`.
         resume: Request only what the newest unfinished run of this plan lacks; a finished one is taken as it is.
+        to_the_end: Ask all cases even if sequential gates are decided, for a run that others are compared with.
         folder: A folder of the project, whose root names eval sets and holds `.finetune/runs`.
         progress: Called after each answer with the number of samples there are, and the number planned.
         batch: Send the requests as batches, at their price, and wait for the answers, up to a day. Models that scorers
@@ -117,6 +120,7 @@ def evaluate(
         max_cost=max_cost,
         registry=registry,
         resume=resume,
+        to_the_end=to_the_end,
         folder=folder,
         progress=progress,
         batch=batch,
@@ -162,6 +166,7 @@ async def evaluate_async(
         baselines=_baselines(options.get("baseline", ""), sets, store, registry, root),
         prices=project_prices(root),
         fresh=not options.get("resume"),
+        to_the_end=options.get("to_the_end", False),
         progress=options.get("progress"),
         make_asked=partial(make_asked_target, base_url=base_url, make=make),
     )

@@ -34,6 +34,7 @@ class Gate:
         per_case: A case passes if this many of its repeats do: `4 of 5`.
         confidence: Level of the two-sided interval that has to clear the bar, in (0.5, 1).
         risk: Share of models at the bar that may pass, in (0, 0.25); instead of `confidence`.
+        sequential: Stop asking once it is decided: `obrien-fleming`, `pocock` or `e-process`; needs a level.
         coverage: Share of the cases that count, the most confident ones; for `accuracy_at_coverage`.
         field: JSON path of one field of the answers; for `field_accuracy`.
         scorer: Name of the scorer whose scores count; None for the one that decides whether an answer passed.
@@ -54,6 +55,7 @@ class Gate:
     per_case: str | None = None
     confidence: float | None = None
     risk: float | None = None
+    sequential: str | None = None
     coverage: float | None = None
     field: str | None = None
     scorer: str | None = None

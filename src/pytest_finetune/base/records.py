@@ -276,8 +276,8 @@ class State(StrEnum):
     """
     The final state of a planned sample.
 
-    `unneeded` means that no request was sent, because no answer could change a verdict any more; it exists only with
-    `--stop-when-decided`.
+    `unneeded` means that no request was sent, because the verdicts were decided without it: with `--stop-when-decided`,
+    or by sequential gates.
     """
 
     PASSED = "passed"

@@ -75,7 +75,8 @@ class BackgroundEvaluation:
         self._notice = notice
         self._thread = thread
         self._tally = tally or Tally(())
-        self._backlog = Backlog(evaluation.target.model, self._skip, self._is_over, self._tally)
+        must_wait = evaluation.collected.must_wait
+        self._backlog = Backlog(evaluation.target.model, self._skip, must_wait, self._is_over, self._tally)
         self._ready: dict[Key, Sample] = {}
         self._position: dict[Key, int] = {}
         self._furthest = 0
@@ -160,7 +161,7 @@ class BackgroundEvaluation:
             self._thread.loop.call_soon_threadsafe(self._backlog.read_up_to, self._furthest)
 
     def _skip(self, planned: Planned) -> bool:
-        sample = self.evaluation.collected.skip(planned)
+        sample = self.evaluation.skip(planned)
         if sample is None:
             return False
         self._put(sample)

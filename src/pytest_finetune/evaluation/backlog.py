@@ -23,22 +23,35 @@ class Backlog:
     Args:
         model: The model id on the wire.
         skip: Called with a sample whose turn has come; True if it is not to be requested.
+        must_wait: Called with that sample before; True if answers on their way may make it unneeded.
         is_over: Called before each request; True if no more are to be sent.
         tally: Counts the requests that are sent.
     """
 
-    def __init__(self, model: str, skip: Callable[[Planned], bool], is_over: Callable[[], bool], tally: Tally) -> None:
-        self._model, self._skip, self._is_over, self._tally = model, skip, is_over, tally
+    def __init__(
+        self,
+        model: str,
+        skip: Callable[[Planned], bool],
+        must_wait: Callable[[Planned], bool],
+        is_over: Callable[[], bool],
+        tally: Tally,
+    ) -> None:
+        self._model, self._skip, self._must_wait, self._is_over, self._tally = model, skip, must_wait, is_over, tally
         self._planned: list[Planned] = []
         self._taken = 0
         self._read = 0
         self._closed = False
+        self._is_held = False
         self._more = asyncio.Event()
 
     async def next(self) -> KeyedRequest[Planned] | None:
         """The next request; waits while the reader is too far behind, or while more samples may be added."""
+        if self._is_held:
+            # Whoever asks for the next one has added an answer before, which others may have waited for.
+            self._is_held = False
+            self._more.set()
         while not self._closed:
-            if self._taken < min(len(self._planned), self._read + WINDOW):
+            if self._has_next():
                 if self._is_over():
                     self.close()
                     break
@@ -51,6 +64,12 @@ class Backlog:
             self._more.clear()
             await self._more.wait()
         return None
+
+    def _has_next(self) -> bool:
+        if self._taken >= min(len(self._planned), self._read + WINDOW):
+            return False
+        self._is_held = self._must_wait(self._planned[self._taken])
+        return not self._is_held
 
     def extend(self, planned: Iterable[Planned]) -> None:
         """Append samples, in the order in which they are to be requested."""

@@ -13,12 +13,14 @@ from pytest_finetune.evaluation.baseline import answered_names, missing_baseline
 from pytest_finetune.evaluation.collected import CollectedSamples
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
+from pytest_finetune.evaluation.others import RecordedByOthers
 from pytest_finetune.evaluation.plan import SentRequests, sent_requests, set_plan, target_info
 from pytest_finetune.evaluation.record import UNRECORDED, open_run, write_outcome
 from pytest_finetune.evaluation.results import judge_set
 from pytest_finetune.evaluation.runs import Run, sample_to_dict
 from pytest_finetune.evaluation.runs.copies import keep_copies
 from pytest_finetune.evaluation.runs.removal import remove_run
+from pytest_finetune.evaluation.runs.run import SAMPLES
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
@@ -50,6 +52,7 @@ class Evaluation:
         eval_sets: The plan: all their cases, each `repeats` times.
         limits: Concurrency, deadline and budget.
         stop_when_decided: Skip the samples of an eval set once none of them can change one of its verdicts.
+        to_the_end: Skip no sample because of sequential gates, as for a baseline, which others are compared with.
         prices: What the project configures; they win over the price lists.
         make_asked: Makes the targets that scorers ask, such as judges.
 
@@ -68,6 +71,7 @@ class Evaluation:
         limits: Limits,
         *,
         stop_when_decided: bool = False,
+        to_the_end: bool = False,
         prices: ConfiguredPrices = NO_PRICES,
         make_asked: MakeAsked | None = None,
     ) -> None:
@@ -77,8 +81,9 @@ class Evaluation:
         self.eval_sets = tuple(eval_sets)
         recorded = getattr(target, "replies", None)
         self._asked = AskedModels(self.eval_sets, limits, prices, make=make_asked, recorded=recorded)
-        self.collected = CollectedSamples(self.eval_sets, stop_when_decided=stop_when_decided)
+        self.collected = CollectedSamples(self.eval_sets, stop_when_decided=stop_when_decided, to_the_end=to_the_end)
         self._run: Run | None = None
+        self._others: RecordedByOthers | None = None
         self._stopped: Failure | None = None
         self._gaps: dict[str, list[str]] | None = None
         self._missing_baselines: list[str] = []
@@ -126,7 +131,8 @@ class Evaluation:
         return sent_requests(self.target, eval_set)
 
     def compare_with(self, baselines: Mapping[str, Baseline]) -> None:
-        """Give the recorded answers of a baseline, over the same cases, to the scorers that compare with one."""
+        """Give the recorded answers of a baseline to the scorers and the sequential gates that compare with one."""
+        self.collected.compare_with(baselines)
         for eval_set in self.eval_sets:
             baseline = baselines.get(eval_set.name)
             if baseline is not None and baseline.cases_sha256 == eval_set.cases_sha256:
@@ -202,6 +208,21 @@ class Evaluation:
         recorded = self._run.samples() if self._run.manifest.closed else self._run.answered()
         for sample in recorded.values():
             self.collected.add(sample)
+        if self._run.manifest.closed:
+            # What a closed run lacks was not needed, if its answers still say so.
+            for planned in self.collected.missing():
+                self.collected.skip(planned)
+
+    def follow_others(self) -> None:
+        """Let the answers that other processes record count for sequential gates."""
+        if self._run is not None and any(eval_set.is_sequential for eval_set in self.eval_sets):
+            self._others = RecordedByOthers(self._run.path / SAMPLES)
+
+    def skip(self, planned: Planned) -> Sample | None:
+        """The sample in state `unneeded` if the verdicts of its eval set are decided without it, else None."""
+        for sample in self._others.new() if self._others else ():
+            self.collected.count(sample)
+        return self.collected.skip(planned)
 
     async def fetch(self, planned: Sequence[Planned]) -> None:
         """

@@ -170,6 +170,7 @@ class ModelsUnderTest:
         for number, model in enumerate(self.all):
             model.notice = StopNotice(folder / f"stopped-{number}.json")
             model.evaluation.spending.share(folder / f"spent-{number}.json", create=create)
+            model.evaluation.follow_others()
 
     @property
     def is_shared(self) -> bool:

@@ -41,9 +41,9 @@ class Planned:
 
 
 def plan(eval_sets: Iterable[EvalSet]) -> Iterator[Planned]:
-    """Every planned sample of the eval sets, case by case."""
+    """Every planned sample of the eval sets, case by case, in the order in which they are asked."""
     for eval_set in eval_sets:
-        for case in eval_set.cases:
+        for case in eval_set.in_asking_order:
             for attempt in range(eval_set.repeats):
                 yield Planned(eval_set, case, attempt)
 

@@ -70,6 +70,7 @@ def evaluate_target(
     baselines: Mapping[str, Baseline] | None = None,
     prices: ConfiguredPrices = NO_PRICES,
     fresh: bool = False,
+    to_the_end: bool = False,
     keep_files: bool = True,
     progress: Callable[[int, int], None] | None = None,
     make_asked: MakeAsked | None = None,
@@ -90,6 +91,7 @@ def evaluate_target(
             baselines=baselines,
             prices=prices,
             fresh=fresh,
+            to_the_end=to_the_end,
             keep_files=keep_files,
             progress=progress,
             make_asked=make_asked,
@@ -107,6 +109,7 @@ async def aevaluate_target(
     baselines: Mapping[str, Baseline] | None = None,
     prices: ConfiguredPrices = NO_PRICES,
     fresh: bool = False,
+    to_the_end: bool = False,
     keep_files: bool = True,
     progress: Callable[[int, int], None] | None = None,
     make_asked: MakeAsked | None = None,
@@ -122,6 +125,7 @@ async def aevaluate_target(
         root: The folder that names of eval sets are relative to.
         baselines: What gates compare with, by the name of the eval set.
         prices: What the project configures; they win over the price lists.
+        to_the_end: Request all samples even if sequential gates are decided, for a run that others are compared with.
         fresh: Request all samples; otherwise an earlier run of the same plan is resumed, or taken as it is.
         keep_files: Copy the eval sets into the record.
         progress: Called after each answer with the number of samples there are, and the number planned.
@@ -134,7 +138,7 @@ async def aevaluate_target(
         TrainingError: A batch cannot be sent or collected.
         asyncio.CancelledError: The task was cancelled; all answers are on record.
     """
-    evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked)
+    evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked, to_the_end=to_the_end)
     evaluation.compare_with(baselines or {})
     evaluation.refuse_unknown_price()
     run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files)
@@ -150,14 +154,15 @@ async def aevaluate_target(
             raise
     results = evaluation.conclude(baselines)
     evaluation.discard_empty_record()
-    return Recorded(evaluation, tuple(results), len(missing))
+    requested = len(missing) - sum(result.unneeded for result in results)
+    return Recorded(evaluation, tuple(results), requested)
 
 
 async def _request_all(
     evaluation: Evaluation, missing: Sequence[Planned], progress: Callable[[int, int], None] | None
 ) -> None:
     planned = len(evaluation.samples) + len(missing)
-    async for _ in evaluation.request(_InOrder(missing, evaluation.target.model)):
+    async for _ in evaluation.request(_InOrder(missing, evaluation)):
         if progress is not None:
             progress(len(evaluation.samples), planned)
 
@@ -165,11 +170,24 @@ async def _request_all(
 class _InOrder:
     """Planned samples one after the other."""
 
-    def __init__(self, planned: Sequence[Planned], model: str) -> None:
-        self._left, self._model = list(planned)[::-1], model
+    def __init__(self, planned: Sequence[Planned], evaluation: Evaluation) -> None:
+        self._left, self._evaluation = list(planned)[::-1], evaluation
+        self._changed = asyncio.Event()
 
     async def next(self) -> KeyedRequest[Planned] | None:
-        return self._left.pop().request(self._model) if self._left else None
+        # Whoever asks for the next one has added an answer before.
+        self._changed.set()
+        collected = self._evaluation.collected
+        while self._left:
+            if collected.must_wait(self._left[-1]):
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            planned = self._left.pop()
+            if self._evaluation.skip(planned) is None:
+                return planned.request(self._evaluation.target.model)
+        return None
 
     def close(self) -> None:
         self._left.clear()
+        self._changed.set()

@@ -87,8 +87,15 @@ class SetResult:
     @property
     def complete(self) -> bool:
         """Every planned sample has ended or was not needed, with no more errors than the set or its gates allow."""
-        tolerated = self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors
-        return not self.unrun and (tolerated or all(v.status is not Status.INCOMPLETE for v in self.verdicts))
+        judged = all(v.status is not Status.INCOMPLETE for v in self.verdicts)
+        if self.stopped_by_looks and not judged:
+            return False
+        return not self.unrun and (self.summary.counts[State.ERROR] <= self.eval_set.settings.max_errors or judged)
+
+    @property
+    def stopped_by_looks(self) -> bool:
+        """Sequential gates were decided before all cases were asked."""
+        return self.unneeded > 0 and self.eval_set.is_sequential
 
 
 def judge_set(
@@ -116,7 +123,8 @@ def judge_set(
     result = SetResult(eval_set, model, table.summary, (), unneeded=len(samples) - len(needed))
     verdicts = decider.verdicts() if decider and result.unneeded and not result.unrun else None
     if verdicts is None:
-        verdicts = judge(eval_set.settings.judged_by, table, baseline)
+        stopped = result.stopped_by_looks and not result.unrun
+        verdicts = judge(eval_set.settings.judged_by, table, baseline, stopped=stopped)
     result = replace(result, verdicts=tuple(verdicts))
     return _compared(result, table, baseline) if baseline else result
 
@@ -186,4 +194,5 @@ def verdict_record(verdict: Verdict) -> VerdictRecord:
         rule=verdict.rule,
         baseline=verdict.baseline,
         corrected=verdict.corrected,
+        stopping=verdict.stopping,
     )

@@ -27,13 +27,13 @@ class CaseNotPassedError(Exception):
 
 
 class EvalSetFile(pytest.File):
-    """One eval set; its cases in file order, each for every model."""
+    """One eval set; its cases in file order, or in that of a sequential gate, each for every model."""
 
     def collect(self) -> Iterator[EvalItem]:
         """Create the items; the eval set is loaded already."""
         session = self.config.stash[SESSION]
         eval_set = session.inputs.eval_sets[self.path]
-        for case in eval_set.cases:
+        for case in eval_set.in_asking_order:
             for model in session.models.all:
                 name = f"{case.id}[{model.spec}]" if session.models.several else case.id
                 yield EvalItem.from_parent(self, name=name, model=model, eval_set=eval_set, case=case)
@@ -80,7 +80,9 @@ class EvalItem(pytest.Item):
         if self.state is State.UNRUN:
             skip_unrun(self, self.model.stopped)
         if self.state is State.UNNEEDED:
-            skip_case(self, "unneeded: no answer could change a verdict any more")
+            sequential = self.eval_set.is_sequential
+            why = "the gates are decided" if sequential else "no answer could change a verdict any more"
+            skip_case(self, f"unneeded: {why}")
         if self.state is State.ERROR and not self.gated:
             raise CaseNotPassedError(self._text())
 

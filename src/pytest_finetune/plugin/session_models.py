@@ -88,6 +88,7 @@ def _model(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limi
         inputs.eval_sets.values(),
         limits,
         stop_when_decided=judged and config.option.pytest_finetune_stop_when_decided,
+        to_the_end=not judged,
         prices=inputs.prices,
         make_asked=lambda asked, source: make_asked_target(
             asked,

@@ -140,7 +140,7 @@ def _gate_row(gate: Gate) -> str:
 def _reasons(part: ReportedSet) -> Iterator[str]:
     """Messages of the gates that do not pass, are uncertain or whose value was corrected, and notes on the eval set."""
     for gate in part.gates:
-        if gate.verdict.status != Status.PASS or gate.verdict.corrected or gate.is_uncertain:
+        if gate.verdict.status != Status.PASS or gate.is_corrected or gate.is_uncertain:
             yield f"- {code(gate.verdict.gate)}: {code(gate.verdict.message, _REASON)}"
     yield from (f"- {promise}" for promise in part.promises)
     yield from (f"- {code(note, _REASON)}" for note in part.notes)

@@ -62,6 +62,11 @@ class Gate:
         return value_alone_decides(self.rule, self.verdict.status, self.verdict.low, self.verdict.high)
 
     @property
+    def is_corrected(self) -> bool:
+        """The value is corrected, for the errors of a judge or for stopping early, which the message explains."""
+        return self.verdict.corrected or self.verdict.stopping is not None
+
+    @property
     def margin(self) -> float | None:
         """Distance of the value from the bar, in the metric's unit; negative on the failing side."""
         if self.verdict.value is None or self.bar is None:
@@ -129,6 +134,16 @@ class ReportedSet:
         """Planned samples that are missing and needed."""
         return self.summary.counts[State.UNRUN] - self.unneeded
 
+    @property
+    def asked(self) -> int:
+        """Planned samples that were requested, or are still to be."""
+        return self.summary.planned - self.unneeded
+
+    @property
+    def stopped_by_looks(self) -> bool:
+        """Its sequential gates were decided before all its cases were asked."""
+        return self.unneeded > 0 and any(gate.verdict.stopping for gate in self.gates)
+
     def reports(self, metric: str) -> bool:
         """Whether reports show a metric for this set."""
         return self.settings is not None and reports_metric(self.settings, metric)
@@ -172,7 +187,12 @@ class ReportedRun:
     @property
     def outcome(self) -> Outcome:
         """Whether the model ships, and why not."""
-        return outcome_of(self.sets, early=bool(self.unneeded))
+        return outcome_of(self.sets, early=self.unneeded_by_counting > 0)
+
+    @property
+    def unneeded_by_counting(self) -> int:
+        """Samples that were not requested because of `--stop-when-decided`."""
+        return self.unneeded - sum(part.unneeded for part in self.sets if part.stopped_by_looks)
 
     @property
     def planned(self) -> int:

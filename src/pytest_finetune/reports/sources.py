@@ -221,5 +221,8 @@ def _run_notes(run: Run, reported: ReportedRun) -> Iterator[str]:
         yield f"The record {run.seal_fault}."
     if not run.manifest.verdicts:
         yield "There are no verdicts: the run ended before it was judged."
-    if reported.unneeded:
-        yield f"{reported.unneeded:,} samples were not needed: no answer to them could have changed a verdict."
+    if count := reported.unneeded_by_counting:
+        yield f"{count:,} samples were not needed: no answer to them could have changed a verdict."
+    for part in reported.sets:
+        if part.stopped_by_looks:
+            yield f"{part.name}: its gates were decided with {part.asked:,} of {part.summary.planned:,} samples asked."

@@ -125,7 +125,7 @@ def gates_lines(eval_set: str, gates: Sequence[Gate], width: int, explained: Con
     wide = max(columns(gate.verdict.gate) for gate in gates)
     for gate in gates:
         yield from _gate_lines(gate, wide, width)
-        if gate.status in explained or gate.verdict.corrected:
+        if gate.status in explained or gate.is_corrected:
             yield from _below(gate.verdict.message, width)
         elif gate.is_uncertain:
             yield from _below("the value alone decides: its interval crosses the bar", width)

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
+from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.gate_settings import MEAN_F1
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.field_paths import expected_fields
@@ -70,6 +71,7 @@ def settings_faults(
         yield from _slice_faults(gate, cases, index)
         yield from _field_faults(gate, cases, index)
         yield from _must_pass_faults(gate, cases, index)
+        yield from _sequential_faults(gate, settings, cases, index)
         table = settings.others.get(gate.scorer)
         seen = list(map(Part(expected=table.expected).case, cases)) if table and table.expected else cases
         yield from _label_faults(gate, settings, seen, index)
@@ -191,6 +193,22 @@ def _must_pass_faults(gate: Rule, cases: Sequence[Case], index: int) -> Iterator
         if sliced and not any(tag in case.tags for case in sliced):
             problem = f"no case has the tag {tag!r}"
             yield SettingsFault(("gates", index, "must_pass"), problem, _tag_hint(tag, cases))
+
+
+def _sequential_faults(
+    gate: Rule, settings: EvalSettings, cases: Sequence[Case], index: int
+) -> Iterator[SettingsFault]:
+    """What the boundaries of a sequential gate do not allow for."""
+    path, table = ("gates", index, "sequential"), settings.others.get(gate.scorer)
+    scorer = table.type if table else settings.scorer
+    if not gate.sequential:
+        return
+    if any(case.group for case in cases if gate.covers(case)):
+        problem = "sequential counts independent cases, and some cases here are in groups"
+        yield SettingsFault(path, problem, "leave sequential out: the gate then counts with the groups")
+    if issubclass(scorer_class(scorer), AskingScorer) and gate.metric == "accuracy":
+        problem = f"sequential does not correct for the errors of {scorer}, which its calibration does"
+        yield SettingsFault(path, problem, "leave sequential out, or let a rule score the answers")
 
 
 def _impossible_faults(gate: Rule, cases: Sequence[Case], index: int, level: str) -> Iterator[SettingsFault]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from pytest_finetune.verdicts.field_paths import expects_field
+from pytest_finetune.verdicts.stats.spending import Sequential  # noqa: TC001 - records hold rules, and pydantic reads this
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,8 @@ class Rule:
         scorer: Name of the scorer whose scores count; empty for the one that decides whether an answer passed.
         of_label: Of `recall`: the label whose cases count; `*` for the label with the lowest recall.
         family: How it shares its level with the other gates of its set that have the same family.
+        sequential: How it is decided before all cases are requested: `obrien-fleming`, `pocock` or `e-process`; empty
+            if it looks at all of them, once.
     """
 
     # Records hold rules, and no record has an unknown field; pydantic itself is not needed for judging.
@@ -58,6 +61,7 @@ class Rule:
     scorer: str = ""
     of_label: str = ""
     family: Family = ""
+    sequential: Sequential | Literal[""] = ""
 
     @property
     def label(self) -> str:

@@ -103,6 +103,7 @@ def evaluate_shown(
             max_cost=max_cost,
             registry=registry,
             resume=True,
+            to_the_end=True,
             progress=line.show,
         )
     finally:

@@ -173,6 +173,7 @@ def _evaluate(
                 root=root,
                 baselines=baselines,
                 fresh=options.fresh,
+                to_the_end=True,
                 progress=line.show,
                 make_asked=lambda asked, source: make_asked_target(asked, source, base_url=api.base_url, make=make),
             )

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pytest_finetune.base.model_ids import model_title
 from pytest_finetune.base.records import Failure
 from pytest_finetune.verdicts.rule import Rule  # noqa: TC001 - pydantic reads the annotations
+from pytest_finetune.verdicts.stopping import Stopping  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +84,7 @@ class VerdictRecord(Record):
         rule: What the gate demands; None in records that an earlier version wrote.
         baseline: Name of the baseline; empty without one, and in records that an earlier version wrote.
         corrected: The value is corrected for the errors of a judge.
+        stopping: When a sequential gate was decided; None for others.
     """
 
     eval_set: str
@@ -96,6 +98,7 @@ class VerdictRecord(Record):
     rule: Rule | None = None
     baseline: str = ""
     corrected: bool = False
+    stopping: Stopping | None = None
 
 
 class BaselineRecord(Record):

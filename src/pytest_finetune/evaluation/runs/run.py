@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     from pytest_finetune.base.records import Sample
 
+SAMPLES = "samples.jsonl"
+"""The file with the samples in a run's directory."""
+
 _ENDED = (State.PASSED, State.MISSED)
 
 _PRIVATE = 0o600
@@ -49,7 +52,7 @@ class Run:
 
     @property
     def _samples(self) -> Path:
-        return self.path / "samples.jsonl"
+        return self.path / SAMPLES
 
     @classmethod
     def load(cls, path: Path) -> Run:

@@ -70,7 +70,7 @@ def read_samples(path: Path, *, length: int | None = None) -> Iterator[Sample]:
             at += len(line)
             if length is not None and at > length:
                 return
-            sample = _unseal(line)
+            sample = read_line(line)
             if sample is not None:
                 yield sample
             elif line.endswith(b"\n"):
@@ -87,7 +87,8 @@ def torn_tail(path: Path) -> int:
     return len(data) - (data.rfind(b"\n") + 1)
 
 
-def _unseal(line: bytes) -> Sample | None:
+def read_line(line: bytes) -> Sample | None:
+    """The sample of one line; None if the line is torn or was edited."""
     body, seal, check = line.rpartition(_SEAL)
     text = body + b"}"
     if not seal or check != b'%08x"}\n' % zlib.crc32(text):

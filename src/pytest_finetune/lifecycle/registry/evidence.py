@@ -62,6 +62,7 @@ def evidence_of(run: Run, eval_sets: Sequence[EvalSet]) -> Evidence:
                 today.get(plan.name),
                 [sample for sample in samples if sample.eval_set == plan.name],
                 tuple(verdict for verdict in manifest.verdicts if verdict.eval_set == plan.name),
+                manifest.unneeded_by_set.get(plan.name, 0),
             )
             for plan in manifest.eval_sets
         ),
@@ -126,9 +127,14 @@ def _demanded_api(plan: EvalSetPlan | EvidenceSet, eval_set: EvalSet) -> Api | N
 
 
 def _condensed(
-    plan: EvalSetPlan, eval_set: EvalSet | None, samples: list[Sample], verdicts: tuple[VerdictRecord, ...]
+    plan: EvalSetPlan,
+    eval_set: EvalSet | None,
+    samples: list[Sample],
+    verdicts: tuple[VerdictRecord, ...],
+    unneeded: int,
 ) -> EvidenceSet:
     ended = Counter(sample.state.value for sample in samples)
+    ended[State.UNNEEDED.value] += unneeded
     unrun = plan.cases * plan.repeats - ended.total()
     counts = {state.value: ended[state.value] for state in State if ended[state.value]}
     stored = EvidenceSet(

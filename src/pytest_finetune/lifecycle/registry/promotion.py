@@ -69,7 +69,7 @@ def refusals(
         RunError: A line of the record is damaged.
     """
     claim = claim_of(proof)
-    found = list(run_faults(proof)) if isinstance(proof, Run) else list(_count_faults(proof))
+    found = list(run_faults(proof, eval_sets)) if isinstance(proof, Run) else list(_count_faults(proof))
     found += _time_faults(proof, claim, now)
     found += _model_faults(entry, claim)
     found += [fault] if (fault := server_fault(entry, claim, production)) else []
@@ -119,7 +119,8 @@ def _count_faults(evidence: Evidence) -> Iterator[str]:
     for stored in evidence.eval_sets:
         for state in ("unrun", "unneeded"):
             if count := stored.counts.get(state, 0):
-                yield f"{stored.name}: {count:,} samples are {state}"
+                remedy = f": only the record can prove that: --run {evidence.run_id}" if state == "unneeded" else ""
+                yield f"{stored.name}: {count:,} samples are {state}{remedy}"
 
 
 def _model_faults(entry: Entry, claim: Claim) -> Iterator[str]:

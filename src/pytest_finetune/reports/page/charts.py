@@ -10,6 +10,8 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_finetune.verdicts.stopping import Stopping
+
 Scale = tuple[float, float]
 
 _BINS = 48
@@ -72,6 +74,38 @@ def histogram_svg(values: Sequence[float]) -> Markup:
         '<svg class="histogram" viewBox="0 0 {bins} 30" preserveAspectRatio="none" aria-hidden="true" '
         'focusable="false">{rects}</svg>'
     ).format(bins=_BINS, rects=rects)
+
+
+def path_svg(stopping: Stopping, *, bar: float | None, kind: str) -> Markup:
+    """The values at the looks of a sequential gate, between the boundaries at which it passes and fails."""
+    path = stopping.path
+    seen = [value for each in path for value in (each.value, each.passes_at, each.fails_at) if value is not None]
+    low, high = min([*seen, *([] if bar is None else [bar])]), max([*seen, *([] if bar is None else [bar])])
+    scale = low, high if high > low else low + 1.0
+
+    def line(name: str, values: Iterable[tuple[int, float | None]]) -> Markup:
+        places = [(100 * n / stopping.planned, 38 - 0.36 * _at(y, scale)) for n, y in values if y is not None]
+        steps = "L".join(f"{x:.2f} {y:.2f}" for x, y in places)
+        # A single point is a line without length, whose round caps make it a dot.
+        return (
+            Markup('<path class="{name}" d="M{steps}{dot}"/>').format(
+                name=name, steps=steps, dot="h0" if len(places) == 1 else ""
+            )
+            if places
+            else Markup("")
+        )
+
+    shapes = [
+        line("bar", ((n, bar) for n in (0, stopping.planned))),
+        line("passes", ((each.n, each.passes_at) for each in path)),
+        line("fails", ((each.n, each.fails_at) for each in path)),
+        line("values", ((each.n, each.value) for each in path)),
+        *(line("point", [(each.n, each.value)]) for each in path[-1:]),
+    ]
+    return Markup(
+        '<svg class="looks {kind}" viewBox="0 0 100 40" preserveAspectRatio="none" aria-hidden="true" '
+        'focusable="false">{shapes}</svg>'
+    ).format(kind=kind, shapes=Markup("").join(shapes))
 
 
 def _at(value: float, scale: Scale) -> float:

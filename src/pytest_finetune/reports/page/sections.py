@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
-from pytest_finetune.reports.page.charts import histogram_svg, interval_svg, scale_of
+from pytest_finetune.reports.page.charts import histogram_svg, interval_svg, path_svg, scale_of
 from pytest_finetune.reports.page.panels import (
     breakdown_view,
     comparison_view,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_finetune.reports.page.charts import Scale
     from pytest_finetune.reports.page.wording import Values
     from pytest_finetune.reports.reported import Gate, ReportedRun, ReportedSet
+    from pytest_finetune.verdicts.stopping import Stopping
 
 
 _URGENCY = (Status.FAIL, Status.INCOMPLETE, Status.INCONCLUSIVE, Status.PASS)
@@ -151,12 +152,27 @@ def _gate(gate: Gate, rates: Scale) -> Values:
         "interval": between(verdict.low, verdict.high, gate.metric),
         "margin": "" if gate.margin is None else _margin(gate, gate.margin),
         "n": f"{verdict.planned:,}",
+        "path": _path(gate, verdict.stopping) if verdict.stopping else None,
+    }
+
+
+def _path(gate: Gate, stopping: Stopping) -> Values:
+    """What a sequential gate saw at each look, as a chart and as a table."""
+    points = stopping.path
+
+    def shown(value: float | None) -> str:
+        return "–" if value is None else f"{value:.3f}"
+
+    return {
+        "chart": path_svg(stopping, bar=gate.bar, kind=gate.verdict.status),
+        "title": f"The path of {visible(gate.verdict.gate)} to {stopping.text}",
+        "rows": [(f"{each.n:,}", *map(shown, (each.value, each.passes_at, each.fails_at))) for each in points],
     }
 
 
 def _needs_explanation(gate: Gate) -> bool:
     """Whether the columns alone do not explain the verdict; they do for a met gate and a plainly missed bar."""
-    if gate.verdict.corrected or gate.is_uncertain:
+    if gate.is_corrected or gate.is_uncertain:
         return True
     plain = gate.bar is not None and gate.metric not in ("flips", "drop")
     return gate.verdict.status != Status.PASS and not (gate.verdict.status == Status.FAIL and plain)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Request
+from pytest_finetune.verdicts.asking_order import asking_order
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
@@ -127,6 +128,16 @@ class EvalSet:
     judge: Calibration | None = None
     settings_text: bytes | None = field(default=None, repr=False)
     _forms: dict[str, RequestForm] = field(default_factory=dict, repr=False, init=False)
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether a gate may be decided before all cases are asked."""
+        return any(rule.sequential for rule in self.settings.rules)
+
+    @property
+    def in_asking_order(self) -> tuple[Case, ...]:
+        """The cases in the order in which they are asked: that of the file, or a random one with a sequential gate."""
+        return tuple(asking_order(self.cases, self.cases_sha256)) if self.is_sequential else self.cases
 
     @property
     def repeats(self) -> int:

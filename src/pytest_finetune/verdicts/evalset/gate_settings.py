@@ -14,6 +14,7 @@ from pytest_finetune.verdicts.evalset.settings_base import Settings, misfit
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS
 from pytest_finetune.verdicts.rule import Rule, RuleKind
+from pytest_finetune.verdicts.stats.spending import Sequential  # noqa: TC001 - pydantic reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +52,9 @@ MEAN_F1 = ("macro_f1", "weighted_f1")
 
 LONG_TAILED = ("tokens_per_case", "cost_per_case")
 """Metrics whose mean has an interval to look at, but none to decide by: see docs/verdicts.md."""
+
+BINARY = ("accuracy", "valid_rate", "format_stability", "error_rate")
+"""The metrics that count cases, which sequential gates are about."""
 
 ONE_RULE = "a gate has exactly one of min, max, max_drop, max_flips, must_pass"
 
@@ -121,10 +125,24 @@ class _CertainGate(_FieldGate):
         default=None, gt=0, lt=0.25, description="share of models at the bar that may pass; instead of confidence"
     )
 
+    sequential: Sequential | None = Field(
+        default=None, description="stop asking once it is decided: obrien-fleming, pocock or e-process"
+    )
+
     @model_validator(mode="after")
     def _one_level(self) -> Self:
         if self.confidence is not None and self.risk is not None:
             raise misfit("confidence and risk are two ways to write one level", "leave one of them out")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_sequential(self) -> Self:
+        if self.sequential is not None and self.metric not in BINARY:
+            problem = f"sequential counts the cases that pass, which {self.metric} does not"
+            raise misfit(problem, f"leave sequential out, or gate one of {', '.join(BINARY)}")
+        if self.sequential is not None and self.level is None:
+            problem = "sequential divides the risk of a wrong verdict over several looks, and the gate names no risk"
+            raise misfit(problem, "add confidence = 0.95")
         return self
 
     @property
@@ -201,7 +219,13 @@ class BarGate(_CertainGate):
             # accuracy low.
             tolerated = self._tolerated(max_errors) if self.max is None else 0
         rule = self._rule("min" if self.max is None else "max", self.bar, tolerated)
-        return replace(rule, confidence=self.level, coverage=self.coverage or 1.0, of_label=self.label or "")
+        return replace(
+            rule,
+            confidence=self.level,
+            coverage=self.coverage or 1.0,
+            of_label=self.label or "",
+            sequential=self.sequential or "",
+        )
 
 
 class DropGate(_CertainGate):
@@ -222,12 +246,21 @@ class DropGate(_CertainGate):
             raise misfit(f"a drop of {self.metric} has no paired interval", hint)
         if self.family is not None and self.level is None:
             raise misfit("a family shares the level of its gates, and this gate has none", "add confidence = 0.95")
+        if self.family is not None and self.sequential is not None:
+            problem = "a family divides its risk over its gates, and sequential divides it over looks"
+            raise misfit(problem, "leave one of them out")
         return self
 
     def rule(self, max_errors: int = 0) -> Rule:
         """The facts, in a set that tolerates `max_errors`."""
         rule = self._rule("max_drop", self.max_drop, self._tolerated(max_errors))
-        return replace(rule, confidence=self.level, against=self.against, family=self.family or "")
+        return replace(
+            rule,
+            confidence=self.level,
+            against=self.against,
+            family=self.family or "",
+            sequential=self.sequential or "",
+        )
 
 
 class FlipsGate(_Gate):

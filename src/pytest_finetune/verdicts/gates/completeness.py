@@ -18,19 +18,26 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.metrics.summary import Summary
 
 
-def what_is_missing(inputs: GateInputs) -> str:
-    """The first gap in the evidence, in one clause; empty if it is complete."""
+def what_is_missing(inputs: GateInputs, *, stopped: bool = False) -> str:
+    """
+    The first gap in the evidence, in one clause; empty if it is complete.
+
+    Args:
+        inputs: The gate and its evidence.
+        stopped: The gates of the set are decided by those of its cases that were asked.
+    """
     return (
         plan_fault(inputs)
         or _no_opponent(inputs)
         or _uncalibrated(inputs)
         # Over the whole plan, not the gate's slice: deselected cases make every verdict of the set incomplete.
-        or _unrun(inputs.table.summary)
+        or ("" if stopped else _unrun(inputs.table.summary))
         or _unscored(inputs.summary, inputs.rule.scorer)
         or (_errors(inputs.summary, inputs.rule.max_errors) if inputs.too_many_errors else "")
         or (_probabilities(inputs.summary, inputs.rule.metric) if inputs.rule.metric in CONFIDENCE_METRICS else "")
         or _batched(inputs.summary, inputs.rule.metric)
         or (_baseline(inputs) if inputs.rule.compares else "")
+        or (_not_sequential(inputs) if inputs.rule.sequential else "")
     )
 
 
@@ -50,6 +57,13 @@ def plan_fault(inputs: GateInputs) -> str:
     if rule.repeats not in (None, repeats):
         return f"per_case is {rule.per_case!r}, but there are {repeats} attempts per case"
     return ""
+
+
+def _not_sequential(inputs: GateInputs) -> str:
+    """Why the boundaries of a sequential gate do not hold; loading an eval set refuses the same."""
+    if inputs.calibration is not None:
+        return "sequential does not correct for the errors of a judge"
+    return "sequential counts independent cases, and some are in groups" if inputs.summary.groups is not None else ""
 
 
 def _no_opponent(inputs: GateInputs) -> str:

@@ -60,7 +60,7 @@ class Decider:
 
 def is_countable(rule: Rule) -> bool:
     """Whether more passes can move the verdict in one direction only, which counting relies on."""
-    return not rule.compares and rule.metric == "accuracy"
+    return not rule.compares and rule.metric == "accuracy" and not rule.sequential
 
 
 @dataclass(slots=True)

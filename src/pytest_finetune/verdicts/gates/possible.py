@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.metrics.measure import QUANTILES, as_written
 from pytest_finetune.verdicts.metrics.shares import SHARES
 from pytest_finetune.verdicts.stats import can_ever_pass, cases_to_ever_pass, quantile_interval
+from pytest_finetune.verdicts.stats.rate_looks import RateDesign, cases_to_pass_sequentially
 
 if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
@@ -37,9 +38,14 @@ def impossible(rule: Rule, n: int, unit: str = "cases") -> str | None:
 
 def _rate_too_few(rule: Rule, n: int, bar: float, confidence: float, unit: str) -> str | None:
     # A rate that has to stay within a bar is as hard to show as its complement is to reach.
-    reach, sign = (bar, ">=") if rule.upward else (1 - bar, "<=")
-    if can_ever_pass(n, reach, confidence):
+    reach, sign = (bar, ">=") if rule.upward else (float(1 - as_written(bar)), "<=")
+    if rule.sequential:
+        if RateDesign(rule.sequential, n, reach, confidence).can_pass:
+            return None
+        enough = cases_to_pass_sequentially(rule.sequential, reach, confidence)
+    elif can_ever_pass(n, reach, confidence):
         return None
-    enough = cases_to_ever_pass(reach, confidence)
+    else:
+        enough = cases_to_ever_pass(reach, confidence)
     remedy = f"at least {enough:,} are needed" if enough else "no number of cases can; leave confidence out"
     return f"{n} {unit} cannot show {rule.metric} {sign} {bar:g} with confidence {confidence:g}: {remedy}"

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import Flip
     from pytest_finetune.verdicts.rule import Rule
     from pytest_finetune.verdicts.stats import Interval
+    from pytest_finetune.verdicts.stopping import Stopping
 
 
 class Status(StrEnum):
@@ -42,6 +43,7 @@ class Verdict:
         missed: Ids of cases that must pass and did not.
         baseline: Name of what the gate was compared with; empty where it compares with nothing.
         corrected: The value is corrected for the errors of a judge, which the message explains.
+        stopping: When a sequential gate was decided; its value and interval are corrected for that. None for others.
     """
 
     eval_set: str
@@ -56,6 +58,7 @@ class Verdict:
     missed: tuple[str, ...] = ()
     baseline: str = ""
     corrected: bool = False
+    stopping: Stopping | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,17 @@ class RateDesign:
         return stagewise_estimate(self.looks[: look + 1], successes, self.confidence)[0]
 
 
+def cases_to_pass_sequentially(method: Sequential, bar: float, confidence: float) -> int | None:
+    """About the fewest cases with which a run without a miss passes; None for a bar of 1."""
+    if bar >= 1:
+        return None
+    enough = 1
+    while not RateDesign(method, enough, bar, confidence).can_pass:
+        enough *= 2
+    counts = range(enough // 2 + 1, enough + 1)
+    return counts[bisect_left(counts, 1, key=lambda n: int(RateDesign(method, n, bar, confidence).can_pass))]
+
+
 @lru_cache(maxsize=256)
 def rate_looks(method: Sequential, planned: int, bar: float, confidence: float) -> tuple[Look, ...]:
     """
