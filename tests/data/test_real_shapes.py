@@ -193,7 +193,9 @@ def test_an_empty_cell_among_json_answers_is_one_finding(found):
     )
     values[9]["messages"][1]["content"] = "#REF!"
     values[10]["messages"][1]["content"] = "<nooutput>"
-    assert {code: len(each) for code, each in found(values).items()} == {"empty_cell": 2}
+    values[11]["messages"][1]["content"] = "#WERT!"
+    values[12]["messages"][1]["content"] = "#¿NOMBRE?"
+    assert {code: len(each) for code, each in found(values).items()} == {"empty_cell": 4}
 
 
 def test_another_spelling_of_a_label_is_not_rare_as_well(found):

@@ -39,7 +39,9 @@ def parse_json(text: str) -> Any:
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonFault(FormatFailure.NOT_JSON, f"{error.msg} at character {error.pos}", error.pos) from None
+        raise JsonFault(
+            FormatFailure.NOT_JSON, f"{error.msg.removesuffix(' at')} at character {error.pos}", error.pos
+        ) from None
     except RecursionError:
         raise JsonFault(FormatFailure.NOT_JSON, "nested too deeply") from None
     except JsonFault:

@@ -22,6 +22,8 @@ EMPTY_CELLS = frozenset(
     (
         *("nan", "NaN", "NaT", "<NA>", "<noinput>", "<nooutput>", "None", "NULL", "null", "N/A", "n/a", "NA"),
         *("#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#N/A", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"),
+        # Excel's in German, French and Spanish.
+        *("#WERT!", "#BEZUG!", "#NV", "#ZAHL!", "#VALEUR!", "#NOM?", "#NOMBRE!", "#¡VALOR!", "#¡REF!", "#¿NOMBRE?"),
     )
 )
 """What dataframes and spreadsheets write for a cell that is empty, or whose formula failed."""
