@@ -75,8 +75,12 @@ def paired(drop: float, won: float) -> Simulate:
     return simulate
 
 
-def macro_f1s(accuracy: float, shares: Sequence[float]) -> Simulate:
-    """Cases from a population with this many labels; a wrong answer is any other label with equal probability."""
+def macro_f1s(accuracy: float, shares: Sequence[float], *, weighted: bool = False) -> Simulate:
+    """
+    Cases from a population with this many labels; a wrong answer is any other label with equal probability.
+
+    The truth is that of the population, over the labels that the drawn eval set expects; `weighted` by their shares.
+    """
     labels = len(shares)
     right = np.where(np.eye(labels, dtype=bool), accuracy, (1 - accuracy) / (labels - 1))
     chances = np.array(shares)[:, None] * right
@@ -85,16 +89,15 @@ def macro_f1s(accuracy: float, shares: Sequence[float]) -> Simulate:
         tables = Counter(map(tuple, rng.multinomial(n, chances.ravel(), runs).tolist()))
         above = below = 0
         for counts, times in tables.items():
-            interval = label_table(counts).f1_interval(CONFIDENCE)
-            truth = macro_f1([row for row in range(labels) if sum(counts[labels * row : labels * (row + 1)])])
+            interval = label_table(counts).f1_interval(CONFIDENCE, weighted=weighted)
+            truth = mean_f1([row for row in range(labels) if sum(counts[labels * row : labels * (row + 1)])])
             above += times * (interval is not None and interval.low > truth)
             below += times * (interval is not None and interval.high < truth)
         return Misses(above / runs, below / runs)
 
-    def macro_f1(present: list[int]) -> float:
-        """The population's, over the labels that the drawn eval set expects."""
+    def mean_f1(present: list[int]) -> float:
         f1 = 2 * np.diag(chances) / (chances.sum(axis=0) + chances.sum(axis=1))
-        return float(f1[present].mean())
+        return float(np.average(f1[present], weights=np.array(shares)[present] if weighted else None))
 
     return simulate
 

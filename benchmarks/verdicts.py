@@ -20,6 +20,8 @@ from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from families import CASES, GATES, MARGIN, SLICES, judged, together
+from families import PLANS as FAMILY_PLANS
 from groups import DESIGNS, alarms, passed
 from groups import PAIRS as GROUPED_PAIRS
 from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, macro_f1s, means, paired, percent, rates
@@ -99,6 +101,9 @@ def main() -> int:
         repeats,
         repeated_drops,
         grouped_pairs,
+        many_gates,
+        families,
+        weighted,
     )
     for table in tables:
         table(report)
@@ -351,6 +356,48 @@ def grouped_pairs(report: Report) -> None:
     report.table("Two equally good models, cases in groups", columns, rows())
 
 
+# --- several gates --------------------------------------------------------------------------------------------------
+
+
+def many_gates(report: Report) -> None:
+    """Ten independent gates together."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        for bar, truth, confidence in FAMILY_PLANS:
+            all_pass, some_fails = together(bar, truth, confidence)
+            level = "none" if confidence is None else f"{confidence}"
+            yield f"{bar}", f"{truth}", level, f"{all_pass * 100:.2f} %", percent(some_fails)
+
+    columns = ("bar", "truth", "confidence", "all pass", "some fails")
+    report.table(f"{GATES} independent gates over {CASES} cases each", columns, rows())
+
+
+def families(report: Report) -> None:
+    """Ten slices compared with a baseline, each gate alone and as a family."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        rng = np.random.default_rng(report.seed)
+        for worse, differing in SLICES:
+            alone, shared = judged(rng, report.runs, worse, differing)
+            # Tango's interval is approximate: a single gate passes at the margin in up to 2.6 %, and fails in 4.9 %.
+            report.at_most(SIDE * 1.2, shared.wrong_pass, f"any wrong pass of a family, {worse} slices at the margin")
+            report.at_most(0.05, shared.wrong_fail, f"any wrong fail of a family, {worse} slices at the margin")
+            wrong = (percent(share) for one in (alone, shared) for share in (one.wrong_pass, one.wrong_fail))
+            yield f"{worse}", percent(differing), *wrong, percent(alone.all_pass), percent(shared.all_pass)
+
+    columns = (
+        "slices at the margin",
+        "cases that differ",
+        "alone, any wrong pass",
+        "any wrong fail",
+        "Holm, any wrong pass",
+        "any wrong fail",
+        "alone, all pass",
+        "Holm, all pass",
+    )
+    report.table(f"{GATES} slices of {CASES} cases, max_drop {MARGIN}", columns, rows())
+
+
 # --- coverage -------------------------------------------------------------------------------------------------------
 
 
@@ -366,6 +413,22 @@ def coverage(report: Report) -> None:
             yield interval, truth, *(misses.cell for misses in found)
 
     report.table("Coverage at a nominal 95 %", ("interval", "truth", *(f"n = {n}" for n in SIZES)), rows())
+
+
+def weighted(report: Report) -> None:
+    """The interval of weighted F1, whose labels weigh what their cases are."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        rng = np.random.default_rng(report.seed)
+        for accuracy, (spread, shares) in product((0.8, 0.95), LABELS.items()):
+            runs = min(report.runs, 1000 if len(shares) > 10 else 4000)
+            found = [macro_f1s(accuracy, shares, weighted=True)(rng, runs, n) for n in SIZES]
+            for misses, n in zip(found, SIZES, strict=True):
+                report.at_most(SIDE, misses.above, f"weighted F1 lies above the truth: {accuracy}, {spread}, n = {n}")
+                report.at_most(SIDE, misses.below, f"weighted F1 lies below the truth: {accuracy}, {spread}, n = {n}")
+            yield f"{accuracy} right, {spread}", *(misses.cell for misses in found)
+
+    report.table("Coverage of weighted F1", ("truth", *(f"n = {n}" for n in SIZES)), rows())
 
 
 def truths() -> Iterator[tuple[str, str, Simulate, float, float]]:

@@ -254,3 +254,49 @@ def test_the_simulation_notices_a_broken_promise(simulation: Any, monkeypatch: p
     report = simulation.Report(200, np.random.default_rng(1))
     simulation.bars(report)
     assert report.broken
+
+
+def test_the_chances_of_ten_gates_together_are_those_of_the_page(simulation: Any) -> None:
+    rows = table("10 independent gates over 200 cases each")
+    assert len(rows) == len(simulation.FAMILY_PLANS)
+    for row, plan in zip(rows, simulation.FAMILY_PLANS, strict=True):
+        bar, truth, confidence = plan
+        enough = next(
+            n for n in range(201) if (n >= bar * 200 if confidence is None else rate_interval(n, 200).low >= bar)
+        )
+        all_pass = reference.binom.sf(enough - 1, 200, truth) ** 10
+        assert row[:3] == [f"{bar}", f"{truth}", "none" if confidence is None else f"{confidence}"]
+        assert row[3] == f"{all_pass * 100:.2f} %"
+        if confidence is None:
+            assert row[4] == percent(1 - reference.binom.sf(enough - 1, 200, truth) ** 10)
+    assert [row[3] for row in rows[:2]] == ["0.04 %", "32.07 %"]
+    assert rows[3][4] == "72.9 %"
+
+
+def test_a_family_keeps_the_level_of_one_gate_as_the_page_says(simulation: Any) -> None:
+    rng, runs = np.random.default_rng(8), 400
+    rows = table("10 slices of 200 cases, max_drop 0.05")
+    assert len(rows) == len(simulation.SLICES)
+    for row, (worse, differing) in zip(rows, simulation.SLICES, strict=True):
+        stated = [float(cell.split()[0]) / 100 for cell in row[2:]]
+        alone, shared = simulation.judged(rng, runs, worse, differing)
+        single = alone.wrong_pass, alone.wrong_fail, shared.wrong_pass, shared.wrong_fail
+        for share, promised in zip((*single, alone.all_pass, shared.all_pass), stated, strict=True):
+            assert share == pytest.approx(promised, abs=4 * (max(promised, 0.003) / runs) ** 0.5)
+        assert max(stated[2:4]) <= 0.03
+
+
+def test_weighted_f1_is_outside_its_interval_as_seldom_as_the_page_says(simulation: Any) -> None:
+    rows = table("Coverage of weighted F1")
+    assert len(rows) == 2 * len(simulation.LABELS)
+    for row in rows:
+        for cell in row[1:]:
+            above, below = map(float, re.findall(r"[0-9.]+", cell)[1:])
+            assert max(above, below) <= 2.5
+    rng, runs, shares = np.random.default_rng(9), 400, (0.6, 0.25, 0.1, 0.05)
+    (row,) = (row for row in rows if row[0] == "0.8 right, 4 labels of 60, 25, 10, 5 %")
+    for cell, n in zip(row[1:3], (20, 100), strict=True):
+        found = simulation.macro_f1s(0.8, shares, weighted=True)(rng, runs, n)
+        stated = [float(share) / 100 for share in re.findall(r"[0-9.]+", cell)[1:]]
+        for share, promised in zip((found.above, found.below), stated, strict=True):
+            assert share == pytest.approx(promised, abs=4 * (max(promised, 0.003) / runs) ** 0.5)

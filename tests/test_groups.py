@@ -349,3 +349,13 @@ def test_near_copies_without_a_group_are_warned_of(write: Callable[..., Path], c
     loose = CliRunner().invoke(main, ["gates", command, str(write(gate, group="none"))])
     assert "100 of 100 cases are near copies of each other without a common group" in loose.stderr
     assert "near copies" not in CliRunner().invoke(main, ["gates", command, str(write(gate))]).stderr
+
+
+def test_equal_requests_in_a_common_group_are_not_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "set.jsonl"
+    for group in ({"group": "a"}, {}):
+        rows = [{"id": f"c{n}", "input": "the same", "expected": "yes"} | group for n in range(12)]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        (eval_set,) = load_eval_sets([path], root=tmp_path)
+        warned = any('count them as independent: add a common "group"' in text for text in eval_set.warnings)
+        assert warned is not bool(group)

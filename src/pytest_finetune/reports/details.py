@@ -36,7 +36,7 @@ def detail_lines(part: ReportedSet, model: str, width: int, *, redact: bool = Fa
     if part.reports("field_accuracy"):
         lines.append((f"  field accuracy    {rate(summary, 'field_accuracy')}", {}))
     if (labels := summary.requested.labels) is not None and labels.counts:
-        lines += _label_lines(labels, rate(summary, "macro_f1"), width)
+        lines += _label_lines(labels, summary, width)
     lines += [(fitted(f"  {name} {value}", width), {}) for name, value in confidence_figures(summary)]
     lines += breakdown_lines(part, width, redact=redact)
     lines += _slice_lines(summary, width)
@@ -63,7 +63,7 @@ def stability_lines(part: ReportedSet, width: int, *, redact: bool = False) -> I
         yield f"    {len(summary.drift) - SHOWN:,} more paths drift", {}
 
 
-def _label_lines(table: LabelTable, macro_f1: str, width: int) -> Iterator[Line]:
+def _label_lines(table: LabelTable, summary: Summary, width: int) -> Iterator[Line]:
     room = max(6, width - 38)
     names = [fitted(figures.label, room) for figures in table.figures]
     wide = max([6, *map(columns, names)])
@@ -71,7 +71,8 @@ def _label_lines(table: LabelTable, macro_f1: str, width: int) -> Iterator[Line]
     for name, figures in zip(names, table.figures, strict=True):
         cells = (_share(figures.precision), _share(figures.recall), _share(figures.f1))
         yield f"  {padded(name, wide)}  {figures.support:>6,}  {cells[0]:>9}  {cells[1]:>6}  {cells[2]:>5}", {}
-    yield f"  macro F1 {macro_f1}", {}
+    yield f"  macro F1 {rate(summary, 'macro_f1')}", {}
+    yield f"  weighted F1 {rate(summary, 'weighted_f1')}", {}
     confused = [(pair, count) for pair, count in table.counts.items() if pair[0] != pair[1] and count]
     confused.sort(key=lambda entry: (-entry[1], entry[0]))
     for (expected, answered), count in confused[:SHOWN]:

@@ -114,6 +114,8 @@ def _figures(part: ReportedSet) -> str:
     """One line of figures for an eval set."""
     summary = part.summary
     facts = [f"accuracy {rate(summary, 'accuracy')}"]
+    if summary.requested.labels is not None and summary.requested.labels.counts:
+        facts += [f"macro F1 {rate(summary, 'macro_f1')}", f"weighted F1 {rate(summary, 'weighted_f1')}"]
     if summary.format_failures:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in summary.format_failures.items())
         facts.append(f"format failures: {kinds}")

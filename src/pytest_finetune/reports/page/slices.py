@@ -74,7 +74,7 @@ def _before(part: ReportedSet, slice_of: Summary) -> str:
 def _metrics_of(part: ReportedSet) -> Iterator[str]:
     """Quality metrics of the eval set besides accuracy."""
     if part.summary.labels:
-        yield "macro_f1"
+        yield from ("macro_f1", "weighted_f1")
     if any(score.fields for row in part.summary.rows for score in row.scores):
         yield "field_accuracy"
     for metric in ("score", "valid_rate"):

@@ -57,7 +57,7 @@ def copies_in(groups: Iterable[Sequence[Case]]) -> dict[str, int]:
 
 
 def copy_warnings(groups: Sequence[Sequence[Case]], number_of_cases: int) -> Iterator[str]:
-    """Contradictions in a set, and copies if there are many: statistics take cases for independent."""
+    """Contradictions in a set, and copies without a common group if there are many: each counts as independent."""
     contradicting = [pair for group in groups if (pair := _contradiction(group))]
     if contradicting:
         one, other = contradicting[0]
@@ -66,13 +66,15 @@ def copy_warnings(groups: Sequence[Sequence[Case]], number_of_cases: int) -> Ite
             f"cases {one.id!r} (line {one.line}) and {other.id!r} (line {other.line}) send the same request, but have "
             f"no expected answer in common{more}"
         )
-    copies = sum(len(group) - 1 for group in groups)
-    largest = max(groups, key=len, default=())
+    loose = [group for group in groups if len({case.group or (case.id,) for case in group}) > 1]
+    copies = sum(len(group) - 1 for group in loose)
+    largest = max(loose, key=len, default=())
     if len(largest) >= MANY or copies > number_of_cases * SHARE:
         first, second = largest[:2]
         yield (
             f"{copies:,} of {number_of_cases:,} cases repeat the request of an earlier one, such as {second.id!r} "
-            f"(line {second.line}) that of {first.id!r} (line {first.line}); intervals count them as independent"
+            f"(line {second.line}) that of {first.id!r} (line {first.line}); intervals count them as independent: add "
+            'a common "group"'
         )
 
 
