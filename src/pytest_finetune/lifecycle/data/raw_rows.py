@@ -138,8 +138,12 @@ def _item(name: str, line: int, item: str) -> Row | LeftOut:
     return Row(name, line, value)
 
 
+_FEW_NULS = 3
+"""NUL characters that are named where they are, also in a file of a few lines."""
+
+
 def _refuse_foreign(head: bytes, name: str, encoding: str) -> None:
     # UTF-16 looks like binary data, so that only UTF-8 input is checked.
-    if encoding.startswith("utf-8") and (foreign := foreign_bytes(head)):
+    if encoding.startswith("utf-8") and (foreign := foreign_bytes(head, accepted=_FEW_NULS)):
         problem, hint = foreign
         raise DataError(problem, name, f"{hint}, or use --encoding utf-16" if "UTF-16" in problem else hint)

@@ -21,8 +21,8 @@ MAX_DEPTH = 100
 UTF8_BOM = b"\xef\xbb\xbf"
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_MOST_NULS, _FEW_NULS = 0.01, 3
-"""Share of NUL bytes in a text file, and their number in one of any size."""
+_MOST_NULS = 0.01
+"""Share of NUL bytes in a text file."""
 
 _BLANK = b" \t\r\n"
 _JQ_ITEMS, _JQ_OBJECTS = "jq -c '.[]' FILE > NEW.jsonl", "jq -c . FILE > NEW.jsonl"
@@ -124,8 +124,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def foreign_bytes(data: bytes) -> tuple[str, str] | None:
-    """Problem and hint if the beginning of a file shows that it is not UTF-8 text."""
+def foreign_bytes(data: bytes, *, accepted: int = 0) -> tuple[str, str] | None:
+    """Problem and hint if the beginning of a file shows that it is not UTF-8 text; some NUL bytes may be accepted."""
     for magic, (name, hint) in _BINARY.items():
         if data.startswith(magic):
             return f"the file is {name} data, not text", hint
@@ -137,7 +137,7 @@ def foreign_bytes(data: bytes) -> tuple[str, str] | None:
             "save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE > NEW.jsonl",
         )
     # A few NUL characters are faults of their lines, which are reported there.
-    if data.count(0) > max(len(data) * _MOST_NULS, _FEW_NULS):
+    if data.count(0) > max(len(data) * _MOST_NULS, accepted):
         return "the file is binary data, not text", "name a file of JSON lines in UTF-8"
     return None
 
