@@ -67,8 +67,9 @@ TESTS = {
     "verdicts/gates": [*GATES, DEMANDS, *ASKING, *SEVERAL, "-k", "not (session or workers or page_says)"],
     "verdicts/metrics": ["tests/test_metrics.py", *GATES, *ASKING, *SEVERAL, "-k", "not (workers or page_says)"],
     "verdicts/scoring": [
-        *("tests/scoring", "tests/evalset/test_scorer_table.py", "tests/fail_open/test_judges.py"),
+        *("tests/scoring", "tests/evalset/test_scorer_table.py", "tests/evalset/test_scorer_fields.py"),
         *ASKING,
+        "tests/fail_open/test_judges.py",
         *("-k", "not (helpers_of_a_judge or workers)"),
     ],
     "lifecycle/registry": [

@@ -52,9 +52,12 @@ def fields(**tables: Any) -> dict[str, Any]:
         ({"compare": "set"}, [1, {"x": [1], "y": 2}], [{"y": 2.0, "x": [1]}, 1.0], True),
         ({"compare": "set"}, [1, 0], [True, False], False),
         ({"compare": "set"}, [[1], [2]], [[2], [3]], False),
+        ({"compare": "set"}, [{"x": 1}, {"x": 2}], [{"x": 3}, {"x": 1}], False),
+        ({"compare": "set"}, [{"x": 1}], [{"y": 1}], False),
         ({"compare": "set"}, ["a"], "a", False),
         ({"compare": "fuzzy", "threshold": 0.9}, "hello world", "hello worlds", True),
         ({"compare": "fuzzy", "threshold": 0.96}, "hello world", "hello worlds", False),
+        ({"compare": "fuzzy", "threshold": 0.8}, "abcde", "abcdf", True),
         ({"compare": "fuzzy", "threshold": 0.1}, "5", 5, False),
     ],
 )
@@ -83,6 +86,14 @@ def test_the_shown_difference_leaves_out_what_is_right(scorer: Callable[..., Any
     score = made.score(wanted, answer)
     assert (score.fields, score.path, score.wrong) == ((1, 2), "$.name", ("$.name",))
     assert made.explain(wanted, answer) == ['~ $.name: expected "a", got "b"']
+
+
+def test_inside_an_optional_object_each_value_is_compared(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    made = scorer("json", **fields(v={"optional": True}))
+    score = made.score(case({"v": {"x": 1, "y": 2}}), Completion('{"v": {"x": 1, "y": 3}}'))
+    assert (score.wrong, score.fields) == (("$.v.y",), (1, 2))
 
 
 def test_a_path_may_name_every_item(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
@@ -193,8 +204,9 @@ def test_an_expected_value_that_cannot_be_compared_so_is_refused(
 
 def test_a_missing_rapidfuzz_is_named(scorer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rapidfuzz", None)
-    with pytest.raises(ScorerError, match="needs rapidfuzz, which is not installed"):
-        scorer("json", **fields(v={"compare": "fuzzy", "threshold": 0.5}))
+    with pytest.raises(ScorerError, match=r"^compare = 'fuzzy' needs rapidfuzz, which is not installed") as caught:
+        scorer("json", **fields(w={"compare": "casefold"}, v={"compare": "fuzzy", "threshold": 0.5}))
+    assert caught.value.hint == "pip install 'pytest-finetune[text]'"
     scorer("json", **fields(v={"compare": "casefold"}))
 
 

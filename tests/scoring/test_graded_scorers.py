@@ -184,14 +184,15 @@ def test_a_threshold_that_decides_nothing_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "package"), [("fuzzy", "rapidfuzz"), ("bleu", "sacrebleu"), ("f1", "regex"), ("rouge_l", "regex")]
+    ("name", "package"),
+    [("fuzzy", "rapidfuzz"), ("bleu", "sacrebleu"), ("f1", "regex"), ("rouge_l", "regex"), ("regex", "regex")],
 )
 def test_a_missing_package_is_named(
     scorer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, name: str, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ScorerError, match=f"needs {package}, which is not installed") as caught:
-        scorer(name, scorer_options={"threshold": 0.5})
+    with pytest.raises(ScorerError, match=f"^scorer '{name}' needs {package}, which is not installed") as caught:
+        scorer(name, scorer_options={} if name == "regex" else {"threshold": 0.5})
     assert caught.value.hint == "pip install 'pytest-finetune[text]'"
 
 

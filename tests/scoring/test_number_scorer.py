@@ -48,7 +48,13 @@ def test_anything_but_a_number_is_a_format_failure(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("1,234,567.89", Fraction(123456789, 100)), ("-12,345", -12345), ("999", 999), ("1234.5", Fraction(2469, 2))],
+    [
+        ("1,234,567.89", Fraction(123456789, 100)),
+        ("-12,345", -12345),
+        ("123,456", 123456),
+        ("999", 999),
+        ("1234.5", Fraction(2469, 2)),
+    ],
 )
 def test_thousands_separators_are_accepted_if_configured(text: str, value: Fraction) -> None:
     assert read_number(text, thousands=",") == value

@@ -122,6 +122,11 @@ def test_a_field_that_no_case_can_have_is_a_fault(
         assert fault.hint == f"did you mean '{path.replace('a.c', 'a.b')}'?"
 
 
+def test_a_field_that_only_a_second_call_has_is_known(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+    made = scorer("tool_call", scorer_options={"fields": {"$.f.b": FUZZY}})
+    assert list(made.faults([case(calls=[("f", '{"a": "x"}'), ("f", '{"b": "y"}')])])) == []
+
+
 def test_the_scorers_table_is_refused_with_its_first_fault(scorer: Callable[..., Any]) -> None:
     with pytest.raises(ScorerError, match="two tables are for one field"):
         scorer("json", scorer_options={"fields": {"$.a": FUZZY, '$["a"]': FUZZY}})

@@ -256,6 +256,12 @@ def test_a_script_reaches_no_other_file(tmp_path: Path, statement: str) -> None:
     assert not file.exists()
 
 
+def test_databases_are_in_memory_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Database(SCRIPT).result("SELECT count(*) FROM orders").rows == ((4,),)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_script_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_execution, "SCRIPT_SECONDS", 0.05)
     endless = "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT count(*) FROM r;"

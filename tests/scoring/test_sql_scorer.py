@@ -131,7 +131,7 @@ def test_a_missing_sqlglot_is_an_error_with_a_remedy(
     scorer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sqlglot", None)
-    with pytest.raises(ScorerError, match="needs sqlglot") as caught:
+    with pytest.raises(ScorerError, match=r"^scorer 'sql' needs sqlglot") as caught:
         scorer("sql")
     assert caught.value.hint == "pip install 'pytest-finetune[sql]'"
 

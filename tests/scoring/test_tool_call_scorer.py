@@ -290,6 +290,27 @@ def test_each_unordered_call_finds_its_own_though_several_are_near(
     assert not made.score(case(calls=[one, two, three]), calling(two, two, ("f", '{"x": 0}'), one)).passed
 
 
+def test_of_two_equal_unordered_calls_the_first_is_the_one_that_was_made(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    made = scorer("tool_call", scorer_options={"unordered": True})
+    score = made.score(case(calls=[A, A]), calling(A, C))
+    assert score.wrong == ('$["f#2"]', "$.g")
+    options = {"unordered": True, "fields": {"$.f.x": {"compare": "number", "absolute": 1}}}
+    one, two, other = (("f", f'{{"x": {x}}}') for x in (1, 2, 9))
+    near = scorer("tool_call", scorer_options=options).score(case(calls=[one, two]), calling(other, two))
+    assert near.wrong == ('$["f#2"].x',)
+
+
+def test_arguments_nested_too_deeply_have_no_field_right(
+    scorer: Callable[..., Any], case: Callable[..., Case], calling: Callable[..., Completion]
+) -> None:
+    for depth in (800, 5000):
+        deep = '{"x": ' + "[" * depth + "]" * depth + "}"
+        score = scorer("tool_call").score(case(calls=[A, B]), calling(("f", deep)))
+        assert (score.passed, score.format_failure, score.fields) == (False, FormatFailure.NOT_JSON, (0, 2))
+
+
 BARE = {"type": "function", "function": {"name": "now"}}
 
 
@@ -312,6 +333,7 @@ def test_a_function_without_parameters_may_be_called_with_nothing(
         assert scorer("tool_call").check(wanted) is None
         score = scorer("tool_call").score(wanted, calling(("now", answer)))
         assert (score.passed, score.format_failure) == (True, None)
+        assert scorer("tool_call").explain(wanted, calling(("now", answer))) == []
 
 
 def test_nothing_is_not_json_for_a_function_with_parameters(
@@ -323,6 +345,10 @@ def test_nothing_is_not_json_for_a_function_with_parameters(
     assert "arguments are not JSON" in scorer("tool_call").check(case(calls=[("weather", "")], tools=[WEATHER]))
     other = scorer("tool_call").score(case(calls=[("now", "{}")], tools=[BARE, WEATHER]), calling(("weather", "")))
     assert other.format_failure is FormatFailure.NOT_JSON
+    for parameters in ({"properties": {"at": {}}}, {"required": ["at"]}):
+        tool = {"type": "function", "function": {"name": "now", "parameters": parameters}}
+        asked = scorer("tool_call").score(case(calls=[("now", '{"at": 1}')], tools=[tool]), calling(("now", "")))
+        assert asked.format_failure is FormatFailure.NOT_JSON
 
 
 def test_a_function_named_like_a_second_call_is_another_function(

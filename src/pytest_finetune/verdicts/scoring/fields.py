@@ -141,18 +141,19 @@ class FieldRules:
         return self.fields.get(general_path(path, calls=self.calls))
 
     def _equal(self, options: FieldOptions | None, expected: Any, got: Any) -> bool:
-        compare = options.compare if options else "exact"
         if next(differences(expected, got, self.same), None) is None:
             return True
-        if compare == "set":
+        if options is None:
+            return False
+        if options.compare == "set":
             both_lists = isinstance(expected, list) and isinstance(got, list) and len(expected) == len(got)
             return both_lists and Counter(map(self._key, expected)) == Counter(map(self._key, got))
-        if options and compare == "number":
+        if options.compare == "number":
             both = _is_number(expected) and _is_number(got)
             return both and options.accepts(as_written(expected), as_written(got))
-        if options and compare in _OF_TEXT:
+        if options.compare in _OF_TEXT:
             both = isinstance(expected, str) and isinstance(got, str)
-            return both and _OF_TEXT[compare](options, self.normalize(expected), self.normalize(got))
+            return both and _OF_TEXT[options.compare](options, self.normalize(expected), self.normalize(got))
         return False
 
     def _key(self, value: Any) -> Hashable:
@@ -161,7 +162,7 @@ class FieldRules:
             return frozenset((key, self._key(item)) for key, item in value.items())
         if isinstance(value, list):
             return tuple(map(self._key, value))
-        return type(value) is bool, self.normalize(value) if isinstance(value, str) else value
+        return isinstance(value, bool), self.normalize(value) if isinstance(value, str) else value
 
 
 def accept_fault(accept: Mapping[str, Any], paths: Iterable[str]) -> str | None:

@@ -90,7 +90,10 @@ def is_ordered(query: str) -> bool:
     for found in map(str.upper, _TOKEN.findall(query)):
         if found.startswith(("--", "/*")):
             continue
-        depth += (found == "(") - (found == ")")
+        if found == "(":
+            depth += 1
+        elif found == ")":
+            depth -= 1
         if depth == 0 and (before, found) == ("ORDER", "BY"):
             return True
         before = found
@@ -105,14 +108,13 @@ def same_rows(expected: Result, got: Result, *, ordered: bool) -> bool:
 
 
 def _run(database: sqlite3.Connection, query: str) -> Result:
-    left, ends = STEPS // _EVERY, perf_counter() + SECONDS
+    left, ends, stopped = STEPS // _EVERY, perf_counter() + SECONDS, False
 
     def stop() -> bool:
-        nonlocal left
+        nonlocal left, stopped
         left -= 1
-        if perf_counter() > ends:
-            left = -1
-        return left < 0
+        stopped = left < 0 or perf_counter() > ends
+        return stopped
 
     for limit, value in _LIMITS.items():
         database.setlimit(limit, value)
@@ -126,7 +128,7 @@ def _run(database: sqlite3.Connection, query: str) -> Result:
     except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
         if isinstance(error, QueryFault):
             raise
-        raise QueryFault("it takes too long" if left < 0 else str(error) or type(error).__name__) from None
+        raise QueryFault("it takes too long" if stopped else str(error) or type(error).__name__) from None
     return Result(len(cursor.description), rows)
 
 

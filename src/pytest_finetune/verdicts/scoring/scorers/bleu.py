@@ -84,7 +84,7 @@ class BleuScorer(GradedScorer):
 
 
 def _sequences(words: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
-    return zip(*(words[at:] for at in range(size)), strict=False)
+    return (tuple(words[at : at + size]) for at in range(len(words) - size + 1))
 
 
 @lru_cache(maxsize=1024)
