@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -52,3 +55,24 @@ def test_the_demo_without_its_models_says_how_to_train_them(tmp_path: Path) -> N
     ran = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert "make demo-train" in ran.stderr
+
+
+def required_by(names: list[str], found: set[str]) -> set[str]:
+    """The names of packages and of all that they require, as they are installed here."""
+    for text in names:
+        requirement = Requirement(text)
+        name = canonicalize_name(requirement.name)
+        if name not in found and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            found.add(name)
+            required_by(distribution(name).requires or [], found)
+    return found
+
+
+def test_a_plain_install_is_small() -> None:
+    """At most 40 packages and 75 MB, without the byte code that pip compiles."""
+    packages = required_by(PROJECT["project"]["dependencies"], set())
+    assert {"pytest", "openai", "anyio"} <= packages
+    assert len(packages) + 1 <= 40
+    own = sum(path.stat().st_size for path in (ROOT / "src").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    files = [path for name in packages for path in distribution(name).files or () if path.suffix != ".pyc"]
+    assert own + sum(path.size or 0 for path in files) < 75_000_000

@@ -51,6 +51,7 @@ def test_a_project_with_a_server_and_a_known_price_is_in_order(server, folder, m
     assert {name: state for name, (state, _, _) in found.items()} == {
         "versions": "ok",
         "extras": "ok",
+        "plugins": "ok",
         "eval sets": "ok",
         "registry": "-",
         "key": "ok",
@@ -129,3 +130,16 @@ def test_a_project_without_eval_sets_is_told_where_they_go(server, folder):
 def test_the_text_fits_80_columns(server):
     lines = doctor(f"--base-url={server.url}", "--model=a-model-with-a-very-long-name-indeed", code=0).splitlines()
     assert max(map(len, lines)) <= 80
+
+
+def test_the_plugin_of_anyio_is_named_with_the_line_that_switches_it_off(folder):
+    def found():
+        return checks("--base-url=http://127.0.0.1:9/v1", code=1)["plugins"]
+
+    assert found()[1] == "loaded in every pytest session: anyio, html, metadata"
+    assert "addopts = -p no:anyio" in found()[2]
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -q -p no:anyio\n", "utf-8")
+    assert found() == ("ok", "loaded in every pytest session: html, metadata", "")
+    (folder / "pytest.ini").unlink()
+    (folder / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = ["-p", "no:anyio"]\n', "utf-8")
+    assert found()[2] == ""

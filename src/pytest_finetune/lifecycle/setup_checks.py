@@ -24,7 +24,7 @@ from pytest_finetune.lifecycle.registry import open_registry
 from pytest_finetune.lifecycle.registry.sunset import model_list
 from pytest_finetune.lifecycle.registry.verification import history_problem
 from pytest_finetune.verdicts.evalset.discovery import find_eval_sets
-from pytest_finetune.verdicts.evalset.project import configured_patterns, project_root
+from pytest_finetune.verdicts.evalset.project import configured_lines, configured_patterns, project_root
 from pytest_finetune.verdicts.loading import load_project_sets
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ TIMEOUT = 10.0
 
 _REFUSED, _NOT_FOUND = (401, 403), 404
 _PACKAGES = ("pytest-finetune", "pytest", "pytest-html", "openai")
+_PLUGINS = {"anyio": "anyio", "html": "pytest-html", "metadata": "pytest-metadata"}
+"""Names of the pytest plugins that our requirements bring, with their packages."""
 _EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
 
 
@@ -99,6 +101,7 @@ def check_setup(setup: Setup) -> Iterator[SetupCheck]:
     steps: dict[str, Callable[[Setup], Iterator[SetupCheck]]] = {
         "versions": _versions,
         "extras": _extras,
+        "plugins": _plugins,
         "eval sets": _eval_sets,
         "registry": _registry,
         "key": _key,
@@ -130,6 +133,16 @@ def _extras(setup: Setup) -> Iterator[SetupCheck]:  # noqa: ARG001 - all checks 
     others = [extra for extra in sorted(missing) if missing[extra]]
     rest = f"; not installed: {', '.join(others)}" if others else ""
     yield SetupCheck("extras", CheckState.OK, f"installed: {', '.join(installed) or 'none'}{rest}")
+
+
+def _plugins(setup: Setup) -> Iterator[SetupCheck]:
+    """The pytest plugins of our requirements, which pytest loads in every session of this environment."""
+    found = {name: owner for name, owner in _PLUGINS.items() if _is_installed(owner)}
+    options = " ".join(configured_lines(setup.folder, "addopts"))
+    loaded = [name for name in found if not re.search(rf"-p\s*no:{name}\b", options)]
+    detail = f"loaded in every pytest session: {', '.join(loaded) or 'none of our requirements'}"
+    hint = "without async tests of its own, a project starts faster with addopts = -p no:anyio"
+    yield SetupCheck("plugins", CheckState.OK, detail, hint if "anyio" in loaded else "")
 
 
 def _is_installed(name: str) -> bool:
