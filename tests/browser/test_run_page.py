@@ -180,7 +180,7 @@ def test_text_is_searched_in_ids_prompts_and_answers(page_file: Path, opened: Op
 def test_a_cell_of_the_matrix_leads_to_its_cases(page_file: Path, opened: Open) -> None:
     page = opened(page_file)
     cell = page.locator(".matrix .wrong a").first
-    expected = int(cell.inner_text())
+    expected = int(cell.inner_text().split()[0])
     cell.click()
     assert count(page) == f"{expected} of 68"
     assert [chip.split(":")[0] for chip in chips(page)] == ["set", "expected", "answer", "clear all"]
@@ -189,8 +189,22 @@ def test_a_cell_of_the_matrix_leads_to_its_cases(page_file: Path, opened: Open) 
 
 def test_the_matrix_adds_up_to_the_planned_samples(page_file: Path, opened: Open) -> None:
     page = opened(page_file)
-    assert sum(int(text) for text in page.locator(".matrix td.sum").all_inner_texts()) == 60
-    assert sum(int(text) for text in page.locator(".matrix td:not(.sum) a").all_inner_texts()) == 60
+    assert sum(int(text) for text in page.locator(".matrix td.sum:not(.before)").all_inner_texts()) == 60
+    assert sum(int(text.split()[0]) for text in page.locator(".matrix td:not(.sum) a").all_inner_texts()) == 60
+
+
+def test_the_matrix_has_the_baseline_and_what_changed_since(page_file: Path, opened: Open) -> None:
+    """An answer that only the baseline gave has its cell, and the changes of all cells add up to none."""
+    page = opened(page_file)
+    right = [int(text.split()[0]) for text in page.locator(".matrix td.right").all_inner_texts()]
+    changed = [int(text.replace("−", "-")) for text in page.locator(".matrix small").all_inner_texts()]
+    before = [int(text) for text in page.locator(".matrix td.before").all_inner_texts()]
+    on_diagonal = page.locator(".matrix td.right small").all_inner_texts()
+    assert sum(right) - sum(before) == sum(int(text.replace("−", "-")) for text in on_diagonal)
+    assert changed
+    assert sum(changed) == 0
+    page.get_by_text("precision, recall, F1").click()
+    assert page.get_by_role("columnheader", name="baseline F1").is_visible()
 
 
 def test_format_failures_lead_to_their_cases_by_kind_and_path(page_file: Path, opened: Open) -> None:

@@ -21,6 +21,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     rows = [{"id": f"c{n}", "input": f"question {n}", "expected": "yes"} for n in range(30)]
     tickets = write_set(root, "tickets", rows, "[[gates]]\nmin = 0.95\n")
     write_set(root, "others", [{"id": "o1", "input": "other", "expected": "no"}])
+    labels = 'scorer = "label"\nlabels = ["yes", "no"]\n'
+    write_set(root, "labels", [{"id": "l1", "input": "other", "expected": "no"}], labels)
     recorded(root, [tickets], lambda *_: "yes", spec="ft:old")
     recorded(root, [tickets], lambda case, _: "no" if case.id in ("c3", "c7") else "yes", spec="ft:new")
     with viewer(root) as client:
@@ -96,10 +98,44 @@ def test_a_case_is_added_to_a_set_and_a_second_time_refused(visit: Visit) -> Non
     open_newest(page)
     page.get_by_text("add to an eval set").click()
     form = page.locator("details .review")
-    form.locator("select").select_option("eval_sets/others.jsonl")
-    form.locator("textarea").fill("no")
-    form.get_by_role("button").click()
+    page.locator("details[data-ready]").wait_for()
+    assert form.locator("textarea").input_value() == "yes"
+    form.get_by_role("button", name="take the model's answer").click()
+    assert form.locator("textarea").input_value() == "no"
+    form.get_by_label("eval set").select_option("eval_sets/others.jsonl")
+    form.get_by_role("button", name="Add").click()
     form.locator("output").filter(has_text="added as c3").wait_for()
+
+
+def test_the_label_of_a_set_of_labels_is_chosen(visit: Visit) -> None:
+    page = visit()
+    open_newest(page)
+    page.get_by_text("add to an eval set").click()
+    page.locator("details[data-ready]").wait_for()
+    form = page.locator("details .review")
+    form.get_by_label("eval set").select_option("eval_sets/labels.jsonl")
+    assert form.locator("select").nth(1).locator("option").all_inner_texts() == ["yes", "no"]
+    form.locator("select").nth(1).select_option("no")
+    form.get_by_role("button", name="Add").click()
+    form.locator("output").filter(has_text="added as c3").wait_for()
+
+
+def test_the_filter_by_person_follows_a_review_without_a_reload(visit: Visit) -> None:
+    page = visit()
+    open_newest(page)
+    save = page.get_by_role("button", name="Save")
+    page.keyboard.press("j")
+    title = page.locator("#detail h3").inner_text()
+    page.get_by_label("the answer is").select_option("unclear")
+    save.click()
+    page.locator(".review output").first.filter(has_text="saved").wait_for()
+    page.get_by_label("Filter by person").select_option("unclear")
+    assert page.locator("#sheet .id").all_inner_texts() == [title]
+    page.get_by_label("the answer is").select_option("wrong")
+    save.click()
+    page.locator("#empty").wait_for()
+    assert page.locator("#detail h3").inner_text() == title
+    assert page.locator(".review output").first.inner_text() == "saved"
 
 
 @pytest.mark.parametrize("path", ["/", "/history", "/runs"])

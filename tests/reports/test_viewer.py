@@ -18,6 +18,7 @@ from pytest_finetune.evaluation.runs import Run, RunStore
 from pytest_finetune.evaluation.runs.reviews import reviews_of
 from pytest_finetune.verdicts.calibration import read_labelled
 from pytest_finetune.verdicts.evalset.settings import EvalSettings
+from pytest_finetune.verdicts.loading import load_eval_sets
 from pytest_finetune.verdicts.scoring import make_scorer
 
 if TYPE_CHECKING:
@@ -254,3 +255,83 @@ def test_reviews_are_labels_that_calibrate_a_judge(client, project):
     labels = [(one.case.id, one.answer.text, one.passes) for one in found]
     assert labels == [("c0", "yes", True), ("c1", HOSTILE, False)]
     assert [one.case.expected for one in found] == [("yes",), ("yes",)]
+
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+KINDS = {
+    "json": ('scorer = "json"\n', {"expected": {"n": 1}}, '{"n": 2}', '{\n "n": 1\n}', '{"n": 3}'),
+    "lists": ('scorer = "json"\n', {"expected": [[1, 2]]}, "[1]", "[\n 1,\n 2\n]", "[3]"),
+    "labels": ('scorer = "label"\nlabels = ["a", "b"]\n', {"expected": "a"}, "b", "a", "b"),
+    "calls": (
+        'scorer = "tool_call"\n',
+        {"tool_calls": [CALL]},
+        "none",
+        '[\n {\n  "name": "weather",\n  "arguments": {\n   "city": "Oslo"\n  }\n }\n]',
+        '[{"name": "weather", "arguments": {"city": "Rome"}}]',
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Client, Path, Run]]:
+    """A run over a set of each kind, with an empty twin of each that may get its case."""
+    root: Path = tmp_path_factory.mktemp("kinds")
+    sets = []
+    for name, (toml, right, _, _, _) in KINDS.items():
+        row = {"id": name, "group": "g", "metadata": {"n": 1}}
+        if "tool_calls" in right:
+            asked = {"role": "user", "content": [{"type": "text", "text": "ask"}]}
+            row |= {"messages": [asked, {"role": "assistant", **right}], "tools": [WEATHER]}
+        else:
+            row |= {"input": "ask", **right}
+        sets.append(write_set(root, name, [row], toml))
+        write_set(root, f"{name}-twin", [{**row, "id": "other"}], toml)
+    run = recorded(root, sets, lambda case, _: KINDS[case.id][2])
+    with viewer(root) as client:
+        yield client.enter(), root, run
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_case_of_any_kind_is_added_with_all_that_belongs_to_it(kinds, name):
+    client, root, run = kinds
+    _, _, answer, expected, corrected = KINDS[name]
+    place = f"/runs/{run.id}/cases"
+
+    known = json.loads(text(client.get(f"{place}?eval_set=eval_sets/{name}.jsonl&case={name}")))
+    assert known == {"expected": expected, "answer": answer}
+
+    twin = f"eval_sets/{name}-twin.jsonl"
+    value = {"eval_set": f"eval_sets/{name}.jsonl", "case": name, "to": twin, "answer": corrected}
+    assert json.loads(text(client.post(place, value))) == {"id": name}
+    old, new = load_eval_sets([root / twin], root=root)[0].cases
+    assert (new.messages, new.tools, new.group, new.metadata) == (old.messages, old.tools, "g", {"n": 1})
+    assert (new.expected or new.tool_calls) != (old.expected or old.tool_calls)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "problem"),
+    [
+        ("calls", "[1]", "not a list of calls"),
+        ("calls", "[{", "not JSON"),
+        ("json", "{n: 1}", "JSON"),
+        ("labels", "c", "'c'"),
+    ],
+)
+def test_an_answer_of_the_wrong_kind_is_refused(kinds, name, answer, problem):
+    client, root, run = kinds
+    twin = root / f"eval_sets/{name}-twin.jsonl"
+    before = twin.read_bytes()
+    case = {"calls": "json", "json": "labels", "labels": "calls"}[name]
+    value = {"eval_set": f"eval_sets/{case}.jsonl", "case": case, "to": f"eval_sets/{twin.name}", "answer": answer}
+
+    status, _, body = client.post(f"/runs/{run.id}/cases", value)
+
+    assert status == 400
+    assert problem in json.loads(body)["error"]
+    assert twin.read_bytes() == before
+
+
+def test_what_is_asked_of_a_case_that_does_not_exist_is_an_error(kinds):
+    client, _, run = kinds
+    assert client.get(f"/runs/{run.id}/cases?eval_set=eval_sets/json.jsonl&case=none")[0] == 404

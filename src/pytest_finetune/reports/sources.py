@@ -93,10 +93,10 @@ class _Compared:
         return self.name, None, (f"not compared with {self.name}: {why}",)
 
     def with_fields(self, comparison: Comparison, after: Summary, repeats: int, eval_set: str) -> Comparison:
-        """The comparison with the changes of single fields, which only the cases name."""
-        cases = [row.case for row in after.rows]
-        before = summarize(self._samples, cases, eval_set=eval_set, repeats=repeats)
-        return replace(comparison, fields=field_changes(before, after))
+        """The comparison with the changes of single fields, and the baseline's labels, which only the cases name."""
+        cases, label = [row.case for row in after.rows], after.expected_label
+        before = summarize(self._samples, cases, eval_set=eval_set, repeats=repeats, expected_label=label)
+        return replace(comparison, fields=field_changes(before, after), labels=before.labels)
 
 
 def _pair_notes(pair: SetPair) -> Iterator[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from pytest_finetune.base.records import Sample
+    from pytest_finetune.verdicts.metrics.labels import LabelTable
     from pytest_finetune.verdicts.metrics.summary import Summary
 
 
@@ -92,6 +93,7 @@ class Comparison:
             without fields, and where a record does not say which are wrong.
         scorers: The same for each scorer that does not decide.
         groups: Number of groups, a case without one counting as one; None if no case is in a group.
+        labels: The baseline's confusion matrix; None if answers are not labels, or the cases are not known.
     """
 
     before: Fraction
@@ -104,6 +106,7 @@ class Comparison:
     fields: tuple[NamedChange, ...] = ()
     scorers: tuple[NamedChange, ...] = ()
     groups: int | None = None
+    labels: LabelTable | None = None
 
     @property
     def lost(self) -> tuple[Flip, ...]:
@@ -159,6 +162,7 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
         groups=None if after.groups is None else len(set(after.groups)),
         fields=field_changes(before, after),
         scorers=_changes(scorer_shares(before.rows), scorer_shares(after.rows), lambda _: after.groups),
+        labels=before.labels,
     )
 
 

@@ -37,7 +37,7 @@ class Surroundings:
         against: Id of the run that it is compared with; empty if it is not.
         formats: Endings of its exports.
         reviews: Eval set, case, verdict and note of each review.
-        sets: Names of the eval sets that cases can be added to.
+        sets: Name, kind of answers and labels of the eval sets that cases can be added to.
     """
 
     address: str
@@ -45,7 +45,7 @@ class Surroundings:
     against: str
     formats: Sequence[str]
     reviews: Sequence[Sequence[str]]
-    sets: Sequence[str]
+    sets: Sequence[Mapping[str, object]]
 
 
 def page_html(runs: Sequence[ReportedRun], *, redact: bool = False, around: Surroundings | None = None) -> str:

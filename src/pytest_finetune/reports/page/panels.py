@@ -10,6 +10,7 @@ from pytest_finetune.reports.page.cases import drift_name
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import interval_or_count, link, metric_name
+from pytest_finetune.verdicts.metrics.labels import LabelTable
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.comparison import Comparison
     from pytest_finetune.verdicts.metrics import Measure, Summary
     from pytest_finetune.verdicts.metrics.drift import Drift
-    from pytest_finetune.verdicts.metrics.labels import LabelTable
 
 MOST_LABELS = 30
 """With more labels than this the page lists the most frequent confusions instead of a matrix."""
@@ -31,36 +31,54 @@ DRIFTS = 12
 SHADES = 8
 
 
-def matrix_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) -> Values | None:
-    """The confusion matrix; None if it has too many labels to be readable."""
-    if len(table.labels) > MOST_LABELS:
+def matrix_view(
+    table: LabelTable, before: LabelTable | None, number: int, eval_set: str, *, linked: bool
+) -> Values | None:
+    """
+    The confusion matrix, with what changed since the baseline's; None if it has too many labels to be readable.
+
+    Args:
+        table: The matrix.
+        before: The baseline's; None without one.
+        number: Of the model on the page.
+        eval_set: Name of the eval set.
+        linked: Cells lead to their cases.
+    """
+    earlier = before.counts if before else {}
+    # Answers that only the baseline gave have a column, too.
+    both = LabelTable({pair: table.counts.get(pair, 0) for pair in (*table.counts, *earlier)})
+    if len(both.labels) > MOST_LABELS:
         return None
     rows = []
-    for expected in table.labels:
-        counts = {got: table.counts.get((expected, got), 0) for got in table.columns}
+    for expected in both.labels:
+        counts = {got: both.counts.get((expected, got), 0) for got in both.columns}
         if support := sum(counts.values()):
             cells = [_cell(count, support, expected == got) for got, count in counts.items()]
-            if linked:
-                for got, cell in zip(counts, cells, strict=True):
-                    if cell["count"]:
-                        cell["link"] = link(number, set=eval_set, label=visible(expected), got=visible(got))
-            rows.append({"label": visible(expected), "support": support, "cells": cells})
-    return {"columns": [visible(column) for column in table.columns], "rows": rows}
+            for got, cell in zip(counts, cells, strict=True):
+                if linked and cell["count"]:
+                    cell["link"] = link(number, set=eval_set, label=visible(expected), got=visible(got))
+                if before and (change := cell["count"] - earlier.get((expected, got), 0)):
+                    cell["change"] = f"{change:+,}".replace("-", "−")
+            right = f"{earlier.get((expected, expected), 0):,}" if before else ""
+            rows.append({"label": visible(expected), "support": support, "cells": cells, "before": right})
+    return {"columns": [visible(column) for column in both.columns], "rows": rows, "compared": before is not None}
 
 
 def _cell(count: int, support: int, right: bool) -> Values:  # noqa: FBT001 - a private function of three values
     # Any count above 0 is shaded, so that a rare confusion does not look like none.
     shade = 0 if not count else max(1, round(count / support * SHADES))
-    return {"count": count, "right": right, "shade": shade, "link": ""}
+    return {"count": count, "right": right, "shade": shade, "link": "", "change": ""}
 
 
-def labels_view(table: LabelTable) -> list[Values]:
-    """Precision, recall and F1 of each label."""
+def labels_view(table: LabelTable, before: LabelTable | None) -> list[Values]:
+    """Precision, recall and F1 of each label, and the baseline's F1."""
+    earlier = {figures.label: figures.f1 for figures in before.figures} if before else {}
     return [
         {
             "label": visible(figures.label),
             "support": f"{figures.support:,}",
             "figures": [_share(share) for share in (figures.precision, figures.recall, figures.f1)],
+            "before": _share(earlier.get(figures.label)) if before else "",
         }
         for figures in table.figures
     ]
@@ -70,8 +88,10 @@ def _share(value: Fraction | None) -> str:
     return "-" if value is None else f"{float(value):.3f}"
 
 
-def confusions_view(table: LabelTable, number: int, eval_set: str, *, linked: bool) -> list[Values]:
-    """Which labels are confused with which, most frequent first."""
+def confusions_view(
+    table: LabelTable, before: LabelTable | None, number: int, eval_set: str, *, linked: bool
+) -> list[Values]:
+    """Which labels are confused with which, most frequent first, and how often the baseline confused them."""
     wrong = [(expected, got, count) for (expected, got), count in table.counts.items() if expected != got and count]
     most_frequent = sorted(wrong, key=lambda entry: (-entry[2], entry[0], entry[1]))[:CONFUSIONS]
     return [
@@ -79,6 +99,7 @@ def confusions_view(table: LabelTable, number: int, eval_set: str, *, linked: bo
             "expected": visible(expected),
             "got": visible(got),
             "count": f"{count:,}",
+            "before": f"{before.counts.get((expected, got), 0):,}" if before else "",
             "link": link(number, set=eval_set, label=visible(expected), got=visible(got)) if linked else "",
         }
         for expected, got, count in most_frequent

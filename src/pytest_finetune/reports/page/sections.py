@@ -75,14 +75,15 @@ def _set_view(part: ReportedSet, number: int, *, redact: bool) -> Values:
     summary, name = part.summary, visible(part.name)
     reads_paths = not redact
     labels = summary.requested.labels if summary.requested.rows else None
+    before = part.comparison.labels if part.comparison else None
     return {
         "name": name,
         "link": link(number, set=name),
         "ungated": not part.gated,
         "gates": len(part.gates),
-        "matrix": matrix_view(labels, number, name, linked=reads_paths) if labels else None,
-        "confusions": confusions_view(labels, number, name, linked=reads_paths) if labels else [],
-        "labels": labels_view(labels) if labels else [],
+        "matrix": matrix_view(labels, before, number, name, linked=reads_paths) if labels else None,
+        "confusions": confusions_view(labels, before, number, name, linked=reads_paths) if labels else [],
+        "labels": labels_view(labels, before) if labels else [],
         "failures": failures_view(summary, number, name, paths=reads_paths),
         "comparison": comparison_view(part, part.comparison, number) if part.comparison else None,
         "breakdown": breakdown_view(part, redact=redact),

@@ -3,26 +3,87 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_finetune.base.errors import EvalSetError, FinetuneError
 from pytest_finetune.base.files import write_file
+from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.verdicts.evalset.discovery import eval_set_name, find_eval_sets
 from pytest_finetune.verdicts.evalset.project import configured_patterns
+from pytest_finetune.verdicts.evalset.reading import Faults
+from pytest_finetune.verdicts.evalset.settings_file import read_settings
 from pytest_finetune.verdicts.loading import load_eval_sets
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from pytest_finetune.base.records import Case, Message
+    from pytest_finetune.base.records import Case, Completion, ToolCall
 
-_ROLES = frozenset({"system", "developer", "user", "assistant"})
+AnswerKind = Literal["label", "json", "tool_call", "text"]
+"""How a right answer is written: one of the labels, a JSON value, a JSON list of calls, or text."""
 
 
-def project_sets(root: Path) -> dict[str, Path]:
-    """The eval sets of the project by name."""
+@dataclass(frozen=True, slots=True)
+class ProjectSet:
+    """
+    An eval set of the project that may get new lines.
+
+    Args:
+        name: Its name.
+        path: The file.
+        kind: How its answers are written.
+        labels: The labels, if its answers are labels.
+    """
+
+    name: str
+    path: Path
+    kind: AnswerKind = "text"
+    labels: tuple[str, ...] = ()
+
+
+def project_sets(root: Path) -> list[ProjectSet]:
+    """The eval sets of the project; settings that cannot be read leave text as the kind of answers."""
     paths = find_eval_sets([root], root=root, patterns=configured_patterns(root))
-    return {eval_set_name(path, root): path for path in paths}
+    return [_project_set(eval_set_name(path, root), path) for path in paths]
+
+
+def _project_set(name: str, path: Path) -> ProjectSet:
+    toml = path.with_suffix(".toml")
+    try:
+        settings, _ = read_settings(toml.read_bytes(), Faults(toml.name))
+    except OSError:
+        settings = None
+    if settings is None:
+        return ProjectSet(name, path)
+    kinds: dict[str, AnswerKind] = {"json": "json", "tool_call": "tool_call"}
+    labels = tuple(settings.labels or ()) if settings.scorer == "label" else ()
+    return ProjectSet(name, path, "label" if labels else kinds.get(settings.scorer, "text"), labels)
+
+
+def editable(case: Case, completion: Completion | None) -> tuple[str, str]:
+    """The expected answer, the first if there are several, and the model's answer, as a person edits them."""
+    expected = case.expected[0] if case.expected else ""
+    right = _calls_text(case.tool_calls) if case.tool_calls else _value_text(expected)
+    if completion is None:
+        return right, ""
+    return right, _calls_text(completion.tool_calls) if completion.tool_calls else completion.text
+
+
+def _value_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+
+
+def _calls_text(calls: Sequence[ToolCall]) -> str:
+    return json.dumps([{"name": one.name, "arguments": _arguments(one)} for one in calls], ensure_ascii=False, indent=1)
+
+
+def _arguments(call: ToolCall) -> object:
+    try:
+        return json.loads(call.arguments or "{}")
+    except ValueError:
+        return call.arguments
 
 
 def add_case(root: Path, name: str, case: Case, expected: str) -> str:
@@ -32,21 +93,21 @@ def add_case(root: Path, name: str, case: Case, expected: str) -> str:
     Args:
         root: The project.
         name: Name of one of its eval sets.
-        case: The case whose prompt, tags and metadata are taken.
-        expected: The answer that is right.
+        case: The case whose prompt, tools, tags, metadata and group are taken.
+        expected: The answer that is right, as `editable` writes it.
 
     Returns:
         The id of the new line.
 
     Raises:
-        FinetuneError: There is no such set, the case does not fit on a line, or the line does not fit into the set.
+        FinetuneError: There is no such set, or the line does not fit into the set.
     """
-    path = project_sets(root).get(name)
-    if path is None:
+    target = next((one for one in project_sets(root) if one.name == name), None)
+    if target is None:
         raise EvalSetError("there is no such eval set", name, "choose one of the project's eval sets")
-    before = path.read_bytes()
+    path, before = target.path, target.path.read_bytes()
     known = {one.id for one in load_eval_sets([path], root=root)[0].cases}
-    row = _row(case, expected, known)
+    row = _row(target, case, expected, known)
     line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
     write_file(path, before + (b"" if not before or before.endswith(b"\n") else b"\n") + line)
     try:
@@ -57,27 +118,41 @@ def add_case(root: Path, name: str, case: Case, expected: str) -> str:
     return str(row["id"])
 
 
-def _row(case: Case, expected: str, known: set[str]) -> dict[str, Any]:
+def _answer(target: ProjectSet, expected: str) -> dict[str, Any]:
+    """The last message of the line."""
+    if target.kind == "tool_call" and expected.lstrip().startswith("["):
+        return {"role": "assistant", "tool_calls": [_call(number, one) for number, one in enumerate(_calls(expected))]}
+    return {"role": "assistant", "content": expected}
+
+
+def _calls(expected: str) -> list[dict[str, Any]]:
+    hint = 'write a list of calls: [{"name": "f", "arguments": {}}]'
+    try:
+        calls = parse_json(expected)
+    except ValueError as error:
+        raise EvalSetError(f"not JSON: {error}", "expected", hint) from None
+    if not isinstance(calls, list) or not all(isinstance(one, dict) and {"name"} <= one.keys() for one in calls):
+        raise EvalSetError("not a list of calls with names", "expected", hint)
+    return calls
+
+
+def _call(number: int, call: dict[str, Any]) -> dict[str, Any]:
+    arguments = call.get("arguments", {})
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    function = {"name": call["name"], "arguments": text}
+    return {"id": f"call_{number + 1}", "type": "function", "function": function}
+
+
+def _row(target: ProjectSet, case: Case, expected: str, known: set[str]) -> dict[str, Any]:
     if case.id in known:
         problem = f"the eval set has a case {case.id!r} already"
         raise EvalSetError(problem, "expected", "change the expected answer in its line")
-    messages = [_message(message) for message in case.messages]
-    if case.tool_calls or None in messages:
-        problem = "tool calls, pictures and audio cannot be added here"
-        raise EvalSetError(problem, case.id, "copy the line from its eval set")
-    row: dict[str, Any] = {
-        "id": case.id,
-        "messages": [*messages, {"role": "assistant", "content": expected}],
+    row = {"id": case.id, "messages": [*(message.to_wire() for message in case.messages), _answer(target, expected)]}
+    others = {
+        "accept": dict(case.accept) if target.kind in ("json", "tool_call") else {},
+        "tools": list(case.tools),
+        "tags": list(case.tags),
+        "metadata": dict(case.metadata),
+        "group": case.group,
     }
-    if case.tags:
-        row["tags"] = list(case.tags)
-    if case.metadata:
-        row["metadata"] = dict(case.metadata)
-    return row
-
-
-def _message(message: Message) -> dict[str, str] | None:
-    """The message as plain text; None if it is more than that."""
-    if not isinstance(message.content, str) or message.extra or message.role not in _ROLES:
-        return None
-    return {"role": message.role, "content": message.content}
+    return row | {key: value for key, value in others.items() if value}

@@ -24,7 +24,7 @@ from pytest_finetune.reports.page.document import Surroundings, page_html, rende
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.sources import from_record
 from pytest_finetune.reports.viewer.access import OnlyWithToken
-from pytest_finetune.reports.viewer.adding import add_case, project_sets
+from pytest_finetune.reports.viewer.adding import add_case, editable, project_sets
 from pytest_finetune.reports.viewer.export import TYPES, exported
 from pytest_finetune.reports.viewer.listing import all_runs, history_view, list_view
 
@@ -63,6 +63,7 @@ def viewer_app(store: RunStore, root: Path, *, token: str) -> Starlette:
         Route("/runs/{run}", _in_thread(viewer.run_page)),
         Route("/runs/{run}/export.{form}", _in_thread(viewer.export)),
         Route("/runs/{run}/reviews", viewer.review, methods=["POST"]),
+        Route("/runs/{run}/cases", _in_thread(viewer.case), methods=["GET"]),
         Route("/runs/{run}/cases", viewer.add, methods=["POST"]),
     ]
     return Starlette(routes=routes, middleware=[Middleware(OnlyWithToken, token=token)])
@@ -101,7 +102,7 @@ class _Viewer:
         ]
         found = reviews_of(run).values()
         reviews = [[visible(one.eval_set), one.case, one.verdict, visible(one.note)] for one in found]
-        sets = [visible(name) for name in project_sets(self._root)]
+        sets = [{"name": visible(one.name), "kind": one.kind, "labels": one.labels} for one in project_sets(self._root)]
         around = Surroundings(f"/runs/{quote(run.id, safe='')}", others, against, tuple(TYPES), reviews, sets)
         return HTMLResponse(page_html([reported], around=around))
 
@@ -113,6 +114,15 @@ class _Viewer:
         data = exported(self._reported(run, ""), reviews_of(run), form)
         name = {"content-disposition": f'attachment; filename="{run.id}.{form}"'}
         return Response(data, media_type=TYPES[form], headers=name)
+
+    def case(self, request: Request) -> Response:
+        """The expected answer of a case and the model's, as a person edits them."""
+        run = self._find(request)
+        name, case = self._case(run, dict(request.query_params))
+        rows = next(part.summary.rows for part in self._reported(run, "").sets if part.name == name)
+        row = next(row for row in rows if row.case.id == case.id)
+        expected, answer = editable(case, next(iter(row.completions), None))
+        return JSONResponse({"expected": expected, "answer": answer})
 
     async def review(self, request: Request) -> Response:
         return await _changed(request, self._review)
@@ -130,7 +140,8 @@ class _Viewer:
 
     def _add(self, request: Request, body: dict[str, Any]) -> dict[str, Any]:
         _, case = self._case(self._find(request), body)
-        to = next((name for name in project_sets(self._root) if visible(name) == body.get("to")), str(body.get("to")))
+        names = [one.name for one in project_sets(self._root)]
+        to = next((name for name in names if visible(name) == body.get("to")), str(body.get("to")))
         return {"id": add_case(self._root, to, case, str(body.get("answer", "")))}
 
     def _find(self, request: Request) -> Run:

@@ -35,14 +35,30 @@ function back() {
   grid.focus({ preventScroll: true });
 }
 
+function drawCount(cases) {
+  byId("count").textContent = `${cases.length.toLocaleString("en")} of ${model.cases.length.toLocaleString("en")}`;
+}
+
 function filter() {
   const cases = shownCases(model, view);
-  byId("count").textContent = `${cases.length.toLocaleString("en")} of ${model.cases.length.toLocaleString("en")}`;
+  drawCount(cases);
   drawChips(byId("chips"), view, remove, clear);
   list.show(cases);
   // A case is always open: the first of the list unless one was selected.
   if (view.case === null) chosen = cases[0] ?? null;
   present(chosen);
+}
+
+// A review was saved: the filter by person has new values, and the list follows where it is in use.
+function reviewed(one) {
+  drawFacets(byId("facets"), model, view, add, (sort) => change({ sort }));
+  if (!view.review.length) return;
+  const cases = shownCases(model, view);
+  const top = grid.scrollTop;
+  drawCount(cases);
+  list.show(cases);
+  grid.scrollTop = top;
+  list.choosing(one);
 }
 
 function present(one) {

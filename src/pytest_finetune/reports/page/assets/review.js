@@ -63,6 +63,58 @@ const formOf = (title, controls, act, act_name) => {
   return form;
 };
 
+// What the answers of a set look like decides how a right one is entered.
+const answerControl = (set, text) => {
+  if (set.kind !== "label") {
+    const area = textArea(text);
+    if (set.kind !== "text") area.spellcheck = false;
+    area.rows = Math.min(12, Math.max(2, text.split("\n").length));
+    return area;
+  }
+  return selectOf(set.labels.map((label) => [label, label]), text.trim());
+};
+
+const KINDS = { label: "label", json: "JSON value", tool_call: "calls, as a JSON list", text: "expected" };
+
+const askFor = async (one) => {
+  const words = new URLSearchParams({ eval_set: one.set.name, case: one.id });
+  const response = await fetch(`${VIEWER.address}/cases?${words}`);
+  if (!response.ok) throw new Error("the case cannot be read: reload the page");
+  return response.json();
+};
+
+const addForm = (one) => {
+  const setOf = (name) => VIEWER.sets.find((set) => set.name === name) ?? VIEWER.sets[0];
+  const to = selectOf(VIEWER.sets.map(({ name }) => [name, name]), one.set.name);
+  const place = element("div");
+  let known = { expected: "", answer: "" };
+  let control = null;
+  const enter = (text) => {
+    const set = setOf(to.value);
+    control = answerControl(set, text);
+    place.replaceChildren(labelled(KINDS[set.kind], control));
+  };
+  const take = button("plain", "take the model's answer", () => enter(known.answer));
+  const add = async () => `added as ${(await send("cases", one, { to: to.value, answer: control.value })).id}`;
+  to.addEventListener("change", () => enter(control.value));
+  const form = formOf("", [labelled("eval set", to), place, take], add, "Add");
+  const more = element("details", "side");
+  more.append(element("summary", "", "add to an eval set"), form);
+  more.addEventListener("toggle", async () => {
+    if (!more.open || control) return;
+    enter("");
+    try {
+      known = await askFor(one);
+      take.hidden = !known.answer;
+      enter(known.expected);
+      more.dataset.ready = "yes";
+    } catch (error) {
+      form.querySelector("output").textContent = error.message;
+    }
+  });
+  return more;
+};
+
 const reviewForms = (one) => {
   if (!VIEWER || !one.named) return [];
   const known = reviewOf(one) ?? { verdict: "", note: "" };
@@ -71,15 +123,9 @@ const reviewForms = (one) => {
   const save = async () => {
     const saved = await send("reviews", one, { verdict: verdict.value, note: note.value });
     REVIEWS.set(reviewKey(one.set.name, one.id), saved);
+    reviewed(one);
     return "saved";
   };
   const review = formOf("Your verdict", [labelled("the answer is", verdict), labelled("note", note)], save, "Save");
-  if (!VIEWER.sets.length || one.set.missing) return [review];
-  const to = selectOf(VIEWER.sets.map((name) => [name, name]), one.set.name);
-  const answer = textArea(one.expected.split("\n or ")[0]);
-  const add = async () => `added as ${(await send("cases", one, { to: to.value, answer: answer.value })).id}`;
-  const more = element("details", "side");
-  const form = formOf("", [labelled("eval set", to), labelled("expected", answer)], add, "Add");
-  more.append(element("summary", "", "add to an eval set"), form);
-  return [review, more];
+  return VIEWER.sets.length && !one.set.missing ? [review, addForm(one)] : [review];
 };
