@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import dataclasses
 import json
 import threading
 from html.parser import HTMLParser
@@ -25,6 +26,7 @@ from pytest_finetune import (
     read_registry,
 )
 from pytest_finetune.evaluation.runs.copies import recorded_set
+from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS
 
 RUNS = Path(".finetune", "runs")
 TOML = 'scorer = "exact"\n\n[request]\ntemperature = 0\n\n[[gates]]\nmin = 0.99\n'
@@ -115,7 +117,13 @@ def test_values_that_make_no_gate_are_refused(keys, message):
 
 
 def test_a_gate_has_the_name_that_its_verdict_has():
-    assert Gate(metric="macro_f1", min=0.9, where={"tag": "x"}).label == "macro_f1>=0.9,tag=x"
+    assert Gate(metric="macro_f1", min=0.9, where={"tag": "x"}).name == "macro_f1>=0.9,tag=x"
+
+
+def test_a_gate_has_every_key_of_the_settings():
+    keys = {key for keys in GATE_KEYS.values() for key in keys}
+    assert {one.name for one in dataclasses.fields(Gate)} == keys
+    assert Gate(metric="recall", label="*", min=0.8).name == "recall>=0.8,label=*"
 
 
 def test_gates_that_do_not_fit_the_cases_are_refused(words):

@@ -35,8 +35,10 @@ class Gate:
         confidence: Level of the two-sided interval that has to clear the bar, in (0.5, 1).
         risk: Share of models at the bar that may pass, in (0, 0.25); instead of `confidence`.
         sequential: Stop asking once it is decided: `obrien-fleming`, `pocock` or `e-process`; needs a level.
+        family: Gates with `max_drop` and `confidence` that share one level: `holm` or `hierarchy`.
         coverage: Share of the cases that count, the most confident ones; for `accuracy_at_coverage`.
         field: JSON path of one field of the answers; for `field_accuracy`.
+        label: The label of `recall`; `*` for the label with the lowest recall.
         scorer: Name of the scorer whose scores count; None for the one that decides whether an answer passed.
         max_errors: Samples without an answer that are tolerated; None takes it from the eval set.
 
@@ -56,8 +58,10 @@ class Gate:
     confidence: float | None = None
     risk: float | None = None
     sequential: str | None = None
+    family: str | None = None
     coverage: float | None = None
     field: str | None = None
+    label: str | None = None
     scorer: str | None = None
     max_errors: int | None = None
 
@@ -71,8 +75,8 @@ class Gate:
             raise EvalSetError(f"{key}{problem}", "Gate", hint) from None
 
     @property
-    def label(self) -> str:
-        """Its name in tables and verdicts: `accuracy>=0.95,tag=critical`."""
+    def name(self) -> str:
+        """What tables and verdicts call it: `accuracy>=0.95,tag=critical`."""
         return _GATE.validate_python(self.to_dict()).rule().label
 
     def to_dict(self) -> dict[str, object]:
