@@ -102,10 +102,13 @@ def test_an_answer_that_breaks_the_schema_validator_is_an_errored_or_missed_samp
         ("+", "strip_punctuation"),
         ("...", "strip_punctuation"),
         ("C++", "strip_punctuation"),
+        ("(5)", "strip_punctuation"),
+        ("n!", "strip_punctuation"),
+        ("10①", "nfkc"),
     ],
 )
 def test_a_normalizer_never_makes_a_wrong_answer_right(suite, evaluate, expected, normalize):
-    wrong = expected.strip("-+.") or "wrong"
+    wrong = {"10①": "101"}.get(expected) or expected.strip("-+.()!") or "wrong"
     suite([expected], inputs=[wrong], toml=f'normalize = ["{normalize}"]\n' + GATE)
     assert evaluate().ret != 0
 

@@ -138,6 +138,21 @@ def test_a_plugin_that_a_conftest_loads_has_its_options(suite, server, pytester,
     pytester.runpytest_subprocess(*options).assert_outcomes(passed=2)
 
 
+@pytest.mark.parametrize("first", ["", THEIRS])
+def test_a_plugin_that_a_conftest_loads_gives_way_to_every_initial_conftest(
+    suite, server, pytester, monkeypatch, first
+):
+    suite(2)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeconftest("pytest_plugins = ['pytest_finetune.plugin']\n" + first)
+    second = "def pytest_addoption(parser): parser.addoption('--repeats')" if first else THEIRS
+    pytester.mkdir("own").joinpath("conftest.py").write_text(second)
+    options = ("--finetune-model=m", f"--model-base-url={server.url}", "--finetune-no-cache", "--model=x")
+    result = pytester.runpytest_subprocess(*options, "eval_sets", "own")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["finetune: --model, * defined by *; use --finetune-model, *"])
+
+
 def test_each_worker_asking_everything_is_refused(suite, evaluate):
     suite(4, toml=GATE)
     result = evaluate("-n2", "--dist=each", subprocess=True)

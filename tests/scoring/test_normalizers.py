@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import get_args
 
@@ -38,7 +39,30 @@ def test_every_normalizer_of_the_settings_exists() -> None:
         ("strip_punctuation", "5!", "5!"),
         ("strip_punctuation", "5!.", "5!"),
         ("strip_punctuation", "5.", "5"),
+        ("strip_punctuation", "(5)", "(5)"),
+        ("strip_punctuation", "“(5)”.", "(5)"),
+        ("strip_punctuation", "(€1,234.50)", "(€1,234.50)"),
+        ("strip_punctuation", "（５）", "（５）"),
+        ("strip_punctuation", "[0, n]", "[0, n]"),
+        ("strip_punctuation", "(a, b)", "(a, b)"),
+        ("strip_punctuation", "{bug}", "{bug}"),
+        ("strip_punctuation", "<bug>", "<bug>"),
+        ("strip_punctuation", "__init__", "__init__"),
+        ("strip_punctuation", "__Bug__", "Bug"),
+        ("strip_punctuation", "n!", "n!"),
+        ("strip_punctuation", "(n+m)!", "(n+m)!"),
+        ("strip_punctuation", "0.3...", "0.3..."),
+        ("strip_punctuation", "0.3…", "0.3…"),
+        ("strip_punctuation", ".5", ".5"),
+        ("strip_punctuation", "±5", "±5"),
+        ("strip_punctuation", "§5", "§5"),
+        ("strip_punctuation", "5'", "5'"),
         ("nfkc", "10⁵", "10⁵"),
+        ("nfkc", "xₐ", "xₐ"),
+        ("nfkc", "xᵈ", "xᵈ"),
+        ("nfkc", "10①", "10①"),
+        ("nfkc", "①②", "①②"),
+        ("nfkc", "①", "1"),
         ("nfkc", "H₂Ｏ", "H₂O"),
         ("nfkc", "1½", "1½"),
     ],
@@ -52,11 +76,26 @@ def test_normalizers_apply_in_their_order() -> None:
     assert make_normalizer([])(" as it is ") == " as it is "
 
 
-_FRACTIONS = (0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE, *range(0x2150, 0x2160), 0x2189)
-_UNRAISED = st.characters(exclude_characters=[chr(code) for code in (*range(0x2070, 0x208F), *_FRACTIONS)])
+_UNCHANGED = ("<super>", "<sub>", "<fraction>")
+_ENCLOSED = [chr(code) for code in range(0x10FFFF) if re.search(r"[0-9]", unicodedata.normalize("NFKC", chr(code)))]
+_COMPOSED = st.characters(exclude_characters=_ENCLOSED).filter(
+    lambda character: not unicodedata.decomposition(character).startswith(_UNCHANGED)
+)
 
 
-@given(st.text(_UNRAISED, max_size=8).map(lambda text: text * 400))
+@pytest.mark.parametrize("form", _UNCHANGED)
+def test_no_raised_or_lowered_character_and_no_fraction_becomes_another(form: str) -> None:
+    raised = [chr(code) for code in range(0x10FFFF) if unicodedata.decomposition(chr(code)).startswith(form)]
+    assert "".join(raised) == nfkc("".join(raised))
+
+
+def test_no_single_character_adds_a_digit_to_a_number() -> None:
+    enclosed = [character for character in _ENCLOSED if unicodedata.category(character) != "Nd"]
+    assert [character for character in enclosed if nfkc(f"5{character}") != f"5{character}"] == []
+    assert [character for character in enclosed if nfkc(f"{character}5") != f"{character}5"] == []
+
+
+@given(st.text(_COMPOSED, max_size=8).map(lambda text: text * 400))
 def test_long_texts_are_composed_as_a_whole_would_be(text: str) -> None:
     assert nfkc(text) == unicodedata.normalize("NFKC", text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,8 @@ from pytest_finetune.plugin.names import NAMES, OptionNames, forget_values, take
 from pytest_finetune.plugin.options import add_options
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from argparse import Namespace
+    from collections.abc import Generator, Sequence
 
     from pytest_finetune.base.records import Case, Completion
 
@@ -19,9 +21,19 @@ MARK = "eval_set(path): run this function once per case of an eval set, with the
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
-    """Declare the command line now if a conftest.py loads this plugin, which is too late for the hook below."""
-    if any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
+    """Declare the command line before it is parsed if a conftest.py loads this plugin: too late for the hook below."""
+    if not any(name.endswith("conftest.py") for name, _ in pluginmanager.list_name_plugin()):
+        return
+    parse = parser.parse
+
+    @wraps(parse)
+    def declare_and_parse(args: Sequence[str], namespace: Namespace | None = None) -> Namespace:
+        # By now all initial conftest files have been loaded, and no hook of pytest is called between the two.
+        parser.parse = parse  # type: ignore[method-assign]
         pluginmanager.register(_Outermost(add_options(parser)), _OUTERMOST)
+        return parse(args, namespace)
+
+    parser.parse = declare_and_parse  # type: ignore[method-assign, assignment]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

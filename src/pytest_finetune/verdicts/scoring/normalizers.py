@@ -14,9 +14,27 @@ PIECE = 1024
 
 
 _STOPS = ".,;:!?…。，；：！？、"
-_RAISED = re.compile("([\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u208e\u2150-\u215f\u2189]+)")
-_CLOSING = dict(zip("\"'`*_([{<“‘«‹「『《（【", "\"'`*_)]}>”’»›」』》）】", strict=True))
+# Characters that Unicode defines as another one raised, lowered or part of a fraction.
+_RAISED = (
+    "\u00aa\u00b2\u00b3\u00b9\u00ba\u00bc-\u00be\u02b0-\u02b8\u02e0-\u02e4\u10fc\u1d2c-\u1d2e\u1d30-\u1d3a\u1d3c-\u1d4d\u1d4f-\u1d6a"
+    "\u1d78\u1d9b-\u1dbf\u2070-\u208e\u2090-\u209c\u2120\u2122\u2150-\u215f\u2189\u2c7c\u2c7d\u2d6f\u3192-\u319f\ua69c\ua69d\ua770"
+    "\ua7f2-\ua7f4\ua7f8\ua7f9\uab5c-\uab5f\uab69\U00010781-\U00010785\U00010787-\U000107b0\U000107b2-\U000107ba\U0001f16a-\U0001f16c"
+)
+# Single characters that NFKC turns into text with digits, such as a circled 1 or a month in Japanese.
+_ENCLOSED = (
+    "\u2460-\u249b\u24ea\u3251-\u325f\u32b1-\u32cb\u3358-\u3370\u3378\u3379"
+    "\u339f-\u33a6\u33a8\u33af\u33e0-\u33fe\U0001f100-\U0001f10a"
+)
+_NUMBERS = rf"[\d{_RAISED}{_ENCLOSED}]"
+_KEPT = re.compile(f"([{_RAISED}]+|(?<={_NUMBERS})[{_ENCLOSED}]+|[{_ENCLOSED}]+(?={_NUMBERS}))")
+
+_CLOSING = dict(zip("\"'`*_([“‘«‹「『《（【", "\"'`*_)]”’»›」』》）】", strict=True))
 """Marks that are dropped in pairs only."""
+
+_BRACKETS = "([（【"
+_DUNDER = re.compile("__[a-z0-9_]*[a-z0-9]__")
+_MEANT = re.compile(r"!+|\.{2,}|…+")
+_FACTORIAL = re.compile(r"(?:[)\]]|(?<![\w'’])[^\W\d_])\Z")
 
 
 def make_normalizer(names: Iterable[str]) -> Callable[[str], str]:
@@ -37,11 +55,12 @@ def nfkc(text: str) -> str:
     """
     Unicode compatibility composition: full-width forms, ligatures and composed accents become one spelling.
 
-    Raised and lowered digits and fractions stay: in `10⁵` and `1½` they are not the digits that NFKC makes of them.
+    Raised and lowered characters and fractions stay: in `10⁵` and `1½` they are not the digits that NFKC makes of them.
+    So do enclosed digits next to others: `1①` is not 11.
     """
     return "".join(
-        part if raised else "".join(unicodedata.normalize("NFKC", piece) for piece in _pieces(part))
-        for raised, part in ((number % 2, part) for number, part in enumerate(_RAISED.split(text)))
+        part if kept else "".join(unicodedata.normalize("NFKC", piece) for piece in _pieces(part))
+        for kept, part in ((number % 2, part) for number, part in enumerate(_KEPT.split(text)))
     )
 
 
@@ -55,12 +74,14 @@ def strip_punctuation(text: str) -> str:
     Drop quotes, Markdown marks and brackets around a text, and stops after it: `**Bug.**` becomes `Bug`.
 
     What may change a word or a number stays: signs (`-5`), currency, `%`, `#` (`C#`), a leading dot (`.NET`), a mark on
-    one side alone (`A*`), a factorial (`5!`). A text of nothing but punctuation stays whole.
+    one side alone (`A*`), a factorial (`5!`, `n!`), repeating decimals (`0.3...`), brackets around a number or a list
+    (`(5)` is minus five to an accountant, `(a, b)` and `[a, b]` are two intervals), `{…}`, `<…>` and `__init__`.
+    A text of nothing but punctuation stays whole.
     """
     whole = text = text.strip()
     while text:
         shorter = _without_stops(text)
-        if shorter and _CLOSING.get(shorter[0]) == shorter[-1]:
+        if _is_wrapped(shorter):
             shorter = shorter[1:-1].strip()
         if shorter == text:
             return text
@@ -68,11 +89,18 @@ def strip_punctuation(text: str) -> str:
     return whole
 
 
+def _is_wrapped(text: str) -> bool:
+    if not text or _CLOSING.get(text[0]) != text[-1] or _DUNDER.fullmatch(text):
+        return False
+    return text[0] not in _BRACKETS or not any(c in ",，、;" or unicodedata.category(c)[0] == "N" for c in text)
+
+
 def _without_stops(text: str) -> str:
     shorter = text.rstrip(_STOPS)
-    if shorter[-1:].isdigit():
-        rest = text[len(shorter) :]
-        shorter += rest[: len(rest) - len(rest.lstrip("!"))]
+    if meant := _MEANT.match(text, len(shorter)):
+        is_number = unicodedata.category(shorter[-1])[0] == "N" if shorter else False
+        if is_number or (meant[0][0] == "!" and _FACTORIAL.search(shorter[-2:])):
+            return text[: meant.end()]
     return shorter.rstrip()
 
 

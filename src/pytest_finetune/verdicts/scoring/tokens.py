@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 # Scripts that are written without spaces: each character, with its marks, is a word of its own.
 _SCRIPTS = ("Han", "Hiragana", "Katakana", "Thai", "Lao", "Khmer", "Myanmar")
 _UNSPACED = "".join(rf"\p{{Script={name}}}" for name in _SCRIPTS)
-_PATTERN = rf"\p{{Nd}}+(?:[.,]\p{{Nd}}+)*|[{_UNSPACED}]\p{{M}}*|(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}_])+"
+_NUMBER = r"(?:(?<![\p{L}\p{N}])-)?\p{Nd}+(?:[.,]\p{Nd}+)*|[%‰\p{Sc}]"
+# C, C++ and C# are three languages.
+_WORD = rf"(?:(?![{_UNSPACED}])[\p{{L}}\p{{M}}\p{{N}}_])+(?:(?:\+\+|#)(?!\p{{L}}))?"
+_PATTERN = rf"{_NUMBER}|[{_UNSPACED}]\p{{M}}*|{_WORD}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,11 @@ def words(text: str) -> list[str]:
     """
     The words of a text, after NFKC and case folding.
 
-    A number with its decimals is one word (`1,234.5`), and so is each character of Chinese, Japanese, Thai, Lao, Khmer
-    and Burmese. Punctuation and symbols separate words and are dropped; nothing else is: articles count.
+    A number with its minus sign and decimals is one word (`-1,234.5`), and so are each percent sign, each symbol of a
+    currency, and each character of Chinese, Japanese, Thai, Lao, Khmer and Burmese. Other punctuation and symbols
+    separate words and are dropped; nothing else is: articles count.
     """
-    found: list[str] = _pattern().findall(nfkc(text).casefold())
+    found: list[str] = _pattern().findall(nfkc(text).casefold().replace("−", "-"))
     return found
 
 
