@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from pytest_finetune.base.text import described
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,7 +38,7 @@ async def in_daemon_thread(work: Callable[[], _T]) -> _T:
         try:
             outcome = partial(future.set_result, work())
         except BaseException as raised:  # noqa: BLE001 - it is raised again where it is waited for
-            error = raised if _may_cross(raised) else RuntimeError(f"{type(raised).__name__}: {raised}")
+            error = raised if _may_cross(raised) else RuntimeError(described(raised))
             outcome = partial(future.set_exception, error)
         # The loop may have ended before; then nothing waits for the result.
         with suppress(RuntimeError):

@@ -21,6 +21,15 @@ def shorten(text: str, limit: int = 80) -> str:
     return short if short.isprintable() else _cut(escaped(short), limit)
 
 
+def described(error: BaseException) -> str:
+    """The class and the message of an exception that the user's code raised, which may not even have a message."""
+    try:
+        message = str(error)
+    except BaseException as broken:  # noqa: BLE001 - the user's own `__str__`, which may raise anything, too
+        message = f"its __str__ raises {type(broken).__name__}"
+    return f"{type(error).__name__}: {message}".removesuffix(": ")
+
+
 def shown(value: Any, limit: int = 80) -> str:
     """A JSON value as short text on one line."""
     try:

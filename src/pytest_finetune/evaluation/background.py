@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import Failure, Sample, State
+from pytest_finetune.base.text import described
 from pytest_finetune.evaluation.backlog import WINDOW, Backlog
 from pytest_finetune.evaluation.tally import Tally
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 TICK = 0.2
 """Seconds between two updates of the live line."""
+
+
+LONGEST_CLEANUP = 10.0
+"""Seconds that cancelled tasks may take to end."""
 
 
 class LoopThread:
@@ -191,7 +196,7 @@ class BackgroundEvaluation:
             # `stop` cancels the task; any other exception belongs to the reader, not to this thread.
             if not isinstance(error, asyncio.CancelledError):
                 self._crash = error
-                reason = Failure("internal", f"{type(error).__name__}: {error}", fatal=True)
+                reason = Failure("internal", described(error), fatal=True)
                 self.evaluation.collect_stop(reason)
         finally:
             if self._notice is not None and self.evaluation.stopped is not None:
@@ -205,4 +210,6 @@ async def _cancel_all() -> None:
     tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    # The user's code may ignore its cancellation.
+    if tasks:
+        await asyncio.wait(tasks, timeout=LONGEST_CLEANUP)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Failure, Sample, State
+from pytest_finetune.base.text import described
 from pytest_finetune.evaluation.runs import prompt_sha256
 
 if TYPE_CHECKING:
@@ -72,8 +73,12 @@ async def _score(
         return Failure("scorer", f"{names} took longer than {deadline:g} s")
     except ScorerError as error:
         return Failure("scorer", str(error))
-    except Exception as error:  # noqa: BLE001 - an answer that breaks a scorer is one errored sample, not the end
-        return Failure("scorer", f"{scorer.name} broke on this answer: {type(error).__name__}: {error}")
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        # An answer that breaks a scorer is one errored sample, not the end.
+        return Failure("scorer", f"{scorer.name} broke on this answer: {described(error)}")
 
 
 def _may_be_slow(scorer: Scorer, completion: Completion) -> bool:

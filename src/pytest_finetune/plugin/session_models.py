@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.base.secret_masking import without_keys
+from pytest_finetune.base.text import described
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.evaluation import Evaluation
 from pytest_finetune.evaluation.models_under_test import ModelsUnderTest, ModelUnderTest
@@ -129,8 +130,10 @@ def _cache_folder(config: pytest.Config) -> Path | None:
 def _custom_target(config: pytest.Config, spec: str) -> object:
     try:
         return config.hook.pytest_finetune_target(spec=spec, config=config)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         # The hook is the user's, and may raise anything.
-        text = without_keys(f"{type(error).__name__}: {error}", os.environ.get("OPENAI_API_KEY", "").strip())
+        text = without_keys(described(error), os.environ.get("OPENAI_API_KEY", "").strip())
         problem = f"the hook failed for {spec!r}: {text}"
         raise TargetError(problem, "pytest_finetune_target", "fix the hook in conftest.py") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.text import described
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.eval_set import OtherScorer
 from pytest_finetune.verdicts.evalset.settings_file import placed
@@ -54,9 +55,9 @@ class SetScorers:
         name = self.scorer.name
         if case.accept and not any(scorer.accepts for _, _, scorer in self.made):
             found.append((f"accept has no effect on scorer {name!r}", "expect a list: any of it is right"))
-        elif problem := self.scorer.check(case):
+        elif problem := _problem(self.scorer, case):
             found.append((problem, _wrong_scorer(name)))
-        others = ((other.check(case), name) for name, other in self.others.items())
+        others = ((_problem(other, case), name) for name, other in self.others.items())
         return found + [(problem, _wrong_scorer(name)) for problem, name in others if problem]
 
     def add_faults(self, cases: Sequence[Case], faults: SetFaults) -> None:
@@ -76,6 +77,16 @@ class SetScorers:
             name: replace(other, judge=_calibration(other.scorer, path, settings, name))
             for name, other in self.others.items()
         }
+
+
+def _problem(scorer: Scorer | OtherScorer, case: Case) -> str | None:
+    """What the scorer cannot use in a case; one of another package may break on it, which is the same."""
+    try:
+        return scorer.check(case)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it may raise anything
+        return f"its check broke: {described(error)}"
 
 
 def make_scorers(settings: EvalSettings, folder: Path, faults: SetFaults) -> SetScorers | None:

@@ -88,7 +88,7 @@ def read_recorded(status: int, body: Mapping[str, Any]) -> Completion | Failure:
     if 200 <= status < 300 and not _error_holder(body):  # noqa: PLR2004 - as HTTP has it
         # Whatever is unusual is described from the text of the body.
         with suppress(Exception):
-            return _finished(read_completion(body), status, "")
+            return finished(read_completion(body), status, "")
     return read_http_answer(status, {}, compact_json(body).encode(errors="replace"))
 
 
@@ -116,13 +116,13 @@ def _success(status: int, headers: Mapping[str, str], body: bytes, secret: str, 
     except Malformed as fault:
         detail = f"{fault}; it begins: {_excerpt(body, secret)}" if body.strip() else "an empty body"
         return Failure("malformed", error_line(f"HTTP {status} with {detail}", secret), status)
-    return _finished(completion, status, secret)
+    return finished(completion, status, secret)
 
 
 _READERS = {"chat": read_completion, "responses": read_response, "embeddings": read_embeddings}
 
 
-def _finished(completion: Completion, status: int, secret: str) -> Completion | Failure:
+def finished(completion: Completion, status: int | None = None, secret: str = "") -> Completion | Failure:
     """The completion with OpenAI's finish reason; a failure if the server did not finish the answer."""
     reason = known_reason(completion.finish_reason)
     if reason is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Request
 from pytest_finetune.verdicts.asking_order import asking_order
+from pytest_finetune.base.text import described
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
@@ -69,7 +70,7 @@ class OtherScorer:
         except ScorerError:
             raise
         except Exception as error:
-            raise ScorerError(f"scorer {name!r} broke on this answer: {type(error).__name__}: {error}") from error
+            raise ScorerError(f"scorer {name!r} broke on this answer: {described(error)}") from error
 
 
 def _score(scorer: Scorer, case: Case, completion: Completion, replies: Sequence[Completion]) -> Score:

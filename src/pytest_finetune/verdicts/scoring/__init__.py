@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
+from pytest_finetune.base.text import described
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers, is_function
 from pytest_finetune.verdicts.evalset.toml_lines import key_path
@@ -27,6 +29,8 @@ _SETTINGS = {
     "scorer_files": "scorer_files",
 }
 """Field of `EvalSettings` -> key in the file, of the settings that only some scorers read."""
+
+_FIX = "fix or reinstall the package that provides it"
 
 
 def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
@@ -50,7 +54,13 @@ def make_scorer(settings: EvalSettings, folder: Path) -> Scorer:
                 f"{key!r} has no effect on scorer {settings.scorer!r}",
                 hint=f"remove it, or use a scorer that reads it: {', '.join(_readers(key))}",
             )
-    return chosen.make(settings, folder)
+    try:
+        return chosen.make(settings, folder)
+    except ScorerError:
+        raise
+    except BaseException as error:
+        _pass_interrupt(error)
+        raise ScorerError(f"scorer {settings.scorer!r} broke: {described(error)}", hint=_FIX) from error
 
 
 @lru_cache(maxsize=64)
@@ -71,9 +81,10 @@ def scorer_class(name: str) -> type[Scorer]:
         raise ScorerError(f"there is no scorer {name!r}", hint="install the package that provides it")
     try:
         found = point.load()
-    except Exception as error:
-        problem = f"scorer {name!r} cannot be imported from {point.value}: {type(error).__name__}: {error}"
-        raise ScorerError(problem, hint="fix or reinstall the package that provides it") from error
+    except BaseException as error:
+        _pass_interrupt(error)
+        problem = f"scorer {name!r} cannot be imported from {point.value}: {described(error)}"
+        raise ScorerError(problem, hint=_FIX) from error
     if not (isinstance(found, type) and issubclass(found, Scorer)):
         raise ScorerError(f"{point.value} is not a subclass of pytest_finetune.Scorer")
     return found
@@ -82,6 +93,12 @@ def scorer_class(name: str) -> type[Scorer]:
 def scorers_with(metric: str) -> list[str]:
     """The built-in scorers whose scores support one of `SCORER_METRICS`."""
     return [name for name in built_in_scorers() if metric in scorer_class(name).metrics]
+
+
+def _pass_interrupt(error: BaseException) -> None:
+    """Raise Ctrl-C again, which Python raises in the main thread, whatever runs there."""
+    if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+        raise error
 
 
 def _readers(key: str) -> list[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_finetune.base.errors import ScorerError, did_you_mean
 from pytest_finetune.base.records import FormatFailure, Score
 from pytest_finetune.base.strict_json import JsonFault, parse_json
-from pytest_finetune.base.text import shorten
+from pytest_finetune.base.text import described, shorten
 from pytest_finetune.verdicts.evalset.scorer import Scorer
 from pytest_finetune.verdicts.scoring.answers import missing_answer
 from pytest_finetune.verdicts.scoring.local_modules import LocalModules
@@ -109,7 +109,7 @@ class FunctionScorer(Scorer):
             verdict = self.function(case, completion)
         except BaseException as error:
             # Whatever a user's function raises is reported as its fault, and ends one sample, not the run.
-            problem = f"{self.name} broke: {type(error).__name__}: {shorten(str(error), 200)}"
+            problem = f"{self.name} broke: {shorten(described(error), 200)}"
             raise ScorerError(problem, _place(error), "fix the scoring function") from error
         if isinstance(verdict, Score):
             return self._checked(verdict)
@@ -225,7 +225,7 @@ def _imported(name: str, local: LocalModules) -> ModuleType:
         if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
             raise
         # Importing runs the user's code, which may raise anything.
-        problem = f"scorer {name!r} cannot be imported: {type(error).__name__}: {shorten(str(error), 200)}"
+        problem = f"scorer {name!r} cannot be imported: {shorten(described(error), 200)}"
         hint = f"{local.name!r} is looked up in the eval set's folder, above it, and among installed packages"
         raise ScorerError(problem, hint=hint) from error
 

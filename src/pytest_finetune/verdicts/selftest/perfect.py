@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Failure, Sample, State
+from pytest_finetune.base.text import described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,10 @@ def scored(eval_set: EvalSet, case: Case, completion: Completion) -> Sample:
     """Score an answer as in a run: if the scorer raises, the sample is in error."""
     try:
         score = eval_set.score(case, completion)
-    except Exception as error:  # noqa: BLE001 - as in a run, whatever a scorer raises is an errored sample
-        text = str(error) if isinstance(error, ScorerError) else f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - as in a run, whatever a scorer raises is an errored sample
+        text = str(error) if isinstance(error, ScorerError) else described(error)
         failure = Failure("scorer", text)
         return Sample(eval_set.name, case.id, 0, State.ERROR, completion, failure=failure)
     return Sample(eval_set.name, case.id, 0, State.PASSED if score.passed else State.MISSED, completion, score)
