@@ -62,6 +62,7 @@ def test_a_token_count_of_400_digits_is_unknown_and_the_sample_is_kept(suite, ev
     result.stdout.no_fnmatch_line("*OverflowError*")
 
 
+FILTERED = {"hate": {"filtered": False}, "violence": {"filtered": True, "severity": "high"}}
 INNER = {"message": "filtered", "code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}}
 
 
@@ -71,8 +72,19 @@ INNER = {"message": "filtered", "code": None, "innererror": {"code": "Responsibl
         error(400, "The response was filtered", code="content_filter"),
         Reply(body={"error": {"message": "The response was filtered", "code": "content_filter"}}),
         Reply(status=400, body={"error": INNER}),
+        Reply(status=400, body={"error": {"code": "BadRequest", "innererror": {"content_filter_result": FILTERED}}}),
+        Reply(body={"choices": [{"finish_reason": "content_filter", "content_filter_results": FILTERED}]}),
+        error(400, "Content Exists Risk", code="invalid_request_error", type="invalid_request_error"),
+        error(400, "may be inappropriate", code="data_inspection_failed"),
+        Reply(status=400, body={"code": "DataInspectionFailed", "message": "may be inappropriate"}),
+        error(400, "your prompt was flagged as potentially violating our usage policy", code="invalid_prompt"),
+        error(400, "x", code="content_policy_violation"),
+        Reply(status=403, body={"error": {"code": 403, "message": "flagged", "metadata": {"flagged_input": "w"}}}),
+        Reply(status=403, body={"code": "403", "error": "Content violates usage guidelines."}),
+        Reply(finish_reason="content_filter: PROHIBITED_CONTENT"),
+        Reply(finish_reason="sensitive"),
+        Reply(status=400, body={"detail": {"error": {"code": "content_filter"}}}),
     ],
-    ids=["400", "200", "innererror"],
 )
 def test_a_content_filter_is_a_miss_whatever_the_status_it_comes_with(suite, evaluate, server, refusal):
     suite(4, toml="[[gates]]\nmin = 0.7\n")
@@ -85,6 +97,23 @@ def test_a_content_filter_is_a_miss_whatever_the_status_it_comes_with(suite, eva
     result = evaluate()
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*0.750*"])
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Reply(status=400, body={"error": {"innererror": {"content_filter_result": {"hate": {"filtered": False}}}}}),
+        error(400, "Content-Type is missing", code="invalid_request_error"),
+        Reply(finish_reason="stop: filtered"),
+    ],
+    ids=["nothing filtered", "another 400", "another reason"],
+)
+def test_other_refusals_are_errors(suite, evaluate, server, refusal):
+    suite(4, toml="[[gates]]\nmin = 0.7\n")
+    server.answer = lambda body: refusal if body["messages"][-1]["content"] == "word-0" else "word-1"
+    result = evaluate("--finetune-deadline=2")
+    assert result.ret != 0
+    result.stdout.fnmatch_lines(["*1 errored*"])
 
 
 def test_an_answer_that_breaks_the_schema_validator_is_an_errored_or_missed_sample(suite, evaluate, pytester):

@@ -33,12 +33,44 @@ def sunset(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("model", [TUNED, "base-1"])
 @pytest.mark.parametrize(
-    "value", [1797292800, "1797292800", "2026/12/15", "20261215", "2026-12-155", "soon", True, 0, {"at": "2026-12-15"}]
+    "value",
+    [
+        1797292800,
+        1797292800000,
+        "2026-02-30",
+        "2026-12-15T25:00",
+        ["2026-12-15"],
+        [],
+        "1797292800",
+        "2026/12/15",
+        "20261215",
+        "2026-12-155",
+        "soon",
+        True,
+        0,
+        {"at": "2026-12-15"},
+    ],
 )
 def test_an_unreadable_date_is_a_warning_and_exit_code_1(sunset, model, value):
     result = sunset({"id": model, "shutdown_date": value})
     assert result.exit_code == 1
     assert f"warning: v1: the server's shutdown date of {model} cannot be read: " in result.stderr
+
+
+@pytest.mark.parametrize("name", ["deprecation", "deprecation_date", "expiration_date"])
+@pytest.mark.parametrize("value", ["2026-01-01", "2026-01-01T00:00:00+02:00", "soon", 1797292800])
+def test_a_date_under_the_name_of_another_server_counts(sunset, name, value):
+    assert sunset({"id": TUNED, name: value}).exit_code == 1
+
+
+@pytest.mark.parametrize(("end", "status"), [(1_700_000_000, 1), (32_500_000_000, 0), (10**30, 1), ("soon", 1)])
+def test_azures_date_of_requests_counts(sunset, end, status):
+    result = sunset({"id": TUNED, "deprecation": {"fine_tune": 1_600_000_000, "inference": end}})
+    assert result.exit_code == status
+
+
+def test_a_second_line_of_a_model_does_not_hide_its_date(sunset):
+    assert sunset({"id": TUNED, "shutdown_date": "2026-01-01"}, {"id": TUNED}).exit_code == 1
 
 
 @pytest.mark.parametrize("value", [None, "", "2999-12-31", "2999-12-31T00:00:00Z"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_finetune.base.errors import TargetError
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
+from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
 
 
 @pytest.mark.parametrize(
@@ -97,3 +98,17 @@ def test_the_proxy_is_the_one_that_the_environment_names(url: str, environ: dict
 def test_a_socks_proxy_is_refused_before_the_first_call() -> None:
     with pytest.raises(TargetError, match="proxies"):
         proxy_for("https://a.example/v1", {"ALL_PROXY": "socks5://proxy.example:1080"})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example\\.api.openai.com/v1",
+        "https://evil.example;.api.openai.com/v1",
+        "https://evil.example%2f.api.openai.com/v1",
+        "https://evil.example'.api.openai.com/v1",
+    ],
+)
+def test_a_host_that_libraries_read_differently_gets_no_key(url: str) -> None:
+    with pytest.raises(TargetError, match="no host name"):
+        refuse_to_send_key(url, source="registry:production", environ={})

@@ -14,6 +14,7 @@ from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.base.secret_masking import LONGEST_ERROR, error_line, masked_completion, without_keys
 from pytest_finetune.evaluation.targets.answer_parts import Malformed
 from pytest_finetune.evaluation.targets.chat_completions import read_completion
+from pytest_finetune.evaluation.targets.content_filters import is_filtered
 from pytest_finetune.evaluation.targets.embeddings import read_embeddings
 from pytest_finetune.evaluation.targets.finish_reasons import known_reason
 from pytest_finetune.evaluation.targets.responses_api import read_response
@@ -49,9 +50,8 @@ _BY_CODE = {
     "overloaded_error": "server",
     "invalid_request_error": "bad_request",
 }
-_CONTENT_FILTER = frozenset({"content_filter", "responsibleaipolicyviolation"})
 _FILTERED = Completion("", finish_reason="content_filter")
-"""Azure refuses a filtered prompt with a 400; other servers answer with this finish reason. Both mean the same."""
+"""Some servers refuse a filtered prompt with a 400; others answer with this finish reason. Both mean the same."""
 
 _DECISIVE = frozenset({"quota", "auth", "not_found"})
 """Kinds that an error code proves whatever the status is; after them no further request can succeed."""
@@ -154,9 +154,9 @@ def _redirect(status: int, headers: Mapping[str, str]) -> Failure:
 
 
 def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], secret: str) -> Completion | Failure:
-    detail, codes = _error(value)
+    detail, codes, filtered = _error(value)
     kinds = [_BY_CODE[code] for code in codes if code in _BY_CODE]
-    if _CONTENT_FILTER & set(codes):
+    if filtered:
         return _FILTERED
     kind = next((kind for kind in kinds if kind in _DECISIVE), "") or _kind_of(status)
     if not detail:
@@ -168,8 +168,8 @@ def _refused(status: int, value: Any, body: bytes, headers: Mapping[str, str], s
 
 def _error_inside(status: int, value: dict[str, Any], headers: Mapping[str, str], secret: str) -> Completion | Failure:
     """An error in a response with a success status: classified by its own code."""
-    detail, codes = _error(value)
-    if _CONTENT_FILTER & set(codes):
+    detail, codes, filtered = _error(value)
+    if filtered:
         return _FILTERED
     statuses = [int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", code)]
     if statuses:
@@ -183,19 +183,32 @@ def _kind_of(status: int) -> str:
     return _BY_STATUS.get(status) or ("server" if status >= 500 else "bad_request")  # noqa: PLR2004
 
 
-def _error(value: Any) -> tuple[str, list[str]]:
-    """The message and codes of an error body, in OpenAI's format or one of those of other servers."""
+def _error(value: Any) -> tuple[str, list[str], bool]:
+    """
+    The message and codes of an error body, and whether it is about filtered content.
+
+    The body has OpenAI's format or one of those of other servers, some of which put it into a list or `detail`.
+    """
+    if isinstance(value, dict) and not value.get("error"):
+        several, one = value.get("errors"), value.get("detail")
+        value = several if several and isinstance(several, list) else one if isinstance(one, dict) else value
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        value = value[0]
     if not isinstance(value, dict):
-        return "", []
+        return "", [], False
     error = value.get("error") or value
     if not isinstance(error, dict):
-        return str(error), []
-    detail = next((text for name in ("message", "detail", "error") if (text := error.get(name))), "")
-    # Azure's innererror is more exact than its code, which may be missing.
-    inner = error.get("innererror")
-    named = [error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, dict) else None]
+        code = value.get("code")
+        codes = [str(code).lower()] if isinstance(code, str | int) else []
+        return str(error), codes, is_filtered(value, str(error), codes)
+    detail = next((text for name in ("message", "msg", "detail", "error") if (text := error.get(name))), "")
+    detail = detail if isinstance(detail, str) else json.dumps(detail, default=str)
+    # Azure's innererror is more exact than its code, which may be missing; its details are a list of errors.
+    details = error.get("details")
+    inside = [error.get("innererror"), *(details if isinstance(details, list) else [])]
+    named = [error.get("code"), error.get("type"), *(each.get("code") for each in inside if isinstance(each, dict))]
     codes = [str(code).lower() for code in named if isinstance(code, str | int)]
-    return detail if isinstance(detail, str) else json.dumps(detail, default=str), codes
+    return detail, codes, is_filtered(error, detail, codes)
 
 
 def _parsed(body: bytes) -> Any:

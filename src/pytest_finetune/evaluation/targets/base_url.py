@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv6Address, ip_address
 from socket import inet_aton
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from pytest_finetune.base.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# Letters of any script, and the zone of an IPv6 address. Libraries disagree on where a host ends at other characters.
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(?:%[\w.-]+)?")
 _SUFFIXES = ("/chat/completions", "/responses")
 
 
@@ -29,6 +32,8 @@ def check_base_url(url: str) -> str:
         raise _refused("credentials in the base URL", "", "leave them out and set OPENAI_API_KEY")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise _refused("not an absolute http or https URL", url, "such as http://127.0.0.1:8000/v1")
+    if not _HOST.fullmatch(parts.hostname):
+        raise _refused("the host has characters that no host name has", url, "such as http://127.0.0.1:8000/v1")
     if parts.query or parts.fragment or not url.isprintable() or " " in url:
         raise _refused("a base URL ends with its path", url, "leave out the query, the fragment and any space")
     if suffix := next((each for each in _SUFFIXES if parts.path.endswith(each)), ""):

@@ -23,6 +23,9 @@ def read_completion(value: Any) -> Completion:
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise Malformed("a body without choices")
     message = choices[0].get("message")
+    if message is None and choices[0].get("finish_reason") == "content_filter":
+        # Azure leaves out a message that was filtered.
+        message = {}
     if not isinstance(message, dict):
         raise Malformed("a choice without a message")
     text, refusal = _content(message.get("content"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 # Besides OpenAI's own words these are: Anthropic's "end_turn" to "pause_turn" and "refusal"; Gemini's words in
 # capitals, "SAFETY" to "SPII" and "MALFORMED_FUNCTION_CALL"; Mistral's "model_length" and "error"; vLLM's "abort";
-# "eos" and "eos_token" of Together and text-generation-inference; DeepSeek's "insufficient_system_resource"; Cohere's
-# "COMPLETE" and "ERROR_TOXIC"; Bedrock's "guardrail_intervened"; "max_output_tokens" and the statuses "completed",
-# "failed", "in_progress" and "queued" of the Responses API.
+# "eos" and "eos_token" of Together and text-generation-inference; DeepSeek's "insufficient_system_resource"; Zhipu's
+# "sensitive"; Cohere's "COMPLETE" and "ERROR_TOXIC"; Bedrock's "guardrail_intervened"; "max_output_tokens" and the
+# statuses "completed", "failed", "in_progress" and "queued" of the Responses API.
 _WORDS = {
     "stop": ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed"),
     "length": (
@@ -22,6 +22,9 @@ _WORDS = {
         "content_filter",
         "content_filtered",
         "safety",
+        "image_safety",
+        "language",
+        "sensitive",
         "recitation",
         "blocklist",
         "prohibited_content",
@@ -52,4 +55,7 @@ def known_reason(word: str) -> str | None:
 
     Empty for an empty word, because some servers send none; None for an unknown word.
     """
+    # Gemini's compatible endpoint may write "content_filter: PROHIBITED_CONTENT".
+    if word.lower().startswith("content_filter:"):
+        return "content_filter"
     return _KNOWN.get(word.lower()) if word else ""

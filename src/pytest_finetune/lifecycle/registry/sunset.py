@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -34,6 +35,9 @@ T = TypeVar("T")
 
 _DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{4})(?:-preview)?\Z", re.ASCII)
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?!\d)", re.ASCII)
+_END_NAMES = ("shutdown_date", "deprecation", "deprecation_date", "expiration_date", "retirement_date", "sunset_date")
+"""OpenAI's name first; `deprecation` is that of Azure and Mistral, `expiration_date` that of OpenRouter."""
+
 _IN_USE = (VersionStatus.CANDIDATE, VersionStatus.CANARY, VersionStatus.PRODUCTION)
 
 
@@ -187,8 +191,12 @@ def ask_shutdown_dates(base_url: str | None = None) -> ServerDates:
     models = model_list(text)
     if models is None:
         raise _no_model_list("the response is not a model list")
-    given = {str(model.get("id", "")): model.get("shutdown_date") for model in models}
-    given = {model: value for model, value in given.items() if model and value not in (None, "")}
+    given: dict[str, object] = {}
+    for model in models:
+        name, end = str(model.get("id", "")), _reported_end(model)
+        if name and end not in (None, ""):
+            # A list may name a model twice, once without a date.
+            given.setdefault(name, end)
     dates = {model: _parsed_date(value) for model, value in given.items()}
     return ServerDates(
         {model: day for model, day in dates.items() if day},
@@ -217,6 +225,17 @@ def model_list(text: str) -> list[dict[str, object]] | None:
         return None
     models = body.get("data") if isinstance(body, dict) else None
     return [model for model in models if isinstance(model, dict)] if isinstance(models, list) else None
+
+
+def _reported_end(model: Mapping[str, object]) -> object:
+    """The value that says when a model is shut down, under any of the names that servers have for it."""
+    ends = (model[name] for name in _END_NAMES if model.get(name) not in (None, ""))
+    end = next(ends, None)
+    if isinstance(end, dict) and type(end.get("inference")) is int:
+        # Azure's: Unix time in seconds, as its reference defines it, once for fine-tuning and once for requests.
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(end["inference"], UTC).isoformat()
+    return end
 
 
 def _no_model_list(problem: str) -> RegistryError:
