@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Request
-from pytest_finetune.verdicts.asking_order import asking_order
 from pytest_finetune.base.text import described
+from pytest_finetune.verdicts.asking_order import asking_order
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
 from pytest_finetune.verdicts.evalset.request_form import Api, RequestForm, request_form
 from pytest_finetune.verdicts.metrics import lay_out
