@@ -51,6 +51,15 @@ def test_a_whole_file(suite, junit, server, golden):
     golden("junit.xml", text)
 
 
+@pytest.mark.parametrize(("confidence", "uncertain"), [("", True), ("confidence = 0.95\n", False)])
+def test_a_gate_whose_interval_crosses_the_bar_is_said_to_be_uncertain(suite, junit, confidence, uncertain):
+    suite(["a"] * 20, inputs=["a"] * 20, toml=f"[[gates]]\nmin = {0.95 if uncertain else 0.5}\n{confidence}")
+    _, cases = junit()
+    (gate,) = (properties(case) for name, case in cases.items() if name.startswith("gate["))
+    assert gate["finetune.verdict"] == "pass"
+    assert ("finetune.uncertain" in gate) is uncertain
+
+
 def test_a_case_has_its_figures(suite, junit):
     suite(
         ["a", "b"], inputs=["a", "x"], toml=GATES.replace("valid_rate", "error_rate").replace("min = 0.9", "max = 0.1")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
 from pytest_finetune.reports.case_figures import case_figures
+from pytest_finetune.reports.reported import UNCERTAIN_TEXT
 from pytest_finetune.verdicts.breakdown import scorer_shares
 from pytest_finetune.verdicts.checks import has_meaning
 from pytest_finetune.verdicts.metrics.measure import exact_sum
@@ -45,7 +46,8 @@ def gate_properties(model: str, run: str, gate: Gate) -> list[Property]:
     verdict = gate.verdict
     numbers = {"value": verdict.value, "low": verdict.low, "high": verdict.high, "bar": gate.bar}
     texts = {name: "" if number is None else f"{number:.6g}" for name, number in numbers.items()}
-    return _named({"model": model, "run": run, "verdict": gate.status, **texts, "planned": str(verdict.planned)})
+    texts |= {"planned": str(verdict.planned), "uncertain": UNCERTAIN_TEXT if gate.is_uncertain else ""}
+    return _named({"model": model, "run": run, "verdict": gate.status, **texts})
 
 
 def suite_properties(runs: Sequence[ReportedRun]) -> Iterator[Property]:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.rule import Rule
 
 
+UNCERTAIN_TEXT = "the value alone decides: its interval crosses the bar"
+"""Said of a gate whose verdict is uncertain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
     """

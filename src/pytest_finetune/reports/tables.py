@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import printable
+from pytest_finetune.reports.reported import UNCERTAIN_TEXT
 from pytest_finetune.reports.text import GAP, columns, dollars, estimate, fitted, padded, wrapped
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.wording import figure
@@ -128,7 +129,7 @@ def gates_lines(eval_set: str, gates: Sequence[Gate], width: int, explained: Con
         if gate.status in explained or gate.is_corrected:
             yield from _below(gate.verdict.message, width)
         elif gate.is_uncertain:
-            yield from _below("the value alone decides: its interval crosses the bar", width)
+            yield from _below(UNCERTAIN_TEXT, width)
 
 
 def model_table(models: Sequence[str], sets: Sequence[ReportedSet], width: int) -> Iterator[Line]:
