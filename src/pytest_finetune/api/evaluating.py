@@ -18,6 +18,7 @@ from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import aevaluate_target
 from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.evaluation.shards import Shard
 from pytest_finetune.lifecycle.batches.target import BatchReporting, batch_target
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
@@ -53,6 +54,7 @@ class EvaluateOptions(TypedDict, total=False):
     registry: str
     resume: bool
     to_the_end: bool
+    shard: str
     folder: str | Path
     progress: Callable[[int, int], None] | None
     batch: bool
@@ -74,6 +76,7 @@ def evaluate(
     registry: str = "registry.json",
     resume: bool = False,
     to_the_end: bool = False,
+    shard: str = "",
     folder: str | Path = ".",
     progress: Callable[[int, int], None] | None = None,
     batch: bool = False,
@@ -97,6 +100,8 @@ def evaluate(
         registry: Path relative to the project, or `mlflow:URI`.
         resume: Request only what the newest unfinished run of this plan lacks; a finished one is taken as it is.
         to_the_end: Ask all cases even if sequential gates are decided, for a run that others are compared with.
+        shard: `3/16` requests the third of sixteen shares of the cases; `pytest-finetune runs merge` puts their runs
+            together. The result of a share is no verdict.
         folder: A folder of the project, whose root names eval sets and holds `.finetune/runs`.
         progress: Called after each answer with the number of samples there are, and the number planned.
         batch: Send the requests as batches, at their price, and wait for the answers, up to a day. Models that scorers
@@ -121,6 +126,7 @@ def evaluate(
         registry=registry,
         resume=resume,
         to_the_end=to_the_end,
+        shard=shard,
         folder=folder,
         progress=progress,
         batch=batch,
@@ -157,18 +163,20 @@ async def evaluate_async(
     target = make(model, base_url=base_url)
     if options.get("batch"):
         target = batch_target(target, BatchReporting(options.get("notify"), options.get("progress")))
+    share = Shard.parse(options["shard"]) if options.get("shard") else None
     recorded = await aevaluate_target(
         target,
         sets,
         limits,
         store=store,
         root=root,
-        baselines=_baselines(options.get("baseline", ""), sets, store, registry, root),
+        baselines=baselines_of(options.get("baseline", ""), sets, store, registry, root),
         prices=project_prices(root),
         fresh=not options.get("resume"),
         to_the_end=options.get("to_the_end", False),
         progress=options.get("progress"),
         make_asked=partial(make_asked_target, base_url=base_url, make=make),
+        shard=share,
     )
     reported = from_session(recorded.evaluation, recorded.results)
     return EvaluationResult(model, recorded.evaluation.run, recorded.results, recorded.stopped, reported)
@@ -211,8 +219,13 @@ def _find(given: Sequence[str | Path], start: Path, root: Path) -> list[Path]:
     return paths
 
 
-def _baselines(name: str, sets: Sequence[EvalSet], store: RunStore, registry: str, root: Path) -> Baselines:
-    """What gates compare with: a recorded run, or production's evidence in the registry."""
+def baselines_of(name: str, sets: Sequence[EvalSet], store: RunStore, registry: str, root: Path) -> Baselines:
+    """
+    What gates compare with: a recorded run, or production's evidence in the registry.
+
+    Raises:
+        FinetuneError: There is no such run, or the registry cannot be read.
+    """
     if name:
         run = name.removeprefix("replay:")
         return recorded_baselines(f"replay:{run}", store.find(run), sets)

@@ -130,6 +130,10 @@ class Evaluation:
         """How the answers to an eval set are requested, or were, if they are recorded ones."""
         return sent_requests(self.target, eval_set)
 
+    def plans(self) -> list[EvalSetPlan]:
+        """The eval sets as they appear in the record; scorers that compare with a baseline need it first."""
+        return [self._plan_of(each) for each in self.eval_sets]
+
     def compare_with(self, baselines: Mapping[str, Baseline]) -> None:
         """Give the recorded answers of a baseline to the scorers and the sequential gates that compare with one."""
         self.collected.compare_with(baselines)
@@ -148,6 +152,7 @@ class Evaluation:
         closed_too: bool = False,
         keep_files: bool = True,
         limited: bool = False,
+        shard: str = "",
     ) -> Run:
         """
         Create the record, or resume an earlier run of the same plan.
@@ -159,6 +164,7 @@ class Evaluation:
             closed_too: If no run is unfinished, take the latest closed one whose seal is intact, else create one.
             keep_files: Copy the eval sets into the record.
             limited: Only a sample of the cases is requested, as a first look.
+            shard: The share of the cases that is requested; empty for all of them.
 
         Raises:
             RunError: There is no run to resume, or its batches have to be collected.
@@ -167,10 +173,11 @@ class Evaluation:
         run, resumed = open_run(
             store,
             target_info(self.target),
-            [self._plan_of(each) for each in self.eval_sets],
+            self.plans(),
             folder=root,
             resume=resume,
             closed_too=closed_too,
+            shard=shard,
         )
         self._run = run
         if not run.manifest.closed:

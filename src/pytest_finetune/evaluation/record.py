@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Failure, Sample
     from pytest_finetune.evaluation.plan import Key
     from pytest_finetune.evaluation.results import SetResult
-    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, RunStore, TargetInfo
+    from pytest_finetune.evaluation.runs import EvalSetPlan, Run, RunStore, TargetInfo, VerdictRecord
 
 UNRECORDED = "record"
 """Kind of the failure that stops an evaluation whose record cannot be written."""
@@ -33,6 +33,7 @@ def open_run(
     folder: Path,
     resume: bool,
     closed_too: bool,
+    shard: str = "",
 ) -> tuple[Run, bool]:
     """
     Create the record of a plan, or resume an earlier run of it; also returns whether it was resumed.
@@ -42,9 +43,9 @@ def open_run(
     Raises:
         RunError: There is no run to resume.
     """
-    earlier = store.resume(target, plans, closed_too=closed_too) if resume else None
+    earlier = store.resume(target, plans, closed_too=closed_too, shard=shard) if resume else None
     if earlier is None or (earlier.manifest.closed and earlier.seal_fault):
-        return store.create(target, plans, folder=folder), False
+        return store.create(target, plans, folder=folder, shard=shard), False
     return earlier, True
 
 
@@ -58,6 +59,8 @@ def write_outcome(
 ) -> None:
     """
     Write verdicts and totals; the run is closed, for good, only if no sample is missing.
+
+    A shard has no verdicts: what it was not to request is not missing, and no verdict holds without it.
 
     Raises:
         RunError: The record is damaged or cannot be written.
@@ -74,11 +77,15 @@ def write_outcome(
         stopped_status=stopped.status if stopped else None,
         answered_by=answered_names(samples.values()),
         baselines=tuple(dict.fromkeys(one for result in results if (one := result.baseline_record))),
-        verdicts=tuple(verdict_record(verdict) for result in results for verdict in result.verdicts),
+        verdicts=() if run.manifest.shard and not closed else _verdicts(results),
         totals=totals_of(results, samples.values()),
         unneeded_by_set={result.name: result.unneeded for result in results if result.unneeded},
         warnings=warnings,
     )
+
+
+def _verdicts(results: Sequence[SetResult]) -> tuple[VerdictRecord, ...]:
+    return tuple(verdict_record(verdict) for result in results for verdict in result.verdicts)
 
 
 def totals_of(results: Sequence[SetResult], samples: Iterable[Sample]) -> Totals:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.plan import Planned
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.evaluation.runs import Run, RunStore
+    from pytest_finetune.evaluation.shards import Shard
     from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.gates import Baseline
@@ -113,6 +114,7 @@ async def aevaluate_target(
     keep_files: bool = True,
     progress: Callable[[int, int], None] | None = None,
     make_asked: MakeAsked | None = None,
+    shard: Shard | None = None,
 ) -> Recorded:
     """
     Request what is not on record yet, and judge. A record without a sample is removed.
@@ -130,6 +132,7 @@ async def aevaluate_target(
         keep_files: Copy the eval sets into the record.
         progress: Called after each answer with the number of samples there are, and the number planned.
         make_asked: Makes the targets that scorers ask, such as judges.
+        shard: The share of the cases to request; None for all of them.
 
     Raises:
         TargetError: A model that a scorer asks cannot be asked.
@@ -138,12 +141,18 @@ async def aevaluate_target(
         TrainingError: A batch cannot be sent or collected.
         asyncio.CancelledError: The task was cancelled; all answers are on record.
     """
+    # A share of the answers decides no gate.
+    to_the_end = to_the_end or shard is not None
     evaluation = Evaluation(target, eval_sets, limits, prices=prices, make_asked=make_asked, to_the_end=to_the_end)
     evaluation.compare_with(baselines or {})
     evaluation.refuse_unknown_price()
-    run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files)
+    name = str(shard) if shard else ""
+    run = evaluation.open_record(store, root=root, resume=not fresh, closed_too=True, keep_files=keep_files, shard=name)
     evaluation.take_recorded()
     missing = evaluation.collected.missing()
+    if shard is not None:
+        share = shard.keys(evaluation.eval_sets)
+        missing = [planned for planned in missing if planned.key in share]
     if not run.manifest.closed:
         try:
             await evaluation.fetch(missing)

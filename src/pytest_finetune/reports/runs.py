@@ -115,7 +115,9 @@ def _plan_lines(plan: EvalSetPlan) -> Iterator[Line]:
 
 
 def _state(manifest: Manifest) -> str:
-    return "closed" if manifest.closed else "open"
+    if manifest.closed:
+        return "closed"
+    return f"shard {manifest.shard}, open" if manifest.shard else "open"
 
 
 def _counts(totals: Totals) -> str:

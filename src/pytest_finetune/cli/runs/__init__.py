@@ -24,6 +24,7 @@ command.subcommands = {
     "history": Subcommand(
         "pytest_finetune.cli.runs.history:command", "Show an eval set over all runs: flaky and lost cases."
     ),
+    "merge": Subcommand("pytest_finetune.cli.runs.merging:command", "Put the runs of all shards together, and judge."),
     "report": Subcommand(f"{_COMMANDS}:report", "Write a run as one HTML page that works offline."),
     "remove": Subcommand("pytest_finetune.cli.runs.removing:remove", "Remove runs with all their answers."),
     "prune": Subcommand("pytest_finetune.cli.runs.removing:prune", "Remove old runs."),

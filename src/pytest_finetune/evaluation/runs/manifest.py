@@ -179,6 +179,7 @@ class Manifest(Record):
         baselines: The baselines of its gates.
         compared_with: Model ids of the baselines, in records older than `baselines`; no longer written.
         limited: Only a sample of the cases was requested, as a first look; such a run is not `last` while it is open.
+        shard: The share of the cases that was requested, `3/16`; empty for all of them.
         unneeded_by_set: By eval set, samples that were not requested because the verdicts were decided without them;
             missing in records that an earlier version wrote.
         warnings: Probable mistakes in its eval sets, and what the target warned of.
@@ -206,6 +207,7 @@ class Manifest(Record):
     verdicts: tuple[VerdictRecord, ...] = ()
     totals: Totals = Field(default_factory=Totals)
     limited: bool = False
+    shard: str = ""
     unneeded_by_set: dict[str, int] = {}
     warnings: tuple[str, ...] = ()
     batches: tuple[SentBatch, ...] = ()

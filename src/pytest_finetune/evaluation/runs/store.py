@@ -32,7 +32,7 @@ class RunStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def create(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, folder: Path) -> Run:
+    def create(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, folder: Path, shard: str = "") -> Run:
         """
         Create an empty run for a plan, with the git commit of `folder`.
 
@@ -58,13 +58,16 @@ class RunStore:
             plan_sha256=plan_sha256(target, eval_sets),
             created_at=now,
             versions=current_versions(folder),
+            shard=shard,
         )
         run = Run(path, manifest)
         run.lock()
         run.update()
         return run
 
-    def resume(self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, closed_too: bool = False) -> Run | None:
+    def resume(
+        self, target: TargetInfo, eval_sets: Sequence[EvalSetPlan], *, closed_too: bool = False, shard: str = ""
+    ) -> Run | None:
         """
         The latest open run of this plan, with a torn last line cut off.
 
@@ -73,12 +76,14 @@ class RunStore:
             eval_sets: The eval sets of the plan.
             closed_too: If there is no open run, return the latest closed one, or None: of several models, one may
                 have finished while another has not.
+            shard: The share of the cases that is requested; empty for all of them.
 
         Raises:
             RunError: There is none, or another session is writing it.
         """
         wanted = plan_sha256(target, eval_sets)
-        runs = [run for run in self.readable() if run.manifest.plan_sha256 == wanted]
+        found = [run for run in self.readable() if run.manifest.plan_sha256 == wanted]
+        runs = [run for run in found if run.manifest.shard == shard]
         if run := next((run for run in runs if not run.manifest.closed), None):
             run.lock()
             _cut_torn_tail(run.path / "samples.jsonl")
@@ -95,7 +100,7 @@ class RunStore:
         """
         The run with this name, this unique prefix of a name, or this path; `last` is the latest run.
 
-        A first look at a sample of the cases (`limited`) is not `last` while it is open.
+        While they are open, a first look at a sample of the cases (`limited`) and a shard are not `last`.
 
         Raises:
             RunError: There is no such run, or the prefix is ambiguous.
@@ -103,7 +108,7 @@ class RunStore:
         if name == "last":
             for path in self.newest_first():
                 run = Run.load(path)
-                if run.manifest.closed or not run.manifest.limited:
+                if run.manifest.closed or not (run.manifest.limited or run.manifest.shard):
                     return run
             raise RunError("no run yet", str(self.root), "evaluate a model first: pytest --model=…")
         for path in (self.root / name, self.root.parent.parent / name):
