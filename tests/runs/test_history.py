@@ -9,7 +9,7 @@ from recorded_runs import TICKETS, Recorder, plan, sample
 
 from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import State
-from pytest_finetune.evaluation.runs.history import set_history
+from pytest_finetune.evaluation.runs.history_reading import set_history
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,15 +1,14 @@
-"""The history of an eval set: its runs on one scale, flaky cases, lost cases; as lines, as JSON, and for the page."""
+"""The history of an eval set as lines: its runs on one scale, flaky cases, lost cases."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_finetune.base.records import State
 from pytest_finetune.base.text import shorten
 from pytest_finetune.reports.comparison import answer_line, redacted_answer_line
-from pytest_finetune.reports.page.charts import interval_svg, scale_of
-from pytest_finetune.reports.page.strings import visible
-from pytest_finetune.reports.text import GAP, WIDTH, fitted, moment, one_line, padded, wrapped
+from pytest_finetune.reports.page.charts import scale_of
+from pytest_finetune.reports.text import GAP, WIDTH, fitted, one_line, padded, wrapped
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:
@@ -65,90 +64,42 @@ def case_lines(history: SetHistory, case: str, *, redact: bool) -> Iterator[Line
         yield from wrapped(f"  {one_line(answers([outcome.sample]))}{_attempts(outcome)}")
 
 
-def history_json(history: SetHistory, case: str = "", *, redact: bool = False) -> dict[str, Any]:
-    """The history as plain JSON values; with a case, its outcomes too."""
-    value: dict[str, Any] = {
-        "eval_set": history.eval_set,
-        "runs": [_point_json(point) for point in history.points],
-        "unreadable": history.unreadable,
-        "flaky": [
-            {"case": one.case, "model": one.model, "passed": one.passed, "runs": one.runs, "mixed": one.mixed}
-            for one in history.flaky
-        ],
-        "lost": [
-            {
-                "case": one.case,
-                "last_passed": one.last_passed.manifest.id,
-                "lost": one.lost.manifest.id,
-                "model": one.lost.manifest.target.title,
-                "set_changed": one.set_changed,
-            }
-            for one in history.lost
-        ],
-    }
-    if case:
-        answers = redacted_answer_line if redact else answer_line
-        value["case"] = [
-            {
-                "run": point.manifest.id,
-                "state": outcome.state,
-                "passed": outcome.passed,
-                "attempts": outcome.attempts,
-                "prompt_sha256": outcome.prompt,
-                "answer": answers([outcome.sample]),
-            }
-            for point, outcome in history.of_case(case)
-        ]
-    return value
-
-
-def history_page_view(history: SetHistory) -> dict[str, Any]:
-    """The values of the page's template; the template escapes them."""
-    scale = history_scale(history)
-    return {
-        "set": visible(history.eval_set),
-        "axis": [f"{end:.2g}" for end in scale],
-        "rows": [_row(point, scale) for point in history.points],
-        "unreadable": [f"{visible(run)}: {visible(problem)}" for run, problem in history.unreadable.items()],
-        "flaky": [(visible(one.case), visible(one.model), _flaky_words(one)) for one in history.flaky],
-        "lost": [(visible(one.case), visible(_lost_words(one))) for one in history.lost],
-        "meaning": FLAKY,
-    }
-
-
 def history_scale(history: SetHistory) -> Scale:
     """The limits of the chart's axis: all values, intervals and bars are inside."""
     verdicts = [point.accuracy_verdict for point in history.points]
-    ends = [end for verdict in verdicts if verdict for end in (verdict.low, verdict.high, _bar(verdict))]
-    return scale_of([*ends, *map(_drawn, history.points)], rate=True)
+    ends = [end for verdict in verdicts if verdict for end in (verdict.low, verdict.high, bar_of(verdict))]
+    return scale_of([*ends, *map(drawn, history.points)], rate=True)
 
 
 def _point_lines(point: HistoryPoint, scale: Scale) -> Iterator[Line]:
     cells = [
         _minute(point.manifest.created_at),
         padded(fitted(point.manifest.target.title, _MODEL), _MODEL),
-        f"{_passed_words(point):<{_PASSED}}",
+        f"{passed_words(point):<{_PASSED}}",
         _chart(point, scale),
-        _gates_word(point),
+        gates_word(point),
     ]
-    yield GAP.join(cells).rstrip(), _point_markup(point)
+    yield GAP.join(cells).rstrip(), point_markup(point)
     if point.doubt:
         yield f"  {point.doubt}", {"yellow": True}
 
 
-def _point_markup(point: HistoryPoint) -> Markup:
+def point_markup(point: HistoryPoint) -> Markup:
+    """The colour of a run: green if all its gates passed; none without gates."""
     statuses = {verdict.status for verdict in point.verdicts}
     if not statuses:
         return {}
     return {"green": True} if statuses == {Status.PASS} else {"red" if Status.FAIL in statuses else "yellow": True}
 
 
-def _gates_word(point: HistoryPoint) -> str:
+def gates_word(point: HistoryPoint) -> str:
+    """Gates that passed, of how many: `2/3`."""
     passed = sum(verdict.status == Status.PASS for verdict in point.verdicts)
     return f"{passed}/{len(point.verdicts)}" if point.verdicts else "-"
 
 
-def _passed_words(point: HistoryPoint) -> str:
+def passed_words(point: HistoryPoint) -> str:
+    """The share of the requested cases that passed, and their number."""
     value = _value(point)
     return "-" if value is None else f"{value:.3f} of {point.asked:,}"
 
@@ -157,7 +108,7 @@ def _value(point: HistoryPoint) -> float | None:
     return point.counts[State.PASSED] / point.asked if point.asked else None
 
 
-def _drawn(point: HistoryPoint) -> float | None:
+def drawn(point: HistoryPoint) -> float | None:
     """The accuracy of a run that requested every case; the part of an open run would stretch the scale."""
     return _value(point) if point.asked == point.plan.cases else None
 
@@ -165,11 +116,11 @@ def _drawn(point: HistoryPoint) -> float | None:
 def _chart(point: HistoryPoint, scale: Scale) -> str:
     """The accuracy as a dot on the axis, with the interval and the bar of its gate where the run has one."""
     cells = [" "] * _CHART
-    verdict, value = point.accuracy_verdict, _drawn(point)
+    verdict, value = point.accuracy_verdict, drawn(point)
     if verdict and verdict.low is not None and verdict.high is not None:
         first, last = _column(verdict.low, scale), _column(verdict.high, scale)
         cells[first : last + 1] = "─" * (last + 1 - first)
-    if verdict and (bar := _bar(verdict)) is not None:
+    if verdict and (bar := bar_of(verdict)) is not None:
         cells[_column(bar, scale)] = "│"
     if value is not None:
         cells[_column(value, scale)] = "●"
@@ -181,44 +132,9 @@ def _column(value: float, scale: Scale) -> int:
     return round((_CHART - 1) * (min(max(value, low), high) - low) / (high - low))
 
 
-def _bar(verdict: VerdictRecord) -> float | None:
+def bar_of(verdict: VerdictRecord) -> float | None:
+    """The bar of a verdict's gate; None in records that do not have it."""
     return verdict.rule.bar if verdict.rule else None
-
-
-def _row(point: HistoryPoint, scale: Scale) -> dict[str, Any]:
-    verdict = point.accuracy_verdict
-    ends = (verdict.low, verdict.high) if verdict else (None, None)
-    markup = _point_markup(point)
-    kind = "pass" if "green" in markup else "fail" if "red" in markup else "inconclusive"
-    bar = _bar(verdict) if verdict else None
-    value = _drawn(point)
-    return {
-        "id": point.manifest.id,
-        "model": visible(point.manifest.target.title),
-        "started": moment(point.manifest.created_at),
-        "chart": "" if value is None else interval_svg(value, ends, scale=scale, kind=kind, bar=bar),
-        "passed": _passed_words(point),
-        "gates": _gates_word(point),
-        "status": kind if markup else "",
-        "doubt": point.doubt,
-    }
-
-
-def _point_json(point: HistoryPoint) -> dict[str, Any]:
-    manifest = point.manifest
-    return {
-        "id": manifest.id,
-        "model": manifest.target.model,
-        "version": manifest.target.version or None,
-        "created_at": manifest.created_at.isoformat(),
-        "closed": manifest.closed,
-        "doubt": point.doubt,
-        "cases": point.plan.cases,
-        "requested": point.asked,
-        "passed": point.counts[State.PASSED],
-        "errors": point.counts[State.ERROR],
-        "verdicts": {verdict.gate: verdict.status for verdict in point.verdicts},
-    }
 
 
 def _listed(title: str, lines: Iterator[str], count: int, show: int | None) -> Iterator[Line]:
@@ -234,19 +150,21 @@ def _listed(title: str, lines: Iterator[str], count: int, show: int | None) -> I
 
 
 def _flaky_line(one: FlakyCase) -> str:
-    return f"{shorten(one.case, _ID)}: {_flaky_words(one)}, {shorten(one.model, _ID)}"
+    return f"{shorten(one.case, _ID)}: {flaky_words(one)}, {shorten(one.model, _ID)}"
 
 
-def _flaky_words(one: FlakyCase) -> str:
+def flaky_words(one: FlakyCase) -> str:
+    """How often a flaky case passed."""
     mixed = f" ({one.mixed} with right and wrong attempts)" if one.mixed else ""
     return f"passed in {one.passed} of {_times(one.runs, 'run')}{mixed}"
 
 
 def _lost_line(one: LostCase) -> str:
-    return f"{shorten(one.case, _ID)}: {_lost_words(one)}"
+    return f"{shorten(one.case, _ID)}: {lost_words(one)}"
 
 
-def _lost_words(one: LostCase) -> str:
+def lost_words(one: LostCase) -> str:
+    """When a case was lost, by which model, and when it passed last."""
     lost, before = one.lost.manifest, one.last_passed.manifest
     changed = "; the eval set changed in between" if one.set_changed else ""
     return (

@@ -14,8 +14,9 @@ from pytest_finetune.base.text import printable
 from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import redact_option, runs_dir
-from pytest_finetune.evaluation.runs.history import set_history
-from pytest_finetune.reports.history import case_lines, history_json, history_lines, history_page_view, known_cases
+from pytest_finetune.evaluation.runs.history_reading import set_history
+from pytest_finetune.reports.history import case_lines, history_lines, known_cases
+from pytest_finetune.reports.history_values import history_json, history_page_view
 
 if TYPE_CHECKING:
     from pytest_finetune.evaluation.runs import RunStore

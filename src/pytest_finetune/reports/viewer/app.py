@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from pytest_finetune.base.errors import FinetuneError
 from pytest_finetune.evaluation.runs.copies import recorded_set
-from pytest_finetune.evaluation.runs.history import set_history
+from pytest_finetune.evaluation.runs.history_reading import set_history
 from pytest_finetune.evaluation.runs.reviews import Review, add_review, reviews_of
-from pytest_finetune.reports.history import history_page_view
+from pytest_finetune.reports.history_values import history_page_view
 from pytest_finetune.reports.page.document import Surroundings, page_html, rendered
 from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.sources import from_record
