@@ -153,3 +153,12 @@ def test_no_number_of_cases_shows_an_f1_at_the_bar_or_without_an_interval(
 ) -> None:
     rule = Rule("min", "macro_f1", 0.8, confidence=confidence)
     assert cases_to_show_f1(rule, {"bug": 20, "feature": 20}, truth, runs=40, power=0.8) is None
+
+
+@pytest.mark.parametrize(("planned", "margin", "discordance"), [(1000, 0.05, 0.1), (2000, 0.02, 0.05), (300, 0.1, 0.2)])
+def test_the_smallest_visible_drop_is_near_that_of_evalsig(planned: int, margin: float, discordance: float) -> None:
+    """Its `mde`: (z + z of the power) x standard deviation of the differences / root of their number."""
+    visible = smallest_visible_drop(planned, margin, discordance, confidence=0.95)
+    assert visible is not None
+    normal = (1.959964 + 0.841621) * (discordance / planned) ** 0.5
+    assert margin - visible == pytest.approx(normal, rel=0.04)

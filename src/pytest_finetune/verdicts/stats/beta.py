@@ -31,6 +31,8 @@ def beta_quantile(probability: float, a: float, b: float, *, start: float) -> fl
         a: First shape parameter, above 0.
         b: Second shape parameter, above 0.
         start: A first guess; a bad one costs time and nothing else.
+
+    Source: the inverse of `beta_cdf`, whose derivative is the beta density (Abramowitz and Stegun, 1964, 26.5.1).
     """
     low, high, x = 0.0, 1.0, min(max(start, 1e-9), 1 - 1e-9)
     for _ in range(200):

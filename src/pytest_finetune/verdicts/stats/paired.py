@@ -107,7 +107,11 @@ def paired_p_value(only_first: float, only_second: float, planned: float, margin
 
 
 def paired_score(b: float, c: float, n: float, difference: float) -> float:
-    """Tango's statistic: how many standard errors the counts are above a hypothetical difference."""
+    """
+    Tango's statistic: how many standard errors the counts are above a hypothetical difference.
+
+    Source: Tango (1998), Statistics in Medicine 17, 891-908, with the restricted estimate in closed form.
+    """
     linear = -b - c + (2 * n - b + c) * difference
     constant = -c * difference * (1 - difference)
     second = (sqrt(max(0.0, linear * linear - 8 * n * constant)) - linear) / (4 * n)

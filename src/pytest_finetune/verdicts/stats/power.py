@@ -119,7 +119,11 @@ def _fewest_cases(misses: int, *, miss_rate: float, tail: float) -> int:
 
 
 def smallest_visible_rate(planned: int, bar: float, *, confidence: float, power: float = POWER) -> float | None:
-    """The lowest true rate above a bar that passes with this power; None if not even 1 does."""
+    """
+    The lowest true rate above a bar that passes with this power; None if not even 1 does.
+
+    Source: the exact power of `rate_chances`, which grows with the rate, inverted by bisection.
+    """
     if rate_chances(planned, bar, 1.0, confidence=confidence).passes < power:
         return None
     return _boundary(lambda truth: rate_chances(planned, bar, truth, confidence=confidence).passes >= power, bar, 1.0)
@@ -198,7 +202,11 @@ def cases_to_show_drop(
 def smallest_visible_drop(
     planned: int, margin: float, discordance: float, *, confidence: float, power: float = POWER
 ) -> float | None:
-    """The largest true drop below a margin that passes with this power; None if none does."""
+    """
+    The largest true drop below a margin that passes with this power; None if none does.
+
+    Source: the power of `drop_chances`, which falls with the drop, inverted by bisection.
+    """
 
     def weak(drop: float) -> bool:
         return drop_chances(planned, margin, drop, discordance, confidence=confidence).passes < power

@@ -59,6 +59,8 @@ def more_cases_for_rate(rate: float, planned: int, bar: float, *, confidence: fl
 
     The arguments and the result are those of `more_cases_needed`; the power is exact. `effect` is the number of cases
     that are worth an independent one.
+
+    Source: that of `cases_to_show_rate`.
     """
     needed = cases_to_show_rate(bar, rate, confidence=confidence)
     return None if needed is None else _two_digits_up(max(1, ceil(needed * effect) - planned))
