@@ -208,3 +208,33 @@ def test_no_module_of_pytest_is_loaded():
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+SEQUENTIAL = '[[gates]]\nmin = 0.8\nconfidence = 0.95\nsequential = "pocock"\n'
+
+
+def test_a_sequential_gate_stops_an_evaluation_without_pytest(server):
+    names = tuple(f"w{number}" for number in range(100))
+    path = write_set(expected=names, asked=names, toml=SEQUENTIAL)
+    result = evaluate(path, model="m", base_url=server.url, concurrency=8)
+    assert (result.passed, result.sets[0].unneeded, len(server.requests)) == (True, 60, 40)
+    assert result.outcome.reasons == "1 of 1 gates passed"
+    assert result.run.manifest.closed
+    again = evaluate(path, model="m", base_url=server.url, resume=True)
+    assert (again.passed, again.run.id, len(server.requests)) == (True, result.run.id, 40)
+    whole = evaluate(path, model="m", base_url=server.url, to_the_end=True)
+    assert (whole.passed, whole.sets[0].unneeded, len(server.requests)) == (True, 0, 140)
+    assert whole.sets[0].verdicts[0].stopping == result.sets[0].verdicts[0].stopping
+    assert "look 2 of 5, with 40 of 100 cases" in run(server, str(path))
+
+
+def test_a_sequential_drop_stops_and_is_repeated_by_a_replay(server):
+    names = tuple(f"w{number}" for number in range(100))
+    paired = '[[gates]]\nmax_drop = 0.2\nagainst = "baseline"\nconfidence = 0.95\nsequential = "pocock"\n'
+    path = write_set(expected=names, asked=names, toml=paired)
+    before = evaluate(path, model="old", base_url=server.url)
+    assert before.sets[0].unneeded == 0
+    result = evaluate(path, model="m", base_url=server.url, baseline=before.run.id)
+    assert (result.passed, result.sets[0].unneeded, len(server.requests)) == (True, 60, 140)
+    replayed = evaluate(path, model=f"replay:{result.run.id}", baseline=before.run.id)
+    assert replayed.sets[0].verdicts[0].status == "pass"
