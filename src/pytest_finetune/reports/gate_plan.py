@@ -47,6 +47,8 @@ def plan_line(eval_set: str, forecast: Forecast, assumed: Assumptions) -> str:
         return f"{head}: no forecast, because {forecast.unplanned}"
     chances = forecast.chances
     text = f"{head}: passes in {_percent(chances.passes)}, fails in {_percent(chances.fails)}{_if_truly(forecast)}"
+    if forecast.asked is not None:
+        text += f"; stops after {forecast.asked:,.0f} of {forecast.worth:,} cases on average"
     if forecast.rule.confidence is not None and forecast.needed is not None and forecast.needed > forecast.n:
         text += f"; a power of {_percent(assumed.power)} takes {forecast.needed:,} cases"
     return text
@@ -85,6 +87,10 @@ def _values(forecast: Forecast) -> dict[str, Any]:
         "fails": chances and chances.fails,
         "cases_needed": forecast.needed,
         "smallest_seen": forecast.visible,
+        "sequential": forecast.rule.sequential,
+        "expected_cases": forecast.asked,
+        "passes_if_all_are_asked": forecast.fixed and forecast.fixed.passes,
+        "fails_if_all_are_asked": forecast.fixed and forecast.fixed.fails,
         "unplanned": forecast.unplanned,
     }
 
@@ -112,8 +118,27 @@ def _explained(forecast: Forecast, assumed: Assumptions) -> Iterator[str]:
             yield "the value alone decides, without an interval: nothing limits how often a worse model passes"
         return
     yield error_text(rule)
+    yield from _stops(forecast)
     if forecast.shares:
         yield f"{len(forecast.shares)} gates share this level (Holm); the cases are those of the first step"
+    if not (rule.compares and rule.sequential == "e-process"):
+        yield from _sizes(forecast, power)
+
+
+def _stops(forecast: Forecast) -> Iterator[str]:
+    """When a sequential gate stops, beside the same gate over all cases."""
+    if forecast.fixed and forecast.asked is not None:
+        share = _percent(1 - forecast.asked / forecast.worth)
+        fixed = (
+            f"if all are asked: passes in {_percent(forecast.fixed.passes)}, fails in {_percent(forecast.fixed.fails)}"
+        )
+        yield f"stops after {forecast.asked:,.0f} of {forecast.worth:,} cases on average, {share} fewer; {fixed}"
+        if forecast.rule.compares and forecast.rule.sequential == "e-process":
+            yield "by simulated runs; the cases for a power are not planned for a drop by an e-process"
+
+
+def _sizes(forecast: Forecast, power: str) -> Iterator[str]:
+    rule = forecast.rule
     if forecast.needed is None:
         yield "too close to the bar for any practical number of cases"
     elif forecast.truth is not None:

@@ -92,6 +92,10 @@ def settings_warnings(settings: EvalSettings, unsent: Iterable[str]) -> Iterator
     for gate in settings.rules:
         if gate.metric in ("agreement", "pairwise_agreement", "format_stability") and settings.stability.repeats == 1:
             yield f"gate {gate.label}: each case has one request; set repeats under [stability]"
+    # `must_pass` and slices need their own cases only, but in random order these come to an end late, too.
+    whole = [gate.label for gate in settings.rules if not (gate.sequential or gate.where or gate.tags)]
+    if whole and (early := [gate.label for gate in settings.rules if gate.sequential]):
+        yield f"gate {early[0]} is sequential, but no case is saved: {whole[0]} needs all of them"
 
 
 def _scorer_faults(gate: Rule, settings: EvalSettings, index: int) -> Iterator[SettingsFault]:

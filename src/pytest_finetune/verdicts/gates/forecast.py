@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING
 from pytest_finetune.verdicts.gates.bars import limit_of
 from pytest_finetune.verdicts.gates.f1_forecast import cases_to_show_f1, f1_chances
 from pytest_finetune.verdicts.gates.forecast_figures import Forecast, with_shared_levels
+from pytest_finetune.verdicts.gates.sequential_forecast import (
+    drop_expected,
+    enough_cases,
+    largest_drop,
+    rate_expected,
+    smallest_rate,
+)
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.metrics.shares import CASE_MEANS, SHARES
 from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
+from pytest_finetune.verdicts.stats.pair_looks import PairDesign
 from pytest_finetune.verdicts.stats.power import (
     POWER,
     Chances,
@@ -24,6 +32,7 @@ from pytest_finetune.verdicts.stats.power import (
     smallest_visible_drop,
     smallest_visible_rate,
 )
+from pytest_finetune.verdicts.stats.rate_looks import RateDesign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
     from pytest_finetune.base.records import Case
     from pytest_finetune.verdicts.evalset import EvalSet
     from pytest_finetune.verdicts.rule import Rule
+    from pytest_finetune.verdicts.stats.spending import Sequential
 
 DISCORDANCE = 0.1
 """Share of the cases that only one of two models passes, where none is given."""
@@ -131,8 +141,22 @@ def _rate(empty: Forecast, truth: float, effect: float, assumed: Assumptions) ->
         return found
     needed = cases_to_show_rate(reach, quality, confidence=rule.confidence, power=assumed.power)
     visible = smallest_visible_rate(worth, reach, confidence=rule.confidence, power=assumed.power)
+    if rule.sequential and found.chances:
+        bar = float(as_written(bar) if rule.upward else 1 - as_written(bar))
+        design = RateDesign(rule.sequential, worth, bar, rule.confidence)
+        expected, visible = rate_expected(design, quality), smallest_rate(design, assumed.power)
+        needed = enough_cases(rule.sequential, needed, _settles_rate(design, quality), assumed.power)
+        found = replace(found, chances=expected.chances, fixed=found.chances, asked=expected.cases)
     shown = visible if visible is None or rule.upward else 1 - visible
     return replace(found, needed=_cases(needed, effect), visible=shown)
+
+
+def _settles_rate(design: RateDesign, truth: float) -> Callable[[Sequential, int], float]:
+    def settles(method: Sequential, planned: int) -> float:
+        chances = rate_expected(replace(design, method=method, planned=planned), truth).chances
+        return chances.passes if truth > design.bar else chances.fails
+
+    return settles
 
 
 def _recall(
@@ -188,7 +212,24 @@ def _drop(empty: Forecast, effect: float, assumed: Assumptions) -> Forecast:
     confidence, power = 1 - (1 - rule.confidence) / max(1, len(shares)), assumed.power
     needed = cases_to_show_drop(margin, drop, discordance, confidence=confidence, power=power)
     visible = smallest_visible_drop(worth, margin, discordance, confidence=confidence, power=power)
+    if rule.sequential:
+        design = PairDesign(rule.sequential, worth, margin, rule.confidence)
+        expected = drop_expected(design, drop, discordance)
+        found = replace(found, chances=expected.chances, fixed=chances, asked=expected.cases)
+        if rule.sequential == "e-process":
+            # Each number of cases would take a simulation.
+            return found
+        visible = largest_drop(design, discordance, power)
+        needed = enough_cases(rule.sequential, needed, _settles_drop(design, drop, discordance), power)
     return replace(found, needed=_cases(needed, effect), visible=visible, shares=tuple(shares))
+
+
+def _settles_drop(design: PairDesign, drop: float, discordance: float) -> Callable[[Sequential, int], float]:
+    def settles(method: Sequential, planned: int) -> float:
+        chances = drop_expected(replace(design, method=method, planned=planned), drop, discordance).chances
+        return chances.passes if drop < design.margin else chances.fails
+
+    return settles
 
 
 def _cases(independent: int | None, effect: float) -> int | None:

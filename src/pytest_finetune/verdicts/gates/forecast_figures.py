@@ -32,6 +32,8 @@ class Forecast:
             gate has no confidence.
         visible: The value nearest to the bar that passes with this power; None if none does.
         unplanned: Why there is no forecast, in one clause.
+        fixed: Of a sequential gate: the chances of the same gate if all cases are asked; None for others.
+        asked: Of a sequential gate: how many of its cases are asked on average, until it is decided; None for others.
         shares: With a family: the chances at the level divided by 1, 2, … as many gates as share it; else empty.
     """
 
@@ -44,6 +46,8 @@ class Forecast:
     visible: float | None = None
     unplanned: str = ""
     shares: tuple[Chances, ...] = ()
+    fixed: Chances | None = None
+    asked: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

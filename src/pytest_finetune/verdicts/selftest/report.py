@@ -65,7 +65,8 @@ def _set_lines(check: SetCheck) -> Iterator[str]:
 
 def _gate_lines(check: GateCheck) -> Iterator[str]:
     confidence = f", confidence {check.gate.confidence:g}" if check.gate.confidence else ""
-    yield f"  {check.gate.label}{confidence}"
+    sequential = f", sequential {check.gate.sequential}" if check.gate.sequential else ""
+    yield f"  {check.gate.label}{confidence}{sequential}"
     if text := certainty_text(check.gate, check.counted):
         yield from _fold("    ", text)
     if check.needs:
@@ -127,6 +128,7 @@ def _gate_values(check: GateCheck) -> dict[str, Any]:
     return {
         "gate": check.gate.label,
         "confidence": check.gate.confidence,
+        "sequential": check.gate.sequential,
         "certainty": certainty_text(check.gate, check.counted),
         "cases": check.n,
         "needs": check.needs,

@@ -38,6 +38,10 @@ class _Density:
             for place, weight in zip(self.places, self.weights, strict=True)
         )
 
+    def mirrored(self) -> _Density:
+        """That of the statistic with its sign turned."""
+        return _Density(self.share, tuple(-place for place in self.places), self.weights)
+
     def moved(self, bound: float, share: float, drift: float) -> _Density:
         """The density at a later look, between two bounds, on the points of Simpson's rule."""
         step, width = share - self.share, 2 * bound / (_POINTS - 1)
@@ -78,6 +82,28 @@ def normal_boundaries(method: Sequential, planned: int, confidence: float) -> tu
         done += density.above(high * sqrt(share), share, 0.0)
         density = density.moved(high * sqrt(share), share, 0.0)
     return tuple(found)
+
+
+def normal_course(method: Sequential, planned: int, confidence: float, drift: float) -> tuple[float, float, float]:
+    """
+    The chance of crossing the upper and the lower boundary, and the mean number of cases at the end.
+
+    Args:
+        method: `obrien-fleming` or `pocock`.
+        planned: Cases at the last look.
+        confidence: Two-sided level in (0, 1).
+        drift: Mean of the statistic, in standard errors, at the last look.
+
+    Source: as for `normal_boundaries`.
+    """
+    density, above, below, cases = _START, 0.0, 0.0, 0.0
+    for n, boundary in zip(look_sizes(method, planned), normal_boundaries(method, planned, confidence), strict=True):
+        share = n / planned
+        bound = boundary * sqrt(share)
+        up, down = density.above(bound, share, drift), density.mirrored().above(bound, share, -drift)
+        above, below, cases = above + up, below + down, cases + n * (up + down)
+        density = density.moved(bound, share, drift)
+    return above, below, cases + planned * max(0.0, 1 - above - below)
 
 
 def median_unbiased_drift(shares: Sequence[float], boundaries: Sequence[float], statistic: float) -> float:
