@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pytest_finetune.verdicts.metrics.labels import LabelTable
-from pytest_finetune.verdicts.stats import Interval, mean_interval, paired_interval, quantile_interval
+from pytest_finetune.verdicts.stats import Interval, mean_interval, paired_interval, quantile_interval, rate_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +100,35 @@ def macro_f1s(accuracy: float, shares: Sequence[float], *, weighted: bool = Fals
         return float(np.average(f1[present], weights=np.array(shares)[present] if weighted else None))
 
     return simulate
+
+
+def good_versions_failed(rng: np.random.Generator, runs: int, design: tuple[int, int, float]) -> tuple[float, float]:
+    """
+    How often the upper end of macro F1 is below the truth, with and without its corrections for many labels.
+
+    The labels are equally frequent, each case expects a fixed one, and a wrong answer is any other label.
+    """
+    labels, n, right = design
+    misses = np.where(np.eye(labels, dtype=bool), right, (1 - right) / (labels - 1))
+    without = now = 0
+    for _ in range(runs):
+        table = label_table(np.concatenate([rng.multinomial(n // labels, row) for row in misses]).tolist())
+        interval = table.f1_interval(CONFIDENCE)
+        # Every label has the same F1: as many cases expect it as are given it on average.
+        without += uncorrected_end(table) < right
+        now += interval is not None and interval.high < right
+    return without / runs, now / runs
+
+
+def uncorrected_end(table: LabelTable) -> float:
+    """The upper end as it was: the labels' distances to their bounds, added up as squares and doubled."""
+    above = 0.0
+    for figures in table.figures:
+        hits = table.counts.get((figures.label, figures.label), 0)
+        involved = sum(count for pair, count in table.counts.items() if figures.label in pair)
+        high = rate_interval(hits, involved, confidence=CONFIDENCE).high
+        above += ((2 * high / (1 + high) - float(figures.f1 or 0)) / len(table.figures)) ** 2
+    return float(table.macro_f1 or 0) + sqrt(2 * above)
 
 
 def label_table(counts: Sequence[int]) -> LabelTable:

@@ -24,7 +24,20 @@ from families import CASES, GATES, MARGIN, SLICES, judged, together
 from families import PLANS as FAMILY_PLANS
 from groups import DESIGNS, alarms, passed
 from groups import PAIRS as GROUPED_PAIRS
-from intervals import CONFIDENCE, HAIR, REPEATS, Misses, Simulate, latencies, macro_f1s, means, paired, percent, rates
+from intervals import (
+    CONFIDENCE,
+    HAIR,
+    REPEATS,
+    Misses,
+    Simulate,
+    good_versions_failed,
+    latencies,
+    macro_f1s,
+    means,
+    paired,
+    percent,
+    rates,
+)
 from newcombe import newcombe_interval
 from scipy import stats as reference  # type: ignore[import-untyped]
 
@@ -104,6 +117,7 @@ def main() -> int:
         many_gates,
         families,
         weighted,
+        many_labels,
     )
     for table in tables:
         table(report)
@@ -429,6 +443,25 @@ def weighted(report: Report) -> None:
             yield f"{accuracy} right, {spread}", *(misses.cell for misses in found)
 
     report.table("Coverage of weighted F1", ("truth", *(f"n = {n}" for n in SIZES)), rows())
+
+
+def many_labels(report: Report) -> None:
+    """The upper end of macro F1 with many labels of few cases, with and without its corrections."""
+
+    def rows() -> Iterator[Sequence[str]]:
+        rng, runs = np.random.default_rng(report.seed), min(report.runs, 1000)
+        for design in MANY_LABELS:
+            labels, n, right = design
+            before, now = good_versions_failed(rng, runs, design)
+            report.at_most(SIDE, now, f"macro F1 fails a good version, {labels} labels, {n} cases")
+            yield f"{labels}", f"{n}", f"{right}", percent(before), percent(now)
+
+    columns = ("labels", "n", "right", "below the truth, uncorrected", "as it is")
+    report.table("The upper end of macro F1 with many labels", columns, rows())
+
+
+MANY_LABELS = ((10, 100, 0.8), (20, 100, 0.8), (50, 250, 0.8), (77, 770, 0.8), (150, 750, 0.8))
+"""Labels, cases, and the probability of a right answer."""
 
 
 def truths() -> Iterator[tuple[str, str, Simulate, float, float]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from click.testing import CliRunner
 from scripted_server import error
 
-from pytest_finetune.evaluation.runs import RunStore
+from pytest_finetune.cli import main
+from pytest_finetune.evaluation.runs import Run, RunStore
 from pytest_finetune.reports.sources import from_record
 
 NON_INFERIOR = '[[gates]]\nmetric = "accuracy"\nagainst = "production"\nmax_drop = 0.1\n'
@@ -37,6 +41,35 @@ def test_a_drop_against_a_recorded_run_is_judged_pair_by_pair(suite, evaluate, s
     result.stdout.fnmatch_lines(
         [f"*{status}*accuracy_drop<=0.1,vs=production*", f"*lost {len(wrong)}, won 0*", "*case-1*"]
     )
+
+
+FAMILY = """[[gates]]
+max_drop = {margin}
+against = "baseline"
+confidence = 0.95
+family = "{family}"
+{where}
+"""
+
+
+@pytest.mark.parametrize("family", ["holm", "hierarchy"])
+def test_a_session_and_the_command_decide_a_family_alike(suite, evaluate, server, family):
+    margins = (("", 0.2), ('where = { tag = "en" }', 0.15), ('where = { tag = "short" }', 0.12))
+    gates = "".join(FAMILY.format(family=family, where=where, margin=margin) for where, margin in margins)
+    suite(60, toml=gates, tags=["en", "short"])
+    evaluate(model="old")
+    server.answer = answer_by_model(new={f"word-{number}" for number in (1, 2, 3)})
+    evaluate("--baseline=replay:last", model="new")
+    *_, old = RunStore(Path(".finetune/runs")).newest_first()
+    again = CliRunner().invoke(main, ["run", "--model=replay:last", f"--baseline=replay:{old.name}"])
+    assert again.exit_code == 1
+    now, session = (
+        Run.load(path).manifest.verdicts for path in list(RunStore(Path(".finetune/runs")).newest_first())[:2]
+    )
+    assert [verdict.status for verdict in session] == ["pass", "inconclusive", "inconclusive"]
+    decided = [[(one.gate, one.status, one.low, one.high, one.rule.family) for one in each] for each in (session, now)]
+    assert decided[0] == decided[1]
+    assert decided[0][0][-1] == family
 
 
 def test_a_baseline_can_be_evaluated_in_the_same_session(suite, evaluate, server):
