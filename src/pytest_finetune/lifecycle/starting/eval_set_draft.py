@@ -17,6 +17,7 @@ from pytest_finetune.lifecycle.starting.kinds import (
     message_text,
 )
 from pytest_finetune.verdicts.stats import rate_interval
+from pytest_finetune.verdicts.stats.power import POWER, cases_to_show_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -124,20 +125,21 @@ def _settings(kind: AnswerKind, answers: Sequence[Mapping[str, Any]], schema: st
 
 
 def _gates(kind: AnswerKind, cases: int) -> Iterator[str]:
-    needed = enough_cases()
     yield from ("", "[[gates]]                        # a model ships only if every gate passes")
     yield from ('metric = "accuracy"', f"min = {BAR}")
-    if cases >= needed:
-        yield f"confidence = {CONFIDENCE}                # the whole interval must clear the bar"
+    needed = cases_to_show_rate(BAR, _TYPICAL, confidence=CONFIDENCE) or 0
+    power = f"a model at {_TYPICAL} passes with a power of {POWER * 100:g} % from {needed} cases on"
+    if cases >= enough_cases():
+        yield f"confidence = {CONFIDENCE}                # the whole interval must clear the bar: {power}"
     else:
-        yield f"# confidence = {CONFIDENCE}              # add this from {needed} cases on; here are {cases}"
+        yield f"# confidence = {CONFIDENCE}              # add this: {power}; here are {cases}"
     if kind in ("json", "tool_call", "label"):
         yield from ("", "[[gates]]                        # the required form, right or wrong")
         yield from ('metric = "valid_rate"', "min = 0.98")
 
 
 def enough_cases() -> int:
-    """The number of cases from which a gate with confidence passes at the accuracy of a good model."""
+    """The number of cases from which a gate with confidence passes a good model about as often as not."""
     return next(n for n in range(10, 10_000, 10) if rate_interval(_TYPICAL * n, n, confidence=CONFIDENCE).low >= BAR)
 
 
