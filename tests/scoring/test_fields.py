@@ -13,6 +13,7 @@ from pytest_finetune.base.json_path import normal_path, steps_of
 from pytest_finetune.base.records import Completion
 from pytest_finetune.base.strict_json import parse_json
 from pytest_finetune.verdicts.evalset.scorer import json_text
+from pytest_finetune.verdicts.scoring.json_values import _LONGEST_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,6 +217,10 @@ def test_an_answer_with_very_many_wrong_paths_is_wrong_everywhere(
     made = scorer("json")
     many = {f"k{number}": 1 for number in range(1000)}
     assert len(made.score(case({"a": 1}), Completion(json_text({"a": 1} | many))).wrong) == 1000
+    for length, wrong in ((_LONGEST_PATH, None), (_LONGEST_PATH + 1, ("$",))):
+        key = "k" * (length - len("$."))
+        found = made.score(case({"a": 1}), Completion(json_text({"a": 1, "b": 1, key: 1}))).wrong
+        assert found == (wrong or ("$.b", f"$.{key}"))
     assert made.score(case({"a": 2}), Completion(json_text({"a": 1} | many))).wrong == ("$",)
     assert made.score(case({"a": 1}), Completion(json_text({"a": 1, "x" * 600: 1}))).wrong == ("$",)
 

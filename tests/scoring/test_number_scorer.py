@@ -60,6 +60,14 @@ def test_thousands_separators_are_accepted_if_configured(text: str, value: Fract
     assert read_number(text, thousands=",") == value
 
 
+def test_a_number_has_at_most_four_hundred_characters_and_an_exponent_up_to_that() -> None:
+    assert read_number("7" * 400) == Fraction("7" * 400)
+    assert read_number("1e400") == 10**400
+    for text in ("7" * 401, "1e401", "1e-401"):
+        with pytest.raises(FormatFault):
+            read_number(text)
+
+
 @pytest.mark.parametrize("text", ["1,23", "1,2345", ",123", "1,,234", "1234,567", "1,234.567,8", "12,34,567"])
 def test_groups_have_three_digits(text: str) -> None:
     with pytest.raises(FormatFault, match="is not"):
@@ -142,6 +150,16 @@ def test_the_format_failure_is_named(
 ) -> None:
     score = scorer("number").score(case("5"), answer)
     assert (score.passed, score.format_failure) == (False, failure)
+
+
+def test_numbers_are_read_in_the_notation_of_the_settings(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    made = scorer("number", scorer_options={"decimal": ",", "thousands": "."})
+    for text, passed in (("1.234,5", True), ("1234,50", True), ("1,234.5", False), ("1234.5", False)):
+        assert made.score(case(1234.5), Completion(text)).passed is passed
+        assert scorer("number").score(case(1234.5), Completion(text)).passed is (text == "1234.5")
+    assert made.check(case("1.234,5")) is None
 
 
 def test_normalize_removes_what_is_around_the_number(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:

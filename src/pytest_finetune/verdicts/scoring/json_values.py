@@ -49,7 +49,7 @@ def field_rules(settings: EvalSettings, options: FieldsOptions, *, calls: bool =
 
 def wrong_paths(found: Sequence[Difference]) -> tuple[str, ...]:
     """The paths that differ, of a bounded length in all: an answer may hold any number of them."""
-    paths = tuple(dict.fromkeys(difference.path for difference in found[: MOST_PATHS + 1]))
+    paths = tuple(dict.fromkeys(difference.path for difference in found))
     return ("$",) if len(paths) > MOST_PATHS or max(map(len, paths)) > _LONGEST_PATH else paths
 
 

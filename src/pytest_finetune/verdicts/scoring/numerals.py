@@ -48,25 +48,25 @@ def read_number(text: str, *, decimal: str = ".", thousands: str = "") -> Fracti
     plain = text.strip()
     if len(plain) > MOST_DIGITS:
         raise FormatFault(FormatFailure.WRONG_TYPE, f"{shorten(plain)!r} is not a number")
-    found = _NUMBER.fullmatch(_in_plain_notation(plain, decimal, thousands))
+    written = _in_plain_notation(plain, decimal, thousands)
+    found = None if written is None else _NUMBER.fullmatch(written)
     if found is None:
         raise FormatFault(FormatFailure.WRONG_TYPE, _problem(plain, decimal))
-    if abs(int(found[1] or 0)) > MOST_DIGITS:
+    if found[1] and abs(int(found[1])) > MOST_DIGITS:
         raise FormatFault(FormatFailure.OUT_OF_RANGE, f"the exponent of {shorten(plain)} is out of range")
     return Fraction(Decimal(found[0]))
 
 
-def _in_plain_notation(text: str, decimal: str, thousands: str) -> str:
-    """The text with a point and without separators; empty if a group has not three digits."""
+def _in_plain_notation(text: str, decimal: str, thousands: str) -> str | None:
+    """The text with a point and without separators; None if it is not a number in the notation that was asked for."""
     whole, mark, rest = text.partition(decimal)
     if thousands and thousands in whole:
-        groups = whole.lstrip("+-").split(thousands)
-        if not (1 <= len(groups[0]) <= 3 and all(len(group) == 3 for group in groups[1:])):  # noqa: PLR2004
-            return ""
+        if not re.fullmatch(rf"[+-]?[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+", whole):
+            return None
         whole = whole.replace(thousands, "")
     # A point that does not separate decimals here is not part of a number.
-    if decimal != "." and "." in whole + rest:
-        return ""
+    if "." in whole + rest:
+        return None
     return f"{whole}.{rest}" if mark else whole
 
 
