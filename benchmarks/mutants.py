@@ -57,14 +57,16 @@ PRELOADED = ("aiohttp", "genai_prices", "jsonschema", "openai", "pydantic", "reg
 
 GATES = [f"tests/test_gates{rest}.py" for rest in ("_strictness", "_outcome", "_messages", "_against", "", "_decided")]
 GATES += ["tests/test_field_gates.py", "tests/test_confidence.py", "tests/test_judge_intervals.py"]
-GATES += ["tests/test_f1_intervals.py", "tests/test_groups.py"]
+GATES += [f"tests/test_{name}.py" for name in ("f1_intervals", "groups", "gate_families", "recall_gates")]
+PLANS = ["tests/test_power.py", "tests/cli/test_cli_gates.py"]
+"""The chances of gates before a run, slow simulations among them."""
 ASKING = ["tests/test_judge.py", "tests/test_preference.py"]
 """Scorers that ask a model, in sessions with a scripted server."""
 SEVERAL = [f"tests/{name}.py" for name in ("test_several_scorers_in_sessions", "fail_open/test_several_scorers")]
 SEVERAL.append("tests/fail_open/test_uncalibrated_judges.py")
 DEMANDS = "tests/fail_open/test_weakened_gates.py"
 TESTS = {
-    "verdicts/gates": [*GATES, DEMANDS, *ASKING, *SEVERAL, "-k", "not (session or workers or page_says)"],
+    "verdicts/gates": [*GATES, *PLANS, DEMANDS, *ASKING, *SEVERAL, "-k", "not (session or workers or page_says)"],
     "verdicts/metrics": ["tests/test_metrics.py", *GATES, *ASKING, *SEVERAL, "-k", "not (workers or page_says)"],
     "verdicts/scoring": [
         *("tests/scoring", "tests/evalset/test_scorer_table.py", "tests/evalset/test_scorer_fields.py"),

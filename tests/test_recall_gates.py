@@ -18,6 +18,7 @@ from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.quality import guards_quality
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.loading import load_eval_sets
+from pytest_finetune.verdicts.metrics.summary import EVERY_LABEL
 from pytest_finetune.verdicts.stats import rate_interval
 
 if TYPE_CHECKING:
@@ -101,6 +102,26 @@ def test_neither_end_of_the_lowest_recall_is_wrong_more_often_than_promised() ->
         luck = 4 * (0.025 / runs) ** 0.5
         assert np.mean(low > 0.9) <= 0.025 + luck
         assert np.mean(high < 0.9) <= 0.025 + luck
+
+
+def test_of_labels_with_the_same_recall_the_first_in_the_alphabet_is_named() -> None:
+    planned = [case(number, label) for number, label in enumerate(["d", "c", "b", "a"])]
+    samples = [labelled(number, one.expected[0], "a") for number, one in enumerate(planned)]
+    summary = table(planned, samples).summary
+    assert replace(summary, label=EVERY_LABEL).recalled == "b"
+    assert list(summary.by_label) == ["a", "b", "c", "d"]
+    assert (summary.recalled, replace(summary, label="a").recalled, replace(summary, label="e").recalled) == (
+        "",
+        "a",
+        "",
+    )
+    assert replace(table([], []).summary, label=EVERY_LABEL).recalled == ""
+
+
+@pytest.mark.parametrize("label", ["bug", EVERY_LABEL])
+def test_the_interval_of_a_recall_has_the_level_that_was_asked_for(label: str) -> None:
+    found = verdict({"bug": (45, 50)}, label=label, confidence=0.8)
+    assert found.interval == rate_interval(45, 50, confidence=0.8)
 
 
 def test_a_label_without_cases_is_not_a_pass() -> None:

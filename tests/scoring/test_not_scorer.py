@@ -58,6 +58,24 @@ def test_an_answer_that_the_other_scorer_gave_up_on_is_not_a_good_one(
     assert f"{of} gave up" in score.detail
 
 
+def test_an_answer_nested_too_deeply_to_compare_is_not_a_good_one(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    score = scorer("not", scorer_options={"of": "json"}).score(case({"a": 1}), Completion("[" * 800 + "]" * 800))
+    assert (score.passed, score.undecided, score.detail) == (False, True, "json gave up: nested too deeply")
+
+
+def test_the_other_scorer_has_the_settings_as_they_were_written(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    # Without `normalize`, strings in JSON are compared as they are.
+    assert scorer("not", scorer_options={"of": "json"}).score(case({"a": "x"}), Completion('{"a": " x "}')).passed
+    normalized = scorer("not", scorer_options={"of": "json"}, normalize=["strip"])
+    assert not normalized.score(case({"a": "x"}), Completion('{"a": " x "}')).passed
+    typed = scorer("not", scorer_options={"of": "schema"}, schema={"type": "object"})
+    assert [typed.score(case(), Completion(text)).passed for text in ("{}", "[]")] == [False, True]
+
+
 def test_the_other_scorer_has_its_own_options(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
     made = scorer("not", scorer_options={"of": {"type": "fuzzy", "threshold": 0.8}})
     assert not made.score(case("hello world"), Completion("hello worlds")).passed
@@ -72,16 +90,23 @@ def test_the_other_scorer_has_its_own_options(scorer: Callable[..., Any], case: 
         ({"of": {"threshold": 0.5}}, "of: the table names no scorer"),
         ({"of": {"type": 3}}, "of: the table names no scorer"),
         ({"of": "not"}, "of: 'not' of 'not' is the scorer itself"),
-        ({"of": "tool_call"}, "of: 'not' reads the text of an answer and not its calls"),
+        (
+            {"of": "tool_call"},
+            "hint: use scorer 'tool_call' and expect a text in the cases where no call is right",
+        ),
         ({"of": "fuzzy"}, "needs threshold"),
         ({"of": {"type": "contains", "threshold": 1}}, "threshold: unknown key"),
         ({"of": 5}, "of"),
+        (
+            {"of": {"type": "embedding", "model": "e", "threshold": 0.5}},
+            "of: 'embedding' asks another model\n  hint: say in its rubric what must not be there",
+        ),
     ],
 )
 def test_a_negation_of_nothing_is_refused(scorer: Callable[..., Any], options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ScorerError) as caught:
         scorer("not", scorer_options=options)
-    assert problem in caught.value.problem
+    assert problem in str(caught.value)
 
 
 def test_a_setting_that_the_other_scorer_does_not_read_is_refused(scorer: Callable[..., Any]) -> None:
@@ -114,3 +139,5 @@ def test_what_was_unwanted_is_listed_with_the_answer(scorer: Callable[..., Any],
         "unwanted: 'yes', 'sure'",
         "got 'sure thing'",
     ]
+    first, second = made.explain(case(), Completion("x" * 300))
+    assert (first, len(second)) == ("unwanted", len("got ''") + 200)

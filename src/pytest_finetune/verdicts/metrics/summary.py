@@ -13,7 +13,7 @@ from pytest_finetune.base.records import FormatFailure, State
 from pytest_finetune.verdicts.metrics.confidence import accuracy_at_coverage, calibration_error, without_probability
 from pytest_finetune.verdicts.metrics.drift import Drift, find_drift
 from pytest_finetune.verdicts.metrics.labels import LabelTable, tabulate_labels
-from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, mean_share
+from pytest_finetune.verdicts.metrics.measure import NOTHING_MEASURED, QUANTILES, Measure, exact_sum, mean_share
 from pytest_finetune.verdicts.metrics.plan import CaseSamples, groups_of, state_of
 from pytest_finetune.verdicts.metrics.shares import SHARES, one_field_share, passed_share
 from pytest_finetune.verdicts.stats import Interval, mean_interval, quantile_interval
@@ -145,14 +145,15 @@ class Summary:
         if label_of := self.expected_label:
             for row in self.rows:
                 rows.setdefault(label_of(row.case), []).append(row)
-        return {label: replace(self, rows=tuple(rows[label]), label="") for label in sorted(rows)}
+        return {label: replace(self, rows=tuple(rows[label])) for label in sorted(rows)}
 
     @cached_property
     def recalled(self) -> str:
         """The label that `recall` is about: of all labels, the first one with the lowest recall; empty if none is."""
         if self.label == EVERY_LABEL:
             parts = self.by_label
-            return min(parts, key=lambda label: parts[label].value("accuracy").exact or 0, default="")
+            recalls = {label: exact_sum(part.shares("accuracy")) / len(part.rows) for label, part in parts.items()}
+            return min(recalls, key=recalls.__getitem__, default="")
         return self.label if self.label in self.by_label else ""
 
     @cached_property
