@@ -12,6 +12,8 @@ Json: TypeAlias = "dict[str, Any] | list[Any] | str | int | float | bool | None"
 """A JSON value; what objects and arrays hold is checked where it is read."""
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=dict)
+# Made once: `json.dumps` with options makes one for each call.
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _TYPE_NAMES = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
@@ -29,7 +31,7 @@ def without_nulls(value: Any, keep: Container[str] = ()) -> Any:
 
 def compact_json(value: Any) -> str:
     """JSON without whitespace, which would cost tokens; keys keep their order."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(value)
 
 
 def type_name(value: Any) -> str:

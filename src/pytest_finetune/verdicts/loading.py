@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from glob import escape
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -32,6 +33,14 @@ if TYPE_CHECKING:
     from pytest_finetune.verdicts.set_scorers import SetScorers
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCases:
+    """The cases of a file, each with an id of its own, and the reader that has read all its lines."""
+
+    reader: CaseReader
+    cases: tuple[Case, ...]
+
+
 def load_eval_sets(
     paths: Sequence[Path],
     *,
@@ -39,6 +48,7 @@ def load_eval_sets(
     repeats: int | None = None,
     api: Api | None = None,
     settings: Mapping[Path, bytes] = MappingProxyType({}),
+    read: Mapping[Path, ReadCases] = MappingProxyType({}),
 ) -> list[EvalSet]:
     """
     The eval sets of some JSONL files, in the order of the files.
@@ -49,6 +59,7 @@ def load_eval_sets(
         repeats: Requests per case; overrides `[stability]`.
         api: The API that all requests are sent to; overrides `[request]`.
         settings: By JSONL file, TOML to read instead of its settings file.
+        read: By JSONL file, its cases, if they have been read already.
 
     Raises:
         EvalSetErrors: All faults of all files.
@@ -56,7 +67,7 @@ def load_eval_sets(
     """
     if repeats is not None and repeats < 1:
         raise EvalSetError(f"repeats is {repeats}", hint="every case is requested at least once")
-    loads = [_Loading(path, root, repeats, api, settings.get(path)) for path in paths]
+    loads = [_Loading(path, root, repeats, api, settings=settings.get(path), read=read.get(path)) for path in paths]
     sets = [loading.load() for loading in loads]
     faults = [fault for loading in loads for fault in loading.faults.found]
     if faults:
@@ -83,12 +94,22 @@ def _repeated(settings: EvalSettings, repeats: int) -> EvalSettings:
 class _Loading:
     """Loads one eval set with its settings and collects their faults."""
 
-    def __init__(self, path: Path, root: Path, repeats: int | None, api: Api | None, settings: bytes | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        root: Path,
+        repeats: int | None,
+        api: Api | None,
+        *,
+        settings: bytes | None,
+        read: ReadCases | None,
+    ) -> None:
         self.path, self.folder, self.repeats, self.api = path, path.parent, repeats, api
         self._given = settings
         self.toml = path.with_suffix(".toml")
         self.faults = SetFaults(path, root)
-        self._reader = CaseReader(self.faults.lines)
+        self._read = read
+        self._reader = CaseReader(self.faults.lines) if read is None else read.reader
 
     def load(self) -> EvalSet | None:
         written = self._settings()
@@ -150,6 +171,11 @@ class _Loading:
 
     def _cases(self, scorers: SetScorers | None) -> tuple[Case, ...]:
         lines = self.faults.lines
+        if self._read is not None:
+            for known in self._read.cases:
+                lines.line = known.line
+                self._check(known, scorers)
+            return self._read.cases
         if not os.path.lexists(self.path) and self.toml.exists():
             problem = f"these are the settings of {self.path.name}, which does not exist"
             self.faults.keys.add(problem, file_hint(self.path))
@@ -165,9 +191,12 @@ class _Loading:
             first = cases.setdefault(case.id, case)
             if first is not case:
                 lines.add(*_twice(first, case, own_id=value.get("id") is not None))
-            for problem, hint in scorers.case_faults(case) if scorers else ():
-                lines.add(problem, hint)
+            self._check(case, scorers)
         return tuple(cases.values())
+
+    def _check(self, case: Case, scorers: SetScorers | None) -> None:
+        for problem, hint in scorers.case_faults(case) if scorers else ():
+            self.faults.lines.add(problem, hint)
 
     def _response_schema(self, request: RequestSettings, at: tuple[str, ...]) -> object:
         return read_response_schema(request, at, self.folder, self.faults)

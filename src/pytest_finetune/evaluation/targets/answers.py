@@ -131,7 +131,7 @@ def finished(completion: Completion, status: int | None = None, secret: str = ""
     if reason == "error":
         text = f"the server did not finish the answer: finish_reason {completion.finish_reason!r}"
         return Failure("server", error_line(text, secret), status)
-    return replace(completion, finish_reason=reason)
+    return completion if reason == completion.finish_reason else replace(completion, finish_reason=reason)
 
 
 def _error_holder(value: Any) -> dict[str, Any] | None:

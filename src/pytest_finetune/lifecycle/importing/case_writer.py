@@ -12,11 +12,13 @@ from pytest_finetune.evaluation.targets.answers import read_recorded
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut
 from pytest_finetune.lifecycle.importing.imported_records import SourceRun
 from pytest_finetune.verdicts.evalset.formats import CaseReader
-from pytest_finetune.verdicts.evalset.reading import Faults
+from pytest_finetune.verdicts.evalset.reading import Faults, LineFault, read_object
+from pytest_finetune.verdicts.loading import ReadCases
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
+    from pytest_finetune.base.records import Case
     from pytest_finetune.lifecycle.importing.foreign import ForeignCase, RecordedAnswer
     from pytest_finetune.lifecycle.importing.imported_records import Imported
 
@@ -30,6 +32,7 @@ class CaseWriter:
         self._file, self._imported = file, imported
         self._faults = Faults("")
         self._reader = CaseReader(self._faults)
+        self._cases: list[Case] = []
         self._ids: set[str] = set()
         self._of_key: dict[str, str] = {}
         self._expected: Counter[str] = Counter()
@@ -45,6 +48,11 @@ class CaseWriter:
                 self._of_key[found.key] = name
         for answer in found.answers:
             self._keep(name, answer)
+
+    @property
+    def read(self) -> ReadCases:
+        """The cases as they were written."""
+        return ReadCases(self._reader, tuple(self._cases))
 
     def complete_settings(self) -> None:
         """Choose the scorer by the expected answers, if no grader has, and the number of repeats."""
@@ -73,13 +81,18 @@ class CaseWriter:
         name = self._free_id(found.case.get("id"))
         case = {"id": name, **{key: value for key, value in found.case.items() if key != "id"}}
         try:
-            written = compact_json(case).encode() + b"\n"
+            written = compact_json(case).encode()
+            # As the eval set will be read, so that it need not be read again.
+            value = read_object(written)
         except UnicodeEncodeError:
             # JSON can escape half of a character, which no file in UTF-8 can hold.
             self._imported.skipped.add(LeftOut(found.line, "it has half of a surrogate pair, which is not text"))
             return ""
+        except LineFault as fault:
+            self._imported.skipped.add(LeftOut(found.line, fault.problem))
+            return ""
         before = len(self._faults.found)
-        read = self._reader.read(found.line, case)
+        read = self._reader.read(self._imported.cases + 1, value)
         if read is None:
             self._imported.skipped.add(LeftOut(found.line, self._faults.found[before].problem))
             return ""
@@ -87,7 +100,8 @@ class CaseWriter:
         self._expected[
             "tool_call" if read.tool_calls else "json" if all(map(_is_json, read.expected)) else "exact"
         ] += 1
-        self._file.write(written)
+        self._file.write(written + b"\n")
+        self._cases.append(read)
         self._imported.cases += 1
         return name
 

@@ -70,7 +70,7 @@ def import_file(source: Path, options: ImportOptions, *, target: Path, form: str
         lines = [f"# Imported from {source.name} ({found.title}).", *settings_toml(imported.findings.settings)]
         lines += _write_graders(imported, folder, force=force)
         written.with_suffix(".toml").write_text("\n".join(lines) + "\n" + _NO_GATES, encoding="utf-8")
-        imported.eval_set = publish(folder, target)
+        imported.eval_set = publish(folder, target, writer.read)
     return imported
 
 

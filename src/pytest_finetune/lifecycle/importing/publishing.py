@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_finetune.verdicts.evalset import EvalSet
+    from pytest_finetune.verdicts.loading import ReadCases
 
 
 @contextmanager
@@ -33,15 +34,20 @@ def private_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def publish(folder: Path, target: Path) -> EvalSet:
+def publish(folder: Path, target: Path, read: ReadCases) -> EvalSet:
     """
     Put the files of a folder next to the target, the eval set last: pytest collects what it finds. Returns the set.
+
+    Args:
+        folder: With the eval set and the files that belong to it.
+        target: The eval set to be.
+        read: Its cases.
 
     Raises:
         DataError: They would not be a valid eval set, or cannot be written.
     """
     try:
-        (eval_set,) = load_eval_sets([folder / target.name], root=folder)
+        (eval_set,) = load_eval_sets([folder / target.name], root=folder, read={folder / target.name: read})
     except EvalSetErrors as error:
         raise DataError(f"the result would not be a valid eval set:\n{error}", str(target)) from error
     written = sorted(folder.iterdir(), key=lambda path: path.name == target.name)
