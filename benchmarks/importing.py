@@ -39,15 +39,18 @@ def main() -> None:
         batch = [*program, "batch.jsonl", "--with", "requests.jsonl", "--force"]
         measure("a batch, without runs", [*batch, "--no-runs"], folder)
         measure("a batch, with its run", batch, folder)
+        measure("a dump of OpenAI's Evals", [*program, "dump.json", "--force"], folder)
 
 
 def write(folder: Path, rows: int) -> None:
+    """One file of each format."""
     texts = [f"Customer message {n}: the box was open and the order came late, please help" for n in range(rows)]
     system = {"role": "system", "content": "Answer with one label: bug, feature, question or other."}
     with (folder / "deepeval.jsonl").open("w") as file:
         for number, text in enumerate(texts):
             row = {"input": text, "expected_output": f"label {number % 7}", "actual_output": None, "context": None}
             file.write(json.dumps(row) + "\n")
+    write_dump(folder, texts)
     with (folder / "requests.jsonl").open("w") as requests, (folder / "batch.jsonl").open("w") as outputs:
         for number, text in enumerate(texts):
             body = {"model": "m", "max_tokens": 8, "messages": [system, {"role": "user", "content": text}]}
@@ -57,6 +60,33 @@ def write(folder: Path, rows: int) -> None:
             answer = {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}], "usage": usage}
             response = {"status_code": 200, "body": answer}
             outputs.write(json.dumps({"custom_id": f"c{number}", "response": response, "error": None}) + "\n")
+
+
+def write_dump(folder: Path, texts: list[str]) -> None:
+    """As GET /evals/runs/output_items gives it, with the eval and the run."""
+    items = [
+        {
+            "object": "eval.run.output_item",
+            "id": f"item_{number}",
+            "datasource_item_id": number,
+            "datasource_item": {"ticket": text, "label": f"label {number % 7}"},
+            "results": [{"name": "label", "passed": True, "score": 1.0}],
+            "sample": {
+                "input": [{"role": "user", "content": text}],
+                "output": [{"role": "assistant", "content": f"label {number % 7}"}],
+                "finish_reason": "stop",
+                "model": "gpt-4o-mini-2024-07-18",
+                "usage": {"total_tokens": 42, "completion_tokens": 2, "prompt_tokens": 40},
+                "error": None,
+            },
+        }
+        for number, text in enumerate(texts)
+    ]
+    check = {"type": "string_check", "name": "label", "operation": "eq"}
+    check |= {"input": "{{ sample.output_text }}", "reference": "{{ item.label }}"}
+    run = {"id": "run_1", "model": "gpt-4o-mini"}
+    dump = {"eval": {"testing_criteria": [check]}, "run": run, "output_items": items}
+    (folder / "dump.json").write_text(json.dumps(dump))
 
 
 def measure(name: str, command: list[str], folder: Path) -> None:

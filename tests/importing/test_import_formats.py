@@ -584,3 +584,22 @@ def test_an_entry_of_an_archive_that_is_no_sample_is_left_out_and_one_without_en
     assert "samples/c_epoch_1.json holds no sample" in json.dumps(found["left_out_records"])
     monkeypatch.setattr("pytest_finetune.lifecycle.importing.inspect_logs._MOST_BYTES", 100)
     assert "larger than 64 MiB" in import_("sums.eval", "--force", exit_code=2)
+
+
+def test_output_items_of_a_dump_are_read_from_a_file_whatever_is_in_them(folder):
+    """An item within an item, and items before the eval that they belong to, are read like others."""
+    inner = {"datasource_item": {"q": "within"}, "sample": None}
+    items = [
+        {"datasource_item": {"q": f"ask {n}", "a": f"say {n}"}, "sample": {"output": [{"content": f"say {n}"}]}}
+        for n in range(3)
+    ]
+    dump = {"output_items": items, "run": {"id": "r1"}, "eval": {"testing_criteria": []}}
+    for name, nested in (
+        ("plain", items),
+        ("nested", [*items, {"datasource_item": {"q": "x", "a": "y", "in": inner}}]),
+    ):
+        write_json(f"{name}.json", dump | {"output_items": nested})
+        import_(f"{name}.json", "--prompt", "{{ item.q }}", "--expected", "{{ item.a }}", "--no-runs")
+        lines = [json.loads(line) for line in Path("eval_sets", f"{name}.jsonl").read_text().splitlines()]
+        assert [line["expected"] for line in lines] == [["say 0"], ["say 1"], ["say 2"], ["y"]][: len(nested)]
+    assert lines[-1]["metadata"]["in"]["datasource_item"] == {"q": "within"}

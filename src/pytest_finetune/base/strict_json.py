@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from math import isfinite
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pytest_finetune.base.records import FormatFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class JsonFault(ValueError):  # noqa: N818 - a fault in a text, not an error of ours
@@ -28,16 +31,20 @@ class JsonFault(ValueError):  # noqa: N818 - a fault in a text, not an error of 
         return self.problem
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, keep: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """
     The value of a JSON text.
+
+    Args:
+        text: The text.
+        keep: What is kept of each object, from the innermost to the outermost; None keeps all objects as they are.
 
     Raises:
         JsonFault: The text is not one strict JSON value, is nested too deeply, or has a number with more digits than
             Python reads.
     """
     try:
-        return _DECODER.decode(text)
+        return (_DECODER if keep is None else _decoder(lambda pairs: keep(_object(pairs)))).decode(text)
     except json.JSONDecodeError as error:
         raise JsonFault(
             FormatFailure.NOT_JSON, f"{error.msg.removesuffix(' at')} at character {error.pos}", error.pos
@@ -70,4 +77,8 @@ def _constant(name: str) -> NoReturn:
     raise JsonFault(FormatFailure.NOT_FINITE, f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_float, parse_constant=_constant)
+def _decoder(read_object: Callable[[list[tuple[str, Any]]], Any]) -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=read_object, parse_float=_float, parse_constant=_constant)
+
+
+_DECODER = _decoder(_object)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import marshal
+from array import array
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from pytest_finetune.lifecycle.importing.templates import render, value_of, vari
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import BinaryIO
 
     from pytest_finetune.lifecycle.data.rows import Row
     from pytest_finetune.lifecycle.importing.foreign import Findings, ImportOptions, RecordedAnswer
@@ -157,6 +160,54 @@ def _read_results(
 
     yield from each_row(fitting(rows, _is_result, skip), convert, skip)
     definition.parameters.add_to(findings)
+
+
+class OutputItems(list[Any]):
+    """
+    The output items of a dump in a temporary file, from which they are read once.
+
+    Args:
+        file: Where `keep` writes them while the dump is parsed: as objects, 100,000 of them take half a gigabyte.
+    """
+
+    _MARK = b""
+    """In the place of an item: no value of JSON is bytes."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self._sizes = array("Q")
+
+    def keep(self, value: dict[str, Any]) -> dict[str, Any] | bytes:
+        """The mark of an output item; other objects as they are."""
+        if "datasource_item" not in value:
+            return value
+        self._sizes.append(self._file.write(marshal.dumps(value)))
+        return self._MARK
+
+    @property
+    def kept(self) -> int:
+        """How many items are in the file."""
+        return len(self._sizes)
+
+    def put_into(self, dump: object) -> bool:
+        """Take the place of the marks in a dump; False if they are not its output items, or not alone there."""
+        marks = object_of(dump).get("output_items")
+        if not isinstance(marks, list) or not isinstance(dump, dict):
+            return False
+        if self.kept != sum(each is self._MARK for each in marks):
+            return False
+        self._file.seek(0)
+        self[:] = marks
+        dump["output_items"] = self
+        return True
+
+    def __iter__(self) -> Iterator[Any]:
+        """Each item; afterwards the file is closed."""
+        sizes = iter(self._sizes)
+        with self._file as file:
+            for each in super().__iter__():
+                yield marshal.loads(file.read(next(sizes))) if each is self._MARK else each  # noqa: S302 - our own bytes
 
 
 def _read_dump(rows: Iterable[Row], options: ImportOptions, findings: Findings, skip: _Skip) -> Iterator[ForeignCase]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import ExitStack, suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,11 @@ from pytest_finetune.lifecycle.data.raw_rows import FORMATS as FILES
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_raw
 from pytest_finetune.lifecycle.data.rows import MAX_LINE_BYTES, Row
 from pytest_finetune.lifecycle.importing import bfcl, inspect_logs, openai_evals, promptfoo, requests, rows
+from pytest_finetune.lifecycle.importing.openai_evals import OutputItems
 from pytest_finetune.verdicts.evalset.reading import UTF8_BOM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_finetune.lifecycle.importing.foreign import Format
@@ -46,7 +49,7 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
     elif suffix == ".eval":
         yield from inspect_logs.read_log(path)
     elif suffix == ".json" and _starts_with(path, b"{"):
-        yield from read_raw(path, form="jsonl") if _has_objects_in_lines(path) else _unwrapped(_json(path), path)
+        yield from read_raw(path, form="jsonl") if _has_objects_in_lines(path) else _unwrapped(_document(path), path)
     else:
         form = FILES.get(suffix)
         if form is None:
@@ -148,9 +151,23 @@ def _text(path: Path, most: int = _MOST_BYTES) -> str:
         raise DataError("not UTF-8", str(path), "save it as UTF-8") from error
 
 
-def _json(path: Path) -> object:
+def _document(path: Path) -> object:
+    """The value of a JSON file, in which the output items of a dump of OpenAI's Evals are read from a file."""
+    with ExitStack() as stack, suppress(OSError):
+        items = OutputItems(stack.enter_context(tempfile.TemporaryFile()))
+        value = _json(path, items.keep)
+        if not items.kept:
+            return value
+        if items.put_into(value):
+            # Closed when its last item was read.
+            stack.pop_all()
+            return value
+    return _json(path)
+
+
+def _json(path: Path, keep: Callable[[dict[str, Any]], Any] | None = None) -> object:
     try:
-        return parse_json(_text(path))
+        return parse_json(_text(path), keep)
     except JsonFault as fault:
         raise DataError(f"not strict JSON: {fault.problem}", str(path), "is the file complete?") from fault
 
