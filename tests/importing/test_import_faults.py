@@ -117,7 +117,7 @@ def archive(*members):
         ("items.json", DUMP.replace(b"[{", b"[1, null, [], {").replace(b"datasource_item", b"x") % b"1", "and 3 more"),
         ("run.json", b'{"eval": {}, "run": [], "output_items": []}', "run.json:1: unknown format"),
         ("quote.csv", b'input,expected\n"hi,a\n', "quote.csv:2: not CSV"),
-        ("nul.csv", b"input,expected\nh\0i,a\n", "binary data"),
+        ("nul.csv", b"input,expected\nh\0i,a\n", "'input' has a NUL character; remove it, or check its encoding"),
         ("latin.csv", "input,expected\ncaf\xe9,a\n".encode("latin-1"), "hint: save it as UTF-8"),
         ("utf16.csv", "input,expected\nhi,a\n".encode("utf-16"), "hint: save it as UTF-8"),
         ("twice.csv", b"input,input\na,b\n", "two columns are named 'input'"),

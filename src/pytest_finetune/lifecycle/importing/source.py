@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,9 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
 
 def _records(path: Path, form: str) -> Iterator[Row | LeftOut]:
     try:
-        yield from read_raw(path, form=form)
+        for each in read_raw(path, form=form):
+            named = isinstance(each, LeftOut) and "--encoding" in each.reason
+            yield replace(each, reason=each.reason.replace("--encoding", "its encoding")) if named else each
     except DataError as error:
         # `data prepare`, which reads these files too, has options for what `import` does not read.
         hint = "save it as UTF-8, with records of at most 8 MiB" if "--" in error.hint else error.hint
