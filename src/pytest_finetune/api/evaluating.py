@@ -19,7 +19,6 @@ from pytest_finetune.evaluation.engine import Limits
 from pytest_finetune.evaluation.recorded import aevaluate_target
 from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.shards import Shard
-from pytest_finetune.lifecycle.batches.target import BatchReporting, batch_target
 from pytest_finetune.lifecycle.registry.production import registry_of, stored_baselines, wants_production
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
 from pytest_finetune.reports.sources import from_session
@@ -162,6 +161,9 @@ async def evaluate_async(
     make = partial(make_target, concurrency=concurrency, registry=versions, store=store, models=models)
     target = make(model, base_url=base_url)
     if options.get("batch"):
+        # The modules behind it take a tenth of a second, which others need not wait for.
+        from pytest_finetune.lifecycle.batches.target import BatchReporting, batch_target
+
         target = batch_target(target, BatchReporting(options.get("notify"), options.get("progress")))
     share = Shard.parse(options["shard"]) if options.get("shard") else None
     recorded = await aevaluate_target(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,12 +15,14 @@ from pytest_finetune.evaluation.baseline import Baselines, recorded_baselines, s
 from pytest_finetune.evaluation.plan import Planned, target_info
 from pytest_finetune.evaluation.record import UNRECORDED
 from pytest_finetune.evaluation.stop_notice import StopNotice
+from pytest_finetune.evaluation.targets import BatchingTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_finetune.base.records import Case, Failure, Sample
     from pytest_finetune.evaluation.evaluation import Evaluation
+    from pytest_finetune.evaluation.plan import Key
     from pytest_finetune.evaluation.results import SetResult
     from pytest_finetune.evaluation.runs import Run, RunStore
     from pytest_finetune.evaluation.tally import Tally
@@ -182,6 +185,36 @@ class ModelsUnderTest:
         for model in self.all:
             if model.notice and (reason := model.notice.find()):
                 model.evaluation.collect_stop(reason)
+
+    def fetch(self, cases: Iterable[tuple[ModelUnderTest, EvalSet, Case]]) -> None:
+        """
+        Have the answers to these cases ready where a model is sent all requests at once, which may take a day.
+
+        Raises:
+            FinetuneError: A batch cannot be sent or collected; `resume` continues.
+            KeyboardInterrupt: The user interrupted; the batches go on.
+        """
+        wanted: dict[str, dict[Key, Planned]] = {model.spec: {} for model in self.all}
+        for model, eval_set, case in cases:
+            wanted[model.spec] |= {planned.key: planned for planned in _planned(eval_set, case)}
+        at_once = [model for model in self.all if isinstance(model.evaluation.target, BatchingTarget)]
+        for model in at_once if self._resume else ():
+            model.evaluation.take_recorded()
+
+        async def fetch_all() -> None:
+            missing = [
+                (one, [each for key, each in wanted[one.spec].items() if key not in one.evaluation.samples])
+                for one in at_once
+            ]
+            await asyncio.gather(*(model.evaluation.fetch(planned) for model, planned in missing))
+
+        try:
+            if at_once:
+                asyncio.run(fetch_all())
+        except BaseException:
+            for evaluation in self.evaluations:
+                evaluation.discard_empty_record()
+            raise
 
     def request_ahead(self, cases: Iterable[tuple[ModelUnderTest, EvalSet, Case]]) -> None:
         """Queue cases in the order in which they will be read."""

@@ -19,6 +19,7 @@ from pytest_finetune.plugin import (
     requesting,
     session_end,
 )
+from pytest_finetune.plugin.batches import refuse_unusable_batch
 from pytest_finetune.plugin.items import EvalItem, EvalSetFile, annotate
 from pytest_finetune.plugin.limit import apply_limit
 from pytest_finetune.plugin.names import NAMES
@@ -52,6 +53,7 @@ def begin(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--stop-when-decided does not work with xdist: each worker sees only its own answers\n  hint: {hint}"
         )
+    refuse_unusable_batch(config)
     report_files.refuse_unwritable(config)
     # Modules, cases and items live until the end; traversing them again took a tenth of collecting 10,000 cases.
     gc.freeze()

@@ -29,7 +29,7 @@ def add_options(parser: pytest.Parser) -> OptionNames:
     """
     names = OptionNames(parser)
     group = parser.getgroup("finetune", "fine-tuned models against eval sets")
-    for add in (_add_models, _add_actions, _add_limits, _add_reports, _add_data):
+    for add in (_add_models, _add_actions, _add_limits, _add_batches, _add_reports, _add_data):
         add(group, names.free)
     _add_ini(names)
     return names
@@ -155,6 +155,15 @@ def _add_limits(group: pytest.OptionGroup, names: Callable[[str], list[str]]) ->
         dest="pytest_finetune_stop_when_decided",
         action="store_true",
         help="stop early once no remaining answer can change a verdict; such a run cannot be promoted on",
+    )
+
+
+def _add_batches(group: pytest.OptionGroup, names: Callable[[str], list[str]]) -> None:
+    group.addoption(
+        *names("--batch"),
+        dest="pytest_finetune_batch",
+        action="store_true",
+        help="send the requests as batches, at their price, and wait for the answers before the first test",
     )
 
 

@@ -30,7 +30,8 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
     Open the records, and queue all samples in the order of the items.
 
     Raises:
-        pytest.UsageError: There is no run to resume, its record is damaged, or --max-cost cannot be kept.
+        pytest.UsageError: There is no run to resume, its record is damaged, --max-cost cannot be kept, or a batch
+            cannot be sent or collected.
     """
     if inputs.is_worker:
         given = session.config.workerinput  # type: ignore[attr-defined]
@@ -43,6 +44,7 @@ def start(inputs: SessionInputs, models: ModelsUnderTest, session: pytest.Sessio
     try:
         models.refuse_unknown_prices()
         models.open_runs(inputs.store, inputs.root, limited=inputs.limit is not None)
+        models.fetch(_wanted(session.items))
         session.testscollected += _late_tests(session.config, inputs, models)
         models.request_ahead(_wanted(session.items))
     except FinetuneError as error:

@@ -20,6 +20,7 @@ from pytest_finetune.lifecycle.registry.production import (
     wants_production,
 )
 from pytest_finetune.lifecycle.target_specs import make_asked_target, make_target
+from pytest_finetune.plugin.batches import batched_if_asked
 
 if TYPE_CHECKING:
     import pytest
@@ -84,8 +85,9 @@ def _limits(config: pytest.Config, models: int) -> Limits:
 
 def _model(config: pytest.Config, inputs: SessionInputs, spec: str, limits: Limits) -> ModelUnderTest:
     judged = spec in config.option.pytest_finetune_model
+    target = _target(config, inputs, spec, limits, config.option.pytest_finetune_model_base_url)
     evaluation = Evaluation(
-        _target(config, inputs, spec, limits, config.option.pytest_finetune_model_base_url),
+        batched_if_asked(target, config),
         inputs.eval_sets.values(),
         limits,
         stop_when_decided=judged and config.option.pytest_finetune_stop_when_decided,
@@ -118,7 +120,8 @@ def _cache_folder(config: pytest.Config) -> Path | None:
     """The folder of the response cache; None if it is not used."""
     cache = getattr(config, "cache", None)
     # A promotion needs fresh answers: an id is no proof that a server still has the weights that answered before.
-    if config.option.pytest_finetune_no_cache or config.option.pytest_finetune_promote or cache is None:
+    option = config.option
+    if option.pytest_finetune_no_cache or option.pytest_finetune_promote or option.pytest_finetune_batch or not cache:
         return None
     try:
         return Path(cache.mkdir("finetune"))
