@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +16,13 @@ from types import SimpleNamespace
 import openai
 import pytest
 from batch_server import LOST, expired
+from click.testing import CliRunner
 from scripted_server import Reply, error
+from server_process import wait_for
 
 from pytest_finetune import FinetuneError, RunStore, evaluate
 from pytest_finetune.api import evaluating
+from pytest_finetune.cli import main
 from pytest_finetune.evaluation.targets import ClientTarget
 from pytest_finetune.lifecycle.batches import request_files, target
 
@@ -322,7 +328,7 @@ def test_an_interrupted_wait_leaves_the_batch_running_and_resume_collects_it(
     with monkeypatch.context() as patched:
         interrupt_the_wait(patched)
         text = run(code=130).stderr
-    assert f"batch_0 goes on at {server.url}. The same command with --resume collects" in text
+    assert f"batch_0 goes on at {server.url}. Resume the run (--resume) to collect" in text
     (batch,) = last().manifest.batches
     assert (batch.batch_id, batch.collected, batch.requests) == ("batch_0", False, 3)
 
@@ -497,6 +503,21 @@ def test_a_client_of_the_user_sends_batches_too(server, write_set, monkeypatch):
     assert server.requests[0].headers["authorization"] == "Bearer of-the-client"
 
 
+def test_a_migration_records_by_batch_and_the_same_command_collects(server, write_set, monkeypatch, outcomes):
+    write_set(toml="")
+    server.hold = True
+    words = ["migrate", "record", "m", f"--base-url={server.url}", "--batch", "--repeats=2"]
+    with monkeypatch.context() as patched:
+        interrupt_the_wait(patched)
+        assert CliRunner().invoke(main, words).exit_code == 130
+    server.hold = False
+    result = CliRunner().invoke(main, words)
+
+    assert "6 answers to eval_sets/words.jsonl" in result.stdout
+    assert len(server.batches) == 1
+    assert len(server.files["file-0"].splitlines()) == 6
+
+
 def test_recorded_answers_need_no_batch(server, run, write_set, last):
     write_set()
     run()
@@ -513,3 +534,27 @@ def test_the_key_is_not_in_the_record_nor_in_messages(server, run, write_set, mo
     held = output + "".join(path.read_text("utf-8") for path in last().path.iterdir() if path.is_file())
     assert "very-secret" not in held
     assert server.requests[0].headers["authorization"] == "Bearer sk-very-secret-0123456789abcdef"
+
+
+def test_ctrl_c_at_a_terminal_leaves_the_batch_running(server, write_set, last):
+    write_set()
+    server.hold = True
+    command = [
+        sys.executable,
+        "-c",
+        "from pytest_finetune.cli import main; main()",
+        "run",
+        "--model=m",
+        f"--base-url={server.url}",
+        "--batch",
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+        wait_for(lambda: server.count("GET /batches/"), bool, timeout=60)
+        process.send_signal(signal.SIGINT)
+        text = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 130, text
+    assert f"batch_0 goes on at {server.url}." in text
+    assert "Traceback" not in text
+    (batch,) = last().manifest.batches
+    assert (batch.batch_id, batch.collected) == ("batch_0", False)

@@ -96,7 +96,7 @@ def test_an_interrupted_session_keeps_its_batch(suite, session, server, pytester
         options = ("--model=ft:test", f"--model-base-url={server.url}", *PLAIN, "--batch")
         result = pytester.runpytest_inprocess(*options, no_reraise_ctrlc=True)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["interrupted; batch_0 goes on at *--resume collects the answers."])
+    result.stdout.fnmatch_lines(["interrupted; batch_0 goes on at *(--resume) to collect the answers."])
 
     session("--resume").assert_outcomes(passed=3)
     assert len(server.batches) == 1

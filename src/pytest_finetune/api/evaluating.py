@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from pytest_finetune.api.gate import Gate
     from pytest_finetune.evaluation.baseline import Baselines
+    from pytest_finetune.evaluation.targets import Target
     from pytest_finetune.verdicts.evalset.request_form import Api
 
 EvalSets: TypeAlias = "str | Path | EvalSet | Sequence[str | Path | EvalSet]"
@@ -131,11 +132,7 @@ def evaluate(
         batch=batch,
         notify=notify,
     )
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    return _in_a_thread(work)
+    return run_now(work)
 
 
 async def evaluate_async(
@@ -152,22 +149,27 @@ async def evaluate_async(
     Raises:
         FinetuneError: As `evaluate` does.
     """
+    return await evaluate_made(eval_sets, model, options, _target)
+
+
+MakeTarget: TypeAlias = "Callable[[Callable[..., Target], str, EvaluateOptions, Sequence[EvalSet]], Target]"
+"""Makes the model under test, given what makes the target of a spec, the spec, the options and the eval sets."""
+
+
+async def evaluate_made(
+    eval_sets: EvalSets, model: str, options: EvaluateOptions, target_of: MakeTarget
+) -> EvaluationResult:
+    """`evaluate_async` with a target that is made in another way."""
     start, root = project_of(options.get("folder", "."))
     concurrency, registry = options.get("concurrency", 32), options.get("registry", "registry.json")
     limits = Limits(concurrency, options.get("deadline", 120.0), _dollars(options.get("max_cost")))
-    sets = _load(eval_sets, start, root, options)
+    sets = load_sets(eval_sets, start, root, options)
     store, base_url = RunStore(root / ".finetune" / "runs"), options.get("base_url")
     models, versions = root / ".finetune" / "models", registry_of(registry, root)
     make = partial(make_target, concurrency=concurrency, registry=versions, store=store, models=models)
-    target = make(model, base_url=base_url)
-    if options.get("batch"):
-        # The modules behind it take a tenth of a second, which others need not wait for.
-        from pytest_finetune.lifecycle.batches.target import BatchReporting, batch_target
-
-        target = batch_target(target, BatchReporting(options.get("notify"), options.get("progress")))
     share = Shard.parse(options["shard"]) if options.get("shard") else None
     recorded = await aevaluate_target(
-        target,
+        target_of(make, model, options, sets),
         sets,
         limits,
         store=store,
@@ -184,6 +186,21 @@ async def evaluate_async(
     return EvaluationResult(model, recorded.evaluation.run, recorded.results, recorded.stopped, reported)
 
 
+def _target(
+    make: Callable[..., Target],
+    model: str,
+    options: EvaluateOptions,
+    eval_sets: Sequence[EvalSet],  # noqa: ARG001
+) -> Target:
+    target = make(model, base_url=options.get("base_url"))
+    if not options.get("batch"):
+        return target
+    # The modules behind it take a tenth of a second, which others need not wait for.
+    from pytest_finetune.lifecycle.batches.target import BatchReporting, batch_target
+
+    return batch_target(target, BatchReporting(options.get("notify"), options.get("progress")))
+
+
 def _dollars(amount: float | Decimal | None) -> Decimal | None:
     try:
         return None if amount is None else Decimal(str(amount))
@@ -191,7 +208,13 @@ def _dollars(amount: float | Decimal | None) -> Decimal | None:
         raise FinetuneError(f"{amount!r} is not a number", "max_cost", "an amount of US dollars") from None
 
 
-def _load(given: EvalSets, start: Path, root: Path, options: EvaluateOptions) -> list[EvalSet]:
+def load_sets(given: EvalSets, start: Path, root: Path, options: EvaluateOptions) -> list[EvalSet]:
+    """
+    The eval sets that are evaluated, with the options that change them.
+
+    Raises:
+        FinetuneError: One cannot be used, or none is found.
+    """
     each = [given] if isinstance(given, str | Path | EvalSet) else list(given)
     gates, repeats, api = options.get("gates"), options.get("repeats"), options.get("api")
     loaded = [one for one in each if isinstance(one, EvalSet)]
@@ -232,6 +255,15 @@ def baselines_of(name: str, sets: Sequence[EvalSet], store: RunStore, registry: 
         run = name.removeprefix("replay:")
         return recorded_baselines(f"replay:{run}", store.find(run), sets)
     return stored_baselines(sets, registry_of(registry, root)) if wants_production(sets, registry, root) else {}
+
+
+def run_now(work: Coroutine[Any, Any, EvaluationResult]) -> EvaluationResult:
+    """The result of an evaluation, whether an event loop runs in this thread or not."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    return _in_a_thread(work)
 
 
 def _in_a_thread(work: Coroutine[Any, Any, EvaluationResult]) -> EvaluationResult:

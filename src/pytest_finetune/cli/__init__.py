@@ -52,6 +52,7 @@ main.subcommands = {
     "init": Subcommand(f"{_HERE}.init:command", "Write a first eval set, from your own rows or from examples."),
     "doctor": Subcommand(f"{_HERE}.doctor:command", "Check the key, the server, the eval sets and the installation."),
     "run": Subcommand(f"{_HERE}.run:command", "Evaluate a model over EVAL_SETS, without pytest."),
+    "batch": Subcommand(f"{_HERE}.batch:command", "Export requests for an offline engine, and import its answers."),
     "data": Subcommand(f"{_HERE}.data:command", "Prepare, check, split, price and profile training data."),
     "import": Subcommand(f"{_HERE}.import_:command", "Turn files of other evaluation tools into eval sets and runs."),
     "train": Subcommand(f"{_HERE}.train:command", "Fine-tune models on OpenAI's API or a compatible server."),

@@ -83,6 +83,7 @@ def evaluate_shown(
     concurrency: int = 32,
     deadline: float = 120.0,
     compared: str = "",
+    batch: bool = False,
 ) -> EvaluationResult:
     """
     Evaluate a model, or resume an earlier evaluation, with the progress on the terminal.
@@ -105,6 +106,8 @@ def evaluate_shown(
             resume=True,
             to_the_end=True,
             progress=line.show,
+            batch=batch,
+            notify=line.note,
         )
     finally:
         line.clear()

@@ -15,7 +15,7 @@ from pytest_finetune.cli.lazy_group import as_one, exit_codes
 from pytest_finetune.cli.migrate.account import evaluate_shown, repeats_option
 from pytest_finetune.cli.output import ProgressLine, json_option, print_json
 from pytest_finetune.cli.registry_option import DEFAULT
-from pytest_finetune.cli.request_options import concurrency_option, deadline_option, max_cost_option
+from pytest_finetune.cli.request_options import batch_option, concurrency_option, deadline_option, max_cost_option
 from pytest_finetune.cli.runs.options import run_store
 from pytest_finetune.cli.train.options import base_url_option
 from pytest_finetune.lifecycle.importing.foreign import ImportOptions
@@ -46,6 +46,7 @@ class RecordOptions:
     deadline: float
     max_cost: Decimal | None
     registry: str
+    batch: bool
     as_json: bool
 
 
@@ -72,6 +73,7 @@ class RecordOptions:
 @deadline_option
 @max_cost_option
 @click.option("--registry", default=DEFAULT, metavar="PATH|mlflow:URI", show_default=True, help="Model registry.")
+@batch_option
 @json_option
 @as_one(RecordOptions)
 def command(options: RecordOptions) -> None:
@@ -110,6 +112,7 @@ def _evaluate(options: RecordOptions, eval_sets: tuple[Path, ...] | list[Path], 
         registry=options.registry,
         concurrency=options.concurrency,
         deadline=options.deadline,
+        batch=options.batch,
     )
 
 

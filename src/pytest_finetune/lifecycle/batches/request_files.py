@@ -95,17 +95,17 @@ def write_requests(
     name: Callable[[str, int], str],
     *,
     prefix: str = "/v1",
-    nonce: Callable[[], str] = new_nonce,
+    split: bool = True,
 ) -> RequestFiles:
     """
-    Write the requests as files, each within the limits of a batch and for one API.
+    Write the requests as files, each for one API.
 
     Args:
         requests: Those of the plan.
         folder: Where the files are written; private, as they contain prompts.
         name: The name of a file, from its nonce and its number.
         prefix: Start of the paths that the lines name.
-        nonce: Called for each file.
+        split: Keep each file within the limits of a server.
 
     Raises:
         RunError: A file cannot be written.
@@ -121,9 +121,9 @@ def write_requests(
         left = iter(_lines(of_api, f"{prefix}{PATHS[api]}", written.refused))
         line = next(left, None)
         while line is not None:
-            one = nonce()
+            one = new_nonce()
             path = folder / name(one, len(written.files) + 1)
-            count, line = _write(path, one, line, left)
+            count, line = _write(path, one, line, left, split=split)
             written.files.append(RequestFile(one, api, path, count))
     return written
 
@@ -141,7 +141,9 @@ def _lines(requests: Iterable[Request], url: str, refused: dict[Key, Failure]) -
             yield key_of(request), b'","method":"POST","url":"%s","body":%s}\n' % (url.encode(), body)
 
 
-def _write(path: Path, nonce: str, line: _Line | None, left: Iterator[_Line]) -> tuple[int, _Line | None]:
+def _write(
+    path: Path, nonce: str, line: _Line | None, left: Iterator[_Line], *, split: bool
+) -> tuple[int, _Line | None]:
     """Write lines up to the limits of one file; returns their number, and the first line of the next file."""
     count = size = 0
     try:
@@ -149,7 +151,7 @@ def _write(path: Path, nonce: str, line: _Line | None, left: Iterator[_Line]) ->
             while line is not None:
                 key, rest = line
                 text = b'{"custom_id":"%s%s' % (custom_id(nonce, key).encode(), rest)
-                if count and (count == MOST_REQUESTS or size + len(text) > MOST_BYTES):
+                if split and count and (count == MOST_REQUESTS or size + len(text) > MOST_BYTES):
                     break
                 pending.file.write(text)
                 count, size, line = count + 1, size + len(text), next(left, None)

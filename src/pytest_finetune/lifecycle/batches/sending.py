@@ -103,7 +103,7 @@ class BatchSender:
         raise TrainingError(
             f"the server did not create the batch in {TRIES} attempts: {last.problem}",
             last.where,
-            "the same command with --resume looks for it again before it creates one",
+            "resume the run (--resume): it is looked for again before one is created",
         )
 
     async def _search(self, batch: SentBatch) -> list[ServerBatch]:
@@ -113,7 +113,7 @@ class BatchSender:
             raise TrainingError(
                 f"cannot tell whether the batch was created: the server does not list its batches ({fault.problem})",
                 fault.where,
-                "nothing else was sent; the same command with --resume looks again before it creates one",
+                "nothing else was sent; resume the run (--resume): it is looked for again before one is created",
             ) from fault
 
     async def _created(self, batch: SentBatch, found: list[ServerBatch]) -> SentBatch:

@@ -170,9 +170,7 @@ class BatchTarget:
             # One that was sent earlier is looked for before another is sent.
             ended = await self._wait(service, [await sender.send(batch) for batch in pending])
         except (KeyboardInterrupt, asyncio.CancelledError):
-            self._reporting.notify(
-                f"interrupted; {self._where(run)} The same command with --resume collects the answers."
-            )
+            self._reporting.notify(f"interrupted; {self._where(run)} Resume the run (--resume) to collect the answers.")
             raise
         for batch, found in ended:
             contents = [await self._content(service, name) for name in found.outputs]
