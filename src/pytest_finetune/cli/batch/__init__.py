@@ -9,9 +9,10 @@ from pytest_finetune.cli.lazy_group import LazyGroup, Subcommand
 
 @click.group("batch", cls=LazyGroup)
 def command() -> None:
-    """Write requests for an offline engine, such as vllm run-batch, and evaluate what it answered.
+    """Export requests for an offline engine, and import its answers.
 
-    A server with a batch API needs neither: pytest and pytest-finetune run send the requests themselves with --batch.
+    An offline engine is for example vllm run-batch. A server with a batch API needs neither: pytest and
+    pytest-finetune run send the requests themselves with --batch.
     """
 
 

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 def command(
     eval_sets: tuple[Path, ...], model: str, output: Path, *, repeats: int | None, api: Api | None, force: bool
 ) -> None:
-    """Write the requests of an evaluation over EVAL_SETS to a file in the format of OpenAI's batch API.
+    """Write the requests of an evaluation to a file.
 
-    EVAL_SETS are files or folders; by default all eval sets of the project. The plan is written next to the requests,
+    EVAL_SETS are files or folders; by default all eval sets of the project. Each line is a request in the format of
+    OpenAI's batch API. The plan is written next to the requests,
     with the suffix .plan.json: `batch import` needs it. vLLM reads the file with run-batch -i.
     """
     existing = [path for path in (output, output.with_suffix(".plan.json")) if path.exists()]

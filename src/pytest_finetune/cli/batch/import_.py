@@ -55,10 +55,11 @@ class ImportOptions:
 @json_option
 @as_one(ImportOptions)
 def command(options: ImportOptions) -> None:
-    """Evaluate what an offline engine wrote in OUTPUT for the requests that PLAN was exported with.
+    """Evaluate what an offline engine answered.
 
-    Scores, gates and record are those of `pytest-finetune run`. A request whose line is missing, repeated or not an
-    answer is an error. The eval sets must be those of the export.
+    OUTPUT are the files that it wrote for the requests of PLAN. Scores, gates and record are those of
+    `pytest-finetune run`. A request whose line is missing, repeated or not an answer is an error. The eval sets must be
+    those of the export.
     """
     line = ProgressLine("import")
     try:
