@@ -81,7 +81,12 @@ class Evaluation:
         self.eval_sets = tuple(eval_sets)
         recorded = getattr(target, "replies", None)
         self._asked = AskedModels(self.eval_sets, limits, prices, make=make_asked, recorded=recorded)
-        self.collected = CollectedSamples(self.eval_sets, stop_when_decided=stop_when_decided, to_the_end=to_the_end)
+        self.collected = CollectedSamples(
+            self.eval_sets,
+            stop_when_decided=stop_when_decided,
+            # A batch is paid for as a whole.
+            to_the_end=to_the_end or self._is_batch,
+        )
         self._run: Run | None = None
         self._others: RecordedByOthers | None = None
         self._stopped: Failure | None = None
