@@ -61,8 +61,10 @@ def read_source(path: Path) -> Iterator[Row | LeftOut]:
 def _records(path: Path, form: str) -> Iterator[Row | LeftOut]:
     try:
         for each in read_raw(path, form=form):
-            named = isinstance(each, LeftOut) and "--encoding" in each.reason
-            yield replace(each, reason=each.reason.replace("--encoding", "its encoding")) if named else each
+            if isinstance(each, LeftOut):
+                yield replace(each, reason=each.reason.replace("--encoding", "its encoding"))
+            else:
+                yield each
     except DataError as error:
         # `data prepare`, which reads these files too, has options for what `import` does not read.
         hint = "save it as UTF-8, with records of at most 8 MiB" if "--" in error.hint else error.hint
