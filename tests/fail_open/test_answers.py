@@ -8,6 +8,8 @@ from itertools import count
 import pytest
 from scripted_server import Reply, error
 
+from pytest_finetune.evaluation.targets import retry
+
 GATE = "[[gates]]\nmin = 0.5\n"
 SCORED = 'scorer = "judges:judge"\n' + GATE
 
@@ -164,6 +166,27 @@ def test_equal_refusals_stop_the_run_after_a_few(suite, evaluate, server, suffix
     assert result.ret != 0
     assert len(server.questions) < 40
     result.stdout.fnmatch_lines(["*temperature*"])
+
+
+@pytest.mark.parametrize(
+    "refusals",
+    [
+        [error(422, "extra field a"), error(422, "extra field b")],
+        [Reply(body={"error": {"message": "model is not loaded"}})],
+        [error(503, "No healthy upstream"), error(500, "out of memory"), Reply("", finish_reason="error")],
+    ],
+    ids=["two refusals", "an error inside a success", "nothing but errors"],
+)
+def test_nothing_but_failures_stops_the_run(suite, evaluate, server, refusals, monkeypatch):
+    monkeypatch.setattr(retry, "TRIES", 1)
+    monkeypatch.setattr(retry, "TRIES_IN_VAIN", {})
+    suite(300, toml=GATE)
+    numbers = count()
+    server.answer = lambda _: refusals[next(numbers) % len(refusals)]
+    result = evaluate("--concurrency=4")
+    assert result.ret != 0
+    assert len(server.questions) < 100
+    result.stdout.fnmatch_lines(["*times in a row*"])
 
 
 def test_a_retry_after_past_the_deadline_stops_the_run_after_a_few(suite, evaluate, server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from pytest_finetune.evaluation.targets import Target
 
 EQUAL_REFUSALS = 10
-"""Equal refusals in a row that stop the evaluation: the server would refuse every other request too."""
+"""Equal refusals, without an answer in between, that stop the evaluation: all other requests would be refused too."""
+
+FAILURES = 50
+"""Failures of any kind in a row that stop it, or twice the requests in flight if that is more."""
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -114,8 +118,8 @@ class Engine(Generic[K, R]):
         self._price, self._then = price, then
         self.budget, self._answered = budget, answered
         self.stopped: Failure | None = None
-        self._refusal = ""
-        self._refused = 0
+        self._refused: Counter[str] = Counter()
+        self._failed = 0
 
     async def stream(self, source: RequestSource[K]) -> AsyncIterator[R]:
         """
@@ -197,17 +201,22 @@ class Engine(Generic[K, R]):
         return fits
 
     def _fatal_if_repeated(self, outcome: Completion | Failure) -> Completion | Failure:
-        """The outcome, made fatal if it is the last of `EQUAL_REFUSALS` in a row."""
-        if isinstance(outcome, Completion) or outcome.kind not in ("bad_request", "rate_limit"):
-            self._refused = 0
+        """The outcome, made fatal if nothing but failures has come for long."""
+        if isinstance(outcome, Completion):
+            self._refused.clear()
+            self._failed = 0
             return outcome
-        # Messages may contain the id of the request, or a time.
-        message = re.sub(r"\S*\d\S*", "", outcome.message)
-        self._refused = self._refused + 1 if message == self._refusal else 1
-        self._refusal = message
-        if self._refused < EQUAL_REFUSALS:
+        self._failed += 1
+        times, most = self._failed, max(FAILURES, 2 * self.limits.concurrency)
+        if outcome.kind in ("bad_request", "rate_limit"):
+            # Messages may contain the id of the request, or a time.
+            message = re.sub(r"\S*\d\S*", "", outcome.message)
+            self._refused[message] += 1
+            if self._refused[message] >= EQUAL_REFUSALS:
+                times, most = self._refused[message], EQUAL_REFUSALS
+        if times < most:
             return outcome
-        return replace(outcome, message=f"{outcome.message} ({self._refused} times in a row)", fatal=True)
+        return replace(outcome, message=f"{outcome.message} ({times} times in a row)", fatal=True)
 
     def _book(self, request: Request, outcome: Completion | Failure) -> Decimal | None:
         if isinstance(outcome, Failure) or outcome.from_cache:
