@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 
 import openai
 import pytest
 from click.testing import CliRunner
+from scripted_server import ScriptedServer
 
 from pytest_finetune import ModelRouter
 from pytest_finetune.base.errors import FinetuneError, TargetError
@@ -16,9 +18,11 @@ from pytest_finetune.evaluation.runs import RunStore
 from pytest_finetune.evaluation.targets import ClientTarget
 from pytest_finetune.evaluation.targets.key_policy import KEY_SERVERS, refuse_to_send_key
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
+from pytest_finetune.lifecycle.migration.stored import fetch_stored
 from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
 from pytest_finetune.lifecycle.registry.mlflow_server import MlflowServer, parse_place
 from pytest_finetune.lifecycle.registry.sunset import ask_shutdown_dates
+from pytest_finetune.lifecycle.setup_checks import _listed_models
 from pytest_finetune.lifecycle.target_specs import make_target
 from pytest_finetune.lifecycle.training.job_records import JobRecord, JobStore
 from pytest_finetune.lifecycle.training.service import FineTuning
@@ -107,6 +111,23 @@ def test_a_retirement_check_sends_no_key_over_plain_http(monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", PLAIN)
     with pytest.raises(TargetError, match="unencrypted"):
         ask_shutdown_dates()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"])
+@pytest.mark.parametrize("ask", ["sunset", "setup", "stored"])
+def test_the_key_of_a_server_on_this_machine_is_not_sent_to_a_proxy(monkeypatch, tmp_path, ask, host):
+    calls = {
+        "sunset": ask_shutdown_dates,
+        "setup": lambda: _listed_models(f"http://{host}:9/v1", "sk-secret"),
+        "stored": lambda: fetch_stored("m", tmp_path / "stored.jsonl", limit=1),
+    }
+    with ScriptedServer() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://{host}:9/v1")
+        with suppress(FinetuneError):
+            calls[ask]()
+        assert not proxy.requests
 
 
 @pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_PASSWORD"])

@@ -249,7 +249,11 @@ def test_models_without_an_id_or_a_date_are_ignored(client, monkeypatch):
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     assert ask_shutdown_dates() == ServerDates({}, {}, ("a",))
-    assert client == [{"base_url": None, "timeout": 30, "max_retries": 2}]
+    assert {name: client[0][name] for name in ("base_url", "timeout", "max_retries")} == {
+        "base_url": "https://api.openai.com/v1",
+        "timeout": 30,
+        "max_retries": 2,
+    }
 
 
 def test_a_key_is_not_sent_in_the_clear(client, monkeypatch):

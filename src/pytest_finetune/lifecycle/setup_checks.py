@@ -19,6 +19,7 @@ from pytest_finetune.evaluation.configured_prices import project_prices
 from pytest_finetune.evaluation.pricing import price
 from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+from pytest_finetune.evaluation.targets.official_client import make_client
 from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
 from pytest_finetune.lifecycle.registry import open_registry
 from pytest_finetune.lifecycle.registry.sunset import model_list
@@ -221,7 +222,7 @@ def _listed_models(server: str, key: str) -> tuple[set[str], str, str]:
     import openai
 
     try:
-        with openai.OpenAI(base_url=server, api_key=key or "not-needed", timeout=TIMEOUT, max_retries=0) as client:
+        with make_client(server, key or "not-needed", timeout=TIMEOUT, max_retries=0) as client:
             # The client's own parser accepts anything as a model.
             models = model_list(client.models.with_raw_response.list().text)
     except openai.APIStatusError as error:

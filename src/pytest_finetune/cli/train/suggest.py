@@ -13,9 +13,9 @@ from pytest_finetune.cli.lazy_group import exit_codes
 from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.train.options import base_url_option, hyperparameter_options, training_prices
 from pytest_finetune.evaluation.targets.base_url import check_base_url
+from pytest_finetune.evaluation.targets.official_client import DEFAULT_BASE_URL
 from pytest_finetune.lifecycle.training.hyperparameters import HyperparameterChoice
 from pytest_finetune.lifecycle.training.plan import plan_training
-from pytest_finetune.lifecycle.training.service import DEFAULT_BASE_URL
 from pytest_finetune.reports.training import plan_json, plan_lines
 
 if TYPE_CHECKING:

@@ -177,6 +177,10 @@ class Run:
                 str(self.path),
                 "wait until it ends, or start a new run without --resume",
             ) from error
+        except NotImplementedError as error:
+            # Earlier versions of filelock raise it where a network file system has no locks.
+            hint = "keep runs on a local disk"
+            raise RunError("its file system cannot lock a file", str(self.path), hint) from error
         except OSError as error:
             raise unwritable(error, path) from error
         self._lock = lock

@@ -14,13 +14,14 @@ from pytest_finetune.base.errors import TargetError, TrainingError
 from pytest_finetune.base.records import Completion, Failure
 from pytest_finetune.evaluation.runs import SentBatch
 from pytest_finetune.evaluation.targets.client import ClientTarget
+from pytest_finetune.evaluation.targets.official_client import make_client
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
 from pytest_finetune.lifecycle.batches.answer_files import read_answers
 from pytest_finetune.lifecycle.batches.request_files import custom_id, key_of, read_ids, write_requests
 from pytest_finetune.lifecycle.batches.sending import BatchSender
 from pytest_finetune.lifecycle.batches.service import BatchService, retried
 from pytest_finetune.lifecycle.training.api_errors import NoAnswerError, RefusedError
-from pytest_finetune.lifecycle.training.service import make_client
+from pytest_finetune.lifecycle.training.service import NO_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -148,7 +149,7 @@ class BatchTarget:
         if isinstance(target, ClientTarget):
             yield BatchService(cast("OpenAI", target.client), self.secret)
             return
-        with make_client(self.base_url, self.secret) as client:
+        with make_client(self.base_url, self.secret or NO_KEY) as client:
             yield BatchService(client, self.secret)
 
     async def _fetch(

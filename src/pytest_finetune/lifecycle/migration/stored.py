@@ -11,6 +11,7 @@ from pytest_finetune.base.errors import DataError
 from pytest_finetune.base.json_text import compact_json
 from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+from pytest_finetune.evaluation.targets.official_client import make_client
 from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
 from pytest_finetune.lifecycle.data.raw_rows import LeftOut, read_jsonl
 
@@ -55,7 +56,7 @@ def fetch_stored(
     known = _ids(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with openai.OpenAI(base_url=base_url, timeout=60, max_retries=4) as client, target.open("ab") as file:
+        with make_client(base_url, max_retries=4) as client, target.open("ab") as file:
             for row in _stored(client, model):
                 if len(known) >= limit:
                     break

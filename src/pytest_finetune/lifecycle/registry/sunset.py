@@ -16,6 +16,7 @@ from pytest_finetune.base.secret_masking import error_line
 from pytest_finetune.base.text import shown
 from pytest_finetune.evaluation.fine_tune_prices import base_of
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+from pytest_finetune.evaluation.targets.official_client import make_client
 from pytest_finetune.evaluation.targets.openai import DEFAULT_BASE_URL
 from pytest_finetune.lifecycle.registry.announcements import (
     ANNOUNCED,
@@ -183,7 +184,7 @@ def ask_shutdown_dates(base_url: str | None = None) -> ServerDates:
     if os.environ.get("OPENAI_API_KEY", "").strip():
         refuse_to_send_key(base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_BASE_URL)
     try:
-        with openai.OpenAI(base_url=base_url, timeout=30, max_retries=2) as client:
+        with make_client(base_url, timeout=30) as client:
             # The client's own parser accepts anything as a model, and crashes on a body that is not JSON.
             text = client.models.with_raw_response.list().text
     except openai.OpenAIError as error:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict, TypeVar
-from urllib.parse import urlsplit
 
 from pytest_finetune.base.errors import TrainingError
-from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key, proxy_for
+from pytest_finetune.evaluation.targets.base_url import check_base_url, needs_key
 from pytest_finetune.evaluation.targets.key_policy import refuse_to_send_key
+from pytest_finetune.evaluation.targets.official_client import DEFAULT_BASE_URL, make_client
 from pytest_finetune.lifecycle.training.api_errors import translated_errors
 from pytest_finetune.lifecycle.training.api_responses import (
     newest_first,
@@ -23,18 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import BinaryIO, Self
 
-    from openai import OpenAI
-
     from pytest_finetune.lifecycle.training.job import FineTuningCheckpoint, FineTuningEvent, FineTuningJob
 
 T = TypeVar("T")
 
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 NO_KEY = "not-needed"
 """Sent to servers without a key, because the client requires one."""
-
-TIMEOUT = 60.0
-"""Seconds to wait for a response, except for the two below."""
 
 CREATE_TIMEOUT = 180.0
 """Seconds for creating a job. Long, because after a timeout the job has to be searched for in the list of jobs."""
@@ -79,7 +73,7 @@ class FineTuning:
             raise TrainingError("no API key for api.openai.com", "OPENAI_API_KEY", hint)
         if self.secret:
             refuse_to_send_key(self.base_url, source=source, environ=environ)
-        self._client = make_client(self.base_url, self.secret, environ)
+        self._client = make_client(self.base_url, self.secret or NO_KEY, environ)
         self._jobs = self._client.fine_tuning.jobs
 
     def close(self) -> None:
@@ -217,19 +211,3 @@ class FineTuning:
             if page.get("has_more") in (False, 0) or not last:
                 return
             query = {"limit": _PAGE, "after": last}
-
-
-def make_client(base_url: str, secret: str, environ: Mapping[str, str] = os.environ) -> OpenAI:
-    """The official client of a server, with the proxy of the environment unless the server is on loopback."""
-    import openai
-
-    # The client reads proxies from the environment and would use them even for a server on loopback.
-    host = urlsplit(base_url).hostname or ""
-    direct = {} if proxy_for(base_url, environ) else {f"all://{host}": None}
-    return openai.OpenAI(
-        base_url=base_url,
-        api_key=secret or NO_KEY,
-        timeout=TIMEOUT,
-        max_retries=2,
-        http_client=openai.DefaultHttpxClient(mounts=direct),
-    )
