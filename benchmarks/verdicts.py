@@ -38,6 +38,7 @@ from intervals import (
     percent,
     rates,
 )
+from looks import stopped_drops, stopped_rates
 from newcombe import newcombe_interval
 from scipy import stats as reference  # type: ignore[import-untyped]
 
@@ -116,6 +117,8 @@ def main() -> int:
         grouped_pairs,
         many_gates,
         families,
+        stopped_rates,
+        stopped_drops,
         weighted,
         many_labels,
     )
