@@ -300,3 +300,44 @@ def test_weighted_f1_is_outside_its_interval_as_seldom_as_the_page_says(simulati
         stated = [float(share) / 100 for share in re.findall(r"[0-9.]+", cell)[1:]]
         for share, promised in zip((found.above, found.below), stated, strict=True):
             assert share == pytest.approx(promised, abs=4 * (max(promised, 0.003) / runs) ** 0.5)
+
+
+def test_the_table_of_stopped_rates_and_its_summary_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    looks = importlib.import_module("looks")
+    rows = table("A rate against 0.95, stopped when decided")
+    assert [(row[0], row[1]) for row in rows] == [(f"{n:,}", str(p)) for n in looks.SIZES for p in looks.TRUTHS]
+    for n, truth, fixed, *cells in rows:
+        planned = int(n.replace(",", ""))
+        assert fixed == percent(rate_chances(planned, 0.95, float(truth), confidence=0.95).passes)
+        for at, method in enumerate(looks.METHODS):
+            found = looks.rate_figures(method, planned, float(truth))
+            shown = [percent(found.passes), f"{found.cases:,.0f}", percent(found.covers)]
+            assert cells[3 * at : 3 * at + 3] == shown
+            assert found.covers >= 0.95
+            assert float(truth) > 0.95 or max(found.passes, found.fails) <= SIDE
+    for planned, truth, saved in ((500, 0.97, 9), (500, 0.98, 26), (500, 0.99, 41), (2000, 0.99, 65)):
+        assert round(100 * (1 - looks.rate_figures("obrien-fleming", planned, truth).cases / planned)) == saved
+        assert f"{saved} % fewer" in PAGE
+
+
+def test_the_table_of_stopped_drops_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    looks = importlib.import_module("looks")
+    rows = table("A drop at the margin, stopped when decided")
+    assert len(rows) == len(looks.PAIR_SIZES) * len(looks.PAIR_MARGINS) * len(looks.DISCORDANCES)
+    for n, margin, differ, *cells in rows:
+        passes_and_fails = [float(cell.removesuffix(" %")) for cell in cells[:6]]
+        assert max(passes_and_fails[::2]) <= 2.5
+        if n != "200":
+            continue
+        at_margin = [
+            share
+            for method in (None, "obrien-fleming", "pocock")
+            for share in looks.pair_figures(method, int(n), float(margin), float(margin), float(differ))[:2]
+        ]
+        assert cells[:6] == list(map(percent, at_margin))
+        equal = [
+            looks.pair_figures(method, int(n), float(margin), 0.0, float(differ))[2] for method in looks.METHODS[:2]
+        ]
+        assert cells[6:] == [f"{cases:,.0f}" for cases in equal]

@@ -29,18 +29,22 @@ PAGE = (Path(__file__).parents[1] / "docs" / "verdicts.md").read_text("utf-8")
 SECTION = PAGE.partition("## Formulas\n")[2].partition("\n## ")[0]
 ROWS = re.findall(r"^\| `([^`]+)` = (.+?) \|", SECTION, re.MULTILINE)
 
-# What combines or searches formulas that have their own source. The other modules are about sequential designs, which
-# the page describes in a section of their own.
-HELPERS = {"can_ever_pass", "cases_to_ever_pass"}
-SEQUENTIAL = {"betting", "normal_looks", "rate_looks", "pair_looks", "spending", "walk"}
+# What combines or searches formulas that have their own source.
+HELPERS = {
+    "can_ever_pass",
+    "cases_to_ever_pass",
+    "binomial_mass",
+    "rate_bets",
+    "gain_bets",
+    "look_sizes",
+    "cases_to_pass_sequentially",
+}
 
 
 def formulas() -> dict[str, Callable[..., Any]]:
     """The public functions of `verdicts.stats` by name."""
     found: dict[str, Callable[..., Any]] = {}
     for module in pkgutil.iter_modules(stats.__path__):
-        if module.name in SEQUENTIAL:
-            continue
         name = f"{stats.__name__}.{module.name}"
         members = vars(importlib.import_module(name)).items()
         own = {each: one for each, one in members if getattr(inspect.unwrap(one), "__module__", "") == name}

@@ -101,7 +101,11 @@ class Walk:
 
 
 def course(looks: Sequence[Look], rate: float) -> Course:
-    """The chances of passing and failing at each look."""
+    """
+    The chances of passing and failing at each look.
+
+    Source: Armitage, McPherson and Rowe (1969), JRSS A 132, 235-244: see `Walk`.
+    """
     walk, passes, fails = Walk(rate), [], []
     for look in looks:
         walk.advance(look.n)
