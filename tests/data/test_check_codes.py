@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from jsonschema import Draft202012Validator
+from more_plants import MORE_PLANTS
 from planted_faults import Plant, case, labelled, row, sentence
 from plants import LABELLED, PLANTS
 
@@ -11,6 +12,8 @@ from pytest_finetune.lifecycle.data.check import check
 from pytest_finetune.lifecycle.data.check_options import CheckOptions
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.verdicts.json_schema.formats import formats
+
+ALL = [*PLANTS, *MORE_PLANTS]
 
 
 def test_clean_data_has_no_findings(tmp_path):
@@ -73,7 +76,7 @@ def test_a_misspelt_format_is_an_error_also_without_libraries(tmp_path, no_uri_l
     assert result.by_code["invalid_tools"] == 1
 
 
-@pytest.mark.parametrize("plant", PLANTS, ids=[f"{plant.code}-{number}" for number, plant in enumerate(PLANTS)])
+@pytest.mark.parametrize("plant", ALL, ids=[f"{plant.code}-{number}" for number, plant in enumerate(ALL)])
 def test_a_planted_fault_is_the_only_finding(plant, tmp_path):
     result = check(**plant.write(tmp_path))
     assert set(result.by_code) == {plant.code}

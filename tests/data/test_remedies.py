@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from more_plants import MORE_PLANTS
 from planted_faults import OTHER_TOOL, SYSTEM, TOOL, call, labelled, lines, row, sentence
 from plants import PLANTS
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     Edit = Callable[[Any, Finding, re.Match[str]], Any]
 
+ALL = [*PLANTS, *MORE_PLANTS]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(90) + b"IEND\xaeB`\x82"
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(PNG).decode()}}
 ANSWER = {"role": "assistant", "content": "other"}
@@ -125,7 +127,8 @@ def masked(text: str) -> Edit:
 
 def decoded(value: Any, finding: Finding, found: re.Match[str]) -> Any:
     def again(text: str) -> str:
-        return text.replace("\ufffd", "é") if "\ufffd" in text else text.encode("cp1252").decode()
+        lost = next((each for each in ("\ufffd", "锟斤拷") if each in text), "")
+        return text.replace(lost, "é") if lost else text.encode("cp1252").decode()
 
     return put(value, finding, again)
 
@@ -176,6 +179,18 @@ EDITS: dict[str, Edit | object] = {
     r"give the answer to learn weight 1": lambda value, finding, found: (
         value | {"messages": [each | {"weight": 1} if "weight" in each else each for each in value["messages"]]}
     ),
+    r"flatten the value, or write it as text": row(sentence(901), "other"),
+    r"write it without quotes": lambda value, finding, found: put(value, finding, int),
+    r"write the arguments as JSON text|name the function that is called": only_call,
+    r"leave it out where nothing is called": lambda value, finding, found: (
+        value
+        | {"messages": [{key: item for key, item in each.items() if key != "tool_calls"} for each in value["messages"]]}
+    ),
+    r"remove the row, or (make both answers|prefer one of two)": GONE,
+    r"rows for reinforcement fine-tuning end with the prompt": lambda value, finding, found: (
+        value | {"messages": value["messages"][:-1]}
+    ),
+    r"add a column such as reference_answer": lambda value, finding, found: value | {"reference_answer": "7"},
     r"remove it, or write it in another way": texts(lambda text: re.sub(r"<\|.*?\|>", "", text)),
     r"merge the two, or add": joined,
     r"use at most 64 letters, digits, _ and - of ASCII": in_function(name="get_weather"),
@@ -309,9 +324,11 @@ def apply(finding: Finding, files: dict[str, Any], folder: Path) -> dict[str, An
     hint, options = finding.hint, files["options"]
     if choice := re.search(r"keep the columns of one: (.*); for (\S+) add ([^,]*)", hint):
         return files | {"training": [run_command(f"{choice[1]} {choice[3]}", folder)]}
-    if "--fix" in hint or (command := re.search(r"(pytest-finetune|jq|gunzip) .*", hint)):
+    if "--fix" in hint or (command := re.search(r"(pytest-finetune|jq|gunzip|unzip|iconv) .*", hint)):
         fix = f"pytest-finetune data check {finding.file} --fix NEW.jsonl"
         return files | {"training": [run_command(fix if "--fix" in hint else command[0], folder)]}
+    if "leave out --shape" in hint:
+        return files | {"options": replace(options, shape="")}
     if shape := re.search(r"say so: --shape (\S+)", hint):
         return files | {"options": replace(options, shape=shape[1])}
     if "change production together with the model" in hint:
@@ -327,7 +344,7 @@ def apply(finding: Finding, files: dict[str, Any], folder: Path) -> dict[str, An
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("plant", PLANTS, ids=[f"{plant.code}-{number}" for number, plant in enumerate(PLANTS)])
+@pytest.mark.parametrize("plant", ALL, ids=[f"{plant.code}-{number}" for number, plant in enumerate(ALL)])
 def test_a_remedy_removes_its_finding(plant, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = plant.write(tmp_path)
@@ -341,7 +358,7 @@ def test_a_remedy_removes_its_finding(plant, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_every_remedy_of_the_table_is_used(tmp_path_factory):
     hints = set()
-    for plant in PLANTS:
+    for plant in ALL:
         hints |= {each.hint for each in check(**plant.write(tmp_path_factory.mktemp("plant"))).findings}
     unused = [each for each in [*EDITS, *FILES] if not any(re.search(each, hint) for hint in hints)]
     assert unused == []

@@ -135,7 +135,7 @@ class _Calls:
         noted = Faults("")
         check_tool_calls(value, path, noted)
         for fault in noted.found:
-            problem = fault.problem.removeprefix(f"{path} ").replace(f"{path}[", "tool_calls[")
+            problem = fault.problem.replace(f"{path} ", "tool_calls ").replace(f"{path}[", "tool_calls[")
             self._report("invalid_tool_calls", problem, fault.hint, path=path)
         calls = [(f"{path}[{index}]", call) for index, call in enumerate(value if type(value) is list else ())]
         for place, call in calls:
