@@ -229,10 +229,11 @@ def test_what_a_function_raises_is_shortened(written: Callable[..., Any], case: 
     made = written("def judge(case, completion):\n    raise RuntimeError('x' * 300)\n")
     with pytest.raises(ScorerError) as caught:
         made.score(case(), Completion("a"))
-    assert caught.value.problem == f"judges:judge broke: RuntimeError: {shorten('x' * 300, 200)}"
+    shortened = shorten("RuntimeError: " + "x" * 300, 200)
+    assert caught.value.problem == f"judges:judge broke: {shortened}"
     with pytest.raises(ScorerError) as caught:
         written("raise RuntimeError('x' * 300)\n")
-    assert caught.value.problem == f"scorer 'judges:judge' cannot be imported: RuntimeError: {shorten('x' * 300, 200)}"
+    assert caught.value.problem == f"scorer 'judges:judge' cannot be imported: {shortened}"
 
 
 def test_a_builtin_that_raises_has_no_place(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
