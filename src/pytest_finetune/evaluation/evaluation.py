@@ -10,6 +10,7 @@ from pytest_finetune.base.errors import FinetuneError, RunError, TargetError
 from pytest_finetune.base.records import Completion, Failure, Sample
 from pytest_finetune.evaluation.asked_models import AskedModels
 from pytest_finetune.evaluation.baseline import answered_names, missing_baselines
+from pytest_finetune.evaluation.batched_requests import BatchedRequests
 from pytest_finetune.evaluation.collected import CollectedSamples
 from pytest_finetune.evaluation.configured_prices import NO_PRICES, ConfiguredPrices
 from pytest_finetune.evaluation.engine import Engine
@@ -24,7 +25,6 @@ from pytest_finetune.evaluation.runs.run import SAMPLES
 from pytest_finetune.evaluation.same_model import TargetAnswers, why_same
 from pytest_finetune.evaluation.scoring import score_response
 from pytest_finetune.evaluation.spending import Spending
-from pytest_finetune.evaluation.targets import BatchingTarget
 from pytest_finetune.verdicts.evalset.request_form import changed_parameters
 from pytest_finetune.verdicts.selftest import gap_warnings
 
@@ -76,8 +76,8 @@ class Evaluation:
         make_asked: MakeAsked | None = None,
     ) -> None:
         self.target, self.limits = target, limits
-        self._is_batch = isinstance(target, BatchingTarget)
-        self.spending = Spending(target, limits.max_cost, prices, batch=self._is_batch)
+        self._batches = BatchedRequests(target)
+        self.spending = Spending(target, limits.max_cost, prices, batch=self._batches.are_used)
         self.eval_sets = tuple(eval_sets)
         recorded = getattr(target, "replies", None)
         self._asked = AskedModels(self.eval_sets, limits, prices, make=make_asked, recorded=recorded)
@@ -85,14 +85,13 @@ class Evaluation:
             self.eval_sets,
             stop_when_decided=stop_when_decided,
             # A batch is paid for as a whole.
-            to_the_end=to_the_end or self._is_batch,
+            to_the_end=to_the_end or self._batches.are_used,
         )
         self._run: Run | None = None
         self._others: RecordedByOthers | None = None
         self._stopped: Failure | None = None
         self._gaps: dict[str, list[str]] | None = None
         self._missing_baselines: list[str] = []
-        self._fetched: list[Key] = []
 
     @property
     def samples(self) -> Mapping[Key, Sample]:
@@ -192,7 +191,7 @@ class Evaluation:
                 keep_copies(run, self.eval_sets, root=root)
         if resumed and not run.manifest.closed:
             try:
-                self._refuse_uncollected(run)
+                self._batches.refuse_uncollected(run)
                 self.spending.count_earlier(run, self.eval_sets)
             except FinetuneError:
                 run.release()
@@ -243,18 +242,8 @@ class Evaluation:
         Raises:
             FinetuneError: The batches cannot be sent or collected; `--resume` continues.
         """
-        run = self._run
-        if not isinstance(self.target, BatchingTarget) or run is None or run.manifest.closed:
-            return
-        requests = [one.request(self.target.model).request for one in planned]
-        try:
-            outcomes = await self.target.fetch(run, requests, self.spending.afford)
-        except BaseException:
-            run.release()
-            raise
-        self._fetched = [one.key for one in planned]
-        answered = ((sent, one) for sent, one in zip(requests, outcomes, strict=True) if isinstance(one, Completion))
-        self.spending.count_paid(self.spending.price(sent, one) for sent, one in answered)
+        if self._run is not None:
+            await self._batches.fetch(self._run, planned, self.spending)
 
     def collect_stop(self, reason: Failure) -> None:
         """Take the reason why the evaluation stopped in another process; the first one is kept."""
@@ -277,8 +266,8 @@ class Evaluation:
             price=self.spending.price,
             then=lambda response: self._settle(response, engine),
             # The answers of a batch are paid for already.
-            budget=None if self._is_batch else self.spending.budget,
-            answered=self._is_batch,
+            budget=None if self._batches.are_used else self.spending.budget,
+            answered=self._batches.are_used,
         )
         try:
             async for sample in engine.stream(source):
@@ -320,7 +309,7 @@ class Evaluation:
         if run is None or run.manifest.closed:
             return
         try:
-            self._mark_collected(run)
+            self._batches.mark_collected(run, self.samples, {eval_set.name for eval_set in self.eval_sets})
             write_outcome(run, results, self.samples, stopped=self._stopped, warnings=self.warnings)
         except RunError as error:
             self._stop_unrecorded(error)
@@ -336,26 +325,6 @@ class Evaluation:
         with suppress(RunError):
             remove_run(run)
             self._run = None
-
-    def _refuse_uncollected(self, run: Run) -> None:
-        """Requests of a batch are not sent a second time, one by one."""
-        if not self._is_batch and any(not batch.collected for batch in run.manifest.batches):
-            problem = "some requests of this run were sent as a batch that has not been collected"
-            raise RunError(problem, str(run.path), "add --batch to collect it, or run without --resume")
-
-    def _mark_collected(self, run: Run) -> None:
-        """
-        Note that the batches are collected, if all their answers are on record.
-
-        Raises:
-            RunError: The record cannot be written.
-        """
-        planned = {eval_set.name for eval_set in self.eval_sets}
-        if self._fetched and all(key in self.samples for key in self._fetched if key[0] in planned):
-            batches = run.manifest.batches
-            run.update(batches=tuple(batch.model_copy(update={"collected": True}) for batch in batches))
-            for batch in batches:
-                (run.path / batch.file).unlink(missing_ok=True)
 
     def _plan_of(self, eval_set: EvalSet) -> EvalSetPlan:
         sent, asked = self.sent(eval_set), self._asked.infos(eval_set)
