@@ -341,3 +341,15 @@ def test_the_table_of_stopped_drops_is_exact(monkeypatch: pytest.MonkeyPatch) ->
             looks.pair_figures(method, int(n), float(margin), 0.0, float(differ))[2] for method in looks.METHODS[:2]
         ]
         assert cells[6:] == [f"{cases:,.0f}" for cases in equal]
+
+
+def test_the_upper_end_of_macro_f1_fails_good_versions_as_seldom_as_the_page_says(simulation: Any) -> None:
+    rows = table("The upper end of macro F1 with many labels")
+    assert [tuple(map(float, row[:3])) for row in rows] == list(simulation.MANY_LABELS)
+    shares = [[float(cell.split()[0]) / 100 for cell in row[3:]] for row in rows]
+    assert all(before > 0.04 and now <= SIDE for before, now in shares)
+    rng, runs = np.random.default_rng(10), 300
+    for share, promised in zip(
+        simulation.good_versions_failed(rng, runs, simulation.MANY_LABELS[0]), shares[0], strict=True
+    ):
+        assert share == pytest.approx(promised, abs=4 * (promised / runs) ** 0.5)
