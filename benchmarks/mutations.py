@@ -173,7 +173,7 @@ def _other_statements(node: ast.AST) -> Iterator[ast.AST]:
         case ast.If(test, body, orelse):
             yield ast.If(_negated(test), body, orelse)
         case ast.Return(value) if value is not None and ast.unparse(value) not in ("None", "''", "False", "()", "[]"):
-            yield ast.Return(ast.Constant(None))
+            yield ast.Return(_none_instead_of(value))
         case ast.AugAssign(target, op, value) if type(op) in _OPERATORS:
             yield ast.AugAssign(target, _OPERATORS[type(op)](), value)
         case ast.Expr(ast.Call(ast.Attribute(ast.Call(ast.Name("super"))))):
@@ -185,6 +185,13 @@ def _other_statements(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Break()
         case ast.Break():
             yield ast.Continue()
+
+
+def _none_instead_of(value: ast.expr) -> ast.expr:
+    # Without `super`, the name keeps the function's closure, as above.
+    uses_super = any(isinstance(node, ast.Name) and node.id == "super" for node in ast.walk(value))
+    nothing = ast.Constant(None)
+    return ast.BoolOp(ast.And(), [ast.Name("__class__", ast.Load()), nothing]) if uses_super else nothing
 
 
 def _negated(test: ast.expr) -> ast.expr:

@@ -190,8 +190,9 @@ def test_the_interval_of_a_latency_counts_groups() -> None:
 
 
 def test_a_set_with_groups_and_a_confidence_is_not_decided_early() -> None:
-    for gate, early in (({"min": 0.5, "confidence": 0.95}, False), ({"min": 0.5}, True)):
-        decider = Decider(rules(gate), table(in_fives(100), ()))
+    sure, plain = {"min": 0.5, "confidence": 0.95}, {"min": 0.4}
+    for gates, early in (([sure], False), ([plain], True), ([sure, plain], False)):
+        decider = Decider(rules(*gates), table(in_fives(100), ()))
         for one in run_of(99):
             decider.add(one)
         assert (decider.verdicts() is not None) is early

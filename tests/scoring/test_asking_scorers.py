@@ -287,6 +287,33 @@ def test_the_reason_of_a_reply_that_is_not_whole_is_named(scorer: Make, facts: d
         scorer("judge", **LABELS).verdict(reply("VERDICT: good", **facts))
 
 
+def test_a_refused_answer_is_not_embedded(scorer: Make) -> None:
+    asking = scorer("embedding", **embedding())
+    assert asking.questions(ASKED, Completion("text", refusal="no"), "e") == ()
+
+
+@pytest.mark.parametrize(
+    ("gates", "problem"),
+    [
+        ([{"metric": "win_rate", "min": 0.5}, {"min": 0.5}], "only corrected in the win rate"),
+        ([{"metric": "win_rate", "max": 0.5}], "only corrected in the win rate"),
+        ([{"metric": "win_rate", "min": 0.5}, {"metric": "ece", "max": 0.5}], "only corrected in the win rate"),
+        ([{"metric": "error_rate", "max": 0.5}], "a set of comparisons needs a gate"),
+    ],
+)
+def test_comparisons_need_a_gate_on_the_win_rate_and_no_other_on_right_answers(
+    scorer: Make, gates: list[dict[str, Any]], problem: str
+) -> None:
+    with pytest.raises(ScorerError, match=problem):
+        scorer("preference", scorer_options=JUDGE, gates=gates, request={"logprobs": True})
+
+
+def test_a_comparison_is_asked_at_the_judges_server_beside_gates_on_other_things(scorer: Make) -> None:
+    gates = [*GATED["gates"], {"metric": "error_rate", "max": 0.5}]
+    asking = scorer("preference", scorer_options={**JUDGE, "base_url": "http://judge/v1"}, gates=gates)
+    assert (asking.asks.spec, asking.asks.base_url) == ("j", "http://judge/v1")
+
+
 def test_an_embedded_text_must_not_be_empty(scorer: Make) -> None:
     asking = scorer("embedding", **embedding())
     assert asking.check(Case("one", 1, (), expected=(" ",)))

@@ -70,6 +70,8 @@ TEXTS = (
     "ab",
     "Il a dit : « bonjour », puis s'en est allé.",
     "$3.50, not 3,50 €!",
+    "baaaa",
+    "xxa",
     "汽车在路上。",
     "x " * 40,
 )
@@ -121,7 +123,15 @@ def test_the_threshold_decides(
 
 @pytest.mark.parametrize(
     ("exact", "rounded"),
-    [(0.8999999999999999, 0.9), (0.9, 0.9), (0.8999999, 0.899999), (2 / 3, 0.666666), (1.0000000002, 1.0), (0, 0)],
+    [
+        (0.8999999999999999, 0.9),
+        (0.9, 0.9),
+        (0.8999999, 0.899999),
+        (2 / 3, 0.666666),
+        (1.0000000002, 1.0),
+        (1.5, 1.0),
+        (0, 0),
+    ],
 )
 def test_scores_are_rounded_down(exact: float, rounded: float) -> None:
     assert rounded_down(exact) == rounded

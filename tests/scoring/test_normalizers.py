@@ -26,6 +26,7 @@ def test_every_normalizer_of_the_settings_exists() -> None:
         ("strip_punctuation", "“**Bug.**”", "Bug"),
         ("strip_punctuation", "`bug` 。", "bug"),
         ("strip_punctuation", "don't!", "don't"),
+        ("strip_punctuation", "x5!", "x5!"),
         ("strip_punctuation", "…", "…"),
         ("strip_punctuation", "(**)", "(**)"),
         ("strip_punctuation", '(")', '(")'),

@@ -129,3 +129,12 @@ def test_it_has_two_labels_and_right_answers(scorer: Callable[..., Any], case: C
     for label in made.labels:
         right = next(iter(made.right_answers(case(label))))
         assert made.score(case(label), right).label == label
+
+
+@pytest.mark.parametrize("answer", ["No can do’s here", "No *can* do's here", "NO  CAN DO'S HERE"])
+def test_phrases_are_found_however_they_are_printed(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str
+) -> None:
+    made = scorer("refusal", scorer_options={"phrases": ["no can do's"]})
+    assert made.score(case("refusal"), Completion(answer)).passed
+    assert not scorer("refusal").score(case("refusal"), Completion(answer)).passed

@@ -330,3 +330,10 @@ def test_the_schema_scorer_needs_a_schema(scorer: Callable[..., Any]) -> None:
 def test_an_alternative_that_nothing_fits_is_no_error_of_the_scorer(scorer, case, keyword, branches):
     score = scorer("schema", schema={keyword: branches}).score(case("{}"), Completion("5"))
     assert (score.passed, score.undecided) == (False, False)
+
+
+def test_an_answer_nested_too_deeply_to_validate_is_undecided(
+    scorer: Callable[..., Any], case: Callable[..., Case]
+) -> None:
+    score = scorer("schema", schema={"type": "array"}).score(case(), Completion("[" * 900 + "]" * 900))
+    assert (score.passed, score.undecided, score.format_failure) == (False, True, FormatFailure.NOT_JSON)

@@ -12,7 +12,7 @@ from sqlglot import Dialect
 from pytest_finetune.base.errors import ScorerError
 from pytest_finetune.base.records import Completion, FormatFailure
 from pytest_finetune.verdicts.scoring import sql_statements
-from pytest_finetune.verdicts.scoring.sql_statements import SqlFault, expected_statements, statements
+from pytest_finetune.verdicts.scoring.sql_statements import MOST_CHARACTERS, SqlFault, expected_statements, statements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,3 +296,19 @@ def test_equal_texts_of_two_dialects_are_not_mixed_up(scorer: Callable[..., Any]
     for _ in range(2):
         assert scorer("sql", dialect="mysql").score(case(expected), Completion(answer)).passed
         assert not scorer("sql", dialect="postgres").score(case(expected), Completion(answer)).passed
+
+
+@pytest.mark.parametrize("answer", ["select 2", "SELECT (2)"])
+def test_any_of_several_expected_statements_may_be_met(
+    scorer: Callable[..., Any], case: Callable[..., Case], answer: str
+) -> None:
+    made = scorer("sql")
+    assert made.score(case("SELECT 1", "SELECT 2"), Completion(answer)).passed
+    assert not made.score(case("SELECT 1", "SELECT 3"), Completion(answer)).passed
+
+
+def test_a_text_is_read_up_to_a_number_of_characters(scorer: Callable[..., Any], case: Callable[..., Case]) -> None:
+    longest = "SELECT" + " " * (MOST_CHARACTERS - len("SELECT1")) + "1"
+    assert scorer("sql").score(case("SELECT 1"), Completion(longest)).passed
+    score = scorer("sql").score(case("SELECT 1"), Completion(longest.replace(" ", "  ", 1)))
+    assert (score.passed, score.undecided) == (False, True)

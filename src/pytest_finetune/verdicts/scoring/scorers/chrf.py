@@ -11,8 +11,8 @@ from pytest_finetune.verdicts.scoring.graded import GradedScorer
 ORDER = 6
 """Longest sequences, in characters."""
 
-BETA = 2
-"""How much more recall counts than precision."""
+BETA_SQUARED = 4
+"""Recall counts twice as much as precision: F2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class ChrfScorer(GradedScorer):
                     shared[size] += 1
         precision = sum(count / (len(got) - size + 1) for size, count in shared.items()) / len(orders)
         recall = sum(count / (length - size + 1) for size, count in shared.items()) / len(orders)
-        below = BETA**2 * precision + recall
-        return (1 + BETA**2) * precision * recall / below if below else 0.0
+        below = BETA_SQUARED * precision + recall
+        return (1 + BETA_SQUARED) * precision * recall / below if below else 0.0
 
 
 @lru_cache(maxsize=1024)
