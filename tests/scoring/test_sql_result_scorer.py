@@ -219,6 +219,8 @@ def test_an_expected_query_must_find_something(
         ("WITH x AS (SELECT a FROM t ORDER BY a) SELECT * FROM x", False),
         ("SELECT '(' FROM t ORDER BY a", True),
         ("SELECT order_by FROM t", False),
+        ("SELECT (SELECT max(a) FROM t) FROM t ORDER BY a", True),
+        ("SELECT a FROM t ORDER -- not yet\nBY a", True),
     ],
 )
 def test_an_order_counts_outside_of_parentheses_only(query: str, *, ordered: bool) -> None:
@@ -255,6 +257,13 @@ def test_a_script_reaches_no_other_file(tmp_path: Path, statement: str) -> None:
     with pytest.raises(sqlite3.DatabaseError, match="authoriz"):
         Database(f"{SCRIPT} {statement.format(file)}")
     assert not file.exists()
+
+
+def test_a_script_may_take_many_steps_and_leave_its_transaction_open() -> None:
+    many = (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 9999) INSERT INTO t SELECT n FROM r;"
+    )
+    assert Database(f"BEGIN; CREATE TABLE t (a); {many}").result("SELECT sum(a) FROM t").rows == ((49995000,),)
 
 
 def test_databases_are_in_memory_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

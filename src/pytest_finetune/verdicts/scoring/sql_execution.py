@@ -67,7 +67,6 @@ class Database:
             database.set_authorizer(_authorize_script)
             database.set_progress_handler(lambda: perf_counter() > ends, 100 * _EVERY)
             database.executescript(script)
-            database.commit()
             if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise ValueError("it makes no table")
             self._image = database.serialize()
