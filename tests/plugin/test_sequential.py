@@ -154,3 +154,28 @@ def test_repeats_count_cases(suite, evaluate, pytester, server):
     assert evaluate().ret == 0
     assert len(server.requests) == 120
     assert last(pytester).manifest.verdicts[0].stopping.n == 40
+
+
+def test_every_report_says_at_which_look_it_stopped(suite, evaluate, pytester):
+    from click.testing import CliRunner
+
+    from pytest_finetune.cli import main
+
+    suite(100, toml=GATE.format("pocock"))
+    result = evaluate("--finetune-markdown=comment.md", "--finetune-html=page.html")
+    said = "decided at look 2 of 5, with 40 of 100 cases (Pocock)"
+    terminal = " ".join(result.stdout.str().split())
+    assert said in terminal
+    assert "both corrected for stopping" in terminal
+    assert "no evidence for a promotion" not in terminal
+    assert said in (pytester.path / "comment.md").read_text("utf-8")
+    page = (pytester.path / "page.html").read_text("utf-8")
+    assert said.replace("'", "&#39;") in page
+    assert "The path of accuracy&gt;=0.8 to look 2 of 5" in page
+    assert '<svg class="looks pass"' in page
+    # The chart is hidden from screen readers, which read its figures in the table below it.
+    assert '<td class="num">20</td><td class="num">1.000</td><td class="num">–</td><td class="num">0.500</td>' in page
+    assert "its gates were decided with 40 of 100 samples asked" in page
+    shown = json.loads(CliRunner().invoke(main, ["runs", "show", "last", "--json"]).output)
+    assert said in json.dumps(shown)
+    assert json.loads((last(pytester).path / "manifest.json").read_text())["verdicts"][0]["stopping"]["look"] == 2

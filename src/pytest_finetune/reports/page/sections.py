@@ -128,7 +128,8 @@ def _totals(run: ReportedRun) -> list[tuple[str, str]]:
         ("passed", f"{counts[State.PASSED]:,} of {planned:,}"),
         ("missed", f"{counts[State.MISSED]:,}"),
         ("errors", f"{counts[State.ERROR]:,}"),
-        ("not run", f"{counts[State.UNRUN]:,}"),
+        ("not run", f"{counts[State.UNRUN] - run.unneeded:,}"),
+        ("not needed", f"{run.unneeded:,}"),
         ("tokens", "" if None in tokens else f"{sum(count or 0 for count in tokens):,}"),
         ("cost", dollars(run.cost)),
     ]
