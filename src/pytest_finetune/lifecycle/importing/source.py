@@ -35,6 +35,7 @@ _MOST_YAML = 8 * 1024 * 1024
 """PyYAML takes seconds for each MiB."""
 
 _HEAD = 64 * 1024
+_NEWLINE = "\n"
 
 
 def read_source(path: Path) -> Iterator[Row | LeftOut]:
@@ -101,7 +102,8 @@ def with_format(source: Iterator[Row | LeftOut], path: Path, named: str = "") ->
             break
     else:
         reason = f": {ahead[0].reason}" if ahead and isinstance(ahead[0], LeftOut) else ""
-        raise DataError(f"no row can be read{reason}", str(path), "check the path and the format")
+        where = f"{path}:{ahead[0].line}" if ahead else str(path)
+        raise DataError(f"no row can be read{reason}", where, "check the path and the format")
     first = ahead[-1]
     value = first.value if isinstance(first, Row) else {}
     form = FORMATS[named] if named else next((each for each in FORMATS.values() if each.fits(value)), None)
@@ -171,10 +173,12 @@ def _document(path: Path) -> object:
 
 
 def _json(path: Path, keep: Callable[[dict[str, Any]], Any] | None = None) -> object:
+    text = _text(path)
     try:
-        return parse_json(_text(path), keep)
+        return parse_json(text, keep)
     except JsonFault as fault:
-        raise DataError(f"not strict JSON: {fault.problem}", str(path), "is the file complete?") from fault
+        line = "" if fault.position is None else f":{text.count(_NEWLINE, 0, fault.position) + 1}"
+        raise DataError(f"not strict JSON: {fault.problem}", f"{path}{line}", "is the file complete?") from fault
 
 
 def _yaml(path: Path) -> object:
