@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from pytest_finetune.base.records import State
 from pytest_finetune.verdicts.gates import Baseline, Decider, Status, judge
 from pytest_finetune.verdicts.gates.strictness import lost_demand
 from pytest_finetune.verdicts.stats import paired_interval, paired_p_value
+from pytest_finetune.verdicts.stats.groups import effective_size
 from pytest_finetune.verdicts.stats.step_down import holm
 
 if TYPE_CHECKING:
@@ -109,6 +111,19 @@ def test_the_risk_of_any_wrong_pass_is_that_of_one_gate() -> None:
         wrong["holm"] += any(step.rejected for step in holm(values, 0.025))
     assert wrong["holm"] / runs <= 0.025 + 4 * (0.025 / runs) ** 0.5
     assert wrong["alone"] / runs > 0.12
+
+
+def test_a_family_counts_groups_at_its_strictest_level() -> None:
+    planned = [replace(case(number), group=f"g{number // 20}") for number in range(400)]
+    before = [sample(number) for number in range(400)]
+    now = [sample(number, State.MISSED if number < 12 else State.PASSED) for number in range(400)]
+    both = rules(drop(margin=0.2), drop(margin=0.25))
+    first = judge(both, table(planned, now), Baseline("production", "today", 1, before))[0]
+    falls, groups = [1.0] * 12 + [0.0] * 388, [number // 20 for number in range(400)]
+    worth = effective_size(falls, groups, confidence=0.975)
+    assert worth < effective_size(falls, groups)
+    p_value = paired_p_value(12 * worth / 400, 0, worth, 0.2, larger=False)
+    assert f"one-sided p = {p_value:.3f}" in first.message
 
 
 def test_slices_of_a_hierarchy_are_tested_once_the_set_passes() -> None:

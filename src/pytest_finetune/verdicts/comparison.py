@@ -149,7 +149,7 @@ def compare(before: Summary, after: Summary, *, confidence: float = 0.95) -> Com
         ValueError: The two have different cases, or none.
     """
     old, new = before.shares("accuracy"), after.shares("accuracy")
-    difference = difference_of(old, new, after.groups)
+    difference = difference_of(old, new, after.groups, confidence=confidence)
     flips = find_flips(before, after)
     return Comparison(
         before=exact_sum(old) / len(old),
@@ -200,10 +200,16 @@ def _changes(
 
 
 def difference_of(
-    before: Sequence[Fraction], after: Sequence[Fraction], groups: Sequence[str] | None = None
+    before: Sequence[Fraction],
+    after: Sequence[Fraction],
+    groups: Sequence[str] | None = None,
+    *,
+    confidence: float = 0.95,
 ) -> MetricDrop:
     """
     The mean drop from one list of case shares to another; with the group of each case, if some are in groups.
+
+    `confidence` is the level of the interval that the number of independent cases is for.
 
     Raises:
         ValueError: The lists have different lengths, or are empty.
@@ -213,7 +219,7 @@ def difference_of(
     falls = [old - new for old, new in zip(before, after, strict=True)]
     worse = exact_sum([fall for fall in falls if fall > 0])
     better = -exact_sum([fall for fall in falls if fall < 0])
-    worth = None if groups is None else effective_size(list(map(float, falls)), groups)
+    worth = None if groups is None else effective_size(list(map(float, falls)), groups, confidence=confidence)
     return MetricDrop((worse - better) / len(falls), better, worse, len(falls), worth)
 
 

@@ -47,8 +47,9 @@ def judge_drop(inputs: GateInputs) -> Verdict:
 
 def drop_of(inputs: GateInputs) -> MetricDrop:
     """The paired drop of the gate's metric, given complete evidence of both runs."""
-    metric = inputs.rule.metric
-    return difference_of(inputs.before.shares(metric), inputs.summary.shares(metric), inputs.summary.groups)
+    metric, level = inputs.rule.metric, inputs.rule.confidence or 0.95
+    before, now = inputs.before.shares(metric), inputs.summary.shares(metric)
+    return difference_of(before, now, inputs.summary.groups, confidence=level)
 
 
 def _judge_paired_drop(inputs: GateInputs) -> Verdict:

@@ -48,8 +48,9 @@ def _judge_by_holm(gates: Sequence[GateInputs], judge: Judge) -> list[Verdict]:
     A gate without complete evidence has a p-value of 1, and counts as a gate of the family.
     """
     alone = [judge(gate) for gate in gates]
+    # Few groups are worth the less the stricter the level is; the strictest one is on the safe side.
     drops = [
-        None if verdict.status is Status.INCOMPLETE else drop_of(gate)
+        None if verdict.status is Status.INCOMPLETE else drop_of(_at_share(gate, len(gates)))
         for gate, verdict in zip(gates, alone, strict=True)
     ]
     bars = [limit_of(gate.rule) for gate in gates]
@@ -66,7 +67,7 @@ def _judge_by_holm(gates: Sequence[GateInputs], judge: Judge) -> list[Verdict]:
             continue
         status = Status.PASS if passes[at].rejected else Status.FAIL if fails[at].rejected else Status.INCONCLUSIVE
         step, p_value = (fails[at], above[at]) if status is Status.FAIL else (passes[at], below[at])
-        shared = judge(replace(gate, rule=replace(gate.rule, confidence=1 - 2 * _risk(gate) / step.divisor)))
+        shared = judge(_at_share(gate, step.divisor))
         # The two agree but for the last bits of a value exactly at a level, where nothing is decided.
         status = status if shared.status is status else Status.INCONCLUSIVE
         text = shared.message + family_text(p_value, _risk(gate), step.divisor, len(gates))
@@ -97,6 +98,11 @@ def _described(verdict: Verdict, open_ones: Sequence[str]) -> Verdict:
     if verdict.status is Status.INCOMPLETE:
         return verdict
     return replace(verdict, status=Status.INCONCLUSIVE, message=untested_text(open_ones) + verdict.message)
+
+
+def _at_share(gate: GateInputs, divisor: int) -> GateInputs:
+    """The gate with a part of its level."""
+    return replace(gate, rule=replace(gate.rule, confidence=1 - 2 * _risk(gate) / divisor))
 
 
 def _risk(gate: GateInputs) -> float:
