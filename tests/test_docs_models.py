@@ -20,5 +20,6 @@ def test_the_table_of_models_is_that_of_the_code(family):
     assert ('unless `reasoning_effort = "none"`' in refused) == family.accepted_without_reasoning
     assert ("penalties" in refused) == (len(family.refused) > len(SAMPLING))
     assert ("system" in refused) == family.refuses_system
-    assert ("Responses API only" in tools) == bool(family.tools_need_responses)
+    assert ("Responses API only" in tools) == bool(family.tools_need_responses or family.responses_only)
+    assert ("all requests" in tools) == family.responses_only
     assert ("unless" in tools) == (family.tools_need_responses == "reasoning")

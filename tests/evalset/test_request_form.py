@@ -263,3 +263,17 @@ def test_the_record_keeps_long_values_as_hashes() -> None:
     assert recorded["temperature"] == 0.0
     assert recorded["api"] == "responses"
     assert recorded["tools"].startswith("sha256:")
+
+
+@pytest.mark.parametrize("model", ["o1-pro", "o3-pro-2025-06-10", "gpt-5-pro", "gpt-5.2-pro", "gpt-5.1-codex-mini"])
+def test_models_without_chat_completions_are_sent_to_the_responses_api_without_tools_too(model: str) -> None:
+    made = form(model, temperature=0.0, max_tokens=9)
+    assert made.api == "responses"
+    assert "temperature" not in made.params
+    assert any(note.endswith("are available nowhere else") for note in made.notes)
+    assert form(model, api="chat").api == "chat"
+
+
+@pytest.mark.parametrize("model", ["o3", "o3-mini", "gpt-5", "gpt-5.2", "gpt-5.4-mini", "my-o3-pro", "gpt-5-proto"])
+def test_other_models_stay_at_chat_completions(model: str) -> None:
+    assert form(model).api == "chat"

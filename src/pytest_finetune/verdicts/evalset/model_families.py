@@ -25,6 +25,7 @@ class ModelFamily:
         accepted_without_reasoning: They accept those with `reasoning_effort = "none"`.
         default_effort: Their effort if the request names none; empty if no source says.
         tools_need_responses: Whether they take tools over the Responses API alone: always, or while they reason.
+        responses_only: They are available over the Responses API alone.
         refuses_system: They accept neither the role `system` nor `developer`.
     """
 
@@ -35,6 +36,7 @@ class ModelFamily:
     accepted_without_reasoning: bool = False
     default_effort: Literal["", "none", "medium"] = ""
     tools_need_responses: Literal["", "reasoning", "always"] = ""
+    responses_only: bool = False
     refuses_system: bool = False
 
     def refuses(self, parameter: str, effort: str) -> bool:
@@ -44,8 +46,10 @@ class ModelFamily:
         accepted = self.accepted_without_reasoning and effort in ("none", "")
         return parameter in self.refused and not accepted
 
-    def needs_responses(self, effort: str) -> bool:
-        """Whether a request with tools has to be sent to the Responses API."""
+    def needs_responses(self, effort: str, *, has_tools: bool) -> bool:
+        """Whether a request has to be sent to the Responses API."""
+        if self.responses_only or not has_tools:
+            return self.responses_only
         if self.tools_need_responses == "reasoning":
             return (effort or self.default_effort) != "none"
         return self.tools_need_responses == "always"
@@ -122,6 +126,20 @@ FAMILIES = (
         default_effort="medium",
     ),
     ModelFamily(
+        "GPT-5 Pro",
+        r"gpt-5(?:\.[24])?-pro",
+        "https://github.com/BerriAI/litellm/issues/15386 (5), https://github.com/langchain-ai/langchain/pull/34306 (5.2) "
+        "and https://github.com/BerriAI/litellm/pull/23143 (5.4), read 2026-11-29; parameters as GPT-5",
+        responses_only=True,
+    ),
+    ModelFamily(
+        "GPT-5 Codex",
+        r"gpt-5(?:\.[1-3])?-codex(?:-mini|-max)?",
+        "https://github.com/openai/openai-cookbook/pull/2236 (5) and https://neon.com/docs/ai-gateway/openai-responses "
+        "(5.1 to 5.3), read 2026-11-29; parameters as GPT-5",
+        responses_only=True,
+    ),
+    ModelFamily(
         "o1-mini and o1-preview",
         "o1-mini|o1-preview",
         "https://community.openai.com/t/developer-role-not-accepted-for-o1-o1-mini-o3-mini/1110750/7, read 2026-11-29",
@@ -129,8 +147,16 @@ FAMILIES = (
         refuses_system=True,
     ),
     ModelFamily(
+        "o1-pro and o3-pro",
+        "o[13]-pro",
+        "https://github.com/simonw/llm/issues/839 (o1-pro) and https://github.com/BerriAI/litellm/pull/23143 (both), "
+        "read 2026-11-29; parameters as the o-series",
+        refused=(*SAMPLING, *PENALTIES),
+        responses_only=True,
+    ),
+    ModelFamily(
         "the o-series",
-        "o1(?:-pro)?|o3(?:-mini|-pro)?|o4-mini",
+        "o1|o3(?:-mini)?|o4-mini",
         "https://community.openai.com/t/developer-role-not-accepted-for-o1-o1-mini-o3-mini/1110750/7 and "
         "https://github.com/openai/openai-python/issues/2104, read 2026-11-29",
         refused=(*SAMPLING, *PENALTIES),

@@ -122,10 +122,11 @@ def request_form(
         if family.refuses_system and not system_role:
             system_role = "user"
             notes.append(f"system messages sent as user messages: {family.name} accept no others")
-        needed = has_tools and family.needs_responses(values.get("reasoning_effort", ""))
+        needed = family.needs_responses(values.get("reasoning_effort", ""), has_tools=has_tools)
         if needed and api is None and named is None:
             wire = "responses"
-            notes.append(f"sent to the Responses API: {family.name} take tools nowhere else{_while_reasoning(family)}")
+            why = "are available" if family.responses_only else "take tools"
+            notes.append(f"sent to the Responses API: {family.name} {why} nowhere else{_while_reasoning(family)}")
     if wire == "responses":
         omitted = [name for name in _CHAT_ONLY if values.pop(name, None) is not None]
         notes += [f"{name} left out: the Responses API has no such parameter" for name in omitted]
