@@ -78,30 +78,47 @@ def strip_punctuation(text: str) -> str:
     (`(5)` is minus five to an accountant, `(a, b)` and `[a, b]` are two intervals), `{…}`, `<…>` and `__init__`.
     A text of nothing but punctuation stays whole.
     """
-    whole = text = text.strip()
-    while text:
-        shorter = _without_stops(text)
-        if _is_wrapped(shorter):
-            shorter = shorter[1:-1].strip()
-        if shorter == text:
-            return text
-        text = shorter
+    whole = text.strip()
+    start, end = 0, len(whole)
+    is_amount: bool | None = None
+    while start < end:
+        before = start, end
+        end = _without_stops(whole, start, end)
+        if start < end and whole[start] in _BRACKETS and is_amount is None:
+            # What is inside holds for all brackets further in, too.
+            is_amount = any(c in ",，、;" or unicodedata.category(c)[0] == "N" for c in whole[start:end])
+        if _is_wrapped(whole, start, end) and not (whole[start] in _BRACKETS and is_amount):
+            start, end = _trimmed(whole, start + 1, end - 1)
+        if (start, end) == before:
+            return whole[start:end]
     return whole
 
 
-def _is_wrapped(text: str) -> bool:
-    if not text or _CLOSING.get(text[0]) != text[-1] or _DUNDER.fullmatch(text):
+def _is_wrapped(text: str, start: int, end: int) -> bool:
+    if start >= end or _CLOSING.get(text[start]) != text[end - 1]:
         return False
-    return text[0] not in _BRACKETS or not any(c in ",，、;" or unicodedata.category(c)[0] == "N" for c in text)
+    return text[start] != "_" or text[end - 3 : end - 2] in ("", "_") or not _DUNDER.fullmatch(text, start, end)
 
 
-def _without_stops(text: str) -> str:
-    shorter = text.rstrip(_STOPS)
-    if meant := _MEANT.match(text, len(shorter)):
-        is_number = unicodedata.category(shorter[-1])[0] == "N" if shorter else False
-        if is_number or (meant[0][0] == "!" and _FACTORIAL.search(shorter[-2:])):
-            return text[: meant.end()]
-    return shorter.rstrip()
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The range without white space at its ends."""
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _without_stops(text: str, start: int, end: int) -> int:
+    """The end of the range without stops that mean nothing, and the white space before them."""
+    last = end
+    while last > start and text[last - 1] in _STOPS:
+        last -= 1
+    if (meant := _MEANT.match(text, last, end)) and last > start:
+        is_number = unicodedata.category(text[last - 1])[0] == "N"
+        if is_number or (meant[0][0] == "!" and _FACTORIAL.search(text[max(start, last - 2) : last])):
+            return meant.end()
+    return _trimmed(text, start, last)[1]
 
 
 NORMALIZERS: dict[str, Callable[[str], str]] = {
