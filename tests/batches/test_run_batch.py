@@ -24,7 +24,7 @@ from pytest_finetune import FinetuneError, RunStore, evaluate
 from pytest_finetune.api import evaluating
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.targets import ClientTarget
-from pytest_finetune.lifecycle.batches import request_files, target
+from pytest_finetune.lifecycle.batches import request_files, service, target
 
 PRICES = "[tool.pytest.ini_options]\nfinetune_prices = ['m = 10, 10', 'm batch = 5, 5']\n"
 
@@ -299,6 +299,44 @@ def test_an_output_that_cannot_be_downloaded_is_collected_later(server, run, wri
     assert (len(server.batches), last().manifest.closed) == (1, True)
 
 
+# Servers that differ from OpenAI's.
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_together_has_its_own_upload_and_no_metadata(server, run, write_set, monkeypatch, outcomes, lost):
+    monkeypatch.setattr(service, "_TOGETHER", ("127.0.0.1",))
+    write_set()
+    server.is_together = True
+    if lost:
+        server.fail("POST /batches", LOST, done=True)
+    run()
+
+    assert (server.count("POST /files/upload"), server.count("POST /files"), len(server.batches)) == (1, 0, 1)
+    for field in (b'name="purpose"\r\n\r\nbatch-api', b'name="file_type"\r\n\r\njsonl', b'name="file_name"'):
+        assert field in server.forms[0]
+    assert {state for state, _ in outcomes().values()} == {"passed"}
+
+
+def test_the_paths_of_azure_have_no_version(server, run, write_set, monkeypatch):
+    monkeypatch.setattr(service, "is_azure", lambda _: True)
+    write_set()
+    run()
+
+    (batch,) = server.batches.values()
+    urls = {json.loads(line)["url"] for line in server.files[batch.input].splitlines()}
+    assert {batch.endpoint, *urls} == {"/chat/completions"}
+
+
+def test_the_responses_api_has_batches_of_its_own(server, run, write_set):
+    write_set()
+    run("--api=responses", code=1)
+
+    (batch,) = server.batches.values()
+    line = json.loads(server.files[batch.input].splitlines()[0])
+    assert (batch.endpoint, line["url"]) == ("/v1/responses", "/v1/responses")
+    assert "input" in line["body"]
+
+
 # Interrupted, and collected another day.
 
 
@@ -395,6 +433,18 @@ def test_a_session_that_is_killed_while_it_scores_collects_the_rest_without_aski
 
     assert len(server.batches) == 1
     assert len(outcomes()) == 6
+
+
+def test_a_new_run_next_to_a_batch_that_was_not_collected_is_reported(server, run, write_set, monkeypatch, last):
+    write_set()
+    server.hold = True
+    with monkeypatch.context() as patched:
+        interrupt_the_wait(patched)
+        run(code=130)
+    earlier = last().id
+    server.hold = False
+
+    assert f"run {earlier} has a batch that was not collected: --resume would collect it" in run().stderr
 
 
 def test_a_second_session_cannot_resume_a_run_that_one_is_waiting_for(server, run, write_set, monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from batch_server import BatchServer
 from scripted_server import error
@@ -9,6 +11,7 @@ from scripted_server import error
 from pytest_finetune import RunStore
 from pytest_finetune.evaluation import backlog
 from pytest_finetune.lifecycle.batches import target
+from pytest_finetune.lifecycle.registry import Change, Entry, FileBackend
 
 PLAIN = ("-p", "no:randomly", "-p", "no:hypothesispytest")
 GATE = "[[gates]]\nmin = 0.5\n"
@@ -83,6 +86,21 @@ def test_functions_of_the_user_get_the_answers_of_the_batch(suite, session, serv
     )
     session().assert_outcomes(passed=4)
     assert len(server.files["file-0"].splitlines()) == 2
+
+
+def test_a_promotion_takes_a_batch_as_evidence_and_not_with_a_gate_on_what_it_does_not_measure(
+    suite, session, server, pytester
+):
+    registry = FileBackend(pytester.path / "registry.json")
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    registry.update(Change("add", "v1", who="test", entry=Entry(model_id="new", created_at=now)), now=now)
+    suite(12, toml=f'{GATE}[[gates]]\nmetric = "latency_p95"\nmax = 60.0\n')
+    assert session("--promote", model="new").ret == pytest.ExitCode.TESTS_FAILED
+    assert registry.read().entries["v1"].status == "candidate"
+
+    suite(12, toml=GATE)
+    assert session("--promote", model="new").ret == 0
+    assert registry.read().entries["v1"].status == "production"
 
 
 def test_an_interrupted_session_keeps_its_batch(suite, session, server, pytester, monkeypatch):

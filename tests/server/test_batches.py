@@ -9,6 +9,8 @@ import pytest
 from openai.types import Batch
 from server_process import BASE, chat_lines, needs_server, upload, wait_for
 
+from pytest_finetune import evaluate
+
 pytestmark = needs_server
 
 ENDPOINT = "/v1/chat/completions"
@@ -97,3 +99,21 @@ def test_an_invalid_batch_is_refused(client):
         client.batches.create(input_file_id="file-no", endpoint=ENDPOINT, completion_window="24h")
     with pytest.raises(openai.NotFoundError):
         client.batches.retrieve("batch_no")
+
+
+def test_an_evaluation_by_batch_has_the_answers_of_requests_one_by_one(running, tmp_path):
+    """Greedy answers of the real model, over the real socket."""
+    cases = [{"id": f"c{number}", "input": f"Say {number}.", "expected": "x"} for number in range(5)]
+    path = tmp_path / "eval_sets" / "words.jsonl"
+    path.parent.mkdir()
+    path.write_text("".join(json.dumps(case) + "\n" for case in cases), "utf-8")
+    path.with_suffix(".toml").write_text("[request]\nmax_tokens = 5\n[[gates]]\nmin = 0.1\n", "utf-8")
+    evaluated = [
+        evaluate(path, model=BASE, base_url=running.url, folder=tmp_path, batch=batch) for batch in (True, False)
+    ]
+
+    by_batch, one_by_one = ({row["case"]: row["answer"] for row in each.to_dicts()} for each in evaluated)
+    assert by_batch == one_by_one
+    assert all(by_batch.values())
+    assert [len(each.run.manifest.batches) for each in evaluated] == [1, 0]
+    assert evaluated[0].run.manifest.closed

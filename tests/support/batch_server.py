@@ -61,7 +61,9 @@ class BatchServer(ScriptedServer):
         hold: Batches stay in progress.
         ends: The status in which batches end.
         edit: Changes the lines of the output file; given each row with its request, returns the rows to write.
-        keeps_metadata: False as at Together.
+        keeps_metadata: False for servers without metadata.
+        is_together: Uploads and batches have the form that they have at Together.
+        forms: The uploaded forms.
         batches, files: What the server has.
     """
 
@@ -73,6 +75,8 @@ class BatchServer(ScriptedServer):
         self.batches: dict[str, Held] = {}
         self.files: dict[str, bytes] = {}
         self.cancelled: list[str] = []
+        self.forms: list[bytes] = []
+        self.is_together = False
 
     def fail(self, step: str, *replies: Reply, done: bool = False) -> None:
         """Let the next requests of a step end like this."""
@@ -96,6 +100,7 @@ class BatchServer(ScriptedServer):
     def _files(self, request: Received, path: str) -> Reply:
         if request.method == "POST":
             content = _uploaded(request)
+            self.forms.append(request.body)
             name = f"file-{len(self.files)}"
             self.files[name] = content
             return Reply(body={"id": name, "object": "file", "bytes": len(content), "status": "processed"})
@@ -107,12 +112,15 @@ class BatchServer(ScriptedServer):
     def _batches(self, request: Received, path: str) -> Reply:
         if request.method == "GET" and path == "/batches":
             rows = [self._wire(batch) for batch in reversed(self.batches.values())]
+            if self.is_together:
+                return Reply(body=rows)
             return Reply(body={"object": "list", "data": rows, "has_more": False})
         if request.method == "POST" and path == "/batches":
             name = f"batch_{len(self.batches)}"
             body = request.json
             self.batches[name] = Held(name, body["input_file_id"], body.get("metadata"), body["endpoint"])
-            return Reply(body=self._wire(self.batches[name]))
+            made = self._wire(self.batches[name])
+            return Reply(body={"job": made, "warning": ""} if self.is_together else made)
         batch = self.batches.get(path.split("/")[2])
         if batch is None:
             return error(404, f"no such batch: {path}")
@@ -148,6 +156,10 @@ class BatchServer(ScriptedServer):
         return {"id": "line", "custom_id": line["custom_id"], "response": response, "error": None}
 
     def _wire(self, batch: Held) -> dict[str, Any]:
+        if self.is_together:
+            # https://docs.together.ai/reference/batch-create, read 2026-11-29.
+            ids = {"id": batch.id, "input_file_id": batch.input, "endpoint": batch.endpoint}
+            return {**ids, "status": batch.status.upper(), "progress": 75, "error": "", **batch.outputs}
         return {
             "id": batch.id,
             "object": "batch",

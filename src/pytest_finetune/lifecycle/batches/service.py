@@ -35,6 +35,9 @@ _PAGES = 10
 WAITS = (1.0, 4.0, 15.0)
 """Seconds before each retry of what can safely be repeated: an unused upload does no harm."""
 
+_TOGETHER = (".together.xyz", ".together.ai")
+"""Ends of the host names of a server that has its own way to upload, and keeps no metadata."""
+
 _ABSENT = frozenset({404, 405, 501})
 
 
@@ -81,7 +84,7 @@ class BatchService:
         # The client would repeat a creation, too, and does not tell when it repeats.
         self.secret, self._client = secret, client.with_options(max_retries=0)
         host = urlsplit(self.base_url).hostname or ""
-        self._is_together = host.endswith((".together.xyz", ".together.ai"))
+        self._is_together = host.endswith(_TOGETHER)
         # Azure's paths in the lines of a batch have no version.
         self.prefix = "" if is_azure(self.base_url) else "/v1"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from pytest_finetune.base.daemon_thread import in_daemon_thread
 from pytest_finetune.base.errors import TargetError, TrainingError
 from pytest_finetune.base.records import Completion, Failure
-from pytest_finetune.evaluation.runs import SentBatch
+from pytest_finetune.evaluation.runs import RunStore, SentBatch
 from pytest_finetune.evaluation.targets.client import ClientTarget
 from pytest_finetune.evaluation.targets.official_client import make_client
 from pytest_finetune.evaluation.targets.openai import OpenAITarget
@@ -184,6 +184,8 @@ class BatchTarget:
 
     def _add(self, run: Run, requests: Sequence[Request], cost: Decimal | None, *, prefix: str) -> list[SentBatch]:
         """Write down the batches of these requests; nothing is sent yet."""
+        if earlier := _uncollected(run):
+            self._reporting.notify(f"run {earlier} has a batch that was not collected: --resume would collect it")
         written = write_requests(requests, run.path, lambda nonce, _: f"batch-{nonce}.jsonl", prefix=prefix)
         self._outcomes |= written.refused
         new = [
@@ -258,3 +260,13 @@ class BatchTarget:
         if found.status != "completed":
             self._faults.append(f"{found.id} {found.status}{found.reason and f': {found.reason}'}")
         self._faults += read.faults
+
+
+def _uncollected(run: Run) -> str:
+    """The id of another open run of the same plan that has a batch to collect; empty if there is none."""
+    for other in RunStore(run.path.parent).readable():
+        manifest = other.manifest
+        is_same = manifest.plan_sha256 == run.manifest.plan_sha256 and other.id != run.id and not manifest.closed
+        if is_same and any(batch.batch_id and not batch.collected for batch in manifest.batches):
+            return other.id
+    return ""
