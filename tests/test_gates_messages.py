@@ -10,6 +10,7 @@ from sample_plans import case, cases, labelled, rules, run_of, sample, table
 from pytest_finetune.base.records import Score, Usage
 from pytest_finetune.verdicts.gates import Status, judge
 from pytest_finetune.verdicts.gates.bars import limit_of, status_of
+from pytest_finetune.verdicts.gates.certainty import value_alone_decides
 from pytest_finetune.verdicts.gates.completeness import plan_fault
 from pytest_finetune.verdicts.gates.inputs import GateInputs
 from pytest_finetune.verdicts.gates.wording import figure, interval_text
@@ -188,3 +189,28 @@ def test_an_interval_is_shown_with_its_confidence_in_percent():
         ", 99.5 % interval of the drop 0.870 to unbounded"
     )
     assert interval_text(None, 0.95) == ", no interval for so few answers"
+
+
+@pytest.mark.parametrize(
+    ("gate", "ends", "alone"),
+    [
+        ({"min": 0.9}, (0.9, 1.0), False),
+        ({"min": 0.9}, (0.89, 1.0), True),
+        ({"min": 0.9}, (0.8, 0.9), True),
+        ({"min": 0.9}, (0.8, 0.89), False),
+        ({"min": 0.9}, (0.8, None), True),
+        ({"min": 0.9}, (None, None), False),
+        ({"min": 0.9, "confidence": 0.95}, (0.8, 1.0), False),
+        ({"metric": "error_rate", "max": 0.1}, (0.1, 0.2), True),
+        ({"metric": "error_rate", "max": 0.1}, (0.05, 0.1), False),
+        ({"metric": "error_rate", "max": 0.1}, (0.11, 0.2), False),
+        ({"max_flips": 1, "against": "x"}, (0.0, 5.0), False),
+    ],
+)
+def test_the_value_alone_decides_if_its_interval_has_values_on_both_sides_of_the_bar(
+    gate: dict[str, Any], ends: tuple[float | None, float | None], *, alone: bool
+) -> None:
+    (rule,) = rules(gate)
+    assert [value_alone_decides(rule, status, *ends) for status in ("pass", "fail")] == [alone, alone]
+    assert not value_alone_decides(rule, "inconclusive", *ends)
+    assert not value_alone_decides(None, "pass", *ends)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from sample_plans import case
+from sample_plans import case, rules
 
 from pytest_finetune.base.records import Completion, Reply, Sample, State
+from pytest_finetune.verdicts.gates import judge
 from pytest_finetune.verdicts.metrics import lay_out
 from pytest_finetune.verdicts.metrics.calibration import Calibration
 from pytest_finetune.verdicts.stats.groups import effective_size
@@ -192,3 +193,26 @@ def test_the_interval_of_a_rate_among_the_judged_has_the_level_that_was_asked_fo
     inside = corrected_interval(30, 40, (45, 50), (40, 50), confidence=0.8)
     assert measure.exact == Fraction(11, 14) * Fraction(40, 50)
     assert measure.interval == share_of_part(40, 50, 11 / 14, inside, confidence=0.8)
+
+
+def test_cases_that_would_settle_a_corrected_rate_are_counted_with_the_judges_errors() -> None:
+    sure = Calibration((180, 200), (160, 200))
+    planned = [case(number) for number in range(40)]
+    replies = (Reply("", Completion("VERDICT: good")),)
+    states = [State.PASSED] * 30 + [State.MISSED] * 10
+    samples = [
+        Sample("", one.id, 0, state, Completion("x"), replies=replies)
+        for one, state in zip(planned, states, strict=True)
+    ]
+    table = replace(lay_out(planned, samples), judge=sure)
+    (found,) = judge(rules({"min": 0.7, "confidence": 0.95}), table)
+    more = int(found.message.split(": about ")[1].split(" more cases")[0].replace(",", ""))
+    # For a power of 80 %, not of 50 %.
+    power = (1.96 / (1.96 + 0.8416)) ** 2
+    fewer, enough = (
+        sure.corrected("accuracy", table.summary, 0.95, times=power * share * (40 + more) / 40).interval
+        for share in (0.9, 1.0)
+    )
+    assert fewer
+    assert enough
+    assert fewer.low < 0.7 <= enough.low
