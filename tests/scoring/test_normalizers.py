@@ -75,7 +75,7 @@ def test_what_each_normalizer_does(name: str, text: str, normal: str) -> None:
 @pytest.mark.parametrize(("before", "after"), [("(", ")"), ("_", "_"), ("“ ", " ”"), ("", " ."), ("*_", "_*")])
 def test_marks_are_dropped_in_linear_time(before: str, after: str) -> None:
     """With every layer copied, this would take minutes."""
-    assert NORMALIZERS["strip_punctuation"](before * 100_000 + "a" + after * 100_000) == "a"
+    assert NORMALIZERS["strip_punctuation"](before * 100_000 + "A" + after * 100_000) == "A"
 
 
 def test_normalizers_apply_in_their_order() -> None:
