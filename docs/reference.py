@@ -14,7 +14,7 @@ from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.data.codes import CODES
 from pytest_finetune.lifecycle.starting.editor_schemas import settings_schema
 from pytest_finetune.plugin.options import add_options
-from pytest_finetune.verdicts.evalset.gate_settings import METRICS, RATES
+from pytest_finetune.verdicts.evalset.gate_metrics import METRICS, RATES
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 from pytest_finetune.verdicts.scoring import scorer_class, scorers_with

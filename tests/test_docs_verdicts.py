@@ -15,7 +15,8 @@ import scipy_stats as reference
 from sample_plans import cases, rules, run_of, sample
 from sample_plans import table as plan_table
 
-from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS, METRICS
+from pytest_finetune.verdicts.evalset.gate_metrics import METRICS
+from pytest_finetune.verdicts.evalset.gate_settings import GATE_KEYS
 from pytest_finetune.verdicts.gates import Baseline, Status, impossible, judge
 from pytest_finetune.verdicts.metrics import summarize
 from pytest_finetune.verdicts.rule import Rule

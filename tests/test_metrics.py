@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sample_plans import SET, case, cases, labelled, run_of, sample, shaped
 
 from pytest_finetune.base.records import Completion, FormatFailure, Reply, Score, State, ToolCall, Usage
-from pytest_finetune.verdicts.evalset.gate_settings import METRICS, RATES
+from pytest_finetune.verdicts.evalset.gate_metrics import METRICS, RATES
 from pytest_finetune.verdicts.metrics import lay_out, summarize
 from pytest_finetune.verdicts.metrics.calibration import Calibration
 from pytest_finetune.verdicts.metrics.drift import Drift, DriftKind

@@ -15,7 +15,7 @@ from jsonschema import Draft7Validator
 from pytest_finetune.cli import main
 from pytest_finetune.lifecycle.starting.editor_schemas import line_schema, settings_schema
 from pytest_finetune.lifecycle.starting.kinds import ANSWER_KINDS
-from pytest_finetune.verdicts.evalset.gate_settings import METRICS
+from pytest_finetune.verdicts.evalset.gate_metrics import METRICS
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers
 from pytest_finetune.verdicts.scoring import scorer_class
 

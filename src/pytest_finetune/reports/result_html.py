@@ -10,7 +10,7 @@ from pytest_finetune.reports.html_text import escape_html
 from pytest_finetune.reports.page.charts import interval_svg, scale_of
 from pytest_finetune.reports.tables import HOLLOW, latency, measured, rate
 from pytest_finetune.reports.text import dollars
-from pytest_finetune.verdicts.evalset.gate_settings import RATES
+from pytest_finetune.verdicts.evalset.gate_metrics import RATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_finetune.base.errors import did_you_mean
 from pytest_finetune.verdicts.evalset.asking_scorer import AskingScorer
-from pytest_finetune.verdicts.evalset.gate_settings import MEAN_F1
+from pytest_finetune.verdicts.evalset.gate_metrics import MEAN_F1
 from pytest_finetune.verdicts.evalset.scorer import SCORER_METRICS
 from pytest_finetune.verdicts.field_paths import expected_fields
 from pytest_finetune.verdicts.gates import impossible

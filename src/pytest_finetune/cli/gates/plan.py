@@ -15,7 +15,7 @@ from pytest_finetune.cli.output import json_option, print_json, print_lines
 from pytest_finetune.cli.runs.options import find_run, run_store
 from pytest_finetune.evaluation.runs.pairing import pair_runs
 from pytest_finetune.reports.gate_plan import plan_lines, plan_values
-from pytest_finetune.verdicts.evalset.gate_settings import RATES
+from pytest_finetune.verdicts.evalset.gate_metrics import RATES
 from pytest_finetune.verdicts.gates.forecast import DISCORDANCE, LIKENESS, Assumptions, forecast_set
 from pytest_finetune.verdicts.loading import load_project_sets
 

@@ -10,7 +10,7 @@ from pytest_finetune.base.errors import RunError
 from pytest_finetune.base.records import Sample, Score, State
 from pytest_finetune.lifecycle.registry.entry import Evidence, EvidenceSet
 from pytest_finetune.verdicts.checks import has_meaning
-from pytest_finetune.verdicts.evalset.gate_settings import METRICS
+from pytest_finetune.verdicts.evalset.gate_metrics import METRICS
 from pytest_finetune.verdicts.evalset.request_form import APIS
 from pytest_finetune.verdicts.evalset.settings_hash import settings_sha256
 from pytest_finetune.verdicts.gates import Baseline

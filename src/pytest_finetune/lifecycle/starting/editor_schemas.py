@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from pytest_finetune.verdicts.evalset.gate_settings import METRICS
+from pytest_finetune.verdicts.evalset.gate_metrics import METRICS
 from pytest_finetune.verdicts.evalset.scorer_names import built_in_scorers, installed_scorers
 from pytest_finetune.verdicts.evalset.settings import EvalSettings, ScorerSettings
 from pytest_finetune.verdicts.scoring import scorer_class

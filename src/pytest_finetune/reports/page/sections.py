@@ -21,7 +21,7 @@ from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import amount, between, link
 from pytest_finetune.reports.tables import confidence_figures, figures, short_names
 from pytest_finetune.reports.text import dollars
-from pytest_finetune.verdicts.evalset.gate_settings import RATES
+from pytest_finetune.verdicts.evalset.gate_metrics import RATES
 from pytest_finetune.verdicts.gates import Status
 from pytest_finetune.verdicts.gates.wording import figure
 from pytest_finetune.verdicts.metrics.measure import QUANTILES

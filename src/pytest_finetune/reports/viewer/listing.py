@@ -12,7 +12,7 @@ from pytest_finetune.reports.page.strings import visible
 from pytest_finetune.reports.page.wording import amount, between
 from pytest_finetune.reports.reported import Gate
 from pytest_finetune.reports.text import moment
-from pytest_finetune.verdicts.evalset.gate_settings import RATES
+from pytest_finetune.verdicts.evalset.gate_metrics import RATES
 from pytest_finetune.verdicts.gates import Status
 
 if TYPE_CHECKING:

@@ -128,8 +128,8 @@ FAMILIES = (
     ModelFamily(
         "GPT-5 Pro",
         r"gpt-5(?:\.[24])?-pro",
-        "https://github.com/BerriAI/litellm/issues/15386 (5), https://github.com/langchain-ai/langchain/pull/34306 (5.2) "
-        "and https://github.com/BerriAI/litellm/pull/23143 (5.4), read 2026-11-29; parameters as GPT-5",
+        "https://github.com/BerriAI/litellm/issues/15386 (5), https://github.com/langchain-ai/langchain/pull/34306 "
+        "(5.2) and https://github.com/BerriAI/litellm/pull/23143 (5.4), read 2026-11-29; parameters as GPT-5",
         responses_only=True,
     ),
     ModelFamily(
