@@ -133,6 +133,15 @@ def test_a_session_that_turns_red_at_its_end_promotes_nothing(pytester, evaluate
     assert result.ret == 3
 
 
+@pytest.mark.usefixtures("easy", "hard", "registry")
+@pytest.mark.parametrize("change", ["session.exitstatus = 0", "session.exitstatus = session.testsfailed = 0"])
+def test_a_refused_promotion_is_never_exit_status_0(pytester, evaluate, change):
+    pytester.makeconftest(f"def pytest_sessionfinish(session): {change}")
+    result = evaluate("--promote")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*not promoted:*"])
+
+
 @pytest.mark.usefixtures("easy")
 def test_a_plugin_that_a_conftest_loads_promotes_last_too(pytester, evaluate, registry, monkeypatch):
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")

@@ -50,6 +50,7 @@ class Promotion:
         self._config, self._lines = config, session.outcome.lines
         self._inputs, self._models = session.inputs, session.models
         self._assessment: Assessment | None = None
+        self._refused = False
 
     def assess(self, pytest_session: pytest.Session, *, cut_short: bool) -> None:
         """
@@ -68,12 +69,16 @@ class Promotion:
             name, reasons = assessment.version, list(assessment.refusals)
             self._lines += [f"warning: {name}: {caution}" for caution in assessment.cautions]
             self._assessment = None if reasons else assessment
+        self._refused = bool(reasons)
         text = "not promoted:\n" + "\n".join(f"- {reason}" for reason in reasons) if reasons else ""
         properties = {"user_properties": self._junit_properties()}
         report_test(self._config, self._inputs.registry, f"promote[{name}]", failure=text, attributes=properties)
 
     def finish(self, status: int) -> int:
         """Promote if the session ends with exit status 0, and print the result; returns the new exit status."""
+        if self._refused and not status:
+            # Another plugin or a conftest.py may have turned the failed test into exit status 0.
+            return pytest.ExitCode.TESTS_FAILED
         if self._assessment is None:
             return status
         if status:
