@@ -74,6 +74,16 @@ def test_the_order_of_the_output_does_not_matter(server, run, write_set, outcome
     assert {case: answer for case, (_, answer) in outcomes().items()} == {f"c{n}": w for n, w in enumerate("abcdefg")}
 
 
+def test_the_files_of_together_are_smaller(server, run, write_set, monkeypatch):
+    monkeypatch.setattr(service, "_TOGETHER", ("127.0.0.1",))
+    monkeypatch.setattr(service, "_TOGETHER_BYTES", 300)
+    server.is_together = True
+    write_set()
+    run()
+
+    assert len(server.batches) > 1
+
+
 @pytest.mark.parametrize("limit", [("MOST_REQUESTS", 3), ("MOST_BYTES", 700)])
 def test_large_plans_are_split_and_every_request_is_in_one_file(server, run, write_set, monkeypatch, outcomes, limit):
     monkeypatch.setattr(request_files, *limit)
@@ -210,14 +220,18 @@ def test_a_failed_batch_gives_errors_with_its_reason_which_are_sent_again(server
     assert {state for state, _ in outcomes().values()} == {"passed"}
 
 
-@pytest.mark.parametrize("status", ["expired", "cancelled"])
+@pytest.mark.parametrize("status", ["expired", "cancelled", "canceled"])
 def test_what_a_batch_did_not_come_to_is_an_error_and_sent_again(server, run, write_set, outcomes, last, status):
     write_set()
     server.ends, server.edit = status, lambda rows: rows[:1]
     run(code=1)
 
     assert outcomes()["c0"] == ("passed", "a")
-    assert all(state == "error" and status in text for case, (state, text) in outcomes().items() if case != "c0")
+    assert all(
+        state == "error" and status.replace("canceled", "cancelled") in text
+        for case, (state, text) in outcomes().items()
+        if case != "c0"
+    )
     assert not last().manifest.closed
     server.ends, server.edit = "completed", list
     run("--resume")

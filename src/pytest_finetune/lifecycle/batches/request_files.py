@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import sys
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
@@ -96,6 +97,7 @@ def write_requests(
     *,
     prefix: str = "/v1",
     split: bool = True,
+    most_bytes: int | None = None,
 ) -> RequestFiles:
     """
     Write the requests as files, each for one API.
@@ -106,11 +108,13 @@ def write_requests(
         name: The name of a file, from its nonce and its number.
         prefix: Start of the paths that the lines name.
         split: Keep each file within the limits of a server.
+        most_bytes: The server's own limit on the size of a file; None for `MOST_BYTES`.
 
     Raises:
         RunError: A file cannot be written.
     """
     written = RequestFiles()
+    limits = (MOST_REQUESTS, most_bytes or MOST_BYTES) if split else (sys.maxsize, sys.maxsize)
     by_api: dict[BatchApi, list[Request]] = {"chat": [], "responses": []}
     for request in requests:
         if request.api == "embeddings":
@@ -123,7 +127,7 @@ def write_requests(
         while line is not None:
             one = new_nonce()
             path = folder / name(one, len(written.files) + 1)
-            count, line = _write(path, one, line, left, split=split)
+            count, line = _write(path, one, line, left, limits=limits)
             written.files.append(RequestFile(one, api, path, count))
     return written
 
@@ -142,7 +146,7 @@ def _lines(requests: Iterable[Request], url: str, refused: dict[Key, Failure]) -
 
 
 def _write(
-    path: Path, nonce: str, line: _Line | None, left: Iterator[_Line], *, split: bool
+    path: Path, nonce: str, line: _Line | None, left: Iterator[_Line], *, limits: tuple[int, int]
 ) -> tuple[int, _Line | None]:
     """Write lines up to the limits of one file; returns their number, and the first line of the next file."""
     count = size = 0
@@ -151,7 +155,7 @@ def _write(
             while line is not None:
                 key, rest = line
                 text = b'{"custom_id":"%s%s' % (custom_id(nonce, key).encode(), rest)
-                if split and count and (count == MOST_REQUESTS or size + len(text) > MOST_BYTES):
+                if count and (count == limits[0] or size + len(text) > limits[1]):
                     break
                 pending.file.write(text)
                 count, size, line = count + 1, size + len(text), next(left, None)

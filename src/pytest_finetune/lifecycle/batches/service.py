@@ -38,6 +38,12 @@ WAITS = (1.0, 4.0, 15.0)
 _TOGETHER = (".together.xyz", ".together.ai")
 """Ends of the host names of a server that has its own way to upload, and keeps no metadata."""
 
+_TOGETHER_BYTES = 100_000_000
+"""Of one file: https://docs.together.ai/docs/inference/batch/overview, read 2026-11-29."""
+
+_OTHER_NAMES = {"canceled": "cancelled", "error": "failed"}
+"""Statuses of other servers, by OpenAI's."""
+
 _ABSENT = frozenset({404, 405, 501})
 
 
@@ -85,6 +91,7 @@ class BatchService:
         self.secret, self._client = secret, client.with_options(max_retries=0)
         host = urlsplit(self.base_url).hostname or ""
         self._is_together = host.endswith(_TOGETHER)
+        self.most_bytes = _TOGETHER_BYTES if self._is_together else None
         # Azure's paths in the lines of a batch have no version.
         self.prefix = "" if is_azure(self.base_url) else "/v1"
 
@@ -240,9 +247,10 @@ def _read_batch(value: object) -> ServerBatch:
     listed = errors.get("data") if isinstance(errors, dict) else errors
     reasons = [_reason(each) for each in listed] if isinstance(listed, list) else [_reason(row.get("error"))]
     files = (row.get("output_file_id"), row.get("error_file_id"))
+    status = str(row.get("status")).lower()
     return ServerBatch(
         id=row["id"],
-        status=str(row.get("status")).lower(),
+        status=_OTHER_NAMES.get(status, status),
         nonce=str(metadata.get(NONCE, "")) if isinstance(metadata, dict) else "",
         input_file=str(row.get("input_file_id") or ""),
         outputs=tuple(str(name) for name in dict.fromkeys(files) if name),

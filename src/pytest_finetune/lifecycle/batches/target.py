@@ -165,7 +165,7 @@ class BatchTarget:
             one for one in requests if not any(custom_id(nonce, key_of(one)) in known for nonce, known in ids.items())
         ]
         if new:
-            pending += self._add(run, new, afford(new), prefix=service.prefix)
+            pending += self._add(service, run, new, afford(new))
         try:
             sender = BatchSender(service, run, self._reporting.notify)
             # One that was sent earlier is looked for before another is sent.
@@ -182,11 +182,19 @@ class BatchTarget:
     def _pending(run: Run) -> list[SentBatch]:
         return [batch for batch in run.manifest.batches if not batch.collected]
 
-    def _add(self, run: Run, requests: Sequence[Request], cost: Decimal | None, *, prefix: str) -> list[SentBatch]:
+    def _add(
+        self, service: BatchService, run: Run, requests: Sequence[Request], cost: Decimal | None
+    ) -> list[SentBatch]:
         """Write down the batches of these requests; nothing is sent yet."""
         if earlier := _uncollected(run):
             self._reporting.notify(f"run {earlier} has a batch that was not collected: --resume would collect it")
-        written = write_requests(requests, run.path, lambda nonce, _: f"batch-{nonce}.jsonl", prefix=prefix)
+        written = write_requests(
+            requests,
+            run.path,
+            lambda nonce, _: f"batch-{nonce}.jsonl",
+            prefix=service.prefix,
+            most_bytes=service.most_bytes,
+        )
         self._outcomes |= written.refused
         new = [
             SentBatch(nonce=one.nonce, api=one.api, requests=one.requests, file=one.path.name) for one in written.files
