@@ -95,3 +95,13 @@ def test_the_hint_to_resume_a_first_look_names_the_whole_run(suite, evaluate):
     suite(4, toml=GATE)
     result = evaluate("--finetune-limit=2")
     result.stdout.fnmatch_lines(["*evaluate all cases with --resume instead of --finetune-limit*"])
+
+
+def test_a_selection_of_no_case_says_so_and_the_hint_on_a_limit_fits_the_terminal(suite, evaluate, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    suite(40, toml=GATE)
+    nothing = evaluate("-k", "no-such-case", "-q")
+    nothing.stdout.fnmatch_lines(["no case was requested: -k, -m or the names on the command line select none"])
+    limited = evaluate("--finetune-limit=4", "-q")
+    limited.stdout.fnmatch_lines(["  evaluate all cases with --resume instead of --finetune-limit; only missing"])
+    limited.stdout.no_fnmatch_line("no case was requested*")

@@ -194,6 +194,9 @@ def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
         requested = run.planned - run.unneeded
         yield f"decided after {requested:,} of {run.planned:,} samples: {run.unneeded:,} calls saved", {}
     if not run.id:
+        if run.stopped is None and all(part.summary.counts[State.UNRUN] == part.summary.planned for part in run.sets):
+            text = "no case was requested: -k, -m or the names on the command line select none"
+            yield from wrapped(text, {"yellow": True}, indent=2, width=layout.width)
         return
     if run.closed:
         yield f"run {run.id}: closed", {}
@@ -201,7 +204,7 @@ def _run_lines(run: ReportedRun, layout: Layout) -> Iterator[Line]:
         yield f"run {run.id}: open, {run.missing:,} of {run.planned:,} samples missing", {"yellow": True}
         whole = "evaluate all cases with --resume instead of --finetune-limit"
         hint = whole if run.limited else "resume with the same command and --resume"
-        yield f"  {hint}; only missing samples are requested", {}
+        yield from wrapped(f"  {hint}; only missing samples are requested", indent=2, width=layout.width)
 
 
 def _at(base_url: str) -> str:
