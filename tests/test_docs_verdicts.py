@@ -303,6 +303,7 @@ def test_weighted_f1_is_outside_its_interval_as_seldom_as_the_page_says(simulati
             assert share == pytest.approx(promised, abs=4 * (max(promised, 0.003) / runs) ** 0.5)
 
 
+@pytest.mark.slow
 def test_the_table_of_stopped_rates_and_its_summary_are_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     looks = importlib.import_module("looks")
@@ -322,6 +323,7 @@ def test_the_table_of_stopped_rates_and_its_summary_are_exact(monkeypatch: pytes
         assert f"{saved} % fewer" in PAGE
 
 
+@pytest.mark.slow
 def test_the_table_of_stopped_drops_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     looks = importlib.import_module("looks")

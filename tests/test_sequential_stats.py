@@ -68,6 +68,7 @@ def test_the_interval_after_stopping_inverts_the_ordered_ends(end):
     assert interval.low < estimate < interval.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.85, 0.95, 0.97])
 @pytest.mark.parametrize("method", METHODS[:2])
 def test_the_estimate_after_stopping_is_median_unbiased_and_its_interval_covers(method, rate):
@@ -103,6 +104,7 @@ def _ends_by_walk(design, rate):
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(
     st.sampled_from(METHODS),
@@ -119,6 +121,7 @@ def test_a_model_at_the_bar_passes_and_fails_at_most_as_often_as_promised(method
     assert design.sizes[-1] == planned
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.sampled_from(METHODS), st.integers(5, 120), st.sampled_from([0.5, 0.9, 0.95]), st.data())
 def test_the_interval_lies_beyond_the_bar_exactly_if_the_rate_is_decided(method, planned, bar, data):
@@ -176,6 +179,7 @@ def test_binomial_probabilities_sum_to_one_far_out():
         assert 0 <= first <= first + len(mass) - 1 <= trials
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.floats(0.02, 0.98), st.integers(1, 3000))
 def test_the_expected_capital_after_one_case_is_one_at_the_bar(bar, planned):
@@ -190,6 +194,7 @@ def test_the_expected_capital_after_one_case_is_one_at_the_bar(bar, planned):
                 assert (1 - chance) * factors[0] + chance * factors[1] == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 400), st.sampled_from([0.0, 0.02, 0.1]))
 def test_a_smaller_drop_never_loses_a_pass(worse, better, alike, margin):
@@ -205,6 +210,7 @@ def test_a_smaller_drop_never_loses_a_pass(worse, better, alike, margin):
         assert signals == sorted(signals)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_interval_of_a_drop_lies_beyond_the_margin_exactly_if_it_is_decided(method):
     design = PairDesign(method, 500, 0.02, 0.95)
