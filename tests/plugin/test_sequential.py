@@ -179,3 +179,10 @@ def test_every_report_says_at_which_look_it_stopped(suite, evaluate, pytester):
     shown = json.loads(CliRunner().invoke(main, ["runs", "show", "last", "--json"]).output)
     assert said in json.dumps(shown)
     assert json.loads((last(pytester).path / "manifest.json").read_text())["verdicts"][0]["stopping"]["look"] == 2
+
+
+def test_shuffled_tests_are_asked_in_the_order_of_the_looks(suite, evaluate, pytester, server):
+    suite(100, toml=GATE.format("pocock"))
+    pytester.makeconftest("def pytest_collection_modifyitems(items): items.reverse()")
+    assert evaluate("--concurrency=4").ret == 0
+    assert len(server.requests) == 40

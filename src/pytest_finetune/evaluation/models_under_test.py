@@ -223,7 +223,7 @@ class ModelsUnderTest:
             wanted[model.spec].extend(_planned(eval_set, case))
         for model in self.all:
             if wanted[model.spec]:
-                self._background(model).queue(wanted[model.spec])
+                self._background(model).queue(_in_asking_order(wanted[model.spec]))
 
     def samples_of(self, model: ModelUnderTest, eval_set: EvalSet, case: Case) -> list[Sample]:
         """Wait for all samples of one case."""
@@ -303,6 +303,18 @@ class ModelsUnderTest:
                     run=run.id if run else "",
                 )
         return self._recorded
+
+
+def _in_asking_order(planned: Sequence[Planned]) -> list[Planned]:
+    """The samples of sets with sequential gates in the order of their looks, although tests may be shuffled."""
+    found = list(planned)
+    for eval_set in {one.eval_set for one in planned if one.eval_set.is_sequential}:
+        rank = {case.id: place for place, case in enumerate(eval_set.in_asking_order)}
+        places = [place for place, one in enumerate(planned) if one.eval_set is eval_set]
+        ordered = sorted((planned[place] for place in places), key=lambda one: (rank[one.case.id], one.attempt))
+        for place, one in zip(places, ordered, strict=True):
+            found[place] = one
+    return found
 
 
 def _planned(eval_set: EvalSet, case: Case) -> list[Planned]:
