@@ -13,7 +13,7 @@ from pytest_finetune.verdicts.gates.bars import limit_of, status_of
 from pytest_finetune.verdicts.gates.certainty import value_alone_decides
 from pytest_finetune.verdicts.gates.completeness import plan_fault
 from pytest_finetune.verdicts.gates.inputs import GateInputs
-from pytest_finetune.verdicts.gates.wording import figure, interval_text
+from pytest_finetune.verdicts.gates.wording import certainty_text, error_text, figure, interval_text
 from pytest_finetune.verdicts.metrics.measure import as_written
 from pytest_finetune.verdicts.rule import Rule
 from pytest_finetune.verdicts.stats import Interval
@@ -214,3 +214,32 @@ def test_the_value_alone_decides_if_its_interval_has_values_on_both_sides_of_the
     assert [value_alone_decides(rule, status, *ends) for status in ("pass", "fail")] == [alone, alone]
     assert not value_alone_decides(rule, "inconclusive", *ends)
     assert not value_alone_decides(None, "pass", *ends)
+
+
+# The chance of 90 or more right of 100 at a rate of 0.9; 2.5 % is half of what a confidence of 95 % leaves.
+ALONE = "the value alone decides: 58 % of models at the bar would pass; confidence limits that"
+
+
+@pytest.mark.parametrize(
+    ("gate", "n", "text"),
+    [
+        ({"min": 0.9}, 100, ALONE),
+        ({"metric": "error_rate", "max": 0.1}, 100, ALONE),
+        ({"metric": "recall", "label": "bug", "min": 0.9}, 100, ALONE),
+        ({"min": 0.9}, 0, ""),
+        ({"min": 1}, 100, ""),
+        ({"metric": "error_rate", "max": 0}, 100, ""),
+        ({"metric": "latency_p95", "max": 0.5}, 100, ""),
+        ({"max_flips": 1, "against": "x"}, 100, ""),
+        ({"max_drop": 0.1, "against": "x"}, 100,
+         "a comparison of two values, no test of non-inferiority: add confidence"),
+        ({"min": 0.9, "confidence": 0.95}, 100, "at most 2.5 % of models at the bar would pass"),
+        ({"metric": "macro_f1", "min": 0.9, "confidence": 0.95}, 100, "about 2.5 % of models at the bar would pass"),
+        ({"max_drop": 0.1, "against": "x", "confidence": 0.9}, 100,
+         "about 5 % of models whose accuracy is lower by 0.1 would pass"),
+    ],
+)  # fmt: skip
+def test_a_gate_says_how_often_it_passes_a_model_at_its_bar(gate: dict[str, Any], n: int, text: str) -> None:
+    (rule,) = rules(gate)
+    assert certainty_text(rule, n) == text
+    assert error_text(rule) == (text if rule.confidence else "")
