@@ -99,7 +99,7 @@ def test_a_model_that_refuses_logprobs_is_not_asked_for_them(evaluate, server):
     assert not any("logprobs" in request.json for request in server.requests)
     result.stdout.fnmatch_lines(
         [
-            "requests to gpt-5-mini: logprobs left out: GPT-5 refuse it",
+            "requests to gpt-5-mini: logprobs left out: refused by GPT-5",
             "requests to gpt-5-mini: gate ece<=0.2 will be incomplete: no logprobs are requested",
             "*ece is unknown*",
         ]

@@ -87,8 +87,8 @@ def test_what_is_left_out_and_renamed_is_in_the_header_and_the_record(suite, eva
     suite(1, toml="[request]\nmax_tokens = 16\n")
     result = evaluate(model=LUNA)
     assert result.ret == 0
-    left_out = 'temperature left out: GPT-6 Sol and GPT-6 Luna refuse it unless reasoning_effort is "none"'
-    renamed = "max_tokens sent as max_completion_tokens: GPT-6 Sol and GPT-6 Luna refuse it"
+    left_out = 'temperature left out: refused by GPT-6 Sol and GPT-6 Luna unless reasoning_effort is "none"'
+    renamed = "max_tokens sent as max_completion_tokens: refused by GPT-6 Sol and GPT-6 Luna"
     result.stdout.fnmatch_lines([f"requests to {LUNA}: {left_out}", f"requests to {LUNA}: {renamed}"])
     (plan,) = manifest(pytester, LUNA).eval_sets
     assert plan.request_notes == (left_out, renamed)

@@ -145,11 +145,11 @@ def _adapt(values: dict[str, Any], family: ModelFamily, keep: Mapping[str, Any])
     effort = values.get("reasoning_effort", "")
     for name in [name for name in values if name not in keep and family.refuses(name, effort)]:
         del values[name]
-        notes.append(f"{name} left out: {family.name} refuse it{_while_reasoning(family, name)}")
+        notes.append(f"{name} left out: refused by {family.name}{_while_reasoning(family, name)}")
     if "max_tokens" in values and "max_tokens" not in keep:
         limit = values.pop("max_tokens")
         values.setdefault("max_completion_tokens", limit)
-        notes.append(f"max_tokens sent as max_completion_tokens: {family.name} refuse it")
+        notes.append(f"max_tokens sent as max_completion_tokens: refused by {family.name}")
     return notes
 
 
