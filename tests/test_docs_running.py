@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from batch_server import BatchServer
 from click.testing import CliRunner
+from scripted_server import Reply, completion
 
 from pytest_finetune.cli import main
 from pytest_finetune.evaluation.configured_prices import project_prices
@@ -46,7 +48,16 @@ def project(suite, pytester, monkeypatch):
 
 
 def test_every_block_is_tested_here_or_with_its_subject():
-    tested = ["pytest_finetune_target", "finetune_prices", "--batch", "eval_case", "127.0.0.1:8000", "--shard"]
+    tested = [
+        "pytest_finetune_target",
+        "finetune_prices",
+        "--batch",
+        "batch export",
+        "eval_case",
+        "127.0.0.1:8000",
+        "--shard",
+    ]
+    tested.append("-p no:anyio")
     assert [next((one for one in tested if one in text), text) for _, text in BLOCKS] == tested
 
 
@@ -72,8 +83,27 @@ def test_configured_prices_are_those_of_the_page(pytester):
 
 def test_a_batch_is_sent_once_and_scored_like_any_other_run(project, monkeypatch):
     with BatchServer(lambda body: body["messages"][-1]["content"]) as server:
-        output = run(commands("--batch")[0], server, monkeypatch)
+        output = run(next(line for line in commands("--batch") if " run " in line), server, monkeypatch)
     assert "ships: 1 of 1 gates passed" in output
+
+
+def test_requests_are_exported_and_answers_imported(project, server, monkeypatch):
+    export, _, imported = commands("batch export")
+    run(export, server, monkeypatch)
+    lines = []
+    for line in Path("tickets.jsonl").read_text("utf-8").splitlines():
+        asked = json.loads(line)
+        answer = completion(Reply(asked["body"]["messages"][-1]["content"]), asked["body"])
+        lines.append({"custom_id": asked["custom_id"], "response": {"status_code": 200, "body": answer}, "error": None})
+    Path("answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    assert "ships: 1 of 1 gates passed" in run(imported, server, monkeypatch)
+
+
+def test_a_plugin_that_nobody_needs_is_switched_off(pytester):
+    pytester.makeini(block("ini", "-p no:anyio"))
+    (line,) = [line for line in pytester.runpytest_subprocess().outlines if line.startswith("plugins:")]
+    assert "html" in line
+    assert "anyio" not in line
 
 
 def test_a_marked_function_runs_once_per_case(suite, evaluate, pytester):

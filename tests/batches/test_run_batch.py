@@ -271,6 +271,11 @@ def test_a_refused_key_in_a_line_is_an_error_of_that_case_only(server, run, writ
     assert sorted(state for state, _ in outcomes().values()) == ["error", "passed", "passed"]
 
 
+def of_another_batch(custom_id):
+    """The id with another first digit of the nonce."""
+    return f"{'f' if custom_id[0] == '0' else '0'}{custom_id[1:]}"
+
+
 EDITS = {
     "unknown": (lambda rows: [*rows, {**rows[0], "custom_id": "other"}], 0, "answers no request that was sent (other)"),
     "repeated": (lambda rows: [*rows, rows[0]], 1, "repeats a request (c0)"),
@@ -278,7 +283,7 @@ EDITS = {
     "torn": (lambda rows: [*rows[1:], json.dumps(rows[0])[:40]], 1, "is not JSON"),
     "no object": (lambda rows: ["[]\n", *rows], 0, "is not JSON"),
     "another batch": (
-        lambda rows: [{**row, "custom_id": f"f{row['custom_id'][1:]}"} for row in rows],
+        lambda rows: [{**row, "custom_id": of_another_batch(row["custom_id"])} for row in rows],
         3,
         "answers no request that was sent",
     ),

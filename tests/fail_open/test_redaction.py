@@ -16,7 +16,7 @@ WHOLE = Completion(
     reasoning=SECRET,
     logprobs=((SECRET[:4], -0.5), (SECRET[4:], -0.25)),
 )
-PUBLIC = {"finish_reason", "model", "usage", "latency", "retries", "from_cache"}
+PUBLIC = {"finish_reason", "model", "usage", "latency", "retries", "from_cache", "batched"}
 
 
 def test_no_field_of_an_answer_reaches_a_redacted_report():

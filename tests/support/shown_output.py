@@ -17,6 +17,8 @@ VARYING = {
     r"lost \d+, won \d+": r"lost \d+, won \d+",
     r":ckpt-step-\d+": r"(?::ckpt-step-\d+)?",
     r"in \d+ days": r".*",
+    # The same, where the line ends after the number.
+    r"in \d+$": r"in \d+",
     r"\s+": r"\s+",
 }
 """Patterns of what need not be the same, each with the pattern of what may stand in its place."""

@@ -268,7 +268,7 @@ def almost_responses(draw: st.DrawFn) -> Any:
     value["output"].append(call)
     for _ in range(draw(st.integers(1, 2))):
         place = draw(st.sampled_from([value, value["output"][0] if value["output"] else value, call, value["usage"]]))
-        place = place if isinstance(place, dict) else value
+        place = place if isinstance(place, dict) and place else value
         place[draw(st.sampled_from(list(place)))] = draw(JSON_VALUES)
         value.setdefault("output", [])
         value["output"] = value["output"] if isinstance(value["output"], list) else []
