@@ -287,6 +287,7 @@ def test_a_family_keeps_the_level_of_one_gate_as_the_page_says(simulation: Any) 
         assert max(stated[2:4]) <= 0.03
 
 
+@pytest.mark.slow
 def test_weighted_f1_is_outside_its_interval_as_seldom_as_the_page_says(simulation: Any) -> None:
     rows = table("Coverage of weighted F1")
     assert len(rows) == 2 * len(simulation.LABELS)

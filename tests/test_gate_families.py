@@ -183,6 +183,7 @@ def test_slices_alone_do_not_pass_in_a_hierarchy_without_its_first_gate() -> Non
     assert "no gate over the whole set comes first" in found[0].message
 
 
+@pytest.mark.slow
 def test_adding_a_gate_never_makes_another_one_of_its_family_pass() -> None:
     rng = np.random.default_rng(4)
     for _ in range(4):

@@ -74,6 +74,7 @@ def rows_of_the_page() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+@pytest.mark.slow
 def test_a_model_at_the_bar_passes_as_seldom_as_the_page_says(simulation: Any) -> None:
     rng, runs = np.random.default_rng(5), 300
     rows = {tuple(row[:3]): [float(cell.split()[0]) / 100 for cell in row[3:]] for row in rows_of_the_page()}

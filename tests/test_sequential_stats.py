@@ -121,20 +121,28 @@ def test_a_model_at_the_bar_passes_and_fails_at_most_as_often_as_promised(method
     assert design.sizes[-1] == planned
 
 
+def _possible_ends(design, look):
+    """The successes with which a run can end at a look: it has not stopped before, and stops here or has no more."""
+    low = high = before = 0
+    for bounds in design.looks[: look + 1]:
+        high += bounds.n - before
+        reached, before = range(low, high + 1), bounds.n
+        low, high = max(low, bounds.fails + 1), min(high, bounds.passes - 1)
+    if look == len(design.sizes) - 1:
+        return list(reached)
+    return [successes for successes in reached if not low <= successes <= high]
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.sampled_from(METHODS), st.integers(5, 120), st.sampled_from([0.5, 0.9, 0.95]), st.data())
 def test_the_interval_lies_beyond_the_bar_exactly_if_the_rate_is_decided(method, planned, bar, data):
     design = RateDesign(method, planned, bar, 0.95)
     look = data.draw(st.integers(0, len(design.sizes) - 1))
-    if look < len(design.sizes) - 1:
-        bounds = design.looks[look]
-        stopping = [s for s in range(bounds.n + 1) if s >= bounds.passes or s <= bounds.fails]
-        if not stopping:
-            return
-        successes = data.draw(st.sampled_from(stopping))
-    else:
-        successes = data.draw(st.integers(0, planned))
+    ends = _possible_ends(design, look)
+    if not ends:
+        return
+    successes = data.draw(st.sampled_from(ends))
     interval = design.interval(look, successes)
     signal = design.signal(look, successes)
     assert (interval.low >= bar - 1e-9) == (signal == 1)

@@ -121,6 +121,7 @@ def test_the_key_of_a_server_on_this_machine_is_not_sent_to_a_proxy(monkeypatch,
         "setup": lambda: _listed_models(f"http://{host}:9/v1", "sk-secret"),
         "stored": lambda: fetch_stored("m", tmp_path / "stored.jsonl", limit=1),
     }
+    monkeypatch.setattr("openai._base_client.BaseClient._calculate_retry_timeout", lambda *_, **__: 0.0)
     with ScriptedServer() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
         monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")

@@ -78,6 +78,7 @@ def test_without_a_terminal_nothing_is_sent_and_the_next_step_is_named(account):
     assert text.splitlines()[-1] == f"next: pytest-finetune migrate record {OLD}"
 
 
+@pytest.mark.slow
 def test_the_guide_leads_from_the_inventory_to_production_and_the_evidence_survives_the_model(account):
     # Record the old model, which is in production.
     run = json.loads(call("migrate", "record", OLD, "--repeats=2", "--json"))["recorded"][0]["run"]
@@ -149,6 +150,7 @@ def test_a_model_that_is_gone_without_a_record_leaves_only_an_import(account):
     assert account.asked == []
 
 
+@pytest.mark.slow
 def test_a_successor_that_is_worse_leads_to_training_data_from_stored_completions(account, monkeypatch):
     answers = AccountServer.reply
 

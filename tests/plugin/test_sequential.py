@@ -95,6 +95,8 @@ def test_a_bad_model_is_stopped_too(suite, evaluate, pytester, server):
 
 @pytest.mark.parametrize("workers", ["-n2", "-n3"])
 def test_workers_stop_when_all_their_answers_decide(suite, evaluate, pytester, server, workers):
+    # Slow enough that a worker learns what the others were answered before it has asked all of its own cases.
+    server.latency = 0.1
     suite(100, toml=GATE.format("pocock"))
     result = evaluate(workers, "--concurrency=2", subprocess=True)
     assert result.ret == 0

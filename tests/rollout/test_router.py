@@ -519,6 +519,7 @@ def test_an_unusable_fallback_is_logged_and_not_used(registry, make_router, capl
     assert "ft:v2" in deal(router).values()
 
 
+@pytest.mark.slow
 def test_threads_see_whole_tables_and_lose_no_report(make_router, registry, clock):
     """Eight threads route and report while the registry flips between two canary shares."""
     router, done, wrong = make_router(poll=0.0), threading.Event(), []

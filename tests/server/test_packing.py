@@ -42,6 +42,7 @@ def wanted(batch):
                 yield sequence.tokens[:index], sequence.tokens[index]
 
 
+@pytest.mark.slow
 @given(examples, st.integers(0, 40))
 def test_each_answer_is_trained_on_its_own_prompt_only(batch, most_more):
     assert sorted(learned(pack(batch, most_more))) == sorted(wanted(batch))
