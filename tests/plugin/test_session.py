@@ -35,7 +35,8 @@ def test_without_a_model_nothing_is_collected_and_no_request_is_sent(pytester, s
 def test_what_a_session_keeps_from_the_garbage_collector_is_given_back(suite, evaluate):
     suite(3)
     assert evaluate().ret == pytest.ExitCode.OK
-    assert gc.get_freeze_count() == 0
+    # Python 3.12 keeps some hundred objects of its own; a session keeps tens of thousands.
+    assert gc.get_freeze_count() < 1_000
 
 
 def test_without_gates_a_miss_is_a_failure_that_explains_itself(suite, evaluate):
