@@ -70,7 +70,7 @@ def _eval_sets(run: Run, root: Path) -> list[EvalSet]:
         path = root / plan.name
         if not path.exists():
             raise RunError(f"there is no eval set {plan.name}", str(root), "merge in the folder of the project")
-        # The run may have been told an API, which is part of its settings.
+        # An API chosen on the command line is part of the settings, and only their hash tells which.
         apis: list[Api | None] = [configured_api(root), None, "chat", "responses"]
         each = [load_eval_sets([path], root=root, repeats=plan.repeats, api=api)[0] for api in apis]
         loaded.append(next((one for one in each if one.settings_sha256 == plan.settings_sha256), each[0]))

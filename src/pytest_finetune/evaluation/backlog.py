@@ -47,7 +47,7 @@ class Backlog:
     async def next(self) -> KeyedRequest[Planned] | None:
         """The next request; waits while the reader is too far behind, or while more samples may be added."""
         if self._is_held:
-            # Whoever asks for the next one has added an answer before, which others may have waited for.
+            # The caller has just added an answer, which others may be waiting for.
             self._is_held = False
             self._more.set()
         while not self._closed:

@@ -185,7 +185,7 @@ class _InOrder:
         self._changed = asyncio.Event()
 
     async def next(self) -> KeyedRequest[Planned] | None:
-        # Whoever asks for the next one has added an answer before.
+        # The caller has just added an answer.
         self._changed.set()
         collected = self._evaluation.collected
         while self._left:

@@ -15,8 +15,8 @@ def asking_order(cases: Iterable[Case], cases_sha256: str) -> list[Case]:
     """
     The cases in a random order, so that those of every look are a random sample of all.
 
-    The order depends on the plan alone, never on an answer: whoever has the cases can check which were to be asked
-    first. A part of the cases has the same order as among all of them.
+    The order depends on the plan alone, never on an answer, so it can be checked later from the cases which ones had to
+    be asked first. Some of the cases are in the same order as among all of them.
 
     Args:
         cases: Some or all cases of a set.
